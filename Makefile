@@ -1,0 +1,40 @@
+# Two commands for a newcomer: `make demo` and `make test`. Both need Python and pip, nothing else.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+DEMO ?= demo-run
+
+.PHONY: demo test lint clean
+
+demo: $(VENV)/.installed
+	$(BIN)/camcli batch sample_images --out $(DEMO) --overwrite --contact-sheet 3x3
+	@echo
+	@echo "Look at $(DEMO)/contact_sheet.jpg and $(DEMO)/overlays/, and at $(DEMO)/predictions.csv."
+
+test: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+# The plain install brings the CUDA build of torch, about 5 GB. See the README for a small one.
+$(VENV)/.installed: $(BIN)/python pyproject.toml
+	@echo "Installing camcli and PyTorch: about 5 GB the first time, some minutes."
+	$(BIN)/python -m pip install --editable .
+	@touch $@
+
+# The reference libraries are for tests only. Without their dependencies, because grad-cam asks for
+# opencv-python, which would replace the headless cv2 by one that needs libGL.
+$(VENV)/.installed-dev: $(VENV)/.installed tests/references.txt
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --no-deps --requirement tests/references.txt
+	@touch $@
+
+clean:
+	rm -rf $(DEMO) .pytest_cache .mypy_cache .ruff_cache .hypothesis
