@@ -1,0 +1,18 @@
+"""``python -m camcli`` and the ``camcli`` console script."""
+
+from __future__ import annotations
+
+import os
+
+
+def main() -> None:
+    """Run the command line."""
+    # No telemetry, no hub look-ups: before anything that might read these is imported.
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    from camcli.cli.app import app
+
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""What a method may look at: one batch at one layer, and what is explained about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from camcli.cam.target import Score, class_score, head_weights
+from camcli.errors import UsageError
+from camcli.models.parts import LinearHead, Tail
+
+# normalised images (n, 3, H, W) -> (logits (n, C), A (n, K, h, w), tail), without autograd
+See = Callable[[Tensor], tuple[Tensor, Tensor, Tail]]
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much work the methods with many passes may do.
+
+    Attributes:
+        channels: Score-CAM's family looks at this many channels, those that vary most; None: all.
+        converge: Score-CAM stops when its map has, by how little it still changes, a cosine of at
+            least about this to the map of all channels; None: never.
+        samples: noisy copies of an image, or of a mask.
+        chunk: images in one forward pass; bounds the memory.
+        seed: of the noise. A map does not depend on the batch that its image is in.
+    """
+
+    channels: int | None = None
+    converge: float | None = None
+    samples: int = 8
+    chunk: int = 32
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One batch at one layer.
+
+    Attributes:
+        A: features (B, K, h, w).
+        logits: (B, C).
+        index: (B,) int64, the class to explain in each image.
+        tail: A -> logits.
+        head: the tail as GAP + linear, or None when it is more.
+        score: what number of the class.
+        against: (B, n) int64, classes whose mean score is taken off; None for none.
+        images: normalised, (B, 3, H, W), for methods that change them.
+        see: the whole network.
+        effort: for methods with many passes.
+    """
+
+    A: Tensor
+    logits: Tensor
+    index: Tensor
+    tail: Tail
+    head: LinearHead | None = None
+    score: Score = "logit"
+    against: Tensor | None = None
+    images: Tensor | None = None
+    see: See | None = None
+    effort: Effort = field(default_factory=Effort)
+
+    def scored(self, logits: Tensor, of: Tensor | None = None) -> Tensor:
+        """The explained score (n,) of logits (n, C); `of` (n,) says whose each row is."""
+        index = self.index if of is None else self.index[of]
+        against = self.against if of is None or self.against is None else self.against[of]
+        return class_score(logits, index, self.score, against)
+
+    def w(self) -> Tensor:
+        """∂S/∂mean(A) (B, K) through the linear head."""
+        assert self.head is not None
+        return head_weights(self.head, self.logits, self.index, self.score, self.against)
+
+    def gradient(self) -> Tensor:
+        """The gradient ∂S/∂A (B, K, h, w), by autograd through the tail and nothing else."""
+        if self.head is not None:
+            Z = self.A.shape[2] * self.A.shape[3]
+            return (self.w() / Z)[:, :, None, None].expand_as(self.A)
+        with torch.inference_mode(False), torch.enable_grad():
+            A = self.A.clone().requires_grad_(True)
+            # Images are independent, so the gradient of the sum holds each image's own gradient.
+            (g,) = torch.autograd.grad(self.scored(self.tail(A)).sum(), A)
+        return g
+
+    def whole(self) -> tuple[Tensor, See]:
+        """The images and the network, for methods that run it again.
+
+        Raises:
+            UsageError: this caller has features only.
+        """
+        if self.images is None or self.see is None:
+            raise UsageError("This method changes the image and needs the whole network.")
+        return self.images, self.see
+
+    def with_(self, **changes: object) -> Evidence:
+        """A copy with some fields changed."""
+        return replace(self, **changes)  # type: ignore[arg-type]

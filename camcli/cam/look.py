@@ -1,0 +1,217 @@
+"""Maps of a batch that a classifier has looked at: one layer or several, smoothed or not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from camcli.cam.evidence import Effort, Evidence
+from camcli.cam.methods import Method, explain, find_method
+from camcli.cam.noise import augmented, noisy_images
+from camcli.cam.target import Score, check_score
+from camcli.errors import UsageError
+from camcli.models.classifier import Classifier, Look
+from camcli.models.parts import Tail
+
+Fuse = Literal["mean", "max", "product"]
+Smooth = Literal["aug", "noise", "eigen"]
+FUSES: tuple[Fuse, ...] = get_args(Fuse)
+SMOOTHS: tuple[Smooth, ...] = get_args(Smooth)
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """How maps are made.
+
+    Attributes:
+        method: which CAM.
+        score: what number of the class; None for the method's own.
+        versus: index of a class whose score is taken off; None for none.
+        fuse: how the maps of several layers become one.
+        smooth: ``aug``: mean over flipped, dimmed and brightened copies of the image; ``noise``:
+            mean over noisy copies; ``eigen``: first principal component of the weighted channels.
+        effort: for methods and smoothing with many passes.
+    """
+
+    method: Method
+    score: Score | None = None
+    versus: int | None = None
+    fuse: Fuse = "mean"
+    smooth: Smooth | None = None
+    effort: Effort = field(default_factory=Effort)
+
+    def __post_init__(self) -> None:
+        """Refuse combinations that mean nothing.
+
+        Raises:
+            UsageError: there is one.
+        """
+        if self.smooth == "eigen" and self.method.maps is not None:
+            raise UsageError(
+                f"--smooth eigen needs channel weights, and {self.method.name} has none: take "
+                "gradcam, say, or --smooth aug."
+            )
+        if not self.method.class_specific and (self.versus is not None or self.score):
+            raise UsageError(
+                f"{self.method.name} looks at no class: leave --score and --versus out."
+            )
+        masked = self.method.name in MASKED
+        if (self.effort.channels or self.effort.converge) and not masked:
+            raise UsageError(
+                f"--channels and --converge are for {', '.join(MASKED)}, not {self.method.name}."
+            )
+        if self.effort.converge and self.method.name != "scorecam":
+            raise UsageError("--converge is for scorecam.")
+
+    def options(self) -> dict[str, Any]:
+        """What differs from the method's plain form, for records."""
+        found = {
+            "versus": self.versus,
+            "smooth": self.smooth,
+            "fuse": None if self.fuse == "mean" else self.fuse,
+            "channels": self.effort.channels,
+            "converge": self.effort.converge,
+            "samples": None if self.effort.samples == Effort().samples else self.effort.samples,
+        }
+        return {name: value for name, value in found.items() if value is not None}
+
+    def is_cheap(self, classifier: Classifier) -> bool:
+        """Whether another class's map costs much less than the forward pass."""
+        closed = classifier.head is not None and self.method.score == "logit"
+        one_pass = self.method.gradient is not None or closed
+        return one_pass and not self.method.images and self.smooth not in ("aug", "noise")
+
+
+MASKED = ("scorecam", "sscam", "iscam")
+
+
+def make_how(
+    method: str,
+    *,
+    score: str | None = None,
+    fuse: str = "mean",
+    smooth: str | None = None,
+    channels: int | None = None,
+    converge: float | None = None,
+    samples: int | None = None,
+) -> How:
+    """Check a user's words that need no network.
+
+    Args:
+        method: its name.
+        score: what number of the class.
+        fuse: of several layers.
+        smooth: how to smooth.
+        channels: most channels for Score-CAM's family.
+        converge: where Score-CAM stops.
+        samples: noisy copies, or masks a channel.
+
+    Raises:
+        UsageError: an unknown name, a number out of range, or options that do nothing together.
+    """
+    found = find_method(method)
+    if fuse not in FUSES:
+        raise UsageError(f"Unknown --fuse {fuse!r}. Choose one of {', '.join(FUSES)}.")
+    if smooth is not None and smooth not in SMOOTHS:
+        raise UsageError(f"Unknown --smooth {smooth!r}. Choose one of {', '.join(SMOOTHS)}.")
+    if channels is not None and channels < 1:
+        raise UsageError("--channels counts channels: give 1 or more.")
+    if converge is not None and not 0 < converge < 1:
+        raise UsageError("--converge is a cosine between 0 and 1: 0.98, say.")
+    if samples is not None and samples < 1:
+        raise UsageError("--samples counts noisy copies: give 1 or more.")
+    if samples is not None and smooth != "noise" and found.name not in SAMPLED:
+        raise UsageError(f"--samples is for --smooth noise and {', '.join(SAMPLED)}.")
+    effort = Effort(channels=channels, converge=converge, samples=samples or Effort().samples)
+    return How(
+        found, None if score is None else check_score(score), None, fuse, smooth, effort
+    )  # fmt: skip
+
+
+SAMPLED = ("smoothgradcam++", "sscam", "iscam")
+
+
+def maps_of(classifier: Classifier, seen: Look, index: Tensor, how: How) -> Tensor:
+    """One map for each image.
+
+    Args:
+        classifier: which looked.
+        seen: what it saw.
+        index: (B,) int64, the class to explain in each image.
+        how: method and options.
+
+    Returns:
+        M (B, h, w), signed and unscaled; the fusion of several layers is scaled, (B, h, w) in
+        [0, 1] at the finest layer's resolution.
+
+    Raises:
+        UsageError: the method cannot do this network.
+    """
+    layers = [_smoothed(classifier, seen, n, index, how) for n in range(len(seen.parts))]
+    return layers[0] if len(layers) == 1 else fused(layers, how.fuse)
+
+
+def fused(maps: list[Tensor], how: Fuse) -> Tensor:
+    """The maps of several layers as one.
+
+    Each is cut off at zero and divided by its maximum, so that no layer outweighs the others, and
+    upsampled to the finest.
+
+    Args:
+        maps: (B, h, w) each, of any sizes.
+        how: ``mean``, ``max`` or ``product``.
+
+    Returns:
+        (B, h, w) in [0, 1].
+    """
+    size = max((m.shape[1:] for m in maps), key=lambda shape: shape[0] * shape[1])
+    scaled = []
+    for m in maps:
+        positive = m.clamp(min=0)
+        high = positive.amax((1, 2), keepdim=True)
+        positive = positive / torch.where(high > 0, high, 1)
+        scaled.append(functional.interpolate(positive[:, None], size, mode="bilinear")[:, 0])
+    stack = torch.stack(scaled)
+    if how == "mean":
+        return stack.mean(0)
+    return stack.amax(0) if how == "max" else stack.prod(0)
+
+
+def _smoothed(classifier: Classifier, seen: Look, n: int, index: Tensor, how: How) -> Tensor:
+    """The map at layer number n."""
+    e = _evidence(classifier, seen, n, index, how)
+    if how.smooth == "eigen":
+        return explain(how.method, e, eigen=True)
+    if how.smooth is None:
+        return explain(how.method, e)
+    copies = (
+        augmented(seen.images)
+        if how.smooth == "aug"
+        else ((noisy, None) for noisy in noisy_images(e))
+    )
+    maps = []
+    for images, back in copies:
+        again = _evidence(classifier, classifier.see(images), n, index, how)
+        m = explain(how.method, again)
+        maps.append(back(m) if back else m)
+    return torch.stack(maps).mean(0)
+
+
+def _evidence(classifier: Classifier, seen: Look, n: int, index: Tensor, how: How) -> Evidence:
+    part = seen.parts[n]
+    against = None
+    if how.versus is not None:
+        against = torch.full_like(index, how.versus)[:, None]
+
+    def see(images: Tensor) -> tuple[Tensor, Tensor, Tail]:
+        look = classifier.see(images)
+        return look.logits, look.parts[n].A, look.parts[n].tail
+
+    return Evidence(
+        part.A, seen.logits, index, part.tail, part.head, how.score or how.method.score, against,
+        seen.images, see, how.effort,
+    )  # fmt: skip

@@ -1,0 +1,109 @@
+"""What a map explains: one class's score, as a logit, a probability or a contrast."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from camcli.errors import UsageError
+from camcli.models.cut import LinearHead
+
+Score = Literal["logit", "probability", "contrast"]
+SCORES: tuple[Score, ...] = get_args(Score)
+
+
+def check_score(name: str) -> Score:
+    """`name` as a score.
+
+    Raises:
+        UsageError: there is no such score.
+    """
+    for score in SCORES:
+        if score == name:
+            return score
+    raise UsageError(f"Unknown score {name!r}. Choose one of {', '.join(SCORES)}.")
+
+
+def class_score(
+    logits: Tensor, index: Tensor, score: Score, against: Tensor | None = None
+) -> Tensor:
+    """S, the number that a map explains.
+
+    - logit: S_c
+    - probability: p_c = softmax(S)_c
+    - contrast: S_c - mean_j S_j. Adding one constant to all logits changes neither a probability
+      nor this, so a winning class with a negative logit still gets evidence.
+
+    Args:
+        logits: (B, C).
+        index: (B,) int64, the class c of each image.
+        score: which of the three.
+        against: (B, n) int64, classes whose mean score is taken off.
+
+    Returns:
+        (B,), differentiable.
+    """
+    if score == "probability":
+        logits = logits.softmax(1)
+    elif score == "contrast":
+        logits = logits - logits.mean(1, keepdim=True)
+    S = logits.gather(1, index[:, None])[:, 0]
+    return S if against is None else S - logits.gather(1, against).mean(1)
+
+
+def head_weights(
+    head: LinearHead,
+    logits: Tensor,
+    index: Tensor,
+    score: Score,
+    against: Tensor | None = None,
+) -> Tensor:
+    """w_eff = dS/d mean(A): `class_score` differentiated through a linear head by hand.
+
+    - logit: w_c
+    - probability: p_c (w_c - Σ_j p_j w_j)
+    - contrast: w_c - mean_j w_j
+
+    Args:
+        head: weights (C, K).
+        logits: (B, C).
+        index: (B,) int64.
+        score: which score.
+        against: (B, n) int64, or None.
+
+    Returns:
+        (B, K).
+    """
+    if against is not None:
+        others = [head_weights(head, logits, column, score) for column in against.unbind(1)]
+        return head_weights(head, logits, index, score) - torch.stack(others).mean(0)
+    w = head.weight[index]
+    if score == "probability":
+        p = logits.softmax(1)
+        return p.gather(1, index[:, None]) * (w - p @ head.weight)
+    if score == "contrast":
+        return w - head.weight.mean(0)
+    return w
+
+
+def nearest_classes(logits: Tensor, index: Tensor, n: int) -> Tensor:
+    """The n classes whose logits are nearest to that of the target, without it.
+
+    Args:
+        logits: (B, C).
+        index: (B,) int64.
+        n: how many; fewer if there are fewer other classes.
+
+    Returns:
+        (B, min(n, C - 1)) int64.
+    """
+    distance = (logits - logits.gather(1, index[:, None])).abs()
+    distance = distance.scatter(1, index[:, None], float("inf"))
+    return distance.topk(min(n, logits.shape[1] - 1), dim=1, largest=False).indices
+
+
+def top_classes(logits: Tensor, n: int) -> Tensor:
+    """Indices (B, n) of the n best classes, best first; fewer if there are fewer classes."""
+    return torch.topk(logits, min(n, logits.shape[1]), dim=1).indices

@@ -1,0 +1,179 @@
+"""Bringing named data sets to this machine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from camcli.data.archive import unpack
+from camcli.data.download import Progress, download
+from camcli.data.places import NAMES
+from camcli.data.synthetic import write_scenes
+from camcli.errors import CamcliError, UnavailableError, UsageError
+
+RECORD = "SOURCE.json"
+"""File in a fetched folder that says where it came from."""
+
+
+@dataclass(frozen=True)
+class Remote:
+    """An archive on the web.
+
+    Attributes:
+        title: its name for people.
+        url: of a ZIP file with one folder at its top.
+        licence: under which it may be used.
+        size: of the download in bytes, about.
+        version: which state of it.
+        holds: folders that it must contain.
+    """
+
+    title: str
+    url: str
+    licence: str
+    size: int
+    version: str
+    holds: tuple[str, ...]
+
+
+_COMMIT = "2f981c83e352a9d4c15fb8c886034c817052c80b"
+REMOTES = {
+    "fruits360": Remote(
+        title="Fruits-360, 100x100 (Mihai Oltean)",
+        url=f"https://codeload.github.com/fruits-360/fruits-360-100x100/zip/{_COMMIT}",
+        licence="CC BY-SA 4.0 (https://creativecommons.org/licenses/by-sa/4.0/)",
+        size=1_000_000_000,
+        version=_COMMIT,
+        holds=("Training", "Test"),
+    )
+}
+
+OFFICE31 = (
+    "Office-31 has no licence and no stable address, so it is not fetched. Get "
+    "domain_adaptation_images.tar.gz from its authors' page "
+    "(https://faculty.cc.gatech.edu/~judy/domainadapt/, Saenko et al. 2010) and unpack it so that "
+    "{folder}/amazon/images/back_pack/frame_0001.jpg exists, and likewise dslr and webcam."
+)
+
+
+def announcement(name: str, to: Path) -> str:
+    """What a person should know before a fetch: what, how large, under which licence, where to.
+
+    Args:
+        name: a name of `NAMES`.
+        to: folder of data sets.
+    """
+    remote = REMOTES.get(name)
+    if remote is None:
+        return f"{name} -> {to / name}"
+    return (
+        f"{remote.title}\n  licence  {remote.licence}\n  size     about "
+        f"{remote.size / 1e9:.1f} GB to download, twice that on disk while it is unpacked\n"
+        f"  from     {remote.url}\n  to       {to / name}"
+    )
+
+
+def fetch(
+    name: str,
+    to: Path,
+    *,
+    remote: Remote | None = None,
+    sha256: str | None = None,
+    progress: Progress | None = None,
+    pause: float = 2.0,
+) -> Path:
+    """Bring a named data set into a folder of data sets; done before, it costs nothing.
+
+    A download that was interrupted goes on where it stopped. The archive's checksum is recorded
+    in ``SOURCE.json`` beside the data.
+
+    Args:
+        name: ``fruits360``, ``synthetic`` (drawn here) or ``office31`` (which can only be
+            explained).
+        to: folder of data sets; the set is put into ``to/name``.
+        remote: another place than the one that is known.
+        sha256: refuse any other archive.
+        progress: called during the download with (bytes, bytes in all or None).
+        pause: seconds before a broken connection is tried again.
+
+    Returns:
+        The data set's folder.
+
+    Raises:
+        UnavailableError: it cannot be had from here.
+        UsageError: no such name, or something else is in its place.
+        CamcliError: no space, damaged archive.
+    """
+    if name not in NAMES:
+        raise UsageError(f"No data set is called {name!r}; there are {', '.join(NAMES)}.")
+    folder = to / name
+    remote = remote or REMOTES.get(name)
+    if folder.is_dir() and any(folder.iterdir()):
+        missing = [h for h in (remote.holds if remote else ()) if not (folder / h).is_dir()]
+        if missing:
+            raise UsageError(
+                f"{folder} exists but holds no folder {missing[0]}; move it away first."
+            )
+        return folder
+    if name == "synthetic":
+        to.mkdir(parents=True, exist_ok=True)
+        return write_scenes(folder).parent
+    if remote is None:
+        raise UnavailableError(OFFICE31.format(folder=folder))
+    return _fetch_archive(remote, folder, sha256, progress, pause)
+
+
+def _fetch_archive(
+    remote: Remote, folder: Path, sha256: str | None, progress: Progress | None, pause: float
+) -> Path:
+    part = folder.with_name(f".{folder.name}.zip.part")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(folder.parent).free
+        here = part.stat().st_size if part.exists() else 0
+    except OSError as error:
+        raise CamcliError(f"{folder} cannot be made: {error.strerror or error}.") from error
+    if free < 2 * remote.size - here:
+        raise CamcliError(
+            f"{folder.parent} has {free / 1e9:.1f} GB left, and {2 * remote.size / 1e9:.1f} GB are "
+            "needed; make room or choose another folder with --to."
+        )
+    download(remote.url, part, progress=progress, pause=pause)
+    digest = _sha256(part)
+    if sha256 is not None and digest != sha256.lower():
+        part.unlink()
+        raise CamcliError(
+            f"{remote.url} has the SHA-256 {digest}, not {sha256}; it was thrown away."
+        )
+    size = part.stat().st_size
+    if folder.is_dir():
+        folder.rmdir()  # empty, or it would have been returned
+    try:
+        files = unpack(part, folder)
+    finally:
+        part.unlink()  # unpacked, or of no use
+    missing = [h for h in remote.holds if not (folder / h).is_dir()]
+    if missing:
+        shutil.rmtree(folder)
+        raise CamcliError(f"{remote.url} holds no folder {missing[0]}; nothing was kept.")
+    record = {
+        "title": remote.title,
+        "url": remote.url,
+        "version": remote.version,
+        "licence": remote.licence,
+        "sha256": digest,
+        "bytes": size,
+        "files": files,
+        "fetched": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    (folder / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    return folder
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,288 @@
+"""From a file's bytes to RGB pixels, for the model and for the overlay alike.
+
+One loader, so that both see the same picture. Whatever is wrong with a file ends as an
+`ImageError` with one sentence: a batch turns it into an error row and goes on.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import stat
+import struct
+import threading
+import warnings
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageFile
+
+from camcli.errors import ImageError
+
+MAX_PIXELS = 178_956_970
+"""Largest picture that is decoded (Pillow's own limit): 178.9 million pixels, 0.5 GB as RGB."""
+
+MAX_BYTES = 1 << 30
+"""Largest file that is read into memory, 1 GiB."""
+
+# Only formats decoded in this process: Pillow would hand an EPS file, whatever its extension, to
+# Ghostscript. (MPO, two JPEGs in a file, is opened by the JPEG reader.)
+FORMATS: tuple[str, ...] = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000")
+if find_spec("PIL.AvifImagePlugin"):  # since Pillow 11.3
+    FORMATS += ("AVIF",)
+
+_ORIENTATION = 0x0112
+_TRANSPOSE = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+# Pillow warns about odd metadata and big pictures, and logs to stderr where no handler is set;
+# from a decoding thread that would tear the progress bar. What matters is raised below. (Filters
+# of `warnings` are process-wide, so a context manager around each decode would race.)
+warnings.filterwarnings("ignore", module=r"PIL\.")
+logging.getLogger("PIL").addHandler(logging.NullHandler())
+
+
+def load_image(path: Path) -> np.ndarray:
+    """Read one picture.
+
+    Args:
+        path: the file.
+
+    Returns:
+        (H, W, 3) uint8 RGB, C-contiguous and writable, upright as its EXIF orientation says.
+
+    Raises:
+        ImageError: the file is missing, not a regular file, unreadable, or no whole picture.
+
+    Example:
+        >>> load_image(Path("sample_images/cat.jpg")).shape  # doctest: +SKIP
+        (300, 451, 3)
+    """
+    name = printable(path)
+    try:
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise ImageError(
+                f"{name}: this is a folder, not a picture; rename it, or pass it as a FOLDER to "
+                "read what is inside."
+            )
+        if not stat.S_ISREG(status.st_mode):
+            raise ImageError(f"{name}: not a regular file but a device or pipe; copy it first.")
+        if status.st_size > MAX_BYTES:
+            raise ImageError(
+                f"{name}: {status.st_size:,} bytes are more than the limit of {MAX_BYTES:,} for "
+                "one picture; scale it down first."
+            )
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        if path.is_symlink():
+            target = printable(path.readlink())
+            raise ImageError(f"{name}: the link points to {target}, which is missing.") from error
+        raise ImageError(f"{name}: no such file.") from error
+    except PermissionError as error:
+        raise ImageError(f"{name}: not readable by you; check its permissions.") from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise ImageError(f"{name}: could not be read ({_reason(error)}).") from error
+    return decode(data, str(path))
+
+
+def decode(data: bytes, name: str) -> np.ndarray:
+    """Decode one picture that is already in memory.
+
+    The first frame of an animation is taken; transparency is laid over white; 16-bit greys are
+    scaled to 8 bits. Safe to call from many threads; Pillow releases the GIL while it decodes.
+
+    Args:
+        data: the whole file.
+        name: what to call it in an error message.
+
+    Returns:
+        (H, W, 3) uint8 RGB, C-contiguous and writable, upright as its EXIF orientation says.
+
+    Raises:
+        ImageError: it is empty, of no known format, larger than `MAX_PIXELS`, cut or damaged.
+
+    Example:
+        >>> decode(open("sample_images/cat.jpg", "rb").read(), "cat.jpg")  # doctest: +SKIP
+    """
+    name = printable(name)
+    if not data:
+        raise ImageError(f"{name}: the file is empty (0 bytes); copy or download it again.")
+    with _strict:
+        try:
+            return _decode(data, name)
+        except ImageError:
+            raise
+        except Image.DecompressionBombError as error:
+            raise _too_large(name, "") from error
+        except Image.UnidentifiedImageError as error:
+            raise ImageError(f"{name}: {_what_instead(data)}") from error
+        # A hostile or broken file can make a decoder raise nearly anything (struct.error,
+        # IndexError, SyntaxError, zlib.error, MemoryError); none of it may stop a run.
+        except Exception as error:
+            raise ImageError(
+                f"{name}: cut short or damaged ({_reason(error)}); copy or download it again."
+            ) from error
+
+
+def printable(name: str | Path) -> str:
+    """A file name as it can be shown on one line of any terminal: controls are escaped."""
+    text = str(name).encode("utf-8", "backslashreplace").decode()
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _decode(data: bytes, name: str) -> np.ndarray:
+    if data[:2] == b"\xff\xd8":
+        data = _expose_cut_jpeg(data, name)
+    elif data[:4] == b"\x89PNG" and data.rfind(b"IEND") < 0:
+        raise ImageError(f"{name}: cut short (no end mark); copy or download it again.")
+    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        width, height = image.size
+        if width < 1 or height < 1:
+            raise ImageError(f"{name}: {width}x{height} pixels, there is nothing to see.")
+        if width * height > MAX_PIXELS:  # known from the header: nothing is decoded yet
+            raise _too_large(name, f"{width}x{height} pixels ")
+        image.load()
+        upright: Image.Image = image
+        if image.format != "JPEG" or "exif" in image.info:
+            turn = _TRANSPOSE.get(_orientation(image))
+            upright = image if turn is None else image.transpose(turn)
+        return np.array(_rgb(upright, name))
+
+
+def _rgb(image: Image.Image, name: str) -> Image.Image:
+    """Any colour mode to 8-bit RGB."""
+    if image.has_transparency_data:
+        rgba = image if image.mode == "RGBA" else image.convert("RGBA")
+        white = Image.new("RGB", image.size, (255, 255, 255))
+        white.paste(rgba, mask=rgba.getchannel("A"))
+        return white
+    if image.mode == "RGB":
+        return image
+    # Pillow clips these to 255 when it converts, which turns a 16-bit photograph white.
+    if image.mode.startswith("I") or image.mode == "F":
+        return Image.fromarray(_eight_bits(np.asarray(image), name)).convert("RGB")
+    return image.convert("RGB")
+
+
+def _eight_bits(grey: np.ndarray, name: str) -> np.ndarray:
+    """(H, W) of 16- or 32-bit whole numbers or floats to uint8, by the range of its type."""
+    low, high = grey.min(), grey.max()
+    if grey.dtype.kind == "f":
+        if low >= 0 and high <= 1:
+            return np.rint(grey * 255).astype(np.uint8)
+        raise ImageError(
+            f"{name}: floating-point pixels from {low:g} to {high:g} have no agreed range; save "
+            "it with 8 or 16 bits, or scaled to [0, 1]."
+        )
+    if low >= 0 and high <= 65535:
+        return ((grey.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
+    raise ImageError(
+        f"{name}: 32-bit pixels from {low} to {high} have no agreed range; save it with 8 or 16 "
+        "bits."
+    )
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF orientation, 1 where there is none; broken EXIF does not spoil a good picture."""
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
+    except Exception:
+        return 1
+
+
+def _expose_cut_jpeg(data: bytes, name: str) -> bytes:
+    """Make libjpeg notice a JPEG that was cut and closed again, or padded with zeros.
+
+    When libjpeg meets the end mark too early it paints the rest grey and only warns, and Pillow
+    does not see the warning. So an end mark is demanded after the first scan, and in a baseline
+    JPEG of one scan it is replaced by a few bytes of padding: enough for the last block of a
+    complete picture, while a cut one runs out of data, which Pillow does report.
+    """
+    at, baseline, components = 2, False, 0
+    while at + 4 <= len(data):
+        if data[at] != 0xFF:
+            return data  # not as the standard says: libjpeg may still make sense of it
+        marker = data[at + 1]
+        if marker == 0xFF:  # fill byte
+            at += 1
+            continue
+        if marker in (0xC0, 0xC1):
+            baseline, components = True, data[at + 9] if at + 9 < len(data) else 0
+        elif marker == 0xDA:
+            end = data.find(b"\xff\xd9", at)
+            if end < 0:
+                raise ImageError(
+                    f"{name}: cut short (the JPEG has no end mark); copy or download it again."
+                )
+            # Within a scan 0xFF is followed by 0 or a restart mark: the first end mark is the end.
+            if baseline and data[at + 4] == components:
+                return data[:end] + b"\xff\x00" * 8
+            return data
+        at += 2 + struct.unpack_from(">H", data, at + 2)[0]
+    return data
+
+
+def _too_large(name: str, size: str) -> ImageError:
+    limit = min(MAX_PIXELS, 2 * (Image.MAX_IMAGE_PIXELS or MAX_PIXELS))
+    return ImageError(
+        f"{name}: {size}exceed the limit of {limit:,} pixels for one picture; scale it down first."
+        if size
+        else f"{name}: larger than the limit of {limit:,} pixels for one picture; scale it down "
+        "first."
+    )
+
+
+def _what_instead(data: bytes) -> str:
+    """Say what a file that no decoder recognised looks like."""
+    start = data[:512].lstrip().lower()
+    if start.startswith((b"<!doctype html", b"<html")):
+        return "a web page saved under a picture's name; download the picture itself."
+    if start.startswith(b"version https://git-lfs"):
+        return "a Git LFS pointer, not the picture; run `git lfs pull`."
+    if not data.strip(b"\0"):
+        return "nothing but zero bytes; copy or download it again."
+    if data.startswith((b"\xff\xd8", b"\x89PNG", b"GIF8", b"BM", b"RIFF", b"II*\0", b"MM\0*")):
+        return "the header is cut short or damaged; copy or download it again."
+    return "not a picture in a format that is read here (JPEG, PNG, WebP, GIF, BMP, TIFF, PPM)."
+
+
+def _reason(error: BaseException) -> str:
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return printable(text.strip().rstrip(".") or type(error).__name__)
+
+
+class _Strict:
+    """Pillow's switch LOAD_TRUNCATED_IMAGES off while any thread decodes here, then as it was.
+
+    Other libraries turn it on for the whole process; half a picture would then pass as grey.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._before = False
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._inside == 0:
+                self._before = ImageFile.LOAD_TRUNCATED_IMAGES
+                ImageFile.LOAD_TRUNCATED_IMAGES = False
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                ImageFile.LOAD_TRUNCATED_IMAGES = self._before
+
+
+_strict = _Strict()

@@ -1,0 +1,149 @@
+"""Paths that a user listed: in a file, on standard input, as several arguments."""
+# ruff: noqa: PTH109, PTH113, PTH117, PTH118, PTH120, PTH123
+# Strings and os.path throughout, as in finders.
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from functools import reduce
+from hashlib import blake2b
+from typing import IO
+
+from camcli.data.finders import Finder, absolute
+from camcli.errors import UsageError
+
+
+@dataclass(frozen=True)
+class PathList:
+    """One path a line, or NUL-separated; read again at every iteration, one line at a time.
+
+    Attributes:
+        name: of the file; empty for standard input.
+        copy: of standard input, which comes only once.
+        nul: whether NUL separates the names.
+        root: the folder that holds all of them.
+    """
+
+    name: str
+    copy: IO[bytes] | None = None
+    nul: bool = field(default=False, init=False)
+    root: str = field(default="", init=False)
+
+    @classmethod
+    def from_file(cls, name: str) -> PathList:
+        """The list in a file; relative paths may start from the file's folder."""
+        try:
+            if not os.path.isfile(name):  # @<(find ...): a pipe comes only once, as stdin does
+                with open(name, "rb") as stream:
+                    return cls("", _copy(stream))
+            return cls(absolute(name))
+        except OSError as error:
+            raise UsageError(
+                f"The list {name!r} could not be read ({error.strerror}); @NAME takes a text file "
+                "with one path a line."
+            ) from error
+
+    @classmethod
+    def from_stdin(cls) -> PathList:
+        """The list on standard input, which is read to its end."""
+        return cls("", _copy(sys.stdin.buffer))
+
+    def __post_init__(self) -> None:
+        with self._open() as stream:
+            stream.seek(0)
+            nul = any(b"\0" in block for block in iter(lambda: stream.read(1 << 16), b""))
+        object.__setattr__(self, "nul", nul)
+        root = None
+        for path in self._paths():
+            folder = os.path.dirname(path)
+            root = folder if root is None else common(root, folder)
+        object.__setattr__(self, "root", os.getcwd() if root is None else root)
+
+    def _open(self) -> AbstractContextManager[IO[bytes]]:
+        return nullcontext(self.copy) if self.copy else open(self.name, "rb")
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return _once((path, relative(path, self.root)) for path in self._paths())
+
+    def _paths(self) -> Iterator[str]:
+        for entry in self._entries():
+            text = os.fsdecode(entry)
+            here = absolute(text)
+            if self.name and not os.path.isabs(text) and not os.path.lexists(here):
+                beside = absolute(os.path.join(os.path.dirname(self.name), text))
+                here = beside if os.path.lexists(beside) else here
+            yield here
+
+    def _entries(self) -> Iterator[bytes]:
+        """The names in the list, without separators and blank lines."""
+        separator, rest, offset = b"\0" if self.nul else b"\n", b"", 0
+        with self._open() as stream:
+            while True:
+                stream.seek(offset)  # another iteration may be under way on the same copy
+                block = stream.read(1 << 16)
+                start = 3 if offset == 0 and block.startswith(b"\xef\xbb\xbf") else 0
+                offset += len(block)
+                *names, rest = (rest + block[start:]).split(separator)
+                for name in names if block else [rest]:
+                    name = name if self.nul else name.removesuffix(b"\r")
+                    if name:
+                        yield name
+                if not block:
+                    return
+
+
+@dataclass(frozen=True)
+class Several:
+    """Several arguments one after the other, under their common folder."""
+
+    parts: tuple[Finder, ...]
+
+    @property
+    def root(self) -> str:
+        """The folder that holds all of them."""
+        return reduce(common, (part.root for part in self.parts))
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        root = self.root
+        return _once(
+            (path, relative(os.path.join(part.root, *rel.split("/")), root))
+            for part in self.parts
+            for path, rel in part
+        )
+
+
+def _copy(stream: IO[bytes]) -> IO[bytes]:
+    """What can be read only once, on disk rather than in memory: it may name millions."""
+    copy = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the source
+    shutil.copyfileobj(stream, copy)
+    return copy
+
+
+def _once(found: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """Drop what was listed before: relative paths name outputs, so they must be unique."""
+    seen = set()
+    for path, rel in found:
+        key = blake2b(os.fsencode(rel), digest_size=16).digest()
+        if key not in seen:
+            seen.add(key)
+            yield path, rel
+
+
+def common(one: str, other: str) -> str:
+    """The folder that holds both; empty when there is none (two drives on Windows)."""
+    try:
+        return os.path.commonpath((one, other)) if one and other else ""
+    except ValueError:
+        return ""
+
+
+def relative(path: str, root: str) -> str:
+    """`path` below `root`, with forward slashes; both absolute and without `..`."""
+    rel = os.path.relpath(path, root) if root else path.replace(":", "", 1).lstrip("\\/")
+    return rel.replace(os.sep, "/")

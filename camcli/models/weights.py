@@ -1,0 +1,242 @@
+"""Weight files: where they lie, how they get here, and reading them without running them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from camcli.errors import CamcliError, UnavailableError, UsageError
+from camcli.models.download import download, present
+
+# The eight (or ten) hex digits before the suffix, as torch.hub and timm write them.
+_HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.[A-Za-z]+$")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class WeightFile:
+    """A weight file that a model can fetch.
+
+    Attributes:
+        model: the model's name as the user types it.
+        filename: what the file is called on this machine.
+        url: where the network has it.
+        size: bytes, or None where nobody says.
+        hub: (repository, file name) on the Hugging Face hub, or None.
+    """
+
+    model: str
+    filename: str
+    url: str
+    size: int | None = None
+    hub: tuple[str, str] | None = None
+
+    @property
+    def sha256(self) -> str | None:
+        """The first digits of the file's sha256 that its name carries, or None."""
+        return hash_in_name(self.filename)
+
+
+def hash_in_name(filename: str) -> str | None:
+    """The sha256 prefix in names such as ``resnet18-f37072fd.pth``, or None."""
+    match = _HASH_IN_NAME.search(filename)
+    return match[1] if match else None
+
+
+def weights_dir() -> Path | None:
+    """``$CAMCLI_WEIGHTS_DIR``, or None if it is not set."""
+    value = os.environ.get("CAMCLI_WEIGHTS_DIR")
+    return Path(value).expanduser() if value else None
+
+
+def torch_cache() -> Path:
+    """Where torch.hub keeps what it downloads (``$TORCH_HOME`` moves it)."""
+    return Path(torch.hub.get_dir()).expanduser() / "checkpoints"
+
+
+def is_offline(offline: bool = False) -> bool:
+    """Whether the network must not be touched: asked for, or ``$CAMCLI_OFFLINE`` is set."""
+    return offline or os.environ.get("CAMCLI_OFFLINE", "0").lower() not in ("", "0", "false", "no")
+
+
+def sha256_of(path: Path) -> str:
+    """The file's sha256 in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def search_dirs() -> list[Path]:
+    """The folders in which weight files are looked up, in this order."""
+    own = weights_dir()
+    return [own, torch_cache()] if own else [torch_cache()]
+
+
+def find(file: WeightFile) -> Path | None:
+    """The file on this machine: `search_dirs`, then Hugging Face's cache for what comes from it."""
+    for folder in search_dirs():
+        if path := present(folder, file.filename):
+            return path
+    if file.hub:
+        from huggingface_hub import try_to_load_from_cache
+
+        cached = try_to_load_from_cache(*file.hub)
+        if isinstance(cached, str) and Path(cached).is_file():
+            return Path(cached)
+    return None
+
+
+def expected_sha256(file: WeightFile, path: Path) -> str | None:
+    """What the sha256 of a file that `find` found must begin with, or None if nobody says."""
+    if file.sha256 or not file.hub:
+        return file.sha256
+    blob = path.resolve().name  # Hugging Face's cache names its blobs by their digest
+    return blob if _SHA256.fullmatch(blob) else hash_in_name(path.name)
+
+
+def fetch(file: WeightFile, folder: Path | None = None) -> Path:
+    """Download a weight file into `folder`, by default the first of `search_dirs`.
+
+    Raises:
+        UnavailableError: there is no network, or what came is not the file.
+    """
+    folder = folder or search_dirs()[0]
+    try:
+        return download(file.url, folder, file.filename, file.sha256)
+    except UnavailableError as error:
+        raise UnavailableError(
+            f"The weights of {file.model} were not fetched: {str(error).rstrip('.')}. With a "
+            f"network, get {file.url} and copy it to {folder} as {file.filename}."
+        ) from error
+
+
+def locate(
+    file: WeightFile, *, offline: bool = False, also_here: Sequence[str] = ()
+) -> tuple[Path, str | None]:
+    """The file on this machine, fetched if need be and allowed.
+
+    Args:
+        file: what to look for.
+        offline: never touch the network.
+        also_here: other weights of the same model that are here, to be named in the error.
+
+    Returns:
+        Its path, and the first digits of the sha256 that it must have, if they are known.
+
+    Raises:
+        UnavailableError: it is not here and cannot be fetched.
+    """
+    path = find(file)
+    if path is None:
+        if is_offline(offline):
+            raise UnavailableError(_unavailable(file, "the network was not to be used", also_here))
+        try:
+            path = download(file.url, search_dirs()[0], file.filename, file.sha256)
+        except UnavailableError as error:
+            raise UnavailableError(_unavailable(file, str(error), also_here)) from error
+    return path, expected_sha256(file, path)
+
+
+def _unavailable(file: WeightFile, why: str, also_here: Sequence[str]) -> str:
+    """What was looked for and where, and the ways out."""
+    places = [str(folder) for folder in search_dirs()]
+    if file.hub:
+        places.append("Hugging Face's cache")
+    ways = [f"with a network, get {file.url} and copy it to {places[0]} as {file.filename}"]
+    if also_here:
+        ways.append(f"use what is here: --weights {' or '.join(also_here)}")
+    ways += [
+        "name a file you have: --weights FILE",
+        "use a model that is bundled: --model efficientnet_lite0 (or --weights random, untrained, "
+        "to try the rest)",
+    ]
+    listing = "".join(f"\n  - {way}" for way in ways)
+    return (
+        f"The weights of {file.model} are not here and could not be fetched: {why.rstrip('.')}. "
+        f"Looked for {file.filename} in {' and '.join(places)}. You can{listing}"
+    )
+
+
+def read_state(path: Path, expected: str | None = None) -> tuple[dict[str, Tensor], str]:
+    """The tensors of a weight file, without running any code that it may hold.
+
+    Args:
+        path: a ``.safetensors`` file, or a state dict saved by ``torch.save``; tensors under a
+            ``state_dict`` or ``model`` key and names behind ``module.`` are taken out.
+        expected: the sha256, or its first digits, that the file must have.
+
+    Returns:
+        The tensors by name, on the CPU, and the file's sha256.
+
+    Raises:
+        UsageError: there is no such file.
+        CamcliError: it cannot be read, is damaged, or is not the one expected.
+    """
+    if not path.is_file():
+        raise UsageError(f"There is no weight file {path}.")
+    try:
+        digest = sha256_of(path)
+    except OSError as error:
+        raise CamcliError(f"{path} cannot be read: {error.strerror or error}.") from error
+    if expected and not digest.startswith(expected):
+        raise CamcliError(
+            f"{path} is damaged: its sha256 begins with {digest[: len(expected)]} and should be "
+            f"{expected}; delete it and fetch it again."
+        )
+    return _unwrapped(_load(path), path), digest
+
+
+def _load(path: Path) -> Any:
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise CamcliError(_why_unreadable(path, error)) from error
+
+
+def _why_unreadable(path: Path, error: Exception) -> str:
+    if path.stat().st_size == 0:
+        return f"{path} is empty."
+    if "Weights only load failed" in str(error) and "GLOBAL" in str(error):
+        return (
+            f"{path} holds Python objects besides tensors, which could run code when opened: save "
+            "`model.state_dict()` alone, with torch.save or as .safetensors."
+        )
+    kind = "safetensors file" if path.suffix == ".safetensors" else "file saved by torch.save"
+    # torch's own words often advise weights_only=False: whoever follows that runs what is in there.
+    words = _first_line(error)
+    why = type(error).__name__ if "weights_only" in words or len(words) > 120 else words
+    return f"{path} is not a {kind}, or is cut short ({why})."
+
+
+def _unwrapped(loaded: Any, path: Path) -> dict[str, Tensor]:
+    """The mapping from names to tensors within what the file held."""
+    for key in ("state_dict", "model"):
+        if isinstance(loaded, Mapping) and isinstance(loaded.get(key), Mapping):
+            loaded = loaded[key]
+    if not isinstance(loaded, Mapping):
+        raise CamcliError(
+            f"{path} holds a {type(loaded).__name__}, not tensors by name: save "
+            "`model.state_dict()`."
+        )
+    state = {str(name): value for name, value in loaded.items() if isinstance(value, Tensor)}
+    if not state:
+        raise CamcliError(f"{path} holds no tensors: save `model.state_dict()`.")
+    if all(name.startswith("module.") for name in state):  # nn.DataParallel's
+        state = {name.removeprefix("module."): value for name, value in state.items()}
+    return state
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip().splitlines() or [type(error).__name__]
+    return text[0].rstrip(".")

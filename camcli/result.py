@@ -1,0 +1,86 @@
+"""The one record that everything downstream consumes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from camcli.data.preprocess import View
+from camcli.data.sources import ImageRef
+
+Status = Literal["ok", "empty", "error"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Heat:
+    """One heatmap of one image, for one target class.
+
+    Attributes:
+        target: name of the class that the map explains.
+        index: its index.
+        prob: softmax probability of the class, in [0, 1].
+        heatmap: (h, w) float32, signed and unscaled, as the method defines it.
+        x: horizontal centre of mass of the positive heat, in [0, 1] of the photograph; None if
+            the map is empty.
+        y: vertical centre of mass, likewise.
+        box: (x0, y0, x1, y1) in pixels of the photograph: the largest component above 20% of the
+            maximum (Zhou et al. 2015); None if the map is empty.
+        area: share of the pixels that the network saw with more than half of the maximum.
+        border: share of the heat in the outer tenth of what the network saw.
+        empty: nothing positive in the map: there is no evidence to show.
+    """
+
+    target: str
+    index: int
+    prob: float
+    heatmap: np.ndarray
+    x: float | None = None
+    y: float | None = None
+    box: tuple[int, int, int, int] | None = None
+    area: float = 0.0
+    border: float = 0.0
+    empty: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Result:
+    """What was found out about one input image; also when it could not be read.
+
+    Attributes:
+        ref: the image.
+        status: ``ok``; ``empty`` when the first map holds no positive evidence; ``error``.
+        error: one sentence when status is ``error``, else None.
+        pred: name of the predicted class (None on error, as everything below).
+        pred_index: its index.
+        prob: its softmax probability.
+        correct: whether the prediction is the label; None when the label is unknown, or names none
+            of the network's classes.
+        top: the best classes as (name, probability), best first.
+        method: name of the CAM method.
+        layer: name of the layer that was explained.
+        heats: one map for each explained class; the first fills the CSV's columns.
+        truth: map of the true class, where it was asked for, is known and is not among `heats`.
+        view: the part of the photograph that the network saw, (x0, y0, x1, y1) in its pixels.
+        width: of the photograph, after EXIF rotation, in pixels.
+        height: likewise.
+        overlay: path of the written overlay relative to the run directory, if one was written.
+    """
+
+    ref: ImageRef
+    status: Status = "ok"
+    error: str | None = None
+    pred: str | None = None
+    pred_index: int | None = None
+    prob: float | None = None
+    correct: bool | None = None
+    top: tuple[tuple[str, float], ...] = ()
+    method: str | None = None
+    layer: str | None = None
+    heats: tuple[Heat, ...] = ()
+    truth: Heat | None = None
+    view: View | None = None
+    width: int | None = None
+    height: int | None = None
+    overlay: str | None = None

@@ -1,0 +1,197 @@
+"""A checkpoint is whole or refused, and gives back what was saved."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import save_file
+
+from camcli.data.preprocess import Preprocess
+from camcli.errors import CamcliError, UsageError
+from camcli.models.checkpoint import FORMAT, Checkpoint, load_checkpoint, save_checkpoint
+from camcli.models.classifier import load_classifier
+from camcli.models.zoo import build_model
+
+
+def small(**changes) -> Checkpoint:
+    generator = torch.Generator().manual_seed(0)
+    values = {
+        "architecture": "resnet18",
+        "classes": ("cat", "Dog, große", "猫"),
+        "preprocess": Preprocess(size=96, fit="squash", interpolation="bicubic"),
+        "backbone": {
+            "conv1.weight": torch.randn(4, 3, 3, 3, generator=generator),
+            "bn1.num_batches_tracked": torch.tensor(7),
+        },
+        "weight": torch.randn(3, 5, generator=generator),
+        "bias": torch.randn(3, generator=generator),
+        "config": {"epochs": 5, "lr": 1e-3},
+        "metrics": {"val_accuracy": 0.5},
+        "versions": {"torch": "2.11"},
+    }
+    return Checkpoint(**(values | changes))
+
+
+def equal(a: Checkpoint, b: Checkpoint) -> None:
+    for name in ("architecture", "classes", "preprocess", "config", "metrics", "versions"):
+        assert getattr(a, name) == getattr(b, name), name
+    assert torch.equal(a.weight, b.weight)
+    assert torch.equal(a.bias, b.bias)
+    assert a.backbone.keys() == b.backbone.keys()
+    for name, tensor in a.backbone.items():
+        assert torch.equal(tensor, b.backbone[name]), name
+        assert tensor.dtype == b.backbone[name].dtype
+
+
+def test_round_trip(tmp_path):
+    path = tmp_path / "new" / "folder" / "model.safetensors"
+    save_checkpoint(path, small())
+    equal(load_checkpoint(path), small())
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+def test_strided_and_shared_tensors(tmp_path):
+    """safetensors refuses both; a transposed weight and two names for one tensor are ordinary."""
+    shared = torch.arange(12.0).reshape(3, 4)
+    wanted = small(weight=shared.T[:3, :], backbone={"a": shared, "b": shared, "c": shared[:, 1]})
+    save_checkpoint(tmp_path / "x.safetensors", wanted)
+    equal(load_checkpoint(tmp_path / "x.safetensors"), wanted)
+
+
+def test_overwriting_replaces_at_once_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / "model.safetensors"
+    save_checkpoint(path, small())
+
+    def full(*_args, **_kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("camcli.models.checkpoint.save_file", full)
+    with pytest.raises(CamcliError, match="No space left"):
+        save_checkpoint(path, small(architecture="other"))
+    assert load_checkpoint(path).architecture == "resnet18"
+    assert [p.name for p in tmp_path.iterdir()] == [path.name], "a temporary file was left"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+def test_others_may_read_it(tmp_path):
+    save_checkpoint(tmp_path / "m.safetensors", small())
+    assert (tmp_path / "m.safetensors").stat().st_mode & 0o777 == 0o644
+
+
+def test_a_folder_that_is_a_file(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(CamcliError, match="Cannot write"):
+        save_checkpoint(tmp_path / "file" / "m.safetensors", small())
+
+
+def test_not_there(tmp_path):
+    with pytest.raises(UsageError, match="no checkpoint"):
+        load_checkpoint(tmp_path / "none.safetensors")
+    with pytest.raises(UsageError, match="no checkpoint"):
+        load_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"x", b"not a checkpoint" * 100, b"\x80\x02}q\x00."])
+def test_not_safetensors(tmp_path, content):
+    (tmp_path / "m.safetensors").write_bytes(content)
+    with pytest.raises(CamcliError, match="not a whole safetensors file"):
+        load_checkpoint(tmp_path / "m.safetensors")
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.floats(0, 0.999))
+def test_truncated_anywhere(tmp_path_factory, share):
+    path = tmp_path_factory.mktemp("cut") / "m.safetensors"
+    save_checkpoint(path, small())
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(CamcliError) as caught:
+        load_checkpoint(path)
+    assert not isinstance(caught.value, UsageError)
+
+
+def test_somebody_elses_safetensors(tmp_path):
+    path = tmp_path / "weights.safetensors"
+    save_file({"fc.weight": torch.ones(2, 2)}, path)
+    with pytest.raises(UsageError, match="--weights FILE"):
+        load_checkpoint(path)
+    save_file({"fc.weight": torch.ones(2, 2)}, path, metadata={"camcli": "{no json"})
+    with pytest.raises(CamcliError):
+        load_checkpoint(path)
+    save_file({"fc.weight": torch.ones(2, 2)}, path, metadata={"camcli": "[1]"})
+    with pytest.raises(UsageError):
+        load_checkpoint(path)
+
+
+def test_from_a_newer_camcli(tmp_path):
+    path = tmp_path / "m.safetensors"
+    save_file({"head.weight": torch.ones(1)}, path, {"camcli": json.dumps({"format": FORMAT + 1})})
+    with pytest.raises(CamcliError, match=rf"format {FORMAT + 1}.*Update camcli"):
+        load_checkpoint(path)
+
+
+@pytest.mark.parametrize("missing", ["architecture", "classes", "preprocess"])
+def test_a_description_that_lacks_something(tmp_path, missing):
+    path = tmp_path / "m.safetensors"
+    header = {
+        "format": FORMAT, "architecture": "resnet18", "classes": ["a"],
+        "preprocess": Preprocess().to_dict(),
+    }  # fmt: skip
+    del header[missing]
+    tensors = {"head.weight": torch.ones(1, 2), "head.bias": torch.ones(1)}
+    save_file(tensors, path, {"camcli": json.dumps(header)})
+    with pytest.raises(CamcliError, match="damaged"):
+        load_checkpoint(path)
+
+
+# --- as a classifier -----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A checkpoint with the bundled architecture and three classes."""
+    built = build_model("efficientnet_lite0", weights="random", seed=3)
+    state = {
+        n: t for n, t in built.module.state_dict().items() if not n.startswith("classifier.")
+    }  # fmt: skip
+    generator = torch.Generator().manual_seed(0)
+    path = tmp_path_factory.mktemp("trained") / "m.safetensors"
+    checkpoint = small(
+        architecture="efficientnet_lite0", backbone=state,
+        weight=torch.randn(3, 1280, generator=generator),
+    )  # fmt: skip
+    save_checkpoint(path, checkpoint)
+    return path, checkpoint, built.module
+
+
+def test_a_checkpoint_is_a_classifier(trained):
+    path, checkpoint, module = trained
+    classifier = load_classifier(checkpoint=path, device="cpu", offline=True)
+    assert classifier.classes == checkpoint.classes
+    assert classifier.preprocess == checkpoint.preprocess
+    assert classifier.provenance.source == "checkpoint"
+    assert len(classifier.provenance.sha256) == 64
+    assert classifier.head is not None
+    pixels = torch.randint(0, 256, (2, 3, 96, 96), dtype=torch.uint8)
+    A, logits = classifier(pixels)
+    with torch.no_grad():
+        features = module.forward_features(classifier.preprocess.normalise(pixels))
+    largest = float(features.abs().max())
+    torch.testing.assert_close(A, features, rtol=1e-3, atol=1e-4 * largest)
+    truth = features.mean((2, 3)) @ checkpoint.weight.T + checkpoint.bias
+    torch.testing.assert_close(logits, truth, rtol=1e-3, atol=1e-3 * float(truth.abs().max()))
+
+
+def test_a_checkpoint_of_another_architecture(trained, tmp_path):
+    _, checkpoint, _ = trained
+    odd = {**checkpoint.backbone, "conv_stem.weight": torch.zeros(1, 2, 3, 4)}
+    save_checkpoint(tmp_path / "m.safetensors", small(
+        architecture="efficientnet_lite0", backbone=odd, weight=checkpoint.weight,
+    ))  # fmt: skip
+    with pytest.raises(CamcliError, match=r"does not fit.*conv_stem\.weight"):
+        load_classifier(checkpoint=tmp_path / "m.safetensors", device="cpu")

@@ -1,0 +1,22 @@
+from camcli.models.imagenet import imagenet_classes
+from camcli.models.labels import label_index
+
+
+def test_spelling_does_not_matter_but_nothing_is_guessed():
+    classes = ("Golden Retriever", "cat", "3")
+    assert label_index("golden_retriever", classes) == 0
+    assert label_index("CAT", classes) == 1
+    assert label_index("3", classes) == 2
+    assert label_index("0", classes) is None  # an index is not a label
+    assert label_index("retriever", classes) is None
+    assert label_index("", classes) is None
+
+
+def test_names_that_differ_in_case_only_must_be_exact():
+    assert label_index("Crane", ("crane", "Crane")) == 1
+    assert label_index("CRANE", ("crane", "Crane")) is None
+
+
+def test_wordnet_ids_are_for_imagenet_only():
+    assert label_index("n02123045", imagenet_classes()) == imagenet_classes().index("tabby")
+    assert label_index("n02123045", ("a", "b")) is None
