@@ -1,0 +1,201 @@
+"""The engine: references in, Results out, in order, with decode, forward and encode overlapping.
+
+Three kinds of work, each with threads of its own:
+
+- a pool decodes and, later, draws and writes overlays (both let go of the GIL);
+- on a CPU one *lane* per core runs the network with one thread each: lanes never wait for one
+  another at a barrier as the threads inside one forward pass do, so the pool's work fits between
+  them. On a GPU there is one lane.
+
+At most a few batches are in flight, so memory does not depend on how many images there are.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import islice
+from typing import Protocol
+
+import cv2
+import numpy as np
+import torch
+
+from camcli.batch.explain import Decoded, Explanation, explain_batch, failed, read
+from camcli.data.images import load_image
+from camcli.data.sources import ImageRef
+from camcli.errors import ImageError
+from camcli.models.classifier import Classifier
+from camcli.result import Result
+
+# A result and the pixels that its picture will be drawn on.
+Explained = tuple[Result, np.ndarray | None]
+
+
+class Sink(Protocol):
+    """Where pictures go while a stream runs."""
+
+    def keep(self, rgb: np.ndarray) -> np.ndarray:
+        """What to remember of decoded (H, W, 3) pixels until `write`; called in worker threads."""
+
+    def claim(self, result: Result) -> Result:
+        """Name the picture: called for each good result, in order, from one thread.
+
+        A result that comes back without `overlay` gets no picture.
+
+        Raises:
+            ImageError: this image cannot have a picture; it becomes an error row.
+        """
+
+    def write(self, result: Result, rgb: np.ndarray) -> None:
+        """Draw and store the picture; called in worker threads. An exception ends the stream."""
+
+
+def stream(
+    refs: Iterable[ImageRef],
+    classifier: Classifier,
+    what: Explanation,
+    *,
+    sink: Sink | None = None,
+    batch_size: int | None = None,
+    workers: int | None = None,
+) -> Iterator[Result]:
+    """Explain any number of images.
+
+    Args:
+        refs: the images; read lazily.
+        classifier: the network.
+        what: method and target.
+        sink: draws and stores the overlays.
+        batch_size: images in one forward pass; by default 16 on a CPU and 64 on a GPU.
+        workers: threads that decode and draw; by default one per core, at least 2.
+
+    Yields:
+        One Result for each reference, in their order, failed ones included.
+    """
+    on_cpu = classifier.device.type == "cpu"
+    cores = available_cores()
+    lanes = cores if on_cpu else 1
+    batch_size = batch_size or (16 if on_cpu else 64)
+    workers = workers or max(2, cores)
+    batches = _batches(iter(refs), batch_size)
+
+    keep = sink.keep if sink else _forget
+
+    def lane(pending: list[Future[Decoded | ImageError]], group: list[ImageRef]) -> list[Explained]:
+        outcomes = [future.result() for future in pending]
+        pending.clear()  # or the futures would hold the pixels until the batch is collected
+        images = [outcome for outcome in outcomes if isinstance(outcome, Decoded)]
+        results = iter(explain_batch(classifier, images, what) if images else ())
+        return [
+            (next(results), outcome.rgb)
+            if isinstance(outcome, Decoded)
+            else (failed(ref, outcome), None)
+            for ref, outcome in zip(group, outcomes, strict=True)
+        ]
+
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="camcli-io")
+    forward = ThreadPoolExecutor(lanes, thread_name_prefix="camcli-lane")
+    explaining: deque[Future[list[Explained]]] = deque()
+    drawing: deque[list[Future[Result]]] = deque()
+    try:
+        with threads(1 if on_cpu else None):
+            while True:
+                # One batch in each lane and one decoded ahead of each.
+                while len(explaining) < 2 * lanes and (group := next(batches, None)):
+                    pending = [pool.submit(read, ref, classifier, keep) for ref in group]
+                    explaining.append(forward.submit(lane, pending, group))
+                if explaining:
+                    explained = explaining.popleft().result()
+                    drawing.append([_draw(pool, sink, result, rgb) for result, rgb in explained])
+                    del explained
+                if drawing and (len(drawing) > lanes or not explaining):
+                    for future in drawing.popleft():
+                        yield future.result()
+                if not explaining and not drawing:
+                    return
+    finally:
+        # Whatever ends the stream, nothing goes on writing behind the caller's back.
+        forward.shutdown(wait=True, cancel_futures=True)
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _draw(
+    pool: ThreadPoolExecutor, sink: Sink | None, result: Result, rgb: np.ndarray | None
+) -> Future[Result]:
+    """Name a picture now, in order, and draw it in the pool."""
+    done: Future[Result] = Future()
+    if sink is None or result.status == "error":
+        done.set_result(result)
+        return done
+    try:
+        result = sink.claim(result)
+    except ImageError as error:
+        result = failed(result.ref, error)
+    if result.overlay is not None:
+        return pool.submit(_write, sink, result, rgb)
+    done.set_result(result)
+    return done
+
+
+def _write(sink: Sink, result: Result, rgb: np.ndarray | None) -> Result:
+    try:
+        sink.write(result, sink.keep(load_image(result.ref.path)) if rgb is None else rgb)
+    except ImageError as error:  # the file changed since it was decoded
+        return failed(result.ref, error)
+    return result
+
+
+def _forget(rgb: np.ndarray) -> np.ndarray:
+    return rgb[:0]
+
+
+def _batches(refs: Iterator[ImageRef], size: int) -> Iterator[list[ImageRef]]:
+    while group := list(islice(refs, size)):
+        yield group
+
+
+def available_cores() -> int:
+    """Cores that this process may use (fewer than the machine's in a container or under SLURM)."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@contextmanager
+def threads(count: int | None) -> Iterator[None]:
+    """`count` threads inside each torch operation, and none inside OpenCV's; undone at the end."""
+    torch_before, cv2_before = torch.get_num_threads(), cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    if count is not None:
+        torch.set_num_threads(count)
+        keep_big_blocks()
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(cv2_before)
+        torch.set_num_threads(torch_before)
+
+
+def keep_big_blocks() -> None:
+    """Ask glibc not to give freed activations back to the kernel.
+
+    By default each large tensor is mapped and unmapped anew, and the page faults take up to a
+    third of a forward pass on a CPU. One arena, because the thresholds hold for the main one only.
+    Does nothing on other C libraries.
+    """
+    if sys.platform != "linux":
+        return
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError):
+        return
+    m_trim_threshold, m_mmap_threshold, m_arena_max = -1, -3, -8  # malloc.h
+    mallopt(m_mmap_threshold, 1 << 30)
+    mallopt(m_trim_threshold, 2**31 - 1)
+    mallopt(m_arena_max, 1)

@@ -1,0 +1,238 @@
+"""One batch: decoded images in, Results out. Everything that needs the network happens here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from camcli.cam.look import How, make_how, maps_of
+from camcli.cam.methods import Method
+from camcli.cam.postprocess import describe
+from camcli.cam.target import Score, top_classes
+from camcli.data.images import load_image
+from camcli.data.preprocess import View
+from camcli.data.sources import ImageRef
+from camcli.errors import ImageError
+from camcli.models.classifier import Classifier
+from camcli.models.labels import label_index
+from camcli.result import Result
+
+# A decoded photograph larger than this is not kept until its overlay is drawn but decoded again:
+# memory then does not depend on the size of the photographs.
+KEEP_BYTES = 8 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What to explain.
+
+    Attributes:
+        how: method and its options.
+        target: index of the class to explain; None for the predicted one.
+        topk: explain each of the k best classes instead (1: only the best).
+        top: how many predictions a Result lists.
+        truth: also explain the true class where it is known and not explained anyway, as
+            `Result.truth`.
+    """
+
+    how: How
+    target: int | None = None
+    topk: int = 1
+    top: int = 5
+    truth: bool = False
+
+    @property
+    def method(self) -> Method:
+        """Which CAM."""
+        return self.how.method
+
+    @property
+    def score(self) -> Score:
+        """What number of the class."""
+        return self.how.score or self.method.score
+
+
+@dataclass(slots=True)
+class Decoded:
+    """An image on its way to the network."""
+
+    ref: ImageRef
+    width: int
+    height: int
+    view: View
+    pixels: Tensor
+    rgb: np.ndarray | None
+
+
+def read(
+    ref: ImageRef, classifier: Classifier, keep: Callable[[np.ndarray], np.ndarray]
+) -> Decoded | ImageError:
+    """Decode and resize one image; a bad image comes back as its error, not as an exception.
+
+    Args:
+        ref: the image.
+        classifier: whose preprocessing to apply.
+        keep: what to remember of the decoded (H, W, 3) pixels for the overlay.
+    """
+    try:
+        rgb = load_image(ref.path)
+    except ImageError as error:
+        return error
+    height, width = rgb.shape[:2]
+    kept = keep(rgb)
+    return Decoded(
+        ref,
+        width,
+        height,
+        classifier.preprocess.view(width, height),
+        classifier.preprocess.pixels(rgb),
+        kept if kept.nbytes <= KEEP_BYTES else None,
+    )
+
+
+def explain_batch(
+    classifier: Classifier, images: Sequence[Decoded], what: Explanation
+) -> list[Result]:
+    """Predict and explain a batch.
+
+    Args:
+        classifier: the network.
+        images: at least one.
+        what: method and target.
+
+    Returns:
+        One Result an image, in order.
+    """
+    shapes = {image.pixels.shape for image in images}
+    if len(shapes) > 1:  # whole photographs: those of one shape share a forward pass
+        groups = [
+            [n for n, image in enumerate(images) if image.pixels.shape == shape] for shape in shapes
+        ]
+        by_number = {
+            n: result
+            for group in groups
+            for n, result in zip(
+                group, explain_batch(classifier, [images[n] for n in group], what), strict=True
+            )
+        }
+        return [by_number[n] for n in range(len(images))]
+    seen = classifier.look(torch.stack([image.pixels for image in images]))
+    logits = seen.logits
+    best = top_classes(logits, max(what.top, what.topk))
+    if what.target is None:
+        targets = best[:, : what.topk]
+    else:
+        targets = torch.full((len(images), 1), what.target, device=logits.device)
+    explained = targets.shape[1]
+    truths = [
+        None if image.ref.label is None else label_index(image.ref.label, classifier.classes)
+        for image in images
+    ]
+    # One forward pass a channel, or masked image, is too much for a map on the side.
+    if what.truth and what.method.class_specific and what.how.is_cheap(classifier):
+        targets = _with_truths(targets, truths)
+    maps = torch.stack(
+        [maps_of(classifier, seen, targets[:, n], what.how) for n in range(targets.shape[1])],
+        dim=1,
+    ).float().cpu().numpy()  # fmt: skip
+    probs = logits.softmax(1)
+    target_probs = probs.gather(1, targets).cpu().tolist()
+    best_probs = probs.gather(1, best).cpu().tolist()
+    best_rows, target_rows = best.cpu().tolist(), targets.cpu().tolist()
+    results: list[Result] = []
+    for b, image in enumerate(images):
+        heats = tuple(
+            describe(
+                maps[b, n], image.view, (image.width, image.height),
+                target=classifier.classes[c], index=c, prob=target_probs[b][n],
+            )
+            for n, c in enumerate(target_rows[b])
+            if n < explained or c not in target_rows[b][:explained]
+        )  # fmt: skip
+        pred = best_rows[b][0]
+        truth = truths[b]
+        results.append(
+            Result(
+                ref=image.ref,
+                status="empty" if heats[0].empty else "ok",
+                pred=classifier.classes[pred],
+                pred_index=pred,
+                prob=best_probs[b][0],
+                correct=None if truth is None else truth == pred,
+                top=tuple(
+                    (classifier.classes[c], p)
+                    for c, p in zip(best_rows[b], best_probs[b], strict=True)
+                )[: what.top],
+                method=what.method.name,
+                layer=classifier.layer,
+                heats=heats[:explained],
+                view=image.view,
+                width=image.width,
+                height=image.height,
+                truth=heats[explained] if len(heats) > explained else None,
+            )
+        )
+    return results
+
+
+def _with_truths(targets: Tensor, truths: Sequence[int | None]) -> Tensor:
+    """Targets (B, n) with a column for the true classes, if any of them needs one."""
+    rows = targets.tolist()
+    if all(truth is None or truth in row for truth, row in zip(truths, rows, strict=True)):
+        return targets
+    column = [row[0] if truth is None else truth for truth, row in zip(truths, rows, strict=True)]
+    return torch.cat([targets, targets.new_tensor(column)[:, None]], dim=1)
+
+
+def failed(ref: ImageRef, error: Exception) -> Result:
+    """The Result of an image that could not be read."""
+    return Result(ref=ref, status="error", error=str(error))
+
+
+def make_explanation(
+    classifier: Classifier,
+    method: str | How = "gradcam",
+    *,
+    target: str | int | None = None,
+    topk: int = 1,
+    score: str | None = None,
+    versus: str | int | None = None,
+    top: int = 5,
+) -> Explanation:
+    """Check a user's words against the network.
+
+    Args:
+        classifier: the network.
+        method: name of the method, or the method with its options.
+        target: class to explain, by name or index; by default the predicted one.
+        topk: explain each of the k best classes instead.
+        score: ``logit``, ``probability`` or ``contrast``; by default the method's own.
+        versus: class whose score is taken off: what speaks for the target rather than for it.
+        top: how many predictions a Result lists.
+
+    Raises:
+        UsageError: unknown method, class or score, or `target` together with `topk`.
+    """
+    from camcli.errors import UsageError
+    from camcli.models.imagenet import match_class
+
+    if topk < 1 or top < 1:
+        raise UsageError("--topk and --top count classes: give 1 or more.")
+    if target is not None and topk > 1:
+        raise UsageError("--target names one class and --topk asks for several: give one of them.")
+    index = None if target is None else match_class(str(target), classifier.classes)
+    how = method if isinstance(method, How) else make_how(method, score=score)
+    if versus is not None:
+        other = match_class(str(versus), classifier.classes)
+        if other == index:
+            raise UsageError(
+                f"--target and --versus are both {classifier.classes[other]!r}: nothing is left."
+            )
+        how = replace(how, versus=other)
+    if classifier.cut is None and how.fuse != "mean":
+        raise UsageError("--fuse joins the maps of several layers: name them, --layer a,b,c.")
+    return Explanation(how, index, topk, top)

@@ -1,0 +1,105 @@
+"""The finished table in other formats: JSON Lines, Parquet. The CSV stays, as the run's journal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from camcli.errors import CamcliError, UsageError
+
+FORMATS = ("csv", "jsonl", "parquet")
+_INTEGERS = {"correct", "box_x0", "box_y0", "box_x1", "box_y1", "width", "height"}
+_TEXTS = {"path", "label", "pred", "target", "method", "layer", "overlay", "status", "error"}
+_ROWS = 10_000  # in memory at a time
+
+
+def check_format(name: str) -> None:
+    """Refuse a format before hours are spent on it.
+
+    Raises:
+        UsageError: unknown, or its library is not installed.
+    """
+    if name not in FORMATS:
+        raise UsageError(f"--format is one of {', '.join(FORMATS)}, not {name!r}.")
+    if name == "parquet":
+        try:
+            import pyarrow.parquet  # noqa: F401 - is it there?
+        except ImportError:
+            raise UsageError(
+                "--format parquet needs pyarrow: pip install 'camcli[parquet]'."
+            ) from None
+
+
+def export(rows: Iterable[dict[str, str]], columns: list[str], path: Path, name: str) -> Path:
+    """Write the rows of a run beside its CSV; whole or not at all.
+
+    Args:
+        rows: as `camcli.batch.journal.read_rows` gives them; read once.
+        columns: the CSV's header.
+        path: the CSV; the new file has another suffix.
+        name: ``jsonl`` or ``parquet``.
+
+    Returns:
+        The new file.
+
+    Raises:
+        CamcliError: it cannot be written.
+    """
+    target = path.with_suffix(f".{name}")
+    part = target.with_name(f".{target.name}.part")
+    write: Callable[[Iterator[dict[str, Any]], list[str], Path], None]
+    write = _jsonl if name == "jsonl" else _parquet
+    try:
+        write((_typed(row) for row in rows), columns, part)
+        part.replace(target)
+    except OSError as error:
+        raise CamcliError(f"Cannot write {target}: {error.strerror}.") from error
+    finally:
+        part.unlink(missing_ok=True)
+    return target
+
+
+def _typed(row: dict[str, str]) -> dict[str, Any]:
+    """Text cells as what they are; an empty cell is None."""
+    return {key: _value(key, text) for key, text in row.items()}
+
+
+def _value(key: str, text: str) -> str | int | float | None:
+    if text == "":
+        return None
+    if _is_text(key):
+        return text
+    return int(text) if key in _INTEGERS else float(text)
+
+
+def _is_text(key: str) -> bool:
+    return key in _TEXTS or (key.startswith("top") and key[3:].isdigit())
+
+
+def _jsonl(rows: Iterator[dict[str, Any]], columns: list[str], path: Path) -> None:
+    with path.open("w", encoding="ascii") as file:
+        for row in rows:
+            file.write(json.dumps(row) + "\n")
+
+
+def _parquet(rows: Iterator[dict[str, Any]], columns: list[str], path: Path) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    kinds = {key: pa.int32() if key in _INTEGERS else pa.float32() for key in columns}
+    kinds |= {key: pa.string() for key in columns if _is_text(key)}
+    schema = pa.schema(list(kinds.items()))
+    with parquet.ParquetWriter(path, schema, compression="zstd") as writer:
+        while chunk := list(islice(rows, _ROWS)):
+            # Arrow's strings are valid Unicode; a file name need not be.
+            clean = [{key: _unicode(value) for key, value in row.items()} for row in chunk]
+            writer.write_table(pa.Table.from_pylist(clean, schema=schema))
+
+
+def _unicode(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

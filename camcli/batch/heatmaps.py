@@ -1,0 +1,141 @@
+"""``heatmaps.jsonl``: the maps of a run, small, so that a page can draw and compare them.
+
+One line an image, appended before the image's row in the table: a row in the table therefore has
+its maps. A resumed run may append a line twice; the last one counts.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import cv2
+import numpy as np
+
+from camcli.errors import CamcliError
+from camcli.result import Heat, Result
+
+# Maps of early layers are averaged down to so many cells a side: 2 kB an image at most.
+LARGEST = 32
+
+
+class Heatmaps:
+    """Appends the maps of Results, one write a line.
+
+    Example:
+        >>> with Heatmaps(path) as heatmaps:
+        ...     heatmaps.append(result)
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open `path`; a half-written last line, as a killed run may leave one, is ended."""
+        self.path = path
+        self._file = path.open("ab")
+        if self._file.tell() and not _ends_a_line(path):
+            self._file.write(b"\n")
+
+    def append(self, result: Result) -> None:
+        """Add one Result's maps; a failed one has none.
+
+        Raises:
+            CamcliError: the file cannot be written.
+        """
+        if not result.heats:
+            return
+        try:
+            self._file.write(line(result).encode("ascii"))
+            self._file.flush()
+        except OSError as error:
+            raise CamcliError(
+                f"Cannot write {self.path}: {error.strerror}. What was finished is kept; make "
+                "room, then run the same command with --resume."
+            ) from error
+
+    def __enter__(self) -> Heatmaps:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        try:
+            self._file.close()
+        except OSError:
+            # What close() could not flush was already reported by append().
+            if error is None:
+                raise
+
+
+def line(result: Result) -> str:
+    """A Result's maps as one line of JSON, ASCII.
+
+    ``values`` are float16, row by row, little-endian, base64; the map is ``values * max``, where
+    ``max`` is the largest absolute value.
+
+    Args:
+        result: with one map or more.
+    """
+    truth = result.truth
+    record = {
+        "path": result.ref.rel,
+        "view": [round(v, 3) for v in result.view or ()],
+        "maps": [_record(heat) for heat in result.heats],
+        "truth": None if truth is None else _record(truth),
+    }
+    return json.dumps(record, separators=(",", ":")) + "\n"
+
+
+def read_heatmaps(path: Path) -> Iterator[dict[str, Any]]:
+    """The lines of a file as `line` wrote them, with ``values`` as (h, w) float32 arrays.
+
+    A line that cannot be read, as a killed run may leave one, is skipped.
+
+    Raises:
+        CamcliError: the file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            for text in file:
+                try:
+                    record = json.loads(text)
+                    for one in (*record["maps"], *filter(None, [record["truth"]])):
+                        one["values"] = _values(one)
+                except (ValueError, KeyError, TypeError):
+                    continue
+                yield record
+    except OSError as error:
+        raise CamcliError(f"Cannot read {path}: {error.strerror}.") from error
+
+
+def _record(heat: Heat) -> dict[str, Any]:
+    small = heat.heatmap
+    h, w = small.shape
+    if max(h, w) > LARGEST:
+        ratio = LARGEST / max(h, w)
+        size = max(1, round(w * ratio)), max(1, round(h * ratio))
+        small = cv2.resize(small, size, interpolation=cv2.INTER_AREA)
+    small = np.nan_to_num(small, posinf=0, neginf=0)
+    high = float(np.abs(small).max())
+    halves = (small / high if high > 0 else small).astype("<f2")
+    return {
+        "target": heat.target,
+        "prob": float(f"{heat.prob:.5g}"),
+        "max": float(f"{high:.7g}"),
+        "empty": heat.empty,
+        "shape": list(small.shape),
+        "values": base64.b64encode(halves.tobytes()).decode(),
+    }
+
+
+def _values(one: dict[str, Any]) -> np.ndarray:
+    halves = np.frombuffer(base64.b64decode(one["values"]), "<f2").astype(np.float32)
+    return halves.reshape(one["shape"]) * np.float32(one["max"])
+
+
+def _ends_a_line(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(-1, 2)
+        return file.read(1) == b"\n"

@@ -1,0 +1,140 @@
+"""``predictions.csv``: the table of a run and, at the same time, its journal.
+
+A row is appended only after its overlay has been renamed into place, so after a crash at any
+moment the file says exactly what is finished, except for a last row that may be torn.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from camcli.errors import CamcliError, UsageError
+
+# File names need not be valid Unicode; this carries any bytes to the file and back.
+ENCODING, ERRORS = "utf-8", "surrogateescape"
+
+
+class Journal:
+    """Appends rows to a CSV (RFC 4180), one write a row.
+
+    Example:
+        >>> with Journal(path, ["path", "pred"]) as journal:
+        ...     journal.append({"path": "a.jpg", "pred": "cat"})
+    """
+
+    def __init__(self, path: Path, columns: list[str]) -> None:
+        """Open `path`; a new or empty file gets the header.
+
+        Args:
+            path: the CSV.
+            columns: its header.
+
+        Raises:
+            UsageError: the file has another header.
+        """
+        self.path = path
+        self.columns = columns
+        self._file = path.open("ab")
+        if self._file.tell() == 0:
+            self._write(columns)
+        else:
+            header = next(read_rows(path), None)
+            if header is not None and list(header) != columns:
+                self._file.close()
+                raise UsageError(
+                    f"{path} has other columns than this run would write; resume it with the "
+                    "options it was started with, or choose another --out."
+                )
+
+    def append(self, values: Mapping[str, Any]) -> None:
+        """Add one row; it is with the operating system when this returns.
+
+        Raises:
+            CamcliError: the file cannot be written (disk full, directory removed).
+        """
+        self._write([values[name] for name in self.columns])
+
+    def _write(self, cells: list[Any]) -> None:
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\r\n").writerow(cells)
+        try:
+            self._file.write(text.getvalue().encode(ENCODING, ERRORS))
+            self._file.flush()
+        except OSError as error:
+            raise CamcliError(
+                f"Cannot write {self.path}: {error.strerror}. What was finished is kept; make "
+                "room, then run the same command with --resume."
+            ) from error
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        try:
+            os.fsync(self._file.fileno())
+        except OSError:
+            pass  # a pipe or a full disk; every row was already handed over
+        finally:
+            try:
+                self._file.close()
+            except OSError:
+                # What close() could not flush was already reported by append().
+                if error is None:
+                    raise
+
+
+def read_rows(path: Path) -> Iterator[dict[str, str]]:
+    """The rows of a run's CSV, one at a time.
+
+    Raises:
+        CamcliError: the file cannot be read.
+    """
+    try:
+        with path.open(encoding=ENCODING, errors=ERRORS, newline="") as file:
+            yield from csv.DictReader(file)
+    except (OSError, csv.Error) as error:
+        raise CamcliError(f"Cannot read {path}: {error}") from error
+
+
+def drop_torn_row(path: Path) -> int:
+    """Cut a half-written last row off, as a killed run may leave one.
+
+    Returns:
+        How many bytes were cut off.
+    """
+    end = complete_bytes(path)
+    size = path.stat().st_size
+    if end < size:
+        with path.open("r+b") as file:
+            file.truncate(end)
+            os.fsync(file.fileno())
+    return size - end
+
+
+def complete_bytes(path: Path, chunk: int = 1 << 20) -> int:
+    """The length of the part of a CSV that consists of whole rows.
+
+    A row ends with a line feed outside quotes; a quoted name may hold line feeds of its own.
+    """
+    end = offset = 0
+    quoted = False
+    with path.open("rb") as file:
+        while block := file.read(chunk):
+            start = 0
+            # Quotes toggle; a doubled quote inside quotes toggles twice and changes nothing.
+            for piece in block.split(b'"'):
+                if start:
+                    quoted = not quoted
+                if not quoted and (at := piece.rfind(b"\n")) >= 0:
+                    end = offset + start + at + 1
+                start += len(piece) + 1
+            offset += len(block)
+    return end

@@ -1,0 +1,208 @@
+"""A whole run: a source of images, a run directory, and everything that ends up in it."""
+
+from __future__ import annotations
+
+import platform
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field, replace
+from importlib import metadata
+from typing import Any
+
+from camcli.batch.engine import stream
+from camcli.batch.explain import Explanation
+from camcli.batch.heatmaps import Heatmaps
+from camcli.batch.journal import Journal
+from camcli.batch.naming import Namer
+from camcli.batch.rows import columns, row
+from camcli.batch.rundir import OVERLAYS, RunDirectory, now
+from camcli.batch.sinks import Overlays, Style, parse_only
+from camcli.data.sources import ImageRef, Source
+from camcli.errors import UsageError
+from camcli.models.classifier import Classifier
+from camcli.models.runtimes import precision_of, runtime_of
+from camcli.result import Result
+
+
+@dataclass(slots=True)
+class Counts:
+    """How a run is going.
+
+    Attributes:
+        done: rows in the table, those of earlier, interrupted runs included.
+        failed: rows with status ``error``.
+        empty: rows whose map holds no positive evidence.
+        labelled: rows with a label that names one of the network's classes.
+        correct: of these, predicted right.
+        before: rows that were there when the run was resumed.
+    """
+
+    done: int = 0
+    failed: int = 0
+    empty: int = 0
+    labelled: int = 0
+    correct: int = 0
+    before: int = 0
+
+    def add(self, status: str, correct: bool | None) -> None:
+        """Count one row."""
+        self.done += 1
+        self.failed += status == "error"
+        self.empty += status == "empty"
+        if correct is not None:
+            self.labelled += 1
+            self.correct += correct
+
+
+@dataclass(slots=True)
+class Run:
+    """One run over a source, resumable.
+
+    Iterating yields a Result for each image that this process explained, after its overlay and its
+    row are on disk.
+
+    Attributes:
+        source: the images.
+        classifier: the network.
+        what: method and target.
+        directory: where everything goes.
+        style: how pictures look.
+        name_template: of the overlays' names; None for the relative path.
+        only: which Results get a picture, as `camcli.batch.sinks.parse_only` reads it; None for
+            all of them.
+        overlays: whether there are pictures at all.
+        batch_size: images in one forward pass.
+        workers: threads that decode and draw.
+        command: recorded in ``run.json``.
+        counts: how it is going.
+    """
+
+    source: Source
+    classifier: Classifier
+    what: Explanation
+    directory: RunDirectory
+    style: Style = field(default_factory=Style)
+    name_template: str | None = None
+    only: str | None = None
+    overlays: bool = True
+    batch_size: int | None = None
+    workers: int | None = None
+    command: list[str] = field(default_factory=lambda: list(sys.argv))
+    counts: Counts = field(default_factory=Counts)
+    _namer: Namer = field(init=False)
+    _finished: set[str] = field(init=False, default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._namer = Namer(self.name_template)
+        if self.only:
+            parse_only(self.only)
+        if self.directory.shard and self.name_template and "{rel}" not in self.name_template:
+            raise UsageError(
+                "Shards do not know each other's names: with --shard, --name-template needs {rel}."
+            )
+
+    def config(self) -> dict[str, Any]:
+        """What decides the rows, as plain values: the same config gives the same rows."""
+        provenance = self.classifier.provenance
+        return {
+            "source": str(self.source.root),
+            "model": {"name": provenance.name, "weights": provenance.weights,
+                      "sha256": provenance.sha256},
+            "precision": precision_of(self.classifier),
+            "preprocess": self.classifier.preprocess.to_dict(),
+            "method": self.what.method.name,
+            "layer": self.classifier.layer,
+            "target": self.what.target,
+            "score": self.what.score,
+            **self.what.how.options(),
+            "topk": self.what.topk,
+            "top": self.what.top,
+            "style": asdict(self.style),
+            "name_template": self.name_template,
+            "only": self.only,
+            "overlays": self.overlays,
+        }  # fmt: skip
+
+    def prepare(self, *, resume: bool = False, overwrite: bool = False) -> None:
+        """Make the run directory ready and read what an earlier run finished.
+
+        Raises:
+            UsageError: the directory is not free, or holds another run.
+            CamcliError: it cannot be written.
+        """
+        self.directory.prepare(self.config(), resume=resume, overwrite=overwrite)
+        for values in self.directory.rows():
+            self._finished.add(values["path"])
+            correct = values["correct"]
+            self.counts.add(values["status"], None if correct == "" else correct == "1")
+            if values["overlay"]:
+                self._namer.take(values["overlay"].removeprefix(f"{OVERLAYS}/"))
+        self.counts.before = self.counts.done
+        self.directory.write_info(self._info("running"))
+
+    def __iter__(self) -> Iterator[Result]:
+        """Explain what is left; see the class."""
+        started = time.perf_counter()
+        wanted = parse_only(self.only) if self.only else None
+        sink = Overlays(self.directory, self._namer, self.style, wanted) if self.overlays else None
+        state = "interrupted"
+        try:
+            with ExitStack() as stack:
+                journal = stack.enter_context(Journal(self.directory.csv, columns(self.what.top)))
+                # Pages need maps; who wants no pictures wants the table only.
+                heatmaps = (
+                    stack.enter_context(Heatmaps(self.directory.heatmaps))
+                    if self.overlays
+                    else None
+                )
+                for result in stream(
+                    self._left(), self.classifier, replace(self.what, truth=heatmaps is not None),
+                    sink=sink, batch_size=self.batch_size, workers=self.workers,
+                ):  # fmt: skip
+                    if heatmaps:
+                        heatmaps.append(result)
+                    journal.append(row(result, self.what.top))
+                    self.counts.add(result.status, result.correct)
+                    yield result
+            state = "finished"
+        finally:
+            self._close(state, time.perf_counter() - started)
+
+    def _left(self) -> Iterator[ImageRef]:
+        """What is not in the table yet; never the run's own pictures."""
+        own = self.directory.path.resolve()
+        inside = own.is_relative_to(self.source.root)
+        shard = self.directory.shard
+        for ref in shard.take(self.source) if shard else self.source:
+            if ref.rel in self._finished or (inside and own in ref.path.parents):
+                continue
+            yield ref
+
+    def total(self) -> int:
+        """How many rows there will be: a walk over the source without opening an image."""
+        count = self.source.count()
+        return self.directory.shard.count(count) if self.directory.shard else count
+
+    def _close(self, state: str, seconds: float) -> None:
+        self.directory.write_info(self._info(state, seconds))
+        self.directory.finish()
+
+    def _info(self, state: str, seconds: float | None = None) -> dict[str, Any]:
+        fresh = self.counts.done - self.counts.before
+        return {
+            "camcli": metadata.version("camcli"),
+            "state": state,
+            "command": self.command,
+            "config": self.config(),
+            "provenance": asdict(self.classifier.provenance),
+            "device": str(self.classifier.device),
+            # Not in the config: runtimes are held to the same rows, so a resume may change them.
+            "runtime": runtime_of(self.classifier),
+            "machine": {"python": platform.python_version(), "platform": platform.platform()},
+            "counts": asdict(self.counts),
+            "written": now(),
+            "seconds": None if seconds is None else round(seconds, 3),
+            "images_per_second": round(fresh / seconds, 2) if seconds and fresh else None,
+        }

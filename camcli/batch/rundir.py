@@ -1,0 +1,209 @@
+"""The run directory: ``predictions.csv``, ``overlays/``, ``run.json``; who may write into it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from camcli.batch.journal import drop_torn_row, read_rows
+from camcli.errors import CamcliError, UsageError
+
+if TYPE_CHECKING:
+    from camcli.batch.shard import Shard
+
+CSV, INFO, OVERLAYS, SHEET = "predictions.csv", "run.json", "overlays", "contact_sheet.jpg"
+HEATMAPS, REPORT = "heatmaps.jsonl", "report"
+_TEMPORARY = ".tmp"
+# All that camcli puts into a run directory, and so all that --overwrite may delete.
+_OURS = (CSV, INFO, HEATMAPS, OVERLAYS, SHEET, REPORT, _TEMPORARY)
+
+
+def _of_shard(name: str, shard: Shard) -> str:
+    """``predictions.csv`` of shard 2/8 is ``predictions.2-of-8.csv``."""
+    stem, suffix = os.path.splitext(name)  # noqa: PTH122 - a dot file keeps its whole name
+    return f"{stem}.{shard}{suffix}"
+
+
+_SHARD_FILE = re.compile(r".+\.\d+-of-\d+(\.\w+)?")
+
+
+class RunDirectory:
+    """One run's folder on disk, or one shard's part of it.
+
+    Attributes:
+        path: the folder.
+        shard: which part of the run this is; None for all of it.
+        csv: its table, which is also its journal.
+        heatmaps: its maps.
+        overlays: where pictures go.
+    """
+
+    def __init__(self, path: Path, shard: Shard | None = None) -> None:
+        self.path = path
+        self.shard = shard
+        self.overlays = path / OVERLAYS
+        self.csv, self.heatmaps, self._info, self._temporary = (
+            path / (name if shard is None else _of_shard(name, shard))
+            for name in (CSV, HEATMAPS, INFO, _TEMPORARY)
+        )
+
+    def prepare(self, config: dict[str, Any], *, resume: bool, overwrite: bool) -> None:
+        """Make the folder ready to be written.
+
+        Args:
+            config: what decides the rows (model, method, ...), as plain JSON values; a resumed run
+                must have the same.
+            resume: go on with what is there.
+            overwrite: delete what an earlier run left there, and nothing else.
+
+        Raises:
+            UsageError: the folder holds something and neither was asked for, or another run.
+            CamcliError: it cannot be written.
+        """
+        if resume and overwrite:
+            raise UsageError("--resume keeps the rows and --overwrite deletes them: give one.")
+        try:
+            if self.path.exists() and not self.path.is_dir():
+                raise UsageError(f"{self.path} is a file; --out must name a folder.")
+            names = {p.name for p in self.path.iterdir()} if self.path.is_dir() else set()
+            # A run that was killed before its first row has just these.
+            newborn = names <= {OVERLAYS, self._temporary.name}
+            there, ours = bool(names), newborn or self._info.is_file()
+            if self.shard is not None:
+                # What other shards left is none of this one's business.
+                there = any(self._is_mine(name) for name in names)
+                ours = newborn or any(_SHARD_FILE.fullmatch(name) for name in names)
+            if not ours:
+                raise UsageError(
+                    f"{self.path} is not empty and not a run of camcli, so it will not be "
+                    "touched. Choose another --out."
+                )
+            if there and not (resume or overwrite):
+                raise UsageError(
+                    f"{self._name} is not empty. Add --resume to go on with that run, --overwrite "
+                    "to replace it, or choose another --out."
+                )
+            if there and overwrite:
+                self._clear()
+            if resume and self._info.is_file():
+                self._check_same(config)
+            if resume and self.csv.exists():
+                drop_torn_row(self.csv)
+            shutil.rmtree(self._temporary, ignore_errors=True)
+            self.overlays.mkdir(parents=True, exist_ok=True)
+            self._temporary.mkdir(exist_ok=True)
+        except OSError as error:
+            raise CamcliError(f"Cannot write to {self.path}: {error.strerror}.") from error
+
+    @property
+    def _name(self) -> str:
+        return str(self.path) if self.shard is None else f"Shard {self.shard} of {self.path}"
+
+    def _is_mine(self, name: str) -> bool:
+        mine = (self.csv, self.heatmaps, self._info, self._temporary)
+        return name in {path.name for path in mine}
+
+    def _clear(self) -> None:
+        # A shard shares its overlays with others; its own are replaced one by one.
+        victims = [self.path / name for name in _OURS]
+        if self.shard is not None:
+            victims = [self.csv, self.heatmaps, self._info, self._temporary]
+        for victim in victims:
+            if victim.is_dir() and not victim.is_symlink():
+                shutil.rmtree(victim)
+            else:
+                victim.unlink(missing_ok=True)
+
+    def _check_same(self, config: dict[str, Any]) -> None:
+        before = self.read_info().get("config", {})
+        now = json.loads(json.dumps(config))
+        for key in now:
+            if before.get(key) != now[key]:
+                raise UsageError(
+                    f"{self.path} was made with {key} {_say(before.get(key))}; this run has "
+                    f"{_say(now[key])}. Resume with the same, or choose another --out."
+                )
+
+    def read_info(self) -> dict[str, Any]:
+        """What ``run.json`` says.
+
+        Raises:
+            CamcliError: it cannot be read.
+        """
+        try:
+            info = json.loads(self._info.read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise CamcliError(f"Cannot read {self._info}: {error}") from error
+        if not isinstance(info, dict):
+            raise CamcliError(f"{self._info} is not a run's description.")
+        return info
+
+    def write_info(self, info: dict[str, Any]) -> None:
+        """Replace ``run.json`` in one step."""
+        text = json.dumps(info, indent=2, ensure_ascii=True) + "\n"
+        self.write(self._info, text.encode())
+
+    def rows(self) -> Iterator[dict[str, str]]:
+        """The finished rows; none if there is no table yet."""
+        return read_rows(self.csv) if self.csv.exists() else iter(())
+
+    def write(self, path: Path, data: bytes) -> None:
+        """Write a file so that it is either whole or not there.
+
+        Raises:
+            CamcliError: disk full, folder removed, no permission.
+        """
+        try:
+            try:
+                handle, name = tempfile.mkstemp(dir=self._temporary)
+            except FileNotFoundError:  # after `finish`, or the whole run is gone
+                self._temporary.mkdir()
+                handle, name = tempfile.mkstemp(dir=self._temporary)
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(data)
+                os.chmod(name, 0o666 & ~_UMASK)  # noqa: PTH101 - mkstemp's 0600 is for secrets
+                try:
+                    os.replace(name, path)  # noqa: PTH105
+                except FileNotFoundError:
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    os.replace(name, path)  # noqa: PTH105
+            except BaseException:
+                Path(name).unlink(missing_ok=True)
+                raise
+        except OSError as error:
+            raise CamcliError(
+                f"Cannot write {path}: {error.strerror}. What was finished is kept; when the "
+                "cause is gone, run the same command with --resume."
+            ) from error
+
+    def finish(self) -> None:
+        """Remove the folder of half-written files."""
+        shutil.rmtree(self._temporary, ignore_errors=True)
+
+
+def now() -> str:
+    """The time of day for ``run.json``."""
+    return time.strftime("%Y-%m-%dT%H:%M:%S%z")
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+_UMASK = _umask()
+
+
+def _say(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{k} {v}" for k, v in value.items() if not isinstance(v, dict | list))
+    return repr(value)

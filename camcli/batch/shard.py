@@ -1,0 +1,173 @@
+"""One run on many machines: each takes every n-th image, and `merge` joins their tables.
+
+All shards write into one run directory: overlays into the common tree, rows and description into
+files of their own (``predictions.2-of-8.csv``). Which shard takes which image depends on the order
+of the source alone, so no machine talks to another.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+from camcli.batch.journal import Journal, read_rows
+from camcli.batch.rundir import CSV, RunDirectory, now
+from camcli.errors import CamcliError, UsageError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """Part `number` of `of`, counted from 1."""
+
+    number: int
+    of: int
+
+    def __str__(self) -> str:
+        return f"{self.number}-of-{self.of}"
+
+    def take(self, items: Iterable[T]) -> Iterator[T]:
+        """This shard's items: every `of`-th."""
+        return islice(items, self.number - 1, None, self.of)
+
+    def count(self, total: int) -> int:
+        """How many of `total` items are this shard's."""
+        return len(range(self.number - 1, total, self.of))
+
+
+def parse_shard(text: str) -> Shard:
+    """``2/8`` as a shard.
+
+    Raises:
+        UsageError: it is not i/n with 1 <= i <= n.
+    """
+    match = re.fullmatch(r"(\d+)/(\d+)", text.strip())
+    if not match or not 1 <= int(match[1]) <= int(match[2]):
+        raise UsageError(
+            f"--shard takes i/n with i from 1 to n, such as 2/8 for the second of eight parts; "
+            f"not {text!r}."
+        )
+    return Shard(int(match[1]), int(match[2]))
+
+
+def merge(path: Path) -> dict[str, Any]:
+    """Join the shards of a run directory into one ``predictions.csv``, in the source's order.
+
+    The shards' own files stay, so merging again gives the same.
+
+    Args:
+        path: the run directory.
+
+    Returns:
+        The merged run's description, as ``run.json`` has it.
+
+    Raises:
+        UsageError: there are no shards.
+        CamcliError: a shard is missing, unfinished, or was made with other settings.
+    """
+    shards = [RunDirectory(path, shard) for shard in _find(path)]
+    infos = [shard.read_info() for shard in shards]
+    for shard, info in zip(shards, infos, strict=True):
+        if info.get("state") != "finished":
+            raise CamcliError(
+                f"Shard {shard.shard} is {info.get('state')}, not finished; resume it first."
+            )
+        if info.get("config") != infos[0].get("config"):
+            raise CamcliError(
+                f"Shards {shards[0].shard} and {shard.shard} were made with different settings; "
+                "their rows do not belong into one table."
+            )
+    whole = RunDirectory(path)
+    counts: dict[str, int] = {}
+    for info in infos:
+        for key, value in info["counts"].items():
+            counts[key] = counts.get(key, 0) + value
+    part = path / f".{CSV}.part"
+    part.unlink(missing_ok=True)
+    with ExitStack() as stack:
+        tables = [read_rows(shard.csv) for shard in shards]
+        with shards[0].csv.open(encoding="utf-8", newline="") as file:
+            header = next(csv.reader(file))
+        journal = stack.enter_context(Journal(part, header))
+        written = 0
+        for row in _round_robin(tables):
+            journal.append(row)
+            written += 1
+    if written != counts["done"]:
+        part.unlink()
+        raise CamcliError(
+            f"The shards' tables have {written} rows and their descriptions say "
+            f"{counts['done']}: a table was changed or cut. Resume that shard."
+        )
+    _join_heatmaps([shard.heatmaps for shard in shards], whole.heatmaps)
+    part.replace(whole.csv)
+    info = infos[0] | {
+        "state": "finished",
+        "counts": counts,
+        "shards": len(shards),
+        "written": now(),
+        "seconds": max((i.get("seconds") or 0) for i in infos),
+        "images_per_second": None,
+    }
+    whole.write_info(info)
+    whole.finish()
+    return info
+
+
+def _join_heatmaps(parts: list[Path], whole: Path) -> None:
+    """One file after the other: a line says which image it belongs to, so order means nothing."""
+    parts = [part for part in parts if part.exists()]
+    if not parts:
+        return
+    new = whole.with_name(f".{whole.name}.part")
+    with new.open("wb") as out:
+        for part in parts:
+            with part.open("rb") as file:
+                shutil.copyfileobj(file, out)
+    new.replace(whole)
+
+
+def _find(path: Path) -> list[Shard]:
+    found = {}
+    for file in path.glob("run.*-of-*.json"):
+        if match := re.fullmatch(r"run\.(\d+)-of-(\d+)\.json", file.name):
+            found[int(match[1])] = Shard(int(match[1]), int(match[2]))
+    if not found:
+        raise UsageError(
+            f"{path} has no shards; 'camcli batch --shard i/n --out {path}' makes them."
+        )
+    sizes = {shard.of for shard in found.values()}
+    if len(sizes) > 1:
+        raise CamcliError(
+            f"{path} holds shards of several splits ({', '.join(f'n = {n}' for n in sorted(sizes))}"
+            "); keep those of one."
+        )
+    (of,) = sizes
+    missing = [str(Shard(n, of)) for n in range(1, of + 1) if n not in found]
+    if missing:
+        raise CamcliError(f"{path} is incomplete: shard {', '.join(missing[:5])} is missing.")
+    return [found[n] for n in range(1, of + 1)]
+
+
+def _round_robin(tables: list[Iterator[dict[str, str]]]) -> Iterator[dict[str, str]]:
+    """Row k of the whole is in table k mod n; once one table ends, all must."""
+    ended = False
+    while not ended:
+        for table in tables:
+            row = next(table, None)
+            if row is None:
+                ended = True
+            elif ended:
+                raise CamcliError(
+                    "The shards' tables do not fit together: the source changed between them."
+                )
+            else:
+                yield row

@@ -1,0 +1,109 @@
+"""The contact sheet: one picture of some of a run's results."""
+
+from __future__ import annotations
+
+import heapq
+import random
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Literal, get_args
+
+import numpy as np
+
+from camcli.batch.engine import stream
+from camcli.batch.rundir import SHEET
+from camcli.data.images import load_image
+from camcli.errors import ImageError, UsageError
+from camcli.render.contact_sheet import contact_sheet
+from camcli.render.picture import annotate, encode_jpeg, shrink
+
+if TYPE_CHECKING:
+    from camcli.batch.run import Run
+    from camcli.result import Result
+
+Order = Literal["first", "worst", "random"]
+TILE = 480  # pixels kept of a photograph's longer side: more than a tile shows
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """What a contact sheet shows: `rows` x `cols` results in this order."""
+
+    rows: int
+    cols: int
+    order: Order
+
+
+def parse_grid(text: str, order: str) -> Grid:
+    """``4x6`` and an order.
+
+    Raises:
+        UsageError: malformed.
+    """
+    match = re.fullmatch(r"(\d+)[xX×](\d+)", text.strip())
+    rows, cols = (int(match[1]), int(match[2])) if match else (0, 0)
+    if not (1 <= rows <= 50 and 1 <= cols <= 50):
+        raise UsageError(f"--contact-sheet takes ROWSxCOLS, 1 to 50 each, like 4x6; not {text!r}.")
+    for known in get_args(Order):
+        if order == known:
+            return Grid(rows, cols, known)
+    raise UsageError(f"--contact-order is first, worst or random, not {order!r}.")
+
+
+def draw_sheet(run: Run, grid: Grid) -> None:
+    """Draw ``contact_sheet.jpg`` into a finished run's directory.
+
+    The table says which images; these few are explained once more, so that a resumed run gets the
+    same sheet as one that was never stopped.
+    """
+    chosen = set(_choose(run.directory.rows(), grid))
+    if not chosen:
+        return
+    found = {ref.rel: ref for ref in run.source if ref.rel in chosen}
+    results = {r.ref.rel: r for r in stream(found.values(), run.classifier, run.what)}
+    order = [rel for rel in _choose(run.directory.rows(), grid) if rel in results]
+    tiles = (_tile(run, results[rel]) for rel in order)
+    sheet = contact_sheet((tile for tile in tiles if tile), grid.rows, grid.cols)
+    run.directory.write(run.directory.path / SHEET, encode_jpeg(sheet, run.style.quality))
+    run.directory.finish()
+
+
+def _choose(rows: Iterable[dict[str, str]], grid: Grid) -> list[str]:
+    """Relative paths of the results to show."""
+    good = (row for row in rows if row["status"] != "error")
+    count = grid.rows * grid.cols
+    if grid.order == "first":
+        return [row["path"] for row in islice(good, count)]
+    if grid.order == "worst":
+        # Most confidently wrong first; where nothing is known to be wrong, the least confident.
+        return [row["path"] for row in heapq.nsmallest(count, good, key=_goodness)]
+    draw = random.Random(0)  # the same sheet for the same run
+    kept: list[str] = []
+    for seen, row in enumerate(good):
+        if seen < count:
+            kept.append(row["path"])
+        elif (slot := draw.randrange(seen + 1)) < count:
+            kept[slot] = row["path"]
+    return kept
+
+
+def _goodness(row: dict[str, str]) -> tuple[int, float]:
+    prob = float(row["prob"])
+    return (0, -prob) if row["correct"] == "0" else (1, prob)
+
+
+def _tile(run: Run, result: Result) -> tuple[np.ndarray, list[str]] | None:
+    if result.status == "error":
+        return None
+    try:
+        rgb = shrink(load_image(result.ref.path), TILE)
+    except ImageError:
+        return None
+    style = run.style
+    picture = annotate(rgb, result, colormap=style.colormap, alpha=style.alpha, strip=False)
+    lines = [f"{result.pred} {result.prob:.0%}"]
+    if result.ref.label is not None and result.correct is not None:
+        lines.append(("✓ " if result.correct else "✗ ") + result.ref.label)
+    return picture, lines

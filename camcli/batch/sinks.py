@@ -1,0 +1,136 @@
+"""Where pictures go while a stream runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from camcli.batch.naming import Namer
+from camcli.batch.rundir import OVERLAYS, RunDirectory
+from camcli.errors import UsageError
+from camcli.models.imagenet import plain
+from camcli.render.colormaps import get_colormap
+from camcli.render.picture import annotate, encode_jpeg, shrink, side_by_side
+from camcli.result import Result
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How pictures look.
+
+    Attributes:
+        colormap: of the heat.
+        alpha: weight of the heat in the overlay, in [0, 1].
+        panel: original, heatmap and overlay side by side instead of the overlay alone.
+        max_size: longest side of the photograph in the picture, in pixels; None keeps it.
+        quality: of the JPEG, 1 to 100.
+    """
+
+    colormap: str = "jet"
+    alpha: float = 0.5
+    panel: bool = False
+    max_size: int | None = None
+    quality: int = 90
+
+    def __post_init__(self) -> None:
+        get_colormap(self.colormap)
+        if not 0 <= self.alpha <= 1:
+            raise UsageError(f"--alpha is a share between 0 and 1, not {self.alpha:g}.")
+        if self.max_size is not None and self.max_size < 16:
+            raise UsageError(f"--max-size must be at least 16 pixels, not {self.max_size}.")
+        if not 1 <= self.quality <= 100:
+            raise UsageError(f"--quality is between 1 and 100, not {self.quality}.")
+
+    def draw(self, rgb: np.ndarray, result: Result) -> np.ndarray:
+        """The finished picture of one Result.
+
+        Args:
+            rgb: (H, W, 3) uint8, the photograph, possibly shrunk.
+            result: about it.
+
+        Returns:
+            (H', W', 3) uint8.
+        """
+        if self.panel:
+            # One row of panels for each explained class; all have one width.
+            panels = [
+                annotate(
+                    rgb,
+                    result,
+                    heat_index=n,
+                    colormap=self.colormap,
+                    alpha=self.alpha,
+                    panel=True,
+                )
+                for n in range(len(result.heats))
+            ]
+            return np.concatenate(panels)
+        draw = annotate if len(result.heats) == 1 else side_by_side
+        return draw(rgb, result, colormap=self.colormap, alpha=self.alpha)
+
+
+Wanted = Callable[[Result], bool]
+
+
+def parse_only(text: str) -> Wanted:
+    """Which Results are worth a picture, as a user says it.
+
+    Args:
+        text: ``wrong``, ``below 0.6`` (probability) or ``class NAME`` (predicted or true).
+
+    Raises:
+        UsageError: it is none of these.
+    """
+    word, _, rest = text.strip().partition(" ")
+    rest = rest.strip()
+    if word == "wrong" and not rest:
+        return lambda result: result.correct is False
+    if word == "below":
+        try:
+            limit = float(rest)
+        except ValueError:
+            limit = -1.0
+        if 0 <= limit <= 1:
+            return lambda result: result.prob is not None and result.prob < limit
+    if word == "class" and rest:
+        wanted = plain(rest)
+        return lambda result: wanted in {plain(result.pred or ""), plain(result.ref.label or "")}
+    raise UsageError(f"--only takes wrong, 'below 0.6' or 'class NAME', not {text!r}.")
+
+
+class Overlays:
+    """Writes one annotated overlay an image under a run directory, mirroring the source's tree."""
+
+    def __init__(
+        self, run: RunDirectory, namer: Namer, style: Style, wanted: Wanted | None = None
+    ) -> None:
+        self.run = run
+        self.namer = namer
+        self.style = style
+        self.wanted = wanted
+
+    def keep(self, rgb: np.ndarray) -> np.ndarray:
+        """The pixels that the picture will be drawn on."""
+        return shrink(rgb, self.style.max_size)
+
+    def claim(self, result: Result) -> Result:
+        """Name the picture, if one is wanted.
+
+        Raises:
+            ImageError: another image has taken the name.
+        """
+        if self.wanted is not None and not self.wanted(result):
+            return result
+        return replace(result, overlay=f"{OVERLAYS}/{self.namer.name(result)}")
+
+    def write(self, result: Result, rgb: np.ndarray) -> None:
+        """Draw, encode, and rename into place.
+
+        Raises:
+            CamcliError: it cannot be written.
+        """
+        assert result.overlay is not None
+        picture = self.style.draw(rgb, result)
+        self.run.write(self.run.path / result.overlay, encode_jpeg(picture, self.style.quality))

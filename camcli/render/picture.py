@@ -1,0 +1,278 @@
+"""Finished pictures: overlay and strip, panels as in the papers, several classes side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from camcli.data.preprocess import View
+from camcli.errors import CamcliError
+from camcli.render.colormaps import get_colormap
+from camcli.render.label import PAPER, QUIET, font_size, paste, strip
+from camcli.render.overlay import dim, heat_to_canvas, overlay, seen_box
+from camcli.render.text import Ink, ellipsised, line_height, printable, text_tile
+from camcli.result import Heat, Result
+
+_EMPTY = "no positive evidence"
+
+
+def annotate(
+    rgb: np.ndarray,
+    result: Result,
+    *,
+    heat_index: int = 0,
+    colormap: str = "jet",
+    alpha: float = 0.5,
+    strip: bool = True,
+    panel: bool = False,
+    scale: tuple[float, float] | None = None,
+) -> np.ndarray:
+    """The picture of one heatmap: the overlay with its strip below.
+
+    Args:
+        rgb: (H, W, 3) uint8: the photograph, or a smaller copy of it.
+        result: about it.
+        heat_index: which of the result's maps.
+        colormap: one of `camcli.render.colormaps.COLORMAPS`.
+        alpha: weight of the heat, in [0, 1].
+        strip: add the strip with the prediction.
+        panel: photograph, heatmap and overlay side by side.
+        scale: the map's values that are drawn as no heat and as full heat, so that pictures can
+            be compared; None: from 0 to the map's own maximum.
+
+    Returns:
+        (H', W', 3) uint8 RGB.
+    """
+    heat = result.heats[heat_index] if result.heats else None
+    view = _view(rgb, result)
+    heat01 = None if heat is None else _scaled(heat, scale)
+    picture = overlay(rgb, heat01, view, colormap, alpha)
+    if panel:
+        picture = _panel(rgb, picture, heat01, view, colormap, scale, result.method)
+    if not strip:
+        return picture
+    return _stack([picture, _strip(picture.shape[1], rgb, result, heat)])
+
+
+def side_by_side(
+    rgb: np.ndarray,
+    result: Result,
+    *,
+    colormap: str = "jet",
+    alpha: float = 0.5,
+    strip: bool = True,
+    scale: tuple[float, float] | None = None,
+) -> np.ndarray:
+    """One overlay for each explained class, in a row, each with a strip that names its class.
+
+    Args:
+        rgb: (H, W, 3) uint8: the photograph, or a smaller copy of it.
+        result: about it, with one map or more.
+        colormap: see `annotate`.
+        alpha: see `annotate`.
+        strip: see `annotate`.
+        scale: see `annotate`.
+
+    Returns:
+        (H', W', 3) uint8 RGB.
+    """
+    view = _view(rgb, result)
+    columns = []
+    for heat in result.heats or (None,):
+        column = overlay(rgb, None if heat is None else _scaled(heat, scale), view, colormap, alpha)
+        if strip:
+            ranked = heat is not None and heat.target != result.pred
+            below = (
+                _guess(column.shape[1], rgb, result, heat)
+                if heat is not None and ranked
+                else (_strip(column.shape[1], rgb, result, heat))
+            )
+            column = _stack([column, below])
+        columns.append(column)
+    return _row(columns, gap=max(2, round(rgb.shape[1] / 100)))
+
+
+def shrink(rgb: np.ndarray, max_size: int | None) -> np.ndarray:
+    """Make a photograph smaller if its longer side exceeds a limit.
+
+    Args:
+        rgb: (H, W, 3) uint8.
+        max_size: longest side in pixels; None for no limit.
+
+    Returns:
+        (H', W', 3) uint8: `rgb` itself if it is small enough.
+    """
+    height, width = rgb.shape[:2]
+    if max_size is None or max(height, width) <= max_size:
+        return rgb
+    ratio = max_size / max(height, width)
+    size = max(1, round(width * ratio)), max(1, round(height * ratio))
+    return cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
+
+
+def encode_jpeg(rgb: np.ndarray, quality: int = 90) -> bytes:
+    """A picture as a JPEG file's bytes.
+
+    Args:
+        rgb: (H, W, 3) uint8.
+        quality: 1 to 100.
+
+    Raises:
+        CamcliError: the picture is too large for a JPEG file (65,500 pixels a side).
+    """
+    return _encode(rgb, ".jpg", [cv2.IMWRITE_JPEG_QUALITY, quality])
+
+
+def encode_png(rgb: np.ndarray) -> bytes:
+    """A picture as a PNG file's bytes.
+
+    Args:
+        rgb: (H, W, 3) uint8.
+
+    Raises:
+        CamcliError: it cannot be encoded.
+    """
+    return _encode(rgb, ".png", [])
+
+
+def _encode(rgb: np.ndarray, suffix: str, options: Sequence[int]) -> bytes:
+    try:
+        done, data = cv2.imencode(suffix, cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), options)
+    except cv2.error:
+        done = False
+    if not done:
+        height, width = rgb.shape[:2]
+        kind = {".jpg": "JPEG", ".png": "PNG"}[suffix]
+        raise CamcliError(
+            f"A picture of {width} x {height} pixels cannot be written as {kind}; "
+            "make it smaller with --max-size."
+        )
+    return data.tobytes()
+
+
+def _view(rgb: np.ndarray, result: Result) -> View:
+    """What the network saw, in pixels of `rgb`."""
+    height, width = rgb.shape[:2]
+    if result.view is None:
+        return 0.0, 0.0, float(width), float(height)
+    sx, sy = width / (result.width or width), height / (result.height or height)
+    x0, y0, x1, y1 = result.view
+    return x0 * sx, y0 * sy, x1 * sx, y1 * sy
+
+
+def _scaled(heat: Heat, scale: tuple[float, float] | None) -> np.ndarray | None:
+    """The map in [0, 1]; None when there is nothing to show."""
+    if heat.empty:
+        return None
+    low, high = (0.0, float(heat.heatmap.max())) if scale is None else scale
+    if not high > low:
+        return None
+    return np.clip((heat.heatmap - np.float32(low)) / np.float32(high - low), 0, 1)
+
+
+def _strip(width: int, rgb: np.ndarray, result: Result, heat: Heat | None) -> np.ndarray:
+    other = heat is not None and heat.target != result.pred
+    return strip(
+        width,
+        pred=result.pred,
+        prob=result.prob,
+        label=result.ref.label,
+        correct=result.correct,
+        target=heat.target if heat is not None and other else None,
+        target_prob=heat.prob if heat is not None and other else None,
+        note=_EMPTY if heat is not None and heat.empty else result.error,
+        method=result.method,
+        size=font_size(rgb.shape[1], rgb.shape[0]),
+    )
+
+
+def _guess(width: int, rgb: np.ndarray, result: Result, heat: Heat) -> np.ndarray:
+    """The strip of a class that is not the prediction: no verdict, but its rank."""
+    names = [name for name, _ in result.top]
+    rank = f"guess {names.index(heat.target) + 1}" if heat.target in names else "not predicted"
+    return strip(
+        width,
+        pred=heat.target,
+        prob=heat.prob,
+        note=_EMPTY if heat.empty else None,
+        method=f"{rank}  ·  {result.method}" if result.method else rank,
+        size=font_size(rgb.shape[1], rgb.shape[0]),
+    )
+
+
+def _panel(
+    rgb: np.ndarray,
+    over: np.ndarray,
+    heat01: np.ndarray | None,
+    view: View,
+    colormap: str,
+    scale: tuple[float, float] | None,
+    method: str | None,
+) -> np.ndarray:
+    """Photograph | heatmap | overlay, with captions above and a colour bar at the right."""
+    height, width = rgb.shape[:2]
+    ink = Ink(max(10, round(0.78 * font_size(width, height))), QUIET, PAPER)
+    heat = dim(rgb)
+    left, top, right, bottom = seen_box(view, (width, height))
+    if heat01 is not None:
+        canvas = heat_to_canvas(heat01, view, (width, height))
+        colours = cv2.applyColorMap(canvas, get_colormap(colormap)[:, None])
+        heat[top:bottom, left:right] = colours[top:bottom, left:right]
+    columns = [
+        _captioned(picture, caption, ink)
+        for picture, caption in (
+            (rgb, "photograph"),
+            (heat, f"heatmap ({method})" if method else "heatmap"),
+            (over, "overlay"),
+        )
+    ]
+    columns.append(_captioned(_colour_bar(height, colormap, scale, ink), "", ink))
+    return _row(columns, gap=max(2, round(0.5 * ink.size)))
+
+
+def _captioned(picture: np.ndarray, caption: str, ink: Ink) -> np.ndarray:
+    width = picture.shape[1]
+    head = np.empty((line_height(ink.size) + ink.size // 2, width, 3), np.uint8)
+    head[:] = PAPER
+    if caption:
+        tile = text_tile(ellipsised(printable(caption), ink.size, width), ink)
+        paste(head, tile, (width - tile.shape[1]) // 2, ink.size // 4)
+    return _stack([head, picture])
+
+
+def _colour_bar(
+    height: int, colormap: str, scale: tuple[float, float] | None, ink: Ink
+) -> np.ndarray:
+    """The colours from no heat (bottom) to full heat (top), with the values at both ends."""
+    low, high = ("0", "max") if scale is None else (f"{scale[0]:.3g}", f"{scale[1]:.3g}")
+    ends = [text_tile(text, ink) for text in (high, low)]
+    bar_width = ink.size
+    width = bar_width + ink.size // 2 + max(tile.shape[1] for tile in ends)
+    picture = np.empty((height, width, 3), np.uint8)
+    picture[:] = PAPER
+    levels = np.linspace(255, 0, height).round().astype(np.uint8)
+    picture[:, :bar_width] = get_colormap(colormap)[levels][:, None]
+    x = bar_width + ink.size // 2
+    if height >= 2 * line_height(ink.size):
+        for tile, y in zip(ends, (0, height - ends[1].shape[0]), strict=True):
+            paste(picture, tile, x, y)
+    return picture
+
+
+def _stack(parts: Sequence[np.ndarray]) -> np.ndarray:
+    return np.concatenate(parts, axis=0)
+
+
+def _row(columns: Sequence[np.ndarray], gap: int) -> np.ndarray:
+    """Pictures in a row on paper, aligned at the top."""
+    height = max(column.shape[0] for column in columns)
+    width = sum(column.shape[1] for column in columns) + gap * (len(columns) - 1)
+    row = np.empty((height, width, 3), np.uint8)
+    row[:] = PAPER
+    x = 0
+    for column in columns:
+        row[: column.shape[0], x : x + column.shape[1]] = column
+        x += column.shape[1] + gap
+    return row

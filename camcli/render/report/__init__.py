@@ -1,0 +1,7 @@
+"""Pages that show a run, or two runs beside each other, in a browser."""
+
+from camcli.render.report.build import write_report
+from camcli.render.report.compare import write_comparison
+from camcli.render.report.rows import RunData
+
+__all__ = ["RunData", "write_comparison", "write_report"]

@@ -1,0 +1,214 @@
+"""The page of one run."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from camcli.data.images import printable
+from camcli.errors import CamcliError, UsageError
+from camcli.render.colormaps import COLORMAPS, get_colormap
+from camcli.render.report import pages
+from camcli.render.report.rows import ERROR, UNKNOWN, Names, Row, RunData, in_order, read_rows
+from camcli.render.report.summary import for_page, summarise
+from camcli.render.report.thumbs import write_thumbs
+
+# Thumbnails for the rows that come first; the rest are shown from the photographs themselves.
+THUMBNAILS = 4000
+# The list of failed files in the page itself; the gallery and the table have them all.
+FAILURES = 500
+
+Tick = Callable[[], None]
+
+
+def write_report(
+    run: RunData,
+    out: Path,
+    *,
+    thumbnails: int = THUMBNAILS,
+    self_contained: bool = False,
+    tick: Tick | None = None,
+) -> Path:
+    """Write the page of a run.
+
+    Args:
+        run: its rows and maps are consumed.
+        out: the page's folder; a page that is there is replaced when the new one is complete.
+        thumbnails: how many rows get one at most.
+        self_contained: put everything into one file.
+        tick: called after each thumbnail.
+
+    Returns:
+        The page, ``out/index.html``.
+
+    Raises:
+        UsageError: `out` holds something else, the run has no rows, or is too large for one file.
+        CamcliError: the page cannot be written.
+    """
+    names = Names()
+    rows = in_order(read_rows(run, names))
+    if not rows:
+        raise UsageError(f"{run.path} has no rows yet, so there is nothing to show.")
+    if self_contained:
+        pages.check_self_contained(len(rows))
+    summary = summarise(rows)
+    settings = {
+        "rows": len(rows),
+        "classes": names.list,
+        "runs": [run_settings(run, out)],
+        "summaries": [for_page(summary)],
+        "mapped": any(row.sides[0].maps for row in rows),
+        **look(run),
+    }
+    failed = [row for row in rows if row.sides[0].verdict == ERROR]
+    context = {
+        "title": run.name,
+        "summary": summary,
+        "about": about(run),
+        "failed": [(row.path, row.sides[0].error) for row in failed[:FAILURES]],
+        "failures": len(failed),
+        "labelled": summary.judged > 0,
+        # Labels of which the network knows none are worth a word; no labels at all are not.
+        "unusable": sum(row.label >= 0 for row in rows if row.sides[0].verdict == UNKNOWN),
+        "state": run.info.get("state"),
+    }
+    first = rows if self_contained else rows[:thumbnails]
+    photos = [photo(run, row) for row in first]
+    write(out, "report.html", context, settings, rows, photos, self_contained, tick)
+    return out / "index.html"
+
+
+def write(
+    out: Path,
+    template: str,
+    context: Mapping[str, Any],
+    settings: dict[str, Any],
+    rows: Sequence[Row],
+    photos: Sequence[Path | None],
+    self_contained: bool,
+    tick: Tick | None,
+) -> None:
+    """Write a page of either kind, with thumbnails of `photos`, those of the first rows."""
+    with pages.replacing(out) as part:
+        if self_contained:
+            settings |= {"thumbs": 0, "contained": True}
+            pages.write_self_contained(part, template, context, settings, rows, photos)
+            return
+        written = write_thumbs(photos, part, tick)
+        settings |= {"thumbs": len(photos) if written else 0, "contained": False}
+        pages.write_page(part, template, context, settings, rows)
+
+
+def photo(run: RunData, row: Row) -> Path | None:
+    """The photograph of a row; None if it could not be read when the run was made."""
+    return None if row.size is None else run.source / row.path
+
+
+def run_settings(run: RunData, out: Path) -> dict[str, Any]:
+    """What the scripts need to know of a run."""
+    style = run.setting("style")
+    plain = not (isinstance(style, Mapping) and style.get("panel")) and run.setting("topk") in (
+        None,
+        1,
+    )
+    return {
+        "name": run.name,
+        "method": run.setting("method"),
+        # Overlays of one picture can be laid over the photograph; panels cannot.
+        "overlayFits": plain,
+        **pages.picture_of(run.path, run.source, out),
+    }
+
+
+def look(run: RunData) -> dict[str, Any]:
+    """The colours of the heat, as the run's own pictures have them."""
+    style = run.setting("style")
+    style = style if isinstance(style, Mapping) else {}
+    name = style.get("colormap")
+    alpha = style.get("alpha")
+    table = get_colormap(name if name in COLORMAPS else "jet")
+    return {
+        "colormap": base64.b64encode(table.tobytes()).decode(),
+        "alpha": alpha if isinstance(alpha, int | float) and 0 <= alpha <= 1 else 0.5,
+    }
+
+
+def about(run: RunData) -> list[tuple[str, str]]:
+    """Where a run comes from: what a reader needs to make it again."""
+    info = run.info
+    found: list[tuple[str, Any]] = []
+    provenance = info.get("provenance")
+    if isinstance(provenance, Mapping):
+        found += [
+            ("Network", provenance.get("name")),
+            ("Weights", provenance.get("weights")),
+            ("SHA-256 of the weights", provenance.get("sha256")),
+        ]
+    found += [
+        ("Method", run.setting("method")),
+        ("Layer", run.setting("layer")),
+        ("Explained", _explained(run)),
+        ("Score", run.setting("score")),
+    ]
+    preprocess = run.setting("preprocess")
+    if isinstance(preprocess, Mapping):
+        size, fit = preprocess.get("size"), preprocess.get("fit")
+        found.append(("Input", f"{size} x {size} pixels, {fit}" if size else None))
+    config = info.get("config")
+    if isinstance(config, Mapping):
+        # Whatever else decided the maps (smoothing, precision ...), under its own name.
+        found += [
+            (name.replace("_", " ").capitalize(), value)
+            for name, value in config.items()
+            if name not in _SAID and isinstance(value, str | int | float) and value is not False
+        ]
+    found += [
+        ("Photographs", run.setting("source")),
+        ("Run directory", run.path.absolute()),
+        ("Finished", info.get("written") if info.get("state") == "finished" else None),
+        ("Seconds", info.get("seconds")),
+        ("Images a second", info.get("images_per_second")),
+        ("Device", info.get("device")),
+        ("camcli", info.get("camcli")),
+    ]
+    if isinstance(provenance, Mapping) and isinstance(provenance.get("versions"), Mapping):
+        found += list(provenance["versions"].items())
+    command = info.get("command")
+    if isinstance(command, list):
+        found.append(("Command", " ".join(_quoted(str(word)) for word in command)))
+    return [(name, printable(str(value))) for name, value in found if value not in (None, "")]
+
+
+# Settings that have their own line, or decide the pictures on the disk only.
+_SAID = {"source", "model", "method", "layer", "target", "topk", "score", "preprocess", "top",
+         "style", "name_template", "only", "overlays"}  # fmt: skip
+
+
+def _explained(run: RunData) -> str | None:
+    target, topk = run.setting("target"), run.setting("topk")
+    if isinstance(target, int):
+        return f"class number {target}"
+    if isinstance(topk, int) and topk > 1:
+        return f"the {topk} best classes"
+    return "the predicted class" if run.info else None
+
+
+def _quoted(word: str) -> str:
+    import shlex
+
+    return shlex.quote(Path(word).name if word.endswith("/camcli") else word)
+
+
+def check_same_source(a: RunData, b: RunData, common: int) -> None:
+    """Refuse to compare runs over different photographs.
+
+    Raises:
+        CamcliError: they have none in common.
+    """
+    if not common:
+        raise CamcliError(
+            f"{a.path} and {b.path} have no image in common (paths are compared relative to "
+            f"{a.source} and {b.source}); compare two runs over the same folder."
+        )

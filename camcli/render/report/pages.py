@@ -1,0 +1,323 @@
+"""A page's files. Data come as scripts: a page opened from a disk may not fetch anything else."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from camcli.data.images import printable
+from camcli.errors import CamcliError, UsageError
+from camcli.render.report.heat import PageMap, affordable_side
+from camcli.render.report.rows import Row, Side
+from camcli.render.report.thumbs import thumb_path, thumbnail
+
+TEMPLATES = Path(__file__).parent / "templates"
+STYLE = "style.css"
+# In this order; each adds to the one object `camcli`.
+SCRIPTS = ("base.js", "heat.js", "store.js", "filters.js", "gallery.js", "view.js", "charts.js",
+           "main.js")  # fmt: skip
+INDEX_PAGE, DETAIL_PAGE = 5000, 250
+# One file with everything in it is for mailing around; browsers and mailboxes choke on more.
+SELF_CONTAINED_BYTES, SELF_CONTAINED_ROWS = 40_000_000, 2000
+MARK = "camcli report"
+
+
+def as_script(value: Any) -> str:
+    """A value as JavaScript that is safe inside a ``<script>`` element: pure ASCII, no ``<``."""
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def index_page(rows: Sequence[Row]) -> dict[str, Any]:
+    """What filters and orders need to know of some rows, by column."""
+    sides = range(len(rows[0].sides))
+    return {
+        "path": [row.path for row in rows],
+        "label": [row.label for row in rows],
+        "seq": [row.seq for row in rows],
+        "sides": [
+            {
+                "verdict": "".join(row.sides[s].verdict for row in rows),
+                "pred": [row.sides[s].pred for row in rows],
+                "prob": [_share(row.sides[s].prob) for row in rows],
+                "border": [_share(row.sides[s].border) for row in rows],
+            }
+            for s in sides
+        ],
+        "similarity": [_share(row.similarity) for row in rows] if len(sides) > 1 else None,
+    }
+
+
+def detail_page(rows: Sequence[Row], most: int) -> dict[str, Any]:
+    """What a card and the large view show beyond that.
+
+    Args:
+        rows: of the page.
+        most: cells a side of a map.
+    """
+    return {
+        "size": [row.size for row in rows],
+        "sides": [
+            {
+                "top": [[n for c, p in side.top for n in (c, _share(p))] for side in column],
+                "view": [_view(row, side) for row, side in zip(rows, column, strict=True)],
+                "maps": [[_map(one, most) for one in side.maps] for side in column],
+                "truth": [_map(side.truth, most) if side.truth else 0 for side in column],
+                "box": [side.box or 0 for side in column],
+                "area": [_share(side.area) for side in column],
+                "overlay": [_overlay(row, side) for row, side in zip(rows, column, strict=True)],
+                "error": [printable(side.error) if side.error else 0 for side in column],
+            }
+            for column in ([row.sides[s] for row in rows] for s in range(len(rows[0].sides)))
+        ],
+    }
+
+
+def _share(value: float | None) -> int:
+    """A share in hundred-thousandths; -1 for none: a third of the text of a float."""
+    return -1 if value is None else round(value * 100_000)
+
+
+def _map(one: PageMap, most: int) -> list[Any]:
+    return [one.target, _share(one.prob), one.text(most)]
+
+
+def _view(row: Row, side: Side) -> list[float] | int:
+    """0 for the whole photograph, which is common."""
+    if side.view is None or (row.size and side.view == [0, 0, *row.size]):
+        return 0
+    return [round(v, 1) for v in side.view]
+
+
+def _overlay(row: Row, side: Side) -> str | int:
+    """The usual names, from the path, are told by a number: 0 none, 1 the path, 2 with .jpg."""
+    if side.overlay is None:
+        return 0
+    usual = f"overlays/{row.path}"
+    return {usual: 1, f"{usual}.jpg": 2}.get(side.overlay, side.overlay)
+
+
+def data_scripts(rows: Sequence[Row]) -> Iterator[tuple[str, str]]:
+    """All data pages of a report as (name, text)."""
+    maps = sum(
+        one.cells is not None
+        for row in rows
+        for side in row.sides
+        for one in (*side.maps, *([side.truth] if side.truth else []))
+    )
+    most = affordable_side(maps)
+    for kind, size, make in (
+        ("index", INDEX_PAGE, index_page),
+        ("detail", DETAIL_PAGE, lambda page: detail_page(page, most)),
+    ):
+        for number, start in enumerate(range(0, len(rows), size)):
+            page = make(rows[start : start + size])
+            yield f"data/{kind}-{number}.js", f"camcli.{kind}({number},{as_script(page)});\n"
+
+
+def write_page(
+    out: Path,
+    template: str,
+    context: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    rows: Sequence[Row],
+) -> None:
+    """Write the page and its data into an empty folder.
+
+    Args:
+        out: the folder.
+        template: under ``templates/``.
+        context: what the template shows.
+        settings: what the scripts get.
+        rows: in the page's order.
+    """
+    (out / "data").mkdir()
+    names = []
+    for name, text in data_scripts(rows):
+        (out / name).write_text(text, "ascii")
+        names.append(name)
+    (out / "data" / "settings.js").write_text(_settings(settings), "ascii")
+    (out / "assets").mkdir()
+    assets = [f"assets/{name}" for name in SCRIPTS]
+    for name in SCRIPTS:
+        shutil.copyfile(TEMPLATES / "js" / name, out / "assets" / name)
+    shutil.copyfile(TEMPLATES / STYLE, out / "assets" / STYLE)
+    # The first page of rows comes with the document: something to see while the rest arrives.
+    first = [name for name in names if name.endswith("index-0.js")]
+    html = _render(
+        template,
+        context,
+        styles=[f"assets/{STYLE}"],
+        scripts=[assets[0], "data/settings.js", *assets[1:-1], *first, assets[-1]],
+        inline_style=None,
+        inline_scripts=[],
+        policy="default-src 'none'; img-src 'self' file: data:; style-src 'self' file:; "
+        "script-src 'self' file:",
+    )
+    (out / "index.html").write_text(html, "utf-8")
+
+
+def write_self_contained(
+    out: Path,
+    template: str,
+    context: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    rows: Sequence[Row],
+    photos: Sequence[Path | None],
+) -> None:
+    """Write all of it into one HTML file, thumbnails included.
+
+    Args:
+        out: the folder, which gets ``index.html``.
+        template: see `write_page`.
+        context: see `write_page`.
+        settings: see `write_page`.
+        rows: see `write_page`.
+        photos: one for each row.
+
+    Raises:
+        UsageError: there are too many rows, or the file would be too large.
+    """
+    scripts = [(TEMPLATES / "js" / name).read_text("utf-8") for name in SCRIPTS]
+    data = [text for _, text in data_scripts(rows)]
+    pictures: dict[int, str] = {}
+    size = sum(map(len, data))
+    for number, photo in enumerate(photos):
+        if photo and (small := thumbnail(photo)):
+            pictures[number] = "data:image/jpeg;base64," + base64.b64encode(small).decode()
+            size += len(pictures[number])
+        if size > SELF_CONTAINED_BYTES:
+            raise UsageError(
+                f"One file with all of this run would be larger than {SELF_CONTAINED_BYTES >> 20} "
+                "MB, more than mailboxes take. Leave --self-contained out and copy the folder."
+            )
+    script = [scripts[0], _settings({**settings, "pictures": pictures}), *scripts[1:-1]]
+    script += [*data, scripts[-1]]
+    style = (TEMPLATES / STYLE).read_text("utf-8")
+    html = _render(
+        template,
+        context,
+        styles=[],
+        scripts=[],
+        inline_style=Markup(style),  # ours
+        inline_scripts=[Markup(text) for text in script],  # ours, or from `as_script`
+        policy=f"default-src 'none'; img-src data:; style-src {_hash(style)}; "
+        f"script-src {' '.join(map(_hash, script))}",
+    )
+    (out / "index.html").write_text(html, "utf-8")
+
+
+def check_self_contained(rows: int) -> None:
+    """Refuse early what will not fit.
+
+    Raises:
+        UsageError: too many rows.
+    """
+    if rows > SELF_CONTAINED_ROWS:
+        raise UsageError(
+            f"--self-contained puts everything into one file, for up to {SELF_CONTAINED_ROWS} "
+            f"images; this run has {rows}. Leave it out and copy the folder, or make a run with "
+            "--limit."
+        )
+
+
+def _hash(text: str) -> str:
+    """What allows an inline script or style under a content security policy."""
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return f"'sha256-{digest}'"
+
+
+def _settings(settings: Mapping[str, Any]) -> str:
+    return f"camcli.settings={as_script(settings)};\n"
+
+
+def _render(template: str, context: Mapping[str, Any], **more: Any) -> str:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["percent"] = lambda share: f"{100 * share:.1f}%"
+    environment.filters["shown"] = printable
+    environment.filters["count"] = lambda n: f"{n:,}"
+    return environment.get_template(template).render(mark=MARK, **context, **more)
+
+
+@contextmanager
+def replacing(out: Path) -> Iterator[Path]:
+    """A folder to write a page into, which takes the place of `out` when it is complete.
+
+    Raises:
+        UsageError: `out` holds something else than a page of camcli.
+        CamcliError: it cannot be written.
+    """
+    if out.exists() and not _is_ours(out):
+        raise UsageError(
+            f"{out} is not empty and not a page of camcli, so it will not be touched. "
+            "Choose another --out."
+        )
+    part, old = (out.with_name(f".{out.name}.{word}") for word in ("part", "old"))
+    try:
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        yield part
+        shutil.rmtree(old, ignore_errors=True)
+        if out.exists():
+            os.replace(out, old)  # noqa: PTH105
+        os.replace(part, out)  # noqa: PTH105
+        shutil.rmtree(old, ignore_errors=True)
+    except OSError as error:
+        raise CamcliError(f"Cannot write {out}: {error.strerror}.") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _is_ours(out: Path) -> bool:
+    if not out.is_dir():
+        return False
+    if not any(out.iterdir()):
+        return True
+    try:
+        with (out / "index.html").open(encoding="utf-8") as file:
+            return MARK in file.read(1000)
+    except (OSError, ValueError):
+        return False
+
+
+def picture_of(run_path: Path, source: Path, out: Path) -> dict[str, str]:
+    """URLs, ending in a slash, of a run's folder and the photographs, seen from a page in `out`."""
+    return {"overlays": _url(run_path, out), "photos": _url(source, out)}
+
+
+def _url(folder: Path, start: Path) -> str:
+    """Relative where possible, so that a folder with both can be moved."""
+    from urllib.parse import quote
+
+    folder, start = folder.absolute(), start.absolute()
+    try:
+        relative = Path(os.path.relpath(folder, start))
+    except ValueError:  # another drive on Windows
+        return folder.as_uri() + "/"
+    return "/".join(quote(os.fsencode(part)) for part in relative.parts) + "/"
+
+
+__all__ = [
+    "check_self_contained",
+    "picture_of",
+    "replacing",
+    "thumb_path",
+    "write_page",
+    "write_self_contained",
+]

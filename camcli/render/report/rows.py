@@ -1,0 +1,239 @@
+"""From a run's table and maps to the rows of a page.
+
+The page knows classes by number; their names are sent once. A row has one *side* for each run that
+it shows: one in a report, two in a comparison.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from camcli.models.imagenet import imagenet_classes, plain, wnid_index
+from camcli.render.report.heat import PageMap
+
+RIGHT, WRONG, UNKNOWN, ERROR, MISSING = "r", "w", "u", "e", "m"
+
+
+@dataclass(slots=True)
+class RunData:
+    """A run, as whoever knows its folder hands it over.
+
+    Attributes:
+        name: what to call it.
+        path: its folder, where ``overlays/`` is.
+        info: what ``run.json`` says.
+        rows: of the table, column name -> text.
+        heatmaps: the maps: ``path``, ``view``, ``maps`` and ``truth``, with ``values`` as arrays.
+    """
+
+    name: str
+    path: Path
+    info: Mapping[str, Any]
+    rows: Iterable[Mapping[str, str]]
+    heatmaps: Iterable[Mapping[str, Any]] = ()
+
+    @property
+    def source(self) -> Path:
+        """The folder that the rows' paths are relative to."""
+        return Path(str(self.setting("source") or "."))
+
+    def setting(self, name: str) -> Any:
+        """One of the settings that decided the rows; None if it was not recorded."""
+        config = self.info.get("config")
+        return config.get(name) if isinstance(config, Mapping) else None
+
+
+@dataclass(slots=True)
+class Side:
+    """What one run says about one image.
+
+    Attributes:
+        verdict: right, wrong, unknown (no usable label), error, or missing from this run.
+        pred: number of the predicted class; -1 on error.
+        prob: its probability.
+        top: further (class, probability), best first.
+        border: share of the heat in the outer tenth of the frame; None where there is no heat.
+        area: share of the view that is hot.
+        box: around the hottest region, (x0, y0, x1, y1) in pixels.
+        overlay: its picture relative to the run's folder, or None.
+        error: why there is no prediction.
+        view: the part of the photograph that the network saw, in its pixels; None if not known.
+        maps: one for each explained class.
+        truth: of the true class, where it is not among them.
+        empty: there is no positive evidence.
+    """
+
+    verdict: str
+    pred: int = -1
+    prob: float = 0.0
+    top: list[tuple[int, float]] = field(default_factory=list)
+    border: float | None = None
+    area: float | None = None
+    box: list[int] | None = None
+    overlay: str | None = None
+    error: str | None = None
+    view: list[float] | None = None
+    maps: list[PageMap] = field(default_factory=list)
+    truth: PageMap | None = None
+    empty: bool = False
+
+
+@dataclass(slots=True)
+class Row:
+    """One image.
+
+    Attributes:
+        path: relative to the source.
+        label: number of its true class; -1 if unknown.
+        seq: its place in the table.
+        size: (width, height) in pixels; None if it could not be read.
+        sides: what each run says.
+        similarity: cosine of the two sides' maps, in [0, 1]; None where there are none.
+    """
+
+    path: str
+    label: int
+    seq: int
+    size: tuple[int, int] | None
+    sides: list[Side]
+    similarity: float | None = None
+
+
+class Names:
+    """Numbers for class names, in the order in which they are first met."""
+
+    def __init__(self) -> None:
+        self.list: list[str] = []
+        self._numbers: dict[str, int] = {}
+
+    def number(self, name: str) -> int:
+        """The number of a name; a new one gets the next."""
+        if name not in self._numbers:
+            self._numbers[name] = len(self.list)
+            self.list.append(name)
+        return self._numbers[name]
+
+
+def read_rows(run: RunData, names: Names) -> list[Row]:
+    """All rows of a run, each with one side.
+
+    Args:
+        run: its rows and maps are consumed.
+        names: gets the classes that occur.
+
+    Returns:
+        The rows in the order of the table; no pictures are held.
+    """
+    maps: dict[str, tuple[list[float] | None, list[PageMap], PageMap | None]] = {}
+    for record in run.heatmaps:
+        view = [float(v) for v in record["view"]]
+        maps[record["path"]] = (
+            view if len(view) == 4 else None,
+            [PageMap.of(one, names.number) for one in record["maps"]],
+            PageMap.of(record["truth"], names.number) if record["truth"] else None,
+        )
+    rows: dict[str, Row] = {}  # a list of files may name one twice; then the later row counts
+    labels: dict[str, str] = {}
+    for values in run.rows:
+        path = values["path"]
+        side = _side(values, names)
+        side.view, side.maps, side.truth = maps.get(path, (None, [], None))
+        width, height = _whole(values.get("width")), _whole(values.get("height"))
+        size = (width, height) if width and height else None
+        rows[path] = Row(path, -1, len(rows), size, [side])
+        if label := values.get("label"):
+            labels[path] = sys.intern(label)
+    known = _label_names(((label, rows[path].sides[0]) for path, label in labels.items()), names)
+    for path, label in labels.items():
+        rows[path].label = names.number(known.get(label, label))
+    return list(rows.values())
+
+
+def _side(values: Mapping[str, str], names: Names) -> Side:
+    if values.get("status") == "error":
+        return Side(ERROR, error=values.get("error") or "unknown error")
+    verdict = {"1": RIGHT, "0": WRONG}.get(values.get("correct") or "", UNKNOWN)
+    side = Side(verdict, names.number(values.get("pred") or ""), _number(values.get("prob")) or 0.0)
+    for n in range(2, 1000):
+        name = values.get(f"top{n}")
+        if not name:
+            break
+        side.top.append((names.number(name), _number(values.get(f"top{n}_prob")) or 0.0))
+    side.empty = values.get("status") == "empty"
+    if not side.empty:
+        side.border = _number(values.get("heat_border"))
+        side.area = _number(values.get("heat_area"))
+    box = [_whole(values.get(f"box_{k}")) for k in ("x0", "y0", "x1", "y1")]
+    side.box = [edge for edge in box if edge is not None] if None not in box else None
+    side.overlay = values.get("overlay") or None
+    return side
+
+
+def _label_names(labelled: Iterable[tuple[str, Side]], names: Names) -> dict[str, str]:
+    """What the network calls the labels: n02099601 is its "golden retriever".
+
+    A right prediction says so, as does the map of a true class; a WordNet id can be looked up, and
+    the rest keep the spelling of the folder or differ from a class in spelling only.
+    """
+    found: dict[str, str] = {}
+    others: set[str] = set()
+    for label, side in labelled:
+        if label in found:
+            continue
+        if side.verdict == RIGHT:
+            found[label] = names.list[side.pred]
+        elif side.verdict == WRONG and side.truth is not None:
+            found[label] = names.list[side.truth.target]
+        else:
+            others.add(label)
+    spelled = {plain(name): name for name in names.list}
+    for label in others - found.keys():
+        index = wnid_index(label)
+        name = spelled.get(plain(label)) if index is None else imagenet_classes()[index]
+        if name is not None:
+            found[label] = name
+    return found
+
+
+def _number(text: str | None) -> float | None:
+    """A finite number, or None."""
+    try:
+        value = float(text or "")
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _whole(text: str | None) -> int | None:
+    value = _number(text)
+    return None if value is None else round(value)
+
+
+def in_order(rows: list[Row]) -> list[Row]:
+    """Rows with the most suspicious first: what a reader wants to see, and the page's own order.
+
+    Wrong ones, the most confident first; then those that nobody can judge and the right ones, the
+    least confident first; failed ones last.
+    """
+    group = {WRONG: 0, UNKNOWN: 1, RIGHT: 2, ERROR: 3, MISSING: 3}
+
+    def key(row: Row) -> tuple[int, float, int]:
+        side = row.sides[0]
+        return group[side.verdict], -side.prob if side.verdict == WRONG else side.prob, row.seq
+
+    return sorted(rows, key=key)
+
+
+def view_or_all(row: Row, side: Side) -> np.ndarray:
+    """The view of a side as (4,) shares of the photograph: x0, y0, x1, y1."""
+    if side.view is None or row.size is None:
+        return np.array([0.0, 0.0, 1.0, 1.0])
+    width, height = row.size
+    return np.array(side.view) / [width, height, width, height]

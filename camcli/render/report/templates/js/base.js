@@ -1,0 +1,68 @@
+// The one object that all scripts add to, and small helpers. Scripts are plain, not modules:
+// browsers refuse modules on pages that were opened from a disk.
+"use strict";
+
+const camcli = {};
+
+// An element with properties and children. Text is always set as text, never parsed as HTML:
+// file and class names may hold anything.
+camcli.el = (tag, properties = {}, ...children) => {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (name === "text") element.textContent = value;
+    else if (name === "class") element.className = value;
+    else if (name in element && !name.startsWith("aria")) element[name] = value;
+    else element.setAttribute(name, value === true ? "" : value);
+  }
+  element.append(...children.filter((child) => child !== null && child !== undefined));
+  return element;
+};
+
+camcli.svg = (tag, attributes = {}, ...children) => {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
+};
+
+camcli.byId = (id) => document.getElementById(id);
+
+// A probability for people; what is not quite 100% never claims to be. `share` in 1/100,000.
+camcli.percent = (share) => {
+  if (share >= 99950 && share < 100000) return ">99.9%";
+  if (share > 0 && share < 50) return "<0.1%";
+  return `${(share / 1000).toFixed(1)}%`;
+};
+
+camcli.count = (number) => number.toLocaleString("en");
+
+// A name with its control characters made visible, and bytes that are no text as such.
+camcli.shown = (name) =>
+  name.replace(/[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, (c) =>
+    c === "\n" ? "⏎" : "�").replace(/(?<![\ud800-\udbff])[\udc80-\udcff]/g, "�");
+
+camcli.className = (number) =>
+  number < 0 ? "" : camcli.shown(camcli.settings.classes[number] || "(no name)");
+
+// A path as a URL. Bytes that are no UTF-8 arrive as lone surrogates U+DC80 to U+DCFF.
+camcli.url = (path) =>
+  path.split("/").map((part) => {
+    let url = "";
+    for (const character of part) {
+      const code = character.codePointAt(0);
+      if (code >= 0xdc80 && code <= 0xdcff) url += "%" + (code - 0xdc00).toString(16);
+      else if (code >= 0xd800 && code <= 0xdfff) url += "%EF%BF%BD";
+      else url += encodeURIComponent(character);
+    }
+    return url;
+  }).join("/");
+
+camcli.afterFrame = (work) => {
+  let asked = false;
+  return () => {
+    if (asked) return;
+    asked = true;
+    requestAnimationFrame(() => { asked = false; work(); });
+  };
+};

@@ -1,0 +1,249 @@
+// Histogram, confusions and classes; whatever can be clicked is a link to the gallery.
+"use strict";
+
+(() => {
+  const { el, svg, byId, count } = camcli;
+  const name = (number) => camcli.settings.classes[number];
+
+  // Bars on a common scale. bars: [{parts: [[kind, n], ...], label, href}]
+  const bars = (found, { low, high, caption }) => {
+    const width = 400, base = 100;
+    const most = Math.max(1, ...found.map((bar) => bar.parts.reduce((sum, [, n]) => sum + n, 0)));
+    const chart = svg("svg", { viewBox: `0 0 ${width} ${base}`, preserveAspectRatio: "none",
+      class: "bars", role: "group", "aria-label": caption });
+    const step = width / found.length;
+    found.forEach((bar, i) => {
+      const total = bar.parts.reduce((sum, [, n]) => sum + n, 0);
+      const link = svg("a", { href: bar.href, "aria-label": bar.label });
+      if (!total) link.setAttribute("tabindex", "-1");
+      link.append(svg("title", {}, bar.label));
+      link.append(svg("rect", { x: i * step, y: 0, width: step, height: base, class: "catch" }));
+      let y = base;
+      for (const [kind, n] of bar.parts) {
+        if (!n) continue;
+        // A bar of one image is still to be seen.
+        const tall = Math.max(1.5, ((base - 6) * n) / most);
+        y -= tall;
+        link.append(svg("rect",
+          { x: i * step + 1, y, width: step - 2, height: tall, class: `part ${kind}` }));
+      }
+      chart.append(link);
+    });
+    return el("div", {}, chart, el("div", { class: "ends hint" },
+      el("span", { text: low }), el("span", { text: high })));
+  };
+
+  const histogram = (summary) => {
+    const { r, w, u } = summary.bins;
+    const step = 100 / r.length;
+    const found = r.map((_, i) => {
+      const min = Math.round(i * step), max = Math.round((i + 1) * step);
+      const words = [[r[i], "right"], [w[i], "wrong"], [u[i], "without a usable label"]]
+        .filter(([n]) => n).map(([n, word]) => `${count(n)} ${word}`);
+      return {
+        parts: [["r", r[i]], ["w", w[i]], ["u", u[i]]],
+        label: `${min} to ${max}% sure: ${words.join(", ") || "none"}`,
+        href: camcli.linkTo({ min, max }),
+      };
+    });
+    return bars(found, { low: "0% sure", high: "100% sure",
+      caption: "Images by the probability of the prediction" });
+  };
+
+  const similarities = (bins) => bars(bins.map((n, i) => ({
+    parts: [["u", n]],
+    label: `similarity ${(i / bins.length).toFixed(2)} to ${((i + 1) / bins.length).toFixed(2)}: ${count(n)}`,
+    href: camcli.linkTo({ like: i / bins.length, unlike: (i + 1) / bins.length }),
+  })), { low: "different places", high: "the same places",
+    caption: "Images by the similarity of the two heatmaps" });
+
+  const head = (...names) =>
+    el("thead", {}, el("tr", {}, ...names.map((text) => el("th", { scope: "col", text }))));
+
+  const meter = (share, kind) => {
+    const bar = el("span", { class: `meter ${kind}` });
+    const level = el("span");
+    level.style.width = `${100 * share}%`;
+    bar.append(level);
+    return bar;
+  };
+
+  const pairs = (found) => {
+    const most = Math.max(1, ...found.map(([, , n]) => n));
+    return [head("True class", "Taken for", "Images"), el("tbody", {}, ...found.map(([a, b, n]) =>
+      el("tr", {}, el("td", { text: camcli.className(a) }),
+        el("td", {}, el("a", {
+          href: camcli.linkTo({ is: "wrong", true: name(a), pred: name(b) }),
+          text: camcli.className(b),
+        })),
+        el("td", { class: "number" }, meter(n / most, "w"), count(n)))))];
+  };
+
+  // Predictions that changed from the first run to the second, most frequent first.
+  camcli.changedPairs = () => {
+    const [a, b] = camcli.columns.sides;
+    const found = new Map();
+    for (let i = 0; i < camcli.loaded; i++) {
+      if (a.pred[i] < 0 || b.pred[i] < 0 || a.pred[i] === b.pred[i]) continue;
+      const key = `${a.pred[i]},${b.pred[i]}`;
+      found.set(key, (found.get(key) || 0) + 1);
+    }
+    return [...found].sort((x, y) => y[1] - x[1]).slice(0, 40)
+      .map(([key, n]) => [...key.split(",").map(Number), n]);
+  };
+
+  camcli.drawChanges = () => {
+    if (!byId("no-pairs")) return;
+    const found = camcli.changedPairs();
+    byId("no-pairs").hidden = found.length > 0;
+    byId("pairs").hidden = !found.length;
+    const most = Math.max(1, ...found.map(([, , n]) => n));
+    byId("pairs").replaceChildren(
+      head(...camcli.settings.runs.map((run) => camcli.shown(run.name)), "Images"),
+      el("tbody", {}, ...found.map(([a, b, n]) => el("tr", {},
+        el("td", { text: camcli.className(a) }),
+        el("td", {}, el("a", { href: camcli.linkTo({ from: name(a), to: name(b) }),
+          text: camcli.className(b) })),
+        el("td", { class: "number" }, meter(n / most, "u"), count(n))))));
+  };
+
+  const matrix = ({ classes, cells, all }) => {
+    byId("matrix-hint").textContent = all
+      ? "Rows are true classes, columns what they are taken for."
+      : `The ${classes.length} classes that are most often confused. Rows are true classes, `
+        + "columns what they are taken for.";
+    const most = Math.max(1, ...cells.flatMap((line, i) => line.filter((_, j) => i !== j)));
+    const tops = classes.map((c) => el("th", { scope: "col" },
+      el("span", { text: camcli.className(c), title: camcli.className(c) })));
+    const lines = classes.map((a, i) => el("tr", {},
+      el("th", { scope: "row", text: camcli.className(a), title: camcli.className(a) }),
+      ...classes.map((b, j) => {
+        const n = cells[i][j];
+        if (!n) return el("td");
+        const cell = el("td", { class: i === j ? "r" : "w" }, el("a", {
+          href: camcli.linkTo({ true: name(a), pred: name(b) }),
+          text: count(n),
+          "aria-label": `${camcli.className(a)} taken for ${camcli.className(b)}: ${count(n)}`,
+        }));
+        const total = cells[i].reduce((sum, value) => sum + value, 0);
+        const strength = i === j ? n / total : 0.25 + 0.75 * (n / most);
+        cell.style.setProperty("--strength", `${Math.round(45 * strength)}%`);
+        return cell;
+      })));
+    return [el("thead", {}, el("tr", {}, el("td"), ...tops)), el("tbody", {}, ...lines)];
+  };
+
+  const share = (part, whole) => (whole ? `${((100 * part) / whole).toFixed(0)}%` : "–");
+  const meanMap = (text) => {
+    const map = camcli.parseMap(text);
+    if (!map) return el("span", { class: "hint", text: "–" });
+    const canvas = el("canvas", { class: "mean", role: "img", "aria-label": "mean heatmap" });
+    camcli.paintMap(canvas, map, 56);
+    return canvas;
+  };
+
+  // [class, labelled, right, predicted, judged, mean probability, mean map]
+  const classRows = () => {
+    const [summary, other] = camcli.settings.summaries;
+    const labelled = summary.classes.some(([, n]) => n);
+    if (!other) {
+      const rows = [...summary.classes].sort((x, y) => (labelled
+        ? (x[1] ? x[2] / x[1] : 2) - (y[1] ? y[2] / y[1] : 2) || y[1] - x[1] : y[3] - x[3]));
+      const titles = labelled
+        ? ["Class", "Images", "Recognised", "Taken for it", "Rightly", "Mean confidence", "Mean heatmap"]
+        : ["Class", "Taken for it", "Mean confidence", "Mean heatmap"];
+      return [titles, rows, ([c, n, right, predicted, judged, prob, map]) => {
+        const links = { true: () => camcli.linkTo({ true: name(c) }),
+          pred: () => camcli.linkTo({ pred: name(c) }) };
+        const cells = [el("th", { scope: "row", text: camcli.className(c) })];
+        if (labelled) {
+          cells.push(
+            el("td", { class: "number" }, n ? el("a", { href: links.true(), text: count(n) }) : "0"),
+            el("td", { class: "number" }, n ? meter(right / n, "r") : null, share(right, n)));
+        }
+        cells.push(el("td", { class: "number" },
+          predicted ? el("a", { href: links.pred(), text: count(predicted) }) : "0"));
+        if (labelled) cells.push(el("td", { class: "number", text: share(right, judged) }));
+        cells.push(el("td", { class: "number", text: prob === null ? "–" : share(prob, 1) }),
+          el("td", {}, meanMap(map)));
+        return cells;
+      }];
+    }
+    const before = new Map(summary.classes.map((row) => [row[0], row]));
+    const after = new Map(other.classes.map((row) => [row[0], row]));
+    const none = [0, 0, 0, 0, 0, null, ""];
+    const rows = [...new Set([...before.keys(), ...after.keys()])].map((c) =>
+      [c, before.get(c) || none, after.get(c) || none]);
+    const change = ([, a, b]) => (a[1] && b[1] ? b[2] / b[1] - a[2] / a[1] : 0);
+    rows.sort((x, y) => Math.abs(change(y)) - Math.abs(change(x)) || y[1][1] - x[1][1]
+      || y[1][3] - x[1][3]);
+    const [one, two] = camcli.settings.runs.map((run) => camcli.shown(run.name));
+    const titles = labelled
+      ? ["Class", "Images", `Recognised by ${one}`, `by ${two}`, "Change", `Mean heatmap of ${one}`,
+        `of ${two}`]
+      : ["Class", `Predicted by ${one}`, `by ${two}`, `Mean heatmap of ${one}`, `of ${two}`];
+    return [titles, rows, ([c, a, b]) => {
+      const cells = [el("th", { scope: "row", text: camcli.className(c) })];
+      const n = Math.max(a[1], b[1]);
+      const difference = Math.round(100 * change([c, a, b]));
+      if (labelled) {
+        cells.push(
+          el("td", { class: "number" },
+            n ? el("a", { href: camcli.linkTo({ true: name(c) }), text: count(n) }) : "0"),
+          el("td", { class: "number", text: share(a[2], a[1]) }),
+          el("td", { class: "number", text: share(b[2], b[1]) }),
+          el("td", { class: `number ${difference > 0 ? "r" : difference < 0 ? "w" : ""}`,
+            text: n ? `${difference > 0 ? "+" : difference < 0 ? "−" : "±"}${Math.abs(difference)}` : "–" }));
+      } else {
+        cells.push(el("td", { class: "number", text: count(a[3]) }),
+          el("td", { class: "number", text: count(b[3]) }));
+      }
+      cells.push(el("td", {}, meanMap(a[6])), el("td", {}, meanMap(b[6])));
+      return cells;
+    }];
+  };
+
+  const PART = 50;
+  const drawClasses = () => {
+    const table = byId("class-table");
+    const [titles, rows, cells] = classRows();
+    const bodyOfTable = el("tbody");
+    table.replaceChildren(head(...titles), bodyOfTable);
+    const more = byId("more-classes");
+    let drawn = 0;
+    const draw = (to) => {
+      for (; drawn < Math.min(to, rows.length); drawn++) {
+        bodyOfTable.append(el("tr", {}, ...cells(rows[drawn])));
+      }
+      more.hidden = drawn >= rows.length;
+      more.textContent = `Show ${Math.min(500, rows.length - drawn)} more of ${count(rows.length)} classes`;
+    };
+    more.onclick = () => draw(drawn + 500);
+    draw(PART);
+  };
+
+  // Drawn when they are first looked at.
+  const late = {
+    classes: drawClasses,
+    confusions: () => {
+      if (byId("no-pairs")) {
+        camcli.drawChanges();
+        return;
+      }
+      const [summary] = camcli.settings.summaries;
+      byId("pairs").append(...pairs(summary.pairs));
+      byId("matrix").append(...matrix(summary.matrix));
+    },
+  };
+  camcli.drawTab = (tab) => {
+    const draw = late[tab];
+    delete late[tab];
+    if (draw) draw();
+  };
+
+  camcli.drawOverview = () => {
+    const { summaries, similarities: bins } = camcli.settings;
+    if (byId("histogram")) byId("histogram").append(histogram(summaries[0]));
+    if (byId("similarities")) byId("similarities").append(similarities(bins));
+  };
+})();

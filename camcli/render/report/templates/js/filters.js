@@ -1,0 +1,158 @@
+// Which rows are shown, in which order. All of it lives in the URL behind the #.
+"use strict";
+
+(() => {
+  const KEYS = ["q", "is", "true", "pred", "min", "max", "sort"];
+  const code = (letter) => letter.charCodeAt(0);
+  const RIGHT = code("r"), WRONG = code("w"), UNKNOWN = code("u"), ERROR = code("e"),
+    MISSING = code("m");
+
+  camcli.filterKeys = KEYS;
+  camcli.readHash = () => new URLSearchParams(location.hash.slice(1));
+
+  // Change parts of the URL; "" or null takes one out. `replace` leaves no step in the history.
+  camcli.writeHash = (changes, { replace = false } = {}) => {
+    const state = camcli.readHash();
+    for (const [key, value] of Object.entries(changes)) {
+      if (value === "" || value === null) state.delete(key);
+      else state.set(key, value);
+    }
+    const url = `#${state}`;
+    if (url === location.hash || (url === "#" && !location.hash)) return;
+    if (replace) history.replaceState(null, "", url);
+    else history.pushState(null, "", url);
+    camcli.update();
+  };
+
+  // A link to other filters: those that are set stay, unless `only`.
+  camcli.linkTo = (changes, only = true) => {
+    const state = only ? new URLSearchParams() : camcli.readHash();
+    for (const [key, value] of Object.entries(changes)) state.set(key, value);
+    return `#${state}`;
+  };
+
+  const mark = (test) => camcli.settings.classes.map(test);
+
+  // Classes that a user means: the one of that very name, else all whose name contains it.
+  const classesLike = (text) => {
+    if (!text) return null;
+    const names = camcli.settings.classes;
+    if (names.includes(text)) return mark((name) => name === text);
+    const wanted = text.toLowerCase();
+    return mark((name) => name.toLowerCase().includes(wanted));
+  };
+
+  const isTest = (kind) => {
+    const sides = camcli.columns.sides;
+    const [a, b] = sides;
+    const bad = (v) => v === ERROR || v === MISSING;
+    const tests = {
+      right: (i) => a.verdict[i] === RIGHT,
+      wrong: (i) => a.verdict[i] === WRONG,
+      unknown: (i) => a.verdict[i] === UNKNOWN,
+      failed: (i) => a.verdict[i] === ERROR,
+      empty: (i) => a.border[i] < 0 && !bad(a.verdict[i]),
+    };
+    if (b) {
+      const judged = (i) => !bad(a.verdict[i]) && !bad(b.verdict[i]);
+      Object.assign(tests, {
+        differs: (i) => judged(i) && a.pred[i] !== b.pred[i],
+        broken: (i) => a.verdict[i] === RIGHT && b.verdict[i] === WRONG,
+        fixed: (i) => a.verdict[i] === WRONG && b.verdict[i] === RIGHT,
+        same: (i) => judged(i) && a.pred[i] === b.pred[i],
+        only: (i) => !judged(i) && a.verdict[i] !== b.verdict[i],
+      });
+    }
+    return tests[kind] || null;
+  };
+
+  const textTest = (text) => {
+    if (!text) return null;
+    const { path, label, sides } = camcli.columns;
+    const wanted = text.toLowerCase();
+    const named = mark((name) => name.toLowerCase().includes(wanted));
+    return (i) => path[i].toLowerCase().includes(wanted) || (label[i] >= 0 && named[label[i]])
+      || sides.some((side) => side.pred[i] >= 0 && named[side.pred[i]]);
+  };
+
+  const confidenceTest = (min, max) => {
+    const share = (text, other) => {
+      const value = Number.parseFloat(text);
+      return Number.isFinite(value) ? Math.round(value * 1000) : other;
+    };
+    const low = share(min, -1), high = share(max, 100000);
+    if (low < 0 && high >= 100000) return null;
+    const { sides } = camcli.columns;
+    return (i) => sides.some((side) =>
+      side.pred[i] >= 0 && side.prob[i] >= low
+      && (side.prob[i] < high || high >= 100000));
+  };
+
+  const similarityTest = (min, max) => {
+    if (min === null && max === null) return null;
+    const { similarity } = camcli.columns;
+    const low = 100000 * Number(min || 0), high = max === null || max === "1"
+      ? Infinity : 100000 * Number(max);
+    return (i) => similarity[i] >= 0 && similarity[i] >= low && similarity[i] < high;
+  };
+
+  const pairTest = (from, to) => {
+    if (from === null || to === null) return null;
+    const [a, b] = camcli.columns.sides;
+    const names = camcli.settings.classes;
+    const x = names.indexOf(from), y = names.indexOf(to);
+    return (i) => a.pred[i] === x && b && b.pred[i] === y;
+  };
+
+  const ORDERS = {
+    unsure: () => (i) => confidence(i),
+    sure: () => (i) => -confidence(i),
+    border: () => (i) => -camcli.columns.sides[0].border[i],
+    path: () => (i) => camcli.columns.seq[i],
+    moved: () => (i) => {
+      const value = camcli.columns.similarity[i];
+      return value < 0 ? Infinity : value;
+    },
+    shift: () => (i) => {
+      const [a, b] = camcli.columns.sides;
+      return a.pred[i] < 0 || b.pred[i] < 0 ? Infinity : -Math.abs(a.prob[i] - b.prob[i]);
+    },
+  };
+  // Failed images have no confidence and come last in both directions.
+  const confidence = (i) => {
+    const side = camcli.columns.sides[0];
+    return side.pred[i] < 0 ? NaN : side.prob[i];
+  };
+
+  // Numbers of the rows to show, in order. Rows are stored in the default order.
+  camcli.select = (state) => {
+    const { label, sides } = camcli.columns;
+    if (!sides) return new Uint32Array(0);
+    const trueClass = classesLike(state.get("true"));
+    const predicted = classesLike(state.get("pred"));
+    const tests = [
+      isTest(state.get("is")),
+      trueClass && ((i) => label[i] >= 0 && trueClass[label[i]]),
+      predicted && ((i) => sides.some((side) => side.pred[i] >= 0 && predicted[side.pred[i]])),
+      confidenceTest(state.get("min"), state.get("max")),
+      similarityTest(state.get("like"), state.get("unlike")),
+      pairTest(state.get("from"), state.get("to")),
+      textTest(state.get("q")),
+    ].filter(Boolean);
+    const found = new Uint32Array(camcli.loaded);
+    let count = 0;
+    for (let i = 0; i < camcli.loaded; i++) {
+      if (tests.every((test) => test(i))) found[count++] = i;
+    }
+    const ids = found.subarray(0, count);
+    const order = ORDERS[state.get("sort")];
+    if (!order) return ids;
+    const key = order();
+    const keys = new Float64Array(camcli.loaded);
+    for (const i of ids) {
+      const value = key(i);
+      keys[i] = Number.isNaN(value) ? Infinity : value;
+    }
+    return ids.sort((x, y) => (keys[x] < keys[y] ? -1 : keys[x] > keys[y] ? 1 : x - y));
+  };
+})();

@@ -1,0 +1,127 @@
+// The rows. What filters need is loaded at once, page by page; details when they are looked at.
+"use strict";
+
+(() => {
+  const INDEX_PAGE = 5000;
+  const DETAIL_PAGE = 250;
+  // Pages of details to remember: a few screens in any order.
+  const KEEP = 120;
+
+  const two = () => camcli.settings.runs.length;
+  const columns = { path: [], sides: null };
+  const details = new Map();
+  const waiting = new Map();
+  camcli.columns = columns;
+  camcli.loaded = 0; // rows whose index has arrived, always the first ones
+
+  const prepare = () => {
+    const n = camcli.settings.rows;
+    columns.label = new Int32Array(n);
+    columns.seq = new Uint32Array(n);
+    columns.similarity = new Int32Array(n);
+    columns.sides = Array.from({ length: two() }, () => ({
+      verdict: new Uint8Array(n),
+      pred: new Int32Array(n),
+      prob: new Int32Array(n),
+      border: new Int32Array(n),
+    }));
+  };
+
+  // Called by data/index-*.js.
+  camcli.index = (number, page) => {
+    if (!columns.sides) prepare();
+    const start = number * INDEX_PAGE;
+    page.path.forEach((path, i) => { columns.path[start + i] = path; });
+    columns.label.set(page.label, start);
+    columns.seq.set(page.seq, start);
+    if (page.similarity) columns.similarity.set(page.similarity, start);
+    page.sides.forEach((from, s) => {
+      const to = columns.sides[s];
+      to.pred.set(from.pred, start);
+      to.prob.set(from.prob, start);
+      to.border.set(from.border, start);
+      for (let i = 0; i < from.verdict.length; i++) {
+        to.verdict[start + i] = from.verdict.charCodeAt(i);
+      }
+    });
+    camcli.loaded = start + page.path.length;
+  };
+
+  // Called by data/detail-*.js.
+  camcli.detail = (number, page) => {
+    details.set(number, page);
+    for (const done of waiting.get(number) || []) done();
+    waiting.delete(number);
+    if (camcli.settings.contained) return;
+    for (const old of details.keys()) {
+      if (details.size <= KEEP) break;
+      if (old !== number) details.delete(old);
+    }
+  };
+
+  const load = (name) => new Promise((done, fail) => {
+    const script = document.createElement("script");
+    script.src = `data/${name}.js`;
+    script.onload = () => { script.remove(); done(); };
+    script.onerror = () => { script.remove(); fail(new Error(`${script.src} is missing`)); };
+    document.head.append(script);
+  });
+
+  // The rest of the index; `arrived` is called after each page.
+  camcli.loadIndex = async (arrived) => {
+    while (camcli.loaded < camcli.settings.rows) {
+      await load(`index-${camcli.loaded / INDEX_PAGE}`);
+      arrived();
+    }
+  };
+
+  camcli.rowOf = (id) => ({
+    id,
+    path: columns.path[id],
+    label: columns.label[id],
+    similarity: columns.similarity[id],
+    sides: columns.sides.map((side) => ({
+      verdict: String.fromCharCode(side.verdict[id]),
+      pred: side.pred[id],
+      prob: side.prob[id],
+      border: side.border[id],
+    })),
+  });
+
+  const OVERLAY = { 1: (path) => `overlays/${path}`, 2: (path) => `overlays/${path}.jpg` };
+
+  const pick = (page, id) => {
+    const i = id % DETAIL_PAGE;
+    const path = columns.path[id];
+    return {
+      size: page.size[i],
+      sides: page.sides.map((side) => ({
+        top: side.top[i],
+        view: side.view[i],
+        maps: side.maps[i],
+        truth: side.truth[i],
+        box: side.box[i],
+        area: side.area[i],
+        overlay: OVERLAY[side.overlay[i]] ? OVERLAY[side.overlay[i]](path) : side.overlay[i],
+        error: side.error[i],
+      })),
+    };
+  };
+
+  // Details of a row, now if they are here, else null and `later` is called when they are.
+  camcli.detailOf = (id, later) => {
+    const number = Math.floor(id / DETAIL_PAGE);
+    const page = details.get(number);
+    if (page) {
+      details.delete(number); // used last, forgotten last
+      details.set(number, page);
+      return pick(page, id);
+    }
+    if (!waiting.has(number)) {
+      waiting.set(number, []);
+      load(`detail-${number}`).catch((error) => { waiting.delete(number); console.error(error); });
+    }
+    waiting.get(number).push(later);
+    return null;
+  };
+})();

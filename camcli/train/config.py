@@ -1,0 +1,197 @@
+"""What decides a training run: defaults, a TOML file over them, the command line over both."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import tomllib
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from camcli.errors import UsageError
+
+CHOICES: dict[str, tuple[str, ...]] = {
+    "split": ("given", "video"),
+    "fit": ("crop", "squash"),
+    "solver": ("adamw", "sgd", "lbfgs"),
+    "class_weights": ("none", "balanced"),
+    "bn": ("frozen", "train"),
+}
+"""The settings that take one of a few words."""
+_UNSET = {"fit": (None,)}
+
+
+@dataclass(frozen=True, slots=True)
+class TrainConfig:
+    """All settings of a run; `camcli train --help` says what each one means.
+
+    None stands for "as fits the rest": ``weights`` for the backbone's own, ``lr`` for the
+    solver's, ``l2`` for the best on validation, ``fit`` and ``input_size`` for the weights' own.
+    """
+
+    data: str = ""
+    data_dir: str | None = None
+    labels: str = "auto"
+    split: str = "given"
+    merge_varieties: bool = False
+    domain: str | None = None
+    train_domain: str | None = None
+    test_domain: str | None = None
+    group: str | None = None
+    val: float = 0.15
+    test: float = 0.0
+    backbone: str = "resnet50"
+    weights: str | None = None
+    fit: str | None = None
+    input_size: int | None = None
+    solver: str = "adamw"
+    epochs: int = 5
+    batch_size: int = 32
+    lr: float | None = None
+    weight_decay: float = 1e-4
+    warmup: float = 0.5
+    l2: float | None = None
+    label_smoothing: float = 0.0
+    class_weights: str = "none"
+    patience: int = 0
+    augment: int = 0
+    cache: bool = True
+    ensemble: int = 1
+    unfreeze: str | None = None
+    epochs2: int = 5
+    lr2: float | None = None
+    bn: str = "frozen"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, words in CHOICES.items():
+            if getattr(self, name) not in (*words, *_UNSET.get(name, ())):
+                raise UsageError(
+                    f"{_option(name)} takes {', '.join(words)}, not {getattr(self, name)!r}."
+                )
+        at_least = {
+            "epochs": 1, "batch_size": 1, "ensemble": 1, "epochs2": 1, "patience": 0, "augment": 0,
+            "seed": 0, "weight_decay": 0, "warmup": 0, "l2": 0,
+        }  # fmt: skip
+        for name, least in at_least.items():
+            value = getattr(self, name)
+            if value is not None and not value >= least:
+                raise UsageError(f"{_option(name)} must be at least {least}, not {value}.")
+        for name in ("lr", "lr2"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < float("inf"):
+                raise UsageError(f"{_option(name)} must be above 0, not {value}.")
+        if not 0 <= self.label_smoothing < 1:
+            raise UsageError(f"--label-smoothing is in [0, 1), not {self.label_smoothing}.")
+        if self.unfreeze and self.ensemble > 1:
+            raise UsageError(
+                "--ensemble averages heads on one frozen backbone, and --unfreeze changes the "
+                "backbone: give one of them."
+            )
+        if self.solver == "lbfgs" and not self.cache:
+            raise UsageError(
+                "--solver lbfgs looks at all features many times, so it needs them cached: leave "
+                "--no-cache out."
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON and a checkpoint's header."""
+        return asdict(self)
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The settings that a TOML file gives, checked for name and type.
+
+    Args:
+        path: a flat table of `TrainConfig`'s names; dashes may stand for underscores.
+
+    Raises:
+        UsageError: it cannot be read, is not TOML, or has an unknown key or a value of the wrong
+            type.
+    """
+    try:
+        values = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise UsageError(f"Cannot read the configuration {path}: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not UTF-8 text, as TOML has to be.") from error
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise UsageError(f"{path} is not well-formed TOML: {error}.") from error
+    return check_values({key.replace("-", "_"): value for key, value in values.items()}, str(path))
+
+
+def check_values(values: Mapping[str, Any], origin: str) -> dict[str, Any]:
+    """Settings with known names and the right types; a whole number may stand for a float.
+
+    Raises:
+        UsageError: names the setting, and the nearest one that exists.
+    """
+    hints = typing.get_type_hints(TrainConfig)
+    checked: dict[str, Any] = {}
+    for name, value in values.items():
+        if name not in hints:
+            near = difflib.get_close_matches(name, hints, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(hints)}."
+            raise UsageError(f"{origin}: there is no setting {name!r}; {hint}")
+        kinds = _kinds(hints[name])
+        if float in kinds and type(value) is int:
+            value = float(value)
+        if type(value) not in kinds:
+            wanted = " or ".join(_WORDS[k] for k in kinds if k is not type(None))
+            raise UsageError(f"{origin}: {name} must be {wanted}, not {value!r}.")
+        checked[name] = value
+    return checked
+
+
+def resolve(file: Path | None, given: Mapping[str, Any]) -> TrainConfig:
+    """The command line over the file over the defaults.
+
+    Args:
+        file: a TOML file, or None.
+        given: what the command line says, and only that.
+
+    Raises:
+        UsageError: see `read_config` and `TrainConfig`.
+    """
+    config = TrainConfig()
+    if file is not None:
+        try:
+            config = replace(config, **read_config(file))
+        except UsageError as error:
+            text = str(error)
+            raise UsageError(text if str(file) in text else f"{file}: {text}") from error
+    return replace(config, **given)
+
+
+def to_toml(config: TrainConfig) -> str:
+    """The settings as a file that `read_config` reads back; None is left out."""
+    lines = ["# What this run was made with; use it again with --config."]
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if value is not None:
+            # JSON's strings, numbers and booleans are TOML's, once DEL and lone surrogates are out.
+            lines.append(f"{field.name} = {_toml(value)}")
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, str):
+        # TOML has no surrogates: a path that is not Unicode cannot be written as it is.
+        text = value.encode("utf-8", "replace").decode()
+        return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return json.dumps(value)
+
+
+_WORDS = {str: "a text in quotes", int: "a whole number", float: "a number", bool: "true or false"}
+
+
+def _kinds(hint: Any) -> tuple[type, ...]:
+    return typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+
+
+def _option(name: str) -> str:
+    return "--" + name.replace("_", "-")

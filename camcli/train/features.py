@@ -1,0 +1,215 @@
+"""The feature pass: images in, global average pooled features out, each computed once.
+
+As in the batch engine, threads decode ahead, and on a CPU one lane per core runs the backbone with
+one thread each, which is faster than one forward pass spread over the cores.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from camcli.batch.engine import available_cores, threads
+from camcli.data.images import load_image
+from camcli.errors import CamcliError, ImageError
+from camcli.models.classifier import Classifier
+from camcli.train.augment import augmented, view_rng
+from camcli.train.cache import FeatureCache, record_key
+
+HALF = float(torch.finfo(torch.float16).max)
+PLAIN = "plain"
+
+
+class View:
+    """One way of looking at every image: as it is, or augmented.
+
+    Attributes:
+        name: unique to the pixels that it gives; the cache tells views apart by it.
+    """
+
+    def __init__(self, classifier: Classifier, seed: int = 0, number: int | None = None) -> None:
+        """A view.
+
+        Args:
+            classifier: whose preprocessing to apply.
+            seed: of augmented views.
+            number: which augmented view; None for the image as it is.
+        """
+        self.preprocess = classifier.preprocess
+        self.seed, self.number = seed, number
+        self.name = PLAIN if number is None else f"augmented-1/{seed}/{number}"
+
+    def pixels(self, rgb: np.ndarray, content: str) -> Tensor:
+        """(H, W, 3) uint8 -> (3, size, size) uint8; `content` is the hash of the file."""
+        if self.number is None:
+            return self.preprocess.pixels(rgb)
+        return augmented(rgb, self.preprocess, view_rng(content, self.seed, self.number))
+
+
+def pooled(classifier: Classifier, pixels: Tensor) -> Tensor:
+    """Features after global average pooling.
+
+    Args:
+        classifier: its backbone is used, its head is not.
+        pixels: (B, 3, size, size) uint8.
+
+    Returns:
+        (B, K) float32, on the classifier's device.
+    """
+    with torch.inference_mode(), autocast(classifier.device):
+        images = classifier.preprocess.normalise(pixels.to(classifier.device, non_blocking=True))
+        A = classifier.features(images.contiguous(memory_format=torch.channels_last))
+        return A.float().mean((2, 3))
+
+
+def autocast(device: torch.device) -> torch.autocast:
+    """bfloat16 on CUDA, where it is as exact as features need and several times faster."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
+
+
+def extract(
+    paths: Sequence[Path],
+    contents: Sequence[str],
+    classifier: Classifier,
+    view: View,
+    *,
+    cache: FeatureCache | None = None,
+    advance: Callable[[int], object] = lambda count: None,
+    batch_size: int | None = None,
+) -> tuple[Tensor, dict[int, str]]:
+    """Pooled features of many images, from the cache where they are there.
+
+    Args:
+        paths: the N images.
+        contents: SHA-256 of each file, in hex, as `hash_files` gives them.
+        classifier: the backbone.
+        view: how to look at them.
+        cache: looked up and filled; None computes all.
+        advance: called with a number of finished images.
+        batch_size: by default 16 on a CPU and 64 elsewhere.
+
+    Returns:
+        (N, K) float16 on the CPU, zero rows for images that cannot be read, and the one-sentence
+        errors of those by index.
+
+    Raises:
+        CamcliError: the backbone gives numbers that are not finite.
+    """
+    keys = [record_key(content, view.name) for content in contents]
+    found = [cache.get(key) if cache else None for key in keys]
+    missing = [i for i, known in enumerate(found) if known is None]
+    advance(len(paths) - len(missing))
+    errors: dict[int, str] = {}
+    jobs = [(i, paths[i], contents[i]) for i in missing]
+    batch_size = batch_size or (16 if classifier.device.type == "cpu" else 64)
+    for indices, rows in _stream(jobs, classifier, view, batch_size, errors):
+        if cache and indices:
+            cache.add({keys[i]: row for i, row in zip(indices, rows, strict=True)})
+        for i, row in zip(indices, rows, strict=True):
+            found[i] = row
+        advance(len(indices))
+    advance(len(errors))
+    channels = next((len(f) for f in found if f is not None), 0)
+    blank = np.zeros(channels, np.float16)
+    stacked = np.stack([blank if f is None else f for f in found]) if found else blank[None, :0]
+    return torch.from_numpy(stacked), errors
+
+
+def _stream(
+    jobs: Sequence[tuple[int, Path, str]],
+    classifier: Classifier,
+    view: View,
+    batch_size: int,
+    errors: dict[int, str],
+) -> Iterator[tuple[list[int], np.ndarray]]:
+    """Indices and features (B, K) float16 of one batch after another; bad images in `errors`."""
+    on_cpu = classifier.device.type == "cpu"
+    cores = available_cores()
+    lanes = cores if on_cpu else 1
+
+    def read(path: Path, content: str) -> Tensor | ImageError:
+        try:
+            return view.pixels(load_image(path), content)
+        except ImageError as error:
+            return error
+
+    def lane(
+        pending: list[tuple[int, Future[Tensor | ImageError]]],
+    ) -> tuple[list[int], np.ndarray]:
+        indices, images = [], []
+        for i, future in pending:
+            outcome = future.result()
+            if isinstance(outcome, ImageError):
+                errors[i] = str(outcome)
+            else:
+                indices.append(i)
+                images.append(outcome)
+        pending.clear()
+        if not images:
+            return [], np.empty((0, 0), np.float16)
+        rows = pooled(classifier, torch.stack(images)).clamp(-HALF, HALF).half().cpu()
+        if not rows.isfinite().all():
+            raise CamcliError(
+                f"The backbone {classifier.provenance.name} gives features that are not finite "
+                "numbers; its weights are damaged or do not belong to it."
+            )
+        return indices, rows.numpy()
+
+    pool = ThreadPoolExecutor(max(2, cores), thread_name_prefix="camcli-io")
+    forward = ThreadPoolExecutor(lanes, thread_name_prefix="camcli-lane")
+    running: deque[Future[tuple[list[int], np.ndarray]]] = deque()
+    groups = iter([jobs[i : i + batch_size] for i in range(0, len(jobs), batch_size)])
+    try:
+        with threads(1 if on_cpu else None):
+            while True:
+                while len(running) < 2 * lanes and (group := next(groups, None)):
+                    pending = [(i, pool.submit(read, path, content)) for i, path, content in group]
+                    running.append(forward.submit(lane, pending))
+                if not running:
+                    return
+                yield running.popleft().result()
+    finally:
+        forward.shutdown(wait=True, cancel_futures=True)
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def hash_files(paths: Sequence[Path]) -> list[str]:
+    """SHA-256 of each file in hex; of its path where it cannot be read (decoding says why)."""
+
+    def digest(path: Path) -> str:
+        try:
+            return hashlib.sha256(path.read_bytes()).hexdigest()
+        except (OSError, ValueError):
+            return hashlib.sha256(bytes(path)).hexdigest()
+
+    with ThreadPoolExecutor(max(2, available_cores())) as pool:
+        return list(pool.map(digest, paths, chunksize=64))
+
+
+def digest_of(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 over names, shapes, types and bytes: equal means bit-identical."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def backbone_tensors(module: nn.Module, classifier: Classifier) -> dict[str, Tensor]:
+    """The tensors before the cut, buffers included, by their names in the whole network.
+
+    Args:
+        module: the network that `classifier` was cut from.
+        classifier: what the cut gave; its tail keeps the network's own names.
+    """
+    tail = classifier.tail
+    after = set(tail.state_dict()) if isinstance(tail, nn.Module) else set()
+    return {name: t for name, t in module.state_dict().items() if name not in after}

@@ -1,0 +1,109 @@
+"""What a run leaves in its folder besides the checkpoints: numbers, tables, charts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import Tensor
+
+from camcli.data.datasets import Item
+from camcli.data.layout import Split
+from camcli.render.plots import MAX_CLASSES, confusion_matrix, learning_curves
+from camcli.train.metrics import Scores, most_confused, score
+from camcli.train.rundir import EPOCHS, SUMMARY, TrainDirectory
+
+
+def write_epochs(directory: TrainDirectory, rows: Sequence[Mapping[str, Any]]) -> None:
+    """``metrics.csv``: one row an epoch."""
+    directory.write_csv(EPOCHS, rows)
+
+
+def write_results(
+    directory: TrainDirectory,
+    judged: Mapping[Split, tuple[list[Item], Tensor]],
+    classes: Sequence[str],
+    rows: Sequence[Mapping[str, Any]],
+    title: str,
+) -> dict[str, Scores]:
+    """Judge each split and write down what there is to see.
+
+    Args:
+        directory: where to.
+        judged: by split: N items and their logits (N, C). Splits without items are left out.
+        classes: the C names.
+        rows: the epochs.
+        title: of the charts.
+
+    Returns:
+        The scores by split.
+    """
+    results: dict[str, Scores] = {}
+    predictions: list[dict[str, Any]] = []
+    for split, (items, logits) in judged.items():
+        if not items:
+            continue
+        predictions += _predictions(split, items, logits, classes)
+        targets = Tensor.new_tensor(logits, [item.target for item in items]).long()
+        results[split] = found = score(logits, targets, classes)
+        _write_split(directory, split, found, classes, title)
+    directory.write_json(SUMMARY, {split: found.summary() for split, found in results.items()})
+    if predictions:
+        directory.write_csv("predictions.csv", predictions)
+    directory.write("curves.png", learning_curves(rows, title))
+    return results
+
+
+def _write_split(
+    directory: TrainDirectory, split: str, found: Scores, classes: Sequence[str], title: str
+) -> None:
+    directory.write_csv(
+        f"per_class-{split}.csv",
+        (
+            {
+                "class": c.name,
+                "support": c.support,
+                "precision": _cell(c.precision),
+                "recall": _cell(c.recall),
+                "average_precision": _cell(c.average_precision),
+            }
+            for c in found.classes
+        ),
+    )
+    counts = found.confusion.numpy()
+    # The prefix keeps a class called "true" out of the first column.
+    cells = (
+        {"true": name, **{f"predicted {p}": int(n) for p, n in zip(classes, row, strict=True)}}
+        for name, row in zip(classes, counts, strict=True)
+    )
+    directory.write_csv(f"confusion-{split}.csv", cells)
+    pairs = most_confused(found.confusion, classes)
+    if pairs:
+        directory.write_csv(f"confused-{split}.csv", pairs)
+    if len(classes) <= MAX_CLASSES:
+        words = f"{title}\n{_WORDS[split]}: {found.top1:.1%} of {found.count} images"
+        directory.write(f"confusion-{split}.png", confusion_matrix(counts, classes, words))
+
+
+_WORDS = {"val": "validation", "test": "test"}
+
+
+def _predictions(
+    split: str, items: Sequence[Item], logits: Tensor, classes: Sequence[str]
+) -> list[dict[str, Any]]:
+    probs, best = logits.softmax(1).max(1)
+    return [
+        {
+            "path": item.ref.rel,
+            "split": split,
+            "label": classes[item.target],
+            "pred": classes[p],
+            "prob": f"{prob:.6f}",
+            "correct": int(p == item.target),
+        }
+        for item, p, prob in zip(items, best.tolist(), probs.tolist(), strict=True)
+    ]
+
+
+def _cell(value: float | None) -> str:
+    return "" if value is None else f"{value:.6f}"

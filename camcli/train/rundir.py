@@ -1,0 +1,163 @@
+"""The folder of a training run: settings, progress, checkpoints, metrics and pictures."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from camcli.errors import CamcliError, UsageError
+from camcli.train.config import TrainConfig, to_toml
+
+BEST, LAST, STATE, INFO = "best.safetensors", "last.safetensors", "state.pt", "run.json"
+CONFIG, EPOCHS, SUMMARY = "config.toml", "metrics.csv", "metrics.json"
+# All that camcli writes here, and so all that --overwrite may delete.
+_OURS = (
+    BEST, LAST, STATE, INFO, CONFIG, EPOCHS, SUMMARY, "predictions.csv", "skipped.csv",
+    "curves.png", "per_class-val.csv", "per_class-test.csv", "confusion-val.png",
+    "confusion-test.png", "confusion-val.csv", "confusion-test.csv", "confused-val.csv",
+    "confused-test.csv",
+)  # fmt: skip
+
+
+class TrainDirectory:
+    """One run's folder on disk.
+
+    Attributes:
+        path: the folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def check(self, config: TrainConfig, *, resume: bool, overwrite: bool) -> bool:
+        """Whether there is a run to go on with; touches nothing.
+
+        Args:
+            config: of this run; a resumed one must have the same.
+            resume: go on with what is there.
+            overwrite: `begin` will replace it.
+
+        Raises:
+            UsageError: the folder holds something and neither was asked for, or another run.
+        """
+        if resume and overwrite:
+            raise UsageError("--resume keeps the run and --overwrite deletes it: give one.")
+        if self.path.exists() and not self.path.is_dir():
+            raise UsageError(f"{self.path} is a file; --out must name a folder.")
+        if not self.path.is_dir() or not any(self.path.iterdir()):
+            return False
+        if not (resume or overwrite):
+            raise UsageError(
+                f"{self.path} is not empty. Add --resume to go on with that run, --overwrite to "
+                "replace it, or choose another --out."
+            )
+        before = self._read_info()
+        if not resume:
+            return False
+        now = json.loads(json.dumps(config.to_dict()))
+        for key, value in now.items():
+            if before.get("config", {}).get(key) != value:
+                raise UsageError(
+                    f"{self.path} was made with {key} = {before.get('config', {}).get(key)!r}, and "
+                    f"this run has {value!r}. Resume with the same, or choose another --out."
+                )
+        return True
+
+    def begin(self, config: TrainConfig, info: Mapping[str, Any], *, overwrite: bool) -> None:
+        """Make the folder, or empty it of an earlier run, and write down the settings."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            if overwrite:
+                for name in _OURS:
+                    (self.path / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise CamcliError(f"Cannot write to {self.path}: {error.strerror}.") from error
+        self.write(CONFIG, to_toml(config).encode())
+        self.write_json(INFO, info)
+
+    def write(self, name: str, data: bytes) -> None:
+        """Write a file so that it is either whole or not there.
+
+        Raises:
+            CamcliError: disk full, folder removed, no permission.
+        """
+        try:
+            handle, part = tempfile.mkstemp(dir=self.path, prefix=f".{name}.")
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(data)
+                Path(part).chmod(0o644)
+                Path(part).replace(self.path / name)
+            except BaseException:
+                Path(part).unlink(missing_ok=True)
+                raise
+        except OSError as error:
+            raise CamcliError(
+                f"Cannot write {self.path / name}: {error.strerror}. What was finished is kept; "
+                "when the cause is gone, run the same command with --resume."
+            ) from error
+
+    def write_json(self, name: str, values: Mapping[str, Any]) -> None:
+        """Plain values as JSON."""
+        self.write(name, (json.dumps(values, indent=2) + "\n").encode())
+
+    def write_csv(self, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
+        """A table; the columns are all keys, in the order in which they first appear."""
+        rows = list(rows)
+        columns = list(dict.fromkeys(key for row in rows for key in row))
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, columns, restval="")
+        writer.writeheader()
+        writer.writerows(rows)
+        # Paths need not be valid Unicode.
+        self.write(name, text.getvalue().encode("utf-8", "surrogateescape"))
+
+    def save_state(self, state: Mapping[str, Any]) -> None:
+        """Replace what `load_state` will find: tensors, numbers, texts, lists and dicts."""
+        buffer = io.BytesIO()
+        torch.save(dict(state), buffer)
+        self.write(STATE, buffer.getvalue())
+
+    def load_state(self) -> dict[str, Any] | None:
+        """The state of an unfinished run; None if it stopped before the first epoch.
+
+        Raises:
+            CamcliError: the file is damaged.
+        """
+        path = self.path / STATE
+        if not path.is_file():
+            return None
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+            state["stage"]
+        except Exception as error:
+            raise CamcliError(
+                f"{path} is damaged: delete it, and --resume starts from the cached features."
+            ) from error
+        return dict(state)
+
+    def clear_state(self) -> None:
+        """A finished run needs none."""
+        (self.path / STATE).unlink(missing_ok=True)
+
+    def _read_info(self) -> dict[str, Any]:
+        """What ``run.json`` says: this tells a run of training from any other folder."""
+        path = self.path / INFO
+        try:
+            info = json.loads(path.read_text("utf-8"))
+            if info["command"] == "train":
+                return dict(info)
+        except (OSError, ValueError, KeyError, TypeError):
+            pass
+        raise UsageError(
+            f"{self.path} is not a training run of camcli (it has no {INFO} of one), so it will "
+            "not be touched. Choose another --out."
+        )

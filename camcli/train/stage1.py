@@ -1,0 +1,204 @@
+"""The first stage: heads on frozen features, one after the other, saved after each epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from camcli.models.cut import LinearHead
+from camcli.train.head import L2_GRID, Fit, Recipe, Scale, Split, fit_to_optimum, train_head
+from camcli.train.listener import Listener
+
+Row = dict[str, Any]
+Save = Callable[[dict[str, Any], list[Row]], object]
+
+
+class Views:
+    """Training features by epoch.
+
+    With cached views, each image shows one of them in each epoch, drawn by seed and epoch; without
+    a cache the images are looked at anew.
+    """
+
+    def __init__(self, look: Callable[[int], Tensor], cached: int, seed: int) -> None:
+        """Nothing is looked at before it is asked for.
+
+        Args:
+            look: features (N, K) float16 of a view, by its number.
+            cached: number of views to keep, or 0 to look anew in each epoch.
+            seed: of the draw.
+        """
+        self._look, self._cached, self._seed = look, cached, seed
+        self._kept: dict[int, Tensor] = {}
+
+    def all(self) -> list[Tensor]:
+        """All cached views."""
+        return [self._view(v) for v in range(self._cached)]
+
+    def epoch(self, number: int) -> Tensor:
+        """(N, K) float16 of one epoch."""
+        if not self._cached:
+            if number not in self._kept:
+                self._kept = {number: self._look(number)}
+            return self._kept[number]
+        views = self.all()
+        if len(views) == 1:
+            return views[0]
+        generator = torch.Generator().manual_seed(self._seed * 1_000_003 + number)
+        choice = torch.randint(len(views), (len(views[0]),), generator=generator)
+        picked = views[0].clone()
+        for v, features in enumerate(views[1:], 1):
+            picked[choice == v] = features[choice == v]
+        return picked
+
+    def _view(self, number: int) -> Tensor:
+        if number not in self._kept:
+            self._kept[number] = self._look(number)
+        return self._kept[number]
+
+
+def train_heads(
+    views: Views,
+    targets: Tensor,
+    val: Split,
+    classes: int,
+    recipe: Recipe,
+    *,
+    members: int = 1,
+    l2: float | None = None,
+    state: dict[str, Any] | None = None,
+    save: Save = lambda state, rows: None,
+    listener: Listener | None = None,
+) -> tuple[LinearHead, LinearHead, list[Row]]:
+    """Train one head, or several whose logits are averaged, which is one head again.
+
+    Members differ in their initial weights and the order of the images; those of L-BFGS, which
+    would all end at the one optimum, in the bootstrap sample that they see.
+
+    Args:
+        views: the training features.
+        targets: (N,) int64.
+        val: judges the epochs; may be empty.
+        classes: C.
+        recipe: how; ``solver`` may be ``lbfgs``.
+        members: how many heads.
+        l2: for L-BFGS; None to choose it on validation.
+        state: what an interrupted run saved last.
+        save: called with a state and the rows so far after each epoch.
+        listener: hears about epochs.
+
+    Returns:
+        The head of the best epochs, the head of the last ones, and one row an epoch.
+    """
+    listener = listener or Listener()
+    state = state or {}
+    best = [LinearHead(*pair) for pair in state.get("best", [])]
+    last = [LinearHead(*pair) for pair in state.get("last", [])]
+    rows: list[Row] = list(state.get("rows", []))
+    fit_state, fit_rows = state.get("fit"), state.get("fit_rows", [])
+    for member in range(len(best), members):
+        own = replace(recipe, seed=recipe.seed + member)
+        done: list[Row] = []
+        before = list(rows)
+
+        def after(
+            fit: Fit, member: int = member, done: list[Row] = done, before: list[Row] = before
+        ) -> None:
+            row: Row = {
+                "stage": 1,
+                **({"member": member + 1} if members > 1 else {}),
+                **fit.rows[-1],
+            }
+            done.append(row)
+            bar.advance(1)
+            bar.show(**shown(row))
+            save(_state(best, last, before, fit, done), before + done)
+
+        if recipe.solver == "lbfgs":
+            with listener.bar("head", len(L2_GRID) if l2 is None else 1, "solve") as bar:
+                fit = _solve(views, targets, val, classes, own, l2, members, after)
+        else:
+            if fit_state:
+                fit = _restored(fit_state)
+                done += fit_rows
+            else:
+                fit = Fit.start(views.epoch(0), classes, own.seed)
+            with listener.bar("head", recipe.epochs, "epoch") as bar:
+                bar.advance(fit.epoch)
+                train_head(fit, views.epoch, targets, val, own, after)
+        fit_state = None
+        rows += done
+        best.append(fit.head())
+        last.append(fit.last())
+        save(_state(best, last, rows), rows)
+    return average(best), average(last), rows
+
+
+def average(heads: Sequence[LinearHead]) -> LinearHead:
+    """The head whose logits are the mean of the heads' logits."""
+    return LinearHead(
+        torch.stack([head.weight for head in heads]).mean(0),
+        torch.stack([head.bias for head in heads]).mean(0),
+    )
+
+
+def shown(row: Row) -> dict[str, float]:
+    """The numbers of an epoch for a progress bar."""
+    names = {"train_loss": "loss", "train_acc": "acc", "val_loss": "val_loss", "val_acc": "val_acc"}
+    return {short: row[name] for name, short in names.items() if name in row}
+
+
+def _solve(
+    views: Views,
+    targets: Tensor,
+    val: Split,
+    classes: int,
+    recipe: Recipe,
+    l2: float | None,
+    members: int,
+    after: Callable[[Fit], object],
+) -> Fit:
+    looks = views.all()
+    train = Split(torch.cat(looks), targets.repeat(len(looks)))
+    sample_weight = None
+    if members > 1:
+        generator = torch.Generator().manual_seed(recipe.seed)
+        drawn = torch.randint(len(targets), (len(targets),), generator=generator)
+        sample_weight = torch.bincount(drawn, minlength=len(targets)).repeat(len(looks))
+    return fit_to_optimum(
+        train, val, classes, recipe, l2, sample_weight=sample_weight, after=after
+    )  # fmt: skip
+
+
+def _state(
+    best: list[LinearHead],
+    last: list[LinearHead],
+    rows: list[Row],
+    fit: Fit | None = None,
+    done: list[Row] | None = None,
+) -> dict[str, Any]:
+    """What `train_heads` goes on from; plain enough for ``torch.load(weights_only=True)``."""
+    state: dict[str, Any] = {
+        "stage": 1,
+        "best": [(h.weight, h.bias) for h in best],
+        "last": [(h.weight, h.bias) for h in last],
+        "rows": list(rows),
+    }
+    if fit is not None and fit.optimizer is not None:
+        state["fit"] = {
+            "weight": fit.weight, "bias": fit.bias, "mean": fit.scale.mean,
+            "unit": fit.scale.unit, "epoch": fit.epoch, "rows": fit.rows, "best": fit.best,
+            "best_row": fit.best_row, "waited": fit.waited, "optimizer": fit.optimizer,
+        }  # fmt: skip
+        state["fit_rows"] = done
+    return state
+
+
+def _restored(state: dict[str, Any]) -> Fit:
+    values = dict(state)
+    scale = Scale(values.pop("mean"), values.pop("unit"))
+    return Fit(scale=scale, **values)

@@ -1,0 +1,101 @@
+"""Killed fifty times, at random moments: nothing lost, nothing twice, no half picture."""
+
+import os
+import random
+import signal
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from camcli.batch.explain import make_explanation
+from camcli.batch.journal import read_rows
+from camcli.batch.run import Run
+from camcli.batch.rundir import RunDirectory
+from camcli.data.sources import find_images
+
+IMAGES, KILLS = 400, 50
+
+
+@pytest.fixture
+def many(tmp_path):
+    """Small pictures; every fiftieth cannot be read."""
+    draw = np.random.default_rng(3)
+    (tmp_path / "in").mkdir()
+    for n in range(IMAGES):
+        path = tmp_path / "in" / f"{n:04}.jpg"
+        if n % 50 == 7:
+            path.write_bytes(b"no picture")
+        else:
+            Image.fromarray(draw.integers(0, 255, (48, 64, 3), np.uint8)).save(path)
+    return tmp_path / "in"
+
+
+@pytest.fixture
+def one_thread():
+    """A forked OpenMP pool has no threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def child(bundled, images, out):
+    """One life of a run, in a process of its own that already has the network."""
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 1
+    try:
+        run = Run(
+            find_images(images), bundled, make_explanation(bundled), RunDirectory(out),
+            batch_size=4, workers=2,
+        )  # fmt: skip
+        run.prepare(resume=True)
+        for _ in run:
+            pass
+        code = 0
+    finally:
+        os._exit(code)
+
+
+def wait(pid, seconds):
+    """The exit status, or None if the process still lives after so long."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            return status
+        time.sleep(0.001)
+    return None
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="forks a process with threads")
+def test_fifty_kills(bundled, many, tmp_path, one_thread):
+    out, when, kills = tmp_path / "run", random.Random(4), 0
+    status = None
+    while kills < KILLS:
+        pid = child(bundled, many, out)
+        # From before the first write to the middle of a batch; longer now and then, to get on.
+        status = wait(pid, when.choice([0.005, 0.02, 0.05, 0.1, 0.2]) * when.uniform(0.2, 1.8))
+        if status is not None:
+            break
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        kills += 1
+    if status is None:
+        status = wait(child(bundled, many, out), 120)
+    assert status == 0
+    assert kills >= 20
+    rows = list(read_rows(out / "predictions.csv"))
+    assert [row["path"] for row in rows] == [f"{n:04}.jpg" for n in range(IMAGES)]
+    assert sum(row["status"] == "error" for row in rows) == IMAGES // 50
+    pictures = {p.relative_to(out).as_posix() for p in (out / "overlays").rglob("*.*")}
+    assert pictures == {row["overlay"] for row in rows if row["overlay"]}
+    for name in pictures:
+        with Image.open(out / name) as picture:
+            picture.load()  # a half JPEG would raise
+    assert not (out / ".tmp").exists()

@@ -1,0 +1,54 @@
+from pathlib import Path
+
+import pytest
+
+from camcli.batch.explain import make_explanation
+from camcli.batch.run import Run
+from camcli.batch.rundir import RunDirectory
+from camcli.batch.sinks import Style, parse_only
+from camcli.data.sources import ImageRef, find_images
+from camcli.errors import UsageError
+from camcli.result import Result
+
+
+def result(pred="tabby", prob=0.7, label=None, correct=None):
+    return Result(ImageRef(Path("/x.jpg"), "x.jpg", label), pred=pred, prob=prob, correct=correct)
+
+
+def test_only():
+    assert parse_only("wrong")(result(correct=False))
+    assert not parse_only("wrong")(result(correct=None))
+    assert parse_only("below 0.8")(result())
+    assert not parse_only("below 0.7")(result())
+    assert parse_only("class Tabby")(result())
+    assert parse_only("class egyptian cat")(result(label="Egyptian_cat"))
+    assert not parse_only("class dog")(result())
+
+
+@pytest.mark.parametrize("text", ["", "right", "below", "below x", "below 2", "class", "wrong 3"])
+def test_malformed_only(text):
+    with pytest.raises(UsageError, match="--only"):
+        parse_only(text)
+
+
+@pytest.mark.parametrize(
+    "style",
+    [{"alpha": -0.1}, {"alpha": 1.5}, {"max_size": 2}, {"quality": 0}, {"colormap": "rainbow"}],
+)
+def test_bad_styles(style):
+    with pytest.raises(UsageError):
+        Style(**style)
+
+
+@pytest.mark.parametrize(("options", "pictures"), [({"overlays": False}, 0), ({"only": "wrong"}, 0),
+                                                   ({"only": "below 1"}, 7)])  # fmt: skip
+def test_rows_of_all_and_pictures_of_some(bundled, folder, tmp_path, options, pictures):
+    run = Run(
+        find_images(folder), bundled, make_explanation(bundled), RunDirectory(tmp_path / "run"),
+        **options,
+    )  # fmt: skip
+    run.prepare()
+    results = list(run)
+    assert len(results) == 9
+    assert len(list((tmp_path / "run" / "overlays").rglob("*.jpg"))) == pictures
+    assert sum(r.overlay is not None for r in results) == pictures

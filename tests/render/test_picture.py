@@ -1,0 +1,182 @@
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from camcli.data.preprocess import Preprocess
+from camcli.data.sources import ImageRef
+from camcli.errors import CamcliError, UsageError
+from camcli.render.colormaps import get_colormap
+from camcli.render.contact_sheet import Tile, contact_sheet
+from camcli.render.label import RIGHT, WRONG
+from camcli.render.overlay import overlay
+from camcli.render.picture import annotate, encode_jpeg, encode_png, shrink, side_by_side
+from camcli.result import Heat, Result
+
+
+def photograph(width: int, height: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def result(width, height, maps=None, fit="squash", **changes) -> Result:
+    if maps is None:
+        maps = [np.arange(-10, 39, dtype=np.float32).reshape(7, 7)]
+    names = ["cat", "dog", "fox"]
+    heats = tuple(
+        Heat(names[i], i, 0.5 / (i + 1), m, empty=not (m > 0).any()) for i, m in enumerate(maps)
+    )
+    values = {
+        "pred": "cat",
+        "prob": 0.5,
+        "top": (("cat", 0.5), ("dog", 0.25)),
+        "method": "gradcam",
+        "heats": heats,
+        "view": Preprocess(fit=fit).view(width, height),
+        "width": width,
+        "height": height,
+    }
+    return Result(ImageRef(Path("/x.jpg"), "x.jpg"), **(values | changes))
+
+
+def test_the_strip_hides_no_pixel():
+    rgb, about = photograph(200, 150), result(200, 150)
+    bare = annotate(rgb, about, strip=False)
+    full = annotate(rgb, about)
+    assert bare.shape == rgb.shape
+    assert full.shape[0] > 150
+    assert np.array_equal(full[:150], bare)
+    heat01 = np.clip(about.heats[0].heatmap, 0, None) / about.heats[0].heatmap.max()
+    assert np.array_equal(bare, overlay(rgb, heat01, (0, 0, 200, 150)))
+
+
+def test_a_scale_makes_pictures_comparable():
+    rgb = np.zeros((50, 50, 3), np.uint8)
+    about = result(50, 50, [np.full((7, 7), 2, np.float32) + np.eye(7, dtype=np.float32)])
+    got = annotate(rgb, about, alpha=1, strip=False, scale=(0.0, 12.0))
+    # 3/12 of the scale at the hottest cell, the first one: level 63.75.
+    assert (got[0, 0] == get_colormap("jet")[64]).all()
+    own = annotate(rgb, about, alpha=1, strip=False)
+    assert (own[0, 0] == get_colormap("jet")[255]).all()
+    lifted = annotate(rgb, about, alpha=1, strip=False, scale=(2.0, 3.0))
+    assert (lifted[0, -1] == get_colormap("jet")[0]).all()
+
+
+def test_a_shrunken_photograph_keeps_the_view_in_place():
+    large, about = photograph(800, 600), result(800, 600, fit="crop")
+    small = shrink(large, 200)
+    assert small.shape == (150, 200, 3)
+    got = annotate(small, about, strip=False)
+    heat01 = np.clip(about.heats[0].heatmap, 0, None) / about.heats[0].heatmap.max()
+    view = tuple(v / 4 for v in about.view)
+    assert np.array_equal(got, overlay(small, heat01, view))
+
+
+def test_an_empty_map_shows_the_photograph_and_says_so():
+    rgb = photograph(300, 200)
+    empty = result(300, 200, [-np.ones((7, 7), np.float32)])
+    got = annotate(rgb, empty)
+    assert np.array_equal(got[:200], rgb)
+    below = got[200:].astype(int)
+    assert (np.abs(below - WRONG).sum(-1) < 40).sum() > 50  # the note is in the warning colour
+    assert annotate(rgb, empty, panel=True).shape[1] > 900
+    assert np.array_equal(annotate(rgb, empty, strip=False, scale=(0.0, 0.0)), rgb)
+
+
+def test_a_panel_holds_photograph_heatmap_and_overlay():
+    rgb, about = photograph(120, 90), result(120, 90)
+    got = annotate(rgb, about, panel=True, strip=False, alpha=0.4)
+    assert contains(got, rgb)
+    assert contains(got, annotate(rgb, about, strip=False, alpha=0.4))
+    assert contains(got, annotate(rgb, about, strip=False, alpha=1))
+
+
+def contains(picture: np.ndarray, part: np.ndarray) -> bool:
+    h, w = part.shape[:2]
+    return any(
+        np.array_equal(picture[y : y + h, x : x + w], part)
+        for y in range(picture.shape[0] - h + 1)
+        for x in range(picture.shape[1] - w + 1)
+        if (picture[y, x] == part[0, 0]).all()
+    )
+
+
+def test_several_classes_stand_side_by_side():
+    maps = [np.roll(np.eye(7, dtype=np.float32), i, 0) for i in range(3)]
+    rgb, about = photograph(120, 90), result(120, 90, maps)
+    got = side_by_side(rgb, about)
+    assert got.shape[1] >= 3 * 120
+    for i in range(3):
+        assert contains(got[:90], annotate(rgb, about, heat_index=i, strip=False))
+    assert side_by_side(rgb, about, strip=False).shape[0] == 90
+
+
+@pytest.mark.parametrize("panel", [False, True])
+@pytest.mark.parametrize("size", [(1, 1), (1, 300), (300, 1), (7, 5)])
+def test_the_smallest_photographs_work(size, panel):
+    about = result(*size, fit="crop", correct=False)
+    picture = annotate(photograph(*size), about, panel=panel)
+    assert cv2.imdecode(np.frombuffer(encode_jpeg(picture), np.uint8), 1) is not None
+    assert side_by_side(photograph(*size), about).shape[1] == size[0]
+
+
+def test_an_error_row_still_makes_a_picture():
+    about = Result(ImageRef(Path("/x"), "x"), status="error", error="It is half a JPEG.")
+    assert annotate(photograph(100, 80), about).shape[0] > 80
+    assert side_by_side(photograph(100, 80), about).shape[0] > 80
+
+
+def test_shrinking_keeps_proportions_and_leaves_small_ones_alone():
+    rgb = photograph(400, 100)
+    assert shrink(rgb, None) is rgb
+    assert shrink(rgb, 400) is rgb
+    assert shrink(rgb, 40).shape == (10, 40, 3)
+    assert shrink(photograph(400, 1), 16).shape == (1, 16, 3)
+    halves = np.repeat(np.repeat(photograph(20, 10), 2, 0), 2, 1)
+    assert np.array_equal(shrink(halves, 20), halves[::2, ::2])
+
+
+def test_encoding_keeps_red_red():
+    rgb = np.zeros((40, 40, 3), np.uint8)
+    rgb[..., 0] = 250
+    png = cv2.imdecode(np.frombuffer(encode_png(rgb), np.uint8), cv2.IMREAD_COLOR)
+    assert np.array_equal(png[..., ::-1], rgb)
+    jpeg = cv2.imdecode(np.frombuffer(encode_jpeg(rgb), np.uint8), cv2.IMREAD_COLOR)
+    assert np.abs(jpeg[..., ::-1].astype(int) - rgb).max() <= 3
+    noise = photograph(60, 60)
+    assert len(encode_jpeg(noise, 30)) < len(encode_jpeg(noise, 95))
+
+
+def test_a_picture_too_large_for_jpeg_is_named():
+    with pytest.raises(CamcliError, match=r"70000 x 1 pixels.*--max-size"):
+        encode_jpeg(np.zeros((1, 70_000, 3), np.uint8))
+
+
+def test_a_contact_sheet_marks_what_was_wrong():
+    tiles = [Tile(photograph(90, 60), ["cat 90%", "true: dog"], i != 1) for i in range(3)]
+    sheet = contact_sheet(tiles, 2, 2, title="Three of them", tile=(100, 100))
+    colours = sheet.reshape(-1, 3)
+    assert (colours == WRONG).all(-1).sum() > 100
+    assert (colours == RIGHT).all(-1).sum() > 2 * (colours == WRONG).all(-1).sum() * 0.8
+
+
+def test_a_contact_sheet_copes_with_fewer_and_more_pictures():
+    def endless():
+        yield from ((photograph(30, 80), []) for _ in range(4))
+        raise AssertionError("looked at more pictures than there are cells")
+
+    full = contact_sheet(endless(), 2, 2, tile=(60, 60))
+    one = contact_sheet([(photograph(30, 80), ["犬 " * 50])], 5, 8, tile=(60, 60))
+    assert full.shape[1] > one.shape[1] > 60
+    with pytest.raises(UsageError, match="no picture"):
+        contact_sheet([], 2, 2)
+    with pytest.raises(UsageError, match="0x4"):
+        contact_sheet([], 0, 4)
+
+
+def test_a_tile_shows_the_whole_picture_in_its_proportions():
+    red = np.zeros((20, 80, 3), np.uint8)
+    red[..., 0] = 255
+    sheet = contact_sheet([(red, [])], 1, 1, tile=(100, 100))
+    rows, columns = np.nonzero((sheet == (255, 0, 0)).all(-1))
+    assert (np.ptp(columns) + 1, np.ptp(rows) + 1) == (100, 25)

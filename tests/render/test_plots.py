@@ -1,0 +1,97 @@
+"""Charts: whole PNGs, whatever the names and numbers."""
+
+from __future__ import annotations
+
+import io
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from camcli.render import plots
+from camcli.render.plots import confusion_matrix, learning_curves
+
+
+def picture(png: bytes) -> np.ndarray:
+    return np.array(Image.open(io.BytesIO(png)).convert("RGB")).astype(int)
+
+
+def share_of(rgb: np.ndarray, colour: str) -> float:
+    wanted = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
+    return float((np.abs(rgb - wanted).sum(2) < 12).mean())
+
+
+def row(epoch, **more):
+    return {
+        "stage": 1,
+        "epoch": epoch,
+        "train_loss": 1 / epoch,
+        "train_acc": 1 - 0.5 / epoch,
+        **more,
+    }
+
+
+def test_curves_show_training_and_validation_in_two_colours():
+    rows = [row(e, val_loss=1.2 / e, val_acc=0.9 - 0.5 / e) for e in range(1, 6)]
+    both = picture(learning_curves(rows, "a run"))
+    train_only = picture(learning_curves([row(e) for e in range(1, 6)]))
+    assert share_of(both, plots.TRAIN) > 0.001
+    assert share_of(both, plots.VAL) > 0.001
+    assert share_of(train_only, plots.VAL) == 0
+
+
+def test_fine_tuning_members_and_l2_have_charts():
+    stages = [row(1), row(2), {**row(1), "stage": 2}]
+    members = [row(e, member=m) for m in (1, 2) for e in (1, 2)]
+    strengths = [row(e, l2=10.0**-e, val_loss=0.1, val_acc=0.9) for e in (1, 2, 3)]
+    charts = [picture(learning_curves(rows)) for rows in (stages, members, strengths, [row(1)])]
+    assert all(share_of(chart, plots.TRAIN) > 0.0002 for chart in charts)
+    assert share_of(charts[0], plots.GREY) > share_of(charts[1], plots.GREY)  # the dividing line
+
+
+def test_no_rows_and_wrong_counts_are_errors():
+    with pytest.raises(ValueError, match="no epochs"):
+        learning_curves([])
+    with pytest.raises(ValueError, match="cannot be drawn"):
+        confusion_matrix(np.zeros((2, 3), int), ["a", "b"])
+    with pytest.raises(ValueError, match="cannot be drawn"):
+        confusion_matrix(np.zeros((61, 61), int), [str(i) for i in range(61)])
+
+
+def test_the_dark_cells_of_a_confusion_matrix_are_the_diagonal():
+    counts = np.diag([9, 9, 9])
+    counts[0] = [0, 9, 0]
+    rgb = picture(confusion_matrix(counts, ["a", "b", "c"]))
+    dark = (np.abs(rgb - [8, 48, 107]).sum(2) < 30).mean()  # the end of the colour map
+    blank = (np.abs(rgb - [247, 251, 255]).sum(2) < 8).mean()
+    # Three of nine cells are full and six are empty; the colour bar adds a little to the first.
+    assert 1.5 < blank / dark < 2.5
+
+
+@pytest.mark.parametrize("size", [2, 20, 21, 60])
+def test_matrices_of_many_classes_fit(size):
+    rng = np.random.default_rng(0)
+    counts = rng.integers(0, 3, (size, size)) + 30 * np.eye(size, dtype=int)
+    rgb = picture(confusion_matrix(counts, [f"class number {i}" for i in range(size)], "title"))
+    assert max(rgb.shape) < 2600
+    # Nothing touches the edge: no name is cut off.
+    edge = np.concatenate([rgb[0], rgb[-1], rgb[:, 0], rgb[:, -1]])
+    assert (edge > 240).all()
+
+
+@given(names=st.lists(st.text(max_size=40), min_size=2, max_size=3), title=st.text(max_size=80))
+@settings(max_examples=8, deadline=None)
+@pytest.mark.filterwarnings("ignore:Glyph")
+def test_any_names_and_titles_are_drawn(names, title):
+    assert picture(confusion_matrix(np.eye(len(names), dtype=int), names, title)).ndim == 3
+    assert picture(learning_curves([row(1)], title)).ndim == 3
+
+
+def test_matplotlib_is_imported_only_to_draw():
+    import subprocess
+
+    code = "import sys, camcli.render.plots; sys.exit('matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

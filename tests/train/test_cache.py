@@ -1,0 +1,80 @@
+"""The feature cache: what survives a crash, a disk error, and two writers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from camcli.errors import CamcliError
+from camcli.train.cache import FeatureCache, cache_root, record_key
+
+K = 5
+KEYS = [record_key(str(i), "plain") for i in range(4)]
+
+
+def fill(root, keys=KEYS):
+    rows = {key: np.full(K, i, np.float16) for i, key in enumerate(keys)}
+    with FeatureCache(root, {"weights": "a"}, K) as cache:
+        cache.add(rows)
+    return cache.path
+
+
+def test_what_is_added_is_found_again_now_and_later(tmp_path):
+    fill(tmp_path)
+    with FeatureCache(tmp_path, {"weights": "a"}, K) as cache:
+        assert cache.get(KEYS[2]).tolist() == [2] * K
+        assert cache.get(record_key("2", "augmented")) is None
+        cache.add({record_key("new", "plain"): np.arange(K, dtype=np.float16)})
+        assert cache.get(record_key("new", "plain")).tolist() == list(range(K))
+    with FeatureCache(tmp_path, {"weights": "b"}, K) as other:
+        assert other.get(KEYS[0]) is None
+
+
+@given(cut=st.integers(0, 4 * (32 + 2 * K + 4)))
+@settings(max_examples=40, deadline=None)
+def test_a_file_cut_anywhere_keeps_its_whole_records(tmp_path_factory, cut):
+    root = tmp_path_factory.mktemp("cache")
+    path = fill(root)
+    path.write_bytes(path.read_bytes()[:cut])
+    whole = cut // (32 + 2 * K + 4)
+    with FeatureCache(root, {"weights": "a"}, K) as cache:
+        found = [cache.get(key) is not None for key in KEYS]
+        assert found == [i < whole for i in range(4)]
+        cache.add({KEYS[3]: np.full(K, 7, np.float16)})
+    with FeatureCache(root, {"weights": "a"}, K) as cache:
+        assert cache.get(KEYS[3]).tolist() == [7] * K
+
+
+def test_a_damaged_record_is_computed_again(tmp_path):
+    path = fill(tmp_path)
+    data = bytearray(path.read_bytes())
+    data[40] ^= 1  # within the first record's features
+    path.write_bytes(data)
+    with FeatureCache(tmp_path, {"weights": "a"}, K) as cache:
+        assert cache.get(KEYS[0]) is None
+        assert cache.get(KEYS[1]) is not None
+
+
+def test_two_writers_do_not_mix_their_records(tmp_path):
+    with (
+        FeatureCache(tmp_path, {"weights": "a"}, K) as one,
+        FeatureCache(tmp_path, {"weights": "a"}, K) as two,
+    ):
+        for i in range(20):
+            (one, two)[i % 2].add({record_key(str(i), "x"): np.full(K, i, np.float16)})
+    with FeatureCache(tmp_path, {"weights": "a"}, K) as cache:
+        assert [cache.get(record_key(str(i), "x"))[0] for i in range(20)] == list(range(20))
+
+
+def test_a_folder_that_cannot_be_used_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CamcliError, match="--cache-dir"):
+        FeatureCache(tmp_path / "file" / "x", {}, K)
+
+
+def test_where_it_is(tmp_path, monkeypatch):
+    monkeypatch.setenv("CAMCLI_CACHE", str(tmp_path))
+    assert cache_root() == tmp_path / "features"
+    assert cache_root(tmp_path / "here") == tmp_path / "here"

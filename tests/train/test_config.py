@@ -1,0 +1,85 @@
+"""Settings: what is read, refused, and written back."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from camcli.errors import UsageError
+from camcli.train.config import TrainConfig, read_config, resolve, to_toml
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "c.toml"
+    path.write_text(text, "utf-8")
+    return path
+
+
+def test_command_line_beats_file_beats_default(tmp_path):
+    path = write(tmp_path, 'epochs = 7\nlr = 1\nbatch-size = 8\ndata = "x"\n')
+    config = resolve(path, {"epochs": 9})
+    assert (config.epochs, config.batch_size, config.lr, config.solver) == (9, 8, 1.0, "adamw")
+    assert isinstance(config.lr, float)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("epochz = 3", "did you mean epochs"),
+        ("epochs = 'five'", "epochs must be a whole number"),
+        ("epochs = true", "epochs must be a whole number"),
+        ("epochs = 2.5", "epochs must be a whole number"),
+        ("cache = 1", "cache must be true or false"),
+        ("[train]\nepochs = 3", "no setting 'train'"),
+        ("epochs = ", "not well-formed TOML"),
+        ("epochs = 0", "--epochs must be at least 1"),
+        ("solver = 'adam'", "--solver takes adamw, sgd, lbfgs"),
+        ("lr = -1", "--lr must be above 0"),
+        ("lr = nan", "--lr must be above 0"),
+        ("ensemble = 3\nunfreeze = 'layer4'", "give one of them"),
+        ("solver = 'lbfgs'\ncache = false", "--no-cache"),
+        ("label-smoothing = 1", "--label-smoothing"),
+    ],
+)
+def test_a_wrong_file_is_refused_with_its_name(tmp_path, text, said):
+    path = write(tmp_path, text)
+    with pytest.raises(UsageError, match=said) as caught:
+        resolve(path, {})
+    assert str(path) in str(caught.value)
+
+
+def test_missing_and_binary_files(tmp_path):
+    with pytest.raises(UsageError, match="No such file"):
+        resolve(tmp_path / "none.toml", {})
+    (tmp_path / "b.toml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UsageError, match="not UTF-8"):
+        resolve(tmp_path / "b.toml", {})
+
+
+@given(data=st.text(), unfreeze=st.none() | st.text(), lr=st.none() | st.floats(1e-9, 1e9))
+def test_what_is_written_reads_back(tmp_path_factory, data, unfreeze, lr):
+    config = TrainConfig(data=data, unfreeze=unfreeze, lr=lr, augment=3)
+    path = tmp_path_factory.mktemp("c") / "config.toml"
+    path.write_bytes(to_toml(config).encode())
+    assert resolve(path, {}) == config
+
+
+@given(st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
+def test_any_bytes_are_read_or_refused(tmp_path_factory, data):
+    path = tmp_path_factory.mktemp("c") / "any.toml"
+    path.write_bytes(data)
+    with contextlib.suppress(UsageError):
+        read_config(path)
+
+
+@pytest.mark.parametrize("name", ["fruits360", "office31", "cats-dogs"])
+def test_the_seed_experiments_are_valid(name):
+    config = resolve(CONFIGS / f"{name}.toml", {})
+    assert config.backbone in ("resnet50", "resnet18")
+    assert config.data == name
