@@ -1,0 +1,58 @@
+"""Top-1 and top-5 of the bundled model on photographs whose names begin with a WordNet id.
+
+Usage: python benchmarks/imagenet_samples.py [DIR]
+
+DIR defaults to $CAMCLI_TEST_DATA/imagenet-samples, else ../shared/data/imagenet-samples.
+Photographs that the model was trained on score higher than new ones would: the numbers prove that
+the weights, the class order and the preprocessing fit together, not how good the model is.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from camcli.models.imagenet import wnid_index
+from camcli.models.zoo import build_model
+
+SUFFIXES = {".jpeg", ".jpg", ".png"}
+
+
+def default_folder() -> Path:
+    shared = Path(__file__).resolve().parents[2] / "shared" / "data"
+    return Path(os.environ.get("CAMCLI_TEST_DATA", shared)) / "imagenet-samples"
+
+
+def main() -> int:
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else default_folder()
+    photos = [
+        (path, index)
+        for path in sorted(folder.rglob("*"))
+        if path.suffix.lower() in SUFFIXES
+        and (index := wnid_index(path.name.split("_")[0].split(".")[0])) is not None
+    ]
+    if not photos:
+        print(f"No photographs named <wnid>_*.jpg in {folder}.", file=sys.stderr)
+        return 4
+    model = build_model()
+    top1 = top5 = 0
+    for path, index in photos:
+        with Image.open(path) as photo:
+            images = model.preprocess.tensor(np.array(photo.convert("RGB")))
+        with torch.inference_mode():
+            best = model.module(images)[0].topk(5).indices.tolist()
+        top1 += best[0] == index
+        top5 += index in best
+    count = len(photos)
+    name = model.provenance.name
+    print(f"{name}: {count} photos, top-1 {top1 / count:.3f}, top-5 {top5 / count:.3f}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,128 @@
+"""What does each runtime of the backbone bring, alone and in a whole `batch`?
+
+    python benchmarks/runtimes.py PHOTOS [--models efficientnet_lite0,resnet50] [--rounds 5]
+
+In one process, in alternating rounds, on the same weights: the bare forward pass as the engine
+runs it (one lane a core, batches of 16 that are ready in memory), and `camcli.batch` from JPEG to
+overlay and row. Printed are ratios to torch within a round, their median over the rounds: of
+images a second, and of CPU time an image, which other processes on the machine disturb less. Torch
+is the engine's own: BatchNorm folded, channels last, one thread a lane, glibc's allocator tuned.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import torch
+
+from camcli.api import batch
+from camcli.batch.engine import available_cores, keep_big_blocks
+from camcli.data.sources import find_images
+from camcli.errors import CamcliError
+from camcli.models.classifier import Classifier, load_classifier
+from camcli.models.runtimes import with_runtime
+
+BATCH = 16
+SETTINGS = {
+    "torch float32": ("torch", "float32"),
+    "openvino float32": ("openvino", "float32"),
+    "openvino bfloat16": ("openvino", "bfloat16"),
+}
+Figures = tuple[float, float]
+
+
+def measured(run: Callable[[], int]) -> Figures:
+    """(images a second, CPU milliseconds an image) of what returns its number of images."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    images = run()
+    return images / (time.perf_counter() - wall), 1e3 * (time.process_time() - cpu) / images
+
+
+def forward(classifier: Classifier, batches: int) -> int:
+    """The bare forward pass, one lane a core."""
+    images = torch.randn(BATCH, 3, *[classifier.preprocess.size] * 2)
+    images = images.contiguous(memory_format=torch.channels_last)
+
+    def lane(_: int) -> int:
+        with torch.inference_mode():
+            return len(classifier.features(images))
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with ThreadPoolExecutor(available_cores()) as lanes:
+            return sum(lanes.map(lane, range(batches)))
+    finally:
+        torch.set_num_threads(threads)
+
+
+def whole(classifier: Classifier, photos: Path, limit: int) -> int:
+    """`batch`, from JPEG to overlay and row."""
+    with tempfile.TemporaryDirectory() as out:
+        results = batch(photos, Path(out) / "run", classifier, runtime="torch", limit=limit)
+        return sum(1 for _ in results)
+
+
+def main() -> None:
+    """Print one row a network and runtime."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("photos", type=Path)
+    parser.add_argument("--models", default="efficientnet_lite0,resnet50")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--batches", type=int, default=8, help="of 16 images, in a bare round")
+    parser.add_argument("--limit", type=int, default=128, help="photographs in a `batch` round")
+    args = parser.parse_args()
+    find_images(args.photos)
+    keep_big_blocks()
+    print("| network | runtime | conversion | forward: img/s (CPU ms) | ratio (of CPU time) | "
+          "batch: img/s (CPU ms) | ratio (of CPU time) | batch / forward |")  # fmt: skip
+    print("|" + " --- |" * 8)
+    for name in args.models.split(","):
+        plain = load_classifier(name, weights=None if name == "efficientnet_lite0" else "random")
+        ready, seconds = {}, {}
+        for label, (runtime, precision) in SETTINGS.items():
+            start = time.perf_counter()
+            try:
+                ready[label] = with_runtime(plain, runtime, precision=precision)
+            except CamcliError as error:
+                print(f"{name}, {label}: {error}")
+                continue
+            seconds[label] = time.perf_counter() - start
+        bare: dict[str, list[Figures]] = {label: [] for label in ready}
+        end: dict[str, list[Figures]] = {label: [] for label in ready}
+        for number in range(args.rounds + 1):
+            for label, classifier in ready.items():
+                one = measured(lambda c=classifier: forward(c, args.batches))
+                two = measured(lambda c=classifier: whole(c, args.photos, args.limit))
+                if number:  # the first round warms pools and the page cache
+                    bare[label].append(one)
+                    end[label].append(two)
+        base = next(iter(SETTINGS))
+        for label in ready:
+            kept = statistics.median(
+                b[0] / a[0] for a, b in zip(bare[label], end[label], strict=True)
+            )
+            print(
+                f"| {name} | {label} | {seconds[label]:.1f} s | {_row(bare[label], bare[base])} | "
+                f"{_row(end[label], end[base])} | {kept:.2f} |",
+                flush=True,
+            )
+
+
+def _row(figures: list[Figures], base: list[Figures]) -> str:
+    """Medians, and medians of the ratios within a round."""
+    speed = statistics.median(f[0] for f in figures)
+    cpu = statistics.median(f[1] for f in figures)
+    faster = statistics.median(f[0] / b[0] for f, b in zip(figures, base, strict=True))
+    cheaper = statistics.median(b[1] / f[1] for f, b in zip(figures, base, strict=True))
+    return f"{speed:.1f} ({cpu:.1f}) | {faster:.2f} ({cheaper:.2f})"
+
+
+if __name__ == "__main__":
+    main()

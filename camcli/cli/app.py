@@ -1,0 +1,66 @@
+"""The command line: parses, calls and prints. Nothing here imports torch until a command runs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from camcli import __version__
+from camcli.cli import (
+    audit,
+    batch,
+    data,
+    evaluate,
+    explain,
+    layers,
+    merge,
+    methods,
+    models,
+    report,
+    train,
+    weights,
+)
+from camcli.cli.console import Friendly
+
+app = typer.Typer(
+    cls=Friendly,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_show_locals=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Show where an image classifier looked and what it said.\n\n"
+    "[bold]camcli explain cat.jpg[/]: one picture, its prediction and heatmap.\n\n"
+    "[bold]camcli batch photos --out run[/]: a whole folder: one overlay an image and a table.",
+    epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but some images failed, "
+    "4 weights or data not available, 130 interrupted.",
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"camcli {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+app.command("explain")(explain.explain)
+app.command("batch")(batch.batch)
+app.command("merge")(merge.merge)
+app.command("train")(train.train)
+app.command("report")(report.report)
+app.command("evaluate")(evaluate.evaluate)
+app.command("audit")(audit.audit)
+app.command("models")(models.models)
+app.command("layers")(layers.layers)
+app.command("methods")(methods.methods)
+app.add_typer(weights.app, name="weights")
+app.add_typer(data.app, name="data")

@@ -1,0 +1,191 @@
+"""``camcli audit``: what the network looks at across a whole data set."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from camcli.cli import options as o
+from camcli.cli.console import SOME_FAILED, say
+from camcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from camcli.evaluate.audit import ClassSummary, Suspicion
+
+
+class Clusters(StrEnum):
+    """How alike maps are found."""
+
+    kmeans = "kmeans"
+    spectral = "spectral"
+
+
+WHY = {
+    "stray": "a second peak away from the object is {value:.0%} of the strongest heat "
+    "(other classes {others:.0%})",
+    "corner": "the heat peaks in the same corner in {value:.0%} of them (other classes "
+    "{others:.0%})",
+    "border": "{value:.0%} of the heat lies at the border (other classes {others:.0%})",
+}
+
+
+def audit(
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="A run directory of 'camcli batch', or a folder of photographs (labels as for "
+            "batch).",
+            show_default=False,
+        ),
+    ],
+    masks: Annotated[
+        Path | None,
+        typer.Option(
+            "--masks",
+            help="A folder of masks with the photographs' relative paths. With them, heat away "
+            "from the object is found wherever it is; without, only in corners and at the border.",
+            rich_help_panel="Annotations",
+        ),
+    ] = None,
+    labels: Annotated[
+        str,
+        typer.Option(
+            "--labels",
+            help="Where labels come from, as for 'camcli evaluate'.",
+            rich_help_panel="Annotations",
+        ),
+    ] = "auto",
+    method: o.Method = "gradcam",
+    model: o.Model = "efficientnet_lite0",
+    checkpoint: o.Checkpoint = None,
+    fit: Annotated[
+        o.Fit,
+        typer.Option(
+            "--fit",
+            help="As for batch; squash shows the network everything.",
+            rich_help_panel=o.MODEL,
+        ),
+    ] = o.Fit.squash,
+    input_size: o.InputSize = None,
+    device: o.Device = "auto",
+    offline: o.Offline = False,
+    clusters: Annotated[
+        Clusters,
+        typer.Option(
+            "--clusters",
+            help="kmeans; or spectral, which also finds how many clusters there are (as SpRAy).",
+            rich_help_panel=o.TARGET,
+        ),
+    ] = Clusters.kmeans,
+    k: Annotated[
+        int, typer.Option("-k", min=1, help="Most clusters a class.", rich_help_panel=o.TARGET)
+    ] = 10,
+    stretch: Annotated[
+        bool,
+        typer.Option(
+            "--stretch",
+            help="Stretch the histogram of each map (2nd to 98th percentile) before clustering.",
+            rich_help_panel=o.TARGET,
+        ),
+    ] = False,
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            "-o",
+            help="A folder for audit.json, images.csv and a picture of the clusters of each class.",
+            rich_help_panel=o.RUN,
+        ),
+    ] = Path("camcli-audit"),
+    overwrite: Annotated[
+        bool,
+        typer.Option(
+            "--overwrite", help="Replace an earlier audit in --out.", rich_help_panel=o.RUN
+        ),
+    ] = False,
+) -> None:
+    """Find classes whose correct predictions rest on a mark, a corner or the border.
+
+    camcli audit photos --checkpoint mine.safetensors --masks masks --input-size 320
+
+    camcli audit camcli-run
+
+    A larger --input-size gives finer maps, which tell a small mark from the object beside it.
+    """
+    from camcli.batch.rundir import CSV
+    from camcli.evaluate import audit as a
+    from camcli.evaluate.audit_files import check_out, from_photographs, from_run, save
+
+    check_out(out, overwrite=overwrite)
+    folder = Path(source)
+    failures: list[str] = []
+    if (folder / CSV).is_file():
+        if checkpoint or input_size:
+            raise UsageError(
+                f"{source} is a run, whose maps are made: leave --checkpoint and --input-size out."
+            )
+        facts = from_run(folder, masks)
+    else:
+        from camcli.cli.load import load
+        from camcli.cli.progress import Progress
+        from camcli.data.sources import find_images
+
+        refs = list(find_images(source, labels=labels))
+        classifier = load(
+            model=model, weights=None, checkpoint=checkpoint, classes=None, device=device,
+            offline=offline, fit=fit, input_size=input_size, layer="last",
+        )  # fmt: skip
+        with Progress().bar("audit", len(refs), "image") as bar:
+            facts = from_photographs(
+                classifier, refs, method, masks,
+                failed=lambda error: failures.append(str(error)), progress=lambda: bar.advance(1),
+            )  # fmt: skip
+    if not facts:
+        raise UsageError(f"There is no map to audit in {source}.")
+    found = a.suspicions(facts)
+    rows = a.summarise(facts, found)
+    written = save(
+        out, facts, found, rows, spectral=clusters is Clusters.spectral, k=k, stretch=stretch
+    )
+    _print(rows, found, with_masks=masks is not None)
+    say(f"Wrote {written} to {out}.")
+    for failure in failures:
+        say(typer.style("failed: ", fg="red") + failure)
+    if failures:
+        raise typer.Exit(SOME_FAILED)
+
+
+def _print(rows: list[ClassSummary], found: list[Suspicion], *, with_masks: bool) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    table = Table(box=None)
+    table.add_column("class")
+    for name in ("correct", *(["stray heat"] if with_masks else []), "at border", "one corner"):
+        table.add_column(name, justify="right")
+    table.add_column("")
+    for row in rows[:40]:
+        table.add_row(
+            escape(row.label), f"{row.right}/{row.count}",
+            *([f"{row.stray:.0%}" if row.stray == row.stray else "-"] if with_masks else []),
+            f"{row.border:.0%}", f"{row.corner:.0%}",
+            "[bold red]flagged[/]" if row.flags else "",
+        )  # fmt: skip
+    console.print(table)
+    if rows[40:]:
+        console.print(f"  ... and {len(rows) - 40} more classes in audit.json", style="dim")
+    for s in found:
+        why = WHY[s.kind].format(value=s.value, others=s.others)
+        console.print(f"\n[bold red]{escape(s.label)}[/]: in correct predictions {why}")
+        for example in s.examples[:3]:
+            console.print(f"  {escape(example)}", soft_wrap=True)
+    if not found:
+        console.print(
+            "\nNo class stands out." + ("" if with_masks else " (Without --masks, only corners "
+            "and the border are looked at.)")
+        )  # fmt: skip

@@ -1,0 +1,346 @@
+"""``camcli batch``: a whole folder, one overlay an image and one table."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from camcli.cli import options as o
+from camcli.cli.console import (
+    INTERRUPTED,
+    SOME_FAILED,
+    TERMINATED,
+    Terminated,
+    fail,
+    say,
+    warn,
+)
+from camcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from camcli.batch.run import Counts, Run
+
+
+def batch(
+    images: Annotated[
+        list[str],
+        typer.Argument(
+            help="A folder, a quoted glob, @list.txt with one path a line, or - to read such a "
+            "list from stdin.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            "-o",
+            help="Run directory: gets predictions.csv, overlays/ and run.json.",
+            rich_help_panel=o.RUN,
+        ),
+    ] = Path("camcli-run"),
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="Go on with an interrupted run in --out.", rich_help_panel=o.RUN
+        ),
+    ] = False,
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite", help="Replace an earlier run in --out.", rich_help_panel=o.RUN),
+    ] = False,
+    fail_on: Annotated[
+        str,
+        typer.Option(
+            "--fail-on",
+            help="When unreadable images make the exit code 3: any, none, or a share such as 5% "
+            "that must be exceeded.",
+            rich_help_panel=o.RUN,
+        ),
+    ] = "any",
+    batch_size: Annotated[
+        int | None,
+        typer.Option(
+            "--batch-size",
+            help="Images in one forward pass. Default: 16 on a CPU, 64 on a GPU.",
+            min=1,
+            metavar="N",
+            rich_help_panel=o.RUN,
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers",
+            help="Threads that decode images and draw overlays. Default: one a core.",
+            min=1,
+            metavar="N",
+            rich_help_panel=o.RUN,
+        ),
+    ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            "--shard",
+            help="Do part i of n, 2/8 say, for SLURM arrays and shell loops: same command and "
+            "same --out on every machine, then 'camcli merge'.",
+            metavar="i/n",
+            rich_help_panel=o.RUN,
+        ),
+    ] = None,
+    table_format: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            help="Format of the table: csv, jsonl or parquet (needs pyarrow). The CSV is always "
+            "written, the others beside it at the end.",
+            rich_help_panel=o.RUN,
+        ),
+    ] = "csv",
+    runtime: o.RuntimeOption = "auto",
+    precision: o.Precision = "float32",
+    quiet: Annotated[
+        bool,
+        typer.Option(
+            "--quiet", "-q", help="No progress bar and no summary.", rich_help_panel=o.RUN
+        ),
+    ] = False,
+    labels: Annotated[
+        str,
+        typer.Option(
+            "--labels",
+            help="Where true labels come from: auto (class-per-folder trees are recognised), "
+            "folder, prefix (cat.0.jpg is a cat), none, or a regular expression whose first "
+            "group is the label.",
+            rich_help_panel="Input",
+        ),
+    ] = "auto",
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            "--limit",
+            help="Take only the first N images.",
+            min=1,
+            metavar="N",
+            rich_help_panel="Input",
+        ),
+    ] = None,
+    method: o.Method = "gradcam",
+    target: o.Target = None,
+    topk: o.TopK = 1,
+    score: o.ScoreOption = None,
+    versus: o.Versus = None,
+    layer: o.Layer = "last",
+    fuse: o.FuseOption = o.Fuse.mean,
+    smooth: o.SmoothOption = None,
+    samples: o.Samples = None,
+    channels: o.Channels = None,
+    converge: o.Converge = None,
+    model: o.Model = "efficientnet_lite0",
+    checkpoint: o.Checkpoint = None,
+    weights: o.Weights = None,
+    classes: o.Classes = None,
+    fit: o.FitOption = None,
+    input_size: o.InputSize = None,
+    device: o.Device = "auto",
+    offline: o.Offline = False,
+    alpha: o.Alpha = 0.5,
+    colormap: o.Colormap = "jet",
+    panel: o.Panel = False,
+    max_size: o.MaxSize = None,
+    quality: o.Quality = 90,
+    name_template: Annotated[
+        str | None,
+        typer.Option(
+            "--name-template",
+            help="Names of the overlays, from {rel} {parent} {stem} {name} {ext} {label} {pred} "
+            "{prob} {target} {method}; '{stem}_pred_{pred}', say. Default: the image's relative "
+            "path. An image whose name is taken already gets an error row.",
+            rich_help_panel=o.LOOK,
+        ),
+    ] = None,
+    only: Annotated[
+        str | None,
+        typer.Option(
+            "--only",
+            help="Draw overlays only for results that are 'wrong', 'below 0.6' (probability) or "
+            "'class NAME' (predicted or true). The table still has every image.",
+            metavar="WHICH",
+            rich_help_panel=o.LOOK,
+        ),
+    ] = None,
+    no_overlays: Annotated[
+        bool,
+        typer.Option("--no-overlays", help="Write the table only.", rich_help_panel=o.LOOK),
+    ] = False,
+    contact_sheet: Annotated[
+        str | None,
+        typer.Option(
+            "--contact-sheet",
+            help="Also draw contact_sheet.jpg, a grid of ROWSxCOLS results such as 4x6.",
+            rich_help_panel=o.LOOK,
+        ),
+    ] = None,
+    contact_order: Annotated[
+        str,
+        typer.Option(
+            "--contact-order",
+            help="What the contact sheet shows: first, worst (most confidently wrong; without "
+            "labels the least confident) or random.",
+            rich_help_panel=o.LOOK,
+        ),
+    ] = "first",
+    report: Annotated[
+        bool,
+        typer.Option(
+            "--report",
+            help="Also make the page of 'camcli report' when the run is finished.",
+            rich_help_panel=o.LOOK,
+        ),
+    ] = False,
+) -> None:
+    """Explain a whole folder: one annotated overlay an image, and a table of predictions.
+
+    camcli batch photos --out run
+
+    camcli batch 'shots/**/*.png' --method layercam --limit 100 --contact-sheet 4x6
+
+    find /data -name '*.jpg' -print0 | camcli batch - --out run --resume --fail-on 1%
+    """
+    from camcli.batch.explain import make_explanation
+    from camcli.batch.export import check_format, export
+    from camcli.batch.rows import columns
+    from camcli.batch.run import Run
+    from camcli.batch.rundir import RunDirectory
+    from camcli.batch.shard import parse_shard
+    from camcli.batch.sinks import Style, parse_only
+    from camcli.cam.look import make_how
+    from camcli.cli.load import load
+    from camcli.data.sources import find_images
+    from camcli.models.runtimes import with_runtime
+
+    # Everything that can be wrong without a network is checked before one is loaded.
+    how = make_how(
+        method, score=score, fuse=fuse, smooth=smooth, samples=samples, channels=channels,
+        converge=converge,
+    )  # fmt: skip
+    allowed = _share(fail_on)
+    check_format(table_format)
+    part = parse_shard(shard) if shard else None
+    if part and report:
+        raise UsageError("--report shows a whole run: 'camcli merge' the shards, then 'report'.")
+    if only:
+        parse_only(only)
+    grid = None
+    if contact_sheet:
+        from camcli.batch.sheet import draw_sheet, parse_grid
+
+        grid = parse_grid(contact_sheet, contact_order)
+    style = Style(colormap, alpha, panel, max_size, quality)
+    source = find_images(images[0] if len(images) == 1 else images, limit=limit, labels=labels)
+    classifier = load(
+        model=model, checkpoint=checkpoint, weights=weights, classes=classes, device=device,
+        offline=offline, fit=fit, input_size=input_size, layer=layer,
+    )  # fmt: skip
+    classifier = with_runtime(classifier, runtime, precision=precision, images=source, warn=warn)
+    what = make_explanation(classifier, how, target=target, topk=topk, versus=versus)
+    run = Run(
+        source,
+        classifier,
+        what,
+        RunDirectory(out, part),
+        style,
+        name_template,
+        only=only,
+        overlays=not no_overlays,
+        batch_size=batch_size,
+        workers=workers,
+    )
+    run.prepare(resume=resume, overwrite=overwrite)
+    try:
+        _consume(run, quiet)
+        if grid:
+            draw_sheet(run, grid)
+    except (KeyboardInterrupt, Terminated) as stop:
+        code = TERMINATED if isinstance(stop, Terminated) else INTERRUPTED
+        fail(
+            f"Stopped after {run.counts.done} images; they are kept in {out}. Run the same "
+            "command with --resume to go on.",
+            code,
+        )
+    if not quiet:
+        _summary(run, out)
+        if part:
+            say(f"When all {part.of} shards are done: camcli merge {out}")
+    if report and run.counts.done:
+        from camcli.cli.report import make_page
+
+        page = make_page(out, quiet=quiet)
+        if not quiet:
+            say(f"Page: {page}")
+    table = run.directory.csv
+    if table_format != "csv":
+        table = export(run.directory.rows(), columns(what.top), table, table_format)
+    typer.echo(str(table))
+    failed = run.counts.failed
+    if allowed is not None and failed and failed / run.counts.done > allowed:
+        raise typer.Exit(SOME_FAILED)
+
+
+def _consume(run: Run, quiet: bool) -> None:
+    """Run to the end, with a progress bar on stderr."""
+    from tqdm import tqdm
+
+    terminal = sys.stderr.isatty()
+    with tqdm(
+        total=None if quiet else run.total(),
+        initial=run.counts.before,
+        disable=quiet,
+        unit="img",
+        file=sys.stderr,
+        dynamic_ncols=terminal,
+        # A log file gets a line now and then, not one a tenth of a second.
+        mininterval=0.1 if terminal else 10,
+    ) as bar:
+        for result in run:
+            if result.status == "error" and not quiet:
+                bar.write(f"failed: {result.error}", file=sys.stderr)
+            bar.update()
+
+
+def _summary(run: Run, out: Path) -> None:
+    c: Counts = run.counts
+    parts = [f"{c.done} images"]
+    if c.before:
+        parts.append(f"{c.before} of them from before")
+    if c.failed:
+        parts.append(f"{c.failed} could not be read")
+    if c.empty:
+        parts.append(f"{c.empty} with an empty map")
+    say(", ".join(parts) + ".")
+    if c.labelled:
+        say(f"accuracy {c.correct / c.labelled:.4f} ({c.correct} of {c.labelled})")
+    elif run.source.labelled and c.done > c.failed:
+        say("The images have labels, but none of them names a class of this network; no accuracy.")
+    if run.overlays:
+        say(f"Overlays: {out / 'overlays'}")
+
+
+def _share(text: str) -> float | None:
+    """The share of failed images above which a run fails; None for never.
+
+    Raises:
+        UsageError: it is none of any, none and N%.
+    """
+    if text == "any":
+        return 0.0
+    if text == "none":
+        return None
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)%", text.strip())
+    if not match or float(match[1]) > 100:
+        raise UsageError(f"--fail-on takes any, none or a percentage such as 5%, not {text!r}.")
+    return float(match[1]) / 100

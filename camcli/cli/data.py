@@ -1,0 +1,263 @@
+"""``camcli data``: fetch, describe and draw data sets."""
+
+from __future__ import annotations
+
+import json
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from camcli.cli.console import SOME_FAILED, USAGE, fail, say, warn
+from camcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+    from camcli.data.describe import Description
+
+app = typer.Typer(no_args_is_help=True, help="Fetch, check and draw labelled images for training.")
+
+
+class TaggedTest(StrEnum):
+    """Where a planted mark is in the test split."""
+
+    same = "same"
+    absent = "absent"
+    swapped = "swapped"
+
+
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir",
+        help="Where named data sets are looked for first, before $CAMCLI_DATA and the user's data "
+        "folder.",
+    ),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar, no remarks.")]
+
+
+@app.command("fetch")
+def fetch_(
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="fruits360 (downloaded, about 1 GB), synthetic (drawn on this machine), or "
+            "office31 (says where to get it)."
+        ),
+    ],
+    to: Annotated[
+        Path | None,
+        typer.Option(
+            "--to", help="Folder of data sets. Default: $CAMCLI_DATA, or the user's data folder."
+        ),
+    ] = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Do not ask before downloading.")
+    ] = False,
+    sha256: Annotated[
+        str | None, typer.Option("--sha256", help="Refuse an archive with another checksum.")
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Bring a named data set to this machine; an interrupted download goes on where it stopped.
+
+    camcli data fetch fruits360 --to ~/data
+    """
+    from camcli.data.fetch import REMOTES, announcement, fetch
+    from camcli.data.places import data_places
+
+    folder = to or data_places()[0]
+    present = (folder / name).is_dir()
+    if name in REMOTES and not present:
+        say(announcement(name, folder))
+        if not yes and sys.stdin.isatty() and not typer.confirm("Fetch it?", err=True):
+            raise typer.Exit(1)
+    with _bar(None, "B", quiet or present) as bar:
+
+        def received(done: int, total: int | None) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        where = fetch(name, folder, sha256=sha256, progress=received)
+    if present and not quiet:
+        say(f"{name} was there already.")
+    typer.echo(str(where))
+
+
+@app.command("describe")
+def describe_(
+    data: Annotated[
+        str, typer.Argument(help="A folder, a CSV of path,label[,split], or a data set's name.")
+    ],
+    data_dir: DataDir = None,
+    labels: Annotated[
+        str,
+        typer.Option(
+            "--labels",
+            help="Where labels come from: auto, folder, prefix (cat.0.jpg is a cat), or a "
+            "regular expression whose first group is the label.",
+        ),
+    ] = "auto",
+    merge_varieties: Annotated[
+        bool,
+        typer.Option("--merge-varieties", help="Fold 'Apple Red 1' and 'Apple Red 2' into one."),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON on stdout.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Open every image of a data set and say what is in it, and what is wrong with it.
+
+    Counts by class and split, sizes, unreadable files, the same picture in two splits or under
+    two labels, imbalance. Exit code 2 if it is not fit for training, 3 if files are unreadable.
+
+    camcli data describe photos --labels prefix
+    """
+    from camcli.data.datasets import load_dataset
+    from camcli.data.describe import describe
+
+    dataset = load_dataset(
+        data, data_dir=data_dir, labels=labels, merge_varieties=merge_varieties, val=0.0,
+        strict=False,
+    )  # fmt: skip
+    with _bar(len(dataset.items), "img", quiet) as bar:
+        found = describe(dataset, progress=bar.update)
+    if as_json:
+        typer.echo(json.dumps(found.to_dict(), indent=2, ensure_ascii=True))
+    else:
+        _show(found)
+    if dataset.problems:
+        fail(dataset.problems[0], USAGE)
+    if found.unreadable:
+        raise typer.Exit(SOME_FAILED)
+
+
+@app.command("synthetic")
+def synthetic_(
+    folder: Annotated[
+        Path | None,
+        typer.Argument(help="Where to. Default: 'synthetic' in the folder of data sets."),
+    ] = None,
+    train: Annotated[int, typer.Option("--train", help="Scenes a class to train.", min=1)] = 60,
+    val: Annotated[int, typer.Option("--val", help="Scenes a class to validate.", min=0)] = 15,
+    test: Annotated[int, typer.Option("--test", help="Scenes a class to test.", min=0)] = 25,
+    classes: Annotated[
+        str | None,
+        typer.Option(
+            "--classes", help="Which fruits, with commas: apple,pear. Default: all eight."
+        ),
+    ] = None,
+    size: Annotated[int, typer.Option("--size", help="Side in pixels.", min=32)] = 160,
+    seed: Annotated[int, typer.Option("--seed", help="Other scenes.", min=0)] = 0,
+    shortcut: Annotated[
+        str | None,
+        typer.Option(
+            "--shortcut", help="Plant a price tag in the pictures of this class, to learn instead."
+        ),
+    ] = None,
+    shortcut_share: Annotated[
+        float,
+        typer.Option("--shortcut-share", help="Share of them that carry it.", min=0, max=1),
+    ] = 1.0,
+    shortcut_test: Annotated[
+        TaggedTest,
+        typer.Option(
+            "--shortcut-test",
+            help="In the test split the tag is where it was (same), nowhere (absent), or on all "
+            "other classes (swapped).",
+        ),
+    ] = TaggedTest.same,
+    quiet: Quiet = False,
+) -> None:
+    """Draw scenes of fruit on clutter, with exact masks: a data set in seconds, offline.
+
+    Pictures go to SPLIT/CLASS/, masks to masks/ (and marks/ for the tag), and scenes.csv lists
+    them all.
+
+    camcli data synthetic /tmp/fruit --classes apple,pear,lemon
+
+    camcli data synthetic /tmp/tagged --shortcut lemon --shortcut-test swapped
+    """
+    from camcli.data.fruits import FRUITS
+    from camcli.data.places import data_places
+    from camcli.data.synthetic import Shortcut, write_scenes
+
+    names = tuple(c.strip() for c in classes.split(",")) if classes else FRUITS
+    if len(set(names)) < len(names):
+        raise UsageError(f"The classes {classes!r} name one twice.")
+    where = folder or data_places()[0] / "synthetic"
+    mark = Shortcut(shortcut, shortcut_share, shortcut_test.value) if shortcut else None
+    counts = {"train": train, "val": val, "test": test}
+    total = len(names) * sum(counts.values())
+    with _bar(total, "scene", quiet) as bar:
+        write_scenes(
+            where, counts=counts, classes=names, seed=seed, size=size, shortcut=mark,
+            progress=bar.update,
+        )  # fmt: skip
+    typer.echo(str(where))
+
+
+def _bar(total: int | None, unit: str, hidden: bool) -> tqdm[NoReturn]:
+    """Progress on stderr; a log file gets a line now and then, not ten a second."""
+    from tqdm import tqdm
+
+    return tqdm(
+        total=total,
+        unit=unit,
+        unit_scale=unit == "B",
+        disable=hidden,
+        file=sys.stderr,
+        leave=False,
+        mininterval=0.1 if sys.stderr.isatty() else 10,
+    )
+
+
+def _show(found: Description) -> None:
+    """The description for people, on stdout."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from camcli.data.images import printable
+
+    console = Console(highlight=False)
+    data = found.dataset
+    splits = [s for s, n in data.counts().items() if n]
+    title = f"{printable(data.root)}: {len(data.items)} images, {len(data.classes)} classes"
+    console.print(escape(f"{title} ({data.layout})"), style="bold")
+    table = Table(box=None, pad_edge=False)
+    table.add_column("class")
+    for split in splits:
+        table.add_column(split if len(splits) > 1 else "images", justify="right")
+    for name, counts in found.counts.items():
+        table.add_row(escape(printable(name)), *(str(counts.get(s, 0)) for s in splits))
+    console.print(table)
+    if found.width and found.height:
+        console.print(
+            "width {}, median {}, to {}; height {}, median {}, to {} pixels".format(
+                *found.width, *found.height
+            )
+        )
+    console.print(f"largest class over smallest, in training: {found.imbalance:.2f}")
+    lists = {
+        "unreadable": [error for _, error in found.unreadable],
+        "same picture in several splits": [" = ".join(map(printable, g)) for g in found.leaks],
+        "same picture under several labels": [
+            " = ".join(map(printable, g)) for g in found.contradictions
+        ],
+    }
+    for what, lines in lists.items():
+        console.print(f"{what}: {len(lines)}", style="red" if lines else "green")
+        for line in lines[:10]:
+            console.print("  " + escape(line), soft_wrap=True)
+        if lines[10:]:
+            console.print(f"  ... and {len(lines) - 10} more (--json lists all)")
+    if found.repeated:
+        console.print(f"exact copies in all: {found.repeated}")
+    for note in data.notes:
+        say(note)
+    for problem in data.problems[1:]:
+        warn(problem)

@@ -1,0 +1,391 @@
+"""``camcli evaluate``: methods and networks side by side, against boxes, masks and the network."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from camcli.cli import options as o
+from camcli.cli.console import SOME_FAILED, say
+from camcli.errors import CamcliError, UsageError
+
+if TYPE_CHECKING:
+    from camcli.cam.look import How
+    from camcli.data.sources import ImageRef
+    from camcli.evaluate.compare import Outcome, Questions, Row
+
+TRUTH, ASK = "Annotations", "Questions"
+
+
+class Scale(StrEnum):
+    """How a map becomes scores."""
+
+    relu = "relu"
+    minmax = "minmax"
+
+
+class Format(StrEnum):
+    """What is printed."""
+
+    table = "table"
+    csv = "csv"
+    markdown = "markdown"
+
+
+def evaluate(
+    data: Annotated[
+        str,
+        typer.Argument(
+            help="A folder, a quoted glob or @list.txt of photographs. Labels that name the "
+            "network's classes say which class is explained; else it is the predicted one.",
+            show_default=False,
+        ),
+    ],
+    methods: Annotated[
+        str | None,
+        typer.Option(
+            "--methods",
+            help="Methods with commas between; 'camcli methods' lists them. random, a weighting "
+            "of the features that means nothing, is always added. Default: cam, or the preset's.",
+            show_default=False,
+            rich_help_panel=o.TARGET,
+        ),
+    ] = None,
+    models: Annotated[
+        str,
+        typer.Option(
+            "--models",
+            help="Networks with commas between: names as for --model, or checkpoints of "
+            "'camcli train'.",
+            rich_help_panel=o.MODEL,
+        ),
+    ] = "efficientnet_lite0",
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            "--preset",
+            help="localize: input size, fit and smoothing that find boxes best.",
+            rich_help_panel=o.TARGET,
+        ),
+    ] = None,
+    boxes: Annotated[
+        Path | None,
+        typer.Option(
+            "--boxes",
+            help="A folder of Pascal VOC .xml files, a COCO .json, a .csv (path,x0,y0,x1,y1) or "
+            "wsolevaluation's localization.txt.",
+            rich_help_panel=TRUTH,
+        ),
+    ] = None,
+    masks: Annotated[
+        Path | None,
+        typer.Option(
+            "--masks",
+            help="A folder of mask pictures with the photographs' relative paths; any value but "
+            "0 is the object.",
+            rich_help_panel=TRUTH,
+        ),
+    ] = None,
+    trimap: Annotated[
+        bool,
+        typer.Option(
+            "--trimap",
+            help="The masks are trimaps: 1 object, 2 background, 3 ignored.",
+            rich_help_panel=TRUTH,
+        ),
+    ] = False,
+    labels: Annotated[
+        str,
+        typer.Option(
+            "--labels",
+            help="Where labels come from: auto, folder, prefix, none, or a regular expression "
+            "for the relative path whose first group is the label.",
+            rich_help_panel=TRUTH,
+        ),
+    ] = "auto",
+    faithfulness: Annotated[
+        bool,
+        typer.Option(
+            "--faithfulness",
+            help="Also ask the network again without what each map shows: deletion, insertion, "
+            "ROAD, average drop, infidelity, max-sensitivity; about 90 passes a map.",
+            rich_help_panel=ASK,
+        ),
+    ] = False,
+    sanity: Annotated[
+        bool,
+        typer.Option(
+            "--sanity",
+            help="Also randomise the network from its head down and compare the maps.",
+            rich_help_panel=ASK,
+        ),
+    ] = False,
+    grid: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--grid",
+            min=2,
+            max=3,
+            help="Also play the grid pointing game with mosaics of 2x2 or 3x3 photographs; it "
+            "needs no annotations. May be given twice.",
+            show_default=False,
+            rich_help_panel=ASK,
+        ),
+    ] = None,
+    confidence: Annotated[
+        float | None,
+        typer.Option(
+            "--confidence",
+            min=0,
+            max=1,
+            help="Also say how accurate the predictions of at least this probability are; the "
+            "grid takes photographs above it (by default 0.9).",
+            rich_help_panel=ASK,
+        ),
+    ] = None,
+    scale: Annotated[
+        Scale | None,
+        typer.Option(
+            "--scale",
+            help="How a map becomes scores. relu: as it is drawn, negative evidence is 0; "
+            "minmax: stretched from its minimum to its maximum, as wsolevaluation does. "
+            "Default: relu, or the preset's.",
+            show_default=False,
+            rich_help_panel=ASK,
+        ),
+    ] = None,
+    threshold: Annotated[
+        float,
+        typer.Option(
+            "--threshold",
+            help="Share of a map's maximum above which tpr and fpr take a pixel as found.",
+            rich_help_panel=ASK,
+        ),
+    ] = 0.5,
+    tolerance: Annotated[
+        float,
+        typer.Option(
+            "--tolerance",
+            min=0,
+            help="How many pixels of the photograph the maximum may miss the object by in the "
+            "pointing game.",
+            rich_help_panel=ASK,
+        ),
+    ] = 15,
+    bootstrap: Annotated[
+        int,
+        typer.Option(
+            "--bootstrap",
+            min=0,
+            help="Sets drawn for the 95% intervals; 0 for none.",
+            rich_help_panel=ASK,
+        ),
+    ] = 500,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            "--limit", min=1, help="Only the first so many photographs.", rich_help_panel=o.RUN
+        ),
+    ] = None,
+    smooth: Annotated[
+        str | None,
+        typer.Option(
+            "--smooth", help="aug, noise or eigen, as for batch.", rich_help_panel=o.TARGET
+        ),
+    ] = None,
+    layer: o.Layer = "last",
+    fit: o.FitOption = None,
+    input_size: o.InputSize = None,
+    device: o.Device = "auto",
+    offline: o.Offline = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="A folder for results.csv, .md, .json and a chart.",
+            show_default=False,
+            rich_help_panel=o.RUN,
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool,
+        typer.Option(
+            "--overwrite", help="Replace earlier results in --out.", rich_help_panel=o.RUN
+        ),
+    ] = False,
+    as_format: Annotated[
+        Format,
+        typer.Option("--format", help="What is printed on stdout.", rich_help_panel=o.RUN),
+    ] = Format.table,
+) -> None:
+    """Compare methods and networks: does the heat hit the object, does it tell the truth?
+
+    camcli evaluate photos --boxes annotations --methods cam,layercam,scorecam
+
+    camcli evaluate photos --masks masks --models resnet50,mine.safetensors --out results
+
+    camcli evaluate photos --grid 2 --faithfulness --limit 50
+
+    A centred box, a centre Gaussian, noise and randomly weighted features are always in the
+    table: a map that does not beat them shows nothing.
+    """
+    from camcli.data.sources import find_images
+    from camcli.evaluate import table
+    from camcli.evaluate.compare import compare
+    from camcli.evaluate.presets import find_preset
+    from camcli.evaluate.terminal import show
+
+    named = find_preset(preset) if preset else None
+    scale_name = scale.value if scale else named.scale if named else "relu"
+    smooth = smooth or (named.smooth if named else None)
+    chosen_fit = fit.value if fit else named.fit if named else None
+    input_size = input_size or (named.input_size if named else None)
+    hows = _hows(methods or (named.method if named else "cam"), smooth)
+    names = _names(models, "--models")
+    if not (boxes or masks or grid or faithfulness or sanity or labels != "none"):
+        raise UsageError("Nothing to measure: give --boxes, --masks, --grid, or --faithfulness.")
+    if trimap and masks is None:
+        raise UsageError("--trimap says how --masks are read: give them.")
+    if out and not overwrite:
+        for name in table.FILES:
+            if (out / name).exists():
+                raise UsageError(f"{out / name} exists. Add --overwrite, or choose another --out.")
+    refs = list(find_images(data, limit=limit, labels=labels))
+    ask = _questions(
+        refs, boxes=boxes, masks=masks, trimap=trimap, scale=scale_name, threshold=threshold,
+        tolerance=tolerance, faithfulness=faithfulness, grid=tuple(dict.fromkeys(grid or ())),
+        grid_confidence=0.9 if confidence is None else confidence, repeats=bootstrap,
+    )  # fmt: skip
+
+    rows: list[Row] = []
+    checks: list[Row] = []
+    predictions: dict[str, Any] = {}
+    failures: set[str] = set()
+    for number, name in enumerate(names):
+        file = _checkpoint(name)
+        if sanity and file:
+            raise UsageError(
+                "--sanity rebuilds a network by its name; it cannot take a checkpoint."
+            )
+        classifier = _load(name, file, device, offline, chosen_fit, input_size, layer)
+        with _bar(f"{name}", len(refs)) as step:
+            outcome: Outcome = compare(
+                classifier, name, refs, hows, ask, controls=number == 0, confidence=confidence,
+                failed=lambda error: failures.add(str(error)), progress=step,
+            )  # fmt: skip
+        rows += outcome.rows
+        if outcome.predictions:
+            predictions[name] = outcome.predictions
+        if sanity:
+            from camcli.evaluate.randomised import randomise_and_compare
+
+            say(f"Randomising {name} ...")
+            checks += randomise_and_compare(
+                name, refs, hows, fit=chosen_fit, input_size=input_size, device=device,
+                offline=offline,
+            )  # fmt: skip
+    if not any(row.metrics for row in [*rows, *checks]) and not predictions:
+        raise CamcliError(
+            "Nothing could be measured: no annotation, and no label names a class of the network. "
+            "Give --boxes, --masks, --grid, --faithfulness or --labels."
+        )
+    record = {
+        "data": data, "photographs": len(refs), "unreadable": sorted(failures),
+        "settings": {
+            "fit": chosen_fit, "input_size": input_size, "layer": layer, "smooth": smooth,
+            "scale": scale_name, "threshold": threshold, "tolerance": tolerance, "preset": preset,
+        },
+        "predictions": predictions,
+    }  # fmt: skip
+    if out:
+        say(f"Wrote {table.save(out, rows, checks, record)} to {out}.")
+    if as_format is Format.csv:
+        typer.echo(table.csv_text([*rows, *checks]), nl=False)
+    elif as_format is Format.markdown:
+        typer.echo(table.markdown(rows) + table.sanity_markdown(checks), nl=False)
+    else:
+        show(rows, checks, predictions)
+    for failure in sorted(failures):
+        say(typer.style("failed: ", fg="red") + failure)
+    if failures:
+        raise typer.Exit(SOME_FAILED)
+
+
+def _names(text: str, option: str) -> list[str]:
+    names = [name.strip() for name in text.split(",")]
+    if "" in names or len(set(names)) < len(names):
+        raise UsageError(f"{option} takes different names with commas between, not {text!r}.")
+    return names
+
+
+def _hows(methods: str, smooth: str | None) -> dict[str, How]:
+    """The methods in the user's order, and random."""
+    from camcli.cam.look import make_how
+
+    hows = {}
+    for name in _names(methods, "--methods"):
+        how = make_how(name, smooth=smooth)
+        if how.method.name in hows:
+            raise UsageError(f"--methods names {how.method.name} twice.")
+        hows[how.method.name] = how
+    return {"random": make_how("random"), **hows}
+
+
+def _questions(
+    refs: list[ImageRef], *, boxes: Path | None, masks: Path | None, trimap: bool, **more: Any
+) -> Questions:
+    from camcli.evaluate.annotations import find_masks, read_boxes
+    from camcli.evaluate.compare import Annotations, Questions
+
+    annotations = Annotations(
+        read_boxes(boxes).match(refs) if boxes else {},
+        find_masks(masks, refs) if masks else {},
+        trimap,
+    )
+    if annotations:
+        missing = sum(ref.rel not in annotations for ref in refs)
+        if missing:
+            say(f"{missing} of {len(refs)} photographs have no annotation and do not count.")
+    if not 0 <= more["threshold"] < 1:
+        raise UsageError("--threshold must be at least 0 and below 1.")
+    return Questions(annotations=annotations, **more)
+
+
+def _checkpoint(name: str) -> Path | None:
+    """A model's name as a file, if it is one."""
+    file = Path(name)
+    if file.suffix in (".safetensors", ".pt", ".pth"):
+        if not file.is_file():
+            raise UsageError(f"There is no checkpoint {name}.")
+        return file
+    return None
+
+
+def _load(
+    name: str, file: Path | None, device: str, offline: bool, fit: str | None,
+    input_size: int | None, layer: str,
+) -> Any:  # fmt: skip
+    from camcli.cli.load import DEFAULT_MODEL, load
+
+    return load(
+        model=DEFAULT_MODEL if file else name, weights=None, checkpoint=file, classes=None,
+        device=device, offline=offline, fit=o.Fit(fit) if fit else None, input_size=input_size,
+        layer=layer,
+    )  # fmt: skip
+
+
+def _bar(title: str, total: int) -> Any:
+    from contextlib import contextmanager
+
+    from camcli.cli.progress import Progress
+
+    @contextmanager
+    def bar() -> Any:
+        with Progress().bar(title, total, "image") as drawn:
+            yield lambda: drawn.advance(1)
+
+    return bar()

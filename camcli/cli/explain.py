@@ -1,0 +1,286 @@
+"""``camcli explain``: one or a few images, looked at closely."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from camcli.cli import options as o
+from camcli.cli.console import SOME_FAILED, say
+from camcli.errors import CamcliError, UsageError
+
+if TYPE_CHECKING:
+    from camcli.batch.sinks import Style
+    from camcli.result import Result
+
+
+def explain(
+    images: Annotated[
+        list[str],
+        typer.Argument(help="Images, or quoted globs such as 'photos/*.jpg'.", show_default=False),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="A folder for the pictures, or a .jpg or .png file for a single one. "
+            "Default: NAME_METHOD.jpg in the current folder.",
+            rich_help_panel=o.RUN,
+            show_default=False,
+        ),
+    ] = None,
+    method: o.Method = "gradcam",
+    target: o.Target = None,
+    topk: o.TopK = 1,
+    topk_files: Annotated[
+        bool,
+        typer.Option(
+            "--topk-files",
+            help="With --topk: one picture for each class instead of one side by side.",
+            rich_help_panel=o.LOOK,
+        ),
+    ] = False,
+    score: o.ScoreOption = None,
+    versus: o.Versus = None,
+    layer: o.Layer = "last",
+    fuse: o.FuseOption = o.Fuse.mean,
+    smooth: o.SmoothOption = None,
+    samples: o.Samples = None,
+    channels: o.Channels = None,
+    converge: o.Converge = None,
+    model: o.Model = "efficientnet_lite0",
+    checkpoint: o.Checkpoint = None,
+    weights: o.Weights = None,
+    classes: o.Classes = None,
+    fit: o.FitOption = None,
+    input_size: o.InputSize = None,
+    device: o.Device = "auto",
+    offline: o.Offline = False,
+    alpha: o.Alpha = 0.5,
+    colormap: o.Colormap = "jet",
+    panel: o.Panel = False,
+    max_size: o.MaxSize = None,
+    quality: o.Quality = 90,
+    save_raw: Annotated[
+        bool,
+        typer.Option(
+            "--save-raw",
+            help="Also write NAME.npz beside each picture: the signed, unscaled maps, their "
+            "classes and the part of the photograph that they cover.",
+            rich_help_panel=o.RUN,
+        ),
+    ] = False,
+    as_json: Annotated[
+        bool,
+        typer.Option(
+            "--json",
+            help="Print one JSON object a line and image on stdout instead of a table.",
+            rich_help_panel=o.RUN,
+        ),
+    ] = False,
+    overwrite: Annotated[
+        bool,
+        typer.Option(
+            "--overwrite", help="Replace pictures that exist already.", rich_help_panel=o.RUN
+        ),
+    ] = False,
+) -> None:
+    """Explain one image or a few: prediction, heatmap, annotated overlay.
+
+    camcli explain cat.jpg
+
+    camcli explain 'photos/*.jpg' --method layercam --panel --out explained
+
+    camcli explain street.jpg --target 'traffic light' --json
+    """
+    from camcli.batch.engine import stream
+    from camcli.batch.explain import make_explanation
+    from camcli.batch.sinks import Style
+    from camcli.cam.look import make_how
+    from camcli.cli.load import load
+    from camcli.data.images import load_image
+    from camcli.data.sources import find_images
+
+    # Everything that can be wrong without a network is checked before one is loaded.
+    how = make_how(
+        method, score=score, fuse=fuse, smooth=smooth, samples=samples, channels=channels,
+        converge=converge,
+    )  # fmt: skip
+    style = Style(colormap, alpha, panel, max_size, quality)
+    refs = list(find_images(images))
+    single = out is not None and out.suffix.lower() in {".jpg", ".jpeg", ".png"}
+    files = _files([ref.rel for ref in refs], out, single, method)
+    if not overwrite and not (topk > 1 and topk_files):
+        for file in files:
+            _refuse_existing(file)
+    classifier = load(
+        model=model, checkpoint=checkpoint, weights=weights, classes=classes, device=device,
+        offline=offline, fit=fit, input_size=input_size, layer=layer,
+    )  # fmt: skip
+    what = make_explanation(classifier, how, target=target, topk=topk, versus=versus)
+    failures = 0
+    for file, result in zip(files, stream(refs, classifier, what, batch_size=8), strict=True):
+        if result.status == "error":
+            failures += 1
+            say(typer.style("failed: ", fg="red") + str(result.error))
+            written: list[Path] = []
+        else:
+            rgb = load_image(result.ref.path)
+            written = _draw(rgb, result, style, file, topk_files and topk > 1, overwrite)
+            if save_raw:
+                written.append(_save_raw(result, file.with_suffix(".npz"), overwrite))
+        if as_json:
+            typer.echo(json.dumps(_record(result, written), ensure_ascii=False))
+        elif result.status != "error":
+            _table(result, written, what.score)
+    if failures:
+        say(f"{failures} of {len(refs)} images could not be explained.")
+        raise typer.Exit(SOME_FAILED)
+
+
+def _files(rels: list[str], out: Path | None, single: bool, method: str) -> list[Path]:
+    """Where each image's picture goes; two images never share a name."""
+    if single and out is not None:
+        if len(rels) > 1:
+            raise UsageError(
+                f"{len(rels)} images do not fit into the one file {out}: name a folder."
+            )
+        return [out]
+    folder = out or Path()
+    # Relative paths keep same-named images of different folders apart.
+    files = [folder / f"{Path(rel).with_suffix('')}_{method}.jpg" for rel in rels]
+    if len(set(files)) < len(files):
+        files = [folder / f"{rel}_{method}.jpg" for rel in rels]
+    return files
+
+
+def _refuse_existing(path: Path) -> None:
+    if path.exists():
+        raise UsageError(f"{path} exists. Add --overwrite to replace it, or choose another --out.")
+
+
+def _draw(
+    rgb: object, result: Result, style: Style, file: Path, separate: bool, overwrite: bool
+) -> list[Path]:
+    from dataclasses import replace
+
+    from camcli.render.picture import encode_jpeg, encode_png, shrink
+
+    small = shrink(rgb, style.max_size)  # type: ignore[arg-type]
+    jobs = [(file, result)]
+    if separate:
+        jobs = [
+            (file.with_stem(f"{file.stem}_{rank}"), replace(result, heats=(heat,)))
+            for rank, heat in enumerate(result.heats, 1)
+        ]
+    for path, one in jobs:
+        if not overwrite:
+            _refuse_existing(path)
+        picture = style.draw(small, one)
+        png = path.suffix.lower() == ".png"
+        _write(path, encode_png(picture) if png else encode_jpeg(picture, style.quality))
+    return [path for path, _ in jobs]
+
+
+def _save_raw(result: Result, path: Path, overwrite: bool) -> Path:
+    import io
+
+    import numpy as np
+
+    if not overwrite:
+        _refuse_existing(path)
+    data = io.BytesIO()
+    np.savez_compressed(
+        data,
+        heatmaps=np.stack([heat.heatmap for heat in result.heats]),
+        targets=np.array([heat.index for heat in result.heats]),
+        names=np.array([heat.target for heat in result.heats]),
+        probs=np.array([heat.prob for heat in result.heats], np.float32),
+        view=np.array(result.view, np.float32),
+        size=np.array([result.width, result.height]),
+        method=np.array(result.method),
+        layer=np.array(result.layer),
+    )
+    _write(path, data.getvalue())
+    return path
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Whole or not at all."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            part.write_bytes(data)
+            part.replace(path)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise CamcliError(f"Cannot write {path}: {error.strerror}.") from error
+
+
+def _record(result: Result, written: list[Path]) -> dict[str, object]:
+    return {
+        "path": str(result.ref.path),
+        "status": result.status,
+        "error": result.error,
+        "pred": result.pred,
+        "prob": result.prob,
+        "top": [{"class": name, "prob": prob} for name, prob in result.top],
+        "method": result.method,
+        "layer": result.layer,
+        "width": result.width,
+        "height": result.height,
+        "view": result.view,
+        "heats": [
+            {
+                "target": heat.target,
+                "index": heat.index,
+                "prob": heat.prob,
+                "x": heat.x,
+                "y": heat.y,
+                "box": heat.box,
+                "area": heat.area,
+                "border": heat.border,
+                "empty": heat.empty,
+            }
+            for heat in result.heats
+        ],
+        "files": [str(path) for path in written],
+    }
+
+
+def _table(result: Result, written: list[Path], score: str) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    table = Table(title=escape(result.ref.rel), title_justify="left", title_style="bold", box=None)
+    table.add_column("", justify="right", style="dim")
+    table.add_column("class", min_width=20)
+    table.add_column("probability", justify="right")
+    table.add_column("", no_wrap=True)
+    for rank, (name, prob) in enumerate(result.top, 1):
+        bar = Text("━" * max(1, round(20 * prob)), style="green" if rank == 1 else "dim")
+        table.add_row(str(rank), Text(name), f"{prob:.1%}", bar)
+    console.print(table)
+    for heat in result.heats:
+        if heat.empty:
+            hint = "" if score == "contrast" else "; try --score contrast"
+            console.print(f"  No positive evidence for {escape(heat.target)}{hint}.")
+        elif heat.box:
+            x0, y0, x1, y1 = heat.box
+            console.print(
+                f"  {escape(heat.target)}: heat in x {x0}-{x1}, y {y0}-{y1} of "
+                f"{result.width}x{result.height} pixels ({result.method} at {result.layer})"
+            )
+    for path in written:
+        console.print(f"  {escape(str(path))}", soft_wrap=True)
+    console.print()

@@ -1,0 +1,57 @@
+"""From the shared options to a classifier, with the warnings that a user should see."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from camcli.cli.console import warn
+from camcli.cli.options import Fit
+from camcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from camcli.models.classifier import Classifier
+
+DEFAULT_MODEL = "efficientnet_lite0"
+
+
+def load(
+    *,
+    model: str,
+    weights: str | None,
+    checkpoint: Path | None,
+    classes: Path | None,
+    device: str,
+    offline: bool,
+    fit: Fit | None,
+    input_size: int | None,
+    layer: str,
+) -> Classifier:
+    """The classifier that the options describe.
+
+    Raises:
+        UsageError: options that contradict each other, or another layer than the network's last.
+    """
+    from camcli.models.classifier import load_classifier
+
+    if checkpoint is not None and (weights or classes or model != DEFAULT_MODEL):
+        raise UsageError(
+            "--checkpoint is a whole classifier: leave --model, --weights and --classes out."
+        )
+    classifier = load_classifier(
+        model,
+        checkpoint=checkpoint,
+        weights=weights,
+        classes=classes,
+        device=device,
+        offline=offline,
+        fit=fit.value if fit else None,
+        input_size=input_size,
+        layer=layer,
+    )
+    if classifier.provenance.source == "random":
+        warn(
+            "these weights are RANDOM: predictions and heatmaps mean nothing. "
+            "Fine for a smoke test, not for looking at."
+        )
+    return classifier

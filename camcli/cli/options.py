@@ -1,0 +1,286 @@
+"""Options that several commands share, described once."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+MODEL, IMAGE, TARGET, LOOK, RUN = "Model", "Input", "Explanation", "Picture", "Run"
+
+
+class Fit(StrEnum):
+    """How a photograph is fitted to the network's square input."""
+
+    crop = "crop"
+    squash = "squash"
+    whole = "whole"
+
+
+class Fuse(StrEnum):
+    """How the maps of several layers become one."""
+
+    mean = "mean"
+    max = "max"
+    product = "product"
+
+
+class Smooth(StrEnum):
+    """How a map is smoothed."""
+
+    aug = "aug"
+    noise = "noise"
+    eigen = "eigen"
+
+
+class Score(StrEnum):
+    """What number of the class a map explains."""
+
+    logit = "logit"
+    probability = "probability"
+    contrast = "contrast"
+
+
+Model = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        "-m",
+        help="Which network: the bundled [bold]efficientnet_lite0[/] (needs no network), a "
+        "torchvision name such as resnet50, timm:NAME, or your own package.module:factory. "
+        "'camcli models' lists them.",
+        rich_help_panel=MODEL,
+    ),
+]
+Weights = Annotated[
+    str | None,
+    typer.Option(
+        "--weights",
+        help="A .pth or .safetensors file with the network's weights, or 'random' for untrained "
+        "ones (smoke tests).",
+        rich_help_panel=MODEL,
+    ),
+]
+Checkpoint = Annotated[
+    Path | None,
+    typer.Option(
+        "--checkpoint",
+        "-c",
+        help="A classifier trained with 'camcli train'; replaces --model and --weights.",
+        rich_help_panel=MODEL,
+    ),
+]
+Classes = Annotated[
+    Path | None,
+    typer.Option(
+        "--classes",
+        help="File with the class names of your own network, one a line or a JSON list.",
+        rich_help_panel=MODEL,
+    ),
+]
+Device = Annotated[
+    str,
+    typer.Option(
+        "--device",
+        help="auto, cpu, cuda, cuda:N or mps. auto takes a GPU if there is one.",
+        rich_help_panel=MODEL,
+    ),
+]
+RuntimeOption = Annotated[
+    str,
+    typer.Option(
+        "--runtime",
+        help="What runs the network: torch; openvino, faster on a CPU (pip install openvino); or "
+        "auto: openvino where it is installed and worth its start, else torch. The two are "
+        "compared on the first images.",
+        metavar="NAME",
+        rich_help_panel=RUN,
+    ),
+]
+Precision = Annotated[
+    str,
+    typer.Option(
+        "--precision",
+        help="float32; or bfloat16, about twice as fast with openvino on processors that have it: "
+        "maps look the same, probabilities are off by up to some hundredths.",
+        metavar="TYPE",
+        rich_help_panel=RUN,
+    ),
+]
+Offline = Annotated[
+    bool,
+    typer.Option(
+        "--offline",
+        help="Never touch the network, not even for missing weights.",
+        rich_help_panel=MODEL,
+    ),
+]
+FitOption = Annotated[
+    Fit | None,
+    typer.Option(
+        "--fit",
+        metavar="HOW",
+        help="crop: the centre square, as ImageNet models are evaluated; what is cut off is "
+        "not seen and shown grey. squash: the whole photograph, distorted to a square. whole: "
+        "the whole photograph undistorted, at about twice the time. "
+        "Default: as the weights were trained.",
+        rich_help_panel=MODEL,
+    ),
+]
+InputSize = Annotated[
+    int | None,
+    typer.Option(
+        "--input-size",
+        help="Side of the network's input in pixels, if not the weights' own. Larger gives "
+        "finer maps.",
+        rich_help_panel=MODEL,
+    ),
+]
+Method = Annotated[
+    str,
+    typer.Option(
+        "--method",
+        help="gradcam, layercam, scorecam ...: 'camcli methods' lists all with formula and cost. "
+        "For networks that end in global average pooling and one linear layer (ResNet, "
+        "EfficientNet, DenseNet ...) cam, gradcam, hirescam and xgradcam are the same map up to "
+        "a factor, so their pictures are equal; eigencam looks at no class.",
+        rich_help_panel=TARGET,
+    ),
+]
+Target = Annotated[
+    str | None,
+    typer.Option(
+        "--target",
+        "-t",
+        help="Class to explain, by name ('golden retriever') or index, instead of the predicted "
+        "one.",
+        rich_help_panel=TARGET,
+    ),
+]
+TopK = Annotated[
+    int,
+    typer.Option(
+        "--topk",
+        "-k",
+        help="Explain each of the K best classes: K maps, side by side in one picture.",
+        min=1,
+        metavar="K",
+        rich_help_panel=TARGET,
+    ),
+]
+ScoreOption = Annotated[
+    Score | None,
+    typer.Option(
+        "--score",
+        help="What number of the class the map explains: logit; probability, after the softmax; "
+        "or contrast, the logit above the mean of all classes, which helps when a map is empty. "
+        "Default: the method's own: the logit, but the probability for scorecam, sscam and iscam.",
+        show_default=False,
+        metavar="NUMBER",
+        rich_help_panel=TARGET,
+    ),
+]
+Layer = Annotated[
+    str,
+    typer.Option(
+        "--layer",
+        help="Which layer to explain, by the network's own name for it ('camcli layers' lists "
+        "them), or several, a,b,c, whose maps become one. Default: the last map before the "
+        "prediction.",
+        rich_help_panel=TARGET,
+    ),
+]
+FuseOption = Annotated[
+    Fuse,
+    typer.Option(
+        "--fuse",
+        help="How the maps of several layers become one, each scaled to its own maximum first.",
+        rich_help_panel=TARGET,
+    ),
+]
+Versus = Annotated[
+    str | None,
+    typer.Option(
+        "--versus",
+        help="Class to compare with, by name or index: show what speaks for the target rather "
+        "than for this one.",
+        rich_help_panel=TARGET,
+    ),
+]
+SmoothOption = Annotated[
+    Smooth | None,
+    typer.Option(
+        "--smooth",
+        help="aug: mean of the maps of flipped, dimmed and brightened copies of the image (6 "
+        "forward passes). noise: of noisy copies (see --samples). eigen: the main component of "
+        "the weighted channels. Predictions stay those of the image itself.",
+        rich_help_panel=TARGET,
+    ),
+]
+Samples = Annotated[
+    int | None,
+    typer.Option(
+        "--samples",
+        help="How many noisy copies --smooth noise, smoothgradcam++, sscam and iscam take. "
+        "Default: 8.",
+        min=1,
+        rich_help_panel=TARGET,
+    ),
+]
+Channels = Annotated[
+    int | None,
+    typer.Option(
+        "--channels",
+        help="Approximate scorecam, sscam and iscam by the N channels that vary most: as many "
+        "forward passes. Default: all channels.",
+        min=1,
+        rich_help_panel=TARGET,
+    ),
+]
+Converge = Annotated[
+    float | None,
+    typer.Option(
+        "--converge",
+        help="Approximate scorecam: take the most varying channels first, and stop when the map "
+        "has settled to about this cosine with that of all channels; 0.98, say.",
+        rich_help_panel=TARGET,
+    ),
+]
+Alpha = Annotated[
+    float,
+    typer.Option(
+        "--alpha",
+        help="Weight of the heat over the photograph, 0 to 1.",
+        rich_help_panel=LOOK,
+    ),
+]
+Colormap = Annotated[
+    str,
+    typer.Option(
+        "--colormap",
+        help="jet (as in the papers), viridis, turbo, magma or inferno.",
+        rich_help_panel=LOOK,
+    ),
+]
+Panel = Annotated[
+    bool,
+    typer.Option(
+        "--panel",
+        help="Draw the original, the heatmap and the overlay side by side, as papers do.",
+        rich_help_panel=LOOK,
+    ),
+]
+MaxSize = Annotated[
+    int | None,
+    typer.Option(
+        "--max-size",
+        help="Shrink pictures so that the photograph's longer side has at most this many pixels.",
+        rich_help_panel=LOOK,
+    ),
+]
+Quality = Annotated[
+    int,
+    typer.Option("--quality", help="JPEG quality, 1 to 100.", rich_help_panel=LOOK),
+]

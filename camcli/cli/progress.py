@@ -1,0 +1,70 @@
+"""Messages and progress bars on stderr, for commands that work through several stages."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from camcli.cli.console import say, warn
+from camcli.train.listener import Bar, Listener
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+
+class Progress(Listener):
+    """Draws what a run tells."""
+
+    def __init__(self) -> None:
+        self._bar: tqdm[Any] | None = None
+
+    def say(self, text: str) -> None:
+        """One line."""
+        self._above(lambda: say(text))
+
+    def warn(self, text: str) -> None:
+        """One line that stands out."""
+        self._above(lambda: warn(text))
+
+    def _above(self, speak: Callable[[], None]) -> None:
+        """Without tearing a bar that is being drawn."""
+        if self._bar is None:
+            speak()
+            return
+        with self._bar.external_write_mode(file=sys.stderr):
+            speak()
+
+    @contextmanager
+    def bar(self, title: str, total: int, unit: str) -> Iterator[Bar]:
+        """A bar while the work goes on; none for no work."""
+        from tqdm import tqdm
+
+        if not total:
+            yield Bar()
+            return
+        terminal = sys.stderr.isatty()
+        with tqdm(
+            total=total, desc=title, unit=unit, file=sys.stderr, dynamic_ncols=terminal,
+            # A log file gets a line now and then, not one a tenth of a second.
+            mininterval=0.1 if terminal else 10,
+        ) as drawn:  # fmt: skip
+            self._bar = drawn
+            try:
+                yield _TqdmBar(drawn)
+            finally:
+                self._bar = None
+
+
+class _TqdmBar(Bar):
+    def __init__(self, drawn: tqdm[Any]) -> None:
+        self._drawn = drawn
+
+    def advance(self, count: int) -> None:
+        """`count` more are done."""
+        self._drawn.update(count)
+
+    def show(self, **numbers: float) -> None:
+        """The numbers at the end of the bar."""
+        self._drawn.set_postfix({name: f"{value:.4f}" for name, value in numbers.items()})

@@ -1,0 +1,358 @@
+"""``camcli train``: a classifier of your own, from a folder of labelled images."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from camcli.cli import options as o
+from camcli.cli.console import INTERRUPTED, TERMINATED, Terminated, fail, say
+from camcli.cli.progress import Progress
+from camcli.train.config import TrainConfig, resolve
+from camcli.train.listener import Listener
+
+if TYPE_CHECKING:
+    from camcli.train.run import Outcome
+
+DATA, HEAD, BACKBONE = "Data", "Head", o.MODEL
+D = TrainConfig()
+
+
+class Solver(StrEnum):
+    """How the head is optimised."""
+
+    adamw = "adamw"
+    sgd = "sgd"
+    lbfgs = "lbfgs"
+
+
+class SplitRule(StrEnum):
+    """How Fruits-360 is split."""
+
+    given = "given"
+    video = "video"
+
+
+class ClassWeights(StrEnum):
+    """How much each class counts in the loss."""
+
+    none = "none"
+    balanced = "balanced"
+
+
+class Fit(StrEnum):
+    """How a photograph is fitted to the square on which the backbone is trained."""
+
+    crop = "crop"
+    squash = "squash"
+
+
+class BatchNorm(StrEnum):
+    """What BatchNorm does in unfrozen layers."""
+
+    frozen = "frozen"
+    train = "train"
+
+
+def _data(*names: str, help: str) -> Any:
+    return typer.Option(*names, help=help, rich_help_panel=DATA, show_default=True)
+
+
+def _head(*names: str, help: str, **more: Any) -> Any:
+    return typer.Option(*names, help=help, rich_help_panel=HEAD, **more)
+
+
+def _backbone(*names: str, help: str, **more: Any) -> Any:
+    return typer.Option(*names, help=help, rich_help_panel=BACKBONE, **more)
+
+
+def train(
+    ctx: typer.Context,
+    data: Annotated[
+        str,
+        _data(
+            "--data",
+            help="A folder (class per folder, with or without train/val/test, or files such as "
+            "cat.0.jpg), a CSV of path,label[,split], or a name: fruits360, office31, synthetic.",
+        ),
+    ] = D.data,
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            "-o",
+            help="The run's folder: gets best.safetensors, metrics and charts.",
+            rich_help_panel=o.RUN,
+        ),
+    ] = Path("camcli-train"),
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            help="A TOML file with any of these options (dashes or underscores); what is on the "
+            "command line wins.",
+            rich_help_panel=o.RUN,
+        ),
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="Go on with an interrupted run in --out.", rich_help_panel=o.RUN
+        ),
+    ] = False,
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite", help="Replace an earlier run in --out.", rich_help_panel=o.RUN),
+    ] = False,
+    data_dir: Annotated[
+        str | None,
+        _data(
+            "--data-dir",
+            help="Where named data sets are looked for first, before $CAMCLI_DATA and the user's "
+            "data folder.",
+        ),
+    ] = D.data_dir,
+    download: Annotated[
+        bool, _data("--download", help="Fetch a named data set that is not here.")
+    ] = False,
+    labels: Annotated[
+        str,
+        _data(
+            "--labels",
+            help="Where labels come from: auto, folder, prefix (cat.0.jpg is a cat), or a regular "
+            "expression whose first group is the label.",
+        ),
+    ] = D.labels,
+    val: Annotated[
+        float,
+        _data("--val", help="Share of the training images that validates, unless the set says."),
+    ] = D.val,
+    test: Annotated[
+        float, _data("--test", help="Share that tests, where the set has no test split.")
+    ] = D.test,
+    group: Annotated[
+        str | None,
+        _data(
+            "--group",
+            help="A regular expression; images with the same text in its first group stay in one "
+            "split, such as the frames of a video: '^(.+?)_\\d+'.",
+        ),
+    ] = D.group,
+    split: Annotated[
+        SplitRule,
+        _data("--split", help="video: hold whole videos of Fruits-360 out, for an honest figure."),
+    ] = SplitRule(D.split),
+    merge_varieties: Annotated[
+        bool,
+        _data("--merge-varieties", help="Fold 'Apple Red 1' and 'Apple Red 2' into 'Apple Red'."),
+    ] = D.merge_varieties,
+    domain: Annotated[
+        str | None, _data("--domain", help="Train and validate on this domain alone (Office-31).")
+    ] = D.domain,
+    train_domain: Annotated[
+        str | None, _data("--train-domain", help="Train on this domain ...")
+    ] = D.train_domain,
+    test_domain: Annotated[
+        str | None, _data("--test-domain", help="... and test on this one.")
+    ] = D.test_domain,
+    backbone: Annotated[
+        str,
+        _backbone(
+            "--backbone",
+            help="A torchvision name, timm:NAME, or efficientnet_lite0, which needs no network. "
+            "'camcli models' lists them.",
+        ),
+    ] = D.backbone,
+    weights: Annotated[
+        str | None,
+        _backbone(
+            "--weights",
+            help="A .pth or .safetensors file, one of torchvision's sets of weights, or 'random' "
+            "(smoke tests).",
+        ),
+    ] = D.weights,
+    offline: o.Offline = False,
+    device: o.Device = "auto",
+    fit: Annotated[
+        Fit | None,
+        _backbone(
+            "--fit",
+            help="crop: the centre square of each photograph; squash: all of it, distorted to a "
+            "square. Stored with the checkpoint. Default: as the weights were trained.",
+        ),
+    ] = None,
+    input_size: Annotated[
+        int | None,
+        _backbone(
+            "--input-size", help="Side of the network's input in pixels. Larger gives finer maps."
+        ),
+    ] = D.input_size,
+    unfreeze: Annotated[
+        str | None,
+        _backbone(
+            "--unfreeze",
+            help="A second stage in which these layers learn as well: layer4, 'layer3,layer4', "
+            "blocks.6, or all.",
+        ),
+    ] = D.unfreeze,
+    epochs2: Annotated[int, _backbone("--epochs2", help="Epochs of the second stage.")] = D.epochs2,
+    lr2: Annotated[
+        float | None,
+        _backbone("--lr2", help="Its peak rate. Default: 1e-4 for adamw, 1e-3 for sgd."),
+    ] = D.lr2,
+    bn: Annotated[
+        BatchNorm,
+        _backbone("--bn", help="BatchNorm of the unfrozen layers: keep its statistics, or learn."),
+    ] = BatchNorm(D.bn),
+    epochs: Annotated[int, _head("--epochs", help="Epochs of the head.")] = D.epochs,
+    solver: Annotated[
+        Solver,
+        _head(
+            "--solver",
+            help="adamw or sgd take --epochs; lbfgs goes to the optimum, with the L2 strength "
+            "that validates best.",
+        ),
+    ] = Solver(D.solver),
+    lr: Annotated[
+        float | None,
+        _head("--lr", help="Peak learning rate. Default: 1e-3 for adamw, 3e-3 for sgd."),
+    ] = D.lr,
+    batch_size: Annotated[int, _head("--batch-size", help="Images in one step.")] = D.batch_size,
+    weight_decay: Annotated[
+        float, _head("--weight-decay", help="Of adamw and sgd.")
+    ] = D.weight_decay,
+    warmup: Annotated[
+        float, _head("--warmup", help="Epochs in which the rate rises, before its cosine.")
+    ] = D.warmup,
+    l2: Annotated[
+        float | None,
+        _head("--l2", help="Strength for lbfgs. Default: chosen on validation."),
+    ] = D.l2,
+    label_smoothing: Annotated[
+        float, _head("--label-smoothing", help="Share of the target spread over all classes.")
+    ] = D.label_smoothing,
+    class_weights: Annotated[
+        ClassWeights,
+        _head("--class-weights", help="balanced: rare classes count as much as common ones."),
+    ] = ClassWeights(D.class_weights),
+    patience: Annotated[
+        int, _head("--patience", help="Stop after so many epochs without a better one; 0: never.")
+    ] = D.patience,
+    augment: Annotated[
+        int,
+        _head(
+            "--augment",
+            help="Augmented views of each image that are computed once and learnt from (random "
+            "part, mirror, light); 0: the image as it is.",
+        ),
+    ] = D.augment,
+    ensemble: Annotated[
+        int,
+        _head("--ensemble", help="Train so many heads and average them into one."),
+    ] = D.ensemble,
+    cache: Annotated[
+        bool,
+        _head(
+            "--cache/--no-cache",
+            help="Keep the backbone's features on disk, so that it looks at each image once in "
+            "all runs. --no-cache looks anew in each epoch, with --augment at new views.",
+        ),
+    ] = D.cache,
+    cache_dir: Annotated[
+        Path | None,
+        _head(
+            "--cache-dir",
+            help="Where. Default: $CAMCLI_CACHE/features, or ~/.cache/camcli/features.",
+        ),
+    ] = None,
+    seed: Annotated[
+        int, typer.Option("--seed", help="Of everything drawn.", rich_help_panel=o.RUN)
+    ] = D.seed,
+    quiet: Annotated[
+        bool,
+        typer.Option(
+            "--quiet", "-q", help="No progress bar and no summary.", rich_help_panel=o.RUN
+        ),
+    ] = False,
+) -> None:
+    """Train a classifier on your own images: a new linear head on a frozen, pretrained backbone.
+
+    The backbone looks at each image once; its features are kept, so epochs take seconds.
+
+    camcli train --data photos --backbone efficientnet_lite0 --out run
+
+    camcli batch new-photos --checkpoint run/best.safetensors --out explained
+
+    camcli train --config configs/fruits360.toml --download --seed 1
+    """
+    given = {
+        field.name: _plain(ctx.params[field.name])
+        for field in fields(TrainConfig)
+        if _is_given(ctx, field.name)
+    }
+    settings = resolve(config, given)
+    listener = Listener() if quiet else Progress()
+    if download:
+        _download(settings, quiet)
+
+    from camcli.train.run import train as run
+
+    try:
+        outcome = run(
+            settings, out, resume=resume, overwrite=overwrite, device=device, offline=offline,
+            cache_dir=cache_dir, listener=listener,
+        )  # fmt: skip
+    except (KeyboardInterrupt, Terminated) as stop:
+        code = TERMINATED if isinstance(stop, Terminated) else INTERRUPTED
+        kept = f"What was finished is kept in {out} and the feature cache. " if out.is_dir() else ""
+        fail(f"Stopped. {kept}Run the same command with --resume to go on.", code)
+    if not quiet:
+        _summary(outcome, out)
+    typer.echo(str(outcome.checkpoint))
+
+
+def _is_given(ctx: typer.Context, name: str) -> bool:
+    source = ctx.get_parameter_source(name)
+    return source is not None and source.name in ("COMMANDLINE", "ENVIRONMENT")
+
+
+def _plain(value: Any) -> Any:
+    return value.value if isinstance(value, StrEnum) else value
+
+
+def _download(settings: TrainConfig, quiet: bool) -> None:
+    """Fetch a named set that is not here yet; the licence and the size are shown first."""
+    from camcli.data.fetch import announcement, fetch
+    from camcli.data.places import NAMES, data_places, locate
+    from camcli.errors import UnavailableError, UsageError
+
+    if settings.data not in NAMES:
+        raise UsageError(
+            f"--download fetches a data set that has a name ({', '.join(NAMES)}), and --data is "
+            f"{settings.data!r}."
+        )
+    folder = Path(settings.data_dir) if settings.data_dir else None
+    try:
+        locate(settings.data, folder)
+    except UnavailableError:
+        to = data_places(folder)[0]
+        if not quiet:
+            say(announcement(settings.data, to))
+        fetch(settings.data, to)
+
+
+def _summary(outcome: Outcome, out: Path) -> None:
+    words = {"val": "validation", "test": "test"}
+    for split, s in outcome.scores.items():
+        say(
+            f"{words[split]:<10}  accuracy {s['top1']:.4f}  top-5 {s['top5']:.4f}  "
+            f"mAP {s['mean_ap']:.4f}  log-loss {s['log_loss']:.4f}  calibration error "
+            f"{s['ece']:.4f}  ({s['count']} images)"
+        )
+    if outcome.skipped:
+        say(f"{outcome.skipped} images could not be read; they are listed in {out}/skipped.csv.")
+    say(f"Charts and tables: {out}")

@@ -1,0 +1,144 @@
+"""`camcli weights`: the weight files on this machine."""
+
+from __future__ import annotations
+
+import json
+from itertools import groupby
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from camcli.cli.console import say
+from camcli.errors import CamcliError, UnavailableError, UsageError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="List, find, fetch and check weight files.\n\n"
+    "They are looked up in $CAMCLI_WEIGHTS_DIR, then in torch's cache, and timm's in Hugging "
+    "Face's cache as well. CAMCLI_OFFLINE=1 keeps every command off the network.",
+)
+
+
+@app.command("list")
+def list_(
+    as_json: Annotated[bool, typer.Option("--json", help="A JSON list, for scripts.")] = False,
+) -> None:
+    """List the weight files on this machine."""
+    from camcli.models.catalogue import files_here
+
+    files = list(files_here())
+    if as_json:
+        rows = [
+            {"model": f.model, "path": str(f.path), "size": f.size, "sha256": f.sha256}
+            for f in files
+        ]
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    for folder, group in groupby(files, key=lambda file: file.path.parent):
+        # No table: a path that is folded cannot be copied.
+        typer.secho(f"{folder}", bold=True)
+        for file in group:
+            name = file.path.name
+            of = f"  ({file.model})" if file.model and file.model not in name else ""
+            typer.echo(f"  {file.size / 2**20:5.0f} MB  {name}{of}")
+
+
+@app.command()
+def where(
+    model: Annotated[
+        str | None, typer.Argument(help="A model as --model takes it; none for the folders.")
+    ] = None,
+) -> None:
+    """Print where a model's weight file lies, or the folders in which files are looked up."""
+    if model is None:
+        from camcli.models.weights import search_dirs
+
+        for folder in search_dirs():
+            typer.echo(folder)
+        return
+    from camcli.models.catalogue import file_of, weight_file
+
+    found = file_of(model)
+    if found is None:
+        file = weight_file(model)
+        raise UnavailableError(
+            f"The weights of {model} ({file.filename}) are not on this machine; "
+            f"`camcli weights fetch {model}` gets them from {file.url}."
+        )
+    typer.echo(found.path)
+
+
+@app.command()
+def fetch(
+    models: Annotated[list[str], typer.Argument(metavar="MODEL...", help="As --model takes them.")],
+    weights: Annotated[
+        str | None,
+        typer.Option(help="One of torchvision's sets of weights, such as IMAGENET1K_V1."),
+    ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--dir",
+            file_okay=False,
+            help="Where to; by default $CAMCLI_WEIGHTS_DIR, else torch's cache.",
+        ),
+    ] = None,
+) -> None:
+    """Download weights and print where they are; an interrupted download is continued."""
+    from camcli.models.catalogue import weight_file
+    from camcli.models.download import present
+    from camcli.models.weights import expected_sha256, find, is_offline, read_state
+    from camcli.models.weights import fetch as fetch_file
+
+    for file in [weight_file(model, weights) for model in models]:
+        path = present(folder, file.filename) if folder else find(file)
+        if path is not None:
+            read_state(path, expected_sha256(file, path))
+            say(f"{file.model} is here already.")
+        elif is_offline():
+            raise UnavailableError(
+                f"CAMCLI_OFFLINE is set, so {file.url} was not asked: unset it to fetch."
+            )
+        else:
+            path = fetch_file(file, folder)
+        typer.echo(path)
+
+
+@app.command()
+def verify(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[MODEL|FILE]...", help="None for every file on this machine."),
+    ] = None,
+) -> None:
+    """Check weight files against the sha256 that they should have; exit code 1 if one differs."""
+    from camcli.models.catalogue import FoundFile, file_of, files_here
+    from camcli.models.weights import hash_in_name
+
+    if names:
+        files = []
+        for name in names:
+            path = Path(name)
+            found: FoundFile | None
+            if path.is_file():
+                found = FoundFile(path, None, hash_in_name(path.name), path.stat().st_size)
+            elif path.suffix in (".pth", ".pt", ".safetensors"):
+                raise UsageError(f"There is no weight file {path}.")
+            else:
+                found = file_of(name)
+            if found is None:
+                raise UnavailableError(f"The weights of {name} are not on this machine.")
+            files.append(found)
+    else:
+        files = list(files_here())
+    damaged = 0
+    for file in files:
+        intact = file.intact()
+        damaged += intact is False
+        verdict = {True: "ok", False: "DAMAGED", None: "unknown"}[intact]
+        typer.echo(f"{verdict:<8}{file.path}")
+    if any(file.sha256 is None for file in files):
+        say("unknown: no digest is known for these files, so nothing was compared.")
+    if damaged:
+        raise CamcliError(f"{damaged} of {len(files)} files are damaged: delete and fetch again.")

@@ -1,0 +1,316 @@
+"""Boxes and masks as people have them, by photograph.
+
+Boxes: a folder of Pascal VOC XML files, a COCO JSON file, a CSV with a column for the path and
+four for the corners, or wsolevaluation's ``localization.txt``. Masks: a folder of pictures with
+the photographs' relative paths.
+
+An annotation belongs to the photograph with its relative path or, where that is not known, to the
+only one with its file name.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+from xml.parsers import expat
+
+import cv2
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from camcli.data.sources import ImageRef
+from camcli.errors import UsageError
+from camcli.evaluate.canvas import SIDE, Truth, box_of
+
+Box = tuple[float, float, float, float]
+MASK_SUFFIXES = (".png", ".bmp", ".gif", ".tif", ".tiff")
+# Corner columns of a CSV, and whether the third and fourth are a width and a height.
+CORNERS = (
+    (("x0", "y0", "x1", "y1"), False),
+    (("xmin", "ymin", "xmax", "ymax"), False),
+    (("x", "y", "w", "h"), True),
+    (("x", "y", "width", "height"), True),
+)
+PATHS = ("path", "image", "filename", "file_name", "image_id", "file")
+
+
+@dataclass(frozen=True, slots=True)
+class Boxes:
+    """Boxes by photograph, in its pixels, by their edges.
+
+    Attributes:
+        by_name: relative path, or file name, without its suffix -> boxes.
+    """
+
+    by_name: dict[str, tuple[Box, ...]]
+
+    def match(self, refs: Iterable[ImageRef]) -> dict[str, tuple[Box, ...]]:
+        """Relative path of a photograph -> its boxes; photographs without any are left out.
+
+        Raises:
+            UsageError: no photograph has an annotation.
+        """
+        found = _match(self.by_name, refs)
+        if not found:
+            some = ", ".join(list(self.by_name)[:3])
+            raise UsageError(f"None of the images has a box: the annotations are of {some} ...")
+        return found
+
+
+def _match(by_name: dict[str, Any], refs: Iterable[ImageRef]) -> dict[str, Any]:
+    refs = list(refs)
+    stems = Counter(PurePosixPath(ref.rel).stem for ref in refs)
+    found = {}
+    for ref in refs:
+        path = PurePosixPath(ref.rel)
+        # a/b/c.jpg is annotated as a/b/c, b/c, or c if there is one c only.
+        names = ["/".join(path.with_suffix("").parts[n:]) for n in range(len(path.parts))]
+        for name in names:
+            if name in by_name and (name != path.stem or stems[path.stem] == 1 or len(names) == 1):
+                found[ref.rel] = by_name[name]
+                break
+    return found
+
+
+def read_boxes(path: Path) -> Boxes:
+    """Boxes in any of the known forms.
+
+    Args:
+        path: a folder of ``.xml``, or a ``.xml``, ``.json``, ``.csv`` or ``.txt`` file.
+
+    Raises:
+        UsageError: not there, in none of the forms, or broken; names the file and the place.
+    """
+    if not path.exists():
+        raise UsageError(f"There are no boxes at {path}: no such file or folder.")
+    try:
+        if path.is_dir():
+            found: dict[str, list[Box]] = {}
+            files = sorted(path.rglob("*.xml"))
+            if not files:
+                raise UsageError(f"The folder {path} holds no .xml files (Pascal VOC boxes).")
+            # The annotation's own name: <filename> is often that of another copy of the set.
+            for file in files:
+                found[file.relative_to(path).with_suffix("").as_posix()] = _voc(file)
+        else:
+            readers: dict[str, Callable[[Path], dict[str, list[Box]]]] = {
+                ".xml": lambda file: {file.stem: _voc(file)},
+                ".json": _coco,
+                ".csv": _table,
+                ".txt": _wsol,
+            }
+            if path.suffix.lower() not in readers:
+                raise UsageError(
+                    f"{path.name}: boxes are read from a folder of VOC .xml files, a COCO .json, "
+                    "a .csv or wsolevaluation's localization.txt."
+                )
+            found = readers[path.suffix.lower()](path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} cannot be read: {error}.") from error
+    return Boxes({name: tuple(boxes) for name, boxes in found.items()})
+
+
+def _key(name: str) -> str:
+    return PurePosixPath(name.replace("\\", "/")).with_suffix("").as_posix()
+
+
+def _box(values: Iterable[Any], where: str, *, sized: bool = False) -> Box:
+    """Four numbers as edges."""
+    try:
+        x0, y0, x1, y1 = (float(v) for v in values)
+    except (TypeError, ValueError):
+        raise UsageError(f"{where}: a box needs four numbers.") from None
+    if sized:
+        x1, y1 = x0 + x1, y0 + y1
+    if not (np.isfinite([x0, y0, x1, y1]).all() and x1 > x0 and y1 > y0):
+        raise UsageError(f"{where}: the box {x0:g},{y0:g},{x1:g},{y1:g} has no area.")
+    return x0, y0, x1, y1
+
+
+def _voc(file: Path) -> list[Box]:
+    """Pascal VOC counts pixels from 1 and includes the last."""
+    boxes: list[dict[str, str]] = []
+    path: list[str] = []
+    text = ""
+
+    def start(tag: str, attributes: dict[str, str]) -> None:
+        nonlocal text
+        path.append(tag)
+        text = ""
+        if path[-2:] == ["object", "bndbox"]:
+            boxes.append({})
+
+    def end(tag: str) -> None:
+        nonlocal text
+        if path[-2:-1] == ["bndbox"] and path[-3:-2] == ["object"]:
+            boxes[-1][tag] = text
+        path.pop()
+        text = ""
+
+    def characters(more: str) -> None:
+        nonlocal text
+        text += more
+
+    def refuse(*declaration: Any) -> None:
+        # Entities can read files and grow without bounds; no annotation needs them.
+        raise UsageError(f"{file}: a document type declaration is not allowed in annotations.")
+
+    parser = expat.ParserCreate()
+    parser.StartElementHandler, parser.EndElementHandler = start, end
+    parser.CharacterDataHandler, parser.StartDoctypeDeclHandler = characters, refuse
+    try:
+        parser.Parse(file.read_bytes(), True)
+    except expat.ExpatError as error:
+        raise UsageError(f"{file} is no XML file: {error}.") from None
+    found = []
+    for box in boxes:
+        corners = [box.get(c) for c in ("xmin", "ymin", "xmax", "ymax")]
+        try:
+            x0, y0, x1, y1 = (float(c) for c in corners if c is not None)
+        except ValueError:
+            raise UsageError(f"{file}: a box needs numbers for xmin, ymin, xmax, ymax.") from None
+        found.append(_box((x0 - 1, y0 - 1, x1, y1), str(file)))
+    return found
+
+
+def _coco(file: Path) -> dict[str, list[Box]]:
+    """COCO: ``bbox`` is x, y, width, height; crowds are left out."""
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+        files = {image["id"]: image["file_name"] for image in data["images"]}
+        found: dict[str, list[Box]] = {}
+        for n, one in enumerate(data["annotations"]):
+            if one.get("iscrowd"):
+                continue
+            box = _box(one["bbox"], f"{file}, annotation {n}", sized=True)
+            found.setdefault(_key(files[one["image_id"]]), []).append(box)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(
+            f"{file} is not in COCO's form (images with id and file_name, annotations with "
+            f"image_id and bbox): {error}."
+        ) from None
+    return found
+
+
+def _table(file: Path) -> dict[str, list[Box]]:
+    """A CSV with a header; several rows may be of one image."""
+    with file.open(encoding="utf-8-sig", newline="") as text:
+        rows = csv.DictReader(text)
+        header = {str(name).strip().lower(): name for name in rows.fieldnames or ()}
+        path = next((header[p] for p in PATHS if p in header), None)
+        kind = next(((c, s) for c, s in CORNERS if all(x in header for x in c)), None)
+        if path is None or kind is None:
+            raise UsageError(
+                f"{file} needs a header with path and x0,y0,x1,y1 (or xmin,..., or x,y,w,h)."
+            )
+        found: dict[str, list[Box]] = {}
+        for row in rows:
+            where = f"{file}, line {rows.line_num}"
+            if not row[path]:
+                raise UsageError(f"{where}: the path is missing.")
+            box = _box((row[header[c]] for c in kind[0]), where, sized=kind[1])
+            found.setdefault(_key(row[path]), []).append(box)
+    return found
+
+
+def _wsol(file: Path) -> dict[str, list[Box]]:
+    """Wsolevaluation's ``localization.txt``: image,x0,y0,x1,y1 a line; or image,mask,ignore."""
+    found: dict[str, list[Box]] = {}
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+        if not line.strip():
+            continue
+        # The image's name may hold commas: the box is what comes last.
+        image, *values = line.rsplit(",", 4)
+        if len(values) != 4:
+            raise UsageError(f"{file}, line {number}: expected image,x0,y0,x1,y1, not {line!r}.")
+        found.setdefault(_key(image), []).append(_box(values, f"{file}, line {number}"))
+    return found
+
+
+def find_masks(folder: Path, refs: Iterable[ImageRef]) -> dict[str, Path]:
+    """Relative path of a photograph -> the file of its mask.
+
+    Args:
+        folder: of masks with the photographs' relative paths (or file names) and any of
+            `MASK_SUFFIXES`.
+        refs: the photographs.
+
+    Raises:
+        UsageError: there is no such folder, or no photograph has a mask.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"There are no masks at {folder}: no such folder.")
+    files = [f for f in sorted(folder.rglob("*")) if f.suffix.lower() in MASK_SUFFIXES]
+    by_name = {f.relative_to(folder).with_suffix("").as_posix(): f for f in files}
+    found = _match(by_name, refs)
+    if not found:
+        raise UsageError(
+            f"None of the images has a mask in {folder}: expected the image's relative path with "
+            "the suffix .png."
+        )
+    return found
+
+
+def read_mask(path: Path, *, trimap: bool = False) -> tuple[np.ndarray, np.ndarray | None]:
+    """A mask, and which pixels to ignore.
+
+    Args:
+        path: a picture. Any value but 0 is the object, but for 255 in a palette picture (VOC's
+            border), which is ignored.
+        trimap: 1 is the object, 2 the background and 3 ignored, as in the Oxford pets.
+
+    Returns:
+        (H, W) bool, and (H, W) bool or None.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    try:
+        with Image.open(path) as picture:
+            palette = picture.mode == "P"
+            plain = picture if palette or picture.mode in ("L", "1", "I;16") else None
+            values = np.asarray(plain or picture.convert("L"))
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError, ValueError) as error:
+        raise UsageError(f"The mask {path} cannot be read: {error}.") from None
+    if trimap:
+        if not np.isin(values, (1, 2, 3)).all():
+            raise UsageError(f"{path} is no trimap: it holds other values than 1, 2 and 3.")
+        return values == 1, values == 3
+    if palette:
+        return (values != 0) & (values != 255), (values == 255 if (values == 255).any() else None)
+    return values != 0, None
+
+
+def truth_of(
+    size: tuple[int, int],
+    boxes: Iterable[Box] = (),
+    mask: np.ndarray | None = None,
+    ignore: np.ndarray | None = None,
+) -> Truth:
+    """Annotations of one photograph, on the canvas.
+
+    Args:
+        size: (width, height) of the photograph.
+        boxes: in its pixels; cut at its edges. Without any, the box around the mask.
+        mask: (H, W) bool, of any size: it is taken to cover the photograph.
+        ignore: (H, W) bool, likewise.
+    """
+    scale = np.array([SIDE / size[0], SIDE / size[1]] * 2)
+    placed = np.clip(np.array([*boxes], np.float64).reshape(-1, 4) * scale, 0, SIDE)
+    placed = placed[(placed[:, 2] > placed[:, 0]) & (placed[:, 3] > placed[:, 1])]
+    small = None if mask is None else _shrunk(mask)
+    hidden = None if ignore is None else _shrunk(ignore)
+    if small is not None and not len(placed):
+        placed = box_of(small)
+    return Truth(placed, small, hidden, size)
+
+
+def _shrunk(mask: np.ndarray) -> np.ndarray:
+    """A mask on the canvas: pixels that it covers by at least half."""
+    area = cv2.resize(mask.astype(np.float32), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    return area >= 0.5

@@ -1,0 +1,81 @@
+"""Groups of alike heatmaps: k-means, and spectral clustering as in SpRAy."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+NEIGHBOURS = 10
+LARGEST = 2000  # photographs whose graph is solved exactly; more would take minutes and gigabytes
+
+
+def kmeans(points: np.ndarray, k: int, seed: int = 0) -> np.ndarray:
+    """Cluster numbers (N,), 0 for the largest; k-means++, the best of five starts.
+
+    Args:
+        points: (N, D).
+        k: clusters; fewer when there are fewer points.
+        seed: of the starts. OpenCV's generator is set.
+    """
+    k = min(k, len(points))
+    if k <= 1:
+        return np.zeros(len(points), int)
+    cv2.setRNGSeed(seed)
+    criteria = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 100, 1e-4)
+    _, found, _ = cv2.kmeans(
+        np.ascontiguousarray(points, np.float32), k, None, criteria, 5, cv2.KMEANS_PP_CENTERS
+    )  # type: ignore[call-overload]
+    return _by_size(found[:, 0])
+
+
+def spectral(points: np.ndarray, k: int, seed: int = 0) -> np.ndarray:
+    """Cluster numbers (N,), 0 for the largest, by the graph of nearest neighbours.
+
+    SpRAy (Lapuschkin et al. 2019, 10.1038/s41467-019-08987-4): a symmetric graph of the nearest
+    neighbours, the eigenvectors of its normalised Laplacian with the smallest eigenvalues; the
+    largest gap between the eigenvalues, up to the k-th, says how many clusters there are; k-means
+    finds them.
+
+    Args:
+        points: (N, D), N at most `LARGEST`.
+        k: most clusters.
+        seed: of k-means.
+
+    Raises:
+        ValueError: too many points.
+    """
+    n = len(points)
+    if n > LARGEST:
+        raise ValueError(f"{n} points are too many for spectral clustering; take k-means")
+    if n <= 2 or k <= 1:
+        return np.zeros(n, int)
+    flat = points.astype(np.float64)
+    square = (flat**2).sum(1)
+    distance = square[:, None] + square[None] - 2 * flat @ flat.T
+    np.fill_diagonal(distance, np.inf)
+    nearest = np.argsort(distance, axis=1, kind="stable")[:, : min(NEIGHBOURS, n - 1)]
+    graph = np.zeros((n, n))
+    graph[np.arange(n)[:, None], nearest] = 1
+    graph = np.maximum(graph, graph.T)
+    root = 1 / np.sqrt(graph.sum(1))
+    values, vectors = np.linalg.eigh(np.eye(n) - root[:, None] * graph * root[None])
+    most = min(k, n - 1)
+    count = 1 + int(np.argmax(np.diff(values[: most + 1])))
+    embedded = vectors[:, :count]
+    norms = np.linalg.norm(embedded, axis=1, keepdims=True)
+    return kmeans(embedded / np.maximum(norms, 1e-12), count, seed)
+
+
+def stretched(heat: np.ndarray, low: float = 2, high: float = 98) -> np.ndarray:
+    """A map (h, w) with its histogram stretched: the low percentile becomes 0, the high one 1."""
+    bottom, top = np.percentile(heat, (low, high))
+    if top <= bottom:
+        return np.zeros_like(heat)
+    return np.clip((heat - bottom) / (top - bottom), 0, 1).astype(np.float32)
+
+
+def _by_size(labels: np.ndarray) -> np.ndarray:
+    order = np.argsort(-np.bincount(labels), kind="stable")
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    return rank[labels]

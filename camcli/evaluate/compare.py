@@ -1,0 +1,273 @@
+"""Methods and networks side by side on the same photographs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from camcli.cam.look import How
+from camcli.data.sources import ImageRef
+from camcli.errors import ImageError
+from camcli.evaluate import faithfulness as faith
+from camcli.evaluate.annotations import Box, read_mask, truth_of
+from camcli.evaluate.bootstrap import intervals
+from camcli.evaluate.canvas import Scale, Truth, centre_box, centre_gaussian, noise, paint
+from camcli.evaluate.grid import choose_cells, grid_game
+from camcli.evaluate.localization import Localization, Means
+from camcli.evaluate.maps import (
+    Seen,
+    heat_on,
+    logit_of,
+    mapper,
+    probability_of,
+    see_photographs,
+)
+from camcli.models.classifier import Classifier
+from camcli.train.metrics import score as classification
+
+# Rows that know nothing of the network, or nothing of what it learned about classes.
+CONTROLS = ("centre-box", "centre-gaussian", "noise")
+
+
+@dataclass(frozen=True, slots=True)
+class Annotations:
+    """Where the objects of a set are.
+
+    Attributes:
+        boxes: by relative path, in the photograph's pixels.
+        masks: files by relative path.
+        trimap: whether the masks are trimaps.
+    """
+
+    boxes: dict[str, tuple[Box, ...]] = field(default_factory=dict)
+    masks: dict[str, Path] = field(default_factory=dict)
+    trimap: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.boxes or self.masks)
+
+    def __contains__(self, rel: str) -> bool:
+        return rel in self.boxes or rel in self.masks
+
+    def truth(self, rel: str, size: tuple[int, int]) -> Truth:
+        """The annotation of one photograph of (width, height) pixels."""
+        mask, ignore = (
+            read_mask(self.masks[rel], trimap=self.trimap) if rel in self.masks else (None, None)
+        )
+        return truth_of(size, self.boxes.get(rel, ()), mask, ignore)
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """What to measure.
+
+    Attributes:
+        annotations: localization against these; none when empty.
+        scale: how maps become scores, see `canvas.paint`.
+        threshold: of TPR and FPR, as a share of a map's maximum.
+        tolerance: of the pointing game, in the photograph's pixels.
+        faithfulness: ask the network again without what the maps show.
+        grid: cells a side of the grid pointing games.
+        grid_confidence: least probability of a photograph in the grid.
+        repeats: bootstrap draws; 0 for none.
+        seed: of everything that is drawn.
+    """
+
+    annotations: Annotations = field(default_factory=Annotations)
+    scale: Scale = "relu"
+    threshold: float = 0.5
+    tolerance: float = 15
+    faithfulness: bool = False
+    grid: tuple[int, ...] = ()
+    grid_confidence: float = 0.9
+    repeats: int = 500
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table.
+
+    Attributes:
+        model: name of the network; empty for the controls that need none.
+        method: name of the method or control.
+        count: photographs, or mosaics for the grid.
+        metrics: values by name.
+        intervals: 95% bootstrap intervals by name.
+    """
+
+    model: str
+    method: str
+    count: int
+    metrics: dict[str, float]
+    intervals: dict[str, tuple[float, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one network's evaluation found.
+
+    Attributes:
+        rows: one a method, controls first.
+        predictions: classification metrics; empty where no label names a class of the network.
+    """
+
+    rows: list[Row]
+    predictions: dict[str, Any]
+
+
+def compare(
+    classifier: Classifier,
+    name: str,
+    refs: Iterable[ImageRef],
+    hows: dict[str, How],
+    ask: Questions,
+    *,
+    controls: bool = True,
+    confidence: float | None = None,
+    failed: Callable[[ImageError], object] = lambda error: None,
+    progress: Callable[[], object] = lambda: None,
+) -> Outcome:
+    """Evaluate one network.
+
+    Args:
+        classifier: the network.
+        name: its name in the table.
+        refs: the photographs; labels, where known, say which class is explained.
+        hows: methods by name.
+        ask: what to measure.
+        controls: also the rows of `CONTROLS`, which are the same for all networks.
+        confidence: also the accuracy of predictions at least this probable.
+        failed: told of unreadable photographs.
+        progress: called after each photograph.
+
+    Returns:
+        The rows and the predictions' worth.
+    """
+    found: dict[str, Localization] = {}
+    faiths = {method: Means() for method in hows}
+    logits, labels, kept = [], [], list[Seen]()
+    for seen in see_photographs(classifier, refs, hows, failed=failed):
+        logits.append(seen.logits)
+        labels.append(-1 if seen.label is None else seen.label)
+        if seen.ref.rel in ask.annotations:
+            truth = ask.annotations.truth(seen.ref.rel, seen.size)
+            scores = {m: paint(v, seen.view, seen.size, ask.scale) for m, v in seen.maps.items()}
+            if controls:
+                scores = {**control_maps(ask.seed + len(logits), seen), **scores}
+            for method, score in scores.items():
+                found.setdefault(method, Localization(ask.threshold, ask.tolerance)).accumulate(
+                    score, truth, _right(seen)
+                )
+        if ask.faithfulness:
+            for method, how in hows.items():
+                faiths[method].add(faithfulness_of(classifier, seen, method, how, ask.seed))
+        if ask.grid and seen.image.shape[1] == seen.image.shape[2]:
+            kept.append(replace(seen, maps={}))
+        progress()
+    rows = [_row(name, method, part, ask) for method, part in found.items()]
+    if ask.faithfulness:
+        rows += [_row(name, method, part, ask) for method, part in faiths.items()]
+    for n in ask.grid:
+        mosaics = choose_cells(kept, n, confidence=ask.grid_confidence, seed=ask.seed)
+        games = grid_game(classifier, mosaics, hows, n)
+        rows += [_row(name, method, part, ask) for method, part in games.items()]
+    return Outcome(_merged(rows), _predictions(logits, labels, classifier, confidence))
+
+
+def control_maps(seed: int, seen: Seen) -> dict[str, np.ndarray]:
+    """Scores on the canvas that look at no pixel."""
+    whole = (0.0, 0.0, float(seen.size[0]), float(seen.size[1]))
+    drawn = paint(noise(seed), whole, seen.size)
+    return dict(zip(CONTROLS, (centre_box(), centre_gaussian(), drawn), strict=True))
+
+
+def faithfulness_of(
+    classifier: Classifier, seen: Seen, method: str, how: How, seed: int
+) -> dict[str, float]:
+    """All faithfulness metrics of one map."""
+    heat = heat_on(seen.image, seen.maps[method])
+    p = probability_of(classifier, seen.index)
+    drop, increase = faith.average_drop(seen.image, heat, p)
+    row = {
+        "deletion": faith.deletion(seen.image, heat, p),
+        "insertion": faith.insertion(seen.image, heat, p),
+        "average_drop": drop,
+        "average_increase": increase,
+        "road": faith.road(seen.image, heat, p, seed=seed),
+        "infidelity": faith.infidelity(
+            seen.image, heat, logit_of(classifier, seen.index), seed=seed
+        ),
+    }
+    # Methods with one pass a channel would take hours for the eight changed images.
+    if how.is_cheap(classifier):
+        row["max_sensitivity"] = faith.max_sensitivity(
+            seen.image, mapper(classifier, seen.index, how), seed=seed
+        )
+    return row
+
+
+def _right(seen: Seen) -> tuple[bool, bool] | None:
+    if seen.label is None:
+        return None
+    best = seen.logits.topk(min(5, len(seen.logits))).indices.tolist()
+    return best[0] == seen.label, seen.label in best
+
+
+def _row(model: str, method: str, part: Localization | Means, ask: Questions) -> Row:
+    count = len(part)
+    spans = intervals(part.compute, count, repeats=ask.repeats, seed=ask.seed) if count else {}
+    return Row("" if method in CONTROLS else model, method, count, part.compute(), spans)
+
+
+def _merged(rows: Sequence[Row]) -> list[Row]:
+    """One row for each model and method."""
+    merged: dict[tuple[str, str], Row] = {}
+    for row in rows:
+        key = row.model, row.method
+        before = merged.get(key, Row(row.model, row.method, 0, {}, {}))
+        merged[key] = Row(
+            *key, max(before.count, row.count), {**before.metrics, **row.metrics},
+            {**before.intervals, **row.intervals},
+        )  # fmt: skip
+    return list(merged.values())
+
+
+def _predictions(
+    logits: Sequence[torch.Tensor],
+    labels: Sequence[int],
+    classifier: Classifier,
+    confidence: float | None,
+) -> dict[str, Any]:
+    """Classification metrics of the photographs whose label names a class of the network."""
+    truth = torch.tensor(labels, dtype=torch.int64)
+    known = truth >= 0
+    if not known.any():
+        return {}
+    values = torch.stack(list(logits))[known]
+    truth = truth[known]
+    scores = classification(values, truth, classifier.classes)
+    found: dict[str, Any] = {**scores.summary(), "unlabelled": int((~known).sum())}
+    cells = scores.confusion
+    found["confusion"] = [
+        {
+            "true": classifier.classes[t], "predicted": classifier.classes[p],
+            "count": int(cells[t, p]),
+        }
+        for t, p in cells.nonzero().tolist()
+    ]  # fmt: skip
+    if confidence is not None:
+        p, predicted = values.double().softmax(1).max(1)
+        sure = p >= confidence
+        right = predicted == truth
+        found["at_confidence"] = {
+            "confidence": confidence,
+            "share": float(sure.double().mean()),
+            "top1": float(right[sure].double().mean()) if sure.any() else None,
+        }
+    return found

@@ -1,0 +1,178 @@
+"""What every comparison starts from: photographs, seen once, explained by several methods."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from camcli.batch.explain import Decoded, read
+from camcli.cam.look import How, maps_of
+from camcli.cam.postprocess import scaled
+from camcli.data.preprocess import View
+from camcli.data.sources import ImageRef
+from camcli.errors import CamcliError, ImageError
+from camcli.models.classifier import Classifier, Look
+from camcli.models.labels import label_index
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """One photograph and its maps.
+
+    Attributes:
+        ref: the image.
+        size: (width, height) of the photograph in pixels.
+        view: the part that the network saw, in its pixels.
+        image: normalised, (3, H, W).
+        logits: (C,), on the CPU.
+        label: index of the true class, None where it is unknown.
+        index: of the explained class: the true one where it is known, else the predicted one.
+        maps: (h, w) float32, signed and unscaled, by method.
+        features: A (K, h, w) at the explained layer, if asked for.
+    """
+
+    ref: ImageRef
+    size: tuple[int, int]
+    view: View
+    image: Tensor
+    logits: Tensor
+    label: int | None
+    index: int
+    maps: dict[str, np.ndarray]
+    features: Tensor | None = None
+
+
+def see_photographs(
+    classifier: Classifier,
+    refs: Iterable[ImageRef],
+    hows: dict[str, How],
+    *,
+    batch: int = 8,
+    index: dict[str, int] | None = None,
+    features: bool = False,
+    failed: Callable[[ImageError], object] = lambda error: None,
+) -> Iterator[Seen]:
+    """Run the network once for each photograph and make all maps from what it saw.
+
+    Args:
+        classifier: the network.
+        refs: the photographs.
+        hows: methods with their options, by the name of their row.
+        batch: photographs in a forward pass.
+        index: the class to explain, by relative path, instead of the true or predicted one.
+        features: keep A as well.
+        failed: told of each unreadable image, which is left out.
+
+    Yields:
+        One record a readable photograph, in order.
+
+    Raises:
+        CamcliError: a method made NaN.
+    """
+    iterator = iter(refs)
+    while group := list(islice(iterator, batch)):
+        decoded: list[Decoded] = []
+        for ref in group:
+            one = read(ref, classifier, lambda rgb: rgb[:0])
+            if isinstance(one, ImageError):
+                failed(one)
+            else:
+                decoded.append(one)
+        # Whole photographs of different shapes cannot share a pass.
+        shapes = list(dict.fromkeys(one.pixels.shape for one in decoded))
+        found = {
+            id(one): seen
+            for shape in shapes
+            for same in [[one for one in decoded if one.pixels.shape == shape]]
+            for one, seen in zip(
+                same, _see(classifier, same, hows, index or {}, features), strict=True
+            )
+        }
+        yield from (found[id(one)] for one in decoded)
+
+
+def _see(
+    classifier: Classifier,
+    decoded: Sequence[Decoded],
+    hows: dict[str, How],
+    given: dict[str, int],
+    features: bool,
+) -> list[Seen]:
+    look = classifier.look(torch.stack([one.pixels for one in decoded]))
+    labels = [
+        None if one.ref.label is None else label_index(one.ref.label, classifier.classes)
+        for one in decoded
+    ]
+    best = look.logits.argmax(1).tolist()
+    index = [
+        given.get(one.ref.rel, p if label is None else label)
+        for one, p, label in zip(decoded, best, labels, strict=True)
+    ]
+    maps = explained(classifier, look, index, hows)
+    for name, values in maps.items():
+        if not np.isfinite(values).all():
+            raise CamcliError(f"The method {name} made NaN for one of {decoded[0].ref.path} ...")
+    return [
+        Seen(
+            one.ref, (one.width, one.height), one.view, look.images[n], look.logits[n].cpu(),
+            labels[n], index[n], {name: values[n] for name, values in maps.items()},
+            look.parts[0].A[n].clone() if features else None,
+        )
+        for n, one in enumerate(decoded)
+    ]  # fmt: skip
+
+
+def explained(
+    classifier: Classifier, look: Look, index: Sequence[int], hows: dict[str, How]
+) -> dict[str, np.ndarray]:
+    """Maps (B, h, w) of a batch by each method."""
+    targets = torch.tensor(index, device=classifier.device)
+    return {
+        name: maps_of(classifier, look, targets, how).float().cpu().numpy()
+        for name, how in hows.items()
+    }
+
+
+def probability_of(classifier: Classifier, index: int, *, chunk: int = 16) -> Callable:
+    """Normalised images (n, 3, H, W) -> the probability of a class (n,), in small batches."""
+
+    def ask(images: Tensor) -> Tensor:
+        logits = torch.cat([classifier.see(part).logits for part in images.split(chunk)])
+        return logits.softmax(1)[:, index].cpu()
+
+    return ask
+
+
+def logit_of(classifier: Classifier, index: int, *, chunk: int = 16) -> Callable:
+    """Normalised images (n, 3, H, W) -> the logit of a class (n,)."""
+
+    def ask(images: Tensor) -> Tensor:
+        return torch.cat(
+            [classifier.see(part).logits[:, index] for part in images.split(chunk)]
+        ).cpu()
+
+    return ask
+
+
+def mapper(classifier: Classifier, index: int, how: How) -> Callable[[Tensor], Tensor]:
+    """Normalised images (n, 3, H, W) -> their maps (n, h, w) for one class."""
+
+    def explain(images: Tensor) -> Tensor:
+        targets = torch.full((len(images),), index, device=classifier.device)
+        return maps_of(classifier, classifier.see(images), targets, how).float().cpu()
+
+    return explain
+
+
+def heat_on(image: Tensor, heatmap: np.ndarray) -> Tensor:
+    """A map cut off at 0, divided by its maximum and spread over its input, (H, W); 0 if empty."""
+    small = scaled(heatmap)
+    if small is None:
+        return torch.zeros(image.shape[1:], device=image.device)
+    small_t = torch.from_numpy(small)[None, None].to(image.device)
+    return torch.nn.functional.interpolate(small_t, image.shape[1:], mode="bilinear")[0, 0]

@@ -1,0 +1,46 @@
+"""Settings with a name, each chosen on one half of a set and reported on the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from camcli.cam.look import Smooth
+from camcli.data.preprocess import Fit
+from camcli.errors import UsageError
+from camcli.evaluate.canvas import Scale
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """How maps are made and read.
+
+    Attributes:
+        method: the CAM.
+        fit: of photographs to the input.
+        input_size: side of the input, in pixels.
+        smooth: how maps are smoothed.
+        scale: how maps become scores.
+    """
+
+    method: str
+    fit: Fit
+    input_size: int
+    smooth: Smooth | None
+    scale: Scale
+
+
+PRESETS: dict[str, Preset] = {
+    # docs/evaluation.md says how it was found and what it reaches.
+    "localize": Preset("cam", "squash", 384, "aug", "relu"),
+}
+
+
+def find_preset(name: str) -> Preset:
+    """The preset called `name`.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if name not in PRESETS:
+        raise UsageError(f"Unknown preset {name!r}. There is {', '.join(PRESETS)}.")
+    return PRESETS[name]

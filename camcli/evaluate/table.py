@@ -1,0 +1,252 @@
+"""The table of a comparison as Markdown, CSV and a chart."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from camcli.errors import CamcliError
+from camcli.evaluate.compare import CONTROLS, Row
+
+FILES = ("results.csv", "results.md", "results.json", "results.png")
+# In this order, by group: (heading, metrics, how to read them).
+GROUPS: tuple[tuple[str, tuple[str, ...], str], ...] = (
+    (
+        "Boxes",
+        ("maxboxacc", "maxboxacc_v2@30", "maxboxacc_v2@50", "maxboxacc_v2@70", "maxboxacc_v2"),
+        "share of photographs whose box has IoU 0.5 (V2: 0.3, 0.5, 0.7) with a true one, at the "
+        "best threshold for the set; higher is better",
+    ),
+    (
+        "Localization error",
+        ("top1_loc_error", "top5_loc_error"),
+        "wrong class or wrong box; lower is better",
+    ),
+    (
+        "Heat",
+        ("pointing", "energy", "kl", "correlation"),
+        "the maximum hits; share of the heat on the object; distance and correlation to the mask; "
+        "kl: lower is better",
+    ),
+    (
+        "Pixels",
+        ("pxap", "pixel_auc", "iou", "tpr", "fpr"),
+        "against masks, all pixels pooled; iou at the best threshold; fpr: lower is better",
+    ),
+    (
+        "Grid pointing game",
+        ("grid_2x2", "grid_3x3"),
+        "share of the heat in the right cell; chance is 0.25 and 0.11",
+    ),
+    (
+        "Faithfulness",
+        ("deletion", "insertion", "road", "average_drop", "average_increase"),
+        "what the prediction loses without the heat; deletion and average_drop: lower is better",
+    ),
+    (
+        "Robustness",
+        ("infidelity", "max_sensitivity"),
+        "lower is better; an infidelity of 1 foretells nothing",
+    ),
+)
+LOWER = {
+    "kl", "fpr", "top1_loc_error", "top5_loc_error", "deletion", "average_drop", "infidelity",
+    "max_sensitivity",
+}  # fmt: skip
+
+
+def groups(rows: Sequence[Row]) -> list[tuple[str, list[str], str]]:
+    """The groups with the metrics that occur in any row."""
+    known = {name for row in rows for name in row.metrics}
+    found = [
+        (heading, [m for m in metrics if m in known], hint) for heading, metrics, hint in GROUPS
+    ]
+    return [group for group in found if group[1]]
+
+
+def name_of(row: Row) -> str:
+    """``method (model)``, or the control's name."""
+    return f"{row.method} ({row.model})" if row.model else row.method
+
+
+def cell(row: Row, metric: str) -> str:
+    """``0.95 (0.85-1.00)``; a dash where there is no value."""
+    if metric not in row.metrics:
+        return "-"
+    text = f"{row.metrics[metric]:.3f}"
+    if metric in row.intervals:
+        low, high = row.intervals[metric]
+        text += f" ({low:.2f}-{high:.2f})"
+    return text
+
+
+def best(rows: Sequence[Row], metric: str) -> float | None:
+    """The best value of a metric among the methods, controls left out."""
+    values = [r.metrics[metric] for r in rows if metric in r.metrics and r.method not in CONTROLS]
+    if not values:
+        return None
+    return min(values) if metric in LOWER else max(values)
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """One Markdown table a group; the best value of each column is bold."""
+    parts = []
+    for heading, metrics, hint in groups(rows):
+        lines = [
+            f"### {heading}",
+            "",
+            f"{hint[0].upper()}{hint[1:]}.",
+            "",
+            "| method | " + " | ".join(metrics) + " |",
+            "| --- |" + " --- |" * len(metrics),
+        ]
+        for row in rows:
+            if not any(m in row.metrics for m in metrics):
+                continue
+            cells = [
+                f"**{cell(row, m)}**"
+                if row.method not in CONTROLS and row.metrics.get(m) == best(rows, m)
+                else cell(row, m)
+                for m in metrics
+            ]
+            lines.append(f"| {_escaped(name_of(row))} | " + " | ".join(cells) + " |")
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts) + "\n" if parts else ""
+
+
+def _escaped(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def csv_text(rows: Sequence[Row]) -> str:
+    """One line for each row and metric: model, method, photographs, metric, value, low, high."""
+    out = io.StringIO(newline="")
+    writer = csv.writer(out)
+    writer.writerow(("model", "method", "photographs", "metric", "value", "low", "high"))
+    for row in rows:
+        for metric, value in row.metrics.items():
+            low, high = row.intervals.get(metric, (None, None))
+            numbers = [None if v is None else f"{v:.5g}" for v in (value, low, high)]
+            writer.writerow((row.model, row.method, row.count, metric, *numbers))
+    return out.getvalue()
+
+
+def records(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """The rows as plain values for JSON."""
+    return [
+        {
+            "model": row.model,
+            "method": row.method,
+            "photographs": row.count,
+            "metrics": row.metrics,
+            "intervals": {name: list(span) for name, span in row.intervals.items()},
+        }
+        for row in rows
+    ]
+
+
+def chart(rows: Sequence[Row], title: str = "") -> bytes:
+    """Dots with intervals, one panel a metric, as PNG bytes; controls are grey."""
+    from matplotlib.figure import Figure
+
+    metrics = [m for _, names, _ in groups(rows) for m in names]
+    shown = [row for row in rows if row.metrics]
+    columns = min(4, len(metrics))
+    lines = -(-len(metrics) // columns)
+    figure = Figure(
+        figsize=(2.1 + 2.3 * columns, lines * (0.75 + 0.24 * len(shown)) + 0.4),
+        dpi=130, layout="constrained",
+    )  # fmt: skip
+    axes = figure.subplots(lines, columns, squeeze=False, sharey=True)
+    for place, panel in enumerate(axes.flat):
+        if place >= len(metrics):
+            panel.set_axis_off()
+            continue
+        metric = metrics[place]
+        for y, row in enumerate(shown):
+            if metric not in row.metrics:
+                continue
+            colour = "#888888" if row.method in (*CONTROLS, "random") else "#4477aa"
+            value = row.metrics[metric]
+            if metric in row.intervals:
+                panel.plot(row.intervals[metric], (y, y), color=colour, lw=1.4, alpha=0.6)
+            panel.plot(value, y, "o", ms=4.5, color=colour)
+        arrow = "lower is better" if metric in LOWER else "higher is better"
+        panel.set_title(metric, fontsize=9)
+        panel.set_xlabel(arrow, fontsize=7, color="#777777")
+        panel.set_yticks(range(len(shown)), [name_of(row) for row in shown], fontsize=8)
+        panel.set_ylim(len(shown) - 0.4, -0.6)
+        panel.tick_params(axis="x", labelsize=7)
+        panel.tick_params(axis="y", length=0)
+        panel.grid(axis="x", color="#e5e5e5", lw=0.8)
+        panel.spines[["top", "right", "left"]].set_visible(False)
+    if title:
+        figure.suptitle(title.replace("$", r"\$"), fontsize=10)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()
+
+
+SANITY = {
+    "rank": "mean |rank correlation| with the trained network's map; near 1: unchanged by the "
+    "randomised weights, so the map does not show what was learned there",
+    "ssim": "structural similarity with the trained network's map; read it the same way",
+}
+
+
+def sanity_markdown(checks: Sequence[Row]) -> str:
+    """The randomisation check as Markdown; nothing without rows."""
+    if not checks:
+        return ""
+    parts = []
+    for kind, hint in SANITY.items():
+        metrics = [m for m in checks[0].metrics if m.startswith(kind)]
+        lines = [
+            f"\n### Sanity: {kind}\n",
+            f"{hint[0].upper()}{hint[1:]}.\n",
+            "| method | " + " | ".join(_escaped(m) for m in metrics) + " |",
+            "| --- |" + " --- |" * len(metrics),
+        ]
+        for row in checks:
+            cells = " | ".join(cell(row, m) for m in metrics)
+            lines.append(f"| {_escaped(name_of(row))} | {cells} |")
+        parts.append("\n".join(lines) + "\n")
+    return "".join(parts)
+
+
+def save(out: Path, rows: Sequence[Row], checks: Sequence[Row], record: dict[str, Any]) -> str:
+    """Write CSV, Markdown, JSON and a chart, each whole or not at all.
+
+    Args:
+        out: folder, made if needed.
+        rows: of the comparison.
+        checks: of the sanity check.
+        record: what else the JSON says.
+
+    Returns:
+        The names of the files, for a message.
+
+    Raises:
+        CamcliError: it cannot be written.
+    """
+    record = {**record, "rows": records(rows), "sanity": records(checks)}
+    files = {
+        "results.csv": csv_text([*rows, *checks]).encode(),
+        "results.md": (markdown(rows) + sanity_markdown(checks)).encode(),
+        "results.json": json.dumps(record, indent=1, ensure_ascii=False).encode(),
+    }
+    if any(row.metrics for row in rows):
+        files["results.png"] = chart(rows)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            part = out / f".{name}.part"
+            part.write_bytes(content)
+            part.replace(out / name)
+    except OSError as error:
+        raise CamcliError(f"Cannot write {out}: {error.strerror}.") from error
+    return ", ".join(files)

@@ -1,0 +1,190 @@
+"""A real browser: Debian's chromium and its driver, through Selenium; skipped without them."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from camcli.batch.heatmaps import line
+from camcli.batch.rows import columns, row
+from camcli.data.sources import ImageRef
+from camcli.result import Heat, Result
+
+EVIL_CLASS = "<script>alert(1)</script>"
+EVIL_FILE = '"><img src=x onerror=alert(2)>.jpg'
+CLASSES = ["cat", "dog", EVIL_CLASS]
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """A headless browser, started once; what it logs is checked after each test by `page`."""
+    webdriver = pytest.importorskip(
+        "selenium.webdriver", reason="selenium is not installed: pip install selenium"
+    )
+    browser = os.environ.get("CAMCLI_CHROMIUM") or next(
+        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+    )
+    driver = shutil.which("chromedriver")
+    if not browser or not driver:
+        pytest.skip("no chromium with chromedriver: apt-get install chromium chromium-driver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = browser
+    for word in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+                 "--window-size=1300,900", "--force-prefers-reduced-motion"):  # fmt: skip
+        options.add_argument(word)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    found = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    yield found
+    found.quit()
+
+
+class Page:
+    """The open page, with a few words for what tests do."""
+
+    def __init__(self, driver):
+        self.driver = driver
+
+    def open(self, path, fragment=""):
+        self.driver.get("about:blank")
+        self.driver.get(Path(path).absolute().as_uri() + fragment)
+        self.wait("return document.readyState === 'complete' && camcli.loaded > 0")
+        return self
+
+    def js(self, code, *values):
+        return self.driver.execute_script(code, *values)
+
+    def wait(self, code, *values, seconds=15):
+        end = time.monotonic() + seconds
+        while True:
+            if value := self.js(code, *values):
+                return value
+            assert time.monotonic() < end, f"waited in vain for: {code}"
+            time.sleep(0.03)
+
+    def all(self, selector):
+        return self.driver.find_elements("css selector", selector)
+
+    def one(self, selector):
+        return self.driver.find_element("css selector", selector)
+
+    def found(self):
+        """What the page says how many images it found."""
+        return self.one("#found").text
+
+    def names(self):
+        """Captions of the cards, in order."""
+        return self.js(
+            "return [...document.querySelectorAll('#gallery li')].map(li => li.innerText)"
+        )
+
+    def paths(self):
+        """Paths of the selection, in order."""
+        return self.js("return [...camcli.selection()].map(i => camcli.columns.path[i])")
+
+    def keys(self, *keys):
+        self.driver.switch_to.active_element.send_keys(*keys)
+
+
+@pytest.fixture
+def page(chromium):
+    """The browser; a script error or a refused resource fails the test."""
+    chromium.get_log("browser")
+    yield Page(chromium)
+    errors = [
+        entry["message"]
+        for entry in chromium.get_log("browser")
+        if entry["level"] == "SEVERE" and "ERR_FILE_NOT_FOUND" not in entry["message"]
+    ]
+    assert not errors
+
+
+@pytest.fixture(scope="session")
+def make_run(tmp_path_factory):
+    """A run directory as `camcli batch` leaves it, from a list of what it found."""
+
+    def make(name, items, *, method="gradcam", maps=True, folder=None):
+        folder = folder or tmp_path_factory.mktemp("report")
+        photos, out = folder / "photos", folder / name
+        out.mkdir(parents=True)
+        draw = np.random.default_rng(7)
+        with (
+            (out / "predictions.csv").open("w", encoding="utf-8", newline="") as table,
+            (out / "heatmaps.jsonl").open("w", encoding="ascii") as heatmaps,
+        ):
+            writer = csv.DictWriter(table, columns(3))
+            writer.writeheader()
+            for path, label, pred, prob, spot in items:
+                photo = photos / path
+                if pred is not None and not photo.exists():
+                    photo.parent.mkdir(parents=True, exist_ok=True)
+                    cells = draw.integers(60, 200, (3, 4, 3), np.uint8)
+                    Image.fromarray(cells).resize((160, 120), 0).save(photo, "JPEG")
+                result = _result(photo, path, label, pred, prob, spot, method)
+                writer.writerow(row(result, 3))
+                if maps and result.heats:
+                    heatmaps.write(line(result))
+        info = {
+            "camcli": "0.1.0",
+            "state": "finished",
+            "command": ["camcli", "batch", "photos"],
+            "config": {
+                "source": str(photos),
+                "method": method,
+                "layer": "last",
+                "topk": 1,
+                "preprocess": {"size": 224, "fit": "crop"},
+                "style": {"colormap": "jet", "alpha": 0.5, "panel": False},
+            },
+            "provenance": {"name": "tiny", "weights": "random", "sha256": "00", "versions": {}},
+        }
+        (out / "run.json").write_text(json.dumps(info))
+        return out
+
+    return make
+
+
+def _result(photo, path, label, pred, prob, spot, method):
+    ref = ImageRef(photo, path, label)
+    if pred is None:
+        return Result(ref, status="error", error=f"{path}: the file is empty <b>(0)</b>")
+    heatmap = np.zeros((4, 4), np.float32)
+    heatmap[spot] = 2.0
+    rest = [name for name in CLASSES if name != pred]
+    heat = Heat(
+        pred, CLASSES.index(pred), prob, heatmap, 0.5, 0.5, (40, 30, 80, 60), 0.1,
+        0.9 if spot[0] == 0 else 0.1,
+    )  # fmt: skip
+    wrong = label is not None and label != pred
+    truth = Heat(label, CLASSES.index(label), 0.01, heatmap[::-1].copy()) if wrong else None
+    return Result(
+        ref, pred=pred, pred_index=CLASSES.index(pred), prob=prob,
+        correct=None if label is None else label == pred,
+        top=((pred, prob), *((name, (1 - prob) / 2) for name in rest)),
+        method=method, layer="last", heats=(heat,), view=(20.0, 0.0, 140.0, 120.0),
+        width=160, height=120, truth=truth,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def items():
+    """Ten images: six right, three wrong, one that cannot be read."""
+    return [
+        ("cats/1.jpg", "cat", "cat", 0.99, (1, 1)),
+        ("cats/2.jpg", "cat", "cat", 0.61, (0, 1)),
+        ("cats/3.jpg", "cat", "dog", 0.80, (2, 2)),
+        ("cats/käse 100%#1?.jpg", "cat", "cat", 0.72, (1, 2)),
+        ("dogs/1.jpg", "dog", "dog", 0.95, (1, 1)),
+        ("dogs/2.jpg", "dog", EVIL_CLASS, 0.97, (3, 3)),
+        ("dogs/" + EVIL_FILE, "dog", "cat", 0.55, (1, 1)),
+        ("dogs/4.jpg", "dog", "dog", 0.40, (1, 1)),
+        ("evil/1.jpg", EVIL_CLASS, EVIL_CLASS, 0.88, (2, 1)),
+        ("broken.jpg", "cat", None, 0.0, None),
+    ]

@@ -1,0 +1,79 @@
+import csv
+import json
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from camcli.cli.audit import audit
+from camcli.cli.console import Friendly
+from camcli.data.synthetic import write_scenes
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    app = typer.Typer(cls=Friendly)
+    app.command("audit")(audit)
+    app.callback()(lambda: None)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("NO_COLOR", "1")
+    return lambda *args: CliRunner().invoke(app, ["audit", *map(str, args)])
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("scenes") / "s"
+    write_scenes(folder, counts={"test": 6}, classes=("banana", "lemon"), size=96)
+    return folder
+
+
+@pytest.mark.parametrize("clusters", ["kmeans", "spectral"])
+def test_photographs_with_masks(run, scenes, clusters):
+    done = run(
+        scenes / "test", "--masks", scenes / "masks" / "test", "--input-size", 128, "-k", 3,
+        "--clusters", clusters, "--stretch",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert "stray heat" in done.stdout
+    record = json.loads(Path("camcli-audit/audit.json").read_text())
+    assert record["photographs"] == 12
+    assert {"banana", "lemon"} <= {row["label"] for row in record["classes"]}
+    assert all(len(sizes) <= 3 for sizes in record["clusters"].values())
+    rows = list(csv.DictReader(Path("camcli-audit/images.csv").read_text().splitlines()))
+    assert len(rows) == 12
+    stray = [float(row["stray"]) for row in rows if row["stray"]]
+    assert stray == sorted(stray, reverse=True)
+    assert Path("camcli-audit/clusters.jpg").read_bytes()[:2] == b"\xff\xd8"
+    again = run(scenes / "test")
+    assert again.exit_code == 2
+    assert "--overwrite" in again.stderr
+
+
+def test_a_run_keeps_enough_to_be_audited(run, scenes, bundled):
+    import camcli
+
+    list(camcli.batch(scenes / "test", "run", bundled))
+    done = run("run", "--masks", scenes / "masks" / "test")
+    assert done.exit_code == 0, done.output
+    record = json.loads(Path("camcli-audit/audit.json").read_text())
+    assert record["photographs"] == 12
+    assert {"banana", "lemon"} <= {row["label"] for row in record["classes"]}
+    wrong = run("run", "--out", "b", "--input-size", 320)
+    assert wrong.exit_code == 2
+    Path("run/heatmaps.jsonl").unlink()
+    gone = run("run", "--out", "b")
+    assert gone.exit_code == 2
+    assert "heatmaps.jsonl" in gone.stderr
+
+
+def test_mistakes(run, scenes, tmp_path):
+    assert run("nowhere").exit_code == 2
+    assert run(scenes / "test", "--method", "camm").exit_code == 2
+    assert run(scenes / "test", "--masks", "nowhere").exit_code == 2
+    write_scenes(tmp_path / "s", counts={"test": 1}, classes=("banana", "lemon"), size=64)
+    (tmp_path / "s" / "test" / "lemon" / "bad.jpg").write_bytes(b"x")
+    done = run(tmp_path / "s" / "test", "--input-size", 64)
+    assert done.exit_code == 3
+    assert "bad.jpg" in done.stderr

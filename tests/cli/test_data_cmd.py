@@ -1,0 +1,99 @@
+import json
+import os
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from camcli.cli import data
+from camcli.cli.console import Friendly
+
+app = typer.Typer(cls=Friendly)
+app.add_typer(data.app, name="data")
+
+
+@app.command("other")
+def _other() -> None:
+    pass
+
+
+def run(*words: object):
+    return CliRunner().invoke(app, ["data", *map(str, words)])
+
+
+def test_draw_then_describe(tmp_path):
+    drawn = run(
+        *("synthetic", tmp_path / "set", "--train", 3, "--val", 1, "--test", 1, "--size", 48),
+        *("--classes", "apple, pear", "--shortcut", "pear", "--shortcut-test", "absent"),
+    )
+    assert drawn.exit_code == 0, drawn.output
+    assert drawn.stdout == f"{tmp_path / 'set'}\n"
+    marks = sorted(str(p.relative_to(tmp_path / "set")) for p in tmp_path.rglob("marks/*/*/*.png"))
+    assert marks == [f"marks/train/pear/000{i}.png" for i in range(3)] + ["marks/val/pear/0000.png"]
+    found = run("describe", tmp_path / "set", "--json")
+    assert found.exit_code == 0, found.output
+    values = json.loads(found.stdout)
+    assert values["classes"]["apple"] == {"train": 3, "val": 1, "test": 1}
+    assert values["width"] == {"least": 48, "median": 48, "most": 48}
+    shown = run("describe", tmp_path / "set")
+    assert shown.exit_code == 0
+    # The temporary folder's name may be long enough to wrap the line.
+    assert "10 images, 2 classes" in " ".join(shown.stdout.split())
+    broken = tmp_path / "set" / "train" / "apple" / os.fsdecode(b"[bold]\xff.jpg")
+    broken.touch()
+    shown = run("describe", tmp_path / "set")
+    assert shown.exit_code == 3
+    assert "unreadable: 1" in shown.stdout
+    assert "[bold]\\udcff.jpg: the file is empty" in shown.stdout
+    (tmp_path / "set" / "train" / "plum").mkdir()
+    shown = run("describe", tmp_path / "set")
+    assert shown.exit_code == 2
+    assert "train/plum" in shown.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (("describe", "missing"), 2, "No data set 'missing'"),
+        (("describe", "fruits360"), 4, "camcli data fetch fruits360"),
+        (("fetch", "office31"), 4, "no licence"),
+        (("fetch", "mnist"), 2, "fruits360, office31, synthetic"),
+        (("synthetic", "x", "--classes", "kiwi,pear"), 2, "No drawn class 'kiwi'"),
+        (("synthetic", "x", "--classes", "pear,pear"), 2, "twice"),
+        (("synthetic", "x", "--shortcut", "plum"), 2, "No drawn class 'plum'"),
+    ],
+)
+def test_mistakes_are_one_sentence(tmp_path, monkeypatch, words, code, message):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CAMCLI_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "xdg"))
+    result = run(*words)
+    assert result.exit_code == code, result.output
+    assert message in result.stderr
+    assert result.stdout == ""
+    assert "Traceback" not in result.output
+
+
+def test_fetch_says_what_it_would_bring(tmp_path, monkeypatch):
+    from camcli.data import fetch
+
+    monkeypatch.setattr(
+        fetch, "_fetch_archive", lambda remote, folder, sha256, progress, pause: folder
+    )
+    result = run("fetch", "fruits360", "--to", tmp_path)
+    assert result.exit_code == 0
+    assert "CC BY-SA 4.0" in result.stderr
+    assert "1.0 GB" in result.stderr
+    assert result.stdout == f"{tmp_path / 'fruits360'}\n"
+
+
+def test_fetch_draws_the_synthetic_set(tmp_path, monkeypatch):
+    from camcli.data import fetch
+
+    monkeypatch.setattr(
+        fetch, "write_scenes", lambda folder: (folder.mkdir(), folder / "scenes.csv")[1]
+    )
+    assert (
+        run("fetch", "synthetic", "--to", tmp_path / "d").stdout
+        == f"{tmp_path / 'd' / 'synthetic'}\n"
+    )

@@ -1,0 +1,146 @@
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from camcli.cli.console import Friendly
+from camcli.cli.evaluate import evaluate
+from camcli.data.synthetic import write_scenes
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    app = typer.Typer(cls=Friendly)
+    app.command("evaluate")(evaluate)
+    app.callback()(lambda: None)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("NO_COLOR", "1")
+    return lambda *args: CliRunner().invoke(app, ["evaluate", *map(str, args)])
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("scenes") / "s"
+    write_scenes(folder, counts={"test": 3}, classes=("apple", "pear"), size=96)
+    return folder
+
+
+def test_one_table_with_the_controls(run, scenes):
+    done = run(
+        scenes / "test", "--masks", scenes / "masks" / "test", "--methods", "cam,layercam",
+        "--input-size", 64, "--bootstrap", 20, "--out", "results", "--format", "csv",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    assert {r["method"] for r in rows} == {
+        "centre-box", "centre-gaussian", "noise", "random", "cam", "layercam",
+    }  # fmt: skip
+    assert {"maxboxacc_v2", "pxap", "pixel_auc", "iou", "kl", "pointing"} <= {
+        r["metric"] for r in rows
+    }
+    for r in rows:
+        assert float(r["low"]) <= float(r["high"])
+        assert r["photographs"] == "6"
+    record = json.loads(Path("results/results.json").read_text())
+    assert record["settings"]["input_size"] == 64
+    assert len(record["rows"]) == 6
+    text = Path("results/results.md").read_text()
+    assert "| centre-box |" in text
+    assert "| cam (efficientnet_lite0) |" in text
+    assert Path("results/results.png").read_bytes()[:4] == b"\x89PNG"
+    again = run(scenes / "test", "--masks", scenes / "masks" / "test", "--out", "results")
+    assert again.exit_code == 2
+    assert "exists" in again.stderr
+
+
+def test_faithfulness_sanity_and_the_table(run, scenes):
+    done = run(
+        scenes / "test", "--faithfulness", "--sanity", "--methods", "cam,eigencam",
+        "--input-size", 64, "--bootstrap", 0, "--limit", 2,
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    for word in ("deletion", "road", "infidelity", "Sanity: rank", "eigencam"):
+        assert word in done.stdout
+    assert "centre-box" not in done.stdout  # nothing to hit, so no controls
+
+
+def test_randomising_the_head_changes_cam_and_not_eigencam(photos, tmp_path):
+    from PIL import Image
+
+    from camcli.cam.look import make_how
+    from camcli.data.sources import find_images
+    from camcli.evaluate.randomised import randomise_and_compare
+
+    for n, photo in enumerate(photos):
+        Image.fromarray(photo).save(tmp_path / f"{n}.png")
+    hows = {name: make_how(name) for name in ("cam", "layercam", "eigencam")}
+    rows = randomise_and_compare(
+        "efficientnet_lite0", find_images(tmp_path), hows, stops=2, input_size=160
+    )
+    found = {row.method: row.metrics for row in rows}
+    (head, everything) = [m for m in found["cam"] if m.startswith("rank")]
+    assert found["cam"][head] < 0.6
+    assert found["eigencam"][head] == pytest.approx(1)
+    assert found["eigencam"][everything] < 0.9
+
+
+def test_predictions_are_judged_where_labels_name_classes(run, test_data):
+    done = run(
+        test_data / "imagenet-samples", "--labels", r"^(n\d+)_", "--limit", 10, "--confidence",
+        0.5, "--bootstrap", 0, "--input-size", 128,
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert "top-1" in done.stdout
+    assert "probability of 0.5 or more" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["--labels", "none"], "Nothing to measure"),
+        (["--preset", "x", "--grid", 2], "localize"),
+        (["--methods", "camm", "--grid", 2], "Did you mean"),
+        (["--methods", "cam,cam", "--grid", 2], "different"),
+        (["--methods", "cam,CAM", "--grid", 2], "twice"),
+        (["--trimap", "--grid", 2], "--masks"),
+        (["--boxes", "nowhere"], "no such file"),
+        (["--masks", "nowhere"], "no such folder"),
+        (["--models", "gone.safetensors", "--grid", 2], "no checkpoint"),
+        (["--threshold", 1, "--grid", 2], "below 1"),
+        (["--grid", 3, "--input-size", 64], "9 classes"),
+        (["--input-size", 64], "Nothing could be measured"),
+    ],
+)
+def test_mistakes_are_explained(run, scenes, args, message):
+    done = run(scenes / "test", *args)
+    assert done.exit_code in (1, 2)
+    assert message in " ".join(done.stderr.split()), done.output
+    assert done.stdout == ""
+
+
+def test_unreadable_photographs_are_named(run, scenes, tmp_path):
+    write_scenes(tmp_path / "s", counts={"test": 1}, classes=("apple", "pear"), size=64)
+    (tmp_path / "s" / "test" / "pear" / "broken.jpg").write_bytes(b"x")
+    done = run(
+        tmp_path / "s" / "test", "--masks", tmp_path / "s" / "masks" / "test", "--input-size", 64,
+        "--bootstrap", 0,
+    )  # fmt: skip
+    assert done.exit_code == 3
+    assert "broken.jpg" in done.stderr
+    assert "maxboxacc" in done.stdout
+
+
+def test_the_preset(run, scenes):
+    done = run(
+        scenes / "test", "--masks", scenes / "masks" / "test", "--preset", "localize", "--limit",
+        2, "--bootstrap", 0, "--out", "r",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    settings = json.loads(Path("r/results.json").read_text())["settings"]
+    assert settings["preset"] == "localize"
+    assert settings["input_size"] == 384

@@ -1,0 +1,97 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+@pytest.fixture
+def cat(tmp_path, photos):
+    Image.fromarray(photos[0]).save(tmp_path / "cat.png")
+    return "cat.png"
+
+
+def test_one_picture(camcli, cat):
+    done = camcli("explain", cat)
+    assert done.exit_code == 0, done.output
+    assert "cat" in done.stdout
+    assert "%" in done.stdout
+    assert Image.open("cat_gradcam.jpg").width == 451
+    again = camcli("explain", cat)
+    assert again.exit_code == 2
+    assert "--overwrite" in again.stderr
+    assert camcli("explain", cat, "--overwrite").exit_code == 0
+
+
+def test_json_is_one_object_a_line(camcli, cat):
+    done = camcli("explain", cat, "--json", "--target", "tabby", "--out", "x")
+    record = json.loads(done.stdout)
+    assert record["heats"][0]["target"] == "tabby"
+    assert 0 < record["prob"] <= 1
+    assert [Path(f).is_file() for f in record["files"]] == [True]
+    assert record["top"][0]["class"] == record["pred"]
+
+
+def test_raw_maps_are_signed_and_complete(camcli, cat, bundled):
+    """mean(M_c) + b_c = S_c holds for what --save-raw wrote, and p_c follows from it."""
+    done = camcli("explain", cat, "--method", "cam", "--topk", "5", "--save-raw", "--out", "o.png")
+    assert done.exit_code == 0, done.output
+    raw = np.load("o.npz", allow_pickle=False)
+    assert raw["heatmaps"].shape == (5, 7, 7)
+    assert (raw["heatmaps"] < 0).any()
+    scores = raw["heatmaps"].mean((1, 2)) + bundled.head.bias.numpy()[raw["targets"]]
+    gaps = np.log(raw["probs"]) - np.log(raw["probs"][0])
+    assert np.allclose(scores - scores[0], gaps, atol=1e-3)
+    assert Image.open("o.png").format == "PNG"
+
+
+def test_topk_one_row_or_one_file_each(camcli, cat):
+    assert camcli("explain", cat, "--topk", "2", "--out", "row.jpg").exit_code == 0
+    assert Image.open("row.jpg").width >= 2 * 451
+    done = camcli("explain", cat, "--topk", "2", "--topk-files", "--out", "each")
+    assert done.exit_code == 0, done.output
+    assert sorted(p.name for p in Path("each").iterdir()) == [
+        "cat_gradcam_1.jpg", "cat_gradcam_2.jpg",
+    ]  # fmt: skip
+
+
+def test_a_glob_with_one_bad_picture(camcli, cat):
+    Path("bad.png").write_bytes(b"nothing")
+    done = camcli("explain", "*.png", "--out", "o")
+    assert done.exit_code == 3
+    assert "bad.png" in done.stderr
+    assert [p.name for p in Path("o").iterdir()] == ["cat_gradcam.jpg"]
+
+
+def test_same_names_of_different_folders_do_not_collide(camcli, cat):
+    for folder in "ab":
+        Path(folder).mkdir()
+        Path(folder, "x.png").write_bytes(Path(cat).read_bytes())
+    Path("a/x.jpg").write_bytes(Path(cat).read_bytes())
+    done = camcli("explain", "a/x.png", "b/x.png", "a/x.jpg", "--out", "o")
+    assert done.exit_code == 0, done.output
+    assert len(list(Path("o").rglob("*.jpg"))) == 3
+
+
+def test_every_method_draws(camcli, cat):
+    from camcli.cam.methods import METHODS
+
+    for method in ("cam", "gradcam", "gradcam++", "layercam", "ablationcam", "eigencam"):
+        assert method in METHODS
+        done = camcli("explain", cat, "--method", method, "--out", f"{method}.jpg")
+        assert done.exit_code == 0, done.output
+
+
+def test_several_pictures_do_not_fit_into_one_file(camcli, cat):
+    Path("dog.png").write_bytes(Path(cat).read_bytes())
+    done = camcli("explain", cat, "dog.png", "--out", "x.jpg")
+    assert done.exit_code == 2
+    assert "folder" in done.stderr
+
+
+@pytest.mark.parametrize("options", [["--score", "probability"], ["--score", "contrast"]])
+def test_scores(camcli, cat, options):
+    done = camcli("explain", cat, *options, "--json", "--out", "o.jpg")
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["heats"][0]["empty"] is False

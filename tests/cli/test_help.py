@@ -1,0 +1,97 @@
+import ast
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def commands():
+    from camcli.cli.app import app
+
+    def walk(command, words):
+        yield command, words
+        for name, child in getattr(command, "commands", {}).items():
+            yield from walk(child, [*words, name])
+
+    return list(walk(get_command(app), []))
+
+
+def test_help_of_every_command_explains_every_option(camcli):
+    for command, words in commands():
+        done = camcli(*words, "--help")
+        assert done.exit_code == 0
+        assert max(map(len, done.stdout.splitlines())) <= 80
+        for option in command.params:
+            own = option.name not in {"help", "install_completion", "show_completion"}
+            if own and option.param_type_name == "option":
+                assert option.help, f"{words} {option.name} has no help"
+
+
+def test_help_does_not_import_torch():
+    code = (
+        "import sys\n"
+        "sys.argv = ['camcli', 'batch', '--help']\n"
+        "from camcli.__main__ import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "bad = {'torch', 'torchvision', 'timm', 'cv2', 'numpy'} & set(sys.modules)\n"
+        "assert not bad, bad"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_version_and_module_are_the_same_program(shell):
+    from camcli import __version__
+
+    assert shell("--version").stdout.decode().strip() == f"camcli {__version__}"
+
+
+def test_versions_agree():
+    import tomllib
+
+    from camcli import __version__
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert project["version"] == __version__
+
+
+# A room may import the rooms to its right, never those to its left.
+ROOMS = ["cli", "evaluate", "train", "batch", "render", "cam", "models", "data"]
+
+
+def imported_rooms(path):
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [a.name for a in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{a.name}" for a in node.names)]
+        for name in names:
+            parts = name.split(".")
+            if parts[0] == "camcli" and len(parts) > 1 and parts[1] in ROOMS:
+                yield parts[1]
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_imports_point_one_way(room):
+    for path in (ROOT / "camcli" / room).rglob("*.py"):
+        for other in imported_rooms(path):
+            if path.name == "__init__.py" and room == "batch":
+                continue  # the callable package: see its docstring
+            assert ROOMS.index(other) >= ROOMS.index(room), f"{path} imports {other}"
+
+
+def test_help_is_quick():
+    """Not a benchmark: a guard against an import of seconds on the way to --help."""
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "camcli", "--help"], capture_output=True, check=True)
+        times.append(time.perf_counter() - start)
+    assert statistics.median(times) < 1.5

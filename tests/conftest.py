@@ -1,0 +1,42 @@
+"""What several rooms' tests share: the bundled classifier, photographs, and the test data."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def bundled():
+    """The bundled classifier with its real weights, loaded once."""
+    from camcli.models.classifier import load_classifier
+
+    return load_classifier()
+
+
+@pytest.fixture(scope="session")
+def test_data() -> Path:
+    """Folder with public image sets that are not part of the project."""
+    folder = Path(os.environ.get("CAMCLI_TEST_DATA") or ROOT.parent / "shared" / "data")
+    if not folder.is_dir():
+        pytest.skip(f"there is no test data in {folder}; set CAMCLI_TEST_DATA to its folder")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def photos() -> list[np.ndarray]:
+    """Three photographs (H, W, 3) uint8 that come with scikit-image: cat, coffee cup, rocket."""
+    data = pytest.importorskip("skimage.data", reason="scikit-image brings the photographs")
+    return [data.chelsea(), data.coffee(), data.rocket()]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread():
+    """Small tensors gain nothing from more, and tests may run beside each other."""
+    torch.set_num_threads(1)

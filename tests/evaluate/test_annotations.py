@@ -1,0 +1,170 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from camcli.data.sources import ImageRef, find_images
+from camcli.errors import UsageError
+from camcli.evaluate.annotations import find_masks, read_boxes, read_mask
+
+VOC = """<annotation><filename>other.jpg</filename>
+<object><name>dog</name><bndbox><xmin>11</xmin><ymin>21</ymin><xmax>30</xmax><ymax>40</ymax></bndbox>
+<part><name>head</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>2</xmax><ymax>2</ymax></bndbox></part>
+</object></annotation>"""
+
+
+def ref(rel):
+    return ImageRef(Path("/x") / rel, rel)
+
+
+def test_voc_counts_from_one_and_parts_are_no_objects(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "1.xml").write_text(VOC)
+    assert read_boxes(tmp_path).match([ref("a/1.jpg")]) == {"a/1.jpg": ((10, 20, 30, 40),)}
+    assert read_boxes(tmp_path / "a" / "1.xml").match([ref("b/1.png")])["b/1.png"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_entities_are_refused(tmp_path, encoding):
+    secret = tmp_path / "secret"
+    secret.write_text("7")
+    text = f'<!DOCTYPE a [<!ENTITY x SYSTEM "{secret.as_uri()}">]>' + VOC.replace("11", "&x;")
+    if encoding == "utf-16":
+        text = '<?xml version="1.0" encoding="utf-16"?>' + text
+    (tmp_path / "1.xml").write_text(text, encoding=encoding)
+    with pytest.raises(UsageError, match="document type"):
+        read_boxes(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("1.xml", "<annotation>"),
+        ("1.xml", VOC.replace("<xmin>11</xmin>", "")),
+        ("1.xml", VOC.replace("30", "9")),
+        ("1.xml", VOC.replace("30", "nan")),
+        ("1.json", "[]"),
+        ("1.json", '{"images": [], "annotations": [{"image_id": 3, "bbox": [0, 0, 1, 1]}]}'),
+        ("1.csv", "path,a,b\nx,1,2"),
+        ("1.csv", "path,x0,y0,x1,y1\nx.jpg,1,2,3"),
+        ("1.csv", "path,x0,y0,x1,y1\n,1,2,3,4"),
+        ("1.txt", "a.jpg,1,2,3"),
+        ("1.txt", "a.jpg,1,2,3,x"),
+        ("1.yaml", ""),
+        ("1.csv", "\udcff"),
+    ],
+)
+def test_broken_files_are_named(tmp_path, name, text):
+    (tmp_path / name).write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(UsageError, match=r"1\."):
+        read_boxes(tmp_path / name)
+
+
+def test_nothing_there(tmp_path):
+    with pytest.raises(UsageError, match="no such"):
+        read_boxes(tmp_path / "x")
+    with pytest.raises(UsageError, match="xml"):
+        read_boxes(tmp_path)
+    with pytest.raises(UsageError, match="no such"):
+        find_masks(tmp_path / "x", [])
+    with pytest.raises(UsageError, match="has a mask"):
+        find_masks(tmp_path, [ref("a.jpg")])
+
+
+def test_coco(tmp_path):
+    data = {
+        "images": [{"id": 3, "file_name": "val/a.jpg"}, {"id": 4, "file_name": "b.jpg"}],
+        "annotations": [
+            {"image_id": 3, "bbox": [1, 2, 10, 20]},
+            {"image_id": 3, "bbox": [5, 5, 1, 1]},
+            {"image_id": 4, "bbox": [0, 0, 9, 9], "iscrowd": 1},
+        ],
+    }
+    (tmp_path / "a.json").write_text(json.dumps(data))
+    boxes = read_boxes(tmp_path / "a.json").match([ref("val/a.jpg"), ref("b.jpg")])
+    assert boxes == {"val/a.jpg": ((1, 2, 11, 22), (5, 5, 6, 6))}
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["path,x0,y0,x1,y1", "image,xmin,ymin,xmax,ymax", "file,x,y,w,h", "\ufefffile,x,y,w,h"],
+)
+def test_csv(tmp_path, header):
+    sized = header.endswith("h")
+    (tmp_path / "a.csv").write_text(
+        f"{header}\nü 1.jpg,1,2,{2 if sized else 3},{3 if sized else 5}\n", encoding="utf-8"
+    )
+    assert read_boxes(tmp_path / "a.csv").by_name == {"ü 1": ((1, 2, 3, 5),)}
+
+
+def test_wsolevaluation(tmp_path):
+    (tmp_path / "l.txt").write_text(
+        "val/a, b.JPEG,1,2,30,40\nval/a, b.JPEG,5,5,9,9\n\nc.JPEG,0,0,1,1"
+    )
+    found = read_boxes(tmp_path / "l.txt").match([ref("val/a, b.JPEG")])
+    assert found == {"val/a, b.JPEG": ((1, 2, 30, 40), (5, 5, 9, 9))}
+
+
+@given(st.text(max_size=80))
+def test_any_text_is_boxes_or_a_usage_error(tmp_path_factory, text):
+    for suffix in (".txt", ".csv", ".json", ".xml"):
+        file = tmp_path_factory.getbasetemp() / f"any{suffix}"
+        file.write_text(text, encoding="utf-8")
+        try:
+            boxes = read_boxes(file)
+        except UsageError:
+            continue
+        assert all(len(b) == 4 for found in boxes.by_name.values() for b in found)
+
+
+def test_ambiguous_file_names_are_not_guessed(tmp_path):
+    (tmp_path / "l.txt").write_text("c.jpg,1,2,30,40\nx/d.jpg,1,2,3,4")
+    boxes = read_boxes(tmp_path / "l.txt")
+    assert list(boxes.match([ref("a/c.jpg"), ref("b/x/d.jpg")])) == ["a/c.jpg", "b/x/d.jpg"]
+    with pytest.raises(UsageError, match="None of the images"):
+        boxes.match([ref("a/c.jpg"), ref("b/c.jpg")])
+    assert list(boxes.match([ref("c.jpg"), ref("b/c.jpg")])) == ["c.jpg"]
+
+
+def test_masks_trimaps_and_borders(tmp_path):
+    values = np.array([[1, 2, 3]], np.uint8)
+    Image.fromarray(values).save(tmp_path / "pet.png")
+    mask, ignore = read_mask(tmp_path / "pet.png", trimap=True)
+    assert mask.tolist() == [[True, False, False]]
+    assert ignore.tolist() == [[False, False, True]]
+    mask, ignore = read_mask(tmp_path / "pet.png")
+    assert mask.all()
+    assert ignore is None
+    voc = Image.fromarray(np.array([[0, 15, 255]], np.uint8), "P")
+    voc.putpalette([0] * 768)
+    voc.save(tmp_path / "voc.png")
+    mask, ignore = read_mask(tmp_path / "voc.png")
+    assert mask.tolist() == [[False, True, False]]
+    assert ignore.tolist() == [[False, False, True]]
+    with pytest.raises(UsageError, match="trimap"):
+        read_mask(tmp_path / "voc.png", trimap=True)
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    with pytest.raises(UsageError, match=r"bad\.png"):
+        read_mask(tmp_path / "bad.png")
+
+
+def test_masks_of_the_drawn_scenes(tmp_path):
+    from camcli.data.synthetic import draw_scene, write_scenes
+
+    write_scenes(tmp_path / "s", counts={"test": 1}, classes=("apple", "pear"), size=64)
+    refs = list(find_images(tmp_path / "s" / "test"))
+    found = find_masks(tmp_path / "s" / "masks" / "test", refs)
+    assert set(found) == {"apple/0000.jpg", "pear/0000.jpg"}
+    mask, _ = read_mask(found["pear/0000.jpg"])
+    assert (mask == draw_scene("pear", 0, split="test", size=64).mask).all()
+
+
+def test_dog_boxes(test_data):
+    refs = list(find_images(test_data / "dog-boxes" / "images"))
+    boxes = read_boxes(test_data / "dog-boxes" / "boxes").match(refs)
+    assert len(boxes) == len(refs) == 20
+    assert boxes["000002.jpg"] == ((116, 10, 353, 365),)

@@ -1,0 +1,136 @@
+import numpy as np
+import pytest
+import scipy.sparse
+import scipy.sparse.linalg
+import torch
+
+from camcli.evaluate.faithfulness import (
+    average_drop,
+    blurred,
+    curve_area,
+    deletion,
+    exchanged,
+    imputed,
+    infidelity,
+    insertion,
+    max_sensitivity,
+    road,
+)
+
+H, W = 24, 32
+
+
+@pytest.fixture
+def scene():
+    """An image that is bright in one square, its perfect map, and a network that sums it."""
+    torch.manual_seed(0)
+    x = torch.randn(3, H, W) * 0.05
+    x[:, 6:14, 8:20] += 0.9
+    heat = torch.zeros(H, W)
+    heat[6:14, 8:20] = 1.0
+
+    def ask(images):
+        return (images[:, :, 6:14, 8:20].mean((1, 2, 3))).clamp(0, 1)
+
+    return x, heat, ask
+
+
+def test_curve_area_is_numpys():
+    p = torch.rand(9)
+    expected = sum((p[i] + p[i + 1]) / 2 for i in range(8)) / 8
+    assert curve_area(p) == pytest.approx(float(expected))
+
+
+def test_exchanged_by_hand():
+    x = torch.arange(4.0).reshape(1, 2, 2).expand(3, 2, 2)
+    order = torch.tensor([3, 0, 1, 2])
+    images = exchanged(x, x * 0 - 1, order, 4)
+    assert images[:, 0].flatten(1).tolist() == [
+        [0, 1, 2, 3], [0, 1, 2, -1], [-1, 1, 2, -1], [-1, -1, 2, -1], [-1, -1, -1, -1],
+    ]  # fmt: skip
+
+
+def test_a_perfect_map_deletes_fast_and_inserts_fast(scene):
+    x, heat, ask = scene
+    assert deletion(x, heat, ask) < 0.2 < 0.8 < deletion(x, 1 - heat, ask)
+    assert insertion(x, heat, ask) > insertion(x, 1 - heat, ask)
+    assert road(x, heat, ask) > 0.2
+    assert road(x, 1 - heat, ask) == pytest.approx(-road(x, heat, ask), abs=0.02)
+
+
+def test_average_drop_by_hand(scene):
+    x, heat, ask = scene
+    assert average_drop(x, heat, ask) == (0.0, 0.0)
+    drop, increase = average_drop(x, heat * 0.5, ask)
+    assert drop == pytest.approx(0.5, abs=1e-5)
+    assert increase == 0
+    brighter = lambda images: 1 - images.abs().mean((1, 2, 3))  # noqa: E731
+    assert average_drop(x, heat, brighter) == (0.0, 1.0)
+
+
+def test_blur_keeps_an_even_image():
+    x = torch.full((3, H, W), 0.7)
+    torch.testing.assert_close(blurred(x), x)
+
+
+def test_imputation_solves_roads_linear_system():
+    torch.manual_seed(1)
+    x = torch.randn(3, 9, 11, dtype=torch.float64)
+    hole = torch.rand(9, 11) < 0.6
+    filled = imputed(x, hole[None], noise=0, tolerance=1e-10)[0]
+    # The system of Rong et al., built as a sparse matrix and solved by scipy.
+    number = {tuple(p): i for i, p in enumerate(np.argwhere(hole.numpy()).tolist())}
+    A = scipy.sparse.lil_matrix((len(number), len(number)))
+    b = np.zeros((len(number), 3))
+    for (r, c), i in number.items():
+        for dr in (-1, 0, 1):
+            for dc in (-1, 0, 1):
+                q = r + dr, c + dc
+                if (dr, dc) == (0, 0) or not (0 <= q[0] < 9 and 0 <= q[1] < 11):
+                    continue
+                weight = 1 / 6 if 0 in (dr, dc) else 1 / 12
+                A[i, i] += weight
+                if q in number:
+                    A[i, number[q]] -= weight
+                else:
+                    b[i] += weight * x[:, q[0], q[1]].numpy()
+    expected = scipy.sparse.linalg.spsolve(A.tocsr(), b)
+    np.testing.assert_allclose(filled[:, hole].T.numpy(), expected, atol=1e-7)
+    assert torch.equal(filled[:, ~hole], x[:, ~hole])
+
+
+def test_imputation_of_a_whole_photographs_hole_converges():
+    x = torch.randn(3, 96, 96)
+    hole = torch.zeros(2, 96, 96, dtype=torch.bool)
+    hole[0, 8:88, 8:88] = True
+    hole[1, :95] = True
+    filled = imputed(x, hole, noise=0)
+    assert filled.isfinite().all()
+    # A mean of its surroundings is never outside their range.
+    assert filled.max() <= x.max() + 1e-3
+    assert filled.min() >= x.min() - 1e-3
+
+
+def test_infidelity_of_a_linear_network(scene):
+    x, _, _ = scene
+    weight = torch.rand(H, W)
+    logit = lambda images: (images.sum(1) * weight).sum((1, 2))  # noqa: E731
+    exact = x.sum(0) * weight
+    assert infidelity(x, exact, logit) == pytest.approx(0, abs=1e-6)
+    assert infidelity(x, exact * 7, logit) == pytest.approx(0, abs=1e-6)
+    assert infidelity(x, -exact, logit) == pytest.approx(1)
+    assert infidelity(x, exact * 0, logit) == pytest.approx(1)
+    assert 0 < infidelity(x, torch.rand(H, W), logit) <= 1
+    assert infidelity(x, exact, lambda images: images[:, 0, 0, 0] * 0) == 0
+
+
+def test_max_sensitivity(scene):
+    x, _, _ = scene
+    assert max_sensitivity(x, lambda images: torch.ones(len(images), 2, 2)) == 0
+    assert np.isnan(max_sensitivity(x, lambda images: torch.zeros(len(images), 2, 2)))
+    low = max_sensitivity(x, lambda images: images.mean(1), radius=0.01)
+    high = max_sensitivity(x, lambda images: images.mean(1), radius=0.1)
+    assert high == pytest.approx(10 * low, rel=1e-3)
+    # ‖mean of three even draws in [-r, r]‖ / ‖mean x‖: each pixel's variance is r²/9.
+    expected = 0.1 / 3 * (H * W) ** 0.5 / float(x.mean(0).norm())
+    assert high == pytest.approx(expected, rel=0.1)

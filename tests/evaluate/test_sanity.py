@@ -1,0 +1,61 @@
+import copy
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import spearmanr
+from skimage.metrics import structural_similarity
+from torch import nn
+
+from camcli.evaluate.sanity import cascade, layers_from_the_top, rank_correlation, ssim
+
+
+def test_rank_correlation_is_scipys():
+    rng = np.random.default_rng(0)
+    a = rng.integers(0, 5, (7, 9)).astype(np.float32)  # many ties
+    b = a + rng.normal(size=a.shape).astype(np.float32)
+    assert rank_correlation(a, b) == pytest.approx(spearmanr(a.ravel(), b.ravel()).statistic)
+    assert rank_correlation(a, -a) == pytest.approx(-1)
+    assert rank_correlation(a, a * 0) == 0
+
+
+def test_ssim_is_scikit_images():
+    rng = np.random.default_rng(0)
+    a = rng.random((40, 50))
+    b = np.clip(a + rng.normal(size=a.shape) * 0.2, 0, 1)
+    expected = structural_similarity(
+        a, b, data_range=1, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
+    )
+    assert ssim(a, b) == pytest.approx(expected, abs=1e-6)
+    assert ssim(a, a) == 1
+
+
+def network():
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+        nn.Linear(4, 5),
+    )  # fmt: skip
+
+
+def test_the_cascade_goes_from_the_logits_down():
+    net = network()
+    before = copy.deepcopy(net.state_dict())
+    assert layers_from_the_top(net) == ["5", "1", "0"]
+    seen = []
+    for name, share in cascade(net, stops=3):
+        changed = {k for k, v in net.state_dict().items() if not torch.equal(v, before[k])}
+        seen.append((name, "0.weight" in changed, "5.weight" in changed))
+        assert 0 < share <= 1
+    assert seen == [("5", False, True), ("1", False, True), ("0", True, True)]
+    assert share == 1
+
+
+def test_equal_seeds_equal_weights():
+    one, two = network(), network()
+    for net in (one, two):
+        list(cascade(net, seed=3, stops=2))
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(one.state_dict().values(), two.state_dict().values(), strict=True)
+    )
