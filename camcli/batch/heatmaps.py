@@ -10,12 +10,12 @@ import base64
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import cv2
 import numpy as np
 
+from camcli.batch.appending import Appender
 from camcli.errors import CamcliError
 from camcli.result import Heat, Result
 
@@ -23,7 +23,7 @@ from camcli.result import Heat, Result
 LARGEST = 32
 
 
-class Heatmaps:
+class Heatmaps(Appender):
     """Appends the maps of Results, one write a line.
 
     Example:
@@ -32,11 +32,14 @@ class Heatmaps:
     """
 
     def __init__(self, path: Path) -> None:
-        """Open `path`; a half-written last line, as a killed run may leave one, is ended."""
-        self.path = path
-        self._file = path.open("ab")
+        """Open `path`; a half-written last line, as a killed run may leave one, is ended.
+
+        Raises:
+            CamcliError: it cannot be written.
+        """
+        super().__init__(path)
         if self._file.tell() and not _ends_a_line(path):
-            self._file.write(b"\n")
+            self._append(b"\n")
 
     def append(self, result: Result) -> None:
         """Add one Result's maps; a failed one has none.
@@ -44,29 +47,8 @@ class Heatmaps:
         Raises:
             CamcliError: the file cannot be written.
         """
-        if not result.heats:
-            return
-        try:
-            self._file.write(line(result).encode("ascii"))
-            self._file.flush()
-        except OSError as error:
-            raise CamcliError(
-                f"Cannot write {self.path}: {error.strerror}. What was finished is kept; make "
-                "room, then run the same command with --resume."
-            ) from error
-
-    def __enter__(self) -> Heatmaps:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
-    ) -> None:
-        try:
-            self._file.close()
-        except OSError:
-            # What close() could not flush was already reported by append().
-            if error is None:
-                raise
+        if result.heats:
+            self._append(line(result).encode("ascii"))
 
 
 def line(result: Result) -> str:

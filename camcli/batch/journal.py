@@ -11,16 +11,16 @@ import io
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
+from camcli.batch.appending import Appender
 from camcli.errors import CamcliError, UsageError
 
 # File names need not be valid Unicode; this carries any bytes to the file and back.
 ENCODING, ERRORS = "utf-8", "surrogateescape"
 
 
-class Journal:
+class Journal(Appender):
     """Appends rows to a CSV (RFC 4180), one write a row.
 
     Example:
@@ -37,12 +37,12 @@ class Journal:
 
         Raises:
             UsageError: the file has another header.
+            CamcliError: it cannot be written.
         """
-        self.path = path
+        super().__init__(path)
         self.columns = columns
-        self._file = path.open("ab")
         if self._file.tell() == 0:
-            self._write(columns)
+            self._append(_line(columns))
         else:
             header = next(read_rows(path), None)
             if header is not None and list(header) != columns:
@@ -58,37 +58,13 @@ class Journal:
         Raises:
             CamcliError: the file cannot be written (disk full, directory removed).
         """
-        self._write([values[name] for name in self.columns])
+        self._append(_line([values[name] for name in self.columns]))
 
-    def _write(self, cells: list[Any]) -> None:
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\r\n").writerow(cells)
-        try:
-            self._file.write(text.getvalue().encode(ENCODING, ERRORS))
-            self._file.flush()
-        except OSError as error:
-            raise CamcliError(
-                f"Cannot write {self.path}: {error.strerror}. What was finished is kept; make "
-                "room, then run the same command with --resume."
-            ) from error
 
-    def __enter__(self) -> Journal:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
-    ) -> None:
-        try:
-            os.fsync(self._file.fileno())
-        except OSError:
-            pass  # a pipe or a full disk; every row was already handed over
-        finally:
-            try:
-                self._file.close()
-            except OSError:
-                # What close() could not flush was already reported by append().
-                if error is None:
-                    raise
+def _line(cells: list[Any]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\r\n").writerow(cells)
+    return text.getvalue().encode(ENCODING, ERRORS)
 
 
 def read_rows(path: Path) -> Iterator[dict[str, str]]:

@@ -188,6 +188,18 @@ def test_output_removed_under_the_run_is_one_message(bundled, folder, tmp_path):
         list(stream)
 
 
+@pytest.mark.parametrize("name", ["predictions.csv", "heatmaps.jsonl"])
+def test_a_table_removed_under_the_run_is_noticed_at_the_next_row(bundled, folder, tmp_path, name):
+    """Or hours of rows would go into a file that no folder holds any more."""
+    run = make(bundled, folder, tmp_path / "run")
+    run.prepare()
+    stream = iter(run)
+    next(stream)
+    (tmp_path / "run" / name).unlink()
+    with pytest.raises(CamcliError, match=rf"Cannot write .*{name}: it was removed"):
+        list(stream)
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_full_disk_is_one_message(bundled, folder, tmp_path):
     out = tmp_path / "run"
