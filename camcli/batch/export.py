@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from camcli.errors import CamcliError, UsageError
+from camcli.files import whole_file
 
 FORMATS = ("csv", "jsonl", "parquet")
 _INTEGERS = {"correct", "box_x0", "box_y0", "box_x1", "box_y1", "width", "height"}
@@ -49,16 +50,13 @@ def export(rows: Iterable[dict[str, str]], columns: list[str], path: Path, name:
         CamcliError: it cannot be written.
     """
     target = path.with_suffix(f".{name}")
-    part = target.with_name(f".{target.name}.part")
     write: Callable[[Iterator[dict[str, Any]], list[str], Path], None]
     write = _jsonl if name == "jsonl" else _parquet
     try:
-        write((_typed(row) for row in rows), columns, part)
-        part.replace(target)
+        with whole_file(target) as part:
+            write((_typed(row) for row in rows), columns, part)
     except OSError as error:
         raise CamcliError(f"Cannot write {target}: {error.strerror}.") from error
-    finally:
-        part.unlink(missing_ok=True)
     return target
 
 

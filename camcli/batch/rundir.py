@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from camcli.batch.journal import drop_torn_row, read_rows
 from camcli.errors import CamcliError, UsageError
+from camcli.files import write_whole
 
 if TYPE_CHECKING:
     from camcli.batch.shard import Shard
@@ -161,23 +161,9 @@ class RunDirectory:
             CamcliError: disk full, folder removed, no permission.
         """
         try:
-            try:
-                handle, name = tempfile.mkstemp(dir=self._temporary)
-            except FileNotFoundError:  # after `finish`, or the whole run is gone
-                self._temporary.mkdir()
-                handle, name = tempfile.mkstemp(dir=self._temporary)
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    file.write(data)
-                os.chmod(name, 0o666 & ~_UMASK)  # noqa: PTH101 - mkstemp's 0600 is for secrets
-                try:
-                    os.replace(name, path)  # noqa: PTH105
-                except FileNotFoundError:
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    os.replace(name, path)  # noqa: PTH105
-            except BaseException:
-                Path(name).unlink(missing_ok=True)
-                raise
+            self._temporary.mkdir(exist_ok=True)  # gone after `finish`
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(path, data, aside=self._temporary)
         except OSError as error:
             raise CamcliError(
                 f"Cannot write {path}: {error.strerror}. What was finished is kept; when the "
@@ -192,15 +178,6 @@ class RunDirectory:
 def now() -> str:
     """The time of day for ``run.json``."""
     return time.strftime("%Y-%m-%dT%H:%M:%S%z")
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-_UMASK = _umask()
 
 
 def _say(value: Any) -> str:

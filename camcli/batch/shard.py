@@ -11,15 +11,15 @@ import csv
 import re
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
 from camcli.batch.journal import Journal, read_rows
-from camcli.batch.rundir import CSV, RunDirectory, now
+from camcli.batch.rundir import RunDirectory, now
 from camcli.errors import CamcliError, UsageError
+from camcli.files import whole_file
 
 T = TypeVar("T")
 
@@ -90,25 +90,20 @@ def merge(path: Path) -> dict[str, Any]:
     for info in infos:
         for key, value in info["counts"].items():
             counts[key] = counts.get(key, 0) + value
-    part = path / f".{CSV}.part"
-    part.unlink(missing_ok=True)
-    with ExitStack() as stack:
-        tables = [read_rows(shard.csv) for shard in shards]
-        with shards[0].csv.open(encoding="utf-8", newline="") as file:
-            header = next(csv.reader(file))
-        journal = stack.enter_context(Journal(part, header))
+    with shards[0].csv.open(encoding="utf-8", newline="") as file:
+        header = next(csv.reader(file))
+    with whole_file(whole.csv) as part:
         written = 0
-        for row in _round_robin(tables):
-            journal.append(row)
-            written += 1
-    if written != counts["done"]:
-        part.unlink()
-        raise CamcliError(
-            f"The shards' tables have {written} rows and their descriptions say "
-            f"{counts['done']}: a table was changed or cut. Resume that shard."
-        )
-    _join_heatmaps([shard.heatmaps for shard in shards], whole.heatmaps)
-    part.replace(whole.csv)
+        with Journal(part, header) as journal:
+            for row in _round_robin([read_rows(shard.csv) for shard in shards]):
+                journal.append(row)
+                written += 1
+        if written != counts["done"]:
+            raise CamcliError(
+                f"The shards' tables have {written} rows and their descriptions say "
+                f"{counts['done']}: a table was changed or cut. Resume that shard."
+            )
+        _join_heatmaps([shard.heatmaps for shard in shards], whole.heatmaps)
     info = infos[0] | {
         "state": "finished",
         "counts": counts,
@@ -127,12 +122,10 @@ def _join_heatmaps(parts: list[Path], whole: Path) -> None:
     parts = [part for part in parts if part.exists()]
     if not parts:
         return
-    new = whole.with_name(f".{whole.name}.part")
-    with new.open("wb") as out:
+    with whole_file(whole) as new, new.open("wb") as out:
         for part in parts:
             with part.open("rb") as file:
                 shutil.copyfileobj(file, out)
-    new.replace(whole)
 
 
 def _find(path: Path) -> list[Shard]:

@@ -11,6 +11,7 @@ import typer
 from camcli.cli import options as o
 from camcli.cli.console import SOME_FAILED, say
 from camcli.errors import CamcliError, UsageError
+from camcli.files import write_whole
 
 if TYPE_CHECKING:
     from camcli.batch.sinks import Style
@@ -211,15 +212,9 @@ def _save_raw(result: Result, path: Path, overwrite: bool) -> Path:
 
 def _write(path: Path, data: bytes) -> None:
     """Whole or not at all."""
-    part = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            part.write_bytes(data)
-            part.replace(path)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
+        write_whole(path, data)
     except OSError as error:
         raise CamcliError(f"Cannot write {path}: {error.strerror}.") from error
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from camcli.errors import CamcliError
+from camcli.files import whole_folder
 
 MAX_FILES = 1_000_000
 MAX_RATIO = 20  # pictures hardly shrink in an archive; a bomb grows a thousandfold
@@ -26,7 +27,7 @@ def unpack(
 
     Args:
         archive: the ZIP file.
-        folder: must not exist; it appears whole or not at all.
+        folder: appears whole or not at all; what it held is replaced.
         progress: called with (files done, files in all).
 
     Returns:
@@ -35,19 +36,17 @@ def unpack(
     Raises:
         CamcliError: it is damaged, or not what one would unpack.
     """
-    part = folder.with_name(f".{folder.name}.unpacking")
-    shutil.rmtree(part, ignore_errors=True)
     try:
         with zipfile.ZipFile(archive) as file:
             members = _checked(file, archive)
-            for done, (info, path) in enumerate(members, 1):
-                target = part / path
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with file.open(info) as source, target.open("xb") as out:
-                    shutil.copyfileobj(source, out, 1 << 18)
-                if progress:
-                    progress(done, len(members))
-        part.replace(folder)
+            with whole_folder(folder) as part:
+                for done, (info, path) in enumerate(members, 1):
+                    target = part / path
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    with file.open(info) as source, target.open("xb") as out:
+                        shutil.copyfileobj(source, out, 1 << 18)
+                    if progress:
+                        progress(done, len(members))
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise CamcliError(
             f"{archive} is no whole ZIP archive ({error}); fetch it again."
@@ -56,8 +55,6 @@ def unpack(
         raise CamcliError(
             f"{archive} could not be unpacked to {folder}: {error.strerror or error}."
         ) from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return len(members)
 
 

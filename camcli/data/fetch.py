@@ -150,8 +150,6 @@ def _fetch_archive(
             f"{remote.url} has the SHA-256 {digest}, not {sha256}; it was thrown away."
         )
     size = part.stat().st_size
-    if folder.is_dir():
-        folder.rmdir()  # empty, or it would have been returned
     try:
         files = unpack(part, folder)
     finally:

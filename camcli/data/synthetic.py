@@ -11,8 +11,6 @@ or a mark leaves the others as they were.
 from __future__ import annotations
 
 import csv
-import os
-import shutil
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -25,6 +23,7 @@ from PIL import Image
 from camcli.data.drawing import Canvas, Place, box, clutter, surface, thing
 from camcli.data.fruits import FRUITS, draw_fruit
 from camcli.errors import CamcliError, UsageError
+from camcli.files import whole_folder
 
 MarkRule = Literal["same", "absent", "swapped"]
 
@@ -191,29 +190,24 @@ def write_scenes(
         raise UsageError(f"The shortcut's class {shortcut.label!r} is not among those drawn.")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} exists and is not empty; name a new folder.")
-    part = folder.with_name(f".{folder.name}.part{os.getpid()}")
     try:
-        rows = []
-        for split, count in counts.items():
-            scenes = draw_scenes(
-                count, classes=classes, seed=seed, split=split, size=size, shortcut=shortcut
-            )
-            for number, scene in enumerate(scenes):
-                name = f"{split}/{scene.label}/{number // len(classes):04}"
-                rows.append(_save(scene, part, name, split))
-                if progress:
-                    progress()
-        with (part / "scenes.csv").open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(("path", "label", "split", "mask", "mark"))
-            writer.writerows(rows)
-        if folder.is_dir():
-            folder.rmdir()
-        part.replace(folder)
+        with whole_folder(folder) as part:
+            rows = []
+            for split, count in counts.items():
+                scenes = draw_scenes(
+                    count, classes=classes, seed=seed, split=split, size=size, shortcut=shortcut
+                )
+                for number, scene in enumerate(scenes):
+                    name = f"{split}/{scene.label}/{number // len(classes):04}"
+                    rows.append(_save(scene, part, name, split))
+                    if progress:
+                        progress()
+            with (part / "scenes.csv").open("w", encoding="utf-8", newline="") as file:
+                writer = csv.writer(file)
+                writer.writerow(("path", "label", "split", "mask", "mark"))
+                writer.writerows(rows)
     except OSError as error:
         raise CamcliError(f"{folder} could not be written: {error.strerror or error}.") from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)  # after an error or an interrupt
     return folder / "scenes.csv"
 
 

@@ -24,6 +24,7 @@ from camcli.evaluate.annotations import find_masks, read_mask, truth_of
 from camcli.evaluate.audit import ClassSummary, Fact, Suspicion, fact_of
 from camcli.evaluate.clusters import LARGEST, kmeans, spectral, stretched
 from camcli.evaluate.maps import see_photographs
+from camcli.files import write_whole
 from camcli.models.classifier import Classifier
 from camcli.render.colormaps import get_colormap
 from camcli.render.contact_sheet import Tile, contact_sheet
@@ -172,9 +173,9 @@ def save(
         CamcliError: nothing can be written.
     """
     numbers = cluster_classes(facts, use_spectral=spectral, k=k, stretch=stretch)
-    files = {
-        "audit.json": _json(facts, found, rows, numbers).encode(),
-        "images.csv": _csv(facts, numbers).encode(),
+    files: dict[str, bytes | str] = {
+        "audit.json": _json(facts, found, rows, numbers),
+        "images.csv": _csv(facts, numbers),
     }
     picture = draw_clusters(facts, rows, numbers)
     if picture is not None:
@@ -182,9 +183,7 @@ def save(
     try:
         out.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
-            part = out / f".{name}.part"
-            part.write_bytes(content)
-            part.replace(out / name)
+            write_whole(out / name, content)
     except OSError as error:
         raise CamcliError(f"Cannot write {out}: {error.strerror}.") from error
     return ", ".join(files)

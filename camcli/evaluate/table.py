@@ -11,6 +11,7 @@ from typing import Any
 
 from camcli.errors import CamcliError
 from camcli.evaluate.compare import CONTROLS, Row
+from camcli.files import write_whole
 
 FILES = ("results.csv", "results.md", "results.json", "results.png")
 # In this order, by group: (heading, metrics, how to read them).
@@ -234,19 +235,17 @@ def save(out: Path, rows: Sequence[Row], checks: Sequence[Row], record: dict[str
         CamcliError: it cannot be written.
     """
     record = {**record, "rows": records(rows), "sanity": records(checks)}
-    files = {
-        "results.csv": csv_text([*rows, *checks]).encode(),
-        "results.md": (markdown(rows) + sanity_markdown(checks)).encode(),
-        "results.json": json.dumps(record, indent=1, ensure_ascii=False).encode(),
+    files: dict[str, bytes | str] = {
+        "results.csv": csv_text([*rows, *checks]),
+        "results.md": markdown(rows) + sanity_markdown(checks),
+        "results.json": json.dumps(record, indent=1, ensure_ascii=False),
     }
     if any(row.metrics for row in rows):
         files["results.png"] = chart(rows)
     try:
         out.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
-            part = out / f".{name}.part"
-            part.write_bytes(content)
-            part.replace(out / name)
+            write_whole(out / name, content)
     except OSError as error:
         raise CamcliError(f"Cannot write {out}: {error.strerror}.") from error
     return ", ".join(files)

@@ -9,8 +9,6 @@ Layout: tensors ``backbone.<name in the architecture>``, ``head.weight`` (C, K),
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +20,7 @@ from torch import Tensor
 
 from camcli.data.preprocess import Preprocess
 from camcli.errors import CamcliError, UsageError
+from camcli.files import whole_file
 
 FORMAT = 1
 
@@ -74,16 +73,8 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     }
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        os.close(handle)
-        part = Path(name)
-        try:
+        with whole_file(path) as part:
             save_file(tensors, part, metadata={"camcli": json.dumps(header)})
-            part.chmod(0o644)
-            part.replace(path)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
     except (OSError, SafetensorError) as error:
         raise CamcliError(f"Cannot write the checkpoint {path}: {error}.") from error
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
-import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from typing import Any
 import torch
 
 from camcli.errors import CamcliError, UsageError
+from camcli.files import write_whole
 from camcli.train.config import TrainConfig, to_toml
 
 BEST, LAST, STATE, INFO = "best.safetensors", "last.safetensors", "state.pt", "run.json"
@@ -90,15 +89,7 @@ class TrainDirectory:
             CamcliError: disk full, folder removed, no permission.
         """
         try:
-            handle, part = tempfile.mkstemp(dir=self.path, prefix=f".{name}.")
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    file.write(data)
-                Path(part).chmod(0o644)
-                Path(part).replace(self.path / name)
-            except BaseException:
-                Path(part).unlink(missing_ok=True)
-                raise
+            write_whole(self.path / name, data)
         except OSError as error:
             raise CamcliError(
                 f"Cannot write {self.path / name}: {error.strerror}. What was finished is kept; "

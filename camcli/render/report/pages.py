@@ -17,6 +17,7 @@ from markupsafe import Markup
 
 from camcli.data.images import printable
 from camcli.errors import CamcliError, UsageError
+from camcli.files import whole_folder
 from camcli.render.report.heat import PageMap, affordable_side
 from camcli.render.report.rows import Row, Side
 from camcli.render.report.thumbs import thumb_path, thumbnail
@@ -268,20 +269,11 @@ def replacing(out: Path) -> Iterator[Path]:
             f"{out} is not empty and not a page of camcli, so it will not be touched. "
             "Choose another --out."
         )
-    part, old = (out.with_name(f".{out.name}.{word}") for word in ("part", "old"))
     try:
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(parents=True)
-        yield part
-        shutil.rmtree(old, ignore_errors=True)
-        if out.exists():
-            os.replace(out, old)  # noqa: PTH105
-        os.replace(part, out)  # noqa: PTH105
-        shutil.rmtree(old, ignore_errors=True)
+        with whole_folder(out) as part:
+            yield part
     except OSError as error:
         raise CamcliError(f"Cannot write {out}: {error.strerror}.") from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def _is_ours(out: Path) -> bool:
