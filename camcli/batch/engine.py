@@ -145,7 +145,7 @@ def _draw(
 
 def _write(sink: Sink, result: Result, rgb: np.ndarray | None) -> Result:
     try:
-        sink.write(result, sink.keep(load_image(result.ref.path)) if rgb is None else rgb)
+        sink.write(result, sink.keep(load_image(result.ref)) if rgb is None else rgb)
     except ImageError as error:  # the file changed since it was decoded
         return failed(result.ref, error)
     return result

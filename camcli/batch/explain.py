@@ -79,7 +79,7 @@ def read(
         keep: what to remember of the decoded (H, W, 3) pixels for the overlay.
     """
     try:
-        rgb = load_image(ref.path)
+        rgb = load_image(ref)
     except ImageError as error:
         return error
     height, width = rgb.shape[:2]

@@ -98,7 +98,7 @@ def _tile(run: Run, result: Result) -> tuple[np.ndarray, list[str]] | None:
     if result.status == "error":
         return None
     try:
-        rgb = shrink(load_image(result.ref.path), TILE)
+        rgb = shrink(load_image(result.ref), TILE)
     except ImageError:
         return None
     style = run.style

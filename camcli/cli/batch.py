@@ -30,7 +30,7 @@ def batch(
         list[str],
         typer.Argument(
             help="A folder, a quoted glob, @list.txt with one path a line, or - to read such a "
-            "list from stdin.",
+            "list from stdin. Tar shards ('s-{000..009}.tar') are read as they are.",
             show_default=False,
         ),
     ],
@@ -246,6 +246,7 @@ def batch(
         model=model, checkpoint=checkpoint, weights=weights, classes=classes, device=device,
         offline=offline, fit=fit, input_size=input_size, layer=layer,
     )  # fmt: skip
+    source = source.numbered(classifier.classes)
     classifier = with_runtime(classifier, runtime, precision=precision, images=source, warn=warn)
     what = make_explanation(classifier, how, target=target, topk=topk, versus=versus)
     run = Run(

@@ -130,7 +130,7 @@ def explain(
             say(typer.style("failed: ", fg="red") + str(result.error))
             written: list[Path] = []
         else:
-            rgb = load_image(result.ref.path)
+            rgb = load_image(result.ref)
             written = _draw(rgb, result, style, file, topk_files and topk > 1, overwrite)
             if save_raw:
                 written.append(_save_raw(result, file.with_suffix(".npz"), overwrite))

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFile
 
+from camcli.data.refs import Blob, ImageRef
 from camcli.errors import ImageError
 
 MAX_PIXELS = 178_956_970
@@ -50,11 +51,11 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
-def load_image(path: Path) -> np.ndarray:
+def load_image(image: Path | ImageRef) -> np.ndarray:
     """Read one picture.
 
     Args:
-        path: the file.
+        image: the file, or a reference to it or to bytes elsewhere.
 
     Returns:
         (H, W, 3) uint8 RGB, C-contiguous and writable, upright as its EXIF orientation says.
@@ -66,6 +67,12 @@ def load_image(path: Path) -> np.ndarray:
         >>> load_image(Path("sample_images/cat.jpg")).shape  # doctest: +SKIP
         (300, 451, 3)
     """
+    if isinstance(image, Path):
+        path = image
+    elif image.blob is None:
+        path = image.path
+    else:
+        return decode(_bytes(image.blob, str(image.path)), str(image.path))
     name = printable(path)
     try:
         status = path.stat()
@@ -77,10 +84,7 @@ def load_image(path: Path) -> np.ndarray:
         if not stat.S_ISREG(status.st_mode):
             raise ImageError(f"{name}: not a regular file but a device or pipe; copy it first.")
         if status.st_size > MAX_BYTES:
-            raise ImageError(
-                f"{name}: {status.st_size:,} bytes are more than the limit of {MAX_BYTES:,} for "
-                "one picture; scale it down first."
-            )
+            raise _too_many_bytes(name, status.st_size)
         data = path.read_bytes()
     except FileNotFoundError as error:
         if path.is_symlink():
@@ -92,6 +96,16 @@ def load_image(path: Path) -> np.ndarray:
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise ImageError(f"{name}: could not be read ({_reason(error)}).") from error
     return decode(data, str(path))
+
+
+def _bytes(blob: Blob, name: str) -> bytes:
+    name = printable(name)
+    if blob.size > MAX_BYTES:
+        raise _too_many_bytes(name, blob.size)
+    try:
+        return blob.read()
+    except ImageError as error:
+        raise ImageError(f"{name}: {printable(str(error))}") from error
 
 
 def decode(data: bytes, name: str) -> np.ndarray:
@@ -229,6 +243,13 @@ def _expose_cut_jpeg(data: bytes, name: str) -> bytes:
             return data
         at += 2 + struct.unpack_from(">H", data, at + 2)[0]
     return data
+
+
+def _too_many_bytes(name: str, size: int) -> ImageError:
+    return ImageError(
+        f"{name}: {size:,} bytes are more than the limit of {MAX_BYTES:,} for one picture; scale "
+        "it down first."
+    )
 
 
 def _too_large(name: str, size: str) -> ImageError:

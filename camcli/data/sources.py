@@ -13,37 +13,30 @@ that each becomes one error row rather than silently missing.
 
 Links. Links to files are images; links to folders are walked, except into one of their own
 parents (a loop), and at most `MAX_LINKS` deep.
+
+Tar files. A ``.tar`` that is named, listed or matched stands for the images in it
+(`camcli.data.tars`); in a folder only where there are no images beside them.
 """
 
 # ruff: noqa: PTH109, PTH112
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
 from camcli.data.finders import EXTENSIONS, File, Finder, Folder, Glob, absolute, has_magic
 from camcli.data.layout import Labeller, labeller_for
 from camcli.data.lists import PathList, Several
+from camcli.data.refs import ImageRef
+from camcli.data.tars import SUFFIX, images_in
 from camcli.errors import UsageError
 
-
-@dataclass(frozen=True, slots=True)
-class ImageRef:
-    """One image on disk, before anything is read.
-
-    Attributes:
-        path: absolute path of the file.
-        rel: path relative to the root it was found under, with forward slashes. It names the
-            outputs, because basenames collide (Office-31 is all ``frame_0001.jpg``).
-        label: the true class's name when the layout tells it, else None.
-    """
-
-    path: Path
-    rel: str
-    label: str | None = None
+# {000..009} and {a,b}, as shells and WebDataset write them.
+_BRACES = re.compile(r"\{(\d+)\.\.(\d+)\}|\{([^{}]*,[^{}]*)\}")
 
 
 @dataclass(frozen=True)
@@ -55,27 +48,53 @@ class Source:
         finder: yields (absolute path, relative path).
         labeller: gives a label for a relative path; None when the images have no labels.
         limit: at most so many images.
+        own_labels: whether tar shards' labels are taken, where there is no `labeller`.
+        classes: what the numbers in tar shards' labels mean.
     """
 
     root: Path
     finder: Finder
     labeller: Labeller | None = None
     limit: int | None = None
+    own_labels: bool = True
+    classes: tuple[str, ...] = ()
 
     @property
     def labelled(self) -> bool:
-        """Whether the layout (or the user) says what is in the images."""
-        return self.labeller is not None
+        """Whether the layout (or the user, or a tar shard) says what is in the images."""
+        return self.labeller is not None or any(ref.label for ref in islice(self, 1))
+
+    def numbered(self, classes: tuple[str, ...]) -> Source:
+        """The same, with class numbers in tar shards as these classes' names."""
+        return replace(self, classes=classes)
 
     def __iter__(self) -> Iterator[ImageRef]:
         """References in a fixed order."""
+        return islice(self._all(), self.limit)
+
+    def _all(self) -> Iterator[ImageRef]:
         label = self.labeller or (lambda rel: None)
-        for path, rel in islice(self.finder, self.limit):
-            yield ImageRef(Path(path), rel, label(rel))
+        for path, rel in self.finder:
+            if path.endswith(SUFFIX):
+                shard = Path(path)
+                for member in images_in(path, rel):
+                    name = member.rel[len(rel) - len(SUFFIX) + 1 :]
+                    at = shard if member.rel == rel else shard / name
+                    known = label(member.rel) if self.labeller else self._own(member.label)
+                    yield ImageRef(at, member.rel, known, member.blob)
+            else:
+                yield ImageRef(Path(path), rel, label(rel))
+
+    def _own(self, label: str | int | None) -> str | None:
+        if not self.own_labels or label is None:
+            return None
+        if isinstance(label, int) and 0 <= label < len(self.classes):
+            return self.classes[label]
+        return str(label)
 
     def count(self) -> int:
-        """How many images there are: a walk that reads directories, but no image."""
-        return sum(1 for _ in islice(self.finder, self.limit))
+        """How many images there are: a walk that reads directories and tar headers, no image."""
+        return sum(1 for _ in self)
 
 
 def find_images(
@@ -89,9 +108,10 @@ def find_images(
 
     Args:
         spec: a folder, a glob (``**`` crosses folders), a file, ``@list.txt`` (one path a line),
-            ``-`` (the same on stdin), or several of these. A list may be separated by NUL bytes
-            instead, as ``find -print0`` writes it. A relative path in a list starts from the
-            current folder, or, if there is nothing, from the list's own.
+            ``-`` (the same on stdin), or several of these, as ``{000..009}`` and ``{a,b}`` write
+            them. A list may be separated by NUL bytes instead, as ``find -print0`` writes it. A
+            relative path in a list starts from the current folder, or, if there is nothing, from
+            the list's own.
         recursive: walk into the sub-folders of a folder.
         limit: take the first so many.
         labels: ``auto`` takes class-per-folder labels where the layout of a folder shows them
@@ -112,7 +132,8 @@ def find_images(
     """
     if limit is not None and limit < 1:
         raise UsageError(f"The limit must be at least 1, not {limit}.")
-    specs = [spec] if isinstance(spec, str | Path) else list(spec)
+    given = [spec] if isinstance(spec, str | Path) else list(spec)
+    specs: list[str | Path] = [one for text in given for one in _expand(text)]
     if not specs:
         raise UsageError("No images named: give a folder, a glob, a file, @list.txt or -.")
     finder: Finder
@@ -120,11 +141,35 @@ def find_images(
         finder = _finder(specs[0], recursive)
     else:
         finder = Several(tuple(_each(specs, recursive)))
+    first = next(iter(finder), None)
+    if first is None and isinstance(finder, Folder):
+        finder = Glob(finder.root, ("**", "*" + SUFFIX) if recursive else ("*" + SUFFIX,))
     folder = finder.root if isinstance(finder, Folder | Glob) else None
-    source = Source(Path(finder.root), finder, labeller_for(labels, folder), limit)
-    if next(iter(finder), None) is None:
+    source = Source(
+        Path(finder.root), finder, labeller_for(labels, folder), limit, own_labels=labels == "auto"
+    )
+    # Nothing at all, or shards without images.
+    if (first is None or first[0].endswith(SUFFIX)) and next(iter(source), None) is None:
         raise UsageError(_nothing(specs, recursive))
     return source
+
+
+def _expand(spec: str | Path) -> Iterator[str | Path]:
+    """``s-{000..009}.tar`` as ten names, unless there is a file of that very name."""
+    text = os.fspath(spec)
+    found = _BRACES.search(text)
+    if not found or os.path.lexists(text):
+        yield spec
+        return
+    first, last, words = found.groups()
+    if first is not None:
+        step = 1 if int(first) <= int(last) else -1
+        width = len(first) if first.startswith("0") else 0
+        parts: Iterable[str] = (f"{n:0{width}}" for n in range(int(first), int(last) + step, step))
+    else:
+        parts = words.split(",")
+    for part in parts:
+        yield from _expand(text[: found.start()] + part + text[found.end() :])
 
 
 def _finder(spec: str | Path, recursive: bool) -> Finder:

@@ -1,0 +1,124 @@
+"""What names one image before anything of it is read, and where its bytes are."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from camcli.errors import ImageError, UnavailableError
+
+# Seconds to wait before a remote read is tried again; networks fail for a moment.
+_PAUSES = (1.0, 4.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """Bytes that are no local file of their own: a member of a tar, an object behind a URL.
+
+    Attributes:
+        place: local path or URL of what holds them.
+        offset: where they start; None for all of it.
+        size: how many they are, where `offset` says where they start.
+        problem: why they cannot be read, where that is known already.
+    """
+
+    place: str
+    offset: int | None = None
+    size: int = 0
+    problem: str | None = None
+
+    def read(self) -> bytes:
+        """The bytes.
+
+        Raises:
+            ImageError: they cannot be had; without the name, which the caller knows.
+        """
+        if self.problem is not None:
+            raise ImageError(self.problem)
+        data = _remote(self) if is_url(self.place) else _local(self)
+        if self.offset is not None and len(data) < self.size:
+            raise ImageError(f"{self.place} ends within it; copy or download that file again.")
+        return data
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRef:
+    """One image, before anything is read.
+
+    Attributes:
+        path: absolute path of the file. Where there is a `blob` it only names the image
+            (``/data/shard-000.tar/cat.jpg``, ``s3:/photos/cat.jpg``).
+        rel: path relative to the root it was found under, with forward slashes. It names the
+            outputs, because basenames collide (Office-31 is all ``frame_0001.jpg``).
+        label: the true class's name when the layout tells it, else None.
+        blob: the bytes, where they are no local file.
+    """
+
+    path: Path
+    rel: str
+    label: str | None = None
+    blob: Blob | None = None
+
+
+def is_url(text: str) -> bool:
+    """Whether a name is for fsspec: ``s3://photos/cat.jpg``."""
+    scheme, sign, _ = text.partition("://")
+    return bool(sign) and scheme.replace("+", "").replace("-", "").isalnum()
+
+
+def file_system(url: str) -> tuple[Any, str]:
+    """The fsspec file system of a URL, and the URL's path in it.
+
+    Raises:
+        UnavailableError: fsspec, or its driver for this kind of URL, is not installed.
+    """
+    try:
+        from fsspec.core import url_to_fs
+    except ImportError:
+        raise UnavailableError(
+            f"{url} needs fsspec: pip install 'camcli[remote]' brings it with s3:// and gs://."
+        ) from None
+    try:
+        system, path = url_to_fs(url)
+    except (ImportError, ValueError) as error:  # "Install s3fs to access S3"; unknown scheme
+        raise UnavailableError(
+            f"{url} cannot be opened: {error}. pip install 'camcli[remote]' brings s3:// and gs://."
+        ) from None
+    return system, path
+
+
+def _local(blob: Blob) -> bytes:
+    try:
+        with Path(blob.place).open("rb") as file:
+            if blob.offset is None:
+                return file.read()
+            file.seek(blob.offset)
+            return file.read(blob.size)
+    except OSError as error:
+        raise ImageError(f"{blob.place} could not be read ({error.strerror}).") from error
+
+
+def _remote(blob: Blob) -> bytes:
+    if blob.offset is not None and blob.size == 0:
+        return b""
+    try:
+        system, path = file_system(blob.place)
+    except UnavailableError as error:
+        raise ImageError(str(error)) from error
+    end = None if blob.offset is None else blob.offset + blob.size
+    for pause in (*_PAUSES, None):
+        try:
+            data: bytes = system.cat_file(path, start=blob.offset, end=end)
+            return data
+        except FileNotFoundError as error:
+            raise ImageError("there is no such object.") from error
+        except PermissionError as error:
+            raise ImageError(f"access was denied ({error}).") from error
+        # Drivers raise errors of their own libraries.
+        except Exception as error:
+            if pause is None:
+                raise ImageError(f"could not be read ({type(error).__name__}: {error}).") from error
+            time.sleep(pause)
+    raise AssertionError
