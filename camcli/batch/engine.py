@@ -13,7 +13,6 @@ At most a few batches are in flight, so memory does not depend on how many image
 from __future__ import annotations
 
 import ctypes
-import os
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -31,6 +30,7 @@ from camcli.data.images import load_image
 from camcli.data.sources import ImageRef
 from camcli.errors import ImageError
 from camcli.models.classifier import Classifier
+from camcli.models.on_openvino import available_cores
 from camcli.result import Result
 
 # A result and the pixels that its picture will be drawn on.
@@ -158,13 +158,6 @@ def _forget(rgb: np.ndarray) -> np.ndarray:
 def _batches(refs: Iterator[ImageRef], size: int) -> Iterator[list[ImageRef]]:
     while group := list(islice(refs, size)):
         yield group
-
-
-def available_cores() -> int:
-    """Cores that this process may use (fewer than the machine's in a container or under SLURM)."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 @contextmanager

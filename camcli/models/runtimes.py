@@ -2,18 +2,6 @@
 
 Only the way from images to A changes; the tail, the head and every method stay in torch. A runtime
 is never trusted: on the first batch of each input shape its A is compared with torch's.
-
-OpenVINO, as it is used here:
-
-- in float32, unless asked. By default it computes in bfloat16 where the processor can, and A is
-  off by 20%.
-- in the thread that calls it, with no threads of its own: the engine has a lane for each core, and
-  whatever else spins or waits takes time from decoding.
-- any batch size and any image size from one compiled network.
-- without its telemetry, which is on by default and belongs to its converter's command line: the
-  front end is called directly, below that.
-- converted anew in each process. This takes about a second, less than importing torch, so a cache
-  on disk would save nothing worth its files.
 """
 
 from __future__ import annotations
@@ -21,9 +9,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import threading
-import warnings
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from importlib.metadata import version
 from itertools import islice
@@ -34,6 +20,7 @@ from torch import Tensor, nn
 
 from camcli.errors import CamcliError, UnavailableError, UsageError
 from camcli.models.classifier import Classifier
+from camcli.models.on_openvino import OpenVino, convert
 
 log = logging.getLogger(__name__)
 
@@ -169,7 +156,8 @@ def with_runtime(
         return classifier
     assert isinstance(backbone, nn.Module)
     try:
-        run = OpenVino(backbone, classifier.preprocess.size, precision)
+        size = classifier.preprocess.size
+        run = OpenVino(convert(backbone, size), size, precision)
     except Exception as error:  # a converter meets whatever users put into their networks
         log.debug("conversion failed", exc_info=True)
         reason = str(error).strip().splitlines()[-1][:200] if str(error).strip() else repr(error)
@@ -235,81 +223,6 @@ def _why_not(classifier: Classifier, backbone: object, precision: str) -> Camcli
         if "BF16" not in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             return UsageError("This processor does not compute in bfloat16: leave --precision out.")
     return None
-
-
-class OpenVino:
-    """A backbone, converted and compiled by OpenVINO for the CPU; called by several threads."""
-
-    def __init__(self, backbone: nn.Module, size: int, precision: str) -> None:
-        """Convert `backbone`, which is left alone.
-
-        Args:
-            backbone: normalised images (B, 3, H, W) -> A, or tuples of tensors.
-            size: side of a square input, in pixels.
-            precision: one of `PRECISIONS`.
-        """
-        import openvino as ov
-
-        example = torch.zeros(2, 3, size, size).contiguous(memory_format=torch.channels_last)
-        with _one_thread(), torch.no_grad():
-            out = backbone(example)
-            model = _convert(backbone, example)
-        # How to put flat outputs back into tuples; None for a single one.
-        self._rows = None if isinstance(out, Tensor) else [len(row) for row in out]
-        # Photographs come channels last; without this each batch would be copied.
-        prepost = ov.preprocess.PrePostProcessor(model)
-        prepost.input().tensor().set_layout(ov.Layout("NHWC"))
-        prepost.input().model().set_layout(ov.Layout("NCHW"))
-        self._compiled = ov.Core().compile_model(
-            prepost.build(),
-            "CPU",
-            {
-                "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[precision],
-                "NUM_STREAMS": 0,  # in the calling thread
-                "INFERENCE_NUM_THREADS": 1,
-            },
-        )
-        self._own = threading.local()
-
-    def __call__(self, images: Tensor) -> Any:
-        """What the backbone returns for normalised images (B, 3, H, W)."""
-        if not hasattr(self._own, "request"):
-            self._own.request = self._compiled.create_infer_request()
-        batch = images.permute(0, 2, 3, 1).contiguous().numpy()
-        # Copies: the request writes its next outputs where these are.
-        self._own.request.infer([batch], share_inputs=True)
-        flat = iter([torch.from_numpy(t.data.copy()) for t in self._own.request.output_tensors])
-        if self._rows is None:
-            return next(flat)
-        return tuple(tuple(next(flat) for _ in range(n)) for n in self._rows)
-
-
-def _convert(module: nn.Module, example: Tensor) -> Any:
-    """An OpenVINO model of a module, for any batch and image size."""
-    from openvino.frontend import FrontEndManager
-    from openvino.frontend.pytorch.ts_decoder import (
-        TorchScriptPythonDecoder,
-    )
-
-    frontend = FrontEndManager().load_by_framework("pytorch")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # tracing is deprecated; OpenVINO still asks for it
-        # What torch's own check would find, in twice the time, `Checked` finds on real images.
-        decoder = TorchScriptPythonDecoder(
-            module, example_input=(example,), trace_kwargs={"check_trace": False}
-        )
-    return frontend.convert(frontend.load(decoder))
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """One thread inside torch: on busy cores two that wait for each other are much slower."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _flat(out: Any) -> list[Tensor]:

@@ -19,6 +19,7 @@ from camcli.data.preprocess import Preprocess
 from camcli.data.sources import find_images
 from camcli.errors import CamcliError, UnavailableError, UsageError
 from camcli.models.classifier import cut_classifier
+from camcli.models.on_openvino import available_cores
 from camcli.models.runtimes import (
     TOLERANCE,
     WORTH_IT,
@@ -48,7 +49,7 @@ def fast(bundled):
 @pytest.fixture(scope="module")
 def pixels(bundled, test_data):
     """24 photographs as the bundled network sees them."""
-    files = sorted((test_data / "imagenet-samples").iterdir())[::40][:24]
+    files = sorted((test_data / "imagenet-samples").iterdir())[::10][:24]
     return torch.stack([bundled.preprocess.pixels(load_image(path)) for path in files])
 
 
@@ -136,6 +137,13 @@ def test_the_engine_gives_the_same_rows_in_the_same_order(bundled, fast, photos,
             assert a.heats[0].box == b.heats[0].box
             scale = np.abs(a.heats[0].heatmap).max()
             assert np.allclose(a.heats[0].heatmap, b.heats[0].heatmap, atol=1e-4 * scale)
+
+
+def test_each_lane_has_a_stream_and_float32_is_asked_for_by_name(fast):
+    """One stream for all would make lanes wait for each other: half the speed on two cores."""
+    (compiled,) = fast.features._run._compiled.values()
+    assert compiled.get_property("NUM_STREAMS") == available_cores()
+    assert compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name() == "f32"
 
 
 @needs_openvino
@@ -342,7 +350,7 @@ def test_what_openvino_cannot_take(monkeypatch):
     def broken(*_args):
         raise RuntimeError("no such operation\naten::odd")
 
-    monkeypatch.setattr("camcli.models.runtimes._convert", broken)
+    monkeypatch.setattr("camcli.models.runtimes.convert", broken)
     warnings = []
     assert with_runtime(plain, warn=warnings.append) is plain
     assert len(warnings) == 1

@@ -1,0 +1,172 @@
+"""A backbone in OpenVINO, for CPUs.
+
+- In float32 by name. Left alone, OpenVINO computes in bfloat16 where the processor can, and the
+  features are off by up to a quarter.
+- One stream of one thread for each core, and each of the engine's lanes has a request of its own:
+  the network's weights are held once, lanes never wait for one another, and nothing spins.
+- A few images at a time. What an early layer writes is then still in the core's cache when the
+  next layer reads it: a depthwise network is a quarter faster so, and no other is slower.
+- For the network's own square input the shapes are fixed, which is up to a fifth faster; any other
+  size runs in a second network, compiled when it is first needed.
+- Without its telemetry, which is on by default and belongs to its converter's command line: the
+  front end is called directly, below that.
+- Converted anew in each process. This takes about a second, less than importing torch; only what
+  took a calibration is kept on disk (`camcli.models.int8`).
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+# Images that go through the network at a time; measured by benchmarks/runtimes.py.
+SLICE = {"float32": 2, "bfloat16": 2, "int8": 8}
+
+
+def available_cores() -> int:
+    """Cores that this process may use (fewer than the machine's in a container or under SLURM)."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class Converted:
+    """A backbone as OpenVINO's own graph.
+
+    Attributes:
+        model: (B, 3, H, W) float32 -> flat outputs, for any B, H and W.
+        rows: how many outputs make each of the backbone's tuples; None if it returns one tensor.
+        per_image: of each flat output, whether it has one row an image.
+    """
+
+    model: Any
+    rows: tuple[int, ...] | None
+    per_image: tuple[bool, ...]
+
+
+def convert(backbone: nn.Module, size: int) -> Converted:
+    """Convert `backbone`, which is left alone.
+
+    Args:
+        backbone: normalised images (B, 3, H, W) -> A, or tuples of tensors.
+        size: side of a square input, in pixels.
+    """
+    from openvino.frontend import FrontEndManager
+    from openvino.frontend.pytorch.ts_decoder import (
+        TorchScriptPythonDecoder,
+    )
+
+    example = torch.zeros(2, 3, size, size).contiguous(memory_format=torch.channels_last)
+    frontend = FrontEndManager().load_by_framework("pytorch")
+    with _one_thread(), torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # tracing is deprecated; OpenVINO still asks for it
+        out = backbone(example)
+        # What torch's own check would find, in twice the time, `Checked` finds on real images.
+        decoder = TorchScriptPythonDecoder(
+            backbone, example_input=(example,), trace_kwargs={"check_trace": False}
+        )
+        model = frontend.convert(frontend.load(decoder))
+    single = isinstance(out, Tensor)
+    values = [out] if single else [value for row in out for value in row]
+    per_image = tuple(
+        value.shape[:1] == example.shape[:1] and output.partial_shape[0].is_dynamic
+        for value, output in zip(values, model.outputs, strict=True)
+    )
+    return Converted(model, None if single else tuple(len(row) for row in out), per_image)
+
+
+class OpenVino:
+    """A converted backbone, compiled for the CPU; called by several threads."""
+
+    def __init__(self, converted: Converted, size: int, precision: str) -> None:
+        """Compile it for its own square input.
+
+        Args:
+            converted: from `convert`, or quantised.
+            size: side of the square input, in pixels.
+            precision: ``float32``, ``bfloat16`` or ``int8``.
+        """
+        import openvino as ov
+
+        self._rows, self._per_image = converted.rows, converted.per_image
+        self._slice, self._size = SLICE[precision], size
+        # Photographs come channels last; without this each batch would be copied.
+        prepost = ov.preprocess.PrePostProcessor(converted.model.clone())
+        prepost.input().tensor().set_layout(ov.Layout("NHWC"))
+        prepost.input().model().set_layout(ov.Layout("NCHW"))
+        self._any_size = prepost.build()
+        streams = available_cores()
+        self._settings = {
+            "INFERENCE_PRECISION_HINT": "bf16" if precision == "bfloat16" else "f32",
+            "NUM_STREAMS": streams,
+            "INFERENCE_NUM_THREADS": streams,
+            "ENABLE_CPU_PINNING": False,
+        }
+        square = self._any_size.clone()
+        square.reshape([self._slice, size, size, 3])
+        self._compiled = {True: self._compile(square)}
+        self._compiling = threading.Lock()
+        self._own = threading.local()
+
+    def _compile(self, model: Any) -> Any:
+        import openvino as ov
+
+        return ov.Core().compile_model(model, "CPU", self._settings)
+
+    def _request(self, square: bool) -> Any:
+        """This thread's own."""
+        requests = self._own.__dict__.setdefault("requests", {})
+        if square not in requests:
+            with self._compiling:
+                if square not in self._compiled:
+                    self._compiled[square] = self._compile(self._any_size)
+                requests[square] = self._compiled[square].create_infer_request()
+        return requests[square]
+
+    def __call__(self, images: Tensor) -> Any:
+        """What the backbone returns for normalised images (B, 3, H, W)."""
+        square = images.shape[2:] == (self._size, self._size)
+        request = self._request(square)
+        rest = -len(images) % self._slice if square else 0
+        batch = images.permute(0, 2, 3, 1)
+        if rest:  # the shapes are fixed: the last slice is filled up, and what that gives dropped
+            batch = torch.cat([batch, batch[-1:].expand(rest, -1, -1, -1)])
+        batch = batch.contiguous()
+        flat: list[Tensor] = []
+        for start in range(0, len(batch), self._slice):
+            request.infer([batch[start : start + self._slice].numpy()], share_inputs=True)
+            parts = [torch.from_numpy(t.data) for t in request.output_tensors]
+            # Copies: the request writes its next outputs where these are.
+            if not flat:
+                flat = [
+                    part.new_empty((len(images), *part.shape[1:])) if rows else part.clone()
+                    for part, rows in zip(parts, self._per_image, strict=True)
+                ]
+            for whole, part, rows in zip(flat, parts, self._per_image, strict=True):
+                if rows:
+                    room = whole[start : start + self._slice]
+                    room.copy_(part[: len(room)])
+        if self._rows is None:
+            return flat[0]
+        values = iter(flat)
+        return tuple(tuple(next(values) for _ in range(n)) for n in self._rows)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """One thread inside torch: on busy cores two that wait for each other are much slower."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
