@@ -107,7 +107,7 @@ class Run:
         """What decides the rows, as plain values: the same config gives the same rows."""
         provenance = self.classifier.provenance
         return {
-            "source": str(self.source.root),
+            "source": self.source.finder.root,
             "model": {"name": provenance.name, "weights": provenance.weights,
                       "sha256": provenance.sha256},
             "precision": precision_of(self.classifier),
@@ -180,10 +180,14 @@ class Run:
                 continue
             yield ref
 
-    def total(self) -> int:
-        """How many rows there will be: a walk over the source without opening an image."""
+    def total(self) -> int | None:
+        """How many rows there will be: a walk over the source without opening an image.
+
+        None where it cannot be told (`Source.count`).
+        """
         count = self.source.count()
-        return self.directory.shard.count(count) if self.directory.shard else count
+        shard = self.directory.shard
+        return shard.count(count) if shard and count is not None else count
 
     def _close(self, state: str, seconds: float) -> None:
         self.directory.write_info(self._info(state, seconds))

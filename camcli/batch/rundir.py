@@ -31,6 +31,8 @@ def _of_shard(name: str, shard: Shard) -> str:
     return f"{stem}.{shard}{suffix}"
 
 
+# As a Path writes it, which has one slash of s3://bucket.
+_URL = re.compile(r"[A-Za-z][\w+.-]+:/")
 _SHARD_FILE = re.compile(r".+\.\d+-of-\d+(\.\w+)?")
 
 
@@ -46,6 +48,16 @@ class RunDirectory:
     """
 
     def __init__(self, path: Path, shard: Shard | None = None) -> None:
+        """Name a run directory; nothing is touched yet.
+
+        Raises:
+            UsageError: it is a URL.
+        """
+        if _URL.match(str(path)):
+            raise UsageError(
+                f"--out is a folder, not a URL such as {path}: rows are appended to a file there, "
+                "which object stores cannot do. Copy the run when it is done."
+            )
         self.path = path
         self.shard = shard
         self.overlays = path / OVERLAYS

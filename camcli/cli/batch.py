@@ -30,7 +30,8 @@ def batch(
         list[str],
         typer.Argument(
             help="A folder, a quoted glob, @list.txt with one path a line, or - to read such a "
-            "list from stdin. Tar shards ('s-{000..009}.tar') are read as they are.",
+            "list from stdin. Tar shards ('s-{000..009}.tar') are read as they are, URLs "
+            "(s3://bucket/photos) through fsspec.",
             show_default=False,
         ),
     ],
@@ -240,6 +241,7 @@ def batch(
         from camcli.batch.sheet import draw_sheet, parse_grid
 
         grid = parse_grid(contact_sheet, contact_order)
+    directory = RunDirectory(out, part)
     style = Style(colormap, alpha, panel, max_size, quality)
     source = find_images(images[0] if len(images) == 1 else images, limit=limit, labels=labels)
     classifier = load(
@@ -253,7 +255,7 @@ def batch(
         source,
         classifier,
         what,
-        RunDirectory(out, part),
+        directory,
         style,
         name_template,
         only=only,

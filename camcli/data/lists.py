@@ -16,6 +16,7 @@ from hashlib import blake2b
 from typing import IO
 
 from camcli.data.finders import Finder, absolute
+from camcli.data.refs import is_url
 from camcli.errors import UsageError
 
 
@@ -72,30 +73,18 @@ class PathList:
         return _once((path, relative(path, self.root)) for path in self._paths())
 
     def _paths(self) -> Iterator[str]:
-        for entry in self._entries():
-            text = os.fsdecode(entry)
-            here = absolute(text)
-            if self.name and not os.path.isabs(text) and not os.path.lexists(here):
-                beside = absolute(os.path.join(os.path.dirname(self.name), text))
-                here = beside if os.path.lexists(beside) else here
-            yield here
-
-    def _entries(self) -> Iterator[bytes]:
-        """The names in the list, without separators and blank lines."""
-        separator, rest, offset = b"\0" if self.nul else b"\n", b"", 0
         with self._open() as stream:
-            while True:
-                stream.seek(offset)  # another iteration may be under way on the same copy
-                block = stream.read(1 << 16)
-                start = 3 if offset == 0 and block.startswith(b"\xef\xbb\xbf") else 0
-                offset += len(block)
-                *names, rest = (rest + block[start:]).split(separator)
-                for name in names if block else [rest]:
-                    name = name if self.nul else name.removesuffix(b"\r")
-                    if name:
-                        yield name
-                if not block:
-                    return
+            yield from map(self._resolve, names_in(stream, b"\0" if self.nul else b"\n"))
+
+    def _resolve(self, entry: bytes) -> str:
+        text = os.fsdecode(entry)
+        if is_url(text):
+            return text
+        here = absolute(text)
+        if self.name and not os.path.isabs(text) and not os.path.lexists(here):
+            beside = absolute(os.path.join(os.path.dirname(self.name), text))
+            here = beside if os.path.lexists(beside) else here
+        return here
 
 
 @dataclass(frozen=True)
@@ -118,6 +107,28 @@ class Several:
         )
 
 
+def names_in(stream: IO[bytes], separator: bytes) -> Iterator[bytes]:
+    """The names in a list, without separators and blank lines.
+
+    Args:
+        stream: the list; may be read by several iterations at once.
+        separator: a line feed (then a carriage return before it is dropped) or NUL.
+    """
+    rest, offset = b"", 0
+    while True:
+        stream.seek(offset)
+        block = stream.read(1 << 16)
+        start = 3 if offset == 0 and block.startswith(b"\xef\xbb\xbf") else 0
+        offset += len(block)
+        *names, rest = (rest + block[start:]).split(separator)
+        for name in names if block else [rest]:
+            name = name if separator == b"\0" else name.removesuffix(b"\r")
+            if name:
+                yield name
+        if not block:
+            return
+
+
 def _copy(stream: IO[bytes]) -> IO[bytes]:
     """What can be read only once, on disk rather than in memory: it may name millions."""
     copy = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the source
@@ -138,12 +149,17 @@ def _once(found: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
 def common(one: str, other: str) -> str:
     """The folder that holds both; empty when there is none (two drives on Windows)."""
     try:
-        return os.path.commonpath((one, other)) if one and other else ""
+        both = os.path.commonpath((one, other)) if one and other else ""
     except ValueError:
         return ""
+    return both.replace(":/", "://", 1) if is_url(one) and ":/" in both else both
 
 
 def relative(path: str, root: str) -> str:
     """`path` below `root`, with forward slashes; both absolute and without `..`."""
-    rel = os.path.relpath(path, root) if root else path.replace(":", "", 1).lstrip("\\/")
+    rel = (
+        os.path.relpath(path, root)
+        if root
+        else path.replace("://", "/").replace(":", "", 1).lstrip("\\/")
+    )
     return rel.replace(os.sep, "/")

@@ -31,7 +31,8 @@ from pathlib import Path
 from camcli.data.finders import EXTENSIONS, File, Finder, Folder, Glob, absolute, has_magic
 from camcli.data.layout import Labeller, labeller_for
 from camcli.data.lists import PathList, Several
-from camcli.data.refs import ImageRef
+from camcli.data.refs import Blob, ImageRef, is_url
+from camcli.data.remote import Remote
 from camcli.data.tars import SUFFIX, images_in
 from camcli.errors import UsageError
 
@@ -44,7 +45,7 @@ class Source:
     """Images found by `find_images`; every iteration walks anew and gives the same order.
 
     Attributes:
-        root: folder that the relative paths start from.
+        root: folder that the relative paths start from; only a name where it is a URL.
         finder: yields (absolute path, relative path).
         labeller: gives a label for a relative path; None when the images have no labels.
         limit: at most so many images.
@@ -83,7 +84,7 @@ class Source:
                     known = label(member.rel) if self.labeller else self._own(member.label)
                     yield ImageRef(at, member.rel, known, member.blob)
             else:
-                yield ImageRef(Path(path), rel, label(rel))
+                yield ImageRef(Path(path), rel, label(rel), Blob(path) if is_url(path) else None)
 
     def _own(self, label: str | int | None) -> str | None:
         if not self.own_labels or label is None:
@@ -92,9 +93,22 @@ class Source:
             return self.classes[label]
         return str(label)
 
-    def count(self) -> int:
-        """How many images there are: a walk that reads directories and tar headers, no image."""
-        return sum(1 for _ in self)
+    def count(self) -> int | None:
+        """How many images there are: a walk that reads directories and tar headers, no image.
+
+        None where that would download remote shards.
+        """
+        total = 0
+        for path, rel in self.finder:
+            if not path.endswith(SUFFIX):
+                total += 1
+            elif is_url(path):
+                return None
+            else:
+                total += sum(1 for _ in images_in(path, rel))
+            if self.limit is not None and total >= self.limit:
+                return self.limit
+        return total
 
 
 def find_images(
@@ -111,7 +125,7 @@ def find_images(
             ``-`` (the same on stdin), or several of these, as ``{000..009}`` and ``{a,b}`` write
             them. A list may be separated by NUL bytes instead, as ``find -print0`` writes it. A
             relative path in a list starts from the current folder, or, if there is nothing, from
-            the list's own.
+            the list's own. URLs (``s3://photos``) go through fsspec (`camcli.data.remote`).
         recursive: walk into the sub-folders of a folder.
         limit: take the first so many.
         labels: ``auto`` takes class-per-folder labels where the layout of a folder shows them
@@ -179,6 +193,8 @@ def _finder(spec: str | Path, recursive: bool) -> Finder:
         raise UsageError("An empty name was given where a folder, glob or file is expected.")
     if text == "-":
         return PathList.from_stdin()
+    if is_url(text):
+        return Remote.parse(text, recursive)
     if os.path.isdir(text):
         return Folder(absolute(text), recursive)
     if os.path.lexists(text):
@@ -195,7 +211,7 @@ def _each(specs: Iterable[str | Path], recursive: bool) -> Iterator[Finder]:
     for spec in specs:
         text = os.fspath(spec)
         plain = text and text != "-" and not text.startswith("@") and not has_magic(text)
-        missing = plain and not os.path.lexists(text)
+        missing = plain and not is_url(text) and not os.path.lexists(text)
         yield File(absolute(text)) if missing else _finder(spec, recursive)
 
 

@@ -269,3 +269,8 @@ def test_a_run_killed_before_its_first_row_can_be_taken_up(bundled, folder, tmp_
     run = make(bundled, folder, out, limit=1)
     run.prepare(**{option: True})
     assert len(list(run)) == 1
+
+
+def test_a_url_is_no_run_directory():
+    with pytest.raises(UsageError, match="not a URL"):
+        RunDirectory(Path("s3://bucket/run"))
