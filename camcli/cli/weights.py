@@ -86,13 +86,13 @@ def fetch(
     ] = None,
 ) -> None:
     """Download weights and print where they are; an interrupted download is continued."""
+    from camcli.data.download import present
     from camcli.models.catalogue import weight_file
-    from camcli.models.download import present
     from camcli.models.weights import expected_sha256, find, is_offline, read_state
     from camcli.models.weights import fetch as fetch_file
 
     for file in [weight_file(model, weights) for model in models]:
-        path = present(folder, file.filename) if folder else find(file)
+        path = present(folder / file.filename) if folder else find(file)
         if path is not None:
             read_state(path, expected_sha256(file, path))
             say(f"{file.model} is here already.")

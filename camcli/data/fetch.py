@@ -130,11 +130,12 @@ def fetch(
 def _fetch_archive(
     remote: Remote, folder: Path, sha256: str | None, progress: Progress | None, pause: float
 ) -> Path:
-    part = folder.with_name(f".{folder.name}.zip.part")
+    archive = folder.with_name(f".{folder.name}.zip")
+    files = (archive, archive.with_name(f"{archive.name}.part"))
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(folder.parent).free
-        here = part.stat().st_size if part.exists() else 0
+        here = sum(file.stat().st_size for file in files if file.exists())
     except OSError as error:
         raise CamcliError(f"{folder} cannot be made: {error.strerror or error}.") from error
     if free < 2 * remote.size - here:
@@ -142,18 +143,12 @@ def _fetch_archive(
             f"{folder.parent} has {free / 1e9:.1f} GB left, and {2 * remote.size / 1e9:.1f} GB are "
             "needed; make room or choose another folder with --to."
         )
-    download(remote.url, part, progress=progress, pause=pause)
-    digest = _sha256(part)
-    if sha256 is not None and digest != sha256.lower():
-        part.unlink()
-        raise CamcliError(
-            f"{remote.url} has the SHA-256 {digest}, not {sha256}; it was thrown away."
-        )
-    size = part.stat().st_size
+    archive = download(remote.url, archive, sha256=sha256, progress=progress, pause=pause)
+    digest, size = _sha256(archive), archive.stat().st_size
     try:
-        files = unpack(part, folder)
+        count = unpack(archive, folder)
     finally:
-        part.unlink()  # unpacked, or of no use
+        archive.unlink()  # unpacked, or of no use
     missing = [h for h in remote.holds if not (folder / h).is_dir()]
     if missing:
         shutil.rmtree(folder)
@@ -165,7 +160,7 @@ def _fetch_archive(
         "licence": remote.licence,
         "sha256": digest,
         "bytes": size,
-        "files": files,
+        "files": count,
         "fetched": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     (folder / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import sys
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from camcli.data.download import download, present
 from camcli.errors import CamcliError, UnavailableError, UsageError
-from camcli.models.download import download, present
 
 # The eight (or ten) hex digits before the suffix, as torch.hub and timm write them.
 _HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.[A-Za-z]+$")
@@ -82,7 +84,7 @@ def search_dirs() -> list[Path]:
 def find(file: WeightFile) -> Path | None:
     """The file on this machine: `search_dirs`, then Hugging Face's cache for what comes from it."""
     for folder in search_dirs():
-        if path := present(folder, file.filename):
+        if path := present(folder / file.filename):
             return path
     if file.hub:
         from huggingface_hub import try_to_load_from_cache
@@ -109,12 +111,37 @@ def fetch(file: WeightFile, folder: Path | None = None) -> Path:
     """
     folder = folder or search_dirs()[0]
     try:
-        return download(file.url, folder, file.filename, file.sha256)
+        return _download(file, folder)
     except UnavailableError as error:
         raise UnavailableError(
             f"The weights of {file.model} were not fetched: {str(error).rstrip('.')}. With a "
             f"network, get {file.url} and copy it to {folder} as {file.filename}."
         ) from error
+
+
+def _download(file: WeightFile, folder: Path) -> Path:
+    """With a bar on stderr once bytes come."""
+    from tqdm import tqdm
+
+    with ExitStack() as stack:
+        bars: list[tqdm[Any]] = []
+
+        def received(done: int, total: int | None) -> None:
+            if not bars:
+                bar = tqdm(
+                    total=total, unit="B", unit_scale=True, desc=file.filename, file=sys.stderr
+                )
+                bars.append(stack.enter_context(bar))
+            bars[0].update(done - bars[0].n)
+
+        try:
+            return download(file.url, folder / file.filename, sha256=file.sha256, progress=received)
+        except UnavailableError:
+            raise
+        except CamcliError as error:
+            raise CamcliError(
+                f"{error} $CAMCLI_WEIGHTS_DIR names another folder for weights."
+            ) from error
 
 
 def locate(
@@ -138,7 +165,7 @@ def locate(
         if is_offline(offline):
             raise UnavailableError(_unavailable(file, "the network was not to be used", also_here))
         try:
-            path = download(file.url, search_dirs()[0], file.filename, file.sha256)
+            path = _download(file, search_dirs()[0])
         except UnavailableError as error:
             raise UnavailableError(_unavailable(file, str(error), also_here)) from error
     return path, expected_sha256(file, path)

@@ -113,18 +113,18 @@ def remote(server):
 def test_broken_connections_are_taken_up_again(server, tmp_path):
     server.cuts = [5000, 20_000]
     seen = []
-    download(server.url, tmp_path / "part", pause=0, progress=lambda *a: seen.append(a))
-    assert (tmp_path / "part").read_bytes() == FRUITS
+    download(server.url, tmp_path / "a.zip", pause=0, progress=lambda *a: seen.append(a))
+    assert (tmp_path / "a.zip").read_bytes() == FRUITS
     assert [h.get("Range") for h in server.asked] == [None, "bytes=5000-", "bytes=25000-"]
     assert server.asked[1]["If-Range"] == '"one"'
     assert seen[-1] == (len(FRUITS), len(FRUITS))
-    assert [p.name for p in tmp_path.iterdir()] == ["part"]
+    assert [p.name for p in tmp_path.iterdir()] == ["a.zip"]
 
 
 def test_another_process_goes_on(server, tmp_path):
-    (tmp_path / "part").write_bytes(FRUITS[:7000])
-    download(server.url, tmp_path / "part", pause=0)
-    assert (tmp_path / "part").read_bytes() == FRUITS
+    (tmp_path / "a.zip.part").write_bytes(FRUITS[:7000])
+    download(server.url, tmp_path / "a.zip", pause=0)
+    assert (tmp_path / "a.zip").read_bytes() == FRUITS
     assert len(server.asked) == 1
 
 
@@ -132,46 +132,46 @@ def test_a_file_that_changed_starts_anew(server, tmp_path):
     server.cuts = [5000]
     server.statuses = []
     server.etag = '"one"'
-    (tmp_path / "part").write_bytes(b"x" * 5000)
-    (tmp_path / "part.etag").write_text('"older"')
+    (tmp_path / "a.zip.part").write_bytes(b"x" * 5000)
+    (tmp_path / "a.zip.part.etag").write_text('"older"')
     server.cuts = []
-    download(server.url, tmp_path / "part", pause=0)
-    assert (tmp_path / "part").read_bytes() == FRUITS
+    download(server.url, tmp_path / "a.zip", pause=0)
+    assert (tmp_path / "a.zip").read_bytes() == FRUITS
 
 
 def test_a_server_without_ranges(server, tmp_path):
     server.ranges, server.etag = False, None
     server.cuts = [5000]
-    download(server.url, tmp_path / "part", pause=0)
-    assert (tmp_path / "part").read_bytes() == FRUITS
+    download(server.url, tmp_path / "a.zip", pause=0)
+    assert (tmp_path / "a.zip").read_bytes() == FRUITS
 
 
 def test_more_bytes_than_there_are_start_anew(server, tmp_path):
-    (tmp_path / "part").write_bytes(bytes(len(FRUITS) + 5))
-    download(server.url, tmp_path / "part", pause=0)
-    assert (tmp_path / "part").read_bytes() == FRUITS
+    (tmp_path / "a.zip.part").write_bytes(bytes(len(FRUITS) + 5))
+    download(server.url, tmp_path / "a.zip", pause=0)
+    assert (tmp_path / "a.zip").read_bytes() == FRUITS
 
 
 def test_temporary_errors_pass(server, tmp_path):
     server.statuses = [503, 429, 500]
-    download(server.url, tmp_path / "part", pause=0)
-    assert (tmp_path / "part").read_bytes() == FRUITS
+    download(server.url, tmp_path / "a.zip", pause=0)
+    assert (tmp_path / "a.zip").read_bytes() == FRUITS
 
 
 def test_it_gives_up_and_keeps_what_came(server, tmp_path):
     server.cuts = [5000, 0, 0, 0]
     with pytest.raises(UnavailableError, match="5,000 bytes are kept"):
-        download(server.url, tmp_path / "part", pause=0, tries=3)
-    assert (tmp_path / "part").read_bytes() == FRUITS[:5000]
+        download(server.url, tmp_path / "a.zip", pause=0, tries=3)
+    assert (tmp_path / "a.zip.part").read_bytes() == FRUITS[:5000]
     server.statuses = [404]
     with pytest.raises(UnavailableError, match="404"):
-        download(server.url, tmp_path / "part", pause=0)
-    assert (tmp_path / "part").exists()
+        download(server.url, tmp_path / "a.zip", pause=0)
+    assert (tmp_path / "a.zip.part").exists()
 
 
 def test_no_network(tmp_path):
     with pytest.raises(UnavailableError, match="check the network"):  # at once
-        download("http://127.0.0.1:9/x.zip", tmp_path / "part", pause=1000)
+        download("http://127.0.0.1:9/x.zip", tmp_path / "a.zip", pause=1000)
     with pytest.raises(CamcliError, match="could not be written"):
         download_to_a_folder(tmp_path)
 

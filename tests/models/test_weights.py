@@ -14,9 +14,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from camcli.data import download as download_module
+from camcli.data.download import download, present
 from camcli.errors import CamcliError, UnavailableError, UsageError
-from camcli.models import download as download_module
-from camcli.models.download import download, present
 from camcli.models.weights import (
     WeightFile,
     expected_sha256,
@@ -108,7 +108,9 @@ def server():
 
 
 def test_download_arrives_whole_and_leaves_nothing_else(server, tmp_path, capsys):
-    path = download(f"{server.url}/body", tmp_path / "a" / "b", "body.pth", SHA[:8])
+    path = download(
+        f"{server.url}/body", tmp_path / "a" / "b" / "body.pth", sha256=SHA[:8], pause=0
+    )
     assert path.read_bytes() == BODY
     assert [each.name for each in path.parent.iterdir()] == ["body.pth"]
     assert capsys.readouterr().out == ""
@@ -116,60 +118,61 @@ def test_download_arrives_whole_and_leaves_nothing_else(server, tmp_path, capsys
 
 def test_what_is_here_is_not_asked_for(server, tmp_path):
     (tmp_path / "body.pth").write_bytes(b"mine")
-    assert download(f"{server.url}/body", tmp_path, "body.pth").read_bytes() == b"mine"
+    assert download(f"{server.url}/body", tmp_path / "body.pth", pause=0).read_bytes() == b"mine"
     assert server.asked == []
 
 
 def test_an_interrupted_download_is_continued(server, tmp_path):
-    server.cut = 1_500_000
-    with pytest.raises(UnavailableError, match="the next try continues"):
-        download(f"{server.url}/body", tmp_path, "body.pth", SHA)
+    (tmp_path / "body.pth.part").write_bytes(BODY[:1_500_000])
+    server.cut = 0
+    with pytest.raises(UnavailableError, match="1,500,000 bytes are kept"):
+        download(f"{server.url}/body", tmp_path / "body.pth", sha256=SHA, pause=0, tries=2)
     assert not (tmp_path / "body.pth").exists()
     assert (tmp_path / "body.pth.part").stat().st_size == 1_500_000
     server.cut = None
-    assert download(f"{server.url}/body", tmp_path, "body.pth", SHA).read_bytes() == BODY
-    assert server.asked == [None, "bytes=1500000-"]
+    assert download(f"{server.url}/body", tmp_path / "body.pth", sha256=SHA).read_bytes() == BODY
+    assert server.asked == ["bytes=1500000-"] * 3
 
 
 def test_a_server_without_ranges_sends_it_all_again(server, tmp_path):
     (tmp_path / "body.pth.part").write_bytes(b"old" * 1000)
     server.ranges = False
-    assert download(f"{server.url}/body", tmp_path, "body.pth", SHA).read_bytes() == BODY
+    assert download(f"{server.url}/body", tmp_path / "body.pth", sha256=SHA).read_bytes() == BODY
 
 
 def test_a_part_that_was_complete_already(server, tmp_path):
     (tmp_path / "body.pth.part").write_bytes(BODY)
-    assert download(f"{server.url}/body", tmp_path, "body.pth", SHA).read_bytes() == BODY
+    assert download(f"{server.url}/body", tmp_path / "body.pth", sha256=SHA).read_bytes() == BODY
 
 
 def test_wrong_bytes_are_not_kept(server, tmp_path):
     with pytest.raises(UnavailableError, match="other bytes than expected"):
-        download(f"{server.url}/body", tmp_path, "body.pth", "deadbeef")
+        download(f"{server.url}/body", tmp_path / "body.pth", sha256="deadbeef", pause=0)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_stale_part_is_dropped_with_the_wrong_digest(server, tmp_path):
     (tmp_path / "body.pth.part").write_bytes(b"x" * 1000)
     with pytest.raises(UnavailableError, match="other bytes"):
-        download(f"{server.url}/body", tmp_path, "body.pth", SHA)
-    assert download(f"{server.url}/body", tmp_path, "body.pth", SHA).read_bytes() == BODY
+        download(f"{server.url}/body", tmp_path / "body.pth", sha256=SHA, pause=0)
+    assert download(f"{server.url}/body", tmp_path / "body.pth", sha256=SHA).read_bytes() == BODY
 
 
 def test_not_found(server, tmp_path):
     with pytest.raises(UnavailableError, match="404"):
-        download(f"{server.url}/gone", tmp_path, "gone.pth")
+        download(f"{server.url}/gone", tmp_path / "gone.pth", pause=0)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_digest_that_the_hub_tells_is_checked_and_joins_the_name(server, tmp_path):
     server.tag = SHA
-    path = download(f"{server.url}/hub", tmp_path, "timm--x.a1.safetensors")
+    path = download(f"{server.url}/hub", tmp_path / "timm--x.a1.safetensors", pause=0)
     assert path.name == f"timm--x.a1-{SHA[:8]}.safetensors"
-    assert present(tmp_path, "timm--x.a1.safetensors") == path
-    assert present(tmp_path, "timm--x.a.safetensors") is None
+    assert present(tmp_path / "timm--x.a1.safetensors") == path
+    assert present(tmp_path / "timm--x.a.safetensors") is None
     server.tag = "0" * 64
     with pytest.raises(UnavailableError, match="other bytes"):
-        download(f"{server.url}/hub", tmp_path / "new", "timm--x.a1.safetensors")
+        download(f"{server.url}/hub", tmp_path / "new" / "timm--x.a1.safetensors", pause=0)
 
 
 def test_two_at_once_fetch_once(server, tmp_path):
@@ -177,7 +180,7 @@ def test_two_at_once_fetch_once(server, tmp_path):
     paths: list[Path] = []
 
     def work():
-        paths.append(download(f"{server.url}/body", tmp_path, "body.pth", SHA))
+        paths.append(download(f"{server.url}/body", tmp_path / "body.pth", sha256=SHA, pause=0))
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
@@ -195,7 +198,7 @@ def test_a_silent_server_is_given_up(monkeypatch, server, tmp_path):
     server.stall = 3.0
     start = time.monotonic()
     with pytest.raises(UnavailableError, match="no answer within"):
-        download(f"{server.url}/body", tmp_path, "body.pth")
+        download(f"{server.url}/body", tmp_path / "body.pth", pause=0)
     assert time.monotonic() - start < 2
 
 
@@ -203,14 +206,14 @@ def test_no_server_at_all(tmp_path):
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         port = closed.getsockname()[1]
-    with pytest.raises(UnavailableError, match="the network was not reached"):
-        download(f"http://127.0.0.1:{port}/body", tmp_path, "body.pth")
+    with pytest.raises(UnavailableError, match="check the network"):
+        download(f"http://127.0.0.1:{port}/body", tmp_path / "body.pth", pause=0)
 
 
 def test_a_folder_that_cannot_be_made(server, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(CamcliError, match="CAMCLI_WEIGHTS_DIR"):
-        download(f"{server.url}/body", tmp_path / "file" / "sub", "body.pth")
+        fetch(weight(f"{server.url}/body"), tmp_path / "file" / "sub")
 
 
 def weight(url: str = "http://127.0.0.1:9/x", name: str = "net-12345678.pth") -> WeightFile:
