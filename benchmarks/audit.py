@@ -27,9 +27,11 @@ def main() -> None:
     first = int(sys.argv[2]) if len(sys.argv) > 2 else 0
     for seed in range(first, first + seeds):
         planted = FRUITS[seed % len(FRUITS)]
+        known: dict = {}
         found = [(s.label, s.kind, round(s.value, 2), round(s.others, 2)) for s in
-                 audit_scenes(seed, planted, classifier=classifier)]  # fmt: skip
-        without = [(s.label, s.kind) for s in audit_scenes(seed, None, classifier=classifier)]
+                 audit_scenes(seed, planted, classifier=classifier, known=known)]  # fmt: skip
+        without = [(s.label, s.kind) for s in
+                   audit_scenes(seed, None, classifier=classifier, known=known)]  # fmt: skip
         hits += {label for label, *_ in found} == {planted}
         clean += not without
         print(f"seed {seed}: planted {planted}, flagged {found}; clean: {without}", flush=True)

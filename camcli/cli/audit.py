@@ -87,7 +87,26 @@ def audit(
         bool,
         typer.Option(
             "--stretch",
-            help="Stretch the histogram of each map (2nd to 98th percentile) before clustering.",
+            help="Stretch the histogram of each map (2nd to 98th percentile) before clustering: "
+            "faint and strong maps of the same place then fall together.",
+            rich_help_panel=o.TARGET,
+        ),
+    ] = False,
+    texture: Annotated[
+        bool,
+        typer.Option(
+            "--texture",
+            help="Take heat off flat parts of the photographs (sky, walls) before clustering: "
+            "what is left lies on something that can be seen.",
+            rich_help_panel=o.TARGET,
+        ),
+    ] = False,
+    merge: Annotated[
+        bool,
+        typer.Option(
+            "--merge",
+            help="Also merge the clusters' maps of each class into one, the most confident in "
+            "front.",
             rich_help_panel=o.TARGET,
         ),
     ] = False,
@@ -96,7 +115,8 @@ def audit(
         typer.Option(
             "--out",
             "-o",
-            help="A folder for audit.json, images.csv and a picture of the clusters of each class.",
+            help="A folder for audit.json, images.csv, and pictures of each class's clusters and "
+            "of what is flagged.",
             rich_help_panel=o.RUN,
         ),
     ] = Path("camcli-audit"),
@@ -117,7 +137,9 @@ def audit(
     """
     from camcli.batch.rundir import CSV
     from camcli.evaluate import audit as a
-    from camcli.evaluate.audit_files import check_out, from_photographs, from_run, save
+    from camcli.evaluate.alike import Grouping
+    from camcli.evaluate.audit_files import check_out, save
+    from camcli.evaluate.fact_sources import from_photographs, from_run
 
     check_out(out, overwrite=overwrite)
     folder = Path(source)
@@ -147,9 +169,8 @@ def audit(
         raise UsageError(f"There is no map to audit in {source}.")
     found = a.suspicions(facts)
     rows = a.summarise(facts, found)
-    written = save(
-        out, facts, found, rows, spectral=clusters is Clusters.spectral, k=k, stretch=stretch
-    )
+    how = Grouping(clusters is Clusters.spectral, k, stretch, texture, merge)
+    written = save(out, facts, found, rows, how)
     _print(rows, found, with_masks=masks is not None)
     say(f"Wrote {written} to {out}.")
     for failure in failures:

@@ -66,14 +66,6 @@ def spectral(points: np.ndarray, k: int, seed: int = 0) -> np.ndarray:
     return kmeans(embedded / np.maximum(norms, 1e-12), count, seed)
 
 
-def stretched(heat: np.ndarray, low: float = 2, high: float = 98) -> np.ndarray:
-    """A map (h, w) with its histogram stretched: the low percentile becomes 0, the high one 1."""
-    bottom, top = np.percentile(heat, (low, high))
-    if top <= bottom:
-        return np.zeros_like(heat)
-    return np.clip((heat - bottom) / (top - bottom), 0, 1).astype(np.float32)
-
-
 def _by_size(labels: np.ndarray) -> np.ndarray:
     order = np.argsort(-np.bincount(labels), kind="stable")
     rank = np.empty_like(order)

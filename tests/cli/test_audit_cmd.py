@@ -33,18 +33,22 @@ def scenes(tmp_path_factory):
 def test_photographs_with_masks(run, scenes, clusters):
     done = run(
         scenes / "test", "--masks", scenes / "masks" / "test", "--input-size", 128, "-k", 3,
-        "--clusters", clusters, "--stretch",
+        "--clusters", clusters, "--stretch", "--texture", "--merge",
     )  # fmt: skip
     assert done.exit_code == 0, done.output
     assert "stray heat" in done.stdout
     record = json.loads(Path("camcli-audit/audit.json").read_text())
     assert record["photographs"] == 12
     assert {"banana", "lemon"} <= {row["label"] for row in record["classes"]}
-    assert all(len(sizes) <= 3 for sizes in record["clusters"].values())
+    for own in record["clusters"].values():
+        assert len(own) <= 3
+        sure = [cluster["probability"] for cluster in own]
+        assert sure == sorted(sure, reverse=True)  # --merge
     rows = list(csv.DictReader(Path("camcli-audit/images.csv").read_text().splitlines()))
     assert len(rows) == 12
     stray = [float(row["stray"]) for row in rows if row["stray"]]
     assert stray == sorted(stray, reverse=True)
+    assert all(0 <= float(row["textured"]) <= 1 for row in rows if row["cluster"])
     assert Path("camcli-audit/clusters.jpg").read_bytes()[:2] == b"\xff\xd8"
     again = run(scenes / "test")
     assert again.exit_code == 2
@@ -55,7 +59,7 @@ def test_a_run_keeps_enough_to_be_audited(run, scenes, bundled):
     import camcli
 
     list(camcli.batch(scenes / "test", "run", bundled))
-    done = run("run", "--masks", scenes / "masks" / "test")
+    done = run("run", "--masks", scenes / "masks" / "test", "--texture")
     assert done.exit_code == 0, done.output
     record = json.loads(Path("camcli-audit/audit.json").read_text())
     assert record["photographs"] == 12

@@ -4,7 +4,7 @@ from sklearn.cluster import SpectralClustering
 from sklearn.datasets import make_blobs, make_circles
 from sklearn.metrics import adjusted_rand_score
 
-from camcli.evaluate.clusters import LARGEST, kmeans, spectral, stretched
+from camcli.evaluate.clusters import LARGEST, kmeans, spectral
 
 
 def test_kmeans_finds_blobs_largest_first():
@@ -39,12 +39,3 @@ def test_few_or_equal_points(cluster, n):
 def test_too_many_for_a_graph():
     with pytest.raises(ValueError, match="k-means"):
         spectral(np.zeros((LARGEST + 1, 1)), 3)
-
-
-def test_stretching():
-    heat = np.linspace(0.2, 0.4, 101).reshape(1, -1)
-    found = stretched(heat)
-    assert found.min() == 0
-    assert found.max() == 1
-    assert found[0, 50] == pytest.approx(0.5)
-    assert not stretched(np.ones((3, 3))).any()

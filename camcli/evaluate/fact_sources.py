@@ -1,0 +1,120 @@
+"""Where an audit's facts come from: photographs and a network, or the maps that a run kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from camcli.batch.heatmaps import read_heatmaps
+from camcli.batch.journal import read_rows
+from camcli.batch.rundir import CSV, HEATMAPS, RunDirectory
+from camcli.cam.look import make_how
+from camcli.data.refs import ImageRef
+from camcli.errors import ImageError, UsageError
+from camcli.evaluate.annotations import find_masks, read_mask, truth_of
+from camcli.evaluate.facts import Fact, fact_of
+from camcli.evaluate.maps import see_photographs
+from camcli.models.classifier import Classifier
+
+
+def from_photographs(
+    classifier: Classifier,
+    refs: Sequence[ImageRef],
+    method: str,
+    masks: Path | None,
+    *,
+    failed: Callable[[ImageError], object],
+    progress: Callable[[], object],
+) -> list[Fact]:
+    """Run the network and look at its maps; class-specific maps are contrasts between classes.
+
+    Args:
+        classifier: the network.
+        refs: the photographs.
+        method: name of the CAM.
+        masks: folder of masks, or None.
+        failed: told of unreadable photographs.
+        progress: called after each photograph.
+    """
+    files = find_masks(masks, refs) if masks else {}
+    how = make_how(method)
+    if how.method.class_specific and not how.method.images:
+        # What speaks for the class rather than for any class.
+        how = make_how(method, score="contrast")
+    facts = []
+    for seen in see_photographs(classifier, refs, {method: how}, features=True, failed=failed):
+        probs = seen.logits.softmax(0)
+        best = int(probs.argmax())
+        facts.append(
+            fact_of(
+                seen.maps[method], seen.view, seen.size, rel=seen.ref.rel,
+                label=None if seen.label is None else classifier.classes[seen.label],
+                pred=classifier.classes[best], prob=float(probs[best]),
+                mask=_mask(files.get(seen.ref.rel), seen.size),
+                evidence=evidence_of(classifier, seen.features, seen.index), photo=seen.ref,
+            )
+        )  # fmt: skip
+        progress()
+    return facts
+
+
+def evidence_of(classifier: Classifier, A: Tensor | None, index: int) -> np.ndarray | None:
+    """What each channel says for a class rather than for any, (K, h, w), at least 0.
+
+    max(w_c - mean w, 0) ⊙ A for a linear head; for another tail the channels themselves.
+    """
+    if A is None:
+        return None
+    if classifier.head is not None:
+        w = classifier.head.weight[index] - classifier.head.weight.mean(0)
+        A = w.clamp(min=0)[:, None, None] * A
+    return A.float().cpu().numpy()
+
+
+def from_run(folder: Path, masks: Path | None) -> list[Fact]:
+    """The maps that a run kept.
+
+    Args:
+        folder: a run directory.
+        masks: folder of masks, or None.
+
+    Raises:
+        UsageError: the run kept no maps.
+        CamcliError: a file cannot be read.
+    """
+    if not (folder / HEATMAPS).is_file():
+        raise UsageError(
+            f"{folder} holds no {HEATMAPS}: make the run anew with this version of camcli, or "
+            "audit the photographs themselves."
+        )
+    maps = {record["path"]: record for record in read_heatmaps(folder / HEATMAPS)}
+    rows = [row for row in read_rows(folder / CSV) if row["path"] in maps and row["pred"]]
+    root = Path(RunDirectory(folder).read_info().get("config", {}).get("source", ""))
+    refs = [ImageRef(root / row["path"], row["path"], row["label"] or None) for row in rows]
+    files = find_masks(masks, refs) if masks else {}
+    facts = []
+    for row, ref in zip(rows, refs, strict=True):
+        record = maps[row["path"]]
+        first = record["maps"][0]
+        if first["target"] != row["pred"]:
+            raise UsageError(
+                f"{folder} explains {first['target']!r} rather than the predicted classes: audit "
+                "a run without --target."
+            )
+        size = int(row["width"]), int(row["height"])
+        label = {"1": row["pred"], "0": row["label"], "": None}[row["correct"]]
+        facts.append(
+            fact_of(
+                first["values"], tuple(record["view"]), size, rel=row["path"], label=label,
+                pred=row["pred"], prob=float(row["prob"]),
+                mask=_mask(files.get(row["path"]), size), photo=ref,
+            )
+        )  # fmt: skip
+    return facts
+
+
+def _mask(file: Path | None, size: tuple[int, int]) -> np.ndarray | None:
+    return None if file is None else truth_of(size, mask=read_mask(file)[0]).mask

@@ -1,0 +1,153 @@
+"""What one heatmap says: how much of it is off the object, at the border, in a corner."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from camcli.cam.postprocess import scaled
+from camcli.data.preprocess import View
+from camcli.data.refs import ImageRef
+from camcli.evaluate.canvas import SIDE, paint
+
+MARGIN = 0.08  # of the photograph's side: heat so near to the object is the object's
+CORNER = 0.25  # of the side
+THUMB = 16  # side of the maps that are clustered
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fact:
+    """One photograph's heat.
+
+    Attributes:
+        rel: relative path.
+        label: true class; None where it is unknown.
+        pred: predicted class.
+        prob: its probability.
+        thumb: (THUMB, THUMB) float32 in [0, 1], the map on the squashed photograph.
+        empty: no positive evidence; thumb is all 0.
+        stray: strongest heat away from the object over the strongest; NaN without a mask.
+        border: share of the heat in the outer tenth of what the network saw.
+        patch: (K,) float32 of length 1, the evidence at the strongest stray cell by channel; None
+            where it is not known.
+        corner: which corner holds the maximum: 0 top left, 1 top right, 2 bottom left, 3 bottom
+            right; -1 for none.
+        photo: where the photograph is.
+    """
+
+    rel: str
+    label: str | None
+    pred: str
+    prob: float
+    thumb: np.ndarray
+    empty: bool
+    stray: float
+    border: float
+    corner: int
+    patch: np.ndarray | None = None
+    photo: Path | ImageRef = Path()
+
+    @property
+    def right(self) -> bool:
+        """Whether the prediction is the label, or there is no label to contradict it."""
+        return self.label is None or self.label == self.pred
+
+
+def fact_of(
+    heatmap: np.ndarray,
+    view: View,
+    size: tuple[int, int],
+    *,
+    rel: str,
+    label: str | None,
+    pred: str,
+    prob: float,
+    mask: np.ndarray | None = None,
+    evidence: np.ndarray | None = None,
+    photo: Path | ImageRef = Path(),
+) -> Fact:
+    """What one map says.
+
+    Args:
+        heatmap: (h, w), signed.
+        view: the part of the photograph that it covers, in its pixels.
+        size: (width, height) of the photograph.
+        rel: relative path.
+        label: true class, as the network names it, or None.
+        pred: predicted class.
+        prob: its probability.
+        mask: (SIDE, SIDE) bool, the object on the canvas, or None.
+        evidence: (K, h, w), what each channel says for the class, at least 0, or None.
+        photo: where the photograph is.
+    """
+    heat = scaled(heatmap)
+    if heat is None:
+        none = np.zeros((THUMB, THUMB), np.float32)
+        return Fact(rel, label, pred, prob, none, True, math.nan, 0.0, -1, None, photo)
+    thumb = cv2.resize(paint(heatmap, view, size), (THUMB, THUMB), interpolation=cv2.INTER_AREA)
+    stray, patch = math.nan, None
+    if mask is not None:
+        stray, at = stray_heat(heat, view, size, mask)
+        if at is not None and evidence is not None:
+            patch = evidence[:, at[0], at[1]]
+            patch = (patch / max(float(np.linalg.norm(patch)), 1e-12)).astype(np.float32)
+    return Fact(
+        rel, label, pred, prob, thumb, False, stray, border_share(heat), corner_of(heat), patch,
+        photo,
+    )  # fmt: skip
+
+
+def stray_heat(
+    heat: np.ndarray, view: View, size: tuple[int, int], mask: np.ndarray
+) -> tuple[float, tuple[int, int] | None]:
+    """Strongest cell that does not touch the object and its margin, of a map with maximum 1.
+
+    Args:
+        heat: (h, w) in [0, 1].
+        view: the part of the photograph that it covers.
+        size: (width, height) of the photograph.
+        mask: (SIDE, SIDE) bool.
+
+    Returns:
+        Its heat in [0, 1], and its (row, column); NaN and None when the mask is empty or no cell
+        is free of the object.
+    """
+    if not mask.any():
+        return math.nan, None
+    margin = round(MARGIN * SIDE)
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * margin + 1, 2 * margin + 1))
+    near = cv2.dilate(mask.astype(np.uint8), disc)
+    h, w = heat.shape
+    edges_x = (view[0] + (view[2] - view[0]) * np.arange(w + 1) / w) * SIDE / size[0]
+    edges_y = (view[1] + (view[3] - view[1]) * np.arange(h + 1) / h) * SIDE / size[1]
+    x = np.clip(np.round(edges_x).astype(int), 0, SIDE)
+    y = np.clip(np.round(edges_y).astype(int), 0, SIDE)
+    sums = cv2.integral(near)  # (SIDE + 1, SIDE + 1)
+    touched = (
+        sums[np.ix_(y[1:], x[1:])] - sums[np.ix_(y[:-1], x[1:])]
+        - sums[np.ix_(y[1:], x[:-1])] + sums[np.ix_(y[:-1], x[:-1])]
+    )  # fmt: skip
+    free = touched <= 0.02 * np.maximum(np.diff(y)[:, None] * np.diff(x)[None], 1)
+    if not free.any():
+        return math.nan, None
+    row, column = np.unravel_index(int(np.where(free, heat, -1).argmax()), heat.shape)
+    return float(heat[row, column]), (int(row), int(column))
+
+
+def border_share(heat: np.ndarray) -> float:
+    """Share of the heat in the outer tenth of the frame; heat is (h, w), at least 0."""
+    fine = cv2.resize(heat, (100, 100), interpolation=cv2.INTER_LINEAR)
+    return 1 - float(fine[10:90, 10:90].sum(dtype=np.float64) / fine.sum(dtype=np.float64))
+
+
+def corner_of(heat: np.ndarray) -> int:
+    """The corner that holds the maximum, 0 to 3 in reading order, or -1."""
+    h, w = heat.shape
+    row, column = np.unravel_index(int(heat.argmax()), heat.shape)
+    y, x = (row + 0.5) / h, (column + 0.5) / w
+    near_y, near_x = min(y, 1 - y) < CORNER, min(x, 1 - x) < CORNER
+    return int(2 * (y > 0.5) + (x > 0.5)) if near_y and near_x else -1
