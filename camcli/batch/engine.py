@@ -25,8 +25,8 @@ import cv2
 import numpy as np
 import torch
 
-from camcli.batch.explain import Decoded, Explanation, explain_batch, failed, read
-from camcli.data.images import load_image
+from camcli.batch.explain import Decoded, Explanation, Load, explain_batch, failed, read
+from camcli.data.images import load_picture
 from camcli.data.sources import ImageRef
 from camcli.errors import ImageError
 from camcli.models.classifier import Classifier
@@ -62,6 +62,7 @@ def stream(
     what: Explanation,
     *,
     sink: Sink | None = None,
+    load: Load = load_picture,
     batch_size: int | None = None,
     workers: int | None = None,
 ) -> Iterator[Result]:
@@ -72,6 +73,7 @@ def stream(
         classifier: the network.
         what: method and target.
         sink: draws and stores the overlays.
+        load: reads and decodes one image; called in worker threads.
         batch_size: images in one forward pass; by default 16 on a CPU and 64 on a GPU.
         workers: threads that decode and draw; by default one per core, at least 2.
 
@@ -108,11 +110,11 @@ def stream(
             while True:
                 # One batch in each lane and one decoded ahead of each.
                 while len(explaining) < 2 * lanes and (group := next(batches, None)):
-                    pending = [pool.submit(read, ref, classifier, keep) for ref in group]
+                    pending = [pool.submit(read, ref, classifier, keep, load) for ref in group]
                     explaining.append(forward.submit(lane, pending, group))
                 if explaining:
                     explained = explaining.popleft().result()
-                    drawing.append([_draw(pool, sink, result, rgb) for result, rgb in explained])
+                    drawing.append([_draw(pool, sink, load, *one) for one in explained])
                     del explained
                 if drawing and (len(drawing) > lanes or not explaining):
                     for future in drawing.popleft():
@@ -126,7 +128,11 @@ def stream(
 
 
 def _draw(
-    pool: ThreadPoolExecutor, sink: Sink | None, result: Result, rgb: np.ndarray | None
+    pool: ThreadPoolExecutor,
+    sink: Sink | None,
+    load: Load,
+    result: Result,
+    rgb: np.ndarray | None,
 ) -> Future[Result]:
     """Name a picture now, in order, and draw it in the pool."""
     done: Future[Result] = Future()
@@ -138,14 +144,14 @@ def _draw(
     except ImageError as error:
         result = failed(result.ref, error)
     if result.overlay is not None:
-        return pool.submit(_write, sink, result, rgb)
+        return pool.submit(_write, sink, load, result, rgb)
     done.set_result(result)
     return done
 
 
-def _write(sink: Sink, result: Result, rgb: np.ndarray | None) -> Result:
+def _write(sink: Sink, load: Load, result: Result, rgb: np.ndarray | None) -> Result:
     try:
-        sink.write(result, sink.keep(load_image(result.ref)) if rgb is None else rgb)
+        sink.write(result, sink.keep(load(result.ref).rgb) if rgb is None else rgb)
     except ImageError as error:  # the file changed since it was decoded
         return failed(result.ref, error)
     return result

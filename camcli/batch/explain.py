@@ -13,13 +13,16 @@ from camcli.cam.look import How, make_how, maps_of
 from camcli.cam.methods import Method
 from camcli.cam.postprocess import describe
 from camcli.cam.target import Score, top_classes
-from camcli.data.images import load_image
+from camcli.data.images import Picture, load_picture
 from camcli.data.preprocess import View
 from camcli.data.sources import ImageRef
 from camcli.errors import ImageError
 from camcli.models.classifier import Classifier
 from camcli.models.labels import label_index
 from camcli.result import Result
+
+# Reads and decodes one image, or raises ImageError.
+Load = Callable[[ImageRef], Picture]
 
 # A decoded photograph larger than this is not kept until its overlay is drawn but decoded again:
 # memory then does not depend on the size of the photographs.
@@ -69,7 +72,10 @@ class Decoded:
 
 
 def read(
-    ref: ImageRef, classifier: Classifier, keep: Callable[[np.ndarray], np.ndarray]
+    ref: ImageRef,
+    classifier: Classifier,
+    keep: Callable[[np.ndarray], np.ndarray],
+    load: Load = load_picture,
 ) -> Decoded | ImageError:
     """Decode and resize one image; a bad image comes back as its error, not as an exception.
 
@@ -77,19 +83,19 @@ def read(
         ref: the image.
         classifier: whose preprocessing to apply.
         keep: what to remember of the decoded (H, W, 3) pixels for the overlay.
+        load: reads and decodes.
     """
     try:
-        rgb = load_image(ref)
+        rgb, width, height = load(ref)
     except ImageError as error:
         return error
-    height, width = rgb.shape[:2]
     kept = keep(rgb)
     return Decoded(
         ref,
         width,
         height,
         classifier.preprocess.view(width, height),
-        classifier.preprocess.pixels(rgb),
+        classifier.preprocess.pixels(rgb, (width, height)),
         kept if kept.nbytes <= KEEP_BYTES else None,
     )
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from importlib import metadata
 from typing import Any
 
@@ -19,6 +20,7 @@ from camcli.batch.naming import Namer
 from camcli.batch.rows import columns, row
 from camcli.batch.rundir import OVERLAYS, RunDirectory, now
 from camcli.batch.sinks import Overlays, Style, parse_only
+from camcli.data.images import Enough, load_picture
 from camcli.data.sources import ImageRef, Source
 from camcli.errors import UsageError
 from camcli.models.classifier import Classifier
@@ -159,7 +161,8 @@ class Run:
                 )
                 for result in stream(
                     self._left(), self.classifier, replace(self.what, truth=heatmaps is not None),
-                    sink=sink, batch_size=self.batch_size, workers=self.workers,
+                    sink=sink, load=partial(load_picture, enough=self.enough()),
+                    batch_size=self.batch_size, workers=self.workers,
                 ):  # fmt: skip
                     if heatmaps:
                         heatmaps.append(result)
@@ -169,6 +172,13 @@ class Run:
             state = "finished"
         finally:
             self._close(state, time.perf_counter() - started)
+
+    def enough(self) -> Enough | None:
+        """How many pixels of a photograph the network and the pictures need; None for all."""
+        if self.overlays and self.style.max_size is None:
+            return None
+        drawn = (self.style.max_size or 0) if self.overlays else 0
+        return Enough(self.classifier.preprocess.enough(), drawn)
 
     def _left(self) -> Iterator[ImageRef]:
         """What is not in the table yet; never the run's own pictures."""

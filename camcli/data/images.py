@@ -14,6 +14,7 @@ import threading
 import warnings
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageFile
@@ -43,12 +44,40 @@ _TRANSPOSE = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_SIDEWAYS = [_TRANSPOSE[turn] for turn in (5, 6, 7, 8)]
 
 # Pillow warns about odd metadata and big pictures, and logs to stderr where no handler is set;
 # from a decoding thread that would tear the progress bar. What matters is raised below. (Filters
 # of `warnings` are process-wide, so a context manager around each decode would race.)
 warnings.filterwarnings("ignore", module=r"PIL\.")
 logging.getLogger("PIL").addHandler(logging.NullHandler())
+
+
+class Enough(NamedTuple):
+    """How many pixels are enough: a picture may be decoded smaller than it is, if no smaller.
+
+    Attributes:
+        short: pixels that the shorter side must keep.
+        long: pixels that the longer side must keep.
+    """
+
+    short: int
+    long: int
+
+
+class Picture(NamedTuple):
+    """A decoded picture.
+
+    Attributes:
+        rgb: (h, w, 3) uint8, C-contiguous and writable, upright as its EXIF orientation says.
+        width: of the picture as it was stored, upright; `rgb` has fewer pixels where fewer were
+            enough.
+        height: likewise.
+    """
+
+    rgb: np.ndarray
+    width: int
+    height: int
 
 
 def load_image(image: Path | ImageRef) -> np.ndarray:
@@ -67,12 +96,36 @@ def load_image(image: Path | ImageRef) -> np.ndarray:
         >>> load_image(Path("sample_images/cat.jpg")).shape  # doctest: +SKIP
         (300, 451, 3)
     """
+    return load_picture(image).rgb
+
+
+def load_picture(image: Path | ImageRef, enough: Enough | None = None) -> Picture:
+    """Read one picture with as many pixels as are needed.
+
+    Args:
+        image: the file, or a reference to it or to bytes elsewhere.
+        enough: a JPEG much larger than this is decoded at 1/2, 1/4 or 1/8 of its size, which is
+            several times faster; None for all of its pixels.
+
+    Raises:
+        ImageError: as `load_image` does.
+    """
+    name, data = read_bytes(image)
+    return decode_picture(data, name, enough)
+
+
+def read_bytes(image: Path | ImageRef) -> tuple[str, bytes]:
+    """What to call an image in messages, and all of its bytes, undecoded.
+
+    Raises:
+        ImageError: the file is missing, not a regular file, too large, or cannot be read.
+    """
     if isinstance(image, Path):
         path = image
     elif image.blob is None:
         path = image.path
     else:
-        return decode(_bytes(image.blob, str(image.path)), str(image.path))
+        return str(image.path), _bytes(image.blob, str(image.path))
     name = printable(path)
     try:
         status = path.stat()
@@ -85,7 +138,7 @@ def load_image(image: Path | ImageRef) -> np.ndarray:
             raise ImageError(f"{name}: not a regular file but a device or pipe; copy it first.")
         if status.st_size > MAX_BYTES:
             raise _too_many_bytes(name, status.st_size)
-        data = path.read_bytes()
+        return str(path), path.read_bytes()
     except FileNotFoundError as error:
         if path.is_symlink():
             target = printable(path.readlink())
@@ -95,7 +148,6 @@ def load_image(image: Path | ImageRef) -> np.ndarray:
         raise ImageError(f"{name}: not readable by you; check its permissions.") from error
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise ImageError(f"{name}: could not be read ({_reason(error)}).") from error
-    return decode(data, str(path))
 
 
 def _bytes(blob: Blob, name: str) -> bytes:
@@ -127,12 +179,26 @@ def decode(data: bytes, name: str) -> np.ndarray:
     Example:
         >>> decode(open("sample_images/cat.jpg", "rb").read(), "cat.jpg")  # doctest: +SKIP
     """
+    return decode_picture(data, name).rgb
+
+
+def decode_picture(data: bytes, name: str, enough: Enough | None = None) -> Picture:
+    """`decode`, with as many pixels as are needed.
+
+    Args:
+        data: the whole file.
+        name: what to call it in an error message.
+        enough: as for `load_picture`.
+
+    Raises:
+        ImageError: as `decode` does.
+    """
     name = printable(name)
     if not data:
         raise ImageError(f"{name}: the file is empty (0 bytes); copy or download it again.")
     with _strict:
         try:
-            return _decode(data, name)
+            return _decode(data, name, enough)
         except ImageError:
             raise
         except Image.DecompressionBombError as error:
@@ -153,7 +219,7 @@ def printable(name: str | Path) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def _decode(data: bytes, name: str) -> np.ndarray:
+def _decode(data: bytes, name: str, enough: Enough | None) -> Picture:
     if data[:2] == b"\xff\xd8":
         data = _expose_cut_jpeg(data, name)
     elif data[:4] == b"\x89PNG" and data.rfind(b"IEND") < 0:
@@ -164,12 +230,31 @@ def _decode(data: bytes, name: str) -> np.ndarray:
             raise ImageError(f"{name}: {width}x{height} pixels, there is nothing to see.")
         if width * height > MAX_PIXELS:  # known from the header: nothing is decoded yet
             raise _too_large(name, f"{width}x{height} pixels ")
+        divisor = _divisor(width, height, enough) if enough and image.format == "JPEG" else 1
+        if divisor > 1:
+            image.draft(None, (width // divisor, height // divisor))
         image.load()
         upright: Image.Image = image
+        fitting = round(width / divisor), round(height / divisor)
+        if fitting != image.size:
+            # Of a last pixel that lies mostly outside, libjpeg makes a whole one: all others
+            # would be drawn too far to the left.
+            upright = image.crop((0, 0, *fitting))
         if image.format != "JPEG" or "exif" in image.info:
             turn = _TRANSPOSE.get(_orientation(image))
-            upright = image if turn is None else image.transpose(turn)
-        return np.array(_rgb(upright, name))
+            upright = upright if turn is None else upright.transpose(turn)
+            if turn in _SIDEWAYS:
+                width, height = height, width
+        return Picture(np.array(_rgb(upright, name)), width, height)
+
+
+def _divisor(width: int, height: int, enough: Enough) -> int:
+    """By how much libjpeg may divide both sides."""
+    for divisor in (8, 4, 2):
+        short, long = min(width, height) // divisor, max(width, height) // divisor
+        if short >= max(1, enough.short) and long >= enough.long:
+            return divisor
+    return 1
 
 
 def _rgb(image: Image.Image, name: str) -> Image.Image:

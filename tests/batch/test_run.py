@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -274,3 +275,36 @@ def test_a_run_killed_before_its_first_row_can_be_taken_up(bundled, folder, tmp_
 def test_a_url_is_no_run_directory():
     with pytest.raises(UsageError, match="not a URL"):
         RunDirectory(Path("s3://bucket/run"))
+
+
+def test_big_jpegs_are_decoded_no_larger_than_needed(bundled, photos, tmp_path, monkeypatch):
+    """Neither the prediction nor the picture shows it."""
+    from PIL import Image
+
+    import camcli.data.images as images
+
+    bundled = replace(bundled, preprocess=bundled.preprocess.with_(size=160))
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for n, rgb in enumerate(photos):
+        Image.fromarray(rgb).resize((2003, 1501)).save(folder / f"{n}.jpg", quality=90)
+    whole = make(bundled, folder, tmp_path / "whole")
+    sizes, decode = [], images._decode
+    monkeypatch.setattr(
+        images, "_decode", lambda *a: sizes.append((p := decode(*a)).rgb.shape[1]) or p
+    )
+    table = make(bundled, folder, tmp_path / "table", overlays=False)
+    small = make(bundled, folder, tmp_path / "small", style=Style(max_size=800))
+    for run, width in ((whole, {2003}), (table, {1002}), (small, {1002})):
+        sizes.clear()
+        run.prepare()
+        list(run)
+        assert set(sizes) == width
+    expected = rows_of(tmp_path / "whole")
+    for name in ("table", "small"):
+        for one, row in zip(expected, rows_of(tmp_path / name), strict=True):
+            assert (row["pred"], row["width"], row["height"]) == (one["pred"], "2003", "1501")
+            assert float(row["prob"]) == pytest.approx(float(one["prob"]), abs=0.03)
+            assert float(row["heat_x"]) == pytest.approx(float(one["heat_x"]), abs=0.02)
+    picture = cv2.imread(str(tmp_path / "small" / "overlays" / "0.jpg"))
+    assert picture.shape[1] == 800
