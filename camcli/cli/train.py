@@ -252,8 +252,20 @@ def train(
     ] = D.augment,
     ensemble: Annotated[
         int,
-        _head("--ensemble", help="Train so many heads and average them into one."),
+        _head(
+            "--ensemble",
+            help="Average the logits of so many heads; with --unfreeze, of so many networks.",
+        ),
     ] = D.ensemble,
+    members: Annotated[
+        str | None,
+        _head(
+            "--members",
+            help="An ensemble of networks, by their weights at the start, with commas between: "
+            "pretrained (as --weights says), random, reinit (pretrained, but what --unfreeze "
+            "names is drawn anew). One checkpoint holds them all.",
+        ),
+    ] = D.members,
     cache: Annotated[
         bool,
         _head(
@@ -353,6 +365,9 @@ def _summary(outcome: Outcome, out: Path) -> None:
             f"mAP {s['mean_ap']:.4f}  log-loss {s['log_loss']:.4f}  calibration error "
             f"{s['ece']:.4f}  ({s['count']} images)"
         )
+    for n, top1 in enumerate(outcome.members, 1):
+        alone = ", ".join(f"{words[split]} {value:.4f}" for split, value in top1.items())
+        say(f"member {n} alone: {alone}")
     if outcome.skipped:
         say(f"{outcome.skipped} images could not be read; they are listed in {out}/skipped.csv.")
     say(f"Charts and tables: {out}")

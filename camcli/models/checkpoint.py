@@ -3,14 +3,15 @@
 Self-contained: opening one never touches the network, and never runs code that is in the file.
 
 Layout: tensors ``backbone.<name in the architecture>``, ``head.weight`` (C, K), ``head.bias``
-(C,); the header's ``camcli`` entry holds the rest as JSON.
+(C,); the header's ``camcli`` entry holds the rest as JSON. An ensemble of M networks (format 2) has
+``backbone.0.<name>`` to ``backbone.<M-1>.<name>`` and a head on their maps side by side, (C, M·K).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,11 @@ from torch import Tensor
 from camcli.data.preprocess import Preprocess
 from camcli.errors import CamcliError, UsageError
 from camcli.files import whole_file
+from camcli.models.ensemble import block_head
+from camcli.models.parts import LinearHead
 
-FORMAT = 1
+FORMAT = 2
+"""The newest that is read and written; a single network is still written as 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +37,14 @@ class Checkpoint:
         architecture: the backbone, as `camcli.models.zoo.build_model` names it.
         classes: the C class names.
         preprocess: from RGB pixels to the backbone's input.
-        backbone: the architecture's tensors up to the cut.
-        weight: of the head, (C, K).
+        backbone: the architecture's tensors up to the cut; with several members, each member's
+            behind its number.
+        weight: of the head, (C, K), or (C, M·K) for M members.
         bias: of the head, (C,).
         config: the training's settings.
         metrics: what it reached.
         versions: of the libraries that trained it.
+        members: M, the networks whose logits are averaged.
     """
 
     architecture: str
@@ -50,6 +56,32 @@ class Checkpoint:
     config: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    members: int = 1
+
+    def networks(self) -> list[Mapping[str, Tensor]]:
+        """The tensors of each member, by their names in the architecture."""
+        if self.members == 1:
+            return [self.backbone]
+        each: list[dict[str, Tensor]] = [{} for _ in range(self.members)]
+        for name, tensor in self.backbone.items():
+            number, _, own = name.partition(".")
+            each[int(number)][own] = tensor
+        return list(each)
+
+
+def join_checkpoints(parts: Sequence[Checkpoint], **changes: Any) -> Checkpoint:
+    """Networks of one architecture as one checkpoint, whose logits are the mean of theirs.
+
+    Args:
+        parts: single networks with the same classes and preprocessing.
+        changes: fields that are not the first part's, such as ``metrics``.
+    """
+    head = block_head([LinearHead(part.weight, part.bias) for part in parts])
+    backbone = {f"{i}.{n}": t for i, part in enumerate(parts) for n, t in part.backbone.items()}
+    return replace(
+        parts[0], backbone=backbone, weight=head.weight, bias=head.bias, members=len(parts),
+        **changes,
+    )  # fmt: skip
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
@@ -63,7 +95,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     # Contiguous copies: safetensors refuses shared and strided memory.
     tensors = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
     header = {
-        "format": FORMAT,
+        "format": 1 if checkpoint.members == 1 else FORMAT,
         "architecture": checkpoint.architecture,
         "classes": list(checkpoint.classes),
         "preprocess": checkpoint.preprocess.to_dict(),
@@ -71,6 +103,8 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "metrics": dict(checkpoint.metrics),
         "versions": dict(checkpoint.versions),
     }
+    if checkpoint.members > 1:
+        header["members"] = checkpoint.members
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as part:
@@ -102,13 +136,13 @@ def load_checkpoint(path: Path) -> Checkpoint:
             f"{path} is a safetensors file, but not a checkpoint of camcli; give plain weights "
             "with --weights FILE and --model NAME."
         )
-    if header.get("format") != FORMAT:
+    if header.get("format") not in range(1, FORMAT + 1):
         raise CamcliError(
-            f"{path} has checkpoint format {header.get('format')}; this camcli reads {FORMAT}. "
-            "Update camcli."
+            f"{path} has checkpoint format {header.get('format')}; this camcli reads up to "
+            f"{FORMAT}. Update camcli."
         )
     try:
-        return Checkpoint(
+        checkpoint = Checkpoint(
             architecture=str(header["architecture"]),
             classes=tuple(map(str, header["classes"])),
             preprocess=Preprocess.from_dict(header["preprocess"]),
@@ -122,6 +156,14 @@ def load_checkpoint(path: Path) -> Checkpoint:
             config=header.get("config", {}),
             metrics=header.get("metrics", {}),
             versions=header.get("versions", {}),
+            members=int(header.get("members", 1)),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise CamcliError(f"{path} is damaged: its description lacks {error}.") from error
+    try:
+        checkpoint.networks()
+    except (IndexError, ValueError) as error:
+        raise CamcliError(
+            f"{path} is damaged: its tensors are not those of {checkpoint.members} networks."
+        ) from error
+    return checkpoint

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from camcli.data.preprocess import Fit, Preprocess
 from camcli.errors import CamcliError, UsageError
 from camcli.models.checkpoint import load_checkpoint
 from camcli.models.cut import LAST, Cut, LinearHead, Tail, cut
+from camcli.models.ensemble import join, split_head
 from camcli.models.weights import sha256_of
 from camcli.models.zoo import Provenance, build_model
 
@@ -239,25 +240,38 @@ def _from_checkpoint(
     layers: Sequence[str],
 ) -> Classifier:
     saved = load_checkpoint(path)
-    # The random weights are replaced one by one below; what the cut leaves out is not used.
-    built = build_model(saved.architecture, weights="random")
-    state = built.module.state_dict()
-    fits = {n: t for n, t in saved.backbone.items() if n in state and state[n].shape == t.shape}
-    if len(fits) < len(saved.backbone):
-        odd = sorted(set(saved.backbone) - set(fits))[:3]
-        raise CamcliError(
-            f"{path} does not fit {saved.architecture} as this machine builds it: {', '.join(odd)}."
-        )
-    built.module.load_state_dict(fits, strict=False)
+    preprocess = _adjusted(saved.preprocess, fit, input_size)
+    head = LinearHead(saved.weight.float(), saved.bias.float())
+    cuts = []
+    for tensors, own in zip(saved.networks(), split_head(head, saved.members), strict=True):
+        # The random weights are replaced one by one; what the cut leaves out is not used.
+        module = build_model(saved.architecture, weights="random").module
+        _fill_backbone(module, tensors, path, saved.architecture)
+        cuts.append(cut(module, preprocess.size, layers, head=own))
+        module.to(device)  # where hooks are needed it runs itself
+    halves = cuts[0] if saved.members == 1 else join(cuts)
     provenance = Provenance(
         saved.architecture, str(path), sha256_of(path), "checkpoint", dict(saved.versions)
     )
-    built.module.eval().requires_grad_(False)
-    preprocess = _adjusted(saved.preprocess, fit, input_size)
-    head = LinearHead(saved.weight.float(), saved.bias.float())
-    halves = cut(built.module, preprocess.size, layers, head=head)
-    built.module.to(device)  # where hooks are needed it runs itself
     return _classifier(halves, saved.classes, preprocess, provenance, device)
+
+
+def _fill_backbone(
+    module: nn.Module, tensors: Mapping[str, Tensor], path: Path, architecture: str
+) -> None:
+    """Put a checkpoint's tensors where they belong.
+
+    Raises:
+        CamcliError: the network has no place for one of them.
+    """
+    state = module.state_dict()
+    fits = {n: t for n, t in tensors.items() if n in state and state[n].shape == t.shape}
+    if len(fits) < len(tensors):
+        odd = sorted(set(tensors) - set(fits))[:3]
+        raise CamcliError(
+            f"{path} does not fit {architecture} as this machine builds it: {', '.join(odd)}."
+        )
+    module.load_state_dict(fits, strict=False)
 
 
 def find_device(name: str) -> torch.device:

@@ -23,6 +23,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
 }
 """The settings that take one of a few words."""
 _UNSET = {"fit": (None,)}
+MEMBERS = ("pretrained", "random", "reinit")
+"""What the weights of an ensemble's member are at the start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class TrainConfig:
     augment: int = 0
     cache: bool = True
     ensemble: int = 1
+    members: str | None = None
     unfreeze: str | None = None
     epochs2: int = 5
     lr2: float | None = None
@@ -87,15 +90,37 @@ class TrainConfig:
                 raise UsageError(f"{_option(name)} must be above 0, not {value}.")
         if not 0 <= self.label_smoothing < 1:
             raise UsageError(f"--label-smoothing is in [0, 1), not {self.label_smoothing}.")
-        if self.unfreeze and self.ensemble > 1:
-            raise UsageError(
-                "--ensemble averages heads on one frozen backbone, and --unfreeze changes the "
-                "backbone: give one of them."
-            )
+        self._check_members()
         if self.solver == "lbfgs" and not self.cache:
             raise UsageError(
                 "--solver lbfgs looks at all features many times, so it needs them cached: leave "
                 "--no-cache out."
+            )
+
+    def kinds(self) -> tuple[str, ...]:
+        """The networks of the run, each by what its weights are at the start, from `MEMBERS`.
+
+        Heads on one frozen backbone share a network; what learns in its layers is one of its own.
+        """
+        if self.members:
+            return tuple(name.strip() for name in self.members.split(","))
+        return ("pretrained",) * (self.ensemble if self.unfreeze else 1)
+
+    def _check_members(self) -> None:
+        kinds = self.kinds()
+        if odd := [kind for kind in kinds if kind not in MEMBERS]:
+            raise UsageError(
+                f"--members takes {', '.join(MEMBERS)}, with commas between, not {odd[0]!r}."
+            )
+        if self.members and self.ensemble not in (1, len(kinds)):
+            raise UsageError(
+                f"--ensemble {self.ensemble} and {len(kinds)} --members: leave --ensemble out, or "
+                "name as many."
+            )
+        if "reinit" in kinds and not self.unfreeze:
+            raise UsageError(
+                "--members reinit draws the weights of the layers that --unfreeze names anew, and "
+                "none are named: say for instance --unfreeze layer4."
             )
 
     def to_dict(self) -> dict[str, Any]:

@@ -7,50 +7,21 @@ are folded into the weights and the bias afterwards, so the head is GAP + linear
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
 
 from camcli.models.cut import LinearHead
+from camcli.train.loop import Progress, Recipe, make_optimizer, run_epochs
 
 L2_GRID = tuple(10.0 ** (-e / 2) for e in range(1, 9))
 """Strengths tried by L-BFGS, strong to weak: each start is the end of the one before."""
 
 DEFAULT_LR = {"adamw": 1e-3, "sgd": 3e-3}
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """How to optimise; see `TrainConfig` for the meaning of the names.
-
-    Attributes:
-        class_weight: (C,) weight of each class in the loss, or None for equal ones.
-    """
-
-    solver: str = "adamw"
-    epochs: int = 5
-    batch_size: int = 32
-    lr: float = 1e-3
-    weight_decay: float = 1e-4
-    warmup: float = 0.5
-    label_smoothing: float = 0.0
-    class_weight: Tensor | None = None
-    patience: int = 0
-    seed: int = 0
-
-    def loss(self, logits: Tensor, targets: Tensor, reduction: str = "mean") -> Tensor:
-        """The cross-entropy that is minimised."""
-        weight = self.class_weight
-        if weight is not None:
-            weight = weight.to(logits)
-        return F.cross_entropy(
-            logits, targets, weight, reduction=reduction, label_smoothing=self.label_smoothing
-        )
 
 
 class Scale(NamedTuple):
@@ -84,38 +55,29 @@ class Split(NamedTuple):
     targets: Tensor
 
 
-@dataclass
-class Fit:
+@dataclass(kw_only=True)
+class Fit(Progress):
     """A head in training, and all that is needed to go on with it after a kill.
 
     Attributes:
         weight: (C, K), on scaled features.
         bias: (C,).
         scale: the scaling.
-        epoch: finished epochs.
-        rows: one dict of numbers for each of them.
         best: weight and bias of the best epoch so far.
-        best_row: that epoch's numbers.
-        waited: epochs since then.
-        optimizer: the optimizer's state.
     """
 
     weight: Tensor
     bias: Tensor
     scale: Scale
-    epoch: int = 0
-    rows: list[dict[str, float]] = field(default_factory=list)
     best: tuple[Tensor, Tensor] | None = None
-    best_row: dict[str, float] | None = None
-    waited: int = 0
-    optimizer: dict[str, Any] | None = None
 
     @classmethod
     def start(cls, features: Tensor, classes: int, seed: int) -> Fit:
         """Small random weights, the same for the same seed; `features` (N, K) give the scale."""
         generator = torch.Generator().manual_seed(seed)
         weight = torch.randn(classes, features.shape[1], generator=generator) * 0.01
-        return cls(weight, torch.zeros(classes), Scale.of(features))
+        scale = Scale.of(features)
+        return cls(weight=weight, bias=torch.zeros(classes), scale=scale)
 
     def head(self) -> LinearHead:
         """The best head, on plain features."""
@@ -126,29 +88,11 @@ class Fit:
         return self.scale.fold(self.weight, self.bias)
 
     def judge(self, row: dict[str, float], by_loss: bool = False) -> bool:
-        """Remember a finished epoch, and whether it is the best (see `is_better`)."""
-        self.rows.append(row)
-        better = is_better(row, self.best_row, by_loss)
+        """As for any stage; the best weights are remembered."""
+        better = Progress.judge(self, row, by_loss)
         if better:
             self.best = (self.weight.detach().clone(), self.bias.detach().clone())
-            self.best_row = row
-        self.waited = 0 if better else self.waited + 1
         return better
-
-
-def is_better(row: dict[str, float], best: dict[str, float] | None, by_loss: bool = False) -> bool:
-    """Whether an epoch beats the best one; without validation numbers the later one does.
-
-    Args:
-        row: its numbers.
-        best: those of the best one so far.
-        by_loss: compare the validation loss alone, not the accuracy before it.
-    """
-    if best is None or "val_acc" not in row:
-        return True
-    if by_loss:
-        return row["val_loss"] < best["val_loss"]
-    return (row["val_acc"], -row["val_loss"]) > (best["val_acc"], -best["val_loss"])
 
 
 def train_head(
@@ -171,33 +115,20 @@ def train_head(
     """
     weight, bias = nn.Parameter(fit.weight), nn.Parameter(fit.bias)
     fit.weight, fit.bias = weight.data, bias.data
-    optimizer = make_optimizer([weight], [bias], recipe)
-    if fit.optimizer:
-        optimizer.load_state_dict(fit.optimizer)
-    steps = math.ceil(len(targets) / recipe.batch_size)
-    while fit.epoch < recipe.epochs and not (recipe.patience and fit.waited >= recipe.patience):
-        seen = features(fit.epoch)
-        total = hits = 0.0
-        for step, batch in enumerate(batches(len(targets), recipe, fit.epoch)):
-            lr = rate(fit.epoch + step / steps, 1 / steps, recipe)
-            set_rate(optimizer, lr)
-            logits = fit.scale(seen[batch]) @ weight.T + bias
-            loss = recipe.loss(logits, targets[batch])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            total += float(loss.detach()) * len(batch)
-            hits += float((logits.argmax(1) == targets[batch]).sum())
-        fit.epoch += 1
-        row: dict[str, float] = {
-            "epoch": fit.epoch,
-            "lr": lr,
-            "train_loss": total / len(targets),
-            "train_acc": hits / len(targets),
-        }
+
+    def examples(epoch: int, order: Iterable[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+        seen = features(epoch)
+        return ((batch, seen[batch]) for batch in order)
+
+    def forward(rows: Tensor) -> Tensor:
+        return fit.scale(rows) @ weight.T + bias
+
+    def finish(row: dict[str, float]) -> None:
         fit.judge(row | measure(fit.last(), val))
-        fit.optimizer = optimizer.state_dict()
         after_epoch(fit)
+
+    optimizer = make_optimizer([weight], [bias], recipe)
+    run_epochs(fit, recipe, optimizer, targets, examples, forward, finish)
     return fit
 
 
@@ -215,46 +146,6 @@ def measure(head: LinearHead, split: Split | None) -> dict[str, float]:
 def linear(head: LinearHead, features: Tensor) -> Tensor:
     """Logits (N, C) of pooled features (N, K)."""
     return features.float() @ head.weight.T + head.bias
-
-
-# --- steps, shared with fine-tuning --------------------------------------------------------------
-
-
-def make_optimizer(decayed: list[Any], others: list[Any], recipe: Recipe) -> torch.optim.Optimizer:
-    """AdamW or SGD with momentum 0.9; biases and normalisation layers are not decayed."""
-    groups = [
-        {"params": decayed, "weight_decay": recipe.weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
-    if recipe.solver == "sgd":
-        return torch.optim.SGD(groups, lr=recipe.lr, momentum=0.9, nesterov=True)
-    return torch.optim.AdamW(groups, lr=recipe.lr)
-
-
-def rate(epoch: float, step: float, recipe: Recipe) -> float:
-    """The learning rate: linear warm-up over the first epochs, then a cosine down to zero.
-
-    Args:
-        epoch: finished epochs, with fractions.
-        step: one step in epochs; the warm-up's first step is above zero.
-        recipe: gives the peak, the warm-up and the length.
-    """
-    warmup = min(recipe.warmup, recipe.epochs / 2)
-    if epoch < warmup:
-        return recipe.lr * min(1.0, (epoch + step) / warmup)
-    return recipe.lr * 0.5 * (1 + math.cos(math.pi * (epoch - warmup) / (recipe.epochs - warmup)))
-
-
-def set_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
-    """Set the rate of all groups."""
-    for group in optimizer.param_groups:
-        group["lr"] = lr
-
-
-def batches(count: int, recipe: Recipe, epoch: int) -> Iterator[Tensor]:
-    """Shuffled indices; seed and epoch alone decide the order, so a resume repeats it."""
-    generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + epoch)
-    yield from torch.randperm(count, generator=generator).split(recipe.batch_size)
 
 
 # --- to the optimum ------------------------------------------------------------------------------

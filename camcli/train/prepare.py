@@ -1,9 +1,7 @@
-"""Before training: the backbone, the images, and what the backbone says about each."""
+"""Before training: the data set and the backbones that the settings name."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,15 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from camcli.data.datasets import Dataset, Item, load_dataset
+from camcli.data.datasets import Dataset, load_dataset
 from camcli.data.layout import Split
 from camcli.errors import UnavailableError, UsageError
 from camcli.models.classifier import Classifier, cut_classifier, find_device
 from camcli.models.zoo import build_model
-from camcli.train.cache import FeatureCache
 from camcli.train.config import TrainConfig
-from camcli.train.features import View, backbone_tensors, digest_of, extract, hash_files, pooled
-from camcli.train.listener import Listener
+from camcli.train.features import backbone_tensors, digest_of, pooled
+from camcli.train.tunable import module_names
 
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
@@ -29,6 +26,7 @@ class Backbone:
     """A frozen network without its head.
 
     Attributes:
+        kind: what its weights are at the start, one of `config.MEMBERS`.
         module: the whole network.
         classifier: the same, cut.
         tensors: those before the cut, by name.
@@ -36,6 +34,7 @@ class Backbone:
         channels: K.
     """
 
+    kind: str
     module: nn.Module
     classifier: Classifier
     tensors: dict[str, Tensor]
@@ -51,39 +50,6 @@ class Backbone:
             "preprocess": self.classifier.preprocess.to_dict(),
             "precision": "bfloat16" if self.classifier.device.type == "cuda" else "float32",
         }
-
-
-@dataclass
-class Examples:
-    """The images of one split.
-
-    Attributes:
-        items: N images and targets.
-        contents: SHA-256 of each file, in hex.
-    """
-
-    items: list[Item]
-    contents: list[str]
-
-    @classmethod
-    def of(cls, items: Sequence[Item]) -> Examples:
-        """Reads and hashes the files."""
-        return cls(list(items), hash_files([item.ref.path for item in items]))
-
-    @property
-    def paths(self) -> list[Path]:
-        """Of the N files."""
-        return [item.ref.path for item in self.items]
-
-    @property
-    def targets(self) -> Tensor:
-        """(N,) int64."""
-        return torch.tensor([item.target for item in self.items], dtype=torch.int64)
-
-    def keep(self, wanted: Sequence[bool]) -> None:
-        """Drop the others."""
-        self.items = [x for x, keep in zip(self.items, wanted, strict=True) if keep]
-        self.contents = [x for x, keep in zip(self.contents, wanted, strict=True) if keep]
 
 
 def read_data(config: TrainConfig) -> Dataset:
@@ -114,25 +80,40 @@ def read_data(config: TrainConfig) -> Dataset:
     )
 
 
-def load_backbone(config: TrainConfig, device: str, offline: bool) -> Backbone:
-    """Build the network and cut it.
+def load_backbones(config: TrainConfig, device: str, offline: bool) -> list[Backbone]:
+    """The networks of a run: one, or the members of its ensemble.
 
     Raises:
-        UsageError: an unknown network, or one whose last map is not near its end.
-        UnavailableError: its weights are not here; says what can be done.
+        UsageError: an unknown network or layer, or a network whose last map is not near its end.
+        UnavailableError: the weights are not here; says what can be done.
     """
     where = find_device(device)
-    name = config.backbone
     try:
-        built = build_model(name, weights=config.weights, offline=offline, seed=config.seed)
+        return [_backbone(config, kind, n, where, offline) for n, kind in enumerate(config.kinds())]
     except (UnavailableError, UsageError) as error:
         # The zoo speaks of the option that the other commands have.
         raise type(error)(str(error).replace("--model ", "--backbone ")) from error
+
+
+def _backbone(
+    config: TrainConfig, kind: str, number: int, device: torch.device, offline: bool
+) -> Backbone:
+    """Build one network and cut it; `number` is added to the seed of random weights."""
+    name, seed = config.backbone, config.seed + number
     if ":" in name and not name.startswith("timm:"):
         raise UsageError(
             f"--backbone {name}: a checkpoint could not be opened without that code; train on a "
             "network of torchvision or timm, with --weights FILE for weights of your own."
         )
+    weights = "random" if kind == "random" else config.weights
+    built = build_model(name, weights=weights, offline=offline, seed=seed)
+    if kind == "reinit":
+        fresh = build_model(name, weights="random", seed=seed).module
+        for layer in module_names(built.module, config.unfreeze or ""):
+            own, other = (m.get_submodule(layer).state_dict() for m in (built.module, fresh))
+            # A head with classes of its own is replaced anyway.
+            own |= {n: t for n, t in other.items() if own[n].shape == t.shape}
+            built.module.get_submodule(layer).load_state_dict(own)
     changes = {"fit": config.fit, "size": config.input_size}
     preprocess = built.preprocess.with_(**{k: v for k, v in changes.items() if v is not None})
     if preprocess.size < 32:
@@ -142,7 +123,7 @@ def load_backbone(config: TrainConfig, device: str, offline: bool) -> Backbone:
         classes=built.classes,
         preprocess=preprocess,
         provenance=built.provenance,
-        device=where,
+        device=device,
     )
     tensors = backbone_tensors(built.module, classifier)
     layers = sum(t.ndim > 1 for t in built.module.state_dict().values())
@@ -153,64 +134,6 @@ def load_backbone(config: TrainConfig, device: str, offline: bool) -> Backbone:
             f"{layers} layers come after it, so a GAP + linear head there would learn little: take "
             "a convolutional network."
         )
-    blank = torch.zeros(1, 3, preprocess.size, preprocess.size, dtype=torch.uint8)
+    blank = torch.zeros(1, 3, preprocess.size, preprocess.size, dtype=torch.uint8, device=device)
     channels = pooled(classifier, blank).shape[1]
-    return Backbone(built.module, classifier, tensors, digest_of(tensors), channels)
-
-
-class Looker:
-    """Looks at images with a backbone, once each, and says which cannot be read.
-
-    Attributes:
-        skipped: one sentence for each unreadable image, by relative path.
-    """
-
-    def __init__(
-        self, classifier: Classifier, cache: FeatureCache | None, listener: Listener
-    ) -> None:
-        self._classifier = classifier
-        self._cache = cache
-        self._listener = listener
-        self.skipped: dict[str, str] = {}
-
-    def look(self, examples: Examples, view: View, title: str) -> Tensor:
-        """Features (N, K) float16; unreadable images leave `examples`, with a warning each."""
-        with self._listener.bar(title, len(examples.items), "img") as bar:
-            features, errors = extract(
-                examples.paths,
-                examples.contents,
-                self._classifier,
-                view,
-                cache=self._cache,
-                advance=bar.advance,
-            )
-        if not errors:
-            return features
-        for i, error in sorted(errors.items()):
-            self.skipped[examples.items[i].ref.rel] = error
-            self._listener.warn(f"left out {examples.items[i].ref.rel!a}: {error}")
-        wanted = [i not in errors for i in range(len(examples.items))]
-        examples.keep(wanted)
-        return features[torch.tensor(wanted)]
-
-
-def check_trained(examples: Examples, classes: Sequence[str]) -> Counter[int]:
-    """Training images of each class.
-
-    Raises:
-        UsageError: a class has none that can be read.
-    """
-    counts = Counter(item.target for item in examples.items)
-    lost = [name for c, name in enumerate(classes) if not counts[c]]
-    if lost:
-        raise UsageError(
-            f"None of the training images of {', '.join(lost[:5])} can be read; see "
-            "`camcli data describe`."
-        )
-    return counts
-
-
-def class_weights(counts: Counter[int], classes: int) -> Tensor:
-    """(C,) weights that make each class count the same: N / (C n_c)."""
-    total = sum(counts.values())
-    return torch.tensor([total / (classes * counts[c]) for c in range(classes)])
+    return Backbone(kind, built.module, classifier, tensors, digest_of(tensors), channels)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,29 +15,26 @@ from torch import Tensor
 from camcli.batch.rundir import now
 from camcli.data.datasets import Dataset
 from camcli.data.layout import Split as DataSplit
-from camcli.errors import CamcliError
-from camcli.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from camcli.models.classifier import load_classifier
+from camcli.models.checkpoint import (
+    Checkpoint,
+    join_checkpoints,
+    load_checkpoint,
+    save_checkpoint,
+)
 from camcli.models.cut import LinearHead
 from camcli.train.cache import FeatureCache, cache_root
 from camcli.train.config import TrainConfig
-from camcli.train.features import View, extract
-from camcli.train.finetune import DEFAULT_LR2, Images, Progress, Tunable, fine_tune
-from camcli.train.head import DEFAULT_LR, Recipe, Split, linear, measure
+from camcli.train.examples import Examples, Looker, check_trained, class_weights
+from camcli.train.head import DEFAULT_LR
 from camcli.train.listener import Listener
+from camcli.train.loop import Recipe
+from camcli.train.member import Member
 from camcli.train.outputs import write_epochs, write_results
-from camcli.train.prepare import (
-    SPLITS,
-    Backbone,
-    Examples,
-    Looker,
-    check_trained,
-    class_weights,
-    load_backbone,
-    read_data,
-)
+from camcli.train.prepare import Backbone, load_backbones, read_data
 from camcli.train.rundir import BEST, INFO, LAST, SUMMARY, TrainDirectory
-from camcli.train.stage1 import Row, Views, shown, train_heads
+from camcli.train.stage1 import Row
+
+SPLITS: tuple[DataSplit, ...] = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
@@ -50,12 +46,14 @@ class Outcome:
         scores: the numbers of `Scores.summary` for each split that has images.
         skipped: images that could not be read.
         seconds: time spent on features, head, backbone and evaluation.
+        members: the accuracy of each network of an ensemble, by split.
     """
 
     checkpoint: Path
     scores: dict[str, dict[str, Any]]
     skipped: int
     seconds: dict[str, float]
+    members: list[dict[str, float]] = field(default_factory=list)
 
 
 def train(
@@ -102,24 +100,17 @@ def train(
     dataset = read_data(config)
     for note in dataset.notes:
         listener.say(note)
-    backbone = load_backbone(config, device, offline)
+    backbones = load_backbones(config, device, offline)
+    run = _Run(config, directory, dataset, backbones, listener)
     if config.unfreeze:  # a wrong name should not wait for the first stage
-        Tunable(backbone.module, backbone.classifier, _blank(backbone, dataset), config.unfreeze,
-                config.bn)  # fmt: skip
-    if backbone.classifier.provenance.source == "random":
-        listener.warn(
-            "the backbone's weights are RANDOM: its features mean little, so what the head learns "
-            "from them does, too. Fine for a smoke test."
-        )
-    run = _Run(config, directory, dataset, backbone, listener)
+        channels, classes = backbones[0].channels, len(dataset.classes)
+        run.members[0].tunable(LinearHead(torch.zeros(classes, channels), torch.zeros(classes)))
+    if any(b.classifier.provenance.source == "random" for b in backbones):
+        listener.warn(_random(config))
     if not resuming:
         directory.begin(config, run.info, overwrite=overwrite)
-    with ExitStack() as stack:
-        cache = None
-        if config.cache:
-            root = cache_root(cache_dir)
-            cache = stack.enter_context(FeatureCache(root, backbone.space(), backbone.channels))
-        return run.go(cache, directory.load_state() if resuming else None)
+    state = directory.load_state() if resuming else None
+    return run.go(cache_root(cache_dir) if config.cache else None, state or {})
 
 
 class _Run:
@@ -130,59 +121,110 @@ class _Run:
         config: TrainConfig,
         directory: TrainDirectory,
         dataset: Dataset,
-        backbone: Backbone,
+        backbones: list[Backbone],
         listener: Listener,
     ) -> None:
         self.config, self.directory, self.dataset = config, directory, dataset
-        self.backbone, self.listener = backbone, listener
+        self.listener = listener
         self.classes = dataset.classes
         self.seconds: dict[str, float] = {}
-        made = backbone.classifier.provenance
+        self._clock = time.perf_counter()
+        several = len(backbones) > 1
+        self.members = [
+            Member(
+                config=config,
+                backbone=backbone,
+                classes=dataset.classes,
+                best=directory.path / (f"member-{n}.safetensors" if several else BEST),
+                last=directory.path / (f"member-{n}-last.safetensors" if several else LAST),
+                heads=1 if config.members or config.unfreeze else config.ensemble,
+                title=f"member {n}: " if several else "",
+            )
+            for n, backbone in enumerate(backbones, 1)
+        ]
+        first = backbones[0].classifier
+        made = [b.classifier.provenance for b in backbones]
         self.info: dict[str, Any] = {
             "command": "train",
             "status": "running",
             "started": now(),
             "config": config.to_dict(),
-            "backbone": {"name": made.name, "weights": made.weights, "sha256": made.sha256},
-            "preprocess": backbone.classifier.preprocess.to_dict(),
-            "device": str(backbone.classifier.device),
-            "versions": made.versions,
+            "backbone": {
+                "name": made[0].name,
+                "weights": made[0].weights,
+                "sha256": made[0].sha256,
+            },
+            "preprocess": first.preprocess.to_dict(),
+            "device": str(first.device),
+            "versions": made[0].versions,
             "data": {"root": str(dataset.root), "layout": dataset.layout},
             "notes": list(dataset.notes),
             "classes": list(dataset.classes),
             "counts": dict(dataset.counts()),
         }
+        if several:
+            self.info["members"] = [
+                {"start": b.kind, "weights": m.weights, "sha256": m.sha256}
+                for b, m in zip(backbones, made, strict=True)
+            ]
 
-    def go(self, cache: FeatureCache | None, state: dict[str, Any] | None) -> Outcome:
-        """All steps, beginning where `state` says."""
-        config = self.config
-        clock = time.perf_counter()
-        looker = Looker(self.backbone.classifier, cache, self.listener)
+    def go(self, cache: Path | None, state: dict[str, Any]) -> Outcome:
+        """All steps, beginning where `state` says; `cache` is the folder of cached features."""
         splits = {name: Examples.of(self.dataset.split(name)) for name in SPLITS}
-        train = splits["train"]
-        views = self._views(looker, train)
-        first = views.all()[0] if config.cache else views.epoch(0)
-        counts = check_trained(train, self.classes)
-        held: dict[DataSplit, Split] = {
-            name: Split(
-                looker.look(splits[name], View(self.backbone.classifier), f"{name} features"),
-                splits[name].targets,
-            )
-            for name in SPLITS[1:]
-        }
-        if len(held["val"].targets) == 0:
+        rows: list[Row] = state.get("before", [])
+        with ExitStack() as stack:
+            lookers = []
+            for member in self.members:
+                kept, backbone = None, member.backbone
+                if cache:
+                    kept = FeatureCache(cache, backbone.space(), backbone.channels)
+                    stack.enter_context(kept)
+                lookers.append(Looker(backbone.classifier, kept, self.listener))
+            for n, (member, looker) in enumerate(zip(self.members, lookers, strict=True)):
+                if n >= state.get("member", 0):
+                    own = state if n == state.get("member", 0) else {}
+                    rows = self._train(n, member, looker, splits, own, rows)
+            return self._judge(splits, lookers, rows)
+
+    def _train(
+        self,
+        number: int,
+        member: Member,
+        looker: Looker,
+        splits: dict[DataSplit, Examples],
+        state: dict[str, Any],
+        before: list[Row],
+    ) -> list[Row]:
+        """One member; returns the rows of all so far."""
+
+        def so_far(rows: list[Row]) -> list[Row]:
+            if len(self.members) == 1:
+                return rows
+            return before + [{"member": number + 1, **row} for row in rows]
+
+        def save(state: dict[str, Any], rows: list[Row]) -> None:
+            self.directory.save_state({"member": number, "before": before, **state})
+            write_epochs(self.directory, so_far(rows))
+
+        views, val = member.look(splits, looker)
+        self._lap("features")
+        recipe = self._recipe(number, splits["train"])
+        if not splits["val"].items and number == 0:
             self.listener.warn(
                 "there are no validation images, so the last epoch counts as the best one."
             )
-        if len(first) != len(train.items):
-            raise CamcliError(
-                "Images that could be read in one view could not in another; run the same command "
-                "again."
-            )
-        clock = self._lap("features", clock)
+        done = so_far(
+            member.train(splits, views, val, recipe, self.listener, state, save, self._lap)
+        )
+        if number + 1 < len(self.members):
+            self.directory.save_state({"member": number + 1, "before": done, "stage": 1})
+        return done
 
+    def _recipe(self, number: int, train: Examples) -> Recipe:
+        config = self.config
+        counts = check_trained(train, self.classes)
         weights = class_weights(counts, len(self.classes))
-        recipe = Recipe(
+        return Recipe(
             solver=config.solver,
             epochs=config.epochs,
             batch_size=config.batch_size,
@@ -192,190 +234,95 @@ class _Run:
             label_smoothing=config.label_smoothing,
             class_weight=weights if config.class_weights == "balanced" else None,
             patience=config.patience,
-            seed=config.seed,
+            seed=config.seed + number,
         )
-        if state and state["stage"] == 2:
-            best, last = LinearHead(*state["head"]), LinearHead(*state["head"])
-            rows: list[Row] = state["rows"]
-        else:
-            best, last, rows = train_heads(
-                views, train.targets, held["val"], len(self.classes), recipe,
-                members=config.ensemble, l2=config.l2, state=state, save=self._save,
-                listener=self.listener,
-            )  # fmt: skip
-            self._write(BEST, best)
-            self._write(LAST, last)
-        clock = self._lap("head", clock)
-        if config.unfreeze:
-            rows = self._second_stage(splits, best, held["val"], recipe, rows, state)
-            clock = self._lap("backbone", clock)
-        return self._judge(splits, held, best, rows, looker, clock)
-
-    def _views(self, looker: Looker, train: Examples) -> Views:
-        config, classifier = self.config, self.backbone.classifier
-
-        def look(number: int) -> Tensor:
-            if not config.augment:
-                return looker.look(train, View(classifier), "train features")
-            view = View(classifier, config.seed, number)
-            return looker.look(train, view, f"train features, view {number + 1}")
-
-        return Views(look, max(1, config.augment) if config.cache else 0, config.seed)
-
-    def _second_stage(
-        self,
-        splits: Mapping[DataSplit, Examples],
-        head: LinearHead,
-        val: Split,
-        first: Recipe,
-        rows: list[Row],
-        state: dict[str, Any] | None,
-    ) -> list[Row]:
-        """Fine-tune from the first stage's best head; returns the rows of both stages."""
-        config, classifier = self.config, self.backbone.classifier
-        tunable = Tunable(self.backbone.module, classifier, head, config.unfreeze or "", config.bn)
-        progress = Progress(best_row=measure(head, val) or None)
-        if state and state["stage"] == 2:
-            progress = Progress(**state["progress"])
-        recipe = Recipe(
-            solver="sgd" if first.solver == "sgd" else "adamw",
-            epochs=config.epochs2,
-            batch_size=first.batch_size,
-            lr=config.lr2 or DEFAULT_LR2[first.solver],
-            weight_decay=first.weight_decay,
-            warmup=first.warmup,
-            label_smoothing=first.label_smoothing,
-            class_weight=first.class_weight,
-            patience=first.patience,
-            seed=first.seed,
-        )
-
-        def after(progress: Progress, better: bool) -> None:
-            # Checkpoints before the state: a kill in between repeats this epoch.
-            tensors = tunable.net.state_dict()
-            for name in (BEST, LAST) if better else (LAST,):
-                self._write(name, tunable.head(), tensors, progress.rows[-1])
-            both = rows + [{"stage": 2, **row} for row in progress.rows]
-            self._save(
-                {
-                    "stage": 2,
-                    "head": (head.weight, head.bias),
-                    "rows": rows,
-                    "progress": {n: getattr(progress, n) for n in Progress.__dataclass_fields__},
-                },
-                both,
-            )
-            bar.show(**shown(progress.rows[-1]))
-
-        train = _images(splits["train"])
-        total = len(train.paths) * (recipe.epochs - progress.epoch)
-        with self.listener.bar("fine-tuning", total, "img") as bar:
-            fine_tune(
-                tunable, classifier, train, _images(splits["val"]), recipe, progress,
-                augment=config.augment > 0, after_epoch=after, advance=bar.advance,
-            )  # fmt: skip
-        return rows + [{"stage": 2, **row} for row in progress.rows]
 
     def _judge(
-        self,
-        splits: Mapping[DataSplit, Examples],
-        held: dict[DataSplit, Split],
-        head: LinearHead,
-        rows: list[Row],
-        looker: Looker,
-        clock: float,
+        self, splits: dict[DataSplit, Examples], lookers: list[Looker], rows: list[Row]
     ) -> Outcome:
         """Evaluate the best checkpoint and write down what was found."""
-        path = self.directory.path / BEST
-        if self.config.unfreeze:  # the backbone is another one now: look again
-            tuned = load_classifier(checkpoint=path, device=str(self.backbone.classifier.device))
-            assert tuned.head is not None
-            head = LinearHead(tuned.head.weight.cpu(), tuned.head.bias.cpu())
-            for name in held:
-                examples = splits[name]
-                with self.listener.bar(f"{name} evaluation", len(examples.items), "img") as bar:
-                    found, _ = extract(
-                        examples.paths, examples.contents, tuned, View(tuned), advance=bar.advance
-                    )
-                held[name] = Split(found, examples.targets)
+        found = [
+            member.judge(splits, looker, self.listener)
+            for member, looker in zip(self.members, lookers, strict=True)
+        ]
+        # The mean of the logits, which is what the joined checkpoint computes.
         judged = {
-            name: (splits[name].items, linear(head, held[name].features))
-            for name in held
-            if len(held[name].targets)
+            name: (splits[name].items, torch.stack([each[name] for each in found]).mean(0))
+            for name in found[0]
         }
         title = f"{self.config.backbone} on {self.dataset.root.name}"
         results = write_results(self.directory, judged, self.classes, rows, title)
-        scores = {name: found.summary() for name, found in results.items()}
+        scores = {name: result.summary() for name, result in results.items()}
+        alone = [_top1(each, splits) for each in found] if len(found) > 1 else []
         write_epochs(self.directory, rows)
-        if looker.skipped:
-            skipped = ({"path": rel, "error": error} for rel, error in looker.skipped.items())
-            self.directory.write_csv("skipped.csv", skipped)
-        self._lap("evaluation", clock)
-        self._finish(scores, looker)
-        return Outcome(path, scores, len(looker.skipped), self.seconds)
+        skipped = {rel: error for looker in lookers for rel, error in looker.skipped.items()}
+        if skipped:
+            table = ({"path": rel, "error": error} for rel, error in skipped.items())
+            self.directory.write_csv("skipped.csv", table)
+        self._lap("evaluation")
+        self._finish(scores, alone, len(skipped))
+        return Outcome(self.directory.path / BEST, scores, len(skipped), self.seconds, alone)
 
-    def _finish(self, scores: dict[str, dict[str, Any]], looker: Looker) -> None:
+    def _finish(
+        self, scores: dict[str, dict[str, Any]], alone: list[dict[str, float]], skipped: int
+    ) -> None:
         """Put the final numbers into the checkpoint and ``run.json``; only then it is finished."""
-        path = self.directory.path / BEST
-        saved = load_checkpoint(path)
-        save_checkpoint(path, replace(saved, metrics={**saved.metrics, **scores}))
+        path = self.directory.path
+        if len(self.members) > 1:
+            save_checkpoint(path / LAST, _joined([m.last for m in self.members]))
+            best = _joined([m.best for m in self.members])
+        else:
+            best = load_checkpoint(path / BEST)
+        save_checkpoint(path / BEST, replace(best, metrics={**best.metrics, **scores}))
         self.info |= {
             "status": "finished",
             "finished": now(),
             "seconds": {name: round(value, 3) for name, value in self.seconds.items()},
-            "skipped": len(looker.skipped),
+            "skipped": skipped,
             "metrics": scores,
         }
+        if alone:
+            self.info["members"] = [
+                {**told, "top1": top1}
+                for told, top1 in zip(self.info["members"], alone, strict=True)
+            ]
         self.directory.write_json(INFO, self.info)
         self.directory.clear_state()
 
-    def _save(self, state: dict[str, Any], rows: Sequence[Row]) -> None:
-        self.directory.save_state(state)
-        write_epochs(self.directory, rows)
+    def _lap(self, name: str) -> None:
+        """Book the time since the last call."""
+        clock = time.perf_counter()
+        self.seconds[name] = self.seconds.get(name, 0.0) + clock - self._clock
+        self._clock = clock
 
-    def _write(
-        self,
-        name: str,
-        head: LinearHead,
-        network: dict[str, Tensor] | None = None,
-        row: dict[str, float] | None = None,
-    ) -> None:
-        """A checkpoint with this head and the backbone as it was, or as it is in `network`."""
-        made = self.backbone.classifier.provenance
-        tensors = self.backbone.tensors
-        if network is not None:
-            tensors = {n: network[n] for n in tensors}
-        save_checkpoint(
-            self.directory.path / name,
-            Checkpoint(
-                architecture=made.name,
-                classes=self.classes,
-                preprocess=self.backbone.classifier.preprocess,
-                backbone=tensors,
-                weight=head.weight,
-                bias=head.bias,
-                config={
-                    **self.config.to_dict(),
-                    "backbone_weights": made.weights,
-                    "backbone_sha256": made.sha256,
-                },
-                metrics=dict(row or {}),
-                versions=made.versions,
-            ),
+
+def _joined(paths: list[Path]) -> Checkpoint:
+    parts = [load_checkpoint(path) for path in paths]
+    config = dict(parts[0].config)
+    for name in ("backbone_weights", "backbone_sha256"):  # each member has its own
+        config[name] = [part.config[name] for part in parts]
+    return join_checkpoints(parts, config=config, metrics={})
+
+
+def _top1(logits: dict[DataSplit, Tensor], splits: dict[DataSplit, Examples]) -> dict[str, float]:
+    """Accuracy of one member in each split."""
+    return {
+        name: float((each.argmax(1) == splits[name].targets).double().mean())
+        for name, each in logits.items()
+    }
+
+
+def _random(config: TrainConfig) -> str:
+    """What to say of random weights."""
+    if config.unfreeze and config.members:
+        return (
+            "a member's weights are RANDOM at the start: all of its layers learn in the second "
+            "stage, which takes many images and epochs to be of use."
         )
-
-    def _lap(self, name: str, clock: float) -> float:
-        self.seconds[name] = time.perf_counter() - clock
-        return time.perf_counter()
-
-
-def _images(examples: Examples) -> Images:
-    return Images(examples.paths, examples.contents, examples.targets)
-
-
-def _blank(backbone: Backbone, dataset: Dataset) -> LinearHead:
-    classes = len(dataset.classes)
-    return LinearHead(torch.zeros(classes, backbone.channels), torch.zeros(classes))
+    return (
+        "the backbone's weights are RANDOM: its features mean little, so what the head learns "
+        "from them does, too. Fine for a smoke test."
+    )
 
 
 def _finished(directory: TrainDirectory) -> Outcome | None:
@@ -384,4 +331,5 @@ def _finished(directory: TrainDirectory) -> Outcome | None:
     if info.get("status") != "finished" or not (directory.path / BEST).is_file():
         return None
     scores = json.loads((directory.path / SUMMARY).read_text("utf-8"))
-    return Outcome(directory.path / BEST, scores, info["skipped"], info["seconds"])
+    alone = [member["top1"] for member in info.get("members", [])]
+    return Outcome(directory.path / BEST, scores, info["skipped"], info["seconds"], alone)

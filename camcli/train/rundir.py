@@ -75,8 +75,9 @@ class TrainDirectory:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             if overwrite:
-                for name in _OURS:
-                    (self.path / name).unlink(missing_ok=True)
+                members = self.path.glob("member-[1-9]*.safetensors")
+                for path in (*(self.path / name for name in _OURS), *members):
+                    path.unlink(missing_ok=True)
         except OSError as error:
             raise CamcliError(f"Cannot write to {self.path}: {error.strerror}.") from error
         self.write(CONFIG, to_toml(config).encode())

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from camcli.models.cut import LinearHead
-from camcli.train.head import L2_GRID, Fit, Recipe, Scale, Split, fit_to_optimum, train_head
+from camcli.train.head import L2_GRID, Fit, Scale, Split, fit_to_optimum, train_head
 from camcli.train.listener import Listener
+from camcli.train.loop import Recipe
 
 Row = dict[str, Any]
 Save = Callable[[dict[str, Any], list[Row]], object]

@@ -12,16 +12,14 @@ import torch
 from camcli.models.cut import LinearHead
 from camcli.train.head import (
     Fit,
-    Recipe,
     Scale,
     Split,
     fit_to_optimum,
-    is_better,
     linear,
-    rate,
     solve_head,
     train_head,
 )
+from camcli.train.loop import Recipe, is_better, rate
 from camcli.train.stage1 import Views, average, train_heads
 
 

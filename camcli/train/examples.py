@@ -1,0 +1,109 @@
+"""The images of a run, and what a backbone says about each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from camcli.data.datasets import Item
+from camcli.errors import UsageError
+from camcli.models.classifier import Classifier
+from camcli.train.cache import FeatureCache
+from camcli.train.features import View, extract, hash_files
+from camcli.train.listener import Listener
+
+
+@dataclass
+class Examples:
+    """The images of one split.
+
+    Attributes:
+        items: N images and targets.
+        contents: SHA-256 of each file, in hex.
+    """
+
+    items: list[Item]
+    contents: list[str]
+
+    @classmethod
+    def of(cls, items: Sequence[Item]) -> Examples:
+        """Reads and hashes the files."""
+        return cls(list(items), hash_files([item.ref.path for item in items]))
+
+    @property
+    def paths(self) -> list[Path]:
+        """Of the N files."""
+        return [item.ref.path for item in self.items]
+
+    @property
+    def targets(self) -> Tensor:
+        """(N,) int64."""
+        return torch.tensor([item.target for item in self.items], dtype=torch.int64)
+
+    def keep(self, wanted: Sequence[bool]) -> None:
+        """Drop the others."""
+        self.items = [x for x, keep in zip(self.items, wanted, strict=True) if keep]
+        self.contents = [x for x, keep in zip(self.contents, wanted, strict=True) if keep]
+
+
+class Looker:
+    """Looks at images with a backbone, once each, and says which cannot be read.
+
+    Attributes:
+        skipped: one sentence for each unreadable image, by relative path.
+    """
+
+    def __init__(
+        self, classifier: Classifier, cache: FeatureCache | None, listener: Listener
+    ) -> None:
+        self._classifier = classifier
+        self._cache = cache
+        self._listener = listener
+        self.skipped: dict[str, str] = {}
+
+    def look(self, examples: Examples, view: View, title: str) -> Tensor:
+        """Features (N, K) float16; unreadable images leave `examples`, with a warning each."""
+        with self._listener.bar(title, len(examples.items), "img") as bar:
+            features, errors = extract(
+                examples.paths,
+                examples.contents,
+                self._classifier,
+                view,
+                cache=self._cache,
+                advance=bar.advance,
+            )
+        if not errors:
+            return features
+        for i, error in sorted(errors.items()):
+            self.skipped[examples.items[i].ref.rel] = error
+            self._listener.warn(f"left out {examples.items[i].ref.rel!a}: {error}")
+        wanted = [i not in errors for i in range(len(examples.items))]
+        examples.keep(wanted)
+        return features[torch.tensor(wanted)]
+
+
+def check_trained(examples: Examples, classes: Sequence[str]) -> Counter[int]:
+    """Training images of each class.
+
+    Raises:
+        UsageError: a class has none that can be read.
+    """
+    counts = Counter(item.target for item in examples.items)
+    lost = [name for c, name in enumerate(classes) if not counts[c]]
+    if lost:
+        raise UsageError(
+            f"None of the training images of {', '.join(lost[:5])} can be read; see "
+            "`camcli data describe`."
+        )
+    return counts
+
+
+def class_weights(counts: Counter[int], classes: int) -> Tensor:
+    """(C,) weights that make each class count the same: N / (C n_c)."""
+    total = sum(counts.values())
+    return torch.tensor([total / (classes * counts[c]) for c in range(classes)])

@@ -1,0 +1,175 @@
+"""Epochs of gradient steps, as both stages go through them: the head alone, and with layers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - its usual name
+from torch import Tensor
+
+from camcli.errors import CamcliError
+
+X = TypeVar("X")
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How to optimise; see `TrainConfig` for the meaning of the names.
+
+    Attributes:
+        class_weight: (C,) weight of each class in the loss, or None for equal ones.
+    """
+
+    solver: str = "adamw"
+    epochs: int = 5
+    batch_size: int = 32
+    lr: float = 1e-3
+    weight_decay: float = 1e-4
+    warmup: float = 0.5
+    label_smoothing: float = 0.0
+    class_weight: Tensor | None = None
+    patience: int = 0
+    seed: int = 0
+
+    def loss(self, logits: Tensor, targets: Tensor, reduction: str = "mean") -> Tensor:
+        """The cross-entropy that is minimised."""
+        weight = self.class_weight
+        if weight is not None:
+            weight = weight.to(logits)
+        return F.cross_entropy(
+            logits, targets, weight, reduction=reduction, label_smoothing=self.label_smoothing
+        )
+
+
+@dataclass(kw_only=True)
+class Progress:
+    """Where a stage stands; with what its subclass keeps, all that a resume needs.
+
+    Attributes:
+        epoch: finished epochs.
+        rows: one dict of numbers for each.
+        best_row: the best so far, what the stage began with included.
+        waited: epochs since then.
+        optimizer: the optimizer's state.
+    """
+
+    epoch: int = 0
+    rows: list[dict[str, float]] = field(default_factory=list)
+    best_row: dict[str, float] | None = None
+    waited: int = 0
+    optimizer: dict[str, Any] | None = None
+
+    def judge(self, row: dict[str, float], by_loss: bool = False) -> bool:
+        """Take in a finished epoch's numbers; whether it is the best one (see `is_better`)."""
+        self.rows.append(row)
+        better = is_better(row, self.best_row, by_loss)
+        self.best_row = row if better else self.best_row
+        self.waited = 0 if better else self.waited + 1
+        return better
+
+
+def is_better(row: dict[str, float], best: dict[str, float] | None, by_loss: bool = False) -> bool:
+    """Whether an epoch beats the best one; without validation numbers the later one does.
+
+    Args:
+        row: its numbers.
+        best: those of the best one so far.
+        by_loss: compare the validation loss alone, not the accuracy before it.
+    """
+    if best is None or "val_acc" not in row:
+        return True
+    if by_loss:
+        return row["val_loss"] < best["val_loss"]
+    return (row["val_acc"], -row["val_loss"]) > (best["val_acc"], -best["val_loss"])
+
+
+def run_epochs(
+    progress: Progress,
+    recipe: Recipe,
+    optimizer: torch.optim.Optimizer,
+    targets: Tensor,
+    examples: Callable[[int, Iterable[Tensor]], Iterator[tuple[Tensor, X]]],
+    forward: Callable[[X], Tensor],
+    finish: Callable[[dict[str, float]], object],
+) -> None:
+    """Train from where `progress` stands to the last epoch, or until patience runs out.
+
+    Args:
+        progress: fresh or restored; changed in place.
+        recipe: solver, rate, epochs, ...
+        optimizer: fresh; takes up the state in `progress`.
+        targets: (N,) int64, where the logits are.
+        examples: the epoch's number from 0 and its batches of indices -> each with its inputs.
+        forward: inputs -> logits (B, C), float32.
+        finish: takes an epoch's ``epoch``, ``lr``, ``train_loss`` and ``train_acc``; validates,
+            calls `Progress.judge` and saves.
+
+    Raises:
+        CamcliError: the loss is not finite.
+    """
+    if progress.optimizer:
+        optimizer.load_state_dict(progress.optimizer)
+    count = len(targets)
+    steps = math.ceil(count / recipe.batch_size)
+    while progress.epoch < recipe.epochs:
+        if recipe.patience and progress.waited >= recipe.patience:
+            return
+        epoch = progress.epoch
+        total = hits = lr = 0.0
+        order = batches(count, recipe, epoch)
+        for step, (batch, inputs) in enumerate(examples(epoch, order)):
+            lr = rate(epoch + step / steps, 1 / steps, recipe)
+            for group in optimizer.param_groups:
+                group["lr"] = lr
+            logits, truth = forward(inputs), targets[batch]
+            loss = recipe.loss(logits, truth)
+            if not loss.isfinite():
+                raise CamcliError(
+                    f"The loss is not a finite number in epoch {epoch + 1}: try a lower rate than "
+                    f"{recipe.lr:g} (--lr; --lr2 in the second stage)."
+                )
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            total += float(loss.detach()) * len(batch)
+            hits += float((logits.argmax(1) == truth).sum())
+        progress.epoch += 1
+        progress.optimizer = optimizer.state_dict()
+        finish(
+            {"epoch": epoch + 1, "lr": lr, "train_loss": total / count, "train_acc": hits / count}
+        )
+
+
+def make_optimizer(decayed: list[Any], others: list[Any], recipe: Recipe) -> torch.optim.Optimizer:
+    """AdamW or SGD with momentum 0.9; biases and normalisation layers are not decayed."""
+    groups = [
+        {"params": decayed, "weight_decay": recipe.weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+    if recipe.solver == "sgd":
+        return torch.optim.SGD(groups, lr=recipe.lr, momentum=0.9, nesterov=True)
+    return torch.optim.AdamW(groups, lr=recipe.lr)
+
+
+def rate(epoch: float, step: float, recipe: Recipe) -> float:
+    """The learning rate: linear warm-up over the first epochs, then a cosine down to zero.
+
+    Args:
+        epoch: finished epochs, with fractions.
+        step: one step in epochs; the warm-up's first step is above zero.
+        recipe: gives the peak, the warm-up and the length.
+    """
+    warmup = min(recipe.warmup, recipe.epochs / 2)
+    if epoch < warmup:
+        return recipe.lr * min(1.0, (epoch + step) / warmup)
+    return recipe.lr * 0.5 * (1 + math.cos(math.pi * (epoch - warmup) / (recipe.epochs - warmup)))
+
+
+def batches(count: int, recipe: Recipe, epoch: int) -> Iterator[Tensor]:
+    """Shuffled indices; seed and epoch alone decide the order, so a resume repeats it."""
+    generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + epoch)
+    yield from torch.randperm(count, generator=generator).split(recipe.batch_size)

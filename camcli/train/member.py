@@ -1,0 +1,243 @@
+"""One network of a run: the head on its frozen features, then perhaps some of its layers.
+
+A run has one such network, or several whose logits are averaged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from camcli.data.layout import Split as DataSplit
+from camcli.errors import CamcliError
+from camcli.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from camcli.models.classifier import load_classifier
+from camcli.models.cut import LinearHead
+from camcli.train.config import TrainConfig
+from camcli.train.examples import Examples, Looker
+from camcli.train.features import View, extract
+from camcli.train.finetune import DEFAULT_LR2, TuneProgress, fine_tune
+from camcli.train.head import Split, linear, measure
+from camcli.train.listener import Listener
+from camcli.train.loop import Recipe
+from camcli.train.prepare import Backbone
+from camcli.train.stage1 import Row, Save, Views, shown, train_heads
+from camcli.train.tunable import Tunable
+
+HELD: tuple[DataSplit, ...] = ("val", "test")
+
+
+@dataclass
+class Member:
+    """A network in training.
+
+    Attributes:
+        config: of the run.
+        backbone: where it begins.
+        classes: the C names.
+        best: where its best checkpoint goes.
+        last: where that of the last epoch goes.
+        heads: how many heads are averaged on its features.
+        title: for progress bars, such as ``member 2, ``; empty for the only one.
+    """
+
+    config: TrainConfig
+    backbone: Backbone
+    classes: tuple[str, ...]
+    best: Path
+    last: Path
+    heads: int = 1
+    title: str = ""
+
+    @property
+    def unfreeze(self) -> str | None:
+        """The layers that learn in the second stage: all of a network that knows nothing."""
+        if self.config.unfreeze and self.backbone.kind == "random":
+            return "all"
+        return self.config.unfreeze
+
+    def look(self, splits: Mapping[DataSplit, Examples], looker: Looker) -> tuple[Views, Split]:
+        """Features of the training images, view by view, and of the validation images.
+
+        Args:
+            splits: the images; what cannot be read is taken out, also of the test images.
+            looker: computes features with this backbone.
+        """
+        train = splits["train"]
+        views = self._views(looker, train)
+        first = views.all()[0] if self.config.cache else views.epoch(0)
+        held = {name: self._frozen(splits[name], looker, name) for name in HELD}
+        if len(first) != len(train.items):
+            raise CamcliError(
+                "Images that could be read in one view could not in another; run the same command "
+                "again."
+            )
+        return views, held["val"]
+
+    def train(
+        self,
+        splits: Mapping[DataSplit, Examples],
+        views: Views,
+        val: Split,
+        recipe: Recipe,
+        listener: Listener,
+        state: dict[str, Any],
+        save: Save,
+        lap: Callable[[str], object],
+    ) -> list[Row]:
+        """Both stages.
+
+        Args:
+            splits: the images.
+            views: features of the training images, from `look`.
+            val: of the validation images.
+            recipe: of the head.
+            listener: hears about it.
+            state: what was saved last, or empty.
+            save: called with a state and the rows so far after each epoch.
+            lap: called with the name of what was finished.
+
+        Returns:
+            One row an epoch.
+        """
+        if state.get("stage") == 2:
+            head, rows = LinearHead(*state["head"]), state["rows"]
+        else:
+            head, last, rows = train_heads(
+                views, splits["train"].targets, val, len(self.classes), recipe,
+                members=self.heads, l2=self.config.l2, state=state, save=save, listener=listener,
+            )  # fmt: skip
+            self._write(self.best, head)
+            self._write(self.last, last)
+        lap("head")
+        if self.unfreeze:
+            rows = self._second_stage(splits, head, val, recipe, rows, state, save, listener)
+            lap("backbone")
+        return rows
+
+    def judge(
+        self, splits: Mapping[DataSplit, Examples], looker: Looker, listener: Listener
+    ) -> dict[DataSplit, Tensor]:
+        """Logits (N, C) of the best checkpoint, for the held-out splits that have images."""
+        saved = load_checkpoint(self.best)
+        head = LinearHead(saved.weight, saved.bias)
+        held = [name for name in HELD if splits[name].items]
+        if not self.unfreeze:
+            return {n: linear(head, self._frozen(splits[n], looker, n).features) for n in held}
+        device = str(self.backbone.classifier.device)
+        tuned = load_classifier(checkpoint=self.best, device=device)
+        logits: dict[DataSplit, Tensor] = {}
+        for name in held:
+            images = splits[name]
+            with listener.bar(f"{self.title}{name} evaluation", len(images.items), "img") as bar:
+                features, _ = extract(
+                    images.paths, images.contents, tuned, View(tuned), advance=bar.advance
+                )
+            logits[name] = linear(head, features)
+        return logits
+
+    def _frozen(self, examples: Examples, looker: Looker, name: str) -> Split:
+        view = View(self.backbone.classifier)
+        features = looker.look(examples, view, f"{self.title}{name} features")
+        return Split(features, examples.targets)
+
+    def _views(self, looker: Looker, train: Examples) -> Views:
+        config, classifier = self.config, self.backbone.classifier
+
+        def look(number: int) -> Tensor:
+            title = f"{self.title}train features"
+            if not config.augment:
+                return looker.look(train, View(classifier), title)
+            view = View(classifier, config.seed, number)
+            return looker.look(train, view, f"{title}, view {number + 1}")
+
+        return Views(look, max(1, config.augment) if config.cache else 0, config.seed)
+
+    def _second_stage(
+        self,
+        splits: Mapping[DataSplit, Examples],
+        head: LinearHead,
+        val: Split,
+        first: Recipe,
+        rows: list[Row],
+        state: dict[str, Any],
+        save: Save,
+        listener: Listener,
+    ) -> list[Row]:
+        """Fine-tune from the first stage's best head; returns the rows of both stages."""
+        config, classifier = self.config, self.backbone.classifier
+        tunable = self.tunable(head)
+        progress = TuneProgress(best_row=measure(head, val) or None)
+        if state.get("stage") == 2:
+            progress = TuneProgress(**state["progress"])
+        recipe = replace(
+            first,
+            solver="sgd" if first.solver == "sgd" else "adamw",
+            epochs=config.epochs2,
+            lr=config.lr2 or DEFAULT_LR2[first.solver],
+        )
+
+        def both() -> list[Row]:
+            return rows + [{"stage": 2, **row} for row in progress.rows]
+
+        def after(progress: TuneProgress, better: bool) -> None:
+            # Checkpoints before the state: a kill in between repeats this epoch.
+            tensors = tunable.net.state_dict()
+            for path in (self.best, self.last) if better else (self.last,):
+                self._write(path, tunable.head(), tensors, progress.rows[-1])
+            stands = {name: getattr(progress, name) for name in type(progress).__dataclass_fields__}
+            pair = (head.weight, head.bias)
+            save({"stage": 2, "head": pair, "rows": rows, "progress": stands}, both())
+            bar.show(**shown(progress.rows[-1]))
+
+        total = len(splits["train"].items) * (recipe.epochs - progress.epoch)
+        with listener.bar(f"{self.title}fine-tuning", total, "img") as bar:
+            fine_tune(
+                tunable, classifier, splits["train"], splits["val"], recipe, progress,
+                augment=config.augment > 0, after_epoch=after, advance=bar.advance,
+            )  # fmt: skip
+        return both()
+
+    def tunable(self, head: LinearHead) -> Tunable:
+        """A copy of the network, of which the unfrozen layers may learn.
+
+        Raises:
+            UsageError: there is no such layer.
+        """
+        return Tunable(
+            self.backbone.module, self.backbone.classifier, head, self.unfreeze or "",
+            self.config.bn,
+        )  # fmt: skip
+
+    def _write(
+        self,
+        path: Path,
+        head: LinearHead,
+        network: Mapping[str, Tensor] | None = None,
+        row: Mapping[str, float] | None = None,
+    ) -> None:
+        """A checkpoint with this head and the backbone as it was, or as it is in `network`."""
+        made = self.backbone.classifier.provenance
+        tensors = self.backbone.tensors
+        if network is not None:
+            tensors = {n: network[n] for n in tensors}
+        checkpoint = Checkpoint(
+            architecture=made.name,
+            classes=self.classes,
+            preprocess=self.backbone.classifier.preprocess,
+            backbone=tensors,
+            weight=head.weight,
+            bias=head.bias,
+            config={
+                **self.config.to_dict(),
+                "backbone_weights": made.weights,
+                "backbone_sha256": made.sha256,
+            },
+            metrics=dict(row or {}),
+            versions=made.versions,
+        )
+        save_checkpoint(path, checkpoint)

@@ -1,0 +1,144 @@
+"""A network with a new head, of which some layers may learn."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+
+from camcli.errors import UsageError
+from camcli.models.classifier import Classifier
+from camcli.models.cut import LinearHead
+
+NORMS = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm)
+
+
+class Tunable:
+    """A copy of a network with a new head, of which some layers may learn.
+
+    Attributes:
+        net: images (B, 3, H, W) -> logits (B, C).
+        head_name: name of its last, linear layer.
+    """
+
+    def __init__(
+        self, module: nn.Module, classifier: Classifier, head: LinearHead, unfreeze: str, bn: str
+    ) -> None:
+        """Copy, replace the head, and choose what learns.
+
+        Args:
+            module: the whole network that `classifier` was cut from; it is not changed.
+            classifier: what the cut gave.
+            head: the new head.
+            unfreeze: names of modules, separated by commas, or ``all``.
+            bn: ``frozen`` keeps BatchNorm's statistics and weights; ``train`` lets those of the
+                unfrozen layers learn.
+
+        Raises:
+            UsageError: the network has no linear head to replace, or no such module.
+        """
+        self.head_name = _head_name(module, classifier)
+        self.net = copy.deepcopy(module).eval().requires_grad_(False)
+        layer = self.net.get_submodule(self.head_name)
+        fresh = _like(layer, head).to(classifier.device)
+        parent, _, name = self.head_name.rpartition(".")
+        setattr(self.net.get_submodule(parent), name, fresh)
+        self._unfrozen: list[nn.Module] = [
+            self.net.get_submodule(n) for n in module_names(self.net, unfreeze)
+        ]
+        self._bn = bn
+        for part in (*self._unfrozen, fresh):
+            part.requires_grad_(True)
+        if bn == "frozen":
+            for norm in self._batchnorms():
+                norm.requires_grad_(False)
+
+    def train_mode(self) -> None:
+        """Dropout and the like work in the unfrozen layers; BatchNorm's statistics as asked for."""
+        self.net.eval()
+        for part in self._unfrozen:
+            part.train()
+        if self._bn == "frozen":
+            for norm in self._batchnorms():
+                norm.eval()
+
+    def head(self) -> LinearHead:
+        """The head as it is now, on the CPU."""
+        layer = self.net.get_submodule(self.head_name)
+        assert isinstance(layer, nn.Linear | nn.Conv2d)  # `_like` made it
+        assert layer.bias is not None
+        weight, bias = layer.weight.detach().cpu(), layer.bias.detach().cpu()
+        return LinearHead(weight.flatten(1).float().clone(), bias.float().clone())
+
+    def groups(self) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+        """The learning parameters: those with weight decay, those without."""
+        free = {
+            id(p)
+            for m in self.net.modules()
+            for n, p in m.named_parameters(recurse=False)
+            if isinstance(m, NORMS) or n == "bias"
+        }
+        learning = [p for p in self.net.parameters() if p.requires_grad]
+        return [p for p in learning if id(p) not in free], [p for p in learning if id(p) in free]
+
+    def _batchnorms(self) -> Iterator[nn.Module]:
+        for part in self._unfrozen:
+            for module in part.modules():
+                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                    yield module
+
+
+def _head_name(module: nn.Module, classifier: Classifier) -> str:
+    """The linear layer (or 1x1 convolution) whose weights are the classifier's linear head."""
+    if classifier.head is not None:
+        ours = classifier.head.weight.cpu()
+        for name, part in module.named_modules():
+            if isinstance(part, nn.Linear | nn.Conv2d):
+                weight = part.weight.detach().float().cpu()
+                if weight.shape[:2] == ours.shape and torch.equal(
+                    weight.reshape(-1), ours.reshape(-1)
+                ):
+                    return name
+    raise UsageError(
+        f"--unfreeze needs a backbone that ends in global average pooling and one linear layer, "
+        f"and {classifier.provenance.name} does not: leave it out, or take another --backbone."
+    )
+
+
+def _like(layer: nn.Module, head: LinearHead) -> nn.Module:
+    """A layer of the same kind as the old head, with the new head's weights."""
+    classes, channels = head.weight.shape
+    fresh: nn.Linear | nn.Conv2d
+    if isinstance(layer, nn.Conv2d):
+        fresh = nn.Conv2d(channels, classes, 1)
+    else:
+        fresh = nn.Linear(channels, classes)
+    with torch.no_grad():
+        fresh.weight.copy_(head.weight.reshape(fresh.weight.shape))
+        fresh.bias.copy_(head.bias)  # type: ignore[union-attr]
+    return fresh
+
+
+def module_names(net: nn.Module, unfreeze: str) -> list[str]:
+    """The named modules that have weights.
+
+    Raises:
+        UsageError: one does not exist; the message lists those at the top.
+    """
+    if unfreeze.strip() == "all":
+        return [""]
+    named = dict(net.named_modules())
+    names = [name.strip() for name in unfreeze.split(",") if name.strip()]
+    for name in names:
+        if name not in named or not any(True for _ in named[name].parameters()):
+            top = [n for n, part in net.named_children() if any(True for _ in part.parameters())]
+            raise UsageError(
+                f"--unfreeze: the backbone has no layer {name!r} with weights. It has "
+                f"{', '.join(top)}, and what these hold, such as "
+                f"{next(n for n in named if '.' in n)}; 'all' unfreezes everything."
+            )
+    if not names:
+        raise UsageError("--unfreeze names no layer; give one such as layer4, or 'all'.")
+    return names
