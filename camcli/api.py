@@ -112,7 +112,10 @@ def batch(
     classifier = classifier or load_classifier()
     what = make_explanation(classifier, method, target=target, topk=topk, score=score)
     source = find_images(images, limit=limit, labels=labels).numbered(classifier.classes)
-    classifier = with_runtime(classifier, runtime, precision=precision, images=source)
+    classifier = with_runtime(
+        classifier, runtime, precision=precision, images=source,
+        passes=what.how.passes(classifier),
+    )  # fmt: skip
     if out is None:
         return stream(source, classifier, what, batch_size=batch_size, workers=workers)
     run = Run(

@@ -93,7 +93,7 @@ def stream(
         outcomes = [future.result() for future in pending]
         pending.clear()  # or the futures would hold the pixels until the batch is collected
         images = [outcome for outcome in outcomes if isinstance(outcome, Decoded)]
-        results = iter(explain_batch(classifier, images, what) if images else ())
+        results = iter(explain_batch(classifier, images, shared) if images else ())
         return [
             (next(results), outcome.rgb)
             if isinstance(outcome, Decoded)
@@ -103,6 +103,10 @@ def stream(
 
     pool = ThreadPoolExecutor(workers, thread_name_prefix="camcli-io")
     forward = ThreadPoolExecutor(lanes, thread_name_prefix="camcli-lane")
+    # Methods that run the network many times share those passes out, so that one image is enough
+    # to keep all cores busy. Threads start when they get work.
+    passes = ThreadPoolExecutor(lanes, thread_name_prefix="camcli-pass")
+    shared = what.with_lanes(passes, lanes) if on_cpu else what
     explaining: deque[Future[list[Explained]]] = deque()
     drawing: deque[list[Future[Result]]] = deque()
     try:
@@ -123,6 +127,7 @@ def stream(
                     return
     finally:
         # Whatever ends the stream, nothing goes on writing behind the caller's back.
+        passes.shutdown(wait=True, cancel_futures=True)
         forward.shutdown(wait=True, cancel_futures=True)
         pool.shutdown(wait=True, cancel_futures=True)
 

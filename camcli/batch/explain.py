@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -52,6 +53,11 @@ class Explanation:
     def method(self) -> Method:
         """Which CAM."""
         return self.how.method
+
+    def with_lanes(self, pool: Executor, lanes: int) -> Explanation:
+        """The same, with the many passes of one image shared out to a pool of so many threads."""
+        effort = replace(self.how.effort, pool=pool, lanes=lanes)
+        return replace(self, how=replace(self.how, effort=effort))
 
     @property
     def score(self) -> Score:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -22,17 +23,21 @@ class Effort:
 
     Attributes:
         channels: Score-CAM's family looks at this many channels, those that vary most; None: all.
-        converge: Score-CAM stops when its map has, by how little it still changes, a cosine of at
-            least about this to the map of all channels; None: never.
+        converge: Score-CAM's family stops when its map is expected to have at least this cosine to
+            the map of all channels, and predicts the scores of the others; None: never.
         samples: noisy copies of an image, or of a mask.
         chunk: images in one forward pass; bounds the memory.
+        pool: threads that take chunks off the queue; None: the calling one alone.
+        lanes: how many threads those are.
         seed: of the noise. A map does not depend on the batch that its image is in.
     """
 
     channels: int | None = None
     converge: float | None = None
     samples: int = 8
-    chunk: int = 32
+    chunk: int = 16
+    pool: Executor | None = None
+    lanes: int = 1
     seed: int = 0
 
 

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from camcli.cam.evidence import Effort, Evidence
 from camcli.cam.methods import Method, explain, find_method
-from camcli.cam.noise import augmented, noisy_images
+from camcli.cam.noise import GAINS, augmented, noisy_images
 from camcli.cam.target import Score, check_score
 from camcli.errors import UsageError
 from camcli.models.classifier import Classifier, Look
@@ -64,8 +64,6 @@ class How:
             raise UsageError(
                 f"--channels and --converge are for {', '.join(MASKED)}, not {self.method.name}."
             )
-        if self.effort.converge and self.method.name != "scorecam":
-            raise UsageError("--converge is for scorecam.")
 
     def options(self) -> dict[str, Any]:
         """What differs from the method's plain form, for records."""
@@ -85,6 +83,19 @@ class How:
         one_pass = self.method.gradient is not None or closed
         return one_pass and not self.method.images and self.smooth not in ("aug", "noise")
 
+    def passes(self, classifier: Classifier) -> int:
+        """About how many images the network sees for one map; what runs the tail alone is free."""
+        copies = {"aug": 2 * len(GAINS), "noise": self.effort.samples}.get(self.smooth or "", 1)
+        if self.method.name in (*MASKED, "scorecam-softmax"):
+            K = classifier.head.weight.shape[1] if classifier.head else _SOME_CHANNELS
+            few = min(_SOME_MASKS, K) if self.effort.converge else K
+            copies *= min(few, self.effort.channels or few)
+        averaged = self.method.name in SAMPLED and not (self.method.equals and classifier.head)
+        return copies * (self.effort.samples if averaged else 1)
+
+
+# How many masks a map that stops early takes, and how many channels a layer has: for guesses.
+_SOME_MASKS, _SOME_CHANNELS = 48, 512
 
 MASKED = ("scorecam", "sscam", "iscam")
 
@@ -107,7 +118,7 @@ def make_how(
         fuse: of several layers.
         smooth: how to smooth.
         channels: most channels for Score-CAM's family.
-        converge: where Score-CAM stops.
+        converge: where Score-CAM's family stops.
         samples: noisy copies, or masks a channel.
 
     Raises:

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from camcli.cam.activations import cam
+from camcli.cam.chunks import in_chunks
 from camcli.cam.evidence import Evidence
 
 
@@ -47,16 +48,17 @@ def ablated_scores_linear(e: Evidence) -> Tensor:
 
 
 def ablated_scores(e: Evidence) -> Tensor:
-    """S_k (B, K) for any tail: K passes through the tail, a chunk of channels at a time."""
-    B, K = e.A.shape[:2]
-    out = e.A.new_empty(B, K)
-    for b in range(B):
-        for start in range(0, K, e.effort.chunk):
-            channels = torch.arange(start, min(start + e.effort.chunk, K), device=e.A.device)
-            copies = e.A[b].expand(len(channels), *e.A.shape[1:]).clone()
-            copies[torch.arange(len(channels)), channels] = 0
-            of = torch.full_like(channels, b)
-            out[b, channels] = e.scored(e.tail(copies, of), of)
+    """S_k (B, K) for any tail: one pass through it for each channel that is not zero anyway."""
+
+    def score(some: Tensor) -> Tensor:
+        b, k = some.unbind(1)
+        copies = e.A[b]  # indexing by a tensor copies
+        copies[torch.arange(len(b), device=b.device), k] = 0
+        return e.scored(e.tail(copies, b), b)
+
+    out = e.scored(e.logits)[:, None].repeat(1, e.A.shape[1])
+    alive = (e.A != 0).flatten(2).any(2)
+    out[alive] = in_chunks(alive.nonzero(), score, e.effort).to(out.dtype)
     return out
 
 
@@ -83,11 +85,14 @@ def reciprocam(e: Evidence) -> Tensor:
         return functional.conv2d(grad_cam[:, None], window[None, None], padding=1)[:, 0]
     spots = torch.eye(h * w, device=e.A.device, dtype=e.A.dtype).view(-1, 1, h, w)
     masks = functional.conv2d(spots, window[None, None], padding=1)
-    out = e.A.new_empty(B, h * w)
-    for b in range(B):
-        for start in range(0, h * w, e.effort.chunk):
-            some = e.A[b] * masks[start : start + e.effort.chunk]
-            of = torch.full((len(some),), b, device=e.A.device)
-            out[b, start : start + len(some)] = e.scored(e.tail(some, of), of)
+
+    def score(some: Tensor) -> Tensor:
+        b, spot = some.unbind(1)
+        return e.scored(e.tail(e.A[b] * masks[spot], b), b)
+
+    pairs = torch.cartesian_prod(
+        torch.arange(B, device=e.A.device), torch.arange(h * w, device=e.A.device)
+    )
+    out = in_chunks(pairs, score, e.effort).view(B, h * w)
     nothing = e.scored(e.tail(torch.zeros_like(e.A)))
     return (out - nothing[:, None]).view(B, h, w)

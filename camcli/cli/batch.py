@@ -249,7 +249,10 @@ def batch(
         offline=offline, fit=fit, input_size=input_size, layer=layer,
     )  # fmt: skip
     source = source.numbered(classifier.classes)
-    classifier = with_runtime(classifier, runtime, precision=precision, images=source, warn=warn)
+    classifier = with_runtime(
+        classifier, runtime, precision=precision, images=source, passes=how.passes(classifier),
+        warn=warn,
+    )  # fmt: skip
     what = make_explanation(classifier, how, target=target, topk=topk, versus=versus)
     run = Run(
         source,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from camcli.cli import options as o
-from camcli.cli.console import SOME_FAILED, say
+from camcli.cli.console import SOME_FAILED, say, warn
 from camcli.errors import CamcliError, UsageError
 from camcli.files import write_whole
 
@@ -60,6 +60,7 @@ def explain(
     fit: o.FitOption = None,
     input_size: o.InputSize = None,
     device: o.Device = "auto",
+    runtime: o.RuntimeOption = "auto",
     offline: o.Offline = False,
     alpha: o.Alpha = 0.5,
     colormap: o.Colormap = "jet",
@@ -105,6 +106,7 @@ def explain(
     from camcli.cli.load import load
     from camcli.data.images import load_image
     from camcli.data.sources import find_images
+    from camcli.models.runtimes import with_runtime
 
     # Everything that can be wrong without a network is checked before one is loaded.
     how = make_how(
@@ -122,6 +124,9 @@ def explain(
         model=model, checkpoint=checkpoint, weights=weights, classes=classes, device=device,
         offline=offline, fit=fit, input_size=input_size, layer=layer,
     )  # fmt: skip
+    classifier = with_runtime(
+        classifier, runtime, images=refs, passes=how.passes(classifier), warn=warn
+    )
     what = make_explanation(classifier, how, target=target, topk=topk, versus=versus)
     failures = 0
     for file, result in zip(files, stream(refs, classifier, what, batch_size=8), strict=True):

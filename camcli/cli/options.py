@@ -243,8 +243,9 @@ Converge = Annotated[
     float | None,
     typer.Option(
         "--converge",
-        help="Approximate scorecam: take the most varying channels first, and stop when the map "
-        "has settled to about this cosine with that of all channels; 0.98, say.",
+        help="Approximate scorecam, sscam and iscam, many times faster: show the masks that tell "
+        "most, predict the scores of the others from those of similar masks, and stop when the "
+        "map is expected to have this cosine with the full one; 0.98, say.",
         rich_help_panel=TARGET,
     ),
 ]

@@ -31,7 +31,8 @@ TOLERANCE = 1e-3
 # In bfloat16 single values are off by tenths while the map hardly changes. The least cosine of an
 # image's A with torch's: 0.993 over 96 photographs for EfficientNet-Lite0, 0.9999 for ResNet-50.
 COSINE = 0.98
-# Fewer images than this are done before another runtime has been converted and has paid for it.
+# Fewer images than this, masked ones included, are done before another runtime has been converted
+# and has paid for it.
 WORTH_IT = 200
 # So many images of a first batch are compared.
 _COMPARED = 4
@@ -113,6 +114,7 @@ def with_runtime(
     *,
     precision: str = "float32",
     images: Iterable[object] | None = None,
+    passes: int = 1,
     warn: Callable[[str], None] = log.warning,
 ) -> Classifier:
     """The same classifier with its backbone in another runtime.
@@ -125,6 +127,7 @@ def with_runtime(
             twice as fast, with maps that look the same and probabilities that are off by up to
             some hundredths.
         images: what will be looked at; only counted, and only up to `WORTH_IT`.
+        passes: how often each of them goes through the network, about, in one form or another.
         warn: takes the sentence that says why torch runs what another runtime should have.
 
     Returns:
@@ -152,7 +155,7 @@ def with_runtime(
     why_not = _why_not(classifier, backbone, precision)
     if why_not and strict:
         raise why_not
-    if why_not or (not strict and images is not None and _few(images)):
+    if why_not or (not strict and images is not None and _few(images, passes)):
         return classifier
     assert isinstance(backbone, nn.Module)
     try:
@@ -193,8 +196,8 @@ def precision_of(classifier: Classifier) -> str:
     return backbone.precision if isinstance(backbone, Checked) else "float32"
 
 
-def _few(images: Iterable[object]) -> bool:
-    return sum(1 for _ in islice(images, WORTH_IT)) < WORTH_IT
+def _few(images: Iterable[object], passes: int) -> bool:
+    return passes * sum(1 for _ in islice(images, WORTH_IT)) < WORTH_IT
 
 
 def _backbone(classifier: Classifier) -> Callable[[Tensor], Any]:

@@ -92,7 +92,7 @@ def test_versus_is_a_difference_of_maps(bundled, seen):
     [
         ("gradcam", {"channels": 5}, "--channels"),
         ("gradcam", {"converge": 0.9}, "--converge"),
-        ("iscam", {"converge": 0.9}, "--converge is for scorecam"),
+        ("layercam", {"converge": 0.98}, "--channels and --converge are for"),
         ("scorecam", {"channels": 0}, "1 or more"),
         ("scorecam", {"converge": 1.5}, "between 0 and 1"),
         ("gradcam", {"samples": 4}, "--samples is for"),
@@ -121,3 +121,24 @@ def test_only_what_differs_is_recorded():
     how = make_how("scorecam", channels=64)
     assert how.options() == {"channels": 64}
     assert how.effort == Effort(channels=64)
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "passes"),
+    [
+        ("gradcam", {}, 1),
+        ("smoothgradcam++", {}, 1),  # closed for a linear head
+        ("gradcam", {"smooth": "aug"}, 6),
+        ("gradcam", {"smooth": "noise", "samples": 5}, 5),
+        ("scorecam", {}, 1280),
+        ("scorecam", {"channels": 64}, 64),
+        ("sscam", {"channels": 64, "samples": 3}, 192),
+        ("iscam", {"converge": 0.98, "channels": 16}, 128),
+    ],
+)
+def test_passes_of_one_map(bundled, method, options, passes):
+    assert make_how(method, **options).passes(bundled) == passes
+
+
+def test_a_map_that_stops_early_is_counted_so(bundled):
+    assert 16 < make_how("scorecam", converge=0.98).passes(bundled) < 100

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from camcli.cam.evidence import Effort, Evidence
 from camcli.cam.methods import METHODS, explain
@@ -187,25 +189,149 @@ class Wide(nn.Module):
         return A.mean((2, 3)) @ self.fc.T
 
 
-def test_converging_stops_early_and_near(evidence):
+def test_ablating_a_dead_channel_costs_nothing(evidence):
+    """Channel 2 is zero in every image; one position of one channel is enough to be alive."""
+    e, net = evidence
+    rows = []
+
+    def tail(A):
+        rows.append(len(A))
+        return net.tail(A)
+
+    counted = dataclasses.replace(e, tail=Tail(tail))
+    got = explain(METHODS["ablationcam"], counted)
+    alive = (e.A != 0).flatten(2).any(2)
+    assert not alive[:, 2].any()
+    assert sum(rows) == int(alive.sum())
+    with torch.no_grad():
+        for b in range(3):
+            S = e.logits.softmax(1)[b, e.index[b]]
+            total = torch.zeros(6, 6)
+            for k in range(8):
+                without = e.A[b : b + 1].clone()
+                without[:, k] = 0
+                total += (S - net.tail(without).softmax(1)[0, e.index[b]]) / S * e.A[b, k]
+            torch.testing.assert_close(got[b], total)
+
+
+@pytest.fixture
+def wide():
     net = Wide()
     x = torch.rand(2, 3, 24, 24, generator=torch.Generator().manual_seed(3))
     A = net.features(x)
     seen = Counted(net)
-    e = Evidence(
+    return Evidence(
         A, net.tail(A), torch.tensor([0, 1]), Tail(net.tail), None, "probability", None, x, seen
     )
-    full = explain(METHODS["scorecam"], e)
-    assert seen.images == 600
-    seen.images = 0
-    early = explain(METHODS["scorecam"], dataclasses.replace(e, effort=Effort(converge=0.98)))
-    assert seen.images < 200
+
+
+@pytest.mark.parametrize("name", ["scorecam", "sscam", "iscam"])
+def test_converging_stops_early_and_near(wide, name):
+    wide = dataclasses.replace(wide, effort=Effort(samples=2))
+    full = explain(METHODS[name], wide)
+    every = wide.see.images
+    assert every == (600 if name == "scorecam" else 1200)
+    wide.see.images = 0
+    early = explain(
+        METHODS[name], dataclasses.replace(wide, effort=Effort(samples=2, converge=0.98))
+    )
+    assert wide.see.images <= every / 6
     assert torch.cosine_similarity(early.flatten(1), full.flatten(1)).min() > 0.98
 
 
-def test_converging_to_the_end_is_the_full_map(evidence):
-    """With a cosine that nothing reaches, every channel is looked at."""
+def test_converging_to_the_end_is_the_full_map(evidence, wide, monkeypatch):
+    """Where nothing seems near enough, every channel is looked at."""
+    monkeypatch.setattr("camcli.cam.kriging.Kriging.cosine", lambda _: 0.0)
     e, net = evidence
-    e = dataclasses.replace(e, effort=Effort(converge=1 - 1e-12))
+    e = dataclasses.replace(e, effort=Effort(converge=0.98))
     got = explain(METHODS["scorecam"], e)
     torch.testing.assert_close(got, authors(e, net))
+    full = explain(METHODS["scorecam"], wide)
+    wide.see.images = 0
+    got = explain(METHODS["scorecam"], dataclasses.replace(wide, effort=Effort(converge=0.98)))
+    assert wide.see.images == 600
+    torch.testing.assert_close(got, full)
+
+
+def test_dead_images_are_no_obstacle(wide):
+    """No channel varies in one image; in the other all is as it would be alone."""
+    A = wide.A.clone()
+    A[0] = 0
+    effort = Effort(converge=0.98)
+    both = dataclasses.replace(wide, A=A, effort=effort)
+    alone = dataclasses.replace(
+        wide, A=A[1:], index=wide.index[1:], images=wide.images[1:], effort=effort
+    )
+    got = explain(METHODS["scorecam"], both)
+    assert not got[0].any()
+    torch.testing.assert_close(got[1], explain(METHODS["scorecam"], alone)[0])
+
+
+@pytest.mark.parametrize(
+    "name", ["scorecam", "sscam", "iscam", "scorecam-softmax", "ablationcam", "reciprocam"]
+)
+def test_lanes_share_the_passes(evidence, name):
+    e, _ = evidence
+    alone = explain(METHODS[name], e)
+    with ThreadPoolExecutor(2) as pool:
+        shared = dataclasses.replace(e, effort=Effort(chunk=4, pool=pool, lanes=2))
+        torch.testing.assert_close(explain(METHODS[name], shared), alone)
+
+
+class Largest(TorchDispatchMode):
+    """The most numbers that any tensor had that was made meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.numbers = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        for made in out if isinstance(out, tuple | list) else (out,):
+            if isinstance(made, torch.Tensor):
+                self.numbers = max(self.numbers, made.numel())
+        return out
+
+
+@pytest.mark.parametrize(
+    ("name", "converge"),
+    [
+        ("scorecam", None), ("scorecam", 0.98), ("sscam", None), ("sscam", 0.98), ("iscam", None),
+        ("scorecam-softmax", None),
+    ],
+)  # fmt: skip
+def test_masked_images_exist_for_one_chunk_only(wide, name, converge):
+    effort = Effort(chunk=6, samples=2, converge=converge)
+    # An image of 96 x 96, so that masked images are larger than the features and the covariance.
+    x = torch.rand(2, 3, 96, 96, generator=torch.Generator().manual_seed(3))
+    A = wide.see.net.features(x[:, :, ::4, ::4])
+
+    def see(masked):
+        features = wide.see.net.features(masked[:, :, ::4, ::4])
+        return wide.see.net.tail(features), features, None
+
+    with Largest() as largest:
+        explain(METHODS[name], dataclasses.replace(wide, A=A, images=x, see=see, effort=effort))
+    assert 6 * 3 * 96 * 96 <= largest.numbers < 2 * 6 * 3 * 96 * 96
+
+
+def test_the_bundled_network_needs_few_masks_for_a_photograph(bundled, photos):
+    """Against all masks, on a small copy of a photograph: the full map takes a while."""
+    from camcli.cam.look import make_how, maps_of
+    from camcli.cam.target import top_classes
+
+    small = bundled.preprocess.with_(size=96)
+    seen = bundled.look(small.pixels(photos[0])[None])
+    index = top_classes(seen.logits, 1)[:, 0]
+    passes = [0]
+
+    class Watched:
+        def see(self, images):
+            passes[0] += len(images)
+            return bundled.see(images)
+
+    full = maps_of(Watched(), seen, index, make_how("scorecam"))
+    every, passes[0] = passes[0], 0
+    early = maps_of(Watched(), seen, index, make_how("scorecam", converge=0.98))
+    assert passes[0] < every / 4
+    assert torch.cosine_similarity(early.flatten(1), full.flatten(1)).item() > 0.98

@@ -291,6 +291,8 @@ def test_wrong_for_another_shape_only():
 def test_auto_takes_openvino_for_many_images_and_torch_for_a_handful():
     plain = tiny(convnet())
     assert with_runtime(plain, images=range(WORTH_IT - 1)) is plain
+    many = with_runtime(plain, images=range(1), passes=WORTH_IT, warn=no_warning)
+    assert runtime_of(many)["name"] == "openvino"
     many = with_runtime(plain, images=range(WORTH_IT), warn=no_warning)
     assert runtime_of(many)["name"] == "openvino"
     assert runtime_of(with_runtime(plain))["name"] == "openvino"
