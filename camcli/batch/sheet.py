@@ -10,13 +10,11 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Literal, get_args
 
-import numpy as np
-
 from camcli.batch.engine import stream
 from camcli.batch.rundir import SHEET
 from camcli.data.images import load_image
 from camcli.errors import ImageError, UsageError
-from camcli.render.contact_sheet import contact_sheet
+from camcli.render.contact_sheet import Tile, contact_sheet
 from camcli.render.picture import annotate, encode_jpeg, shrink
 
 if TYPE_CHECKING:
@@ -94,7 +92,7 @@ def _goodness(row: dict[str, str]) -> tuple[int, float]:
     return (0, -prob) if row["correct"] == "0" else (1, prob)
 
 
-def _tile(run: Run, result: Result) -> tuple[np.ndarray, list[str]] | None:
+def _tile(run: Run, result: Result) -> Tile | None:
     if result.status == "error":
         return None
     try:
@@ -103,7 +101,5 @@ def _tile(run: Run, result: Result) -> tuple[np.ndarray, list[str]] | None:
         return None
     style = run.style
     picture = annotate(rgb, result, colormap=style.colormap, alpha=style.alpha, strip=False)
-    lines = [f"{result.pred} {result.prob:.0%}"]
-    if result.ref.label is not None and result.correct is not None:
-        lines.append(("✓ " if result.correct else "✗ ") + result.ref.label)
-    return picture, lines
+    truth = [] if result.ref.label is None else [f"true: {result.ref.label}"]
+    return Tile(picture, [str(result.pred), *truth], result.correct, f"{result.prob:.0%}")

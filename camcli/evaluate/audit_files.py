@@ -24,6 +24,7 @@ from camcli.render.colormaps import get_colormap
 from camcli.render.contact_sheet import Tile, contact_sheet
 from camcli.render.overlay import overlay
 from camcli.render.picture import encode_jpeg
+from camcli.render.theme import MAT
 
 FILES = ("audit.json", "images.csv", "clusters.jpg", "flagged.jpg")
 DRAWN = 8  # classes whose clusters are drawn, those that look most suspicious first
@@ -101,7 +102,7 @@ def draw_clusters(alike: Alike, rows: Sequence[ClassSummary], how: Grouping) -> 
     if not shown:
         return None
     columns = max(len(alike.clusters[row.label]) for row in shown)
-    blank = Tile(np.full((96, 96, 3), 245, np.uint8), ("", "", ""))
+    blank = Tile(np.full((96, 96, 3), MAT, np.uint8), ("", "", ""))
     tiles = []
     for row in shown:
         own = alike.clusters[row.label]
@@ -135,7 +136,7 @@ def draw_flagged(facts: Sequence[Fact], found: Sequence[Suspicion]) -> np.ndarra
     Photographs that are not where they were are left out.
     """
     by_path = {fact.rel: fact for fact in facts}
-    blank = Tile(np.full((96, 96, 3), 245, np.uint8), ("", ""))
+    blank = Tile(np.full((96, 96, 3), MAT, np.uint8), ("", ""))
     tiles = []
     for suspicion in found[:DRAWN]:
         line = []

@@ -152,16 +152,14 @@ def records(rows: Sequence[Row]) -> list[dict[str, Any]]:
 
 def chart(rows: Sequence[Row], title: str = "") -> bytes:
     """Dots with intervals, one panel a metric, as PNG bytes; controls are grey."""
-    from matplotlib.figure import Figure
+    from camcli.render.plots import new_figure, png, set_title, style
+    from camcli.render.theme import LIGHT
 
     metrics = [m for _, names, _ in groups(rows) for m in names]
     shown = [row for row in rows if row.metrics]
     columns = min(4, len(metrics))
     lines = -(-len(metrics) // columns)
-    figure = Figure(
-        figsize=(2.1 + 2.3 * columns, lines * (0.75 + 0.24 * len(shown)) + 0.4),
-        dpi=130, layout="constrained",
-    )  # fmt: skip
+    figure = new_figure(2.1 + 2.3 * columns, lines * (0.75 + 0.24 * len(shown)) + 0.4)
     axes = figure.subplots(lines, columns, squeeze=False, sharey=True)
     for place, panel in enumerate(axes.flat):
         if place >= len(metrics):
@@ -171,25 +169,23 @@ def chart(rows: Sequence[Row], title: str = "") -> bytes:
         for y, row in enumerate(shown):
             if metric not in row.metrics:
                 continue
-            colour = "#888888" if row.method in (*CONTROLS, "random") else "#4477aa"
+            colour = LIGHT["neutral" if row.method in (*CONTROLS, "random") else "link"]
             value = row.metrics[metric]
             if metric in row.intervals:
                 panel.plot(row.intervals[metric], (y, y), color=colour, lw=1.4, alpha=0.6)
             panel.plot(value, y, "o", ms=4.5, color=colour)
         arrow = "lower is better" if metric in LOWER else "higher is better"
         panel.set_title(metric, fontsize=9)
-        panel.set_xlabel(arrow, fontsize=7, color="#777777")
-        panel.set_yticks(range(len(shown)), [name_of(row) for row in shown], fontsize=8)
+        panel.set_xlabel(arrow)
+        panel.set_yticks(range(len(shown)), [name_of(row) for row in shown])
         panel.set_ylim(len(shown) - 0.4, -0.6)
+        style(panel, grid="x")
+        panel.xaxis.label.set_fontsize(7)
         panel.tick_params(axis="x", labelsize=7)
-        panel.tick_params(axis="y", length=0)
-        panel.grid(axis="x", color="#e5e5e5", lw=0.8)
-        panel.spines[["top", "right", "left"]].set_visible(False)
+        panel.tick_params(axis="y", length=0, labelsize=8, labelcolor=LIGHT["text"])
     if title:
-        figure.suptitle(title.replace("$", r"\$"), fontsize=10)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return buffer.getvalue()
+        set_title(figure, [title.replace("$", r"\$")])
+    return png(figure)
 
 
 SANITY = {

@@ -10,10 +10,17 @@ import cv2
 import numpy as np
 
 from camcli.errors import UsageError
-from camcli.render.label import PAPER, QUIET, RIGHT, TEXT, WRONG, paste
-from camcli.render.text import Ink, ellipsised, line_height, printable, text_tile, text_width
-
-_MAT = (232, 233, 237)
+from camcli.render.label import paste
+from camcli.render.text import (
+    Ink,
+    baseline,
+    ellipsised,
+    line_height,
+    printable,
+    text_tile,
+    text_width,
+)
+from camcli.render.theme import CARD, MAT, PAPER, QUIET, RIGHT, TEXT, WRONG
 
 
 class Tile(NamedTuple):
@@ -23,11 +30,13 @@ class Tile(NamedTuple):
         rgb: (H, W, 3) uint8, of any size.
         lines: captions below; the first is the title.
         correct: whether the prediction was right; None when that cannot be said.
+        aside: at the right of the title, such as its probability.
     """
 
     rgb: np.ndarray
     lines: Sequence[str]
     correct: bool | None = None
+    aside: str = ""
 
 
 def contact_sheet(
@@ -89,33 +98,46 @@ def _title_height(width: int) -> int:
 
 
 def _cell(item: Tile, tile: tuple[int, int], size: int) -> np.ndarray:
-    """A picture on its mat with its captions."""
+    """A card: a picture on its mat, a line that says right or wrong, and the captions."""
     width, height = tile
-    mark = {None: TEXT, True: RIGHT, False: WRONG}[item.correct]
-    sign = {None: "", True: "✓ ", False: "✗ "}[item.correct]
-    frame = 0 if item.correct is None else max(2, width // 80)
-    pad = max(4, width // 40)
-    inks = [Ink(size, mark, PAPER)] + [Ink(max(10, round(0.85 * size)), QUIET, PAPER)] * (
-        max(0, len(item.lines) - 1)
-    )
-    heights = [line_height(ink.size) for ink, _ in zip(inks, item.lines, strict=False)]
-    cell = np.empty((height + pad + sum(heights), width, 3), np.uint8)
-    cell[:] = PAPER
-    cell[:height] = _MAT
-    small = _fitted(item.rgb, width - 2 * frame, height - 2 * frame)
-    paste(cell, small, (width - small.shape[1]) // 2, (height - small.shape[0]) // 2)
-    if frame:
-        cv2.rectangle(cell, (0, 0), (width - 1, height - 1), mark, 2 * frame - 1)
-        cell[height:] = PAPER
-    y = height + pad
-    for number, (text, ink, line) in enumerate(zip(item.lines, inks, heights, strict=False)):
-        before = text_tile(sign, ink) if sign and number == 0 else None
-        x = 0 if before is None else text_width(sign, ink.size)
-        if before is not None:
-            paste(cell, before, 0, y)
-        paste(cell, text_tile(ellipsised(printable(text), ink.size, width - x), ink), x, y)
-        y += line
-    return cell
+    pad = max(4, width // 24)
+    small = max(10, round(0.85 * size))
+    sign, mark = {None: ("", TEXT), True: ("✓ ", RIGHT), False: ("✗ ", WRONG)}[item.correct]
+    sizes = [size] + [small] * (len(item.lines) - 1) if item.lines else []
+    below = sum(map(line_height, sizes)) + (2 * pad if sizes else 0)
+    card = np.empty((height + below, width, 3), np.uint8)
+    card[:height], card[height:] = MAT, CARD
+    picture = _fitted(item.rgb, width, height)
+    paste(card, picture, (width - picture.shape[1]) // 2, (height - picture.shape[0]) // 2)
+    if item.correct is not None:
+        card[height - max(3, width // 60) : height] = mark
+    y, end = height + pad, width - pad
+    for number, (line, of) in enumerate(zip(item.lines, sizes, strict=True)):
+        x, stop = pad, end
+        if number == 0:
+            if item.aside:
+                aside = text_tile(printable(item.aside), Ink(small, QUIET, CARD))
+                stop = end - aside.shape[1] - pad
+                paste(card, aside, end - aside.shape[1], y + baseline(size) - baseline(small))
+            if sign:
+                paste(card, text_tile(sign, Ink(size, mark, CARD)), x, y)
+                x += text_width(sign, size)
+        ink = Ink(of, TEXT if number == 0 else QUIET, CARD)
+        paste(card, text_tile(ellipsised(printable(line), of, max(1, stop - x)), ink), x, y)
+        y += line_height(of)
+    return _rounded(card, max(3, width // 24))
+
+
+def _rounded(card: np.ndarray, radius: int) -> np.ndarray:
+    """With round corners on paper."""
+    edge = np.arange(radius) + 0.5 - radius
+    inside = np.clip(radius + 0.5 - np.hypot(edge[:, None], edge), 0, 1)[..., None]
+    for rows, flip_rows in ((slice(None, radius), 1), (slice(-radius, None), -1)):
+        for columns, flip_columns in ((slice(None, radius), 1), (slice(-radius, None), -1)):
+            share = inside[::flip_rows, ::flip_columns]
+            corner = card[rows, columns] * share + np.array(PAPER) * (1 - share)
+            card[rows, columns] = corner.round().astype(np.uint8)
+    return card
 
 
 def _fitted(rgb: np.ndarray, width: int, height: int) -> np.ndarray:

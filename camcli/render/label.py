@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from camcli.render.text import (
-    Colour,
     Ink,
     baseline,
     ellipsised,
@@ -18,14 +17,7 @@ from camcli.render.text import (
     text_width,
     wrapped,
 )
-
-PAPER: Colour = (250, 250, 251)
-TEXT: Colour = (22, 24, 29)
-QUIET: Colour = (92, 98, 110)
-# Bluish green and vermilion: told apart by the colour-blind too, and each comes with a sign.
-RIGHT: Colour = (0, 128, 96)
-WRONG: Colour = (200, 62, 0)
-_ON_BADGE: Colour = (255, 255, 255)
+from camcli.render.theme import CARD, QUIET, RIGHT, TEXT, WRONG
 
 # Below this a letter is a smudge; above, a strip would be a poster.
 SMALLEST, LARGEST = 10, 160
@@ -109,11 +101,11 @@ def strip(
 
     heights = [line_height(row.size) for row in rows]
     canvas = np.empty((sum(heights) + 2 * pad, width, 3), np.uint8)
-    canvas[:] = PAPER
+    canvas[:] = CARD
     if correct is not None:
         colour = RIGHT if correct else WRONG
         canvas[:, :badge] = colour
-        sign = text_tile("✓" if correct else "✗", Ink(size, _ON_BADGE, colour))
+        sign = text_tile("✓" if correct else "✗", Ink(size, CARD, colour))
         paste(canvas[:, :badge], sign, (badge - sign.shape[1]) // 2, pad)
     body = canvas[:, badge:]
     y = pad
@@ -135,18 +127,19 @@ def _headline(
     if pred is None:
         return []
     name = printable(pred)
-    ink = Ink(size, WRONG if correct is False else TEXT, PAPER)
+    ink = Ink(size, WRONG if correct is False else TEXT, CARD)
+    aside = Ink(size, QUIET, CARD)
     sure = None if prob is None else percent(prob)
     beside = 0 if sure is None else text_width(sure, size) + size
     if text_width(name, size) <= room - beside:
-        return [_Row(name, ink, sure, ink)]
-    small = Ink(max(SMALLEST, round(0.85 * size)), ink.colour, PAPER)
+        return [_Row(name, ink, sure, aside)]
+    small = Ink(max(SMALLEST, round(0.85 * size)), ink.colour, CARD)
     # A narrow strip gives the name its full width, and the probability a line of its own.
     if sure is not None and room - beside >= 9 * size:
         first, *others = wrapped(name, small.size, room - beside)
-        return [_Row(first, small, sure, ink)] + [_Row(line, small) for line in others]
+        return [_Row(first, small, sure, aside)] + [_Row(line, small) for line in others]
     rows = [_Row(line, small) for line in wrapped(name, small.size, room)]
-    return rows if sure is None else [*rows, _Row(ellipsised(sure, size, room), ink)]
+    return rows if sure is None else [*rows, _Row(ellipsised(sure, size, room), aside)]
 
 
 def _details(
@@ -160,7 +153,7 @@ def _details(
 ) -> list[_Row]:
     """Truth, explained class, note and method, in smaller type: on one line if they fit."""
     small = max(SMALLEST, round(0.78 * size))
-    quiet, loud = Ink(small, QUIET, PAPER), Ink(small, WRONG, PAPER)
+    quiet, loud = Ink(small, QUIET, CARD), Ink(small, WRONG, CARD)
     texts: list[tuple[str, Ink]] = []
     if label is not None:
         texts.append((f"true: {printable(label)}", quiet))

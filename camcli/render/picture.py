@@ -10,9 +10,10 @@ import numpy as np
 from camcli.data.preprocess import View
 from camcli.errors import CamcliError
 from camcli.render.colormaps import get_colormap
-from camcli.render.label import PAPER, QUIET, font_size, paste, strip
+from camcli.render.label import font_size, paste, strip
 from camcli.render.overlay import dim, heat_to_canvas, overlay, seen_box
 from camcli.render.text import Ink, ellipsised, line_height, printable, text_tile
+from camcli.render.theme import PAPER, QUIET
 from camcli.result import Heat, Result
 
 _EMPTY = "no positive evidence"
@@ -229,7 +230,9 @@ def _panel(
         )
     ]
     columns.append(_captioned(_colour_bar(height, colormap, scale, ink), "", ink))
-    return _row(columns, gap=max(2, round(0.5 * ink.size)))
+    gap = max(2, round(0.6 * ink.size))
+    panel = _row(columns, gap)
+    return cv2.copyMakeBorder(panel, gap // 2, gap, gap, gap, cv2.BORDER_CONSTANT, value=PAPER)
 
 
 def _captioned(picture: np.ndarray, caption: str, ink: Ink) -> np.ndarray:
@@ -238,7 +241,7 @@ def _captioned(picture: np.ndarray, caption: str, ink: Ink) -> np.ndarray:
     head[:] = PAPER
     if caption:
         tile = text_tile(ellipsised(printable(caption), ink.size, width), ink)
-        paste(head, tile, (width - tile.shape[1]) // 2, ink.size // 4)
+        paste(head, tile, 0, ink.size // 4)
     return _stack([head, picture])
 
 

@@ -10,15 +10,17 @@ import io
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+
+from camcli.render.theme import CARD, FONT, LIGHT, RIGHT, STRENGTH, WRONG
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-TRAIN, VAL, GREY = "#4477aa", "#cc6633", "#888888"
+TRAIN, VAL, GREY = LIGHT["link"], LIGHT["other"], LIGHT["neutral"]
 MAX_CLASSES = 60
 """Above, the cells of a confusion matrix are too small to see; a table of pairs says more."""
 _NUMBERS = 20  # classes up to which counts are written into the cells
@@ -43,7 +45,7 @@ def learning_curves(rows: Sequence[Mapping[str, Any]], title: str = "") -> bytes
         raise ValueError("no epochs to draw")
     from matplotlib.ticker import MaxNLocator
 
-    figure = _figure(9, 3.6)
+    figure = new_figure(9, 3.6)
     first = [row for row in rows if row.get("stage", 1) == 1]
     by_l2 = len(first) == len(rows) and all("l2" in row for row in rows)
     x = [row["l2"] for row in rows] if by_l2 else list(range(1, len(rows) + 1))
@@ -74,21 +76,21 @@ def learning_curves(rows: Sequence[Mapping[str, Any]], title: str = "") -> bytes
             if 0 < len(first) < len(rows):
                 axes.axvline(len(first) + 0.5, color=GREY, lw=1, ls="--")
                 axes.annotate(
-                    "fine-tuning", (len(first) + 0.5, 1), xycoords=("data", "axes fraction"),
-                    xytext=(4, -12), textcoords="offset points", color=GREY, fontsize=8,
+                    # Where the curves are not: losses fall, accuracies rise.
+                    "fine-tuning", (len(first) + 0.5, place % 2), fontsize=8, color=GREY,
+                    xycoords=("data", "axes fraction"), textcoords="offset points",
+                    xytext=(4, -12 if place % 2 else 6),
                 )  # fmt: skip
         axes.set_ylabel(quantity)
-        _plain(axes)
-        axes.grid(axis="y", color="#e5e5e5", lw=0.8)
-        axes.set_axisbelow(True)
-        axes.legend(frameon=False, fontsize=9)
+        style(axes, grid="y")
+        axes.legend(frameon=False, fontsize=9, labelcolor=LIGHT["text"])
     if title:
-        figure.suptitle(_short(title, 90), fontsize=11)
-    return _png(figure)
+        set_title(figure, [_short(title, 90)])
+    return png(figure)
 
 
 def confusion_matrix(counts: np.ndarray, classes: Sequence[str], title: str = "") -> bytes:
-    """How often each true class was predicted as each other, as shares of the true class.
+    """How often each true class was predicted as each other, coloured as on the report's page.
 
     Args:
         counts: (C, C) whole numbers; row: true, column: predicted. C is at most `MAX_CLASSES`.
@@ -104,54 +106,97 @@ def confusion_matrix(counts: np.ndarray, classes: Sequence[str], title: str = ""
     size = len(classes)
     if counts.shape != (size, size) or size > MAX_CLASSES:
         raise ValueError(f"{counts.shape} counts of {size} classes cannot be drawn")
-    support = counts.sum(1, keepdims=True)
-    shares = counts / np.maximum(support, 1)
     side = min(14.0, max(3.6, 1.6 + 0.42 * size if size <= _NUMBERS else 2 + 0.2 * size))
-    figure = _figure(side + 1.2, side)
+    figure = new_figure(side + 0.6, side + 0.5)
     axes = figure.add_subplot()
-    picture = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axes.imshow(_cells(counts))
     font = 9 if size <= _NUMBERS else max(6.0, 9 - 0.06 * size)
     names = [_short(name, 24) for name in classes]
+    style(axes, grid=None)
     axes.set_xticks(range(size), names, rotation=90 if size > 4 else 0, fontsize=font)
     axes.set_yticks(range(size), names, fontsize=font)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
     axes.tick_params(length=0)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+    axes.spines[:].set_visible(False)
+    # The lines between the cells, as on the page.
+    axes.set_xticks(np.arange(size + 1) - 0.5, minor=True)
+    axes.set_yticks(np.arange(size + 1) - 0.5, minor=True)
+    axes.grid(which="minor", color=LIGHT["line"], lw=0.8 if size <= _NUMBERS else 0.4)
+    axes.tick_params(which="minor", length=0)
     if size <= _NUMBERS:
         for t in range(size):
             for p in range(size):
                 if counts[t, p]:
-                    colour = "white" if shares[t, p] > 0.55 else "black"
                     axes.text(
                         p, t, f"{counts[t, p]}", ha="center", va="center", fontsize=font,
-                        color=colour,
+                        color=LIGHT["text"],
                     )  # fmt: skip
-    bar = figure.colorbar(picture, ax=axes, fraction=0.046, pad=0.03)
-    bar.set_label("share of the true class", fontsize=9)
-    bar.outline.set_visible(False)
     if title:
-        width = max(30, round(11 * side))
+        width = max(30, round(10 * side))
         lines = [x for line in title.splitlines() for x in textwrap.wrap(_short(line, 90), width)]
-        figure.suptitle("\n".join(lines), fontsize=10)
-    return _png(figure)
+        set_title(figure, lines)
+    return png(figure)
+
+
+def _cells(counts: np.ndarray) -> np.ndarray:
+    """The colours of a confusion matrix: (C, C) counts to (C, C, 3) in [0, 1].
+
+    Right is as strong as the share of its class, wrong as its share of the worst confusion, from a
+    quarter up, so that a single mistake among thousands is seen.
+    """
+    right = np.eye(len(counts), dtype=bool)
+    wrong = np.where(right, 0, counts)
+    strength = np.where(
+        right,
+        counts / np.maximum(counts.sum(1, keepdims=True), 1),
+        np.where(wrong > 0, 0.25 + 0.75 * wrong / max(1, wrong.max(initial=0)), 0),
+    )[..., None]
+    colour = np.where(right[..., None], RIGHT, WRONG)
+    return (CARD + (colour - np.array(CARD)) * STRENGTH * strength) / 255
 
 
 _WORDS = {"train": "training", "val": "validation"}
 
 
-def _figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure on paper.
+
+    Args:
+        width: in inches, of 130 pixels each.
+        height: in inches.
+    """
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1)
-    return Figure(figsize=(width, height), dpi=130, layout=layout)
+    return Figure(figsize=(width, height), dpi=130, layout=layout, facecolor=LIGHT["paper"])
 
 
-def _plain(axes: Axes) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(labelsize=9)
+def style(axes: Axes, grid: Literal["x", "y"] | None) -> None:
+    """Give axes the look of the pages: a white card, quiet words, hairlines.
+
+    Args:
+        axes: with its title and labels, which are changed.
+        grid: across which axis lines are drawn.
+    """
+    axes.set_facecolor(LIGHT["card"])
+    axes.spines[:].set_color(LIGHT["line"])
+    axes.tick_params(labelsize=9, colors=LIGHT["quiet"], labelfontfamily=FONT)
+    for words in (axes.xaxis.label, axes.yaxis.label):
+        words.set(color=LIGHT["quiet"], fontfamily=FONT, fontsize=9)
+    axes.title.set(color=LIGHT["text"], fontfamily=FONT)
+    if grid:
+        axes.grid(axis=grid, color=LIGHT["line"], lw=0.8)
+        axes.set_axisbelow(True)
+
+
+def set_title(figure: Figure, lines: Sequence[str]) -> None:
+    """Words at the top left, as a page has them."""
+    figure.suptitle(
+        "\n".join(lines), x=0.1 / figure.get_figwidth(), ha="left", fontsize=10,
+        fontweight="bold", fontfamily=FONT, color=LIGHT["text"],
+    )  # fmt: skip
 
 
 def _short(name: str, most: int) -> str:
@@ -163,7 +208,8 @@ def _short(name: str, most: int) -> str:
     return name.replace("$", r"\$")
 
 
-def _png(figure: Figure) -> bytes:
+def png(figure: Figure) -> bytes:
+    """The figure as a PNG file."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return buffer.getvalue()

@@ -14,8 +14,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from camcli.render.fonts import BUNDLED, font_for, load
-
-Colour = tuple[int, int, int]
+from camcli.render.theme import Colour
 
 ELLIPSIS = "…"
 # Longer names are cut in the middle before they are measured; no strip holds as many.

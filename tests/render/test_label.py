@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from camcli.render.label import PAPER, RIGHT, WRONG, font_size, paste, percent, strip
+from camcli.render.label import font_size, paste, percent, strip
+from camcli.render.theme import CARD, RIGHT, WRONG
 
 NASTY = [
     "",
@@ -55,8 +56,8 @@ NASTY = [
 
 
 def inked(picture: np.ndarray) -> int:
-    """Pixels that are neither paper nor badge."""
-    far = [np.abs(picture.astype(int) - colour).sum(-1) > 60 for colour in (PAPER, RIGHT, WRONG)]
+    """Pixels that are neither card nor badge."""
+    far = [np.abs(picture.astype(int) - colour).sum(-1) > 60 for colour in (CARD, RIGHT, WRONG)]
     return int(np.logical_and.reduce(far).sum())
 
 
@@ -121,7 +122,7 @@ def test_right_and_wrong_differ_in_colour_and_in_sign():
     unknown = strip(400, correct=None, **kwargs)
     assert (right[-1, 0] == RIGHT).all()
     assert (wrong[-1, 0] == WRONG).all()
-    assert (unknown[-1, 0] == PAPER).all()
+    assert (unknown[-1, 0] == CARD).all()
     # Without its colour the badge still differs: the signs are not the same shape.
     badge = slice(0, 20)
     signs = [(p[:, badge] == 255).all(-1) for p in (right, wrong)]

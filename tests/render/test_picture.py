@@ -9,9 +9,9 @@ from camcli.data.sources import ImageRef
 from camcli.errors import CamcliError, UsageError
 from camcli.render.colormaps import get_colormap
 from camcli.render.contact_sheet import Tile, contact_sheet
-from camcli.render.label import RIGHT, WRONG
 from camcli.render.overlay import overlay
 from camcli.render.picture import annotate, encode_jpeg, encode_png, shrink, side_by_side
+from camcli.render.theme import RIGHT, WRONG
 from camcli.result import Heat, Result
 
 

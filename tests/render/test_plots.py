@@ -13,6 +13,7 @@ from PIL import Image
 
 from camcli.render import plots
 from camcli.render.plots import confusion_matrix, learning_curves
+from camcli.render.theme import CARD, RIGHT, STRENGTH, WRONG
 
 
 def picture(png: bytes) -> np.ndarray:
@@ -61,14 +62,18 @@ def test_no_rows_and_wrong_counts_are_errors():
         confusion_matrix(np.zeros((61, 61), int), [str(i) for i in range(61)])
 
 
-def test_the_dark_cells_of_a_confusion_matrix_are_the_diagonal():
+def test_a_confusion_matrix_has_the_colours_of_right_and_wrong():
     counts = np.diag([9, 9, 9])
     counts[0] = [0, 9, 0]
     rgb = picture(confusion_matrix(counts, ["a", "b", "c"]))
-    dark = (np.abs(rgb - [8, 48, 107]).sum(2) < 30).mean()  # the end of the colour map
-    blank = (np.abs(rgb - [247, 251, 255]).sum(2) < 8).mean()
-    # Three of nine cells are full and six are empty; the colour bar adds a little to the first.
-    assert 1.5 < blank / dark < 2.5
+
+    def share(colour):
+        full = np.array(CARD) + (np.array(colour) - CARD) * STRENGTH
+        return (np.abs(rgb - full).sum(2) < 6).mean()
+
+    # Two cells are right, one is as wrong as any, six are empty; letters and lines take a little.
+    assert 1.8 < share(RIGHT) / share(WRONG) < 2.2
+    assert 5 < (np.abs(rgb - CARD).sum(2) < 6).mean() / share(WRONG) < 7
 
 
 @pytest.mark.parametrize("size", [2, 20, 21, 60])

@@ -21,6 +21,7 @@ from camcli.files import whole_folder
 from camcli.render.report.heat import PageMap, affordable_side
 from camcli.render.report.rows import Row, Side
 from camcli.render.report.thumbs import thumb_path, thumbnail
+from camcli.render.theme import css
 
 TEMPLATES = Path(__file__).parent / "templates"
 STYLE = "style.css"
@@ -152,7 +153,7 @@ def write_page(
     assets = [f"assets/{name}" for name in SCRIPTS]
     for name in SCRIPTS:
         shutil.copyfile(TEMPLATES / "js" / name, out / "assets" / name)
-    shutil.copyfile(TEMPLATES / STYLE, out / "assets" / STYLE)
+    (out / "assets" / STYLE).write_text(_style(), "utf-8")
     # The first page of rows comes with the document: something to see while the rest arrives.
     first = [name for name in names if name.endswith("index-0.js")]
     html = _render(
@@ -204,7 +205,7 @@ def write_self_contained(
             )
     script = [scripts[0], _settings({**settings, "pictures": pictures}), *scripts[1:-1]]
     script += [*data, scripts[-1]]
-    style = (TEMPLATES / STYLE).read_text("utf-8")
+    style = _style()
     html = _render(
         template,
         context,
@@ -236,6 +237,10 @@ def _hash(text: str) -> str:
     """What allows an inline script or style under a content security policy."""
     digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
     return f"'sha256-{digest}'"
+
+
+def _style() -> str:
+    return css() + (TEMPLATES / STYLE).read_text("utf-8")
 
 
 def _settings(settings: Mapping[str, Any]) -> str:

@@ -127,7 +127,7 @@
         }));
         const total = cells[i].reduce((sum, value) => sum + value, 0);
         const strength = i === j ? n / total : 0.25 + 0.75 * (n / most);
-        cell.style.setProperty("--strength", `${Math.round(45 * strength)}%`);
+        cell.style.setProperty("--strength", strength.toFixed(2));
         return cell;
       })));
     return [el("thead", {}, el("tr", {}, el("td"), ...tops)), el("tbody", {}, ...lines)];
