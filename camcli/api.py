@@ -92,7 +92,7 @@ def batch(
         batch_size: images in one forward pass.
         workers: threads that decode and draw.
         runtime: ``auto``, ``torch`` or ``openvino`` (`camcli.models.runtimes.with_runtime`).
-        precision: ``float32`` or ``bfloat16``, in OpenVINO.
+        precision: ``float32``, or in OpenVINO ``bfloat16`` or ``int8``.
         resume: go on with an interrupted run in `out`.
         overwrite: replace an earlier run in `out`.
         style: ``colormap``, ``alpha``, ``panel``, ``max_size``, ``quality`` of the overlays.

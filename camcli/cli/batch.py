@@ -251,7 +251,7 @@ def batch(
     source = source.numbered(classifier.classes)
     classifier = with_runtime(
         classifier, runtime, precision=precision, images=source, passes=how.passes(classifier),
-        warn=warn,
+        warn=warn, say=(lambda _: None) if quiet else say,
     )  # fmt: skip
     what = make_explanation(classifier, how, target=target, topk=topk, versus=versus)
     run = Run(

@@ -50,6 +50,13 @@ def locate(data: str, data_dir: Path | None = None) -> Path:
     )
 
 
+def cache_home() -> Path:
+    """Where what can be computed again is kept: ``$CAMCLI_CACHE``, or ``~/.cache/camcli``."""
+    named = os.environ.get("CAMCLI_CACHE")
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(named) if named else home / "camcli"
+
+
 def data_places(data_dir: Path | None = None) -> list[Path]:
     """Folders that hold data sets, best first; a new set goes into the first.
 

@@ -43,7 +43,7 @@ class Converted:
     """A backbone as OpenVINO's own graph.
 
     Attributes:
-        model: (B, 3, H, W) float32 -> flat outputs, for any B, H and W.
+        model: (B, H, W, 3) float32 -> flat outputs, for any B, H and W.
         rows: how many outputs make each of the backbone's tuples; None if it returns one tensor.
         per_image: of each flat output, whether it has one row an image.
     """
@@ -60,6 +60,7 @@ def convert(backbone: nn.Module, size: int) -> Converted:
         backbone: normalised images (B, 3, H, W) -> A, or tuples of tensors.
         size: side of a square input, in pixels.
     """
+    import openvino as ov
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import (
         TorchScriptPythonDecoder,
@@ -81,6 +82,12 @@ def convert(backbone: nn.Module, size: int) -> Converted:
         value.shape[:1] == example.shape[:1] and output.partial_shape[0].is_dynamic
         for value, output in zip(values, model.outputs, strict=True)
     )
+    # Photographs come channels last; without this each batch would be copied. Before any
+    # quantisation: OpenVINO cannot move the transposition later.
+    prepost = ov.preprocess.PrePostProcessor(model)
+    prepost.input().tensor().set_layout(ov.Layout("NHWC"))
+    prepost.input().model().set_layout(ov.Layout("NCHW"))
+    model = prepost.build()
     return Converted(model, None if single else tuple(len(row) for row in out), per_image)
 
 
@@ -95,15 +102,9 @@ class OpenVino:
             size: side of the square input, in pixels.
             precision: ``float32``, ``bfloat16`` or ``int8``.
         """
-        import openvino as ov
-
         self._rows, self._per_image = converted.rows, converted.per_image
         self._slice, self._size = SLICE[precision], size
-        # Photographs come channels last; without this each batch would be copied.
-        prepost = ov.preprocess.PrePostProcessor(converted.model.clone())
-        prepost.input().tensor().set_layout(ov.Layout("NHWC"))
-        prepost.input().model().set_layout(ov.Layout("NCHW"))
-        self._any_size = prepost.build()
+        self._any_size = converted.model
         streams = available_cores()
         self._settings = {
             "INFERENCE_PRECISION_HINT": "bf16" if precision == "bfloat16" else "f32",

@@ -10,7 +10,7 @@ import importlib.util
 import logging
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from itertools import islice
 from typing import Any
@@ -19,18 +19,22 @@ import torch
 from torch import Tensor, nn
 
 from camcli.errors import CamcliError, UnavailableError, UsageError
+from camcli.models import int8
 from camcli.models.classifier import Classifier
+from camcli.models.int8 import Agreement
 from camcli.models.on_openvino import OpenVino, convert
 
 log = logging.getLogger(__name__)
 
 RUNTIMES = ("auto", "torch", "openvino")
-PRECISIONS = ("float32", "bfloat16")
+PRECISIONS = ("float32", "bfloat16", "int8")
 # The largest difference of A from torch's, over the largest |A|. Float32 gives 1e-6 to 1e-5.
 TOLERANCE = 1e-3
 # In bfloat16 single values are off by tenths while the map hardly changes. The least cosine of an
 # image's A with torch's: 0.993 over 96 photographs for EfficientNet-Lite0, 0.9999 for ResNet-50.
-COSINE = 0.98
+# Int8 was compared on a sample before (`camcli.models.int8`), and a single image may be far off:
+# 0.75 was the least of 100. Here only nonsense is caught.
+COSINES = {"bfloat16": 0.98, "int8": 0.5}
 # Fewer images than this, masked ones included, are done before another runtime has been converted
 # and has paid for it.
 WORTH_IT = 200
@@ -45,7 +49,8 @@ class Checked:
         name: of the runtime that is in use; ``torch`` after a disagreement.
         precision: what it computes in.
         difference: the largest yet from torch, None before a batch: of A over the largest |A|, and
-            in bfloat16 one minus the cosine of an image's A.
+            in bfloat16 and int8 one minus the cosine of an image's A.
+        agreement: of int8 with torch on the sample that it was calibrated on.
     """
 
     def __init__(
@@ -61,6 +66,7 @@ class Checked:
         """`strict` raises where the runtime fails or disagrees; otherwise torch takes over."""
         self.name, self.precision = name, precision
         self.difference: float | None = None
+        self.agreement: Agreement | None = None
         self._run, self._eager = run, eager
         self._strict, self._warn = strict, warn
         self._lock = threading.Lock()
@@ -85,7 +91,9 @@ class Checked:
         try:
             out = self._run(images)
             measure, limit = (
-                (_difference, TOLERANCE) if self.precision == "float32" else (_turned, 1 - COSINE)
+                (_difference, TOLERANCE)
+                if self.precision == "float32"
+                else (_turned, 1 - COSINES[self.precision])
             )
             off = max(
                 measure(a[: len(b)], b) for a, b in zip(_flat(out), _flat(expected), strict=True)
@@ -113,9 +121,10 @@ def with_runtime(
     name: str = "auto",
     *,
     precision: str = "float32",
-    images: Iterable[object] | None = None,
+    images: Iterable[Any] | None = None,
     passes: int = 1,
     warn: Callable[[str], None] = log.warning,
+    say: Callable[[str], None] = log.info,
 ) -> Classifier:
     """The same classifier with its backbone in another runtime.
 
@@ -125,17 +134,22 @@ def with_runtime(
             network on this device and pays for its second of conversion, else torch.
         precision: ``float32``; or ``bfloat16``, for OpenVINO on processors that compute it: about
             twice as fast, with maps that look the same and probabilities that are off by up to
-            some hundredths.
-        images: what will be looked at; only counted, and only up to `WORTH_IT`.
+            some hundredths; or ``int8``, for OpenVINO with NNCF: two to four times as fast,
+            calibrated on a sample of `images` and compared on it (`camcli.models.int8`).
+        images: the references of what will be looked at. Only counted, and only up to `WORTH_IT`,
+            unless int8 needs a sample of them.
         passes: how often each of them goes through the network, about, in one form or another.
+        say: takes the sentence that says how near int8 came.
         warn: takes the sentence that says why torch runs what another runtime should have.
 
     Returns:
         The classifier; what it returns is compared with torch as it runs (`Checked`).
 
     Raises:
-        UsageError: an unknown name, or OpenVINO or bfloat16 on what cannot take it.
-        UnavailableError: `openvino` is not installed.
+        UsageError: an unknown name, OpenVINO or bfloat16 on what cannot take it, or too few images
+            for int8.
+        UnavailableError: `openvino`, or for int8 `nncf`, is not installed.
+        CamcliError: int8 differs too much from float32 on the sample.
 
     Example:
         >>> from camcli.models.classifier import load_classifier
@@ -144,7 +158,7 @@ def with_runtime(
     if name not in RUNTIMES:
         raise UsageError(f"Unknown runtime {name!r}. Choose one of {', '.join(RUNTIMES)}.")
     if precision not in PRECISIONS:
-        raise UsageError(f"Unknown precision {precision!r}. Choose {' or '.join(PRECISIONS)}.")
+        raise UsageError(f"Unknown precision {precision!r}. Choose one of {', '.join(PRECISIONS)}.")
     if name == "torch" and precision != "float32":
         raise UsageError(f"{precision} needs --runtime openvino; torch computes in float32 here.")
     backbone = _backbone(classifier)
@@ -158,9 +172,15 @@ def with_runtime(
     if why_not or (not strict and images is not None and _few(images, passes)):
         return classifier
     assert isinstance(backbone, nn.Module)
+    pixels = int8.sample(images or (), classifier.preprocess) if precision == "int8" else []
     try:
         size = classifier.preprocess.size
-        run = OpenVino(convert(backbone, size), size, precision)
+        converted = convert(backbone, size)
+        if pixels:
+            converted = int8.quantised(converted, classifier, backbone, pixels)
+        run = OpenVino(converted, size, precision)
+    except CamcliError:
+        raise
     except Exception as error:  # a converter meets whatever users put into their networks
         log.debug("conversion failed", exc_info=True)
         reason = str(error).strip().splitlines()[-1][:200] if str(error).strip() else repr(error)
@@ -172,9 +192,18 @@ def with_runtime(
         warn(f"openvino cannot convert {classifier.provenance.name}; torch runs it instead.")
         return classifier
     checked = Checked("openvino", run, backbone, precision=precision, strict=strict, warn=warn)
+    fast = _with_backbone(classifier, checked)
+    if pixels:
+        checked.agreement = int8.agreement(classifier, fast, pixels)
+        int8.check(checked.agreement, classifier.provenance.name)
+        say(f"int8: {checked.agreement}.")
+    return fast
+
+
+def _with_backbone(classifier: Classifier, backbone: Checked) -> Classifier:
     if classifier.cut is None:
-        return replace(classifier, features=checked)
-    cut = replace(classifier.cut, first=checked)
+        return replace(classifier, features=backbone)
+    cut = replace(classifier.cut, first=backbone)
     return replace(classifier, features=cut.features, cut=cut)
 
 
@@ -183,11 +212,13 @@ def runtime_of(classifier: Classifier) -> dict[str, Any]:
     backbone = _backbone(classifier)
     if not isinstance(backbone, Checked) or backbone.name == "torch":
         return {"name": "torch", "version": torch.__version__}
-    return {
+    about = {
         "name": backbone.name,
         "version": version(backbone.name),
         "difference": backbone.difference,
     }
+    agreement = backbone.agreement
+    return about if agreement is None else about | {"agreement": asdict(agreement)}
 
 
 def precision_of(classifier: Classifier) -> str:

@@ -23,6 +23,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from camcli.data.places import cache_home
 from camcli.errors import CamcliError
 
 FORMAT = 1
@@ -30,11 +31,7 @@ FORMAT = 1
 
 def cache_root(folder: Path | None = None) -> Path:
     """Where features are kept: `folder`, ``$CAMCLI_CACHE``, or ``~/.cache/camcli``."""
-    if folder is not None:
-        return folder
-    named = os.environ.get("CAMCLI_CACHE")
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return (Path(named) if named else home / "camcli") / "features"
+    return cache_home() / "features" if folder is None else folder
 
 
 def record_key(content: str, view: str) -> bytes:

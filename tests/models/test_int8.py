@@ -1,0 +1,142 @@
+import importlib.util
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from camcli.data.preprocess import Preprocess
+from camcli.data.sources import find_images
+from camcli.errors import CamcliError, UnavailableError, UsageError
+from camcli.models import int8
+from camcli.models.classifier import cut_classifier
+from camcli.models.runtimes import precision_of, runtime_of, with_runtime
+from camcli.models.zoo import Provenance
+
+needs_nncf = pytest.mark.skipif(
+    not (importlib.util.find_spec("nncf") and importlib.util.find_spec("openvino")),
+    reason="nncf or openvino is not installed",
+)
+
+
+@pytest.fixture
+def plain(monkeypatch, tmp_path):
+    monkeypatch.setenv("CAMCLI_CACHE", str(tmp_path / "cache"))
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 16, 3, stride=2, padding=1),
+        torch.nn.ReLU(),
+        torch.nn.Conv2d(16, 16, 3, padding=1),
+        torch.nn.ReLU(),
+        torch.nn.AdaptiveAvgPool2d(1),
+        torch.nn.Flatten(),
+        torch.nn.Linear(16, 5),
+    )
+    torch.nn.init.normal_(network[-1].weight)
+    return cut_classifier(
+        network,
+        classes=tuple("abcde"),
+        preprocess=Preprocess(size=32),
+        provenance=Provenance("tiny", None, None, "random", {}),
+        device=torch.device("cpu"),
+    )
+
+
+@pytest.fixture
+def source(tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    draw = np.random.default_rng(0)
+    for n in range(20):
+        small = draw.integers(0, 256, (4, 4, 3), np.uint8)
+        Image.fromarray(small).resize((40 + n % 3, 36)).save(folder / f"{n}.png")
+    (folder / "bad.png").write_bytes(b"no picture")
+    return find_images(folder)
+
+
+def tell(said):
+    return {"warn": pytest.fail, "say": said.append}
+
+
+@needs_nncf
+def test_int8_is_near_float32_tells_how_near_and_is_kept_on_disk(plain, source, monkeypatch, capfd):
+    said = []
+    fast = with_runtime(plain, precision="int8", images=source, **tell(said))
+    assert precision_of(fast) == "int8"
+    found = runtime_of(fast)["agreement"]
+    assert found["images"] == 20
+    assert found["top1"] >= int8.TOP1
+    assert found["cosine"] >= int8.COSINE
+    assert len(said) == 1
+    assert "20 of your images" in said[0]
+    assert capfd.readouterr().out == ""  # standard output is for data
+    images = torch.stack(int8.sample(source, plain.preprocess))[:11]
+    A, _ = plain(images)
+    B, _ = fast(images)
+    assert not torch.allclose(A, B, atol=1e-5)  # or nothing was quantised
+    assert torch.cosine_similarity(A.flatten(1), B.flatten(1)).min() > 0.99
+
+    monkeypatch.setattr(int8, "_quantise", lambda *_: pytest.fail("made again"))
+    again = with_runtime(plain, precision="int8", images=source, **tell(said))
+    assert torch.equal(again(images)[0], B)
+
+
+def test_another_network_or_sample_has_another_name_on_disk(plain, source):
+    pixels = int8.sample(source, plain.preprocess)
+    pytest.importorskip("nncf")
+    pytest.importorskip("openvino")
+    keys = {int8._key(plain, plain.features, pixels), int8._key(plain, plain.features, pixels[1:])}
+    with torch.no_grad():
+        next(plain.features.parameters()).mul_(2)
+    keys.add(int8._key(plain, plain.features, pixels))
+    assert len(keys) == 3
+
+
+@needs_nncf
+def test_what_does_not_bear_int8_is_refused(plain, source, monkeypatch):
+    monkeypatch.setattr(int8, "COSINE", 1.01)
+    with pytest.raises(CamcliError, match=r"tiny does not bear int8.*Leave --precision int8 out"):
+        with_runtime(plain, precision="int8", images=source, **tell([]))
+
+
+@needs_nncf
+def test_too_few_images_to_calibrate_on(plain, source):
+    few = find_images(source.root, limit=5)
+    for images in (few, None):
+        with pytest.raises(UsageError, match="needs 16 of them"):
+            with_runtime(plain, precision="int8", images=images)
+
+
+def test_without_nncf_it_is_said_how_to_get_it(plain, source, monkeypatch):
+    pytest.importorskip("openvino")
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *a: None if name == "nncf" else find(name, *a)
+    )
+    with pytest.raises(UnavailableError, match=r"camcli\[int8\]"):
+        with_runtime(plain, precision="int8", images=source)
+
+
+def test_the_sample_is_spread_evenly(plain, source, monkeypatch):
+    monkeypatch.setattr(int8, "SAMPLE", 5)
+    monkeypatch.setattr(int8, "FEWEST", 1)
+    read = []
+    monkeypatch.setattr(
+        int8, "load_image", lambda ref: read.append(ref) or np.zeros((32, 32, 3), np.uint8)
+    )
+    int8.sample(source, plain.preprocess)
+    assert [list(source).index(ref) for ref in read] == [0, 4, 8, 12, 16]
+
+
+def test_two_empty_maps_agree_and_one_does_not():
+    a = torch.tensor([[0.0, 0], [1, 0], [0, 0]])
+    b = torch.tensor([[0.0, 0], [2, 0], [1, 0]])
+    assert int8._cosine(a, b).tolist() == [1, 1, 0]
+
+
+@needs_nncf
+def test_its_telemetry_is_off(plain, source):
+    with_runtime(plain, precision="int8", images=source, **tell([]))
+    wrapper = sys.modules["nncf.telemetry.wrapper"]
+    assert isinstance(wrapper.telemetry, wrapper.NNCFTelemetryStub)
