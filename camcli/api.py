@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from camcli.batch.engine import stream
-from camcli.batch.explain import make_explanation
+from camcli.batch.explain import Explanation, make_explanation
 from camcli.batch.run import Run
 from camcli.batch.rundir import RunDirectory
 from camcli.batch.sinks import Style
+from camcli.cam.look import make_how
 from camcli.data.sources import ImageRef, find_images
+from camcli.errors import UsageError
 from camcli.models.classifier import Classifier, load_classifier
 from camcli.models.runtimes import with_runtime
 from camcli.result import Result
@@ -19,36 +21,59 @@ from camcli.result import Result
 
 def explain(
     image: str | Path,
-    classifier: Classifier | None = None,
+    classifier: Classifier | str | None = None,
     *,
     method: str = "gradcam",
     target: str | int | None = None,
     topk: int = 1,
     score: str | None = None,
+    versus: str | int | None = None,
+    layer: str | None = None,
+    fuse: str = "mean",
+    smooth: str | None = None,
+    samples: int | None = None,
+    channels: int | None = None,
+    converge: float | None = None,
+    input_size: int | None = None,
 ) -> Result:
     """Predict and explain one image.
 
     Args:
         image: path of the image.
-        classifier: from `load_classifier`; by default the bundled one, loaded anew at each call.
-        method: name of the CAM method, as ``camcli explain --help`` lists them.
+        classifier: from `load_classifier`, or a model's name; by default the bundled one. What is
+            not loaded yet is loaded anew at each call.
+        method: name of the CAM method, as ``camcli methods`` lists them.
         target: class name or index to explain; by default the predicted class.
         topk: explain each of the k best classes instead.
         score: ``logit``, ``probability`` or ``contrast``; by default the method's own.
+        versus: class to compare with: what speaks for the target rather than for this one.
+        layer: which layer's maps to explain, or several, ``"layer3,layer4"``, as ``camcli layers``
+            lists them; by default the last. A `classifier` that is loaded has its layer already.
+        fuse: how the maps of several layers become one: ``mean``, ``max`` or ``product``.
+        smooth: ``aug``, ``noise`` or ``eigen``; by default not at all.
+        samples: noisy copies for ``smooth="noise"``, smoothgradcam++, sscam and iscam.
+        channels: scorecam, sscam and iscam look at this many channels instead of all.
+        converge: scorecam stops when its map has settled to about this cosine.
+        input_size: side of the network's input in pixels, for finer maps; likewise a property of a
+            `classifier` that is loaded.
 
     Returns:
-        The Result; ``status`` is ``error`` when the image cannot be read.
+        The Result; ``status`` is ``error`` when the image cannot be read. Its maps are signed:
+        what is below zero speaks against the class, where the method defines that.
 
     Raises:
-        UsageError: an unknown method, class or score.
+        UsageError: an unknown method, class, layer or score, or options that do nothing together.
 
     Example:
         >>> import camcli
         >>> result = camcli.explain("sample_images/cat.jpg")          # doctest: +SKIP
         >>> print(result.pred, result.heats[0].box)                   # doctest: +SKIP
     """
-    classifier = classifier or load_classifier()
-    what = make_explanation(classifier, method, target=target, topk=topk, score=score)
+    classifier = _loaded(classifier, layer=layer, input_size=input_size)
+    what = _explanation(
+        classifier, method, target, topk, versus, score=score, fuse=fuse, smooth=smooth,
+        samples=samples, channels=channels, converge=converge,
+    )  # fmt: skip
     path = Path(image)
     ref = ImageRef(path.absolute(), path.name)
     (result,) = stream([ref], classifier, what, batch_size=1)
@@ -58,15 +83,25 @@ def explain(
 def batch(
     images: str | Path | Sequence[str | Path],
     out: str | Path | None = None,
-    classifier: Classifier | None = None,
+    classifier: Classifier | str | None = None,
     *,
     method: str = "gradcam",
     target: str | int | None = None,
     topk: int = 1,
     score: str | None = None,
+    versus: str | int | None = None,
+    layer: str | None = None,
+    fuse: str = "mean",
+    smooth: str | None = None,
+    samples: int | None = None,
+    channels: int | None = None,
+    converge: float | None = None,
+    input_size: int | None = None,
     labels: str = "auto",
     limit: int | None = None,
     name_template: str | None = None,
+    only: str | None = None,
+    overlays: bool = True,
     batch_size: int | None = None,
     workers: int | None = None,
     runtime: str = "auto",
@@ -81,36 +116,52 @@ def batch(
         images: a folder, a glob, ``@list.txt``, or a list of paths.
         out: run directory for overlays, ``predictions.csv`` and ``run.json``; without it nothing
             is written.
-        classifier: from `load_classifier`; by default the bundled one.
-        method: name of the CAM method.
+        classifier: see `explain`.
+        method: see `explain`; so are `score`, `versus`, `layer`, `fuse`, `smooth`, `samples`,
+            `channels`, `converge` and `input_size`.
         target: class name or index to explain; by default the predicted class of each image.
         topk: explain each of the k best classes instead.
-        score: ``logit``, ``probability`` or ``contrast``; by default the method's own.
+        score: see `explain`.
+        versus: see `explain`.
+        layer: see `explain`.
+        fuse: see `explain`.
+        smooth: see `explain`.
+        samples: see `explain`.
+        channels: see `explain`.
+        converge: see `explain`.
+        input_size: see `explain`.
         labels: how to find true labels, as `camcli.data.sources.find_images` says.
         limit: stop after this many images.
         name_template: names of the overlays, such as ``{stem}_pred_{pred}``.
+        only: draw overlays only for ``wrong``, ``below 0.6`` or ``class NAME``.
+        overlays: whether to draw any.
         batch_size: images in one forward pass.
         workers: threads that decode and draw.
         runtime: ``auto``, ``torch`` or ``openvino`` (`camcli.models.runtimes.with_runtime`).
         precision: ``float32``, or in OpenVINO ``bfloat16`` or ``int8``.
         resume: go on with an interrupted run in `out`.
         overwrite: replace an earlier run in `out`.
-        style: ``colormap``, ``alpha``, ``panel``, ``max_size``, ``quality`` of the overlays.
+        style: of the overlays: ``colormap``, ``alpha``, ``panel``, ``max_size``, ``quality``, and
+            ``signed`` for negative evidence in a second colour.
 
     Returns:
         An iterator of Results in the order of the images. Everything is checked before it is
         returned; the work is done as it is consumed.
 
     Raises:
-        UsageError: an unknown name, or a run directory that is not free.
+        UsageError: an unknown name, options that do nothing together, or a run directory that is
+            not free.
 
     Example:
         >>> import camcli
         >>> for result in camcli.batch("sample_images", out="run"):   # doctest: +SKIP
         ...     print(result.ref.rel, result.pred, result.overlay)
     """
-    classifier = classifier or load_classifier()
-    what = make_explanation(classifier, method, target=target, topk=topk, score=score)
+    classifier = _loaded(classifier, layer=layer, input_size=input_size)
+    what = _explanation(
+        classifier, method, target, topk, versus, score=score, fuse=fuse, smooth=smooth,
+        samples=samples, channels=channels, converge=converge,
+    )  # fmt: skip
     source = find_images(images, limit=limit, labels=labels).numbered(classifier.classes)
     classifier = with_runtime(
         classifier, runtime, precision=precision, images=source,
@@ -120,7 +171,33 @@ def batch(
         return stream(source, classifier, what, batch_size=batch_size, workers=workers)
     run = Run(
         source, classifier, what, RunDirectory(Path(out)), Style(**style), name_template,
-        batch_size=batch_size, workers=workers,
+        only=only, overlays=overlays, batch_size=batch_size, workers=workers,
     )  # fmt: skip
     run.prepare(resume=resume, overwrite=overwrite)
     return iter(run)
+
+
+def _loaded(classifier: Classifier | str | None, **options: Any) -> Classifier:
+    """A classifier that may have to be loaded, with these options of `load_classifier`."""
+    given = {name: value for name, value in options.items() if value is not None}
+    if not isinstance(classifier, Classifier):
+        name = () if classifier is None else (classifier,)
+        return load_classifier(*name, **given)
+    if given:
+        names = " and ".join(given)
+        raise UsageError(
+            f"This classifier is loaded already: give {names} to load_classifier instead."
+        )
+    return classifier
+
+
+def _explanation(
+    classifier: Classifier,
+    method: str,
+    target: str | int | None,
+    topk: int,
+    versus: str | int | None,
+    **options: Any,
+) -> Explanation:
+    how = make_how(method, **options)
+    return make_explanation(classifier, how, target=target, topk=topk, versus=versus)

@@ -20,6 +20,7 @@ from camcli.batch.naming import Namer
 from camcli.batch.rows import columns, row
 from camcli.batch.rundir import OVERLAYS, RunDirectory, now
 from camcli.batch.sinks import Overlays, Style, parse_only
+from camcli.cam.look import check_signed
 from camcli.data.images import Enough, load_picture
 from camcli.data.sources import ImageRef, Source
 from camcli.errors import UsageError
@@ -98,6 +99,8 @@ class Run:
 
     def __post_init__(self) -> None:
         self._namer = Namer(self.name_template)
+        if self.style.signed:
+            check_signed(self.what.how, self.classifier.layer)
         if self.only:
             parse_only(self.only)
         if self.directory.shard and self.name_template and "{rel}" not in self.name_template:

@@ -100,6 +100,8 @@ def _tile(run: Run, result: Result) -> Tile | None:
     except ImageError:
         return None
     style = run.style
-    picture = annotate(rgb, result, colormap=style.colormap, alpha=style.alpha, strip=False)
+    picture = annotate(
+        rgb, result, colormap=style.colormap, alpha=style.alpha, strip=False, signed=style.signed
+    )
     truth = [] if result.ref.label is None else [f"true: {result.ref.label}"]
     return Tile(picture, [str(result.pred), *truth], result.correct, f"{result.prob:.0%}")

@@ -26,6 +26,7 @@ class Style:
         panel: original, heatmap and overlay side by side instead of the overlay alone.
         max_size: longest side of the photograph in the picture, in pixels; None keeps it.
         quality: of the JPEG, 1 to 100.
+        signed: evidence against the class in a second colour, on a grey photograph.
     """
 
     colormap: str = "jet"
@@ -33,11 +34,14 @@ class Style:
     panel: bool = False
     max_size: int | None = None
     quality: int = 90
+    signed: bool = False
 
     def __post_init__(self) -> None:
         get_colormap(self.colormap)
         if not 0 <= self.alpha <= 1:
             raise UsageError(f"--alpha is a share between 0 and 1, not {self.alpha:g}.")
+        if self.signed and self.colormap != "jet":
+            raise UsageError("--signed has two colours of its own: leave --colormap out.")
         if self.max_size is not None and self.max_size < 16:
             raise UsageError(f"--max-size must be at least 16 pixels, not {self.max_size}.")
         if not 1 <= self.quality <= 100:
@@ -63,12 +67,13 @@ class Style:
                     colormap=self.colormap,
                     alpha=self.alpha,
                     panel=True,
+                    signed=self.signed,
                 )
                 for n in range(len(result.heats))
             ]
             return np.concatenate(panels)
         draw = annotate if len(result.heats) == 1 else side_by_side
-        return draw(rgb, result, colormap=self.colormap, alpha=self.alpha)
+        return draw(rgb, result, colormap=self.colormap, alpha=self.alpha, signed=self.signed)
 
 
 Wanted = Callable[[Result], bool]

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from camcli.cam.evidence import Effort, Evidence
-from camcli.cam.methods import Method, explain, find_method
+from camcli.cam.methods import METHODS, Method, explain, find_method
 from camcli.cam.noise import GAINS, augmented, noisy_images
 from camcli.cam.target import Score, check_score
 from camcli.errors import UsageError
@@ -96,6 +96,31 @@ class How:
 
 # How many masks a map that stops early takes, and how many channels a layer has: for guesses.
 _SOME_MASKS, _SOME_CHANNELS = 48, 512
+
+
+def check_signed(how: How, layer: str) -> None:
+    """Refuse to draw evidence against a class where a map has none to show.
+
+    Args:
+        how: method and options.
+        layer: the layers' names, as `camcli.models.classifier.Classifier.layer` has them.
+
+    Raises:
+        UsageError: the method, or the fusion of layers, keeps positive evidence only.
+    """
+    if not how.method.signed or how.smooth == "eigen":
+        able = ", ".join(name for name, method in METHODS.items() if method.signed)
+        name = "--smooth eigen" if how.method.signed else how.method.name
+        raise UsageError(
+            f"--signed shows evidence against the class, of which {name} has none: "
+            f"take one of {able}."
+        )
+    if "," in layer:
+        raise UsageError(
+            "--signed is for one layer: each of several maps is cut off at zero before they "
+            "become one."
+        )
+
 
 MASKED = ("scorecam", "sscam", "iscam")
 

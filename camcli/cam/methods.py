@@ -36,6 +36,7 @@ class Method:
         class_specific: whether the map depends on the class at all.
         score: what it explains unless told otherwise.
         images: whether it runs the network on changed images.
+        signed: whether what is below zero in its map speaks against the class.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Method:
     class_specific: bool = True
     score: Score = "logit"
     images: bool = False
+    signed: bool = False
 
 
 FREE, TAIL = "nothing", "tail forward + backward"
@@ -59,11 +61,11 @@ METHODS: dict[str, Method] = {
     for m in (
         Method(
             "cam", "Σ_k w_k A_k", "Zhou 2015, arXiv 1512.04150", (FREE, "not defined"),
-            closed=activations.class_weights,
+            closed=activations.class_weights, signed=True,
         ),
         Method(
             "gradcam", "Σ_k mean(g_k) A_k", "Selvaraju 2016, arXiv 1610.02391", (FREE, TAIL),
-            closed=activations.gradcam, gradient=gradients.gradcam, equals="cam",
+            closed=activations.gradcam, gradient=gradients.gradcam, equals="cam", signed=True,
         ),
         Method(
             "gradcam++", "Σ_k A_k Σ α max(g_k, 0)", "Chattopadhay 2017, arXiv 1710.11063",
@@ -77,7 +79,7 @@ METHODS: dict[str, Method] = {
         ),
         Method(
             "hirescam", "Σ_k g_k ⊙ A_k", "Draelos 2020, arXiv 2011.08891", (FREE, TAIL),
-            closed=activations.gradcam, gradient=gradients.hirescam, equals="cam",
+            closed=activations.gradcam, gradient=gradients.hirescam, equals="cam", signed=True,
         ),
         Method(
             "elementwise", "Σ_k max(g_k ⊙ A_k, 0)", "pytorch-grad-cam, GradCAMElementWise",
@@ -85,7 +87,7 @@ METHODS: dict[str, Method] = {
         ),
         Method(
             "xgradcam", "Σ_k A_k Σ(A_k g_k)/ΣA_k", "Fu 2020, arXiv 2008.02312", (FREE, TAIL),
-            closed=activations.gradcam, gradient=gradients.xgradcam, equals="cam",
+            closed=activations.gradcam, gradient=gradients.xgradcam, equals="cam", signed=True,
         ),
         Method(
             "layercam", "Σ_k max(g_k, 0) ⊙ A_k", "Jiang 2021, 10.1109/TIP.2021.3089943",
@@ -94,11 +96,12 @@ METHODS: dict[str, Method] = {
         Method(
             "finercam", "Grad-CAM of S_c - mean of the 3 classes nearest in score",
             "Zhang 2025, arXiv 2501.11309", (FREE, TAIL),
-            closed=activations.gradcam, gradient=gradients.gradcam,
+            closed=activations.gradcam, gradient=gradients.gradcam, signed=True,
         ),
         Method(
             "shapleycam", "Σ_k A_k mean(g_k - ½ (H A)_k)", "Cai 2025, arXiv 2501.06261",
             (FREE, "tail forward + 2 backward"), weights=gradients.shapleycam, equals="cam",
+            signed=True,
         ),
         Method(
             "eigengradcam", "first principal component of g ⊙ A",
@@ -119,11 +122,11 @@ METHODS: dict[str, Method] = {
         ),
         Method(
             "ablationcam", "Σ_k A_k (S - S_k)/|S|", "Desai 2020, 10.1109/WACV45572.2020.9093360",
-            (FREE, "K x tail forward"), weights=perturbations.ablationcam,
+            (FREE, "K x tail forward"), weights=perturbations.ablationcam, signed=True,
         ),
         Method(
             "reciprocam", "M_ij = S(A ⊙ window_ij) - S(0)", "Byun 2022, arXiv 2209.14074",
-            (FREE, "h·w x tail forward"), maps=perturbations.reciprocam,
+            (FREE, "h·w x tail forward"), maps=perturbations.reciprocam, signed=True,
         ),
         Method(
             "scorecam", "Σ_k A_k p_c(x ⊙ mask_k)", "Wang 2019, arXiv 1910.01279",

@@ -151,6 +151,7 @@ def batch(
     offline: o.Offline = False,
     alpha: o.Alpha = 0.5,
     colormap: o.Colormap = "jet",
+    signed: o.Signed = False,
     panel: o.Panel = False,
     max_size: o.MaxSize = None,
     quality: o.Quality = 90,
@@ -219,7 +220,7 @@ def batch(
     from camcli.batch.rundir import RunDirectory
     from camcli.batch.shard import parse_shard
     from camcli.batch.sinks import Style, parse_only
-    from camcli.cam.look import make_how
+    from camcli.cam.look import check_signed, make_how
     from camcli.cli.load import load
     from camcli.data.sources import find_images
     from camcli.models.runtimes import with_runtime
@@ -242,7 +243,9 @@ def batch(
 
         grid = parse_grid(contact_sheet, contact_order)
     directory = RunDirectory(out, part)
-    style = Style(colormap, alpha, panel, max_size, quality)
+    if signed:
+        check_signed(how, layer)
+    style = Style(colormap, alpha, panel, max_size, quality, signed)
     source = find_images(images[0] if len(images) == 1 else images, limit=limit, labels=labels)
     classifier = load(
         model=model, checkpoint=checkpoint, weights=weights, classes=classes, device=device,

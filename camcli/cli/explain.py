@@ -64,6 +64,7 @@ def explain(
     offline: o.Offline = False,
     alpha: o.Alpha = 0.5,
     colormap: o.Colormap = "jet",
+    signed: o.Signed = False,
     panel: o.Panel = False,
     max_size: o.MaxSize = None,
     quality: o.Quality = 90,
@@ -102,7 +103,7 @@ def explain(
     from camcli.batch.engine import stream
     from camcli.batch.explain import make_explanation
     from camcli.batch.sinks import Style
-    from camcli.cam.look import make_how
+    from camcli.cam.look import check_signed, make_how
     from camcli.cli.load import load
     from camcli.data.images import load_image
     from camcli.data.sources import find_images
@@ -113,7 +114,9 @@ def explain(
         method, score=score, fuse=fuse, smooth=smooth, samples=samples, channels=channels,
         converge=converge,
     )  # fmt: skip
-    style = Style(colormap, alpha, panel, max_size, quality)
+    if signed:
+        check_signed(how, layer)
+    style = Style(colormap, alpha, panel, max_size, quality, signed)
     refs = list(find_images(images))
     single = out is not None and out.suffix.lower() in {".jpg", ".jpeg", ".png"}
     files = _files([ref.rel for ref in refs], out, single, method)

@@ -267,6 +267,15 @@ Colormap = Annotated[
         rich_help_panel=LOOK,
     ),
 ]
+Signed = Annotated[
+    bool,
+    typer.Option(
+        "--signed",
+        help="Also draw what speaks against the class, in blue; what speaks for it in red; on the "
+        "photograph in grey. For methods with signed maps: gradcam, hirescam, ablationcam ...",
+        rich_help_panel=LOOK,
+    ),
+]
 Panel = Annotated[
     bool,
     typer.Option(

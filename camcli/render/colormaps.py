@@ -18,6 +18,10 @@ _CODES = {
 }
 COLORMAPS = tuple(_CODES)
 
+# Evidence for a class and against it: told apart by the colour-blind, too.
+FOR = (214, 40, 20)
+AGAINST = (20, 80, 220)
+
 
 @lru_cache(maxsize=len(COLORMAPS))
 def get_colormap(name: str) -> np.ndarray:
@@ -38,3 +42,21 @@ def get_colormap(name: str) -> np.ndarray:
     table = np.ascontiguousarray(cv2.applyColorMap(ramp, _CODES[name])[:, 0, ::-1])
     table.flags.writeable = False
     return table
+
+
+@lru_cache(maxsize=1)
+def signed_colormap() -> tuple[np.ndarray, np.ndarray]:
+    """The colours of evidence of either sign, and how much of them to show.
+
+    Returns:
+        (256, 3) uint8 RGB: rows below the middle are evidence against, those above it evidence
+        for; and (256,) float32 in [0, 1], their weight: 0 in the middle, where there is none, 1 at
+        both ends, steeper in the middle so that weak evidence is seen. Both read-only.
+    """
+    table = np.empty((256, 3), np.uint8)
+    table[:128], table[128:] = AGAINST, FOR
+    strength = np.abs(np.arange(256, dtype=np.float32) - 127.5) / 127.5
+    strength = np.maximum(strength - np.float32(1 / 255), 0) / np.float32(254 / 255)
+    weight = strength * (2 - strength)
+    table.flags.writeable = weight.flags.writeable = False
+    return table, weight

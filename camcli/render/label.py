@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from camcli.render.colormaps import AGAINST, FOR
 from camcli.render.text import (
     Ink,
     baseline,
@@ -49,12 +50,13 @@ def percent(prob: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """One line: text on the left, text on the right (None: nothing)."""
+    """One line: text on the left, text on the right or after it (None: nothing)."""
 
     left: str
     left_ink: Ink
     right: str | None = None
     right_ink: Ink | None = None
+    after: bool = False
 
     @property
     def size(self) -> int:
@@ -74,6 +76,7 @@ def strip(
     note: str | None = None,
     method: str | None = None,
     size: int | None = None,
+    signed: bool = False,
 ) -> np.ndarray:
     """Draw the strip.
 
@@ -88,6 +91,7 @@ def strip(
         note: something unusual that a reader must know, such as "no positive evidence".
         method: name of the CAM method.
         size: of the main text in pixels; by default what suits a picture of format 4:3.
+        signed: say what the two colours of a signed map mean.
 
     Returns:
         (height, width, 3) uint8 RGB; the height follows from the text.
@@ -98,6 +102,8 @@ def strip(
     room = max(1, width - badge - 2 * pad)
     rows = _headline(pred, prob, correct, size, room)
     rows += _details(label, target, target_prob, note, method, size, room)
+    if signed:
+        rows.append(_legend(size, room))
 
     heights = [line_height(row.size) for row in rows]
     canvas = np.empty((sum(heights) + 2 * pad, width, 3), np.uint8)
@@ -115,6 +121,8 @@ def strip(
             if text is not None and ink is not None:
                 tile = text_tile(text, ink)
                 x = body.shape[1] - pad - tile.shape[1] if right else pad
+                if right and row.after:
+                    x = pad + text_width(row.left, row.left_ink.size) + row.left_ink.size
                 paste(body, tile, x, y + baseline(row.size) - baseline(ink.size))
         y += height
     return canvas
@@ -176,6 +184,15 @@ def _details(
     if text_width(last.left, small) + small + text_width(how, small) <= room:
         rows[-1] = _Row(last.left, last.left_ink, how, quiet)
     return rows
+
+
+def _legend(size: int, room: int) -> _Row:
+    """What the colours of a signed map mean."""
+    small = max(SMALLEST, round(0.78 * size))
+    pro, contra = "■ speaks for it", "■ against it"
+    if text_width(pro, small) + small + text_width(contra, small) > room:
+        pro, contra = "■ for", "■ against"
+    return _Row(pro, Ink(small, FOR, PAPER), contra, Ink(small, AGAINST, PAPER), after=True)
 
 
 def paste(canvas: np.ndarray, tile: np.ndarray, x: int, y: int) -> None:

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from camcli.data.preprocess import View
-from camcli.render.colormaps import get_colormap
+from camcli.render.colormaps import get_colormap, signed_colormap
 
 Box = tuple[int, int, int, int]
 
@@ -71,11 +71,14 @@ def overlay(
     view: View,
     colormap: str = "jet",
     alpha: float = 0.5,
+    *,
+    signed: bool = False,
 ) -> np.ndarray:
     """Blend the coloured heatmap into the photograph.
 
     What the network saw becomes ``(1 - alpha) * photograph + alpha * colour``, as in the papers;
-    the rest is grey and dimmed behind a hairline.
+    the rest is grey and dimmed behind a hairline. A signed map tints a grey photograph, whose own
+    colours would be taken for evidence: the stronger the evidence, the more.
 
     Args:
         rgb: (H, W, 3) uint8.
@@ -83,6 +86,8 @@ def overlay(
         view: the part of `rgb` that the network saw, (x0, y0, x1, y1) in its pixels.
         colormap: one of `camcli.render.colormaps.COLORMAPS`.
         alpha: weight of the heat, in [0, 1].
+        signed: `heat01` is 0.5 where there is no evidence, 1 where the strongest speaks for the
+            class and 0 where it speaks against it; `colormap` is not used.
 
     Returns:
         (H, W, 3) uint8; `rgb` is left as it is.
@@ -93,15 +98,16 @@ def overlay(
     if heat01 is None:
         out[top:bottom, left:right] = rgb[top:bottom, left:right]
     else:
-        table = get_colormap(colormap)[:, None]
         band = max(1, _BAND // (right - left))
         for start in range(top, bottom, band):
             end = min(start + band, bottom)
             heat = _spread(heat01, view, (left, start, right, end))
             seen = slice(start, end), slice(left, right)
-            out[seen] = cv2.addWeighted(
-                rgb[seen], 1 - alpha, cv2.applyColorMap(heat, table), alpha, 0
-            )
+            if signed:
+                out[seen] = _tinted(rgb[seen], heat, alpha)
+                continue
+            colours = cv2.applyColorMap(heat, get_colormap(colormap)[:, None])
+            out[seen] = cv2.addWeighted(rgb[seen], 1 - alpha, colours, alpha, 0)
     if box != (0, 0, width, height):
         _draw_unseen(out, rgb, box)
     return out
@@ -120,6 +126,15 @@ def dim(rgb: np.ndarray) -> np.ndarray:
         cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), alpha=_UNSEEN_GAIN, beta=_UNSEEN_LIFT
     )
     return cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)
+
+
+def _tinted(rgb: np.ndarray, levels: np.ndarray, alpha: float) -> np.ndarray:
+    """A photograph under evidence of either sign, (H, W) uint8 with none in the middle."""
+    grey = cv2.cvtColor(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    table, weight = signed_colormap()
+    share = cv2.LUT(levels, alpha * weight)
+    colours = cv2.applyColorMap(levels, table[:, None])
+    return cv2.blendLinear(grey, colours, 1 - share, share)
 
 
 def _span(start: float, end: float, length: int) -> tuple[int, int]:

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from camcli.cam import postprocess
 from camcli.data.preprocess import View
 from camcli.errors import CamcliError
-from camcli.render.colormaps import get_colormap
+from camcli.render.colormaps import get_colormap, signed_colormap
 from camcli.render.label import font_size, paste, strip
 from camcli.render.overlay import dim, heat_to_canvas, overlay, seen_box
 from camcli.render.text import Ink, ellipsised, line_height, printable, text_tile
@@ -29,6 +30,7 @@ def annotate(
     strip: bool = True,
     panel: bool = False,
     scale: tuple[float, float] | None = None,
+    signed: bool = False,
 ) -> np.ndarray:
     """The picture of one heatmap: the overlay with its strip below.
 
@@ -42,19 +44,23 @@ def annotate(
         panel: photograph, heatmap and overlay side by side.
         scale: the map's values that are drawn as no heat and as full heat, so that pictures can
             be compared; None: from 0 to the map's own maximum.
+        signed: evidence for the class in one colour and against it in another, instead of evidence
+            for it alone.
 
     Returns:
         (H', W', 3) uint8 RGB.
     """
     heat = result.heats[heat_index] if result.heats else None
     view = _view(rgb, result)
-    heat01 = None if heat is None else _scaled(heat, scale)
-    picture = overlay(rgb, heat01, view, colormap, alpha)
+    heat01 = None if heat is None else _scaled(heat, scale, signed)
+    picture = overlay(rgb, heat01, view, colormap, alpha, signed=signed)
     if panel:
-        picture = _panel(rgb, picture, heat01, view, colormap, scale, result.method)
+        colours = _on_paper(*signed_colormap()) if signed else get_colormap(colormap)
+        ends = ("against", "for") if signed else _ends(scale)
+        picture = _panel(rgb, picture, heat01, view, colours, ends, result.method)
     if not strip:
         return picture
-    return _stack([picture, _strip(picture.shape[1], rgb, result, heat)])
+    return _stack([picture, _strip(picture.shape[1], rgb, result, heat, signed)])
 
 
 def side_by_side(
@@ -65,6 +71,7 @@ def side_by_side(
     alpha: float = 0.5,
     strip: bool = True,
     scale: tuple[float, float] | None = None,
+    signed: bool = False,
 ) -> np.ndarray:
     """One overlay for each explained class, in a row, each with a strip that names its class.
 
@@ -75,6 +82,7 @@ def side_by_side(
         alpha: see `annotate`.
         strip: see `annotate`.
         scale: see `annotate`.
+        signed: see `annotate`.
 
     Returns:
         (H', W', 3) uint8 RGB.
@@ -82,13 +90,14 @@ def side_by_side(
     view = _view(rgb, result)
     columns = []
     for heat in result.heats or (None,):
-        column = overlay(rgb, None if heat is None else _scaled(heat, scale), view, colormap, alpha)
+        heat01 = None if heat is None else _scaled(heat, scale, signed)
+        column = overlay(rgb, heat01, view, colormap, alpha, signed=signed)
         if strip:
             ranked = heat is not None and heat.target != result.pred
             below = (
-                _guess(column.shape[1], rgb, result, heat)
+                _guess(column.shape[1], rgb, result, heat, signed)
                 if heat is not None and ranked
-                else (_strip(column.shape[1], rgb, result, heat))
+                else (_strip(column.shape[1], rgb, result, heat, signed))
             )
             column = _stack([column, below])
         columns.append(column)
@@ -163,8 +172,13 @@ def _view(rgb: np.ndarray, result: Result) -> View:
     return x0 * sx, y0 * sy, x1 * sx, y1 * sy
 
 
-def _scaled(heat: Heat, scale: tuple[float, float] | None) -> np.ndarray | None:
-    """The map in [0, 1]; None when there is nothing to show."""
+def _scaled(
+    heat: Heat, scale: tuple[float, float] | None, signed: bool = False
+) -> np.ndarray | None:
+    """The map in [0, 1], signed with 0.5 for no evidence; None when there is nothing to show."""
+    if signed:
+        both = postprocess.signed(heat.heatmap)
+        return None if both is None else (both + 1) / 2
     if heat.empty:
         return None
     low, high = (0.0, float(heat.heatmap.max())) if scale is None else scale
@@ -173,7 +187,9 @@ def _scaled(heat: Heat, scale: tuple[float, float] | None) -> np.ndarray | None:
     return np.clip((heat.heatmap - np.float32(low)) / np.float32(high - low), 0, 1)
 
 
-def _strip(width: int, rgb: np.ndarray, result: Result, heat: Heat | None) -> np.ndarray:
+def _strip(
+    width: int, rgb: np.ndarray, result: Result, heat: Heat | None, signed: bool
+) -> np.ndarray:
     other = heat is not None and heat.target != result.pred
     return strip(
         width,
@@ -186,10 +202,11 @@ def _strip(width: int, rgb: np.ndarray, result: Result, heat: Heat | None) -> np
         note=_EMPTY if heat is not None and heat.empty else result.error,
         method=result.method,
         size=font_size(rgb.shape[1], rgb.shape[0]),
+        signed=signed,
     )
 
 
-def _guess(width: int, rgb: np.ndarray, result: Result, heat: Heat) -> np.ndarray:
+def _guess(width: int, rgb: np.ndarray, result: Result, heat: Heat, signed: bool) -> np.ndarray:
     """The strip of a class that is not the prediction: no verdict, but its rank."""
     names = [name for name, _ in result.top]
     rank = f"guess {names.index(heat.target) + 1}" if heat.target in names else "not predicted"
@@ -200,6 +217,7 @@ def _guess(width: int, rgb: np.ndarray, result: Result, heat: Heat) -> np.ndarra
         note=_EMPTY if heat.empty else None,
         method=f"{rank}  ·  {result.method}" if result.method else rank,
         size=font_size(rgb.shape[1], rgb.shape[0]),
+        signed=signed,
     )
 
 
@@ -208,8 +226,8 @@ def _panel(
     over: np.ndarray,
     heat01: np.ndarray | None,
     view: View,
-    colormap: str,
-    scale: tuple[float, float] | None,
+    colours: np.ndarray,
+    ends: tuple[str, str],
     method: str | None,
 ) -> np.ndarray:
     """Photograph | heatmap | overlay, with captions above and a colour bar at the right."""
@@ -219,8 +237,8 @@ def _panel(
     left, top, right, bottom = seen_box(view, (width, height))
     if heat01 is not None:
         canvas = heat_to_canvas(heat01, view, (width, height))
-        colours = cv2.applyColorMap(canvas, get_colormap(colormap)[:, None])
-        heat[top:bottom, left:right] = colours[top:bottom, left:right]
+        drawn = cv2.applyColorMap(canvas, colours[:, None])
+        heat[top:bottom, left:right] = drawn[top:bottom, left:right]
     columns = [
         _captioned(picture, caption, ink)
         for picture, caption in (
@@ -229,10 +247,21 @@ def _panel(
             (over, "overlay"),
         )
     ]
-    columns.append(_captioned(_colour_bar(height, colormap, scale, ink), "", ink))
+    columns.append(_captioned(_colour_bar(height, colours, ends, ink), "", ink))
     gap = max(2, round(0.6 * ink.size))
     panel = _row(columns, gap)
     return cv2.copyMakeBorder(panel, gap // 2, gap, gap, gap, cv2.BORDER_CONSTANT, value=PAPER)
+
+
+def _ends(scale: tuple[float, float] | None) -> tuple[str, str]:
+    """What is written at both ends of a colour bar."""
+    return ("0", "max") if scale is None else (f"{scale[0]:.3g}", f"{scale[1]:.3g}")
+
+
+def _on_paper(colours: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """A signed colour map without a photograph beneath: (256, 3) uint8."""
+    paper = np.array(PAPER, np.float32)
+    return (paper + weight[:, None] * (colours - paper)).round().astype(np.uint8)
 
 
 def _captioned(picture: np.ndarray, caption: str, ink: Ink) -> np.ndarray:
@@ -245,21 +274,19 @@ def _captioned(picture: np.ndarray, caption: str, ink: Ink) -> np.ndarray:
     return _stack([head, picture])
 
 
-def _colour_bar(
-    height: int, colormap: str, scale: tuple[float, float] | None, ink: Ink
-) -> np.ndarray:
+def _colour_bar(height: int, colours: np.ndarray, ends: tuple[str, str], ink: Ink) -> np.ndarray:
     """The colours from no heat (bottom) to full heat (top), with the values at both ends."""
-    low, high = ("0", "max") if scale is None else (f"{scale[0]:.3g}", f"{scale[1]:.3g}")
-    ends = [text_tile(text, ink) for text in (high, low)]
+    low, high = ends
+    tiles = [text_tile(text, ink) for text in (high, low)]
     bar_width = ink.size
-    width = bar_width + ink.size // 2 + max(tile.shape[1] for tile in ends)
+    width = bar_width + ink.size // 2 + max(tile.shape[1] for tile in tiles)
     picture = np.empty((height, width, 3), np.uint8)
     picture[:] = PAPER
     levels = np.linspace(255, 0, height).round().astype(np.uint8)
-    picture[:, :bar_width] = get_colormap(colormap)[levels][:, None]
+    picture[:, :bar_width] = colours[levels][:, None]
     x = bar_width + ink.size // 2
     if height >= 2 * line_height(ink.size):
-        for tile, y in zip(ends, (0, height - ends[1].shape[0]), strict=True):
+        for tile, y in zip(tiles, (0, height - tiles[1].shape[0]), strict=True):
             paste(picture, tile, x, y)
     return picture
 

@@ -95,3 +95,17 @@ def test_scores(camcli, cat, options):
     done = camcli("explain", cat, *options, "--json", "--out", "o.jpg")
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout)["heats"][0]["empty"] is False
+
+
+def test_signed_says_where_it_makes_no_sense(camcli, cat):
+    assert camcli("explain", cat, "--signed", "--out", "s.png").exit_code == 0
+    assert camcli("explain", cat, "--out", "p.png").exit_code == 0
+    assert Image.open("s.png").height > Image.open("p.png").height, "a legend"
+    for options, said in (
+        (["--method", "layercam"], "gradcam, hirescam"),
+        (["--layer", "blocks.5,last"], "one layer"),
+        (["--colormap", "turbo"], "leave --colormap out"),
+    ):
+        done = camcli("explain", cat, "--signed", *options)
+        assert done.exit_code == 2
+        assert said in " ".join(done.stderr.split())

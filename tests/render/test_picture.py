@@ -7,7 +7,7 @@ import pytest
 from camcli.data.preprocess import Preprocess
 from camcli.data.sources import ImageRef
 from camcli.errors import CamcliError, UsageError
-from camcli.render.colormaps import get_colormap
+from camcli.render.colormaps import AGAINST, FOR, get_colormap
 from camcli.render.contact_sheet import Tile, contact_sheet
 from camcli.render.overlay import overlay
 from camcli.render.picture import annotate, encode_jpeg, encode_png, shrink, side_by_side
@@ -180,3 +180,33 @@ def test_a_tile_shows_the_whole_picture_in_its_proportions():
     sheet = contact_sheet([(red, [])], 1, 1, tile=(100, 100))
     rows, columns = np.nonzero((sheet == (255, 0, 0)).all(-1))
     assert (np.ptp(columns) + 1, np.ptp(rows) + 1) == (100, 25)
+
+
+def test_signed_pictures_tint_a_grey_photograph_red_and_blue():
+    rgb = photograph(147, 147)
+    values = np.zeros((7, 7), np.float32)
+    values[1, 1], values[5, 5] = 2, -4  # the strongest speaks against: it sets the scale
+    one = result(147, 147, [values])
+    drawn = annotate(rgb, one, signed=True, strip=False, alpha=1).astype(int)
+    assert (drawn[115, 115] == AGAINST).all()
+    # Half as strong: a weight of 1 - (1 - 1/2)².
+    grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY).astype(int)
+    expected = 0.75 * np.array(FOR) + 0.25 * grey[31, 31]
+    assert np.abs(drawn[31, 31] - expected).max() <= 2
+    assert (abs(drawn[73, 73] - grey[73, 73]) <= 1).all(), "no evidence, no colour"
+    # Only what speaks against is something to see, too, though there is no positive evidence.
+    only = annotate(rgb, result(147, 147, [-abs(values)]), signed=True, strip=False)
+    assert only[115, 115, 2] > only[115, 115, 0] + 50
+
+
+def test_signed_pictures_say_what_the_colours_mean():
+    rgb = photograph(300, 200)
+    for draw, maps in ((annotate, 1), (side_by_side, 2)):
+        one = result(300, 200, [np.eye(7, dtype=np.float32) - 0.2] * maps)
+        plain, both = draw(rgb, one), draw(rgb, one, signed=True)
+        assert both.shape[0] > plain.shape[0]
+        strip = both[200:].reshape(-1, 3)
+        for colour in (FOR, AGAINST):
+            assert (strip == colour).all(1).any()
+    panel = annotate(rgb, one, signed=True, panel=True)
+    assert (panel == FOR).all(2).any()

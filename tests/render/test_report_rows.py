@@ -261,3 +261,34 @@ def test_a_bare_run_json_is_enough(tmp_path):
            "provenance": [], "state": 5}  # fmt: skip
     run = RunData("r", tmp_path, odd, [values("a", "", "x", 0.5, "")])
     assert write_report(run, tmp_path / "report").is_file()
+
+
+def levels(text):
+    h, w, cells = text.split(",")
+    return np.frombuffer(base64.b64decode(cells), np.uint8).reshape(int(h), int(w))
+
+
+def test_a_signed_runs_maps_keep_what_speaks_against():
+    record = heat("cat", [[2, 0], [0, -4]])
+    signed = PageMap.of(record, Names().number, signed=True)
+    assert levels(signed.text(9, signed=True)).tolist() == [[192, 128], [128, 0]]
+    assert levels(PageMap.of(record, Names().number).text(9)).tolist() == [[255, 0], [0, 0]]
+    only = PageMap.of(heat("cat", [[-1.0, -2]], empty=True), Names().number, signed=True)
+    assert levels(only.text(9, signed=True)).tolist() == [[64, 0]]
+    assert only.drawn
+    assert only.cells is None, "no positive evidence: not part of a mean"
+    assert PageMap.of(heat("cat", [[0, 0]], empty=True), Names().number, True).text(9, True) == ""
+
+
+def test_the_page_of_a_signed_run_says_so(tmp_path):
+    rows = [values("a.jpg", "cat", "cat", 0.9, "1")]
+    maps = [{"path": "a.jpg", "view": [], "maps": [heat("cat", [[2, -4]])], "truth": None}]
+    for signed in (True, False):
+        run = run_of(rows, maps, style={"signed": signed})
+        page = write_report(run, tmp_path / str(signed)).read_text()
+        assert ("speaks for the class" in page) == signed
+        settings = (page_folder := tmp_path / str(signed) / "data") / "settings.js"
+        assert f'"signed":{str(signed).lower()}' in settings.read_text()
+        text = (page_folder / "detail-0.js").read_text()
+        wanted = PageMap.of(maps[0]["maps"][0], Names().number, signed).text(9, signed)
+        assert wanted in text

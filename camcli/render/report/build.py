@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from camcli.data.images import printable
 from camcli.errors import CamcliError, UsageError
-from camcli.render.colormaps import COLORMAPS, get_colormap
+from camcli.render.colormaps import COLORMAPS, get_colormap, signed_colormap
 from camcli.render.report import pages
 from camcli.render.report.rows import ERROR, UNKNOWN, Names, Row, RunData, in_order, read_rows
 from camcli.render.report.summary import for_page, summarise
@@ -48,7 +50,7 @@ def write_report(
         CamcliError: the page cannot be written.
     """
     names = Names()
-    rows = in_order(read_rows(run, names))
+    rows = in_order(read_rows(run, names, run.signed))
     if not rows:
         raise UsageError(f"{run.path} has no rows yet, so there is nothing to show.")
     if self_contained:
@@ -58,15 +60,16 @@ def write_report(
         "rows": len(rows),
         "classes": names.list,
         "runs": [run_settings(run, out)],
-        "summaries": [for_page(summary)],
+        "summaries": [for_page(summary, run.signed)],
         "mapped": any(row.sides[0].maps for row in rows),
-        **look(run),
+        **look(run, run.signed),
     }
     failed = [row for row in rows if row.sides[0].verdict == ERROR]
     context = {
         "title": run.name,
         "summary": summary,
         "about": about(run),
+        "signed": run.signed,
         "failed": [(row.path, row.sides[0].error) for row in failed[:FAILURES]],
         "failures": len(failed),
         "labelled": summary.judged > 0,
@@ -122,15 +125,23 @@ def run_settings(run: RunData, out: Path) -> dict[str, Any]:
     }
 
 
-def look(run: RunData) -> dict[str, Any]:
+def look(run: RunData, signed: bool) -> dict[str, Any]:
     """The colours of the heat, as the run's own pictures have them."""
     style = run.setting("style")
     style = style if isinstance(style, Mapping) else {}
     name = style.get("colormap")
     alpha = style.get("alpha")
     table = get_colormap(name if name in COLORMAPS else "jet")
+    opacity = np.full(256, 255, np.uint8)
+    if signed:
+        table, weight = signed_colormap()
+        opacity = np.rint(255 * weight).astype(np.uint8)
     return {
-        "colormap": base64.b64encode(table.tobytes()).decode(),
+        "signed": signed,
+        # Red, green, blue and opacity of each level.
+        "colormap": base64.b64encode(
+            np.concatenate([table, opacity[:, None]], axis=1).tobytes()
+        ).decode(),
         "alpha": alpha if isinstance(alpha, int | float) and 0 <= alpha <= 1 else 0.5,
     }
 

@@ -69,7 +69,8 @@ def write_comparison(
         CamcliError: the runs have no image in common.
     """
     names = Names()
-    rows = pair(read_rows(a, names), read_rows(b, names))
+    signed = a.signed and b.signed  # both are drawn in one way
+    rows = pair(read_rows(a, names, signed), read_rows(b, names, signed))
     if not rows:
         raise UsageError(f"{a.path} and {b.path} have no rows yet, so there is nothing to compare.")
     if self_contained:
@@ -84,10 +85,10 @@ def write_comparison(
         "rows": len(rows),
         "classes": names.list,
         "runs": runs,
-        "summaries": [for_page(summary) for summary in summaries],
+        "summaries": [for_page(summary, signed) for summary in summaries],
         "mapped": any(side.maps for row in rows for side in row.sides),
         "similarities": _bins(similar),
-        **look(b),
+        **look(b, signed),
     }
     failed = [row for row in rows if ERROR in (row.sides[0].verdict, row.sides[1].verdict)]
     context = {
@@ -95,6 +96,7 @@ def write_comparison(
         "names": (one, two),
         "summaries": summaries,
         "about": (about(a), about(b)),
+        "signed": signed,
         "versus": versus(about(a), about(b)),
         "failed": [
             (row.path, next(side.error for side in row.sides if side.error))

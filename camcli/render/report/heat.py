@@ -18,42 +18,61 @@ _COMMON = 16
 
 @dataclass(slots=True)
 class PageMap:
-    """A map as a page draws it: what is positive, in 256 levels.
+    """A map as a page draws it: what is positive, in 256 levels, and what is negative.
 
     Attributes:
         target: number of the class that it explains.
         prob: the probability of that class.
         cells: (h, w) uint8, 255 at the maximum; None when there is no positive evidence.
+        against: (h, w) uint8, the negative evidence of a signed run on the same scale, on which the
+            strongest of either sign is 255; None when there is none, or the run is not signed.
     """
 
     target: int
     prob: float
     cells: np.ndarray | None
+    against: np.ndarray | None = None
 
     @classmethod
-    def of(cls, record: Mapping[str, Any], number: Callable[[str], int]) -> PageMap:
+    def of(
+        cls, record: Mapping[str, Any], number: Callable[[str], int], signed: bool = False
+    ) -> PageMap:
         """From a record of a run's maps.
 
         Args:
             record: ``target``, ``prob``, ``empty`` and ``values``, (h, w), signed.
             number: of a class name.
+            signed: keep what is negative, too.
         """
         values = np.asarray(record["values"], np.float32)
         high = float(values.max()) if values.size else 0.0
+        low = float(values.min()) if signed and values.size else 0.0
+        high = max(high, -low)
+        against = _levels(-values, high) if low < 0 else None
         cells = None
-        if high > 0 and not record["empty"]:
-            cells = np.rint(np.clip(values, 0, high) * np.float32(255 / high)).astype(np.uint8)
-        return cls(number(str(record["target"])), float(record["prob"]), cells)
+        if values.size and values.max() > 0 and not record["empty"]:
+            cells = _levels(values, high)
+        return cls(number(str(record["target"])), float(record["prob"]), cells, against)
 
-    def text(self, most: int) -> str:
+    @property
+    def drawn(self) -> bool:
+        """Whether there is anything to draw."""
+        return self.cells is not None or self.against is not None
+
+    def text(self, most: int, signed: bool = False) -> str:
         """``h,w,`` and the cells in base64, row by row; empty for an empty map.
 
         Args:
             most: cells a side; larger maps are averaged down.
+            signed: levels from 0, the strongest evidence against, over 128, none, to 255.
         """
-        if self.cells is None:
+        cells = self.cells if self.cells is not None or not signed else self.against
+        if cells is None:
             return ""
-        cells = self.cells
+        if signed:
+            pro = 0 if self.cells is None else self.cells.astype(np.float32)
+            contra = 0 if self.against is None else self.against.astype(np.float32)
+            cells = np.rint(127.5 + (pro - contra) / 2).astype(np.uint8)
         h, w = cells.shape
         if max(h, w) > most:
             ratio = most / max(h, w)
@@ -61,6 +80,11 @@ class PageMap:
             cells = cv2.resize(cells, size, interpolation=cv2.INTER_AREA)
             h, w = cells.shape
         return f"{h},{w},{base64.b64encode(cells.tobytes()).decode()}"
+
+
+def _levels(values: np.ndarray, high: float) -> np.ndarray:
+    """(h, w) uint8: what is positive, 255 at `high`."""
+    return np.rint(np.clip(values, 0, high) * np.float32(255 / high)).astype(np.uint8)
 
 
 def affordable_side(count: int, budget: int = BUDGET) -> int:
@@ -118,9 +142,9 @@ class MeanMap:
         self._sum += cells
         self.count += 1
 
-    def text(self) -> str:
+    def text(self, signed: bool = False) -> str:
         """As `PageMap.text`, scaled to its own maximum; empty when there was no map."""
         if self.count == 0 or self._sum.max() <= 0:
             return ""
         cells = np.rint(self._sum * (255 / self._sum.max())).astype(np.uint8)
-        return PageMap(-1, 0.0, cells).text(max(cells.shape))
+        return PageMap(-1, 0.0, cells).text(max(cells.shape), signed)

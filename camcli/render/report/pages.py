@@ -60,12 +60,13 @@ def index_page(rows: Sequence[Row]) -> dict[str, Any]:
     }
 
 
-def detail_page(rows: Sequence[Row], most: int) -> dict[str, Any]:
+def detail_page(rows: Sequence[Row], most: int, signed: bool = False) -> dict[str, Any]:
     """What a card and the large view show beyond that.
 
     Args:
         rows: of the page.
         most: cells a side of a map.
+        signed: maps with negative evidence.
     """
     return {
         "size": [row.size for row in rows],
@@ -73,8 +74,8 @@ def detail_page(rows: Sequence[Row], most: int) -> dict[str, Any]:
             {
                 "top": [[n for c, p in side.top for n in (c, _share(p))] for side in column],
                 "view": [_view(row, side) for row, side in zip(rows, column, strict=True)],
-                "maps": [[_map(one, most) for one in side.maps] for side in column],
-                "truth": [_map(side.truth, most) if side.truth else 0 for side in column],
+                "maps": [[_map(one, most, signed) for one in side.maps] for side in column],
+                "truth": [_map(side.truth, most, signed) if side.truth else 0 for side in column],
                 "box": [side.box or 0 for side in column],
                 "area": [_share(side.area) for side in column],
                 "overlay": [_overlay(row, side) for row, side in zip(rows, column, strict=True)],
@@ -90,8 +91,8 @@ def _share(value: float | None) -> int:
     return -1 if value is None else round(value * 100_000)
 
 
-def _map(one: PageMap, most: int) -> list[Any]:
-    return [one.target, _share(one.prob), one.text(most)]
+def _map(one: PageMap, most: int, signed: bool) -> list[Any]:
+    return [one.target, _share(one.prob), one.text(most, signed)]
 
 
 def _view(row: Row, side: Side) -> list[float] | int:
@@ -109,10 +110,10 @@ def _overlay(row: Row, side: Side) -> str | int:
     return {usual: 1, f"{usual}.jpg": 2}.get(side.overlay, side.overlay)
 
 
-def data_scripts(rows: Sequence[Row]) -> Iterator[tuple[str, str]]:
+def data_scripts(rows: Sequence[Row], signed: bool = False) -> Iterator[tuple[str, str]]:
     """All data pages of a report as (name, text)."""
     maps = sum(
-        one.cells is not None
+        one.drawn
         for row in rows
         for side in row.sides
         for one in (*side.maps, *([side.truth] if side.truth else []))
@@ -120,7 +121,7 @@ def data_scripts(rows: Sequence[Row]) -> Iterator[tuple[str, str]]:
     most = affordable_side(maps)
     for kind, size, make in (
         ("index", INDEX_PAGE, index_page),
-        ("detail", DETAIL_PAGE, lambda page: detail_page(page, most)),
+        ("detail", DETAIL_PAGE, lambda page: detail_page(page, most, signed)),
     ):
         for number, start in enumerate(range(0, len(rows), size)):
             page = make(rows[start : start + size])
@@ -145,7 +146,7 @@ def write_page(
     """
     (out / "data").mkdir()
     names = []
-    for name, text in data_scripts(rows):
+    for name, text in data_scripts(rows, bool(settings.get("signed"))):
         (out / name).write_text(text, "ascii")
         names.append(name)
     (out / "data" / "settings.js").write_text(_settings(settings), "ascii")
@@ -191,7 +192,7 @@ def write_self_contained(
         UsageError: there are too many rows, or the file would be too large.
     """
     scripts = [(TEMPLATES / "js" / name).read_text("utf-8") for name in SCRIPTS]
-    data = [text for _, text in data_scripts(rows)]
+    data = [text for _, text in data_scripts(rows, bool(settings.get("signed")))]
     pictures: dict[int, str] = {}
     size = sum(map(len, data))
     for number, photo in enumerate(photos):

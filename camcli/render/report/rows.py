@@ -44,6 +44,12 @@ class RunData:
         """The folder that the rows' paths are relative to."""
         return Path(str(self.setting("source") or "."))
 
+    @property
+    def signed(self) -> bool:
+        """Whether its pictures show negative evidence, too."""
+        style = self.setting("style")
+        return isinstance(style, Mapping) and style.get("signed") is True
+
     def setting(self, name: str) -> Any:
         """One of the settings that decided the rows; None if it was not recorded."""
         config = self.info.get("config")
@@ -121,12 +127,13 @@ class Names:
         return self._numbers[name]
 
 
-def read_rows(run: RunData, names: Names) -> list[Row]:
+def read_rows(run: RunData, names: Names, signed: bool = False) -> list[Row]:
     """All rows of a run, each with one side.
 
     Args:
         run: its rows and maps are consumed.
         names: gets the classes that occur.
+        signed: keep the maps' negative evidence.
 
     Returns:
         The rows in the order of the table; no pictures are held.
@@ -136,8 +143,8 @@ def read_rows(run: RunData, names: Names) -> list[Row]:
         view = [float(v) for v in record["view"]]
         maps[record["path"]] = (
             view if len(view) == 4 else None,
-            [PageMap.of(one, names.number) for one in record["maps"]],
-            PageMap.of(record["truth"], names.number) if record["truth"] else None,
+            [PageMap.of(one, names.number, signed) for one in record["maps"]],
+            PageMap.of(record["truth"], names.number, signed) if record["truth"] else None,
         )
     rows: dict[str, Row] = {}  # a list of files may name one twice; then the later row counts
     labels: dict[str, str] = {}

@@ -109,15 +109,15 @@ def summarise(rows: Sequence[Row], side: int = 0) -> Summary:
     return summary
 
 
-def for_page(summary: Summary) -> dict[str, Any]:
-    """A summary as plain values for the page's scripts."""
+def for_page(summary: Summary, signed: bool = False) -> dict[str, Any]:
+    """A summary as plain values for the page's scripts, with maps as the page draws them."""
     return {
         "counts": {v: summary.counts[v] for v in (RIGHT, WRONG, UNKNOWN, ERROR, "empty")},
         "accuracy": summary.accuracy,
         "bins": summary.bins,
         "classes": [
             [number, c.labelled, c.right, c.predicted, c.judged,
-             round(c.prob / c.predicted, 4) if c.predicted else None, c.heat.text()]
+             round(c.prob / c.predicted, 4) if c.predicted else None, c.heat.text(signed)]
             for number, c in sorted(summary.classes.items())
         ],
         "pairs": [[a, b, n] for (a, b), n in summary.confused.most_common(PAIRS)],

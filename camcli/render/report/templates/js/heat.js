@@ -49,11 +49,11 @@
       const upper = down.low[y] * width, lower = down.high[y] * width, share = down.share[y];
       for (let x = 0; x < width; x++) {
         const value = lines[upper + x] + (lines[lower + x] - lines[upper + x]) * share;
-        const level = 3 * Math.round(value);
+        const level = 4 * Math.round(value);
         pixels[at++] = colours[level];
         pixels[at++] = colours[level + 1];
         pixels[at++] = colours[level + 2];
-        pixels[at++] = 255;
+        pixels[at++] = colours[level + 3];
       }
     }
     context.putImageData(image, 0, 0);
@@ -88,7 +88,7 @@
   //   row: from camcli.rowOf; detail: its details or null while they are on their way;
   //   s: which side; map: [class, probability, text] or null; large: prefer the whole photograph.
   camcli.stage = (row, detail, s, map, { large = false, alt = "" } = {}) => {
-    const frame = camcli.el("div", { class: "frame" });
+    const frame = camcli.el("div", { class: camcli.settings.signed ? "frame signed" : "frame" });
     const stage = camcli.el("div", { class: "stage" }, frame);
     if (!detail) return stage;
     const side = detail.sides[s];

@@ -1,0 +1,77 @@
+"""The commands as functions: every option that the command line has, with the same effect."""
+
+from __future__ import annotations
+
+import inspect
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import camcli
+from camcli import api
+from camcli.batch.sinks import Style
+from camcli.cli.batch import batch as batch_command
+from camcli.cli.explain import explain as explain_command
+from camcli.errors import UsageError
+
+# Belong to `load_classifier`, to what is printed, or to the files of a command.
+LOADING = {"model", "checkpoint", "weights", "classes", "fit", "device", "offline",
+           "native_predictions"}  # fmt: skip
+COMMAND = {"out", "as_json", "save_raw", "overwrite", "topk_files", "images", "methods",
+           "quiet", "report", "contact_sheet", "contact_order", "fail_on", "shard", "no_overlays",
+           "table_format", "scale"}  # fmt: skip
+
+
+@pytest.fixture
+def cat(tmp_path, photos):
+    Image.fromarray(photos[0]).save(tmp_path / "cat.png")
+    return tmp_path / "cat.png"
+
+
+@pytest.mark.parametrize(
+    ("command", "function"), [(explain_command, api.explain), (batch_command, api.batch)]
+)
+def test_every_option_of_an_explanation_is_there_and_described(command, function):
+    style = set(inspect.signature(Style).parameters)
+    wanted = set(inspect.signature(command).parameters) - LOADING - COMMAND - style
+    has = set(inspect.signature(function).parameters)
+    assert wanted <= has
+    described = inspect.getdoc(function)
+    assert [name for name in has if f"{name}: " not in described] == []
+
+
+def test_options_reach_the_map(cat, bundled):
+    plain = camcli.explain(cat, bundled).heats[0].heatmap
+    for options in (
+        {"versus": "golden retriever"},
+        {"smooth": "noise", "samples": 1},
+        {"method": "scorecam", "channels": 2},
+        {"method": "scorecam", "channels": 4, "converge": 0.5},
+        {"score": "contrast"},
+        {"target": "tabby"},
+    ):
+        assert not np.array_equal(camcli.explain(cat, bundled, **options).heats[0].heatmap, plain)
+
+
+def test_layers_and_size_load_the_network_so(cat):
+    result = camcli.explain(
+        cat, "efficientnet_lite0", layer="blocks.3,last", fuse="max", input_size=320
+    )
+    assert result.layer == "blocks.3.2,bn2"
+    assert result.heats[0].heatmap.shape == (20, 20)
+
+
+def test_a_loaded_network_has_its_layer_and_size(cat, bundled):
+    with pytest.raises(UsageError, match="give layer and input_size to load_classifier"):
+        camcli.explain(cat, bundled, layer="blocks.5", input_size=320)
+
+
+def test_a_folder_with_signed_pictures(cat, bundled, tmp_path):
+    (result,) = camcli.batch(
+        cat.parent, tmp_path / "run", bundled, method="hirescam", versus="tiger cat",
+        target="tabby", signed=True,
+    )  # fmt: skip
+    assert (tmp_path / "run" / result.overlay).is_file()
+    with pytest.raises(UsageError, match="layercam"):
+        camcli.batch(cat.parent, tmp_path / "other", bundled, method="layercam", signed=True)
