@@ -35,6 +35,7 @@ def explain(
     channels: int | None = None,
     converge: float | None = None,
     input_size: int | None = None,
+    runtime: str = "torch",
 ) -> Result:
     """Predict and explain one image.
 
@@ -56,6 +57,7 @@ def explain(
         converge: scorecam stops when its map has settled to about this cosine.
         input_size: side of the network's input in pixels, for finer maps; likewise a property of a
             `classifier` that is loaded.
+        runtime: see `batch`; of use for methods with many passes.
 
     Returns:
         The Result; ``status`` is ``error`` when the image cannot be read. Its maps are signed:
@@ -74,6 +76,7 @@ def explain(
         classifier, method, target, topk, versus, score=score, fuse=fuse, smooth=smooth,
         samples=samples, channels=channels, converge=converge,
     )  # fmt: skip
+    classifier = with_runtime(classifier, runtime)
     path = Path(image)
     ref = ImageRef(path.absolute(), path.name)
     (result,) = stream([ref], classifier, what, batch_size=1)
