@@ -192,7 +192,7 @@ def _legend(size: int, room: int) -> _Row:
     pro, contra = "■ speaks for it", "■ against it"
     if text_width(pro, small) + small + text_width(contra, small) > room:
         pro, contra = "■ for", "■ against"
-    return _Row(pro, Ink(small, FOR, PAPER), contra, Ink(small, AGAINST, PAPER), after=True)
+    return _Row(pro, Ink(small, FOR, CARD), contra, Ink(small, AGAINST, CARD), after=True)
 
 
 def paste(canvas: np.ndarray, tile: np.ndarray, x: int, y: int) -> None:
