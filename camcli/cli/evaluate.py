@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,12 +11,15 @@ import typer
 
 from camcli.cli import options as o
 from camcli.cli.console import SOME_FAILED, say
+from camcli.cli.subjects import find_methods, find_subjects
 from camcli.errors import CamcliError, UsageError
 
 if TYPE_CHECKING:
     from camcli.cam.look import How
+    from camcli.cli.subjects import Subject
     from camcli.data.sources import ImageRef
     from camcli.evaluate.compare import Outcome, Questions, Row
+    from camcli.models.classifier import Classifier
 
 TRUTH, ASK = "Annotations", "Questions"
 
@@ -33,6 +37,26 @@ class Format(StrEnum):
     table = "table"
     csv = "csv"
     markdown = "markdown"
+
+
+def _read_config(ctx: typer.Context, file: Path | None) -> Path | None:
+    """Take the file's ``[evaluate]`` table as this command's defaults."""
+    if file is not None:
+        from camcli.train.config import EVALUATE, read_toml
+
+        values = read_toml(file).get(EVALUATE)
+        if not isinstance(values, dict):
+            raise UsageError(f"{file} has no table [{EVALUATE}].")
+        values = {key.replace("-", "_"): value for key, value in values.items()}
+        known = {param.opts[0].lstrip("-").replace("-", "_"): str(param.name)
+                 for param in ctx.command.params}  # fmt: skip
+        for key in values:
+            if key not in known:
+                near = get_close_matches(key, known, n=1)
+                hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}."
+                raise UsageError(f"{file}: there is no setting {key!r} of evaluate; {hint}")
+        ctx.default_map = {known[key]: value for key, value in values.items()}
+    return file
 
 
 def evaluate(
@@ -63,6 +87,17 @@ def evaluate(
             rich_help_panel=o.MODEL,
         ),
     ] = "efficientnet_lite0",
+    weights: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--weights",
+            help="Weights for a network that --models names, as for batch; with several "
+            "networks once for each, in order.",
+            show_default=False,
+            rich_help_panel=o.MODEL,
+        ),
+    ] = None,
+    classes: o.Classes = None,
     preset: Annotated[
         str | None,
         typer.Option(
@@ -119,7 +154,8 @@ def evaluate(
         bool,
         typer.Option(
             "--sanity",
-            help="Also randomise the network from its head down and compare the maps.",
+            help="Also randomise the network from its head down and compare the maps; and, where "
+            "there are labels, those of heads that learned true and shuffled labels.",
             rich_help_panel=ASK,
         ),
     ] = False,
@@ -196,11 +232,24 @@ def evaluate(
             "--smooth", help="aug, noise or eigen, as for batch.", rich_help_panel=o.TARGET
         ),
     ] = None,
+    converge: o.Converge = None,
     layer: o.Layer = "last",
     fit: o.FitOption = None,
     input_size: o.InputSize = None,
     device: o.Device = "auto",
     offline: o.Offline = False,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            help="A TOML file whose table [evaluate] gives any of these options; what is on the "
+            "command line wins.",
+            show_default=False,
+            is_eager=True,
+            callback=_read_config,
+            rich_help_panel=o.RUN,
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -244,8 +293,11 @@ def evaluate(
     smooth = smooth or (named.smooth if named else None)
     chosen_fit = fit.value if fit else named.fit if named else None
     input_size = input_size or (named.input_size if named else None)
-    hows = _hows(methods or (named.method if named else "cam"), smooth)
-    names = _names(models, "--models")
+    hows = find_methods(methods or (named.method if named else "cam"), smooth, converge)
+    subjects = find_subjects(
+        models, weights or (), classes=classes, device=device, offline=offline, fit=chosen_fit,
+        input_size=input_size, layer=layer,
+    )  # fmt: skip
     if not (boxes or masks or grid or faithfulness or sanity or labels != "none"):
         raise UsageError("Nothing to measure: give --boxes, --masks, --grid, or --faithfulness.")
     if trimap and masks is None:
@@ -264,30 +316,24 @@ def evaluate(
     rows: list[Row] = []
     checks: list[Row] = []
     predictions: dict[str, Any] = {}
+    learned: dict[str, Any] = {}
     failures: set[str] = set()
-    for number, name in enumerate(names):
-        file = _checkpoint(name)
-        if sanity and file:
-            raise UsageError(
-                "--sanity rebuilds a network by its name; it cannot take a checkpoint."
-            )
-        classifier = _load(name, file, device, offline, chosen_fit, input_size, layer)
-        with _bar(f"{name}", len(refs)) as step:
+    for number, subject in enumerate(subjects):
+        classifier = subject.load()
+        with _bar(subject.name, len(refs)) as step:
             outcome: Outcome = compare(
-                classifier, name, refs, hows, ask, controls=number == 0, confidence=confidence,
-                failed=lambda error: failures.add(str(error)), progress=step,
+                classifier, subject.name, refs, hows, ask, controls=number == 0,
+                confidence=confidence, failed=lambda error: failures.add(str(error)),
+                progress=step,
             )  # fmt: skip
         rows += outcome.rows
         if outcome.predictions:
-            predictions[name] = outcome.predictions
+            predictions[subject.name] = outcome.predictions
         if sanity:
-            from camcli.evaluate.randomised import randomise_and_compare
-
-            say(f"Randomising {name} ...")
-            checks += randomise_and_compare(
-                name, refs, hows, fit=chosen_fit, input_size=input_size, device=device,
-                offline=offline,
-            )  # fmt: skip
+            found, knows = _sanity(subject, classifier, refs, hows)
+            checks += found
+            if knows:
+                learned[subject.name] = knows
     if not any(row.metrics for row in [*rows, *checks]) and not predictions:
         raise CamcliError(
             "Nothing could be measured: no annotation, and no label names a class of the network. "
@@ -297,9 +343,10 @@ def evaluate(
         "data": data, "photographs": len(refs), "unreadable": sorted(failures),
         "settings": {
             "fit": chosen_fit, "input_size": input_size, "layer": layer, "smooth": smooth,
-            "scale": scale_name, "threshold": threshold, "tolerance": tolerance, "preset": preset,
+            "converge": converge, "scale": scale_name, "threshold": threshold,
+            "tolerance": tolerance, "preset": preset,
         },
-        "predictions": predictions,
+        "predictions": predictions, "random_labels": learned,
     }  # fmt: skip
     if out:
         say(f"Wrote {table.save(out, rows, checks, record)} to {out}.")
@@ -308,31 +355,31 @@ def evaluate(
     elif as_format is Format.markdown:
         typer.echo(table.markdown(rows) + table.sanity_markdown(checks), nl=False)
     else:
-        show(rows, checks, predictions)
+        show(rows, checks, predictions, learned)
     for failure in sorted(failures):
         say(typer.style("failed: ", fg="red") + failure)
     if failures:
         raise typer.Exit(SOME_FAILED)
 
 
-def _names(text: str, option: str) -> list[str]:
-    names = [name.strip() for name in text.split(",")]
-    if "" in names or len(set(names)) < len(names):
-        raise UsageError(f"{option} takes different names with commas between, not {text!r}.")
-    return names
+def _sanity(
+    subject: Subject, classifier: Classifier, refs: list[ImageRef], hows: dict[str, How]
+) -> tuple[list[Row], dict[str, Any] | None]:
+    """Both checks of one network: the rows, and what the heads learned."""
+    from dataclasses import asdict
 
+    from camcli.evaluate.compare import merged
+    from camcli.evaluate.random_labels import FEWEST, compare_labels
+    from camcli.evaluate.randomised import compare_copies
 
-def _hows(methods: str, smooth: str | None) -> dict[str, How]:
-    """The methods in the user's order, and random."""
-    from camcli.cam.look import make_how
-
-    hows = {}
-    for name in _names(methods, "--methods"):
-        how = make_how(name, smooth=smooth)
-        if how.method.name in hows:
-            raise UsageError(f"--methods names {how.method.name} twice.")
-        hows[how.method.name] = how
-    return {"random": make_how("random"), **hows}
+    say(f"Randomising {subject.name} ...")
+    rows = compare_copies(classifier, subject.name, refs, hows, subject.copies())
+    last = classifier if subject.layer == "last" else subject.load(layer="last")
+    found = compare_labels(last, subject.name, refs, hows)
+    if found is None:
+        say(f"No check with random labels: that needs two classes with {FEWEST} photographs each.")
+        return rows, None
+    return merged([*rows, *found[0]]), asdict(found[1])
 
 
 def _questions(
@@ -353,29 +400,6 @@ def _questions(
     if not 0 <= more["threshold"] < 1:
         raise UsageError("--threshold must be at least 0 and below 1.")
     return Questions(annotations=annotations, **more)
-
-
-def _checkpoint(name: str) -> Path | None:
-    """A model's name as a file, if it is one."""
-    file = Path(name)
-    if file.suffix in (".safetensors", ".pt", ".pth"):
-        if not file.is_file():
-            raise UsageError(f"There is no checkpoint {name}.")
-        return file
-    return None
-
-
-def _load(
-    name: str, file: Path | None, device: str, offline: bool, fit: str | None,
-    input_size: int | None, layer: str,
-) -> Any:  # fmt: skip
-    from camcli.cli.load import DEFAULT_MODEL, load
-
-    return load(
-        model=DEFAULT_MODEL if file else name, weights=None, checkpoint=file, classes=None,
-        device=device, offline=offline, fit=o.Fit(fit) if fit else None, input_size=input_size,
-        layer=layer,
-    )  # fmt: skip
 
 
 def _bar(title: str, total: int) -> Any:

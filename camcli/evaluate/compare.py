@@ -177,7 +177,7 @@ def compare(
         mosaics = choose_cells(kept, n, confidence=ask.grid_confidence, seed=ask.seed)
         games = grid_game(classifier, mosaics, hows, n)
         rows += [_row(name, method, part, ask) for method, part in games.items()]
-    return Outcome(_merged(rows), _predictions(logits, labels, classifier, confidence))
+    return Outcome(merged(rows), _predictions(logits, labels, classifier, confidence))
 
 
 def control_maps(seed: int, seen: Seen) -> dict[str, np.ndarray]:
@@ -225,7 +225,7 @@ def _row(model: str, method: str, part: Localization | Means, ask: Questions) ->
     return Row("" if method in CONTROLS else model, method, count, part.compute(), spans)
 
 
-def _merged(rows: Sequence[Row]) -> list[Row]:
+def merged(rows: Sequence[Row]) -> list[Row]:
     """One row for each model and method."""
     merged: dict[tuple[str, str], Row] = {}
     for row in rows:

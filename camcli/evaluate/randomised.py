@@ -1,33 +1,44 @@
-"""Run the sanity check: a network is randomised step by step and its maps compared."""
+"""Model randomisation: the maps of a network, and of copies of it with random layers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import torch
+from torch import nn
 
 from camcli.cam.look import How
 from camcli.data.preprocess import Fit
-from camcli.data.sources import ImageRef
+from camcli.data.refs import ImageRef
 from camcli.evaluate.canvas import paint
 from camcli.evaluate.compare import Row
 from camcli.evaluate.localization import Means
 from camcli.evaluate.maps import Seen, see_photographs
-from camcli.evaluate.sanity import cascade, rank_correlation, ssim
-from camcli.models.classifier import cut_classifier, find_device
+from camcli.evaluate.sanity import (
+    UNRELATED,
+    cascade,
+    layers_from_the_top,
+    rank_correlation,
+    ssim,
+)
+from camcli.models.checkpoint import join_checkpoints, load_checkpoint, save_checkpoint
+from camcli.models.classifier import Classifier, cut_classifier, find_device, layer_names
 from camcli.models.zoo import build_model
 
+Copies = Iterable[tuple[str, Classifier]]
 
-def randomise_and_compare(
-    model: str,
+
+def compare_copies(
+    classifier: Classifier,
+    name: str,
     refs: Iterable[ImageRef],
     hows: dict[str, How],
+    copies: Copies,
     *,
-    fit: Fit | None = None,
-    input_size: int | None = None,
-    device: str = "auto",
-    offline: bool = False,
-    stops: int = 4,
     seed: int = 0,
 ) -> list[Row]:
     """Compare the maps of a network with those of its randomised copies.
@@ -36,49 +47,136 @@ def randomise_and_compare(
     way down.
 
     Args:
-        model: name of the network; it is built anew, because its weights are destroyed.
+        classifier: the trained network.
+        name: its name in the table.
         refs: photographs.
         hows: methods by name.
-        fit: override how photographs are fitted to the input.
-        input_size: override the side of the input.
-        device: where to run it.
-        offline: never touch the network.
-        stops: how many steps, from the head alone to everything.
-        seed: of the random weights.
+        copies: (last layer that is random, network), used one after the other.
+        seed: of the control.
 
     Returns:
         One row a method: ``rank@LAYER`` (mean |Spearman|, 1: the map is unchanged) and
-        ``ssim@LAYER`` for each step, named by the last layer that was randomised.
-
-    Raises:
-        UsageError: no such model.
+        ``ssim@LAYER`` for each copy; and the row `UNRELATED`, for the first copy.
     """
     refs = list(refs)
-    where = find_device(device)
-    built = build_model(model, offline=offline)
+    trained = list(see_photographs(classifier, refs, hows, features=True))
+    index = {seen.ref.rel: seen.index for seen in trained}
+    found = Likeness(hows)
+    for number, (layer, copy) in enumerate(copies):
+        if number == 0:
+            found.add_unrelated(layer, trained, seed)
+        found.add(layer, trained, see_photographs(copy, refs, hows, index=index))
+    return found.rows(name, len(trained))
+
+
+class Likeness:
+    """How alike the maps of two networks are, by method and comparison."""
+
+    def __init__(self, hows: Iterable[str]) -> None:
+        self._found = {method: Means() for method in (*hows, UNRELATED)}
+
+    def add(self, what: str, trained: Iterable[Seen], others: Iterable[Seen]) -> None:
+        """Compare the maps of the same photographs; `what` names the comparison."""
+        for before, after in zip(trained, others, strict=True):
+            for method, heatmap in before.maps.items():
+                self._add(what, method, before, heatmap, after.maps[method])
+
+    def add_unrelated(self, what: str, trained: Iterable[Seen], seed: int) -> None:
+        """The control: Σ_k w_k A_k with two draws of normal w."""
+        generator = torch.Generator().manual_seed(seed)
+        for seen in trained:
+            assert seen.features is not None
+            A = seen.features.float().cpu()
+            w = torch.randn(2, len(A), generator=generator)
+            one, other = torch.einsum("nk,khw->nhw", w, A).numpy()
+            self._add(what, UNRELATED, seen, one, other)
+
+    def _add(self, what: str, method: str, seen: Seen, a: np.ndarray, b: np.ndarray) -> None:
+        scores = [paint(heatmap, seen.view, seen.size, "minmax") for heatmap in (a, b)]
+        self._found[method].add(
+            {f"rank@{what}": abs(rank_correlation(a, b)), f"ssim@{what}": ssim(*scores)}
+        )
+
+    def rows(self, model: str, count: int) -> list[Row]:
+        """One row a method, and the control."""
+        return [Row(model, name, count, part.compute(), {}) for name, part in self._found.items()]
+
+
+def copies_of_model(
+    name: str,
+    *,
+    weights: str | None = None,
+    classes: Path | None = None,
+    offline: bool = False,
+    fit: Fit | None = None,
+    input_size: int | None = None,
+    device: str = "auto",
+    layer: str = "last",
+    stops: int = 4,
+    seed: int = 0,
+) -> Copies:
+    """Copies of a network by its name, from one with a random head to one that knows nothing.
+
+    Args:
+        name: as for `camcli.load_classifier`, like the options that follow.
+        weights: what is destroyed.
+        classes: names of its outputs.
+        offline: never touch the network.
+        fit: override how photographs are fitted to the input.
+        input_size: override the side of the input.
+        device: where to run them.
+        layer: where to cut them.
+        stops: how many.
+        seed: of the random weights.
+    """
+    built = build_model(name, weights=weights, offline=offline, classes=classes)
     changes = {"fit": fit, "size": input_size}
     preprocess = built.preprocess.with_(**{k: v for k, v in changes.items() if v is not None})
-
-    def look(index: dict[str, int] | None) -> list[Seen]:
-        classifier = cut_classifier(
-            built.module, classes=built.classes, preprocess=preprocess,
-            provenance=built.provenance, device=where,
+    for last in cascade(layers_from_the_top(built.module), seed, stops):
+        yield (
+            last,
+            cut_classifier(
+                built.module, classes=built.classes, preprocess=preprocess,
+                provenance=built.provenance, device=find_device(device), layers=layer_names(layer),
+            ),
         )  # fmt: skip
-        return list(see_photographs(classifier, refs, hows, index=index))
 
-    trained = look(None)
-    index = {seen.ref.rel: seen.index for seen in trained}
-    means = {name: Means() for name in hows}
-    found: dict[str, list[dict[str, float]]] = {name: [{} for _ in trained] for name in hows}
-    for layer, _ in cascade(built.module, seed, stops):
-        for n, (before, after) in enumerate(zip(trained, look(index), strict=True)):
-            for name in hows:
-                maps = [s.maps[name] for s in (before, after)]
-                scores = [paint(m, s.view, s.size, "minmax") for m, s in
-                          zip(maps, (before, after), strict=True)]  # fmt: skip
-                found[name][n][f"rank@{layer}"] = abs(rank_correlation(*maps))
-                found[name][n][f"ssim@{layer}"] = ssim(*scores)
-    for name, rows in found.items():
-        for row in rows:
-            means[name].add({k: v for k, v in row.items() if np.isfinite(v)})
-    return [Row(model, name, len(trained), part.compute(), {}) for name, part in means.items()]
+
+def copies_of_checkpoint(
+    path: Path, load: Callable[[Path], Classifier], *, stops: int = 4, seed: int = 0
+) -> Copies:
+    """The same for a checkpoint of `camcli train`: each copy is written aside and opened.
+
+    Args:
+        path: of the checkpoint.
+        load: opens one.
+        stops: how many copies.
+        seed: of the random weights.
+    """
+    saved = load_checkpoint(path)
+    members = saved.networks()
+    modules = [build_model(saved.architecture, weights="random").module for _ in members]
+    for module, tensors in zip(modules, members, strict=True):
+        module.load_state_dict(tensors, strict=False)
+    head = nn.Linear(saved.weight.shape[1], saved.weight.shape[0])
+    # What follows the cut in the architecture is not part of the checkpoint.
+    layers = [
+        (name, parts)
+        for name, parts in layers_from_the_top(*modules)
+        if any(f"{name}.{own}" in members[0] for own, _ in parts[0].named_parameters(recurse=False))
+    ]
+    with tempfile.TemporaryDirectory(prefix="camcli-") as folder:
+        for number, last in enumerate(cascade([("head", [head]), *layers], seed, stops)):
+            parts = [
+                replace(
+                    saved, backbone={name: module.state_dict()[name] for name in tensors},
+                    weight=weight, bias=head.bias, members=1,
+                )
+                for module, tensors, weight in zip(
+                    modules, members, head.weight.chunk(len(members), 1), strict=True
+                )
+            ]  # fmt: skip
+            copy = Path(folder) / f"{number}.safetensors"
+            save_checkpoint(copy, join_checkpoints(parts) if len(parts) > 1 else parts[0])
+            yield last, load(copy)
+            copy.unlink()

@@ -1,18 +1,22 @@
 """Does the map depend on what the network learned?
 
-Model randomisation (Adebayo et al. 2018, arXiv 1810.03292): the network's weights are replaced by
-random ones, from the logits down, and the maps compared with those of the trained network. A map
-that stays the same shows the image, not the network.
+Two checks of Adebayo et al. 2018 (arXiv 1810.03292). Model randomisation: the network's weights are
+replaced by random ones, from the logits down, and the maps compared with those of the trained
+network. Random labels: the maps of a network that learned true labels are compared with those of
+one that learned shuffled ones. A map that stays the same shows the image, not what was learned.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import cv2
 import numpy as np
 import torch
 from torch import nn
+
+UNRELATED = "unrelated"
+"""The control: two maps that add up the same features with random weights."""
 
 
 def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
@@ -50,16 +54,25 @@ def ssim(a: np.ndarray, b: np.ndarray) -> float:
     return float(index[5:-5, 5:-5].mean())
 
 
-def layers_from_the_top(module: nn.Module) -> list[str]:
+Layer = tuple[str, Sequence[nn.Module]]
+"""A name, and the modules that are made random together: one for each member of an ensemble."""
+
+
+def layers_from_the_top(*networks: nn.Module) -> list[Layer]:
     """Modules that hold parameters of their own, those nearest to the logits first.
 
     In the order in which the network defines them, which for all known classifiers is that in
     which they run.
+
+    Args:
+        networks: of one architecture.
     """
     own = [
-        name for name, part in module.named_modules() if any(True for _ in part.parameters(False))
+        name
+        for name, part in networks[0].named_modules()
+        if any(True for _ in part.parameters(False))
     ]
-    return own[::-1]
+    return [(name, [network.get_submodule(name) for network in networks]) for name in own[::-1]]
 
 
 def randomise(part: nn.Module, generator: torch.Generator) -> None:
@@ -75,30 +88,31 @@ def randomise(part: nn.Module, generator: torch.Generator) -> None:
                 drawn = torch.randn(parameter.shape, generator=generator)
                 parameter.copy_(drawn * (2 / fan_in) ** 0.5)
             else:
-                parameter.fill_(1.0 if name == "weight" else 0.0)
+                parameter.fill_(0.0 if name.endswith("bias") else 1.0)
         if isinstance(part, nn.modules.batchnorm._BatchNorm):
             part.reset_running_stats()
 
 
-def cascade(module: nn.Module, seed: int = 0, stops: int = 4) -> Iterator[tuple[str, float]]:
+def cascade(layers: Sequence[Layer], seed: int = 0, stops: int = 4) -> Iterator[str]:
     """Randomise a network from its logits down, in place, and stop on the way.
 
     Args:
-        module: changed in place.
+        layers: of `layers_from_the_top`; changed in place.
         seed: of the weights.
         stops: how often; the first is after the head alone, the last after everything.
 
     Yields:
-        (name of the last layer that was randomised, share of the parameters that are random).
+        The name of the last layer that was randomised.
     """
-    names = layers_from_the_top(module)
     generator = torch.Generator().manual_seed(seed)
-    parts = dict(module.named_modules())
-    total = sum(p.numel() for p in module.parameters())
-    at = {round(1 + (len(names) - 1) * n / max(stops - 1, 1)) for n in range(stops)}
-    done = 0
-    for count, name in enumerate(names, 1):
-        randomise(parts[name], generator)
-        done += sum(p.numel() for p in parts[name].parameters(False))
+    at = {round(1 + (len(layers) - 1) * n / max(stops - 1, 1)) for n in range(stops)}
+    for count, (name, parts) in enumerate(layers, 1):
+        for part in parts:
+            randomise(part, generator)
         if count in at:
-            yield name, done / total
+            yield name
+
+
+def is_kept(likeness: float, unrelated: float) -> bool:
+    """Whether a map stayed what it was: nearer to itself (1) than to an unrelated map."""
+    return likeness > (1 + unrelated) / 2

@@ -11,6 +11,7 @@ from typing import Any
 
 from camcli.errors import CamcliError
 from camcli.evaluate.compare import CONTROLS, Row
+from camcli.evaluate.sanity import UNRELATED, is_kept
 from camcli.files import write_whole
 
 FILES = ("results.csv", "results.md", "results.json", "results.png")
@@ -189,29 +190,62 @@ def chart(rows: Sequence[Row], title: str = "") -> bytes:
 
 
 SANITY = {
-    "rank": "mean |rank correlation| with the trained network's map; near 1: unchanged by the "
-    "randomised weights, so the map does not show what was learned there",
+    "rank": "mean |rank correlation| with the trained network's map when everything from the "
+    "logits down to that layer is random; near 1: the map does not show what was learned there",
     "ssim": "structural similarity with the trained network's map; read it the same way",
 }
 
 
+def sanity_tables(checks: Sequence[Row]) -> list[tuple[str, list[str], list[Row], str]]:
+    """The sanity checks as tables, two a network: (heading, metrics, rows, how to read them)."""
+    tables = []
+    for model in dict.fromkeys(row.model for row in checks):
+        rows = [row for row in checks if row.model == model]
+        names = list(dict.fromkeys(name for row in rows for name in row.metrics))
+        for kind, hint in SANITY.items():
+            own = [name for name in names if name.startswith(kind)]
+            tables.append((f"Sanity: {kind}, {model}", own, rows, hint))
+    return tables
+
+
+def verdicts(checks: Sequence[Row]) -> list[str]:
+    """For each network and method in plain words, whether a random head destroys its map."""
+    lines = []
+    for model in dict.fromkeys(row.model for row in checks):
+        rows = {row.method: row.metrics for row in checks if row.model == model}
+        head = next((m for m in rows[UNRELATED] if m.startswith("rank@")), None)
+        if head is None:
+            continue
+        floor = rows[UNRELATED][head]
+        for method, metrics in rows.items():
+            if method in (UNRELATED, "random") or head not in metrics:
+                continue
+            fact = f"({metrics[head]:.2f}; unrelated maps: {floor:.2f})"
+            lines.append(
+                f"{method} ({model}): NOT destroyed by a random head {fact}. It does not show "
+                "what speaks for one class."
+                if is_kept(metrics[head], floor)
+                else f"{method} ({model}): destroyed by a random head {fact}."
+            )
+    return lines
+
+
 def sanity_markdown(checks: Sequence[Row]) -> str:
-    """The randomisation check as Markdown; nothing without rows."""
-    if not checks:
-        return ""
+    """The sanity checks as Markdown; nothing without rows."""
     parts = []
-    for kind, hint in SANITY.items():
-        metrics = [m for m in checks[0].metrics if m.startswith(kind)]
+    for heading, metrics, rows, hint in sanity_tables(checks):
         lines = [
-            f"\n### Sanity: {kind}\n",
+            f"\n### {heading}\n",
             f"{hint[0].upper()}{hint[1:]}.\n",
             "| method | " + " | ".join(_escaped(m) for m in metrics) + " |",
             "| --- |" + " --- |" * len(metrics),
         ]
-        for row in checks:
+        for row in rows:
             cells = " | ".join(cell(row, m) for m in metrics)
-            lines.append(f"| {_escaped(name_of(row))} | {cells} |")
+            lines.append(f"| {_escaped(row.method)} | {cells} |")
         parts.append("\n".join(lines) + "\n")
+    if checks:
+        parts.append("\n" + "".join(f"- {_escaped(line)}\n" for line in verdicts(checks)))
     return "".join(parts)
 
 
@@ -231,6 +265,7 @@ def save(out: Path, rows: Sequence[Row], checks: Sequence[Row], record: dict[str
         CamcliError: it cannot be written.
     """
     record = {**record, "rows": records(rows), "sanity": records(checks)}
+    record["verdicts"] = verdicts(checks)
     files: dict[str, bytes | str] = {
         "results.csv": csv_text([*rows, *checks]),
         "results.md": markdown(rows) + sanity_markdown(checks),

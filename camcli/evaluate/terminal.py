@@ -13,13 +13,19 @@ from camcli.evaluate import table
 from camcli.evaluate.compare import Row
 
 
-def show(rows: Sequence[Row], checks: Sequence[Row], predictions: dict[str, Any]) -> None:
+def show(
+    rows: Sequence[Row],
+    checks: Sequence[Row],
+    predictions: dict[str, Any],
+    learned: dict[str, Any],
+) -> None:
     """Print what was found on stdout.
 
     Args:
         rows: of the comparison.
         checks: of the sanity check.
         predictions: classification metrics by network.
+        learned: what the heads of the check with random labels know, by network.
     """
     console = Console(highlight=False)
     for name, found in predictions.items():
@@ -34,30 +40,53 @@ def show(rows: Sequence[Row], checks: Sequence[Row], predictions: dict[str, Any]
                 f"  at a probability of {sure['confidence']:g} or more: {sure['share']:.1%} of "
                 f"them, {right}"
             )
+    # The name of the only network would cost the numbers their place.
+    models = {row.model for row in rows if row.model}
     for heading, metrics, hint in table.groups(rows):
-        _draw(console, rows, metrics, heading, hint)
+        title = f"{heading}, {next(iter(models))}" if len(models) == 1 else heading
+        _draw(console, rows, metrics, title, hint, short=len(models) == 1)
+    for title, metrics, own, hint in table.sanity_tables(checks):
+        # Layers have long names, and the title says what is compared.
+        _draw(console, own, metrics, title, hint, short=True, headings=_layers_of(metrics))
+    for name, knows in learned.items():
+        console.print(
+            f"\nrandom-labels ({escape(name)}): heads on {knows['photographs']} photographs know "
+            f"{knows['true']:.0%} of the true and {knows['shuffled']:.0%} of the shuffled labels; "
+            f"on the other half they are right in {knows['true_held']:.0%} and "
+            f"{knows['shuffled_held']:.0%}."
+        )
     if checks:
-        names = list(checks[0].metrics)
-        for kind, hint in table.SANITY.items():
-            _draw(
-                console, checks, [n for n in names if n.startswith(kind)], f"Sanity: {kind}", hint
-            )
+        console.print()
+    for line in table.verdicts(checks):
+        console.print(escape(line), style="bold" if " NOT " in line else "")
+
+
+def _layers_of(metrics: Sequence[str]) -> list[str]:
+    """The layers of ``rank@LAYER``."""
+    return [metric.split("@", 1)[1] for metric in metrics]
 
 
 def _draw(
-    console: Console, rows: Sequence[Row], metrics: list[str], heading: str, hint: str
+    console: Console,
+    rows: Sequence[Row],
+    metrics: Sequence[str],
+    title: str,
+    hint: str,
+    *,
+    short: bool,
+    headings: Sequence[str] = (),
 ) -> None:
-    drawn = Table(title=heading, title_justify="left", title_style="bold", box=None)
+    drawn = Table(title=escape(title), title_justify="left", title_style="bold", box=None)
     drawn.add_column("")
-    for metric in metrics:
-        drawn.add_column(escape(metric), justify="right")
+    for heading in headings or metrics:
+        drawn.add_column(escape(heading), justify="right")
     shown = [row for row in rows if any(m in row.metrics for m in metrics)]
     for row in shown:
-        style = "dim" if row.method in (*table.CONTROLS, "random") else ""
+        dim = row.method in (*table.CONTROLS, table.UNRELATED, "random")
         drawn.add_row(
-            escape(table.name_of(row)),
+            escape(row.method if short else table.name_of(row)),
             *(table.cell(row, m).replace(" (", "\n(") for m in metrics),
-            style=style,
+            style="dim" if dim else "",
         )
     console.print()
     console.print(drawn)

@@ -25,6 +25,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
 _UNSET = {"fit": (None,)}
 MEMBERS = ("pretrained", "random", "reinit")
 """What the weights of an ensemble's member are at the start."""
+EVALUATE = "evaluate"
+"""The table of a configuration that `camcli evaluate` reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,21 +134,33 @@ def read_config(path: Path) -> dict[str, Any]:
     """The settings that a TOML file gives, checked for name and type.
 
     Args:
-        path: a flat table of `TrainConfig`'s names; dashes may stand for underscores.
+        path: a flat table of `TrainConfig`'s names; dashes may stand for underscores. A table
+            `EVALUATE` is left to `camcli evaluate`.
 
     Raises:
         UsageError: it cannot be read, is not TOML, or has an unknown key or a value of the wrong
             type.
     """
+    values = {key.replace("-", "_"): value for key, value in read_toml(path).items()}
+    if isinstance(values.get(EVALUATE), dict):
+        del values[EVALUATE]
+    return check_values(values, str(path))
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """What a TOML file holds.
+
+    Raises:
+        UsageError: it cannot be read, or is not TOML.
+    """
     try:
-        values = tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
         raise UsageError(f"Cannot read the configuration {path}: {error.strerror}.") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{path} is not UTF-8 text, as TOML has to be.") from error
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise UsageError(f"{path} is not well-formed TOML: {error}.") from error
-    return check_values({key.replace("-", "_"): value for key, value in values.items()}, str(path))
 
 
 def check_values(values: Mapping[str, Any], origin: str) -> dict[str, Any]:

@@ -7,7 +7,15 @@ from scipy.stats import spearmanr
 from skimage.metrics import structural_similarity
 from torch import nn
 
-from camcli.evaluate.sanity import cascade, layers_from_the_top, rank_correlation, ssim
+from camcli.evaluate.compare import Row
+from camcli.evaluate.sanity import (
+    UNRELATED,
+    cascade,
+    layers_from_the_top,
+    rank_correlation,
+    ssim,
+)
+from camcli.evaluate.table import sanity_markdown, verdicts
 
 
 def test_rank_correlation_is_scipys():
@@ -41,20 +49,42 @@ def network():
 def test_the_cascade_goes_from_the_logits_down():
     net = network()
     before = copy.deepcopy(net.state_dict())
-    assert layers_from_the_top(net) == ["5", "1", "0"]
+    layers = layers_from_the_top(net)
+    assert [name for name, _ in layers] == ["5", "1", "0"]
     seen = []
-    for name, share in cascade(net, stops=3):
+    for name in cascade(layers, stops=3):
         changed = {k for k, v in net.state_dict().items() if not torch.equal(v, before[k])}
         seen.append((name, "0.weight" in changed, "5.weight" in changed))
-        assert 0 < share <= 1
     assert seen == [("5", False, True), ("1", False, True), ("0", True, True)]
-    assert share == 1
+
+
+def test_members_of_an_ensemble_are_randomised_together():
+    one, two = network(), network()
+    before = copy.deepcopy(one.state_dict())
+    assert next(cascade(layers_from_the_top(one, two))) == "5"
+    for net in (one, two):
+        assert not torch.equal(net[5].weight, before["5.weight"])
+        assert torch.equal(net[0].weight, before["0.weight"])
+    assert not torch.equal(one[5].weight, two[5].weight)
+
+
+def test_verdicts_by_hand():
+    metrics = [
+        ("cam", 0.4), ("layercam", 0.71), ("eigencam", 1.0), ("random", 1.0), (UNRELATED, 0.4),
+    ]  # fmt: skip
+    checks = [Row("net", name, 9, {"rank@fc": v, "rank@conv": 0.1}, {}) for name, v in metrics]
+    cam, layercam, eigencam = verdicts(checks)  # midway between 0.4 and 1 is 0.7
+    assert cam == "cam (net): destroyed by a random head (0.40; unrelated maps: 0.40)."
+    assert layercam.startswith("layercam (net): NOT destroyed by a random head (0.71;")
+    assert "does not show what speaks for one class" in eigencam
+    assert "- cam (net): destroyed" in sanity_markdown(checks)
+    assert verdicts([]) == []
 
 
 def test_equal_seeds_equal_weights():
     one, two = network(), network()
     for net in (one, two):
-        list(cascade(net, seed=3, stops=2))
+        list(cascade(layers_from_the_top(net), seed=3, stops=2))
     assert all(
         torch.equal(a, b)
         for a, b in zip(one.state_dict().values(), two.state_dict().values(), strict=True)

@@ -1,0 +1,131 @@
+"""What ``camcli evaluate`` compares: networks and methods, from the words of the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from camcli.cli import options as o
+from camcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from camcli.cam.look import How
+    from camcli.data.preprocess import Fit
+    from camcli.evaluate.randomised import Copies
+    from camcli.models.classifier import Classifier
+
+
+def split_names(text: str, option: str) -> list[str]:
+    """``a,b,c`` as names.
+
+    Raises:
+        UsageError: one is empty or occurs twice.
+    """
+    names = [name.strip() for name in text.split(",")]
+    if "" in names or len(set(names)) < len(names):
+        raise UsageError(f"{option} takes different names with commas between, not {text!r}.")
+    return names
+
+
+def find_methods(text: str, smooth: str | None, converge: float | None) -> dict[str, How]:
+    """The methods in the user's order, behind ``random``.
+
+    Raises:
+        UsageError: an unknown method, or one that is named twice.
+    """
+    from camcli.cam.look import make_how
+
+    hows = {}
+    for name in split_names(text, "--methods"):
+        how = make_how(name, smooth=smooth, converge=converge)
+        if how.method.name in hows:
+            raise UsageError(f"--methods names {how.method.name} twice.")
+        hows[how.method.name] = how
+    return {"random": make_how("random"), **hows}
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One network of the table, and how it is loaded.
+
+    Attributes:
+        name: as the user wrote it.
+        checkpoint: its file, if it is a checkpoint.
+        weights: of a named network; None for its own.
+        classes: names of its outputs, for weights of one's own.
+        device: where it runs.
+        offline: never touch the network.
+        fit: of photographs to its input; None for its own.
+        input_size: side of its input; None for its own.
+        layer: whose maps are explained.
+    """
+
+    name: str
+    checkpoint: Path | None
+    weights: str | None
+    classes: Path | None
+    device: str
+    offline: bool
+    fit: Fit | None
+    input_size: int | None
+    layer: str
+
+    def load(self, *, layer: str | None = None, checkpoint: Path | None = None) -> Classifier:
+        """Open it, or another checkpoint, cut at its layer or at another one."""
+        from camcli.cli.load import DEFAULT_MODEL, load
+
+        file = checkpoint or self.checkpoint
+        return load(
+            model=DEFAULT_MODEL if file else self.name, weights=self.weights, checkpoint=file,
+            classes=None if file else self.classes, device=self.device, offline=self.offline,
+            fit=o.Fit(self.fit) if self.fit else None, input_size=self.input_size,
+            layer=layer or self.layer,
+        )  # fmt: skip
+
+    def copies(self) -> Copies:
+        """Copies that know less and less, for the sanity check."""
+        from camcli.evaluate.randomised import copies_of_checkpoint, copies_of_model
+
+        if self.checkpoint:
+            return copies_of_checkpoint(
+                self.checkpoint, lambda path: self.load(checkpoint=path)
+            )  # fmt: skip
+        return copies_of_model(
+            self.name, weights=self.weights, classes=self.classes, offline=self.offline,
+            fit=self.fit, input_size=self.input_size, device=self.device, layer=self.layer,
+        )  # fmt: skip
+
+
+def find_subjects(models: str, weights: Sequence[str], **options: Any) -> list[Subject]:
+    """The networks of ``--models``.
+
+    Args:
+        models: names and checkpoints, with commas between.
+        weights: for the named networks, in order; or none.
+        options: the other fields of `Subject`.
+
+    Raises:
+        UsageError: a checkpoint that is not there, or another number of weights than networks.
+    """
+    names = split_names(models, "--models")
+    files = {name: _checkpoint(name) for name in names}
+    named = [name for name in names if files[name] is None]
+    if weights and len(weights) != len(named):
+        raise UsageError(
+            f"--weights is given {len(weights)} times, and --models names {len(named)} networks "
+            "that are no checkpoints: give it once for each of them, in order."
+        )
+    own = dict(zip(named, weights, strict=False))
+    return [Subject(name, files[name], own.get(name), **options) for name in names]
+
+
+def _checkpoint(name: str) -> Path | None:
+    """A model's name as a file, if it is one."""
+    file = Path(name)
+    if file.suffix in (".safetensors", ".pt", ".pth"):
+        if not file.is_file():
+            raise UsageError(f"There is no checkpoint {name}.")
+        return file
+    return None
