@@ -115,7 +115,8 @@ class _Listed:
     """A source with other labels."""
 
     def __init__(self, source, refs):
-        self.root, self.labelled, self._refs = source.root, True, refs
+        self.root, self.finder = source.root, source.finder
+        self.labelled, self._refs = True, refs
 
     def __iter__(self):
         return iter(self._refs)
