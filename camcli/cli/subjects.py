@@ -32,17 +32,26 @@ def split_names(text: str, option: str) -> list[str]:
 def find_methods(text: str, smooth: str | None, converge: float | None) -> dict[str, How]:
     """The methods in the user's order, behind ``random``.
 
+    Args:
+        text: names with commas between.
+        smooth: how all of them are smoothed.
+        converge: where those that mask channels stop.
+
     Raises:
-        UsageError: an unknown method, or one that is named twice.
+        UsageError: an unknown method, one that is named twice, or none that could stop.
     """
-    from camcli.cam.look import make_how
+    from camcli.cam.look import MASKED, make_how
+    from camcli.cam.methods import find_method
 
     hows = {}
     for name in split_names(text, "--methods"):
-        how = make_how(name, smooth=smooth, converge=converge)
+        stop = converge if find_method(name).name in MASKED else None
+        how = make_how(name, smooth=smooth, converge=stop)
         if how.method.name in hows:
             raise UsageError(f"--methods names {how.method.name} twice.")
         hows[how.method.name] = how
+    if converge is not None and not hows.keys() & set(MASKED):
+        raise UsageError(f"--converge is for {', '.join(MASKED)}; --methods names none of them.")
     return {"random": make_how("random"), **hows}
 
 
