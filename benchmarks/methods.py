@@ -1,29 +1,34 @@
 """What each method costs, as a ratio to the bare forward pass, beside grad-cam and torchcam.
 
-    python benchmarks/methods.py --images sample_images --model efficientnet_lite0
-    python benchmarks/methods.py --model resnet50 --weights random --slow
+    python benchmarks/methods.py --growth 2000
+    python benchmarks/methods.py --model resnet50 --weights random --layer layer3 --scorecam 1
+    python benchmarks/methods.py --rounds 0 --scorecam 24 --photos PHOTOS
 
 All in one run, on the same images and weights, interleaved, best of several rounds, in seconds of
-processor time: a busy machine disturbs it little. Prints Markdown tables. `--slow` adds Score-CAM,
-which takes one forward pass a channel.
+processor time: a busy machine disturbs it little. `--scorecam` compares Score-CAM, which takes one
+forward pass a channel, in wall time on all cores, and needs a quiet machine; grad-cam's is timed on
+part of the channels. `--growth` runs that many small images through the engine. Prints Markdown.
 """
 
 from __future__ import annotations
 
 import argparse
 import copy
-import resource
 import time
 from collections.abc import Callable
 
+import scorecam
 import torch
+from scorecam import called_once, resident
 from torch import Tensor
 
+from camcli.batch.engine import stream
+from camcli.batch.explain import make_explanation
 from camcli.cam.look import make_how, maps_of
 from camcli.cam.target import top_classes
 from camcli.data.images import load_image
 from camcli.data.sources import find_images
-from camcli.models.classifier import Classifier, cut_classifier
+from camcli.models.classifier import Classifier, cut_classifier, load_classifier
 from camcli.models.zoo import BuiltModel, build_model
 
 FREE = ("cam", "gradcam", "gradcam++", "layercam", "elementwise", "finercam", "shapleycam", "fem",
@@ -40,7 +45,10 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--slow", action="store_true")
+    parser.add_argument("--growth", type=int, default=0, metavar="IMAGES")
+    parser.add_argument("--scorecam", type=int, default=0, metavar="PHOTOS")
+    parser.add_argument("--photos", default="sample_images", help="for --scorecam")
+    parser.add_argument("--channels", type=int, default=128, help="that grad-cam's is timed on")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
 
@@ -66,8 +74,13 @@ def main() -> None:
         jobs = {"forward, features and logits": lambda: classifier.look(pixels)}
         jobs |= {f"{n} at {options.layer}": job(inner, pixels, n) for n in TAILED}
         report(jobs, options.rounds)
-    if options.slow:
-        slow(built, classifier, pixels)
+    ablation(classifier, pixels)
+    if options.growth:
+        growth(options.growth)
+    if options.scorecam:
+        refs = list(find_images(options.photos))
+        some = refs[5 :: max(1, len(refs) // options.scorecam)][: options.scorecam]
+        scorecam.compare(options.model, options.weights, some, options.channels)
 
 
 def cut(built: BuiltModel, layers: tuple[str, ...]) -> Classifier:
@@ -93,7 +106,7 @@ def peers(built: BuiltModel, classifier: Classifier, pixels: Tensor) -> dict[str
     module = copy.deepcopy(built.module).requires_grad_(True)
     if "+" in classifier.layer:
         return {}
-    layer = module.get_submodule(classifier.layer)
+    layer = called_once(module, classifier.layer, images)
     jobs: dict[str, Callable] = {"eager torch, whole network": lambda: no_grad(module, images)}
     try:
         from pytorch_grad_cam import EigenCAM, GradCAM
@@ -129,6 +142,8 @@ def peer(make: type, module: torch.nn.Module, layer: torch.nn.Module, images: Te
 
 def report(jobs: dict[str, Callable[[], object]], rounds: int) -> None:
     """Best of several interleaved rounds: a busy machine disturbs all alike."""
+    if not rounds:
+        return
     best = dict.fromkeys(jobs, float("inf"))
     for round_number in range(rounds + 1):
         for name, run in jobs.items():
@@ -141,52 +156,38 @@ def report(jobs: dict[str, Callable[[], object]], rounds: int) -> None:
         print(f"| {name} | {1000 * seconds:.1f} | {seconds / bare:.3f} |")
 
 
-def slow(built: BuiltModel, classifier: Classifier, pixels: Tensor) -> None:
-    """Score-CAM of the first images: all channels, stopped early, and grad-cam's."""
-    print("\n| Score-CAM, one image | CPU s | passes | cosine to the full map |")
-    print("| --- | --- | --- | --- |")
-    kinds = {"full": {}, "--converge 0.98": {"converge": 0.98}, "--channels 64": {"channels": 64}}
-    for n in range(min(3, len(pixels))):
-        one = pixels[n : n + 1]
-        maps = {}
-        for label, options in kinds.items():
-            counted = Counted(classifier)
-            seconds, m = timed(job(counted, one, "scorecam", **options))  # type: ignore[arg-type]
-            maps[label] = m.clamp(min=0).flatten()
-            near = torch.cosine_similarity(maps["full"], maps[label], dim=0)
-            print(f"| image {n}, {label} | {seconds:.1f} | {counted.passes} | {near:.4f} |")
-    try:
-        from pytorch_grad_cam import ScoreCAM
-    except ImportError:
-        return
-    module = copy.deepcopy(built.module)
-    layer = module.get_submodule(classifier.layer)
-    images = classifier.preprocess.normalise(pixels[:1])
-    seconds, _ = timed(lambda: peer(ScoreCAM, module, layer, images))
-    print(f"| image 0, grad-cam's ScoreCAM | {seconds:.1f} | | |")
-    print(f"\npeak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GB")
+def ablation(classifier: Classifier, pixels: Tensor) -> None:
+    """The map step of Ablation-CAM alone, which takes others a forward pass a channel."""
+    seen = classifier.look(pixels[:1])
+    index, how = top_classes(seen.logits, 1)[:, 0], make_how("ablationcam")
+    times = []
+    for _ in range(50):
+        start = time.perf_counter()
+        maps_of(classifier, seen, index, how)
+        times.append(time.perf_counter() - start)
+    print(f"\nAblation-CAM of one image, after the forward pass: {1000 * min(times):.2f} ms")
 
 
-class Counted:
-    """A classifier that counts the images that it sees."""
-
-    def __init__(self, classifier: Classifier) -> None:
-        self.classifier, self.passes = classifier, 0
-
-    def look(self, pixels: Tensor) -> object:
-        """As the classifier."""
-        return self.classifier.look(pixels)
-
-    def see(self, images: Tensor) -> object:
-        """As the classifier."""
-        self.passes += len(images)
-        return self.classifier.see(images)
-
-
-def timed(run: Callable[[], Tensor]) -> tuple[float, Tensor]:
-    start = time.process_time()
-    result = run()
-    return time.process_time() - start, result
+def growth(count: int) -> None:
+    """Resident memory over many images, the engine and autograd at an inner layer included."""
+    classifier = load_classifier("resnet18", weights="random", input_size=64, layer="layer3")
+    refs = list(find_images("sample_images"))
+    print("\n| what | images | MB after a tenth | MB at the end | grown |")
+    print("| --- | --- | --- | --- | --- |")
+    for method, options, images in (
+        ("gradcam", {}, count), ("layercam", {}, count),
+        ("scorecam", {"converge": 0.98}, count // 10),
+    ):  # fmt: skip
+        what = make_explanation(classifier, make_how(method, **options))  # type: ignore[arg-type]
+        many = (refs[n % len(refs)] for n in range(images))
+        for n, _ in enumerate(stream(many, classifier, what)):
+            if n == images // 10:
+                before = resident("VmRSS") / 2**20
+        after = resident("VmRSS") / 2**20
+        print(
+            f"| {method}, layer3 | {images} | {before:.0f} | {after:.0f} | {after - before:.1f} |",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -1,0 +1,265 @@
+"""Score-CAM beside grad-cam's: time, memory, and how near a map that stops early is.
+
+`benchmarks/methods.py --scorecam` calls this; it says how to run it.
+"""
+
+from __future__ import annotations
+
+import copy
+import multiprocessing
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from camcli.batch.engine import threads
+from camcli.cam.look import How, make_how, maps_of
+from camcli.cam.target import top_classes
+from camcli.data.images import load_image
+from camcli.data.sources import ImageRef
+from camcli.models.classifier import Classifier, Look, cut_classifier
+from camcli.models.on_openvino import available_cores
+from camcli.models.runtimes import with_runtime
+from camcli.models.zoo import BuiltModel, build_model
+
+
+def compare(model: str, weights: str | None, refs: list[ImageRef], channels: int) -> None:
+    """Print all tables.
+
+    Args:
+        model: a name.
+        weights: a file, ``random``, or None.
+        refs: photographs; the first one is timed, all of them are explained.
+        channels: grad-cam's ScoreCAM is timed on this many channels.
+    """
+    built = build_model(model, weights=weights)
+    classifier = plain(built)
+    runtimes = {"torch": classifier, "OpenVINO": with_runtime(classifier, "openvino")}
+    pixels = pixels_of(classifier, refs[0])
+    with torch.inference_mode():
+        K = classifier.look(pixels).parts[0].A.shape[1]
+    seconds = equal_output(built, runtimes, pixels, min(channels, K), K)
+    if built.provenance.source != "random":
+        early(runtimes["OpenVINO"], refs)
+    stopped(runtimes, pixels, seconds)
+    memory(model, weights, refs[0].path, min(channels, K))
+
+
+def plain(built: BuiltModel) -> Classifier:
+    return cut_classifier(
+        copy.deepcopy(built.module), classes=built.classes, preprocess=built.preprocess,
+        provenance=built.provenance, device=torch.device("cpu"),
+    )  # fmt: skip
+
+
+def pixels_of(classifier: Classifier, ref: ImageRef | Path) -> Tensor:
+    path = ref if isinstance(ref, Path) else ref.path
+    return classifier.preprocess.pixels(load_image(path))[None]
+
+
+@contextmanager
+def lanes() -> Iterator[Callable[[How], How]]:
+    """What `explain` and `batch` do for methods with many passes: a thread a core, malloc tuned."""
+    count = available_cores()
+    with threads(1), ThreadPoolExecutor(count) as pool:
+        yield lambda how: replace(how, effort=replace(how.effort, pool=pool, lanes=count))
+
+
+def equal_output(
+    built: BuiltModel, runtimes: dict[str, Classifier], pixels: Tensor, channels: int, K: int
+) -> float:
+    """The same map in the same number of passes: grad-cam's seconds for all K channels.
+
+    Each is shown the first `channels` of the K channels alone: time goes by the number of passes.
+    """
+    best: dict[str, float] = {}
+    maps: dict[str, Tensor] = {}
+    module = copy.deepcopy(built.module)
+    for name in ("grad-cam's ScoreCAM", "the same with camcli's allocator settings"):
+        torch.set_num_threads(available_cores())
+        keep(best, maps, name, lambda: theirs(module, runtimes["torch"], pixels, channels))
+        with lanes() as shared:  # the allocator stays as this sets it
+            how = shared(make_how("scorecam-softmax", score="logit"))
+            for runtime, classifier in runtimes.items():
+                few = Few(classifier, channels)
+                run = partial(ours, few, pixels, how)
+                keep(best, maps, f"camcli, {runtime}", run)
+    first = next(iter(best))
+    print(f"\n### Score-CAM at equal output, {channels} of {K} channels, one photograph\n")
+    print(f"| what | s | s for all {K}, by passes | times faster | cosine to grad-cam's map |")
+    print("| --- | --- | --- | --- | --- |")
+    for name, seconds in best.items():
+        near = torch.cosine_similarity(maps[first].flatten(), maps[name].flatten(), dim=0)
+        print(
+            f"| {name} | {seconds:.1f} | {seconds * K / channels:.0f} | "
+            f"{best[first] / seconds:.2f} | {near:.5f} |"
+        )
+    return best[first] * K / channels
+
+
+def keep(
+    best: dict[str, float], maps: dict[str, Tensor], name: str, run: Callable[[], Tensor]
+) -> None:
+    start = time.perf_counter()
+    m = run()
+    seconds = time.perf_counter() - start
+    best[name] = min(seconds, best.get(name, seconds))
+    # Cut off below and scaled as grad-cam returns it.
+    maps[name] = m.clamp(min=0)
+
+
+class Few:
+    """A classifier of which only the first channels are explained; it counts its passes."""
+
+    def __init__(self, classifier: Classifier, channels: int | None = None) -> None:
+        self.classifier, self.channels, self.passes = classifier, channels, 0
+
+    def look(self, pixels: Tensor) -> Look:
+        """As the classifier, with fewer channels."""
+        seen = self.classifier.look(pixels)
+        part = seen.parts[0]
+        return replace(seen, parts=(replace(part, A=part.A[:, : self.channels]),))
+
+    def see(self, images: Tensor) -> Look:
+        """As the classifier."""
+        self.passes += len(images)
+        return self.classifier.see(images)
+
+
+def ours(classifier: Few, pixels: Tensor, how: How) -> Tensor:
+    seen = classifier.look(pixels)
+    index = top_classes(seen.logits, 1)[:, 0]
+    return maps_of(classifier, seen, index, how)  # type: ignore[arg-type]
+
+
+def theirs(
+    module: torch.nn.Module, classifier: Classifier, pixels: Tensor, channels: int
+) -> Tensor:
+    """grad-cam's map (1, h, w) before it is upsampled and scaled."""
+    from pytorch_grad_cam import ScoreCAM
+
+    class OfFew(ScoreCAM):
+        def get_cam_image(self, images, layer, targets, activations, *rest):
+            few = activations[:, :channels]
+            self.plain = super().get_cam_image(images, layer, targets, few, *rest)
+            return self.plain
+
+    images = classifier.preprocess.normalise(pixels)
+    layer = called_once(module, classifier.layer, images)
+    with OfFew(model=module, target_layers=[layer]) as method:
+        method(input_tensor=images, targets=None)
+        return torch.from_numpy(method.plain)
+
+
+def called_once(module: torch.nn.Module, name: str, images: Tensor) -> torch.nn.Module:
+    """The module called `name`, or the one around it that is called once in a forward pass.
+
+    A ReLU may serve a block three times, and packages that hook it would see the first.
+    """
+    while True:
+        calls: list[int] = []
+        layer = module.get_submodule(name)
+        hook = layer.register_forward_hook(lambda *_, calls=calls: calls.append(1))
+        with torch.no_grad():
+            module(images[:1])
+        hook.remove()
+        if len(calls) == 1:
+            return layer
+        name = name.rpartition(".")[0]
+
+
+def stopped(runtimes: dict[str, Classifier], pixels: Tensor, whole: float) -> None:
+    """One photograph, from pixels to map, against grad-cam's seconds for all channels."""
+    print("\n### Score-CAM that stops early, one photograph\n")
+    print("| what | s | passes | times faster than grad-cam's |\n| --- | --- | --- | --- |")
+    with lanes() as shared:
+        how = shared(make_how("scorecam", converge=0.98))
+        for runtime, classifier in runtimes.items():
+            times = []
+            for _ in range(3):
+                counted = Few(classifier)
+                start = time.perf_counter()
+                ours(counted, pixels, how)
+                times.append(time.perf_counter() - start)
+            print(
+                f"| --converge 0.98, {runtime} | {min(times):.2f} | {counted.passes} | "
+                f"{whole / min(times):.0f} |"
+            )
+
+
+def early(classifier: Classifier, refs: list[ImageRef]) -> None:
+    """How near `--converge` comes to the full map, over photographs."""
+    kinds = {"0.98": 0.98, "0.99": 0.99, "0.995": 0.995}
+    near: dict[str, list[float]] = {label: [] for label in [*kinds, "all weights equal"]}
+    passes: dict[str, list[int]] = {label: [] for label in [*kinds, "all channels"]}
+    spent = dict.fromkeys(passes, 0.0)
+    with lanes() as shared:
+        for ref in refs:
+            pixels = pixels_of(classifier, ref)
+            maps = {}
+            for label in passes:
+                how = shared(make_how("scorecam", converge=kinds.get(label)))
+                counted = Few(classifier)
+                start = time.perf_counter()
+                maps[label] = ours(counted, pixels, how).clamp(min=0).flatten()
+                spent[label] += time.perf_counter() - start
+                passes[label].append(counted.passes)
+            maps["all weights equal"] = classifier.look(pixels).parts[0].A.sum(1).flatten()
+            for label in near:
+                cosine = torch.cosine_similarity(maps["all channels"], maps[label], dim=0)
+                near[label].append(float(cosine))
+    print(f"\n### --converge against the full map, {len(refs)} photographs, OpenVINO\n")
+    print("| --converge | masks: median, most | times faster | cosine: median | 5% | least |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    full = spent["all channels"]
+    print(f"| (none) | {statistics.median(passes['all channels']):.0f}, "
+          f"{max(passes['all channels'])} | 1 | 1 | 1 | 1 |")  # fmt: skip
+    for label, cosines in near.items():
+        low = sorted(cosines)
+        masks = passes.get(label)
+        cost = f"{statistics.median(masks):.0f}, {max(masks)}" if masks else "0"
+        ratio = f"{full / spent[label]:.1f}" if masks else ""
+        print(
+            f"| {label} | {cost} | {ratio} | {statistics.median(low):.4f} | "
+            f"{low[len(low) // 20]:.4f} | {low[0]:.4f} |"
+        )
+
+
+def memory(model: str, weights: str | None, photo: Path, channels: int) -> None:
+    """Peaks above what a process has once the network is loaded, each in one of its own."""
+    print(f"\n### Memory above the loaded network, {channels} channels\n\n| what | GB |")
+    print("| --- | --- |")
+    for what in ("grad-cam's ScoreCAM", "camcli, all", "camcli, --converge 0.98"):
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+            peak = pool.submit(_peak, what, model, weights, photo, channels).result()
+        print(f"| {what} | {peak:.2f} |", flush=True)
+
+
+def _peak(what: str, model: str, weights: str | None, photo: Path, channels: int) -> float:
+    built = build_model(model, weights=weights)
+    classifier = plain(built)
+    pixels = pixels_of(classifier, photo)
+    before = resident("VmRSS")
+    if what.startswith("grad-cam"):
+        theirs(built.module, classifier, pixels, channels)
+    else:
+        few = Few(classifier, None if "--" in what else channels)
+        with lanes() as shared:
+            how = make_how("scorecam", converge=0.98 if "--" in what else None)
+            ours(few, pixels, shared(how))
+    return (resident("VmHWM") - before) / 2**30
+
+
+def resident(field: str) -> int:
+    """Bytes of this process: ``VmRSS`` now, ``VmHWM`` at most."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(f"{field}:"):
+            return int(line.split()[1]) * 1024
+    raise RuntimeError("This needs Linux's /proc.")
