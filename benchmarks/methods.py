@@ -16,6 +16,7 @@ import argparse
 import copy
 import time
 from collections.abc import Callable
+from functools import partial
 
 import scorecam
 import torch
@@ -74,7 +75,8 @@ def main() -> None:
         jobs = {"forward, features and logits": lambda: classifier.look(pixels)}
         jobs |= {f"{n} at {options.layer}": job(inner, pixels, n) for n in TAILED}
         report(jobs, options.rounds)
-    ablation(classifier, pixels)
+    if classifier.head is not None:
+        steps(classifier, pixels)
     if options.growth:
         growth(options.growth)
     if options.scorecam:
@@ -156,38 +158,46 @@ def report(jobs: dict[str, Callable[[], object]], rounds: int) -> None:
         print(f"| {name} | {1000 * seconds:.1f} | {seconds / bare:.3f} |")
 
 
-def ablation(classifier: Classifier, pixels: Tensor) -> None:
-    """The map step of Ablation-CAM alone, which takes others a forward pass a channel."""
+def steps(classifier: Classifier, pixels: Tensor) -> None:
+    """The map step alone, of one image: next to the noise of a forward pass it does not show."""
+    forward = best_of(5, lambda: classifier.look(pixels[:1]))
     seen = classifier.look(pixels[:1])
-    index, how = top_classes(seen.logits, 1)[:, 0], make_how("ablationcam")
+    index = top_classes(seen.logits, 1)[:, 0]
+    print(f"\n| map step alone, one image | ms | of a forward pass ({1000 * forward:.1f} ms) |")
+    print("| --- | --- | --- |")
+    for name in FREE:
+        seconds = best_of(30, partial(maps_of, classifier, seen, index, make_how(name)))
+        print(f"| {name} | {1000 * seconds:.2f} | {100 * seconds / forward:.1f}% |")
+
+
+def best_of(rounds: int, run: Callable[[], object]) -> float:
     times = []
-    for _ in range(50):
+    for _ in range(rounds):
         start = time.perf_counter()
-        maps_of(classifier, seen, index, how)
+        run()
         times.append(time.perf_counter() - start)
-    print(f"\nAblation-CAM of one image, after the forward pass: {1000 * min(times):.2f} ms")
+    return min(times)
 
 
 def growth(count: int) -> None:
     """Resident memory over many images, the engine and autograd at an inner layer included."""
     classifier = load_classifier("resnet18", weights="random", input_size=64, layer="layer3")
     refs = list(find_images("sample_images"))
-    print("\n| what | images | MB after a tenth | MB at the end | grown |")
-    print("| --- | --- | --- | --- | --- |")
+    print("\n| what | images | MB after a tenth | halfway | at the end | grown |")
+    print("| --- | --- | --- | --- | --- | --- |")
     for method, options, images in (
         ("gradcam", {}, count), ("layercam", {}, count),
         ("scorecam", {"converge": 0.98}, count // 10),
     ):  # fmt: skip
         what = make_explanation(classifier, make_how(method, **options))  # type: ignore[arg-type]
         many = (refs[n % len(refs)] for n in range(images))
+        marks = (images // 10, images // 2, images - 1)
+        at = []
         for n, _ in enumerate(stream(many, classifier, what)):
-            if n == images // 10:
-                before = resident("VmRSS") / 2**20
-        after = resident("VmRSS") / 2**20
-        print(
-            f"| {method}, layer3 | {images} | {before:.0f} | {after:.0f} | {after - before:.1f} |",
-            flush=True,
-        )
+            if n in marks:
+                at.append(resident("VmRSS") / 2**20)
+        line = " | ".join(f"{mb:.0f}" for mb in at)
+        print(f"| {method}, layer3 | {images} | {line} | {at[-1] - at[0]:.1f} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -55,6 +55,7 @@ class Method:
 
 
 FREE, TAIL = "nothing", "tail forward + backward"
+MASKS = "K x forward, some 40 x with --converge"
 
 METHODS: dict[str, Method] = {
     m.name: m
@@ -130,8 +131,7 @@ METHODS: dict[str, Method] = {
         ),
         Method(
             "scorecam", "Σ_k A_k p_c(x ⊙ mask_k)", "Wang 2019, arXiv 1910.01279",
-            ("K x forward", "K x forward"), weights=masking.scorecam, score="probability",
-            images=True,
+            (MASKS, MASKS), weights=masking.scorecam, score="probability", images=True,
         ),
         Method(
             "scorecam-softmax", "Σ_k A_k softmax_k(S(x ⊙ mask_k))",
