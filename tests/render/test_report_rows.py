@@ -245,6 +245,14 @@ def test_one_file_for_too_many_rows_is_refused(tmp_path):
     assert not (tmp_path / "report").exists()
 
 
+def test_one_file_that_would_be_too_large_is_refused(tmp_path, monkeypatch):
+    run = run_of([values("a", "a", "a", 0.5, "1")], tmp=tmp_path)
+    monkeypatch.setattr("camcli.render.report.pages.SELF_CONTAINED_BYTES", 100)
+    with pytest.raises(UsageError, match="Leave --self-contained out"):
+        write_report(run, tmp_path / "report", self_contained=True)
+    assert not (tmp_path / "report").exists()
+
+
 def test_nothing_to_show_and_nothing_in_common(tmp_path):
     with pytest.raises(UsageError, match="no rows"):
         write_report(run_of([], tmp=tmp_path), tmp_path / "report")

@@ -201,8 +201,9 @@ def write_self_contained(
             size += len(pictures[number])
         if size > SELF_CONTAINED_BYTES:
             raise UsageError(
-                f"One file with all of this run would be larger than {SELF_CONTAINED_BYTES >> 20} "
-                "MB, more than mailboxes take. Leave --self-contained out and copy the folder."
+                "One file with all of this run would be larger than "
+                f"{SELF_CONTAINED_BYTES // 10**6} MB, more than mailboxes take. Leave "
+                "--self-contained out and copy the folder."
             )
     script = [scripts[0], _settings({**settings, "pictures": pictures}), *scripts[1:-1]]
     script += [*data, scripts[-1]]
