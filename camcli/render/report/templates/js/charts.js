@@ -69,6 +69,9 @@
   };
 
   const pairs = (found) => {
+    if (!found.length) {
+      return [el("tbody", {}, el("tr", {}, el("td", { class: "hint", text: "None: no image was taken for another class." })))];
+    }
     const most = Math.max(1, ...found.map(([, , n]) => n));
     return [head("True class", "Taken for", "Images"), el("tbody", {}, ...found.map(([a, b, n]) =>
       el("tr", {}, el("td", { text: camcli.className(a) }),
