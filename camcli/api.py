@@ -11,10 +11,11 @@ from camcli.batch.explain import Explanation, make_explanation
 from camcli.batch.run import Run
 from camcli.batch.rundir import RunDirectory
 from camcli.batch.sinks import Style
-from camcli.cam.look import make_how
+from camcli.cam.look import check_layer, make_how
 from camcli.data.sources import ImageRef, find_images
 from camcli.errors import UsageError
 from camcli.models.classifier import Classifier, load_classifier
+from camcli.models.cut import LAST
 from camcli.models.runtimes import with_runtime
 from camcli.result import Result
 
@@ -74,7 +75,7 @@ def explain(
     classifier = _loaded(classifier, layer=layer, input_size=input_size)
     what = _explanation(
         classifier, method, target, topk, versus, score=score, fuse=fuse, smooth=smooth,
-        samples=samples, channels=channels, converge=converge,
+        samples=samples, channels=channels, converge=converge, layer=layer,
     )  # fmt: skip
     classifier = with_runtime(classifier, runtime)
     path = Path(image)
@@ -163,7 +164,7 @@ def batch(
     classifier = _loaded(classifier, layer=layer, input_size=input_size)
     what = _explanation(
         classifier, method, target, topk, versus, score=score, fuse=fuse, smooth=smooth,
-        samples=samples, channels=channels, converge=converge,
+        samples=samples, channels=channels, converge=converge, layer=layer,
     )  # fmt: skip
     source = find_images(images, limit=limit, labels=labels).numbered(classifier.classes)
     classifier = with_runtime(
@@ -200,7 +201,10 @@ def _explanation(
     target: str | int | None,
     topk: int,
     versus: str | int | None,
+    *,
+    layer: str | None,
     **options: Any,
 ) -> Explanation:
     how = make_how(method, **options)
+    check_layer(how, layer or LAST)
     return make_explanation(classifier, how, target=target, topk=topk, versus=versus)

@@ -180,7 +180,7 @@ def explain_batch(
                     for c, p in zip(best_rows[b], best_probs[b], strict=True)
                 )[: what.top],
                 method=what.method.name,
-                layer=classifier.layer,
+                layer="all" if what.method.network else classifier.layer,
                 heats=heats[:explained],
                 view=image.view,
                 width=image.width,

@@ -56,6 +56,7 @@ class Evidence:
         images: normalised, (B, 3, H, W), for methods that change them.
         see: the whole network.
         effort: for methods with many passes.
+        forward: normalised images -> logits, with autograd through the whole network.
     """
 
     A: Tensor
@@ -68,6 +69,7 @@ class Evidence:
     images: Tensor | None = None
     see: See | None = None
     effort: Effort = field(default_factory=Effort)
+    forward: Callable[[Tensor], Tensor] | None = None
 
     def scored(self, logits: Tensor, of: Tensor | None = None) -> Tensor:
         """The explained score (n,) of logits (n, C); `of` (n,) says whose each row is."""
@@ -100,6 +102,16 @@ class Evidence:
         if self.images is None or self.see is None:
             raise UsageError("This method changes the image and needs the whole network.")
         return self.images, self.see
+
+    def differentiable(self) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+        """The images and the network with autograd, for methods that look at every layer.
+
+        Raises:
+            UsageError: this caller has features only.
+        """
+        if self.images is None or self.forward is None:
+            raise UsageError("This method looks at every layer and needs the whole network.")
+        return self.images, self.forward
 
     def with_(self, **changes: object) -> Evidence:
         """A copy with some fields changed."""

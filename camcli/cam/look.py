@@ -15,6 +15,7 @@ from camcli.cam.noise import GAINS, augmented, noisy_images
 from camcli.cam.target import Score, check_score
 from camcli.errors import UsageError
 from camcli.models.classifier import Classifier, Look
+from camcli.models.cut import LAST
 from camcli.models.parts import Tail
 
 Fuse = Literal["mean", "max", "product"]
@@ -81,7 +82,8 @@ class How:
         """Whether another class's map costs much less than the forward pass."""
         closed = classifier.head is not None and self.method.score == "logit"
         one_pass = self.method.gradient is not None or closed
-        return one_pass and not self.method.images and self.smooth not in ("aug", "noise")
+        whole = self.method.images or self.method.network
+        return one_pass and not whole and self.smooth not in ("aug", "noise")
 
     def passes(self, classifier: Classifier) -> int:
         """About how many images the network sees for one map; what runs the tail alone is free."""
@@ -96,6 +98,20 @@ class How:
 
 # How many masks a map that stops early takes, and how many channels a layer has: for guesses.
 _SOME_MASKS, _SOME_CHANNELS = 48, 512
+
+
+def check_layer(how: How, layer: str) -> None:
+    """Refuse a choice of layers for a method that looks at all of them.
+
+    Args:
+        how: method and options.
+        layer: as the user named it; ``last`` is the default.
+
+    Raises:
+        UsageError: there is nothing to choose.
+    """
+    if how.method.network and layer != LAST:
+        raise UsageError(f"{how.method.name} looks at all layers at once: leave --layer out.")
 
 
 def check_signed(how: How, layer: str) -> None:
@@ -249,5 +265,5 @@ def _evidence(classifier: Classifier, seen: Look, n: int, index: Tensor, how: Ho
 
     return Evidence(
         part.A, seen.logits, index, part.tail, part.head, how.score or how.method.score, against,
-        seen.images, see, how.effort,
+        seen.images, see, how.effort, classifier.differentiable,
     )  # fmt: skip

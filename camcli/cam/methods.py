@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from camcli.cam import activations, gradients, masking, noise, perturbations
+from camcli.cam import activations, fullgrad, gradients, masking, noise, perturbations
 from camcli.cam.evidence import Effort, Evidence, See
 from camcli.cam.target import Score, nearest_classes
 from camcli.errors import UsageError
@@ -36,6 +36,7 @@ class Method:
         class_specific: whether the map depends on the class at all.
         score: what it explains unless told otherwise.
         images: whether it runs the network on changed images.
+        network: whether it looks at all layers at once, so that none is to be chosen.
         signed: whether what is below zero in its map speaks against the class.
     """
 
@@ -51,6 +52,7 @@ class Method:
     class_specific: bool = True
     score: Score = "logit"
     images: bool = False
+    network: bool = False
     signed: bool = False
 
 
@@ -149,6 +151,11 @@ METHODS: dict[str, Method] = {
             images=True,
         ),
         Method(
+            "fullgrad", "ψ(x ⊙ ∂S/∂x) + Σ_l Σ_k ψ(b_lk ∂S/∂y_lk) over all layers l",
+            "Srinivas 2019, arXiv 1905.00780", ("forward + backward", "forward + backward"),
+            maps=fullgrad.fullgrad, network=True,
+        ),
+        Method(
             "random", "Σ_k v_k A_k, v_k drawn evenly from [-1, 1]", "the control", (FREE, FREE),
             weights=activations.random, class_specific=False,
         ),
@@ -189,6 +196,7 @@ def heatmaps(
     images: Tensor | None = None,
     see: See | None = None,
     effort: Effort | None = None,
+    forward: Callable[[Tensor], Tensor] | None = None,
 ) -> Tensor:
     """One map for each image of a batch.
 
@@ -204,6 +212,7 @@ def heatmaps(
         images: normalised, (B, 3, H, W), for methods that change them.
         see: the whole network, for the same.
         effort: how much work methods with many passes may do.
+        forward: the whole network with autograd, for methods that look at every layer.
 
     Returns:
         M (B, h, w), signed and unscaled.
@@ -214,7 +223,7 @@ def heatmaps(
     tail = tail if isinstance(tail, Tail) else Tail(tail)
     e = Evidence(
         A, logits, index, tail, head, score or method.score, against, images, see,
-        effort or Effort(),
+        effort or Effort(), forward,
     )  # fmt: skip
     return explain(method, e)
 

@@ -220,7 +220,7 @@ def batch(
     from camcli.batch.rundir import RunDirectory
     from camcli.batch.shard import parse_shard
     from camcli.batch.sinks import Style, parse_only
-    from camcli.cam.look import check_signed, make_how
+    from camcli.cam.look import check_layer, check_signed, make_how
     from camcli.cli.load import load
     from camcli.data.sources import find_images
     from camcli.models.runtimes import with_runtime
@@ -243,6 +243,7 @@ def batch(
 
         grid = parse_grid(contact_sheet, contact_order)
     directory = RunDirectory(out, part)
+    check_layer(how, layer)
     if signed:
         check_signed(how, layer)
     style = Style(colormap, alpha, panel, max_size, quality, signed)

@@ -103,7 +103,7 @@ def explain(
     from camcli.batch.engine import stream
     from camcli.batch.explain import make_explanation
     from camcli.batch.sinks import Style
-    from camcli.cam.look import check_signed, make_how
+    from camcli.cam.look import check_layer, check_signed, make_how
     from camcli.cli.load import load
     from camcli.data.images import load_image
     from camcli.data.sources import find_images
@@ -114,6 +114,7 @@ def explain(
         method, score=score, fuse=fuse, smooth=smooth, samples=samples, channels=channels,
         converge=converge,
     )  # fmt: skip
+    check_layer(how, layer)
     if signed:
         check_signed(how, layer)
     style = Style(colormap, alpha, panel, max_size, quality, signed)

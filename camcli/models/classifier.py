@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -98,6 +98,16 @@ class Classifier:
         with torch.inference_mode():
             images = self.preprocess.normalise(pixels.to(self.device, non_blocking=True))
             return self.see(images)
+
+    def differentiable(self, images: Tensor) -> Tensor:
+        """Logits (B, C) of normalised images (B, 3, H, W), with autograd through all of it."""
+        backbone = self.features if self.cut is None else self.cut.first
+        # Another runtime has no gradients; torch's own network stands behind it.
+        first = getattr(backbone, "eager", backbone)
+        if self.cut is None:
+            return self.tail(first(images))
+        A, tail = replace(self.cut, first=first).split(images)[-1]
+        return tail(A)
 
     def see(self, images: Tensor) -> Look:
         """The same from normalised images, (B, 3, H, W) on the classifier's device."""

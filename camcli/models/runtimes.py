@@ -48,6 +48,7 @@ class Checked:
     Attributes:
         name: of the runtime that is in use; ``torch`` after a disagreement.
         precision: what it computes in.
+        eager: torch's own backbone.
         difference: the largest yet from torch, None before a batch: of A over the largest |A|, and
             in bfloat16 and int8 one minus the cosine of an image's A.
         agreement: of int8 with torch on the sample that it was calibrated on.
@@ -67,7 +68,7 @@ class Checked:
         self.name, self.precision = name, precision
         self.difference: float | None = None
         self.agreement: Agreement | None = None
-        self._run, self._eager = run, eager
+        self._run, self.eager = run, eager
         self._strict, self._warn = strict, warn
         self._lock = threading.Lock()
         self._seen: set[torch.Size] = set()
@@ -75,7 +76,7 @@ class Checked:
     def __call__(self, images: Tensor) -> Any:
         """What the backbone returns for normalised images (B, 3, H, W)."""
         if self.name == "torch":
-            return self._eager(images)
+            return self.eager(images)
         if images.shape[1:] in self._seen:
             return self._run(images)
         with self._lock:
@@ -87,7 +88,7 @@ class Checked:
         Raises:
             CamcliError: the runtime disagrees or fails, and was asked for by name.
         """
-        expected = self._eager(images[:_COMPARED])
+        expected = self.eager(images[:_COMPARED])
         try:
             out = self._run(images)
             measure, limit = (
@@ -113,7 +114,7 @@ class Checked:
             )
         self._warn(f"{self.name} {problem} on this network; torch runs it instead.")
         self.name = "torch"
-        return self._eager(images)
+        return self.eager(images)
 
 
 def with_runtime(

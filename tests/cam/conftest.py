@@ -32,12 +32,16 @@ class Head:
         generator = torch.Generator().manual_seed(7)
         return torch.rand(3, 3, 2 * h, 2 * w, generator=generator, dtype=torch.float64).to(A.dtype)
 
+    def stemmed(self, images: torch.Tensor) -> torch.Tensor:
+        """Features of images."""
+        small = nn.functional.avg_pool2d(images, 2)
+        return torch.einsum("kc,bchw->bkhw", self.stem.to(images.dtype), small).clamp(min=0)
+
     def see(self, module: nn.Module):
         """A network that makes features of images."""
 
         def see(images: torch.Tensor):
-            small = nn.functional.avg_pool2d(images, 2)
-            A = torch.einsum("kc,bchw->bkhw", self.stem.to(images.dtype), small).clamp(min=0)
+            A = self.stemmed(images)
             return module(A).detach(), A, Tail(module)
 
         return see

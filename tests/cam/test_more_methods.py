@@ -245,6 +245,7 @@ def test_a_random_head_changes_the_map(bundled, photos, name):
         e = Evidence(
             look.parts[0].A, head(look.parts[0].A), index, Tail(head), head,
             METHODS[name].score, None, look.images, see, Effort(samples=1, channels=8),
+            lambda x, head=head: head(bundled.features(x)),
         )  # fmt: skip
         if name == "scorecam-softmax":  # every channel of it counts: a few are enough here
             e = e.with_(A=e.A[:, :8], images=e.images)
