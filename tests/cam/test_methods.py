@@ -76,7 +76,8 @@ def test_class_specific_methods_differ_between_classes_and_others_do_not(case, n
     first, second = (
         heatmaps(
             METHODS[name], A, logits, torch.full((3,), c), head=head.linear, tail=head.module,
-            images=head.images(A), see=head.see(head.module), effort=Effort(samples=2),
+            images=head.images(A), see=head.see(head.module),
+            forward=lambda images: head.module(head.stemmed(images)), effort=Effort(samples=2),
         )
         for c in (0, 1)
     )  # fmt: skip
