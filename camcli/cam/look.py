@@ -263,7 +263,10 @@ def _evidence(classifier: Classifier, seen: Look, n: int, index: Tensor, how: Ho
         look = classifier.see(images)
         return look.logits, look.parts[n].A, look.parts[n].tail
 
+    def forward(images: Tensor) -> Tensor:
+        return classifier.differentiable(images)
+
     return Evidence(
         part.A, seen.logits, index, part.tail, part.head, how.score or how.method.score, against,
-        seen.images, see, how.effort, classifier.differentiable,
+        seen.images, see, how.effort, forward,
     )  # fmt: skip

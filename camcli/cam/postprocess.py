@@ -83,8 +83,9 @@ def describe(
         return Heat(target, index, prob, heatmap, empty=True)
     x0, y0, x1, y1 = view
     long = max(x1 - x0, y1 - y0)
-    width = max(1, round(GRID * (x1 - x0) / long))
-    height = max(1, round(GRID * (y1 - y0) / long))
+    # Never coarser than the map: of a photograph one pixel wide all heat might fall between two.
+    width = max(small.shape[1], round(GRID * (x1 - x0) / long))
+    height = max(small.shape[0], round(GRID * (y1 - y0) / long))
     heat = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
 
     columns, rows = heat.sum(0, dtype=np.float64), heat.sum(1, dtype=np.float64)
