@@ -110,6 +110,7 @@ def batch(
     workers: int | None = None,
     runtime: str = "auto",
     precision: str = "float32",
+    isolate: bool = False,
     resume: bool = False,
     overwrite: bool = False,
     **style: Any,
@@ -143,6 +144,7 @@ def batch(
         workers: threads that decode and draw.
         runtime: ``auto``, ``torch`` or ``openvino`` (`camcli.models.runtimes.with_runtime`).
         precision: ``float32``, or in OpenVINO ``bfloat16`` or ``int8``.
+        isolate: decode in separate processes, for files that may crash a decoder; needs `out`.
         resume: go on with an interrupted run in `out`.
         overwrite: replace an earlier run in `out`.
         style: of the overlays: ``colormap``, ``alpha``, ``panel``, ``max_size``, ``quality``, and
@@ -161,6 +163,8 @@ def batch(
         >>> for result in camcli.batch("sample_images", out="run"):   # doctest: +SKIP
         ...     print(result.ref.rel, result.pred, result.overlay)
     """
+    if isolate and out is None:
+        raise UsageError("isolate is for runs that are written: give it an `out`.")
     classifier = _loaded(classifier, layer=layer, input_size=input_size)
     what = _explanation(
         classifier, method, target, topk, versus, score=score, fuse=fuse, smooth=smooth,
@@ -175,7 +179,7 @@ def batch(
         return stream(source, classifier, what, batch_size=batch_size, workers=workers)
     run = Run(
         source, classifier, what, RunDirectory(Path(out)), Style(**style), name_template,
-        only=only, overlays=overlays, batch_size=batch_size, workers=workers,
+        only=only, overlays=overlays, batch_size=batch_size, workers=workers, isolate=isolate,
     )  # fmt: skip
     run.prepare(resume=resume, overwrite=overwrite)
     return iter(run)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import ctypes
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
@@ -65,7 +65,7 @@ def stream(
     load: Load = load_picture,
     batch_size: int | None = None,
     workers: int | None = None,
-) -> Iterator[Result]:
+) -> Generator[Result]:
     """Explain any number of images.
 
     Args:

@@ -6,14 +6,14 @@ import platform
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from importlib import metadata
 from typing import Any
 
 from camcli.batch.engine import stream
-from camcli.batch.explain import Explanation
+from camcli.batch.explain import Explanation, Load
 from camcli.batch.heatmaps import Heatmaps
 from camcli.batch.journal import Journal
 from camcli.batch.naming import Namer
@@ -22,6 +22,7 @@ from camcli.batch.rundir import OVERLAYS, RunDirectory, now
 from camcli.batch.sinks import Overlays, Style, parse_only
 from camcli.cam.look import check_signed
 from camcli.data.images import Enough, load_picture
+from camcli.data.isolate import Isolated
 from camcli.data.sources import ImageRef, Source
 from camcli.errors import UsageError
 from camcli.models.classifier import Classifier
@@ -78,6 +79,7 @@ class Run:
         overlays: whether there are pictures at all.
         batch_size: images in one forward pass.
         workers: threads that decode and draw.
+        isolate: decode in separate processes (`camcli.data.isolate`).
         command: recorded in ``run.json``.
         counts: how it is going.
     """
@@ -92,6 +94,7 @@ class Run:
     overlays: bool = True
     batch_size: int | None = None
     workers: int | None = None
+    isolate: bool = False
     command: list[str] = field(default_factory=lambda: list(sys.argv))
     counts: Counts = field(default_factory=Counts)
     _namer: Namer = field(init=False)
@@ -162,11 +165,17 @@ class Run:
                     if self.overlays
                     else None
                 )
-                for result in stream(
+                load: Load = (
+                    stack.enter_context(Isolated(self.enough()))
+                    if self.isolate
+                    else partial(load_picture, enough=self.enough())
+                )
+                results = stream(
                     self._left(), self.classifier, replace(self.what, truth=heatmaps is not None),
-                    sink=sink, load=partial(load_picture, enough=self.enough()),
-                    batch_size=self.batch_size, workers=self.workers,
-                ):  # fmt: skip
+                    sink=sink, load=load, batch_size=self.batch_size, workers=self.workers,
+                )  # fmt: skip
+                # Closed before what it uses is closed, however the run ends.
+                for result in stack.enter_context(closing(results)):
                     if heatmaps:
                         heatmaps.append(result)
                     journal.append(row(result, self.what.top))

@@ -8,6 +8,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterator
+from errno import ENOENT
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -173,14 +174,24 @@ class RunDirectory:
             CamcliError: disk full, folder removed, no permission.
         """
         try:
-            self._temporary.mkdir(exist_ok=True)  # gone after `finish`
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(path, data, aside=self._temporary)
+            try:
+                self._write(path, data)
+            except FileNotFoundError:  # one of the two folders was removed at this very moment
+                self._write(path, data)
+            # If all was removed or renamed, the second folder of this name is not the run's: a
+            # row, which goes to the first, must not name a picture there.
+            if not self._info.exists():
+                raise FileNotFoundError(ENOENT, "the folder was removed or renamed meanwhile")
         except OSError as error:
             raise CamcliError(
                 f"Cannot write {path}: {error.strerror}. What was finished is kept; when the "
                 "cause is gone, run the same command with --resume."
             ) from error
+
+    def _write(self, path: Path, data: bytes) -> None:
+        self._temporary.mkdir(exist_ok=True)  # gone after `finish`
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, data, aside=self._temporary)
 
     def finish(self) -> None:
         """Remove the folder of half-written files."""

@@ -83,6 +83,16 @@ def batch(
             rich_help_panel=o.RUN,
         ),
     ] = None,
+    isolate: Annotated[
+        bool,
+        typer.Option(
+            "--isolate",
+            help="Decode in separate processes with limits on time and memory: a file that crashes "
+            "or hangs a decoder then costs an error row, not the run. For files from strangers; "
+            "a little slower.",
+            rich_help_panel=o.RUN,
+        ),
+    ] = False,
     shard: Annotated[
         str | None,
         typer.Option(
@@ -269,6 +279,7 @@ def batch(
         overlays=not no_overlays,
         batch_size=batch_size,
         workers=workers,
+        isolate=isolate,
     )
     run.prepare(resume=resume, overwrite=overwrite)
     try:

@@ -205,8 +205,12 @@ def decode_picture(data: bytes, name: str, enough: Enough | None = None) -> Pict
             raise _too_large(name, "") from error
         except Image.UnidentifiedImageError as error:
             raise ImageError(f"{name}: {_what_instead(data)}") from error
+        except MemoryError as error:
+            raise ImageError(
+                f"{name}: decoding it takes more memory than there is; scale it down first."
+            ) from error
         # A hostile or broken file can make a decoder raise nearly anything (struct.error,
-        # IndexError, SyntaxError, zlib.error, MemoryError); none of it may stop a run.
+        # IndexError, SyntaxError, zlib.error); none of it may stop a run.
         except Exception as error:
             raise ImageError(
                 f"{name}: cut short or damaged ({_reason(error)}); copy or download it again."

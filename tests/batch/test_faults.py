@@ -87,7 +87,7 @@ def test_fifty_kills(bundled, many, tmp_path, one_thread):
         os.waitpid(pid, 0)
         kills += 1
     if status is None:
-        status = wait(child(bundled, many, out), 120)
+        status = wait(child(bundled, many, out), 600)
     assert status == 0
     assert kills >= 20
     rows = list(read_rows(out / "predictions.csv"))
