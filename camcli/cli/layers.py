@@ -36,15 +36,15 @@ def layers(
     camcli explain cat.jpg --model resnet50 --layer layer2,layer3,layer4 --fuse max
     """
     from camcli.models.cut import cut, list_layers
-    from camcli.models.zoo import build_model
+    from camcli.models.zoo import build_model, is_own_code
 
     if checkpoint is not None:
         from camcli.models.checkpoint import load_checkpoint
+        from camcli.models.classifier import buildable
 
-        model = load_checkpoint(checkpoint).architecture
+        model = buildable(load_checkpoint(checkpoint), checkpoint, model)
     # Weights do not matter here, and need not be on this machine. A user's factory has its own.
-    own = ":" in model and not model.startswith("timm:")
-    built = build_model(model, weights=None if own else "random")
+    built = build_model(model, weights=None if is_own_code(model) else "random")
     size = input_size or built.preprocess.size
     found = list_layers(built.module, size)
     last = cut(built.module, size).places[0]

@@ -33,8 +33,10 @@ def load(
         UsageError: options that contradict each other, or another layer than the network's last.
     """
     from camcli.models.classifier import load_classifier
+    from camcli.models.zoo import is_own_code
 
-    if checkpoint is not None and (weights or classes or model != DEFAULT_MODEL):
+    named = model != DEFAULT_MODEL and not is_own_code(model)
+    if checkpoint is not None and (weights or classes or named):
         raise UsageError(
             "--checkpoint is a whole classifier: leave --model, --weights and --classes out."
         )

@@ -68,7 +68,8 @@ Checkpoint = Annotated[
     typer.Option(
         "--checkpoint",
         "-c",
-        help="A classifier trained with 'camcli train'; replaces --model and --weights.",
+        help="A classifier trained with 'camcli train'; replaces --model and --weights. One that "
+        "was trained on code of your own needs that as --model, too.",
         rich_help_panel=MODEL,
     ),
 ]

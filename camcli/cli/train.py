@@ -45,10 +45,11 @@ class ClassWeights(StrEnum):
 
 
 class Fit(StrEnum):
-    """How a photograph is fitted to the square on which the backbone is trained."""
+    """How a photograph is fitted to the backbone's input."""
 
     crop = "crop"
     squash = "squash"
+    whole = "whole"
 
 
 class BatchNorm(StrEnum):
@@ -163,8 +164,8 @@ def train(
         str,
         _backbone(
             "--backbone",
-            help="A torchvision name, timm:NAME, or efficientnet_lite0, which needs no network. "
-            "'camcli models' lists them.",
+            help="A torchvision name, timm:NAME, module:factory of your own, or "
+            "efficientnet_lite0, which needs no network. 'camcli models' lists them.",
         ),
     ] = D.backbone,
     weights: Annotated[
@@ -182,7 +183,8 @@ def train(
         _backbone(
             "--fit",
             help="crop: the centre square of each photograph; squash: all of it, distorted to a "
-            "square. Stored with the checkpoint. Default: as the weights were trained.",
+            "square; whole: all of it, as a rectangle (slower; not with --unfreeze). Stored with "
+            "the checkpoint. Default: as the weights were trained.",
         ),
     ] = None,
     input_size: Annotated[
@@ -300,6 +302,8 @@ def train(
     camcli batch new-photos --checkpoint run/best.safetensors --out explained
 
     camcli train --config configs/fruits360.toml --download --seed 1
+
+    torchrun --nproc-per-node 4 -m camcli train --data photos --unfreeze layer4
     """
     given = {
         field.name: _plain(ctx.params[field.name])
@@ -322,6 +326,8 @@ def train(
         code = TERMINATED if isinstance(stop, Terminated) else INTERRUPTED
         kept = f"What was finished is kept in {out} and the feature cache. " if out.is_dir() else ""
         fail(f"Stopped. {kept}Run the same command with --resume to go on.", code)
+    if not outcome.leads:
+        return
     if not quiet:
         _summary(outcome, out)
     typer.echo(str(outcome.checkpoint))

@@ -11,11 +11,11 @@ from torch import Tensor, nn
 
 from camcli.data.preprocess import Fit, Preprocess
 from camcli.errors import CamcliError, UsageError
-from camcli.models.checkpoint import load_checkpoint
+from camcli.models.checkpoint import Checkpoint, load_checkpoint
 from camcli.models.cut import LAST, Cut, LinearHead, Tail, cut
 from camcli.models.ensemble import join, split_head
 from camcli.models.weights import sha256_of
-from camcli.models.zoo import Provenance, build_model
+from camcli.models.zoo import Provenance, build_model, is_own_code
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +145,8 @@ def load_classifier(
         model: ``efficientnet_lite0`` (bundled), a torchvision name, ``timm:NAME``, or
             ``package.module:factory`` for your own code.
         checkpoint: a file that ``camcli train`` wrote; it replaces `model`, `weights`, `classes`.
+            One that was trained on ``module:factory`` needs this as `model`, too: a file does not
+            decide which code is run.
         weights: a file, or ``random`` for seeded random weights.
         classes: class names, or a file with one a line, for weights of your own.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
@@ -170,7 +172,7 @@ def load_classifier(
     where = find_device(device)
     layers = layer_names(layer)
     if checkpoint is not None:
-        return _from_checkpoint(Path(checkpoint), where, fit, input_size, layers)
+        return _from_checkpoint(Path(checkpoint), model, where, fit, input_size, layers)
     built = build_model(model, weights=weights, offline=offline, classes=classes)
     return cut_classifier(
         built.module,
@@ -242,21 +244,46 @@ def _classifier(
     )  # fmt: skip
 
 
+def buildable(saved: Checkpoint, path: Path, model: str) -> str:
+    """A checkpoint's architecture, if it may be built.
+
+    Args:
+        saved: the checkpoint.
+        path: its file.
+        model: what the user named beside it.
+
+    Raises:
+        UsageError: it needs code of the user's own, and the user did not say that it may run.
+    """
+    name = saved.architecture
+    if is_own_code(name) and model != name:
+        raise UsageError(
+            f"{path} was trained on {name}, code of one's own, and a file must not decide which "
+            f"code is run: if you trust it, add --model {name}."
+        )
+    if is_own_code(model) and model != name:
+        raise UsageError(f"{path} was trained on {name}, not on {model}: leave --model out.")
+    return name
+
+
 def _from_checkpoint(
     path: Path,
+    model: str,
     device: torch.device,
     fit: Fit | None,
     input_size: int | None,
     layers: Sequence[str],
 ) -> Classifier:
     saved = load_checkpoint(path)
+    architecture = buildable(saved, path, model)
+    weights = None if is_own_code(architecture) else "random"
     preprocess = _adjusted(saved.preprocess, fit, input_size)
     head = LinearHead(saved.weight.float(), saved.bias.float())
     cuts = []
     for tensors, own in zip(saved.networks(), split_head(head, saved.members), strict=True):
-        # The random weights are replaced one by one; what the cut leaves out is not used.
-        module = build_model(saved.architecture, weights="random").module
-        _fill_backbone(module, tensors, path, saved.architecture)
+        # Whatever weights it has are replaced one by one; what the cut leaves out is not used.
+        module = build_model(architecture, weights=weights).module
+        _fill_backbone(module, tensors, path, architecture)
         cuts.append(cut(module, preprocess.size, layers, head=own))
         module.to(device)  # where hooks are needed it runs itself
     halves = cuts[0] if saved.members == 1 else join(cuts)

@@ -81,12 +81,17 @@ def build_model(
             built = _bundled(weights, names)
         elif name.startswith("timm:"):
             built = build_timm(name, weights, names, offline)
-        elif ":" in name:
+        elif is_own_code(name):
             built = _user(name, weights, names)
         else:
             built = build_torchvision(name, weights, names, offline)
     built.module.eval().requires_grad_(False)
     return built
+
+
+def is_own_code(name: str) -> bool:
+    """Whether a name is ``module:factory``: building that model runs code of the user's own."""
+    return ":" in name and not name.startswith("timm:")
 
 
 def _bundled(weights: str | Path | None, classes: tuple[str, ...] | None) -> BuiltModel:

@@ -1,8 +1,9 @@
 """Augmented views: a random part of the photograph, perhaps mirrored, with other light.
 
 The part is chosen in the geometry in which the network will look later. With ``squash`` it sees
-photographs distorted to a square, so a part is distorted by the same ratio; with ``crop`` it sees
-them undistorted, so a part is (but for the usual jitter of up to 4:3) a square of the photograph.
+photographs distorted to a square, so a part is distorted by the same ratio; with ``crop`` and
+``whole`` it sees them undistorted, so a part is (but for the usual jitter of up to 4:3) a square of
+the photograph.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def random_box(
 ) -> tuple[int, int, int, int]:
     """(x, y, w, h) in whole pixels: `MIN_AREA` to all of what the fit shows, inside the photo."""
     unit_w, unit_h = (width, height)
-    if preprocess.fit == "crop":
+    if preprocess.fit != "squash":
         unit_w = unit_h = min(width, height)
     area = rng.uniform(MIN_AREA, 1)
     ratio = math.exp(rng.uniform(-math.log(RATIO), math.log(RATIO)))

@@ -16,7 +16,7 @@ from camcli.errors import UsageError
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "split": ("given", "video"),
-    "fit": ("crop", "squash"),
+    "fit": ("crop", "squash", "whole"),
     "solver": ("adamw", "sgd", "lbfgs"),
     "class_weights": ("none", "balanced"),
     "bn": ("frozen", "train"),
@@ -92,6 +92,11 @@ class TrainConfig:
                 raise UsageError(f"{_option(name)} must be above 0, not {value}.")
         if not 0 <= self.label_smoothing < 1:
             raise UsageError(f"--label-smoothing is in [0, 1), not {self.label_smoothing}.")
+        if self.unfreeze and self.fit == "whole":
+            raise UsageError(
+                "--fit whole gives inputs of different shapes, and --unfreeze learns from batches "
+                "of one shape: use crop or squash."
+            )
         self._check_members()
         if self.solver == "lbfgs" and not self.cache:
             raise UsageError(

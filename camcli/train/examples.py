@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from camcli.models.classifier import Classifier
 from camcli.train.cache import FeatureCache
 from camcli.train.features import View, extract, hash_files
 from camcli.train.listener import Listener
+from camcli.train.team import ALONE, Team
 
 
 @dataclass
@@ -59,8 +60,13 @@ class Looker:
     """
 
     def __init__(
-        self, classifier: Classifier, cache: FeatureCache | None, listener: Listener
+        self,
+        classifier: Classifier,
+        cache: FeatureCache | None,
+        listener: Listener,
+        team: Team = ALONE,
     ) -> None:
+        self._team = team
         self._classifier = classifier
         self._cache = cache
         self._listener = listener
@@ -69,13 +75,8 @@ class Looker:
     def look(self, examples: Examples, view: View, title: str) -> Tensor:
         """Features (N, K) float16; unreadable images leave `examples`, with a warning each."""
         with self._listener.bar(title, len(examples.items), "img") as bar:
-            features, errors = extract(
-                examples.paths,
-                examples.contents,
-                self._classifier,
-                view,
-                cache=self._cache,
-                advance=bar.advance,
+            features, errors = look_together(
+                self._team, examples, self._classifier, view, self._cache, bar.advance
             )
         if not errors:
             return features
@@ -85,6 +86,34 @@ class Looker:
         wanted = [i not in errors for i in range(len(examples.items))]
         examples.keep(wanted)
         return features[torch.tensor(wanted)]
+
+
+def look_together(
+    team: Team,
+    examples: Examples,
+    classifier: Classifier,
+    view: View,
+    cache: FeatureCache | None,
+    advance: Callable[[int], object],
+) -> tuple[Tensor, dict[int, str]]:
+    """`extract` by several processes, each a share of the images; all get all of it."""
+    count = len(examples.items)
+    own = team.part(torch.arange(count)).tolist()
+    paths, contents = examples.paths, examples.contents
+    found = extract(
+        [paths[i] for i in own], [contents[i] for i in own], classifier, view, cache=cache,
+        advance=lambda done: advance(done * team.size),
+    )  # fmt: skip
+    if team.size == 1:
+        return found
+    parts = team.gather(found)
+    features = torch.zeros(count, max(rows.shape[1] for rows, _ in parts), dtype=torch.float16)
+    errors: dict[int, str] = {}
+    for rank, (rows, failed) in enumerate(parts):
+        if rows.shape[1]:
+            features[rank :: team.size] = rows
+        errors |= {rank + i * team.size: text for i, text in failed.items()}
+    return features, errors
 
 
 def check_trained(examples: Examples, classes: Sequence[str]) -> Counter[int]:

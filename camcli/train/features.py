@@ -69,6 +69,16 @@ def pooled(classifier: Classifier, pixels: Tensor) -> Tensor:
         return A.float().mean((2, 3))
 
 
+def _pooled_any(classifier: Classifier, images: Sequence[Tensor]) -> Tensor:
+    """`pooled` of images (3, h, w) of any shapes, as ``--fit whole`` gives them."""
+    alike: dict[torch.Size, list[int]] = {}
+    for i, image in enumerate(images):
+        alike.setdefault(image.shape, []).append(i)
+    rows = [pooled(classifier, torch.stack([images[i] for i in some])) for some in alike.values()]
+    order = torch.tensor([i for some in alike.values() for i in some])
+    return torch.cat(rows)[order.argsort().to(rows[0].device)]
+
+
 def autocast(device: torch.device) -> torch.autocast:
     """bfloat16 on CUDA, where it is as exact as features need and several times faster."""
     return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
@@ -154,7 +164,7 @@ def _stream(
         pending.clear()
         if not images:
             return [], np.empty((0, 0), np.float16)
-        rows = pooled(classifier, torch.stack(images)).clamp(-HALF, HALF).half().cpu()
+        rows = _pooled_any(classifier, images).clamp(-HALF, HALF).half().cpu()
         if not rows.isfinite().all():
             raise CamcliError(
                 f"The backbone {classifier.provenance.name} gives features that are not finite "

@@ -17,6 +17,7 @@ from camcli.models.classifier import Classifier
 from camcli.train.examples import Examples
 from camcli.train.features import View, autocast
 from camcli.train.loop import Progress, Recipe, make_optimizer, run_epochs
+from camcli.train.team import ALONE, Team
 from camcli.train.tunable import Tunable
 
 DEFAULT_LR2 = {"adamw": 1e-4, "sgd": 1e-3, "lbfgs": 1e-4}
@@ -44,6 +45,7 @@ def fine_tune(
     augment: bool,
     after_epoch: Callable[[TuneProgress, bool], object],
     advance: Callable[[int], object] = lambda count: None,
+    team: Team = ALONE,
 ) -> None:
     """Train the unfrozen layers and the head on images.
 
@@ -57,6 +59,7 @@ def fine_tune(
         augment: show a new random view of each image in each epoch.
         after_epoch: called with each finished epoch and whether it is the best one.
         advance: called with a number of finished training images.
+        team: the processes that share each batch.
     """
     device = classifier.device
     if device.type == "cpu":
@@ -64,27 +67,29 @@ def fine_tune(
     net = tunable.net.to(memory_format=torch.channels_last)
     if progress.tensors is not None:
         net.load_state_dict(progress.tensors)
+    parallel = team.parallel(net, device)
 
     def examples(epoch: int, order: Iterable[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
         tunable.train_mode()
         view = View(classifier, recipe.seed, epoch if augment else None)
         for batch, pixels in decoded(train, order, view):
             yield batch, pixels
-            advance(len(batch))
+            advance(len(batch) * team.size)
 
     def forward(pixels: Tensor) -> Tensor:
         with autocast(device):
-            logits: Tensor = net(_input(classifier, pixels))
+            logits: Tensor = parallel(_input(classifier, pixels))
         return logits.float()
 
     def finish(row: dict[str, float]) -> None:
-        better = progress.judge(row | _measure(tunable, classifier, val, recipe.batch_size))
+        team.share_buffers(net)
+        better = progress.judge(row | _measure(tunable, classifier, val, recipe.batch_size, team))
         progress.tensors = {n: t.detach().cpu() for n, t in net.state_dict().items()}
         after_epoch(progress, better)
 
     optimizer = make_optimizer(*tunable.groups(), recipe)
     targets = train.targets.to(device)
-    run_epochs(progress, recipe, optimizer, targets, examples, forward, finish)
+    run_epochs(progress, recipe, optimizer, targets, examples, forward, finish, team)
 
 
 def decoded(
@@ -121,7 +126,7 @@ def _input(classifier: Classifier, pixels: Tensor) -> Tensor:
 
 
 def _measure(
-    tunable: Tunable, classifier: Classifier, val: Examples, batch_size: int
+    tunable: Tunable, classifier: Classifier, val: Examples, batch_size: int, team: Team
 ) -> dict[str, float]:
     """``val_loss`` and ``val_acc`` of the network as it is; empty without images."""
     targets = val.targets
@@ -129,11 +134,13 @@ def _measure(
         return {}
     tunable.net.eval()
     loss = hits = 0.0
-    order = torch.arange(len(targets)).split(batch_size)
+    own = team.part(torch.arange(len(targets)))
+    order = own.split(batch_size) if len(own) else ()
     with torch.inference_mode():
         for batch, pixels in decoded(val, order, View(classifier)):
             with autocast(classifier.device):
                 logits = tunable.net(_input(classifier, pixels)).float().cpu()
             loss += float(F.cross_entropy(logits, targets[batch], reduction="sum"))
             hits += float((logits.argmax(1) == targets[batch]).sum())
+    loss, hits = team.sum(loss, hits)
     return {"val_loss": loss / len(targets), "val_acc": hits / len(targets)}

@@ -12,6 +12,7 @@ import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor
 
 from camcli.errors import CamcliError
+from camcli.train.team import ALONE, Team
 
 X = TypeVar("X")
 
@@ -43,6 +44,12 @@ class Recipe:
         return F.cross_entropy(
             logits, targets, weight, reduction=reduction, label_smoothing=self.label_smoothing
         )
+
+    def mass(self, targets: Tensor) -> float:
+        """What the mean loss of these images is a mean over: their number, or their weights."""
+        if self.class_weight is None:
+            return float(len(targets))
+        return float(self.class_weight[targets.cpu()].sum())
 
 
 @dataclass(kw_only=True)
@@ -95,6 +102,7 @@ def run_epochs(
     examples: Callable[[int, Iterable[Tensor]], Iterator[tuple[Tensor, X]]],
     forward: Callable[[X], Tensor],
     finish: Callable[[dict[str, float]], object],
+    team: Team = ALONE,
 ) -> None:
     """Train from where `progress` stands to the last epoch, or until patience runs out.
 
@@ -107,6 +115,7 @@ def run_epochs(
         forward: inputs -> logits (B, C), float32.
         finish: takes an epoch's ``epoch``, ``lr``, ``train_loss`` and ``train_acc``; validates,
             calls `Progress.judge` and saves.
+        team: the processes that share each batch.
 
     Raises:
         CamcliError: the loss is not finite.
@@ -120,23 +129,33 @@ def run_epochs(
             return
         epoch = progress.epoch
         total = hits = lr = 0.0
-        order = batches(count, recipe, epoch)
-        for step, (batch, inputs) in enumerate(examples(epoch, order)):
+        order = list(batches(count, recipe, epoch))
+        # With nothing of its own a process must still take part: an image that counts nothing.
+        parts = (part if len(part := team.part(batch)) else batch[:1] for batch in order)
+        for step, (part, inputs) in enumerate(examples(epoch, parts)):
+            batch = order[step]
             lr = rate(epoch + step / steps, 1 / steps, recipe)
             for group in optimizer.param_groups:
                 group["lr"] = lr
-            logits, truth = forward(inputs), targets[batch]
+            logits, truth = forward(inputs), targets[part]
             loss = recipe.loss(logits, truth)
             if not loss.isfinite():
                 raise CamcliError(
                     f"The loss is not a finite number in epoch {epoch + 1}: try a lower rate than "
                     f"{recipe.lr:g} (--lr; --lr2 in the second stage)."
                 )
+            share = 1.0
+            if team.size > 1:
+                own = len(team.part(batch)) > 0
+                share = own * recipe.mass(truth) / recipe.mass(targets[batch])
+                # Gradients are averaged over the processes, and should be summed.
+                loss = loss * (share * team.size)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-            total += float(loss.detach()) * len(batch)
-            hits += float((logits.argmax(1) == truth).sum())
+            total += float(loss.detach()) / team.size * len(batch)
+            hits += float((logits.argmax(1) == truth).sum()) * (share > 0)
+        total, hits = team.sum(total, hits)
         progress.epoch += 1
         progress.optimizer = optimizer.state_dict()
         finish(

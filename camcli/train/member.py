@@ -18,14 +18,15 @@ from camcli.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoin
 from camcli.models.classifier import load_classifier
 from camcli.models.cut import LinearHead
 from camcli.train.config import TrainConfig
-from camcli.train.examples import Examples, Looker
-from camcli.train.features import View, extract
+from camcli.train.examples import Examples, Looker, look_together
+from camcli.train.features import View
 from camcli.train.finetune import DEFAULT_LR2, TuneProgress, fine_tune
 from camcli.train.head import Split, linear, measure
 from camcli.train.listener import Listener
 from camcli.train.loop import Recipe
 from camcli.train.prepare import Backbone
 from camcli.train.stage1 import Row, Save, Views, shown, train_heads
+from camcli.train.team import ALONE, Team
 from camcli.train.tunable import Tunable
 
 HELD: tuple[DataSplit, ...] = ("val", "test")
@@ -42,7 +43,8 @@ class Member:
         best: where its best checkpoint goes.
         last: where that of the last epoch goes.
         heads: how many heads are averaged on its features.
-        title: for progress bars, such as ``member 2, ``; empty for the only one.
+        title: for progress bars, such as ``member 2: ``; empty for the only one.
+        team: the processes that train it.
     """
 
     config: TrainConfig
@@ -52,6 +54,7 @@ class Member:
     last: Path
     heads: int = 1
     title: str = ""
+    team: Team = ALONE
 
     @property
     def unfreeze(self) -> str | None:
@@ -111,6 +114,7 @@ class Member:
                 views, splits["train"].targets, val, len(self.classes), recipe,
                 members=self.heads, l2=self.config.l2, state=state, save=save, listener=listener,
             )  # fmt: skip
+            head, last, rows = self.team.agree((head, last, rows))
             self._write(self.best, head)
             self._write(self.last, last)
         lap("head")
@@ -123,19 +127,22 @@ class Member:
         self, splits: Mapping[DataSplit, Examples], looker: Looker, listener: Listener
     ) -> dict[DataSplit, Tensor]:
         """Logits (N, C) of the best checkpoint, for the held-out splits that have images."""
+        self.team.agree(None)  # the checkpoint is written
         saved = load_checkpoint(self.best)
         head = LinearHead(saved.weight, saved.bias)
         held = [name for name in HELD if splits[name].items]
         if not self.unfreeze:
             return {n: linear(head, self._frozen(splits[n], looker, n).features) for n in held}
-        device = str(self.backbone.classifier.device)
-        tuned = load_classifier(checkpoint=self.best, device=device)
+        cut = self.backbone.classifier
+        tuned = load_classifier(
+            cut.provenance.name, checkpoint=self.best, device=str(cut.device)
+        )  # fmt: skip
         logits: dict[DataSplit, Tensor] = {}
         for name in held:
             images = splits[name]
             with listener.bar(f"{self.title}{name} evaluation", len(images.items), "img") as bar:
-                features, _ = extract(
-                    images.paths, images.contents, tuned, View(tuned), advance=bar.advance
+                features, _ = look_together(
+                    self.team, images, tuned, View(tuned), None, bar.advance
                 )
             logits[name] = linear(head, features)
         return logits
@@ -199,6 +206,7 @@ class Member:
             fine_tune(
                 tunable, classifier, splits["train"], splits["val"], recipe, progress,
                 augment=config.augment > 0, after_epoch=after, advance=bar.advance,
+                team=self.team,
             )  # fmt: skip
         return both()
 
@@ -221,10 +229,12 @@ class Member:
         row: Mapping[str, float] | None = None,
     ) -> None:
         """A checkpoint with this head and the backbone as it was, or as it is in `network`."""
+        if not self.team.leads:
+            return
         made = self.backbone.classifier.provenance
         tensors = self.backbone.tensors
         if network is not None:
-            tensors = {n: network[n] for n in tensors}
+            tensors = {n: network.get(n, t) for n, t in tensors.items()}
         checkpoint = Checkpoint(
             architecture=made.name,
             classes=self.classes,

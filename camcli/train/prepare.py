@@ -16,7 +16,7 @@ from camcli.models.classifier import Classifier, cut_classifier, find_device
 from camcli.models.zoo import build_model
 from camcli.train.config import TrainConfig
 from camcli.train.features import backbone_tensors, digest_of, pooled
-from camcli.train.tunable import module_names
+from camcli.train.tunable import find_head, module_names
 
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
@@ -100,11 +100,6 @@ def _backbone(
 ) -> Backbone:
     """Build one network and cut it; `number` is added to the seed of random weights."""
     name, seed = config.backbone, config.seed + number
-    if ":" in name and not name.startswith("timm:"):
-        raise UsageError(
-            f"--backbone {name}: a checkpoint could not be opened without that code; train on a "
-            "network of torchvision or timm, with --weights FILE for weights of your own."
-        )
     weights = "random" if kind == "random" else config.weights
     built = build_model(name, weights=weights, offline=offline, seed=seed)
     if kind == "reinit":
@@ -126,6 +121,8 @@ def _backbone(
         device=device,
     )
     tensors = backbone_tensors(built.module, classifier)
+    if head := find_head(built.module, classifier):  # a cut by hooks does not tell what follows it
+        tensors = {n: t for n, t in tensors.items() if not n.startswith(f"{head}.")}
     layers = sum(t.ndim > 1 for t in built.module.state_dict().values())
     before = sum(t.ndim > 1 for t in tensors.values())
     if 2 * before < layers:

@@ -33,6 +33,7 @@ from camcli.train.outputs import write_epochs, write_results
 from camcli.train.prepare import Backbone, load_backbones, read_data
 from camcli.train.rundir import BEST, INFO, LAST, SUMMARY, TrainDirectory
 from camcli.train.stage1 import Row
+from camcli.train.team import Team, team
 
 SPLITS: tuple[DataSplit, ...] = ("train", "val", "test")
 
@@ -47,6 +48,7 @@ class Outcome:
         skipped: images that could not be read.
         seconds: time spent on features, head, backbone and evaluation.
         members: the accuracy of each network of an ensemble, by split.
+        leads: whether this process speaks for all that torchrun started.
     """
 
     checkpoint: Path
@@ -54,6 +56,7 @@ class Outcome:
     skipped: int
     seconds: dict[str, float]
     members: list[dict[str, float]] = field(default_factory=list)
+    leads: bool = True
 
 
 def train(
@@ -91,8 +94,29 @@ def train(
         >>> config = TrainConfig(data="photos", backbone="efficientnet_lite0")
         >>> train(config, Path("run")).scores["val"]["top1"]  # doctest: +SKIP
     """
-    listener = listener or Listener()
-    directory = TrainDirectory(out)
+    with team() as processes:
+        if not processes.leads:
+            listener = None
+        return _train(
+            config, out, resume=resume, overwrite=overwrite, device=processes.device(device),
+            offline=offline, cache_dir=cache_dir, listener=listener or Listener(), team=processes,
+        )  # fmt: skip
+
+
+def _train(
+    config: TrainConfig,
+    out: Path,
+    *,
+    resume: bool,
+    overwrite: bool,
+    device: str,
+    offline: bool,
+    cache_dir: Path | None,
+    listener: Listener,
+    team: Team,
+) -> Outcome:
+    """`train` in one of its processes."""
+    directory = TrainDirectory(out, writes=team.leads)
     resuming = directory.check(config, resume=resume, overwrite=overwrite)
     if resuming and (finished := _finished(directory)):
         listener.say(f"The run in {out} is finished already.")
@@ -101,15 +125,17 @@ def train(
     for note in dataset.notes:
         listener.say(note)
     backbones = load_backbones(config, device, offline)
-    run = _Run(config, directory, dataset, backbones, listener)
+    run = _Run(config, directory, dataset, backbones, listener, team)
     if config.unfreeze:  # a wrong name should not wait for the first stage
         channels, classes = backbones[0].channels, len(dataset.classes)
         run.members[0].tunable(LinearHead(torch.zeros(classes, channels), torch.zeros(classes)))
     if any(b.classifier.provenance.source == "random" for b in backbones):
         listener.warn(_random(config))
+    team.agree(None)  # all have looked at the folder
     if not resuming:
         directory.begin(config, run.info, overwrite=overwrite)
-    state = directory.load_state() if resuming else None
+    state = team.agree(directory.load_state() if resuming and team.leads else None)
+    directory.sweep()
     return run.go(cache_root(cache_dir) if config.cache else None, state or {})
 
 
@@ -123,7 +149,9 @@ class _Run:
         dataset: Dataset,
         backbones: list[Backbone],
         listener: Listener,
+        team: Team,
     ) -> None:
+        self.team = team
         self.config, self.directory, self.dataset = config, directory, dataset
         self.listener = listener
         self.classes = dataset.classes
@@ -139,6 +167,7 @@ class _Run:
                 last=directory.path / (f"member-{n}-last.safetensors" if several else LAST),
                 heads=1 if config.members or config.unfreeze else config.ensemble,
                 title=f"member {n}: " if several else "",
+                team=team,
             )
             for n, backbone in enumerate(backbones, 1)
         ]
@@ -179,7 +208,7 @@ class _Run:
                 if cache:
                     kept = FeatureCache(cache, backbone.space(), backbone.channels)
                     stack.enter_context(kept)
-                lookers.append(Looker(backbone.classifier, kept, self.listener))
+                lookers.append(Looker(backbone.classifier, kept, self.listener, self.team))
             for n, (member, looker) in enumerate(zip(self.members, lookers, strict=True)):
                 if n >= state.get("member", 0):
                     own = state if n == state.get("member", 0) else {}
@@ -260,8 +289,11 @@ class _Run:
             table = ({"path": rel, "error": error} for rel, error in skipped.items())
             self.directory.write_csv("skipped.csv", table)
         self._lap("evaluation")
-        self._finish(scores, alone, len(skipped))
-        return Outcome(self.directory.path / BEST, scores, len(skipped), self.seconds, alone)
+        if self.team.leads:
+            self._finish(scores, alone, len(skipped))
+        return Outcome(
+            self.directory.path / BEST, scores, len(skipped), self.seconds, alone, self.team.leads
+        )
 
     def _finish(
         self, scores: dict[str, dict[str, Any]], alone: list[dict[str, float]], skipped: int

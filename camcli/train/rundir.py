@@ -31,10 +31,13 @@ class TrainDirectory:
 
     Attributes:
         path: the folder.
+
+    Of several processes that train together one writes; the methods of the others leave the disk
+    alone.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, writes: bool = True) -> None:
+        self.path, self._writes = path, writes
 
     def check(self, config: TrainConfig, *, resume: bool, overwrite: bool) -> bool:
         """Whether there is a run to go on with; touches nothing.
@@ -72,6 +75,8 @@ class TrainDirectory:
 
     def begin(self, config: TrainConfig, info: Mapping[str, Any], *, overwrite: bool) -> None:
         """Make the folder, or empty it of an earlier run, and write down the settings."""
+        if not self._writes:
+            return
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             if overwrite:
@@ -89,6 +94,8 @@ class TrainDirectory:
         Raises:
             CamcliError: disk full, folder removed, no permission.
         """
+        if not self._writes:
+            return
         try:
             write_whole(self.path / name, data)
         except OSError as error:
@@ -136,9 +143,15 @@ class TrainDirectory:
             ) from error
         return dict(state)
 
+    def sweep(self) -> None:
+        """Delete what a killed process was writing; nobody else writes here while this runs."""
+        for part in self.path.glob(".camcli-*.part") if self._writes else ():
+            part.unlink(missing_ok=True)
+
     def clear_state(self) -> None:
         """A finished run needs none."""
-        (self.path / STATE).unlink(missing_ok=True)
+        if self._writes:
+            (self.path / STATE).unlink(missing_ok=True)
 
     def _read_info(self) -> dict[str, Any]:
         """What ``run.json`` says: this tells a run of training from any other folder."""

@@ -9,8 +9,10 @@ import torch
 from torch import nn
 
 from camcli.errors import UsageError
+from camcli.models import on_graph
 from camcli.models.classifier import Classifier
 from camcli.models.cut import LinearHead
+from camcli.models.graph import PROBE, trace
 
 NORMS = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm)
 
@@ -37,14 +39,19 @@ class Tunable:
                 unfrozen layers learn.
 
         Raises:
-            UsageError: the network has no linear head to replace, or no such module.
+            UsageError: the network has no such module, or ends in more than global average pooling
+                and a linear layer and cannot be traced.
         """
-        self.head_name = _head_name(module, classifier)
+        name = find_head(module, classifier)
         self.net = copy.deepcopy(module).eval().requires_grad_(False)
-        layer = self.net.get_submodule(self.head_name)
-        fresh = _like(layer, head).to(classifier.device)
-        parent, _, name = self.head_name.rpartition(".")
-        setattr(self.net.get_submodule(parent), name, fresh)
+        if name is None:
+            self.net, name = _shortened(self.net, classifier, head)
+        else:
+            layer = self.net.get_submodule(name)
+            parent, _, own = name.rpartition(".")
+            setattr(self.net.get_submodule(parent), own, _like(layer, head).to(classifier.device))
+        self.head_name = name
+        fresh = self.net.get_submodule(name)
         self._unfrozen: list[nn.Module] = [
             self.net.get_submodule(n) for n in module_names(self.net, unfreeze)
         ]
@@ -90,7 +97,7 @@ class Tunable:
                     yield module
 
 
-def _head_name(module: nn.Module, classifier: Classifier) -> str:
+def find_head(module: nn.Module, classifier: Classifier) -> str | None:
     """The linear layer (or 1x1 convolution) whose weights are the classifier's linear head."""
     if classifier.head is not None:
         ours = classifier.head.weight.cpu()
@@ -101,10 +108,30 @@ def _head_name(module: nn.Module, classifier: Classifier) -> str:
                     weight.reshape(-1), ours.reshape(-1)
                 ):
                     return name
-    raise UsageError(
-        f"--unfreeze needs a backbone that ends in global average pooling and one linear layer, "
-        f"and {classifier.provenance.name} does not: leave it out, or take another --backbone."
-    )
+    return None
+
+
+def _shortened(net: nn.Module, classifier: Classifier, head: LinearHead) -> tuple[nn.Module, str]:
+    """The network up to its last map, then GAP and a linear layer; and that layer's name.
+
+    For networks that end in more, or in something else: VGG's three layers, a class token. Modules
+    keep their names. Tracing fixes what a module's own code, not a layer in it, does in training:
+    stochastic depth stays off.
+    """
+    size = classifier.preprocess.size
+    probe = torch.randn(PROBE, 3, size, size, generator=torch.Generator().manual_seed(0))
+    try:
+        with torch.no_grad():
+            own = LinearHead(head.weight.clone(), head.bias.clone())
+            whole = on_graph.new_head(trace(net.cpu(), probe), own, probe).whole
+    except Exception as error:  # whatever tracing meets in foreign code
+        raise UsageError(
+            f"--unfreeze: {classifier.provenance.name} does not end in global average pooling and "
+            "one linear layer, and its code cannot be traced to replace what comes after its last "
+            "map: leave --unfreeze out, or take another --backbone."
+        ) from error
+    whole.delete_all_unused_submodules()
+    return whole.to(classifier.device).eval(), "_new_head.fc"
 
 
 def _like(layer: nn.Module, head: LinearHead) -> nn.Module:

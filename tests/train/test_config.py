@@ -46,6 +46,7 @@ def test_command_line_beats_file_beats_default(tmp_path):
         ("members = 'random,reinit'", "--unfreeze layer4"),
         ("ensemble = 3\nmembers = 'random,pretrained'", "name as many"),
         ("solver = 'lbfgs'\ncache = false", "--no-cache"),
+        ("fit = 'whole'\nunfreeze = 'layer4'", "of one shape"),
         ("label-smoothing = 1", "--label-smoothing"),
     ],
 )

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import csv
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from camcli.data.images import load_image
+from camcli.errors import UsageError
+from camcli.models.classifier import load_classifier
 from camcli.train.run import train
 
 
@@ -74,10 +79,82 @@ def test_fine_tuning_learns_and_the_checkpoint_says_the_same(quick, tmp_path):
     assert outcome.scores["val"]["log_loss"] == pytest.approx(float(best["val_loss"]), abs=5e-3)
 
 
-def test_a_convolution_as_head_is_replaced_too(quick, tmp_path):
-    # SqueezeNet's classes come from a 1x1 convolution and a ReLU: not a linear head.
-    from camcli.errors import UsageError
+@pytest.mark.parametrize(
+    ("backbone", "size", "unfreeze"),
+    [
+        ("squeezenet1_1", 64, "features.12"),  # classes from a convolution and a ReLU
+        ("timm:vit_tiny_patch16_224", 224, "blocks.10"),  # from a class token
+    ],
+)
+def test_networks_that_end_in_something_else(quick, tmp_path, backbone, size, unfreeze):
+    config = replace(
+        quick, backbone=backbone, input_size=size, epochs=1, unfreeze=unfreeze, epochs2=1, lr2=1e-3
+    )  # fmt: skip
+    outcome = train(config, tmp_path / "run", cache_dir=tmp_path)
+    first = train(replace(config, unfreeze=None), tmp_path / "first", cache_dir=tmp_path)
+    names = moved(
+        load_file(first.checkpoint.with_name("last.safetensors")),
+        load_file(outcome.checkpoint.with_name("last.safetensors")),
+    )
+    assert {"head.weight", "head.bias"} < names
+    rest = names - {"head.weight", "head.bias"}
+    assert all(name.startswith(f"backbone.{unfreeze}.") for name in rest)
+    # What was judged in training is what the checkpoint says.
+    with (tmp_path / "run" / "metrics.csv").open(newline="") as file:
+        best = max(csv.DictReader(file), key=lambda r: (float(r["val_acc"]), -float(r["val_loss"])))
+    assert outcome.scores["val"]["log_loss"] == pytest.approx(float(best["val_loss"]), abs=1e-2)
 
-    config = replace(quick, backbone="squeezenet1_1", unfreeze="features.12", epochs2=1)
-    with pytest.raises(UsageError, match="--unfreeze needs a backbone that ends in"):
-        train(config, tmp_path / "run", cache_dir=tmp_path)
+
+OWN = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer1 = nn.Sequential(nn.Conv2d(3, 8, 3, 2), nn.BatchNorm2d(8), nn.ReLU())
+        self.layer2 = nn.Sequential(nn.Conv2d(8, 16, 3, 2), nn.BatchNorm2d(16), nn.ReLU())
+        self.fc = nn.Linear(16, 7)
+
+    def forward(self, x):
+        A = self.layer2(self.layer1(x))
+        if float(A.detach().sum()) > 1e30:  # cannot be traced
+            A = A * 0
+        return self.fc(A.mean((2, 3)))
+
+def build():
+    torch.manual_seed(3)
+    return Net()
+"""
+
+
+def test_a_network_of_the_users_own(quick, tmp_path, monkeypatch):
+    (tmp_path / "my_own_net.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    name = "my_own_net:build"
+    config = replace(
+        quick, backbone=name, weights=None, epochs=1, unfreeze="layer2", epochs2=1, lr2=0.01
+    )  # fmt: skip
+    outcome = train(config, tmp_path / "run", cache_dir=tmp_path)
+    # A file does not decide which code is run.
+    with pytest.raises(UsageError, match="if you trust it, add --model my_own_net:build"):
+        load_classifier(checkpoint=outcome.checkpoint)
+    classifier = load_classifier(name, checkpoint=outcome.checkpoint, device="cpu")
+    assert classifier.classes == ("green", "red")
+    row = next(iter(csv.DictReader((tmp_path / "run" / "predictions.csv").open())))
+    rgb = load_image(Path(quick.data) / row["path"])
+    prob = classifier(classifier.preprocess.pixels(rgb)[None])[1].softmax(1).max()
+    assert float(prob) == pytest.approx(float(row["prob"]), abs=5e-3)
+    # Weights of a file replace the factory's.
+    state = load_file(outcome.checkpoint)
+    plain = {n.removeprefix("backbone."): t for n, t in state.items() if n.startswith("backbone.")}
+    plain |= {"fc.weight": torch.zeros(7, 16), "fc.bias": torch.zeros(7)}
+    torch.save(plain, tmp_path / "own.pth")
+    again = replace(config, unfreeze=None, weights=str(tmp_path / "own.pth"))
+    other = load_file(train(again, tmp_path / "again", cache_dir=tmp_path).checkpoint)
+    assert torch.equal(other["backbone.layer2.0.weight"], state["backbone.layer2.0.weight"])
+    (tmp_path / "my_own_net.py").unlink()
+    monkeypatch.delitem(sys.modules, "my_own_net")
+    with pytest.raises(UsageError, match="no Python module 'my_own_net'"):
+        load_classifier(name, checkpoint=outcome.checkpoint)
