@@ -117,18 +117,19 @@ def _train(
 ) -> Outcome:
     """`train` in one of its processes."""
     directory = TrainDirectory(out, writes=team.leads)
-    resuming = directory.check(config, resume=resume, overwrite=overwrite)
-    if resuming and (finished := _finished(directory)):
-        listener.say(f"The run in {out} is finished already.")
-        return finished
-    dataset = read_data(config)
-    for note in dataset.notes:
-        listener.say(note)
-    backbones = load_backbones(config, device, offline)
-    run = _Run(config, directory, dataset, backbones, listener, team)
-    if config.unfreeze:  # a wrong name should not wait for the first stage
-        channels, classes = backbones[0].channels, len(dataset.classes)
-        run.members[0].tunable(LinearHead(torch.zeros(classes, channels), torch.zeros(classes)))
+    with team.leader_first():
+        resuming = directory.check(config, resume=resume, overwrite=overwrite)
+        if resuming and (finished := _finished(directory)):
+            listener.say(f"The run in {out} is finished already.")
+            return replace(finished, leads=team.leads)
+        dataset = read_data(config)
+        for note in dataset.notes:
+            listener.say(note)
+        backbones = load_backbones(config, device, offline)
+        run = _Run(config, directory, dataset, backbones, listener, team)
+        if config.unfreeze:  # a wrong name should not wait for the first stage
+            channels, classes = backbones[0].channels, len(dataset.classes)
+            run.members[0].tunable(LinearHead(torch.zeros(classes, channels), torch.zeros(classes)))
     if any(b.classifier.provenance.source == "random" for b in backbones):
         listener.warn(_random(config))
     team.agree(None)  # all have looked at the folder

@@ -77,6 +77,24 @@ class Team:
         dist.all_gather_object(values, value)
         return values  # type: ignore[return-value]
 
+    @contextmanager
+    def leader_first(self) -> Iterator[None]:
+        """The others wait until the first one has done it: one download, one message of an error.
+
+        Raises:
+            SystemExit: in the others, where the first one could not do it; it says why.
+        """
+        if not self.leads and not self.agree(False):
+            raise SystemExit(1)
+        try:
+            yield
+        except BaseException:
+            if self.leads:
+                self.agree(False)
+            raise
+        if self.leads:
+            self.agree(True)
+
     def agree(self, value: T) -> T:
         """The first one's value; all wait for it."""
         if self.size == 1:

@@ -4,21 +4,61 @@ from __future__ import annotations
 
 import csv
 import os
+import queue
 import subprocess
 import sys
 from dataclasses import replace
 
 import pytest
 import torch
+import torch.distributed as dist
 from safetensors.torch import load_file
 
+from camcli.errors import UsageError
 from camcli.train.config import to_toml
 from camcli.train.run import train
+from camcli.train.team import Team
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="gloo as the CI has it")
+
+@pytest.fixture(scope="module")
+def gloo():
+    """What joins processes on a CPU must be able to listen on this machine."""
+    try:
+        dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    except (RuntimeError, ValueError, OSError) as error:
+        pytest.skip(f"gloo cannot listen here: {error}")
+    dist.destroy_process_group()
 
 
-def test_two_processes_train_the_same_network(quick, tmp_path, draw):
+class Thread(Team):
+    """A process of two that is a thread: the first one's words, for both to read."""
+
+    def __init__(self, rank: int, words: queue.Queue) -> None:
+        super().__init__(rank, 2)
+        object.__setattr__(self, "words", words)
+
+    def agree(self, value):
+        if self.leads:
+            self.words.put(value)
+        return value if self.leads else self.words.get(timeout=60)
+
+
+def test_the_others_wait_for_the_first_one_and_stop_with_it():
+    words, done = queue.Queue(), []
+    first, second = Thread(0, words), Thread(1, words)
+    with first.leader_first():
+        done.append(0)
+    with second.leader_first():
+        done.append(1)
+    assert done == [0, 1]
+    with pytest.raises(UsageError, match="no such folder"), first.leader_first():
+        raise UsageError("no such folder")
+    with pytest.raises(SystemExit), second.leader_first():
+        done.append(2)  # what the first one says is said once
+    assert done == [0, 1]
+
+
+def test_two_processes_train_the_same_network(quick, tmp_path, draw, gloo):
     # An odd number of images: the last batch has one, and one process nothing of it.
     data = draw(tmp_path / "data", {"train": 9, "val": 3, "test": 2}, classes=("red", "green"))
     (data / "train" / "red" / "8.png").unlink()
