@@ -24,7 +24,7 @@ from torch.nn import functional
 from camcli.data.images import load_image
 from camcli.train.config import TrainConfig
 from camcli.train.features import pooled
-from camcli.train.prepare import load_backbone, read_data
+from camcli.train.prepare import load_backbones, read_data
 from camcli.train.run import train
 
 
@@ -49,7 +49,7 @@ def subset(data: Path, count: int, folder: Path) -> Path:
 def plain_loop(config: TrainConfig) -> tuple[float, float]:
     """Seconds and validation accuracy of the loop that tutorials show."""
     dataset = read_data(config)
-    backbone = load_backbone(config, "cpu", offline=False)
+    backbone = load_backbones(config, "cpu", offline=False)[0]
     classifier = backbone.classifier
     start = time.perf_counter()
 
