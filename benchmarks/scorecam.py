@@ -42,6 +42,8 @@ def compare(model: str, weights: str | None, refs: list[ImageRef], channels: int
     built = build_model(model, weights=weights)
     classifier = plain(built)
     runtimes = {"torch": classifier, "OpenVINO": with_runtime(classifier, "openvino")}
+    if "avx512_bf16" in Path("/proc/cpuinfo").read_text():
+        runtimes["OpenVINO, bfloat16"] = with_runtime(classifier, "openvino", precision="bfloat16")
     pixels = pixels_of(classifier, refs[0])
     with torch.inference_mode():
         K = classifier.look(pixels).parts[0].A.shape[1]
@@ -49,7 +51,7 @@ def compare(model: str, weights: str | None, refs: list[ImageRef], channels: int
     if built.provenance.source != "random":
         early(runtimes["OpenVINO"], refs, seconds)
     stopped(runtimes, pixels, seconds)
-    memory(model, weights, refs[0].path, min(channels, K))
+    memory(model, weights, refs[0].path)
 
 
 def plain(built: BuiltModel) -> Classifier:
@@ -116,10 +118,16 @@ def keep(
 
 
 class Few:
-    """A classifier of which only the first channels are explained; it counts its passes."""
+    """A classifier of which only the first channels are explained; it counts its passes.
 
-    def __init__(self, classifier: Classifier, channels: int | None = None) -> None:
-        self.classifier, self.channels, self.passes = classifier, channels, 0
+    After `most` passes it repeats what it saw, for memory: further passes take no more of it.
+    """
+
+    def __init__(
+        self, classifier: Classifier, channels: int | None = None, most: float = float("inf")
+    ) -> None:
+        self.classifier, self.channels, self.most, self.passes = classifier, channels, most, 0
+        self.last: Look | None = None
 
     def look(self, pixels: Tensor) -> Look:
         """As the classifier, with fewer channels."""
@@ -128,9 +136,12 @@ class Few:
         return replace(seen, parts=(replace(part, A=part.A[:, : self.channels]),))
 
     def see(self, images: Tensor) -> Look:
-        """As the classifier."""
+        """As the classifier, at first."""
         self.passes += len(images)
-        return self.classifier.see(images)
+        seen = self.last  # by whichever lane was last
+        if seen is None or len(seen.logits) < len(images) or self.passes <= self.most:
+            self.last = seen = self.classifier.see(images)
+        return replace(seen, logits=seen.logits[: len(images)])
 
 
 def ours(classifier: Few, pixels: Tensor, how: How) -> Tensor:
@@ -139,10 +150,25 @@ def ours(classifier: Few, pixels: Tensor, how: How) -> Tensor:
     return maps_of(classifier, seen, index, how)  # type: ignore[arg-type]
 
 
+class Brief(torch.nn.Module):
+    """A network that repeats what it said after so many batches, for memory."""
+
+    def __init__(self, module: torch.nn.Module, most: int) -> None:
+        super().__init__()
+        self.module, self.left, self.last = module, most, torch.empty(0)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """As the network, at first."""
+        if self.left > 0 or len(self.last) < len(images):
+            self.last = self.module(images)
+            self.left -= 1
+        return self.last[: len(images)]
+
+
 def theirs(
-    module: torch.nn.Module, classifier: Classifier, pixels: Tensor, channels: int
+    module: torch.nn.Module, classifier: Classifier, pixels: Tensor, channels: int, most: int = 0
 ) -> Tensor:
-    """grad-cam's map (1, h, w) before it is upsampled and scaled."""
+    """grad-cam's map (1, h, w) before it is upsampled and scaled; `most` batches, 0 for all."""
     from pytorch_grad_cam import ScoreCAM
 
     class OfFew(ScoreCAM):
@@ -153,7 +179,8 @@ def theirs(
 
     images = classifier.preprocess.normalise(pixels)
     layer = called_once(module, classifier.layer, images)
-    with OfFew(model=module, target_layers=[layer]) as method:
+    network = Brief(module, most) if most else module
+    with OfFew(model=network, target_layers=[layer]) as method:
         method(input_tensor=images, targets=None)
         return torch.from_numpy(method.plain)
 
@@ -233,28 +260,40 @@ def early(classifier: Classifier, refs: list[ImageRef], whole: float) -> None:
         )
 
 
-def memory(model: str, weights: str | None, photo: Path, channels: int) -> None:
-    """Peaks above what a process has once the network is loaded, each in one of its own."""
-    print(f"\n### Memory above the loaded network, {channels} channels\n\n| what | GB |")
-    print("| --- | --- |")
-    for what in ("grad-cam's ScoreCAM", "camcli, all", "camcli, --converge 0.98"):
+# What is compared in memory: a method of camcli's with its options, and what runs the network.
+KINDS: dict[str, tuple[str, dict[str, float], str]] = {
+    "camcli, torch": ("scorecam", {}, "torch"),
+    "camcli, OpenVINO, its conversion included": ("scorecam", {}, "openvino"),
+    "camcli, --converge 0.98, torch": ("scorecam", {"converge": 0.98}, "torch"),
+    "camcli, sscam, torch": ("sscam", {"samples": 2}, "torch"),
+    "camcli, iscam, torch": ("iscam", {"samples": 2}, "torch"),
+}
+
+
+def memory(model: str, weights: str | None, photo: Path) -> None:
+    """Peaks above what a process has once the network is loaded, each in one of its own.
+
+    Masks are made for all channels; the network answers the first of them and then repeats itself.
+    """
+    print("\n### Memory above the loaded network, all channels\n\n| what | GB |\n| --- | --- |")
+    for what in ("grad-cam's ScoreCAM", *KINDS):
         with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-            peak = pool.submit(_peak, what, model, weights, photo, channels).result()
+            peak = pool.submit(_peak, what, model, weights, photo).result()
         print(f"| {what} | {peak:.2f} |", flush=True)
 
 
-def _peak(what: str, model: str, weights: str | None, photo: Path, channels: int) -> float:
+def _peak(what: str, model: str, weights: str | None, photo: Path) -> float:
     built = build_model(model, weights=weights)
     classifier = plain(built)
     pixels = pixels_of(classifier, photo)
     before = resident("VmRSS")
-    if what.startswith("grad-cam"):
-        theirs(built.module, classifier, pixels, channels)
+    if what not in KINDS:
+        theirs(built.module, classifier, pixels, 1 << 30, most=4)
     else:
-        few = Few(classifier, None if "--" in what else channels)
+        method, options, runtime = KINDS[what]
+        few = Few(with_runtime(classifier, runtime), most=128)
         with lanes() as shared:
-            how = make_how("scorecam", converge=0.98 if "--" in what else None)
-            ours(few, pixels, shared(how))
+            ours(few, pixels, shared(make_how(method, **options)))  # type: ignore[arg-type]
     return (resident("VmHWM") - before) / 2**30
 
 

@@ -55,12 +55,17 @@ def _mean_scores(e: Evidence, pairs: Tensor, variants: list[dict[str, Any]]) -> 
 def _chosen(e: Evidence) -> Tensor:
     """(B, K) bool: the channels to look at; with ``effort.channels`` those of largest variance."""
     A, count = e.A, e.effort.channels
-    varies = A.flatten(2).amax(2) > A.flatten(2).amin(2)
+    varies = _varies(A)
     if count is None or count >= A.shape[1]:
         return varies
     best = A.flatten(2).var(2).topk(count, dim=1).indices
     chosen = torch.zeros_like(varies).scatter_(1, best, torch.ones_like(best, dtype=torch.bool))
     return chosen & varies
+
+
+def _varies(A: Tensor) -> Tensor:
+    """(B, K) bool: the channels that are not the same everywhere."""
+    return A.flatten(2).amax(2) > A.flatten(2).amin(2)
 
 
 def _until_converged(
@@ -100,14 +105,20 @@ def scorecam_softmax(e: Evidence) -> Tensor:
     Nearly one-hot, because logits of different masks differ by more than one; masks are upsampled
     with aligned corners. Kept to compare with results that were made so.
 
+    A constant channel's mask is black there, and takes part: one pass serves all of an image.
+
     Args:
         e: with images.
 
     Returns:
         v (B, K).
     """
-    pairs = torch.ones(e.A.shape[:2], dtype=torch.bool, device=e.A.device).nonzero()
-    return _scores(e, pairs, aligned=True).view(e.A.shape[:2]).softmax(1)
+    varies = _varies(e.A)
+    first = torch.zeros_like(varies).scatter_(1, varies.int().argmin(1, keepdim=True), True)
+    shown = varies | first  # the first constant channel, or channel 0 if all vary
+    scores = e.A.new_zeros(shown.shape)
+    scores[shown] = _scores(e, shown.nonzero(), aligned=True)
+    return torch.where(varies, scores, scores[first][:, None]).softmax(1)
 
 
 def sscam(e: Evidence) -> Tensor:

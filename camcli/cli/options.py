@@ -236,8 +236,8 @@ Channels = Annotated[
     int | None,
     typer.Option(
         "--channels",
-        help="Approximate scorecam, sscam and iscam by the N channels that vary most: as many "
-        "forward passes. Default: all channels.",
+        help="Approximate scorecam, sscam and iscam by the N channels that vary most, as "
+        "Faster-Score-CAM does: as many forward passes. Default: all channels.",
         min=1,
         rich_help_panel=TARGET,
     ),
