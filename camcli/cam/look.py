@@ -78,6 +78,12 @@ class How:
         }
         return {name: value for name, value in found.items() if value is not None}
 
+    def shortcut(self) -> str:
+        """What makes the map an approximation, in the user's words; empty when nothing does."""
+        some = "" if self.effort.channels is None else f"--channels {self.effort.channels}"
+        near = "" if self.effort.converge is None else f"--converge {self.effort.converge:g}"
+        return " ".join(word for word in (some, near) if word)
+
     def is_cheap(self, classifier: Classifier) -> bool:
         """Whether another class's map costs much less than the forward pass."""
         closed = classifier.head is not None and self.method.score == "logit"

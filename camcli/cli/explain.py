@@ -15,6 +15,7 @@ from camcli.files import write_whole
 
 if TYPE_CHECKING:
     from camcli.batch.sinks import Style
+    from camcli.cam.look import How
     from camcli.result import Result
 
 
@@ -144,9 +145,9 @@ def explain(
             if save_raw:
                 written.append(_save_raw(result, file.with_suffix(".npz"), overwrite))
         if as_json:
-            typer.echo(json.dumps(_record(result, written), ensure_ascii=False))
+            typer.echo(json.dumps(_record(result, written, what.how), ensure_ascii=False))
         elif result.status != "error":
-            _table(result, written, what.score)
+            _table(result, written, what.score, how.shortcut())
     if failures:
         say(f"{failures} of {len(refs)} images could not be explained.")
         raise typer.Exit(SOME_FAILED)
@@ -228,7 +229,7 @@ def _write(path: Path, data: bytes) -> None:
         raise CamcliError(f"Cannot write {path}: {error.strerror}.") from error
 
 
-def _record(result: Result, written: list[Path]) -> dict[str, object]:
+def _record(result: Result, written: list[Path], how: How) -> dict[str, object]:
     return {
         "path": str(result.ref.path),
         "status": result.status,
@@ -238,6 +239,7 @@ def _record(result: Result, written: list[Path]) -> dict[str, object]:
         "top": [{"class": name, "prob": prob} for name, prob in result.top],
         "method": result.method,
         "layer": result.layer,
+        "options": how.options(),
         "width": result.width,
         "height": result.height,
         "view": result.view,
@@ -259,7 +261,7 @@ def _record(result: Result, written: list[Path]) -> dict[str, object]:
     }
 
 
-def _table(result: Result, written: list[Path], score: str) -> None:
+def _table(result: Result, written: list[Path], score: str, shortcut: str) -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -275,6 +277,7 @@ def _table(result: Result, written: list[Path], score: str) -> None:
         bar = Text("━" * max(1, round(20 * prob)), style="green" if rank == 1 else "dim")
         table.add_row(str(rank), Text(name), f"{prob:.1%}", bar)
     console.print(table)
+    about = f", approximated by {shortcut}" if shortcut else ""
     for heat in result.heats:
         if heat.empty:
             hint = "" if score == "contrast" else "; try --score contrast"
@@ -283,7 +286,7 @@ def _table(result: Result, written: list[Path], score: str) -> None:
             x0, y0, x1, y1 = heat.box
             console.print(
                 f"  {escape(heat.target)}: heat in x {x0}-{x1}, y {y0}-{y1} of "
-                f"{result.width}x{result.height} pixels ({result.method} at {result.layer})"
+                f"{result.width}x{result.height} pixels ({result.method} at {result.layer}{about})"
             )
     for path in written:
         console.print(f"  {escape(str(path))}", soft_wrap=True)

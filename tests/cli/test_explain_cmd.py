@@ -33,6 +33,15 @@ def test_json_is_one_object_a_line(camcli, cat):
     assert record["top"][0]["class"] == record["pred"]
 
 
+def test_a_map_of_some_channels_says_so(camcli, cat):
+    options = ("--method", "scorecam", "--channels", "3")
+    done = camcli("explain", cat, *options, "--out", "a.jpg")
+    assert done.exit_code == 0, done.output
+    assert "approximated by --channels 3" in " ".join(done.stdout.split())
+    done = camcli("explain", cat, *options, "--json", "--out", "b.jpg")
+    assert json.loads(done.stdout)["options"] == {"channels": 3}
+
+
 def test_raw_maps_are_signed_and_complete(camcli, cat, bundled):
     """mean(M_c) + b_c = S_c holds for what --save-raw wrote, and p_c follows from it."""
     done = camcli("explain", cat, "--method", "cam", "--topk", "5", "--save-raw", "--out", "o.png")
