@@ -10,6 +10,7 @@ from camcli import __version__
 from camcli.cli import (
     audit,
     batch,
+    concepts,
     data,
     evaluate,
     explain,
@@ -59,6 +60,7 @@ app.command("train")(train.train)
 app.command("report")(report.report)
 app.command("evaluate")(evaluate.evaluate)
 app.command("audit")(audit.audit)
+app.command("concepts")(concepts.concepts)
 app.command("models")(models.models)
 app.command("layers")(layers.layers)
 app.command("methods")(methods.methods)

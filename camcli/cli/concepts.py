@@ -1,0 +1,183 @@
+"""``camcli concepts``: what a network takes images to be made of."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from camcli.cli import options as o
+from camcli.cli.console import SOME_FAILED, say
+from camcli.errors import CamcliError, UsageError
+from camcli.files import write_whole
+
+if TYPE_CHECKING:
+    from camcli.batch.concepts import Concept, Found
+
+
+def concepts(
+    images: Annotated[
+        list[str],
+        typer.Argument(
+            help="Images, folders, or quoted globs such as 'photos/*.jpg'.", show_default=False
+        ),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", help="A folder for the pictures.", rich_help_panel=o.RUN),
+    ] = Path("concepts"),
+    number: Annotated[
+        int,
+        typer.Option(
+            "--number",
+            "-n",
+            help="How many concepts, 1 to 8, for all images together.",
+            min=1,
+            max=8,
+            rich_help_panel=o.TARGET,
+        ),
+    ] = 5,
+    layer: o.Layer = "last",
+    model: o.Model = "efficientnet_lite0",
+    checkpoint: o.Checkpoint = None,
+    weights: o.Weights = None,
+    classes: o.Classes = None,
+    fit: o.FitOption = None,
+    input_size: o.InputSize = None,
+    device: o.Device = "auto",
+    offline: o.Offline = False,
+    alpha: o.Alpha = 0.6,
+    max_size: o.MaxSize = None,
+    quality: o.Quality = 90,
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", help="Print one JSON object on stdout.", rich_help_panel=o.RUN),
+    ] = False,
+    overwrite: Annotated[
+        bool,
+        typer.Option(
+            "--overwrite", help="Replace pictures that exist already.", rich_help_panel=o.RUN
+        ),
+    ] = False,
+) -> None:
+    """Show the parts that images have in common for the network, and what they speak for.
+
+    The features of all images are written as sums of a few concepts that nobody named (deep
+    feature factorization, Collins 2018, arXiv 1806.10206). Each place gets the colour of its
+    strongest concept; the same colour is the same concept in every picture. With each concept
+    come the classes whose score it raises most, on its own: +3.1 is 3.1 above the mean class.
+
+    camcli concepts cat.jpg dog.jpg --number 4
+
+    camcli concepts 'photos/*.jpg' --model resnet50 --layer layer3
+    """
+    from camcli.batch.concepts import find_concepts
+    from camcli.cli.load import load
+    from camcli.data.sources import find_images
+
+    if "," in layer:
+        raise UsageError("Concepts are found at one layer: give --layer one name.")
+    refs = list(find_images(images))
+    stems = [str(Path(ref.rel).with_suffix("")) for ref in refs]
+    alone = len(set(stems)) == len(stems)
+    rels = stems if alone else [ref.rel for ref in refs]
+    files = [out / f"{rel}_concepts.jpg" for rel in rels]
+    for file in files:
+        if file.exists() and not overwrite:
+            raise UsageError(
+                f"{file} exists. Add --overwrite to replace it, or choose another --out."
+            )
+    classifier = load(
+        model=model, checkpoint=checkpoint, weights=weights, classes=classes, device=device,
+        offline=offline, fit=fit, input_size=input_size, layer=layer,
+    )  # fmt: skip
+    found = find_concepts(refs, classifier, number)
+    failures = [image for image in found.images if image.maps is None]
+    for image in failures:
+        say(typer.style("failed: ", fg="red") + str(image.result.error))
+    written = _write(found, files, alpha, max_size, quality)
+    if as_json:
+        typer.echo(json.dumps(_record(found, classifier.layer, written), ensure_ascii=False))
+    elif written:
+        _table(found, classifier.layer)
+        say(f"{len(written)} pictures in {out}.")
+    if failures:
+        say(f"{len(failures)} of {len(refs)} images could not be read.")
+        raise typer.Exit(SOME_FAILED)
+
+
+def _write(
+    found: Found, files: list[Path], alpha: float, max_size: int | None, quality: int
+) -> dict[str, Path]:
+    """Draw and write; the pictures by image."""
+    from camcli.data.images import load_image
+    from camcli.render.concepts import draw_concepts
+    from camcli.render.picture import encode_jpeg, shrink
+
+    words = [_words(concept) for concept in found.concepts]
+    written = {}
+    for image, file in zip(found.images, files, strict=True):
+        if image.maps is None:
+            continue
+        rgb = shrink(load_image(image.result.ref), max_size)
+        picture = draw_concepts(rgb, image.result, image.maps, words, alpha=alpha)
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(file, encode_jpeg(picture, quality))
+        except OSError as error:
+            raise CamcliError(f"Cannot write {file}: {error.strerror}.") from error
+        written[image.result.ref.rel] = file
+    return written
+
+
+def _words(concept: Concept) -> str:
+    return ", ".join(f"{name} {value:+.1f}" for name, value in concept.classes)
+
+
+def _record(found: Found, layer: str, written: dict[str, Path]) -> dict[str, object]:
+    return {
+        "layer": layer,
+        "explained": found.explained,
+        "concepts": [
+            {
+                "strength": concept.strength,
+                "classes": [{"class": name, "score": value} for name, value in concept.classes],
+            }
+            for concept in found.concepts
+        ],
+        "images": [
+            {
+                "path": str(image.result.ref.path),
+                "error": image.result.error,
+                "pred": image.result.pred,
+                "prob": image.result.prob,
+                "shares": image.shares,
+                "file": str(written[image.result.ref.rel]) if image.maps is not None else None,
+            }
+            for image in found.images
+        ],
+    }
+
+
+def _table(found: Found, layer: str) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    table.add_column("Concept", justify="right")
+    table.add_column("Strength", justify="right")
+    table.add_column("Speaks for")
+    from camcli.render.concepts import COLOURS
+
+    for number, concept in enumerate(found.concepts):
+        r, g, b = COLOURS[number]
+        name = Text("■ ", f"rgb({r},{g},{b})").append(str(number + 1), "default")
+        table.add_row(name, f"{concept.strength:.0%}", Text(_words(concept)))
+    console = Console(highlight=False)
+    console.print(table)
+    console.print(
+        f"{len(found.concepts)} concepts explain {found.explained:.0%} of the features at {layer}."
+    )
