@@ -5,21 +5,15 @@ from __future__ import annotations
 from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from camcli.cli import options as o
+from camcli.cli.asking import ask_all, find_questions
 from camcli.cli.console import SOME_FAILED, say
 from camcli.cli.subjects import find_methods, find_subjects
-from camcli.errors import CamcliError, UsageError
-
-if TYPE_CHECKING:
-    from camcli.cam.look import How
-    from camcli.cli.subjects import Subject
-    from camcli.data.sources import ImageRef
-    from camcli.evaluate.compare import Outcome, Questions, Row
-    from camcli.models.classifier import Classifier
+from camcli.errors import UsageError
 
 TRUTH, ASK = "Annotations", "Questions"
 
@@ -255,7 +249,7 @@ def evaluate(
         typer.Option(
             "--out",
             "-o",
-            help="A folder for results.csv, .md, .json and a chart.",
+            help="A folder for results.csv, .md, .json, a chart and a confusion matrix.",
             show_default=False,
             rich_help_panel=o.RUN,
         ),
@@ -284,7 +278,6 @@ def evaluate(
     """
     from camcli.data.sources import find_images
     from camcli.evaluate import table
-    from camcli.evaluate.compare import compare
     from camcli.evaluate.presets import find_preset
     from camcli.evaluate.terminal import show
 
@@ -300,116 +293,35 @@ def evaluate(
     )  # fmt: skip
     if not (boxes or masks or grid or faithfulness or sanity or labels != "none"):
         raise UsageError("Nothing to measure: give --boxes, --masks, --grid, or --faithfulness.")
-    if trimap and masks is None:
-        raise UsageError("--trimap says how --masks are read: give them.")
     if out and not overwrite:
         for name in table.FILES:
             if (out / name).exists():
                 raise UsageError(f"{out / name} exists. Add --overwrite, or choose another --out.")
     refs = list(find_images(data, limit=limit, labels=labels))
-    ask = _questions(
+    ask = find_questions(
         refs, boxes=boxes, masks=masks, trimap=trimap, scale=scale_name, threshold=threshold,
         tolerance=tolerance, faithfulness=faithfulness, grid=tuple(dict.fromkeys(grid or ())),
         grid_confidence=0.9 if confidence is None else confidence, repeats=bootstrap,
     )  # fmt: skip
-
-    rows: list[Row] = []
-    checks: list[Row] = []
-    predictions: dict[str, Any] = {}
-    learned: dict[str, Any] = {}
-    failures: set[str] = set()
-    for number, subject in enumerate(subjects):
-        classifier = subject.load()
-        with _bar(subject.name, len(refs)) as step:
-            outcome: Outcome = compare(
-                classifier, subject.name, refs, hows, ask, controls=number == 0,
-                confidence=confidence, failed=lambda error: failures.add(str(error)),
-                progress=step,
-            )  # fmt: skip
-        rows += outcome.rows
-        if outcome.predictions:
-            predictions[subject.name] = outcome.predictions
-        if sanity:
-            found, knows = _sanity(subject, classifier, refs, hows)
-            checks += found
-            if knows:
-                learned[subject.name] = knows
-    if not any(row.metrics for row in [*rows, *checks]) and not predictions:
-        raise CamcliError(
-            "Nothing could be measured: no annotation, and no label names a class of the network. "
-            "Give --boxes, --masks, --grid, --faithfulness or --labels."
-        )
+    found = ask_all(subjects, refs, hows, ask, confidence=confidence, sanity=sanity)
     record = {
-        "data": data, "photographs": len(refs), "unreadable": sorted(failures),
+        "data": data, "photographs": len(refs), "unreadable": sorted(found.failures),
         "settings": {
             "fit": chosen_fit, "input_size": input_size, "layer": layer, "smooth": smooth,
             "converge": converge, "scale": scale_name, "threshold": threshold,
             "tolerance": tolerance, "preset": preset,
         },
-        "predictions": predictions, "random_labels": learned,
+        "predictions": found.predictions, "random_labels": found.learned,
     }  # fmt: skip
     if out:
-        say(f"Wrote {table.save(out, rows, checks, record)} to {out}.")
+        say(f"Wrote {table.save(out, found.rows, found.checks, record)} to {out}.")
     if as_format is Format.csv:
-        typer.echo(table.csv_text([*rows, *checks]), nl=False)
+        typer.echo(table.csv_text([*found.rows, *found.checks]), nl=False)
     elif as_format is Format.markdown:
-        typer.echo(table.markdown(rows) + table.sanity_markdown(checks), nl=False)
+        typer.echo(table.report(found.rows, found.checks, found.predictions), nl=False)
     else:
-        show(rows, checks, predictions, learned)
-    for failure in sorted(failures):
+        show(found.rows, found.checks, found.predictions, found.learned)
+    for failure in sorted(found.failures):
         say(typer.style("failed: ", fg="red") + failure)
-    if failures:
+    if found.failures:
         raise typer.Exit(SOME_FAILED)
-
-
-def _sanity(
-    subject: Subject, classifier: Classifier, refs: list[ImageRef], hows: dict[str, How]
-) -> tuple[list[Row], dict[str, Any] | None]:
-    """Both checks of one network: the rows, and what the heads learned."""
-    from dataclasses import asdict
-
-    from camcli.evaluate.compare import merged
-    from camcli.evaluate.random_labels import FEWEST, compare_labels
-    from camcli.evaluate.randomised import compare_copies
-
-    say(f"Randomising {subject.name} ...")
-    rows = compare_copies(classifier, subject.name, refs, hows, subject.copies())
-    last = classifier if subject.layer == "last" else subject.load(layer="last")
-    found = compare_labels(last, subject.name, refs, hows)
-    if found is None:
-        say(f"No check with random labels: that needs two classes with {FEWEST} photographs each.")
-        return rows, None
-    return merged([*rows, *found[0]]), asdict(found[1])
-
-
-def _questions(
-    refs: list[ImageRef], *, boxes: Path | None, masks: Path | None, trimap: bool, **more: Any
-) -> Questions:
-    from camcli.evaluate.annotations import find_masks, read_boxes
-    from camcli.evaluate.compare import Annotations, Questions
-
-    annotations = Annotations(
-        read_boxes(boxes).match(refs) if boxes else {},
-        find_masks(masks, refs) if masks else {},
-        trimap,
-    )
-    if annotations:
-        missing = sum(ref.rel not in annotations for ref in refs)
-        if missing:
-            say(f"{missing} of {len(refs)} photographs have no annotation and do not count.")
-    if not 0 <= more["threshold"] < 1:
-        raise UsageError("--threshold must be at least 0 and below 1.")
-    return Questions(annotations=annotations, **more)
-
-
-def _bar(title: str, total: int) -> Any:
-    from contextlib import contextmanager
-
-    from camcli.cli.progress import Progress
-
-    @contextmanager
-    def bar() -> Any:
-        with Progress().bar(title, total, "image") as drawn:
-            yield lambda: drawn.advance(1)
-
-    return bar()

@@ -18,6 +18,8 @@ from camcli.data.preprocess import View
 
 SIDE = 224
 Scale = Literal["relu", "minmax"]
+GAUSSIAN = "centre-gaussian"
+"""Name of the control `centre_gaussian` in the table."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from camcli.cam.look import How
 from camcli.data.sources import ImageRef
@@ -16,7 +15,15 @@ from camcli.errors import ImageError
 from camcli.evaluate import faithfulness as faith
 from camcli.evaluate.annotations import Box, read_mask, truth_of
 from camcli.evaluate.bootstrap import intervals
-from camcli.evaluate.canvas import Scale, Truth, centre_box, centre_gaussian, noise, paint
+from camcli.evaluate.canvas import (
+    GAUSSIAN,
+    Scale,
+    Truth,
+    centre_box,
+    centre_gaussian,
+    noise,
+    paint,
+)
 from camcli.evaluate.grid import choose_cells, grid_game
 from camcli.evaluate.localization import Localization, Means
 from camcli.evaluate.maps import (
@@ -27,11 +34,11 @@ from camcli.evaluate.maps import (
     probability_of,
     see_photographs,
 )
+from camcli.evaluate.predictions import CLASSIFICATION, Predictions, judged
 from camcli.models.classifier import Classifier
-from camcli.train.metrics import score as classification
 
 # Rows that know nothing of the network, or nothing of what it learned about classes.
-CONTROLS = ("centre-box", "centre-gaussian", "noise")
+CONTROLS = ("centre-box", GAUSSIAN, "noise")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +120,7 @@ class Outcome:
     """What one network's evaluation found.
 
     Attributes:
-        rows: one a method, controls first.
+        rows: the predictions' own, where they can be judged, then one a method, controls first.
         predictions: classification metrics; empty where no label names a class of the network.
     """
 
@@ -150,7 +157,7 @@ def compare(
         The rows and the predictions' worth.
     """
     found: dict[str, Localization] = {}
-    faiths = {method: Means() for method in hows}
+    faiths = {method: Means() for method in (GAUSSIAN, *hows)}
     logits, labels, kept = [], [], list[Seen]()
     for seen in see_photographs(classifier, refs, hows, failed=failed):
         logits.append(seen.logits)
@@ -165,19 +172,26 @@ def compare(
                     score, truth, _right(seen)
                 )
         if ask.faithfulness:
-            for method, how in hows.items():
-                faiths[method].add(faithfulness_of(classifier, seen, method, how, ask.seed))
+            for method, part in faiths.items():
+                part.add(faithfulness_of(classifier, seen, hows.get(method), method, ask.seed))
         if ask.grid and seen.image.shape[1] == seen.image.shape[2]:
             kept.append(replace(seen, maps={}))
         progress()
-    rows = [_row(name, method, part, ask) for method, part in found.items()]
+    rows = [
+        _row("" if method in CONTROLS else name, method, part, ask)
+        for method, part in found.items()
+    ]
     if ask.faithfulness:
         rows += [_row(name, method, part, ask) for method, part in faiths.items()]
     for n in ask.grid:
         mosaics = choose_cells(kept, n, confidence=ask.grid_confidence, seed=ask.seed)
         games = grid_game(classifier, mosaics, hows, n)
         rows += [_row(name, method, part, ask) for method, part in games.items()]
-    return Outcome(merged(rows), _predictions(logits, labels, classifier, confidence))
+    predictions = judged(logits, labels, classifier.classes, confidence)
+    if predictions is None:
+        return Outcome(merged(rows), {})
+    first = _row(name, CLASSIFICATION, predictions, ask)
+    return Outcome(merged([first, *rows]), predictions.record())
 
 
 def control_maps(seed: int, seen: Seen) -> dict[str, np.ndarray]:
@@ -188,10 +202,14 @@ def control_maps(seed: int, seen: Seen) -> dict[str, np.ndarray]:
 
 
 def faithfulness_of(
-    classifier: Classifier, seen: Seen, method: str, how: How, seed: int
+    classifier: Classifier, seen: Seen, how: How | None, method: str, seed: int
 ) -> dict[str, float]:
-    """All faithfulness metrics of one map."""
-    heat = heat_on(seen.image, seen.maps[method])
+    """All faithfulness metrics of one map, or of a Gaussian in the middle where there is no how.
+
+    What a network loses without the middle of a photograph is its own affair, so here this control
+    is of each network.
+    """
+    heat = heat_on(seen.image, centre_gaussian() if how is None else seen.maps[method])
     p = probability_of(classifier, seen.index)
     drop, increase = faith.average_drop(seen.image, heat, p)
     row = {
@@ -205,7 +223,7 @@ def faithfulness_of(
         ),
     }
     # Methods with one pass a channel would take hours for the eight changed images.
-    if how.is_cheap(classifier):
+    if how is not None and how.is_cheap(classifier):
         row["max_sensitivity"] = faith.max_sensitivity(
             seen.image, mapper(classifier, seen.index, how), seed=seed
         )
@@ -219,10 +237,10 @@ def _right(seen: Seen) -> tuple[bool, bool] | None:
     return best[0] == seen.label, seen.label in best
 
 
-def _row(model: str, method: str, part: Localization | Means, ask: Questions) -> Row:
+def _row(model: str, method: str, part: Localization | Means | Predictions, ask: Questions) -> Row:
     count = len(part)
     spans = intervals(part.compute, count, repeats=ask.repeats, seed=ask.seed) if count else {}
-    return Row("" if method in CONTROLS else model, method, count, part.compute(), spans)
+    return Row(model, method, count, part.compute(), spans)
 
 
 def merged(rows: Sequence[Row]) -> list[Row]:
@@ -236,38 +254,3 @@ def merged(rows: Sequence[Row]) -> list[Row]:
             {**before.intervals, **row.intervals},
         )  # fmt: skip
     return list(merged.values())
-
-
-def _predictions(
-    logits: Sequence[torch.Tensor],
-    labels: Sequence[int],
-    classifier: Classifier,
-    confidence: float | None,
-) -> dict[str, Any]:
-    """Classification metrics of the photographs whose label names a class of the network."""
-    truth = torch.tensor(labels, dtype=torch.int64)
-    known = truth >= 0
-    if not known.any():
-        return {}
-    values = torch.stack(list(logits))[known]
-    truth = truth[known]
-    scores = classification(values, truth, classifier.classes)
-    found: dict[str, Any] = {**scores.summary(), "unlabelled": int((~known).sum())}
-    cells = scores.confusion
-    found["confusion"] = [
-        {
-            "true": classifier.classes[t], "predicted": classifier.classes[p],
-            "count": int(cells[t, p]),
-        }
-        for t, p in cells.nonzero().tolist()
-    ]  # fmt: skip
-    if confidence is not None:
-        p, predicted = values.double().softmax(1).max(1)
-        sure = p >= confidence
-        right = predicted == truth
-        found["at_confidence"] = {
-            "confidence": confidence,
-            "share": float(sure.double().mean()),
-            "top1": float(right[sure].double().mean()) if sure.any() else None,
-        }
-    return found

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from camcli.cam.look import How
 from camcli.errors import UsageError
+from camcli.evaluate.canvas import GAUSSIAN, centre_gaussian
 from camcli.evaluate.localization import Means
 from camcli.evaluate.maps import Seen, explained
 from camcli.models.classifier import Classifier
@@ -88,16 +89,19 @@ def grid_game(
         n: cells a side.
 
     Returns:
-        By method, the metric ``grid NxN``, one row a mosaic.
+        By method, and for a Gaussian in the middle of the mosaic, the metric ``grid_NxN``, one row
+        a mosaic.
     """
-    games = {name: Means() for name in hows}
+    games = {name: Means() for name in (GAUSSIAN, *hows)}
+    middle = cell_shares(centre_gaussian(), n)
     for cells in mosaics:
         picture = mosaic([s.image for s in cells], n)[None]
         look = classifier.see(picture.contiguous(memory_format=torch.channels_last))
-        shares: dict[str, list[float]] = {name: [] for name in hows}
+        shares: dict[str, list[float]] = {name: [] for name in games}
         for place, s in enumerate(cells):
             for name, maps in explained(classifier, look, [s.index], hows).items():
                 shares[name].append(float(cell_shares(maps[0], n)[place]))
+            shares[GAUSSIAN].append(float(middle[place]))
         for name, values in shares.items():
             games[name].add({f"grid_{n}x{n}": float(np.mean(values))})
     return games

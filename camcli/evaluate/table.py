@@ -11,12 +11,20 @@ from typing import Any
 
 from camcli.errors import CamcliError
 from camcli.evaluate.compare import CONTROLS, Row
+from camcli.evaluate.confused import confusion_markdown, confusion_pictures
+from camcli.evaluate.predictions import CLASSIFICATION
 from camcli.evaluate.sanity import UNRELATED, is_kept
 from camcli.files import write_whole
 
-FILES = ("results.csv", "results.md", "results.json", "results.png")
+FILES = ("results.csv", "results.md", "results.json", "results.png", "confusion.png")
 # In this order, by group: (heading, metrics, how to read them).
 GROUPS: tuple[tuple[str, tuple[str, ...], str], ...] = (
+    (
+        "Classification",
+        ("top1", "top5", "mean_ap", "share_confident", "top1_confident"),
+        "of the photographs whose label names a class of the network; confident: those of at least "
+        "the asked probability",
+    ),
     (
         "Boxes",
         ("maxboxacc", "maxboxacc_v2@30", "maxboxacc_v2@50", "maxboxacc_v2@70", "maxboxacc_v2"),
@@ -71,7 +79,9 @@ def groups(rows: Sequence[Row]) -> list[tuple[str, list[str], str]]:
 
 
 def name_of(row: Row) -> str:
-    """``method (model)``, or the control's name."""
+    """``method (model)``, or the control's name; of predictions the model alone."""
+    if row.method == CLASSIFICATION:
+        return row.model
     return f"{row.method} ({row.model})" if row.model else row.method
 
 
@@ -156,8 +166,8 @@ def chart(rows: Sequence[Row], title: str = "") -> bytes:
     from camcli.render.plots import new_figure, png, set_title, style
     from camcli.render.theme import LIGHT
 
-    metrics = [m for _, names, _ in groups(rows) for m in names]
-    shown = [row for row in rows if row.metrics]
+    shown = [row for row in rows if row.metrics and row.method != CLASSIFICATION]
+    metrics = [m for _, names, _ in groups(shown) for m in names]
     columns = min(4, len(metrics))
     lines = -(-len(metrics) // columns)
     figure = new_figure(2.1 + 2.3 * columns, lines * (0.75 + 0.24 * len(shown)) + 0.4)
@@ -249,14 +259,25 @@ def sanity_markdown(checks: Sequence[Row]) -> str:
     return "".join(parts)
 
 
+def report(rows: Sequence[Row], checks: Sequence[Row], predictions: dict[str, Any]) -> str:
+    """Everything as Markdown.
+
+    Args:
+        rows: of the comparison.
+        checks: of the sanity check.
+        predictions: `Predictions.record` by network.
+    """
+    return markdown(rows) + confusion_markdown(predictions) + sanity_markdown(checks)
+
+
 def save(out: Path, rows: Sequence[Row], checks: Sequence[Row], record: dict[str, Any]) -> str:
-    """Write CSV, Markdown, JSON and a chart, each whole or not at all.
+    """Write CSV, Markdown, JSON and pictures, each whole or not at all; older pictures go.
 
     Args:
         out: folder, made if needed.
         rows: of the comparison.
         checks: of the sanity check.
-        record: what else the JSON says.
+        record: what else the JSON says; its ``predictions`` are drawn.
 
     Returns:
         The names of the files, for a message.
@@ -268,13 +289,17 @@ def save(out: Path, rows: Sequence[Row], checks: Sequence[Row], record: dict[str
     record["verdicts"] = verdicts(checks)
     files: dict[str, bytes | str] = {
         "results.csv": csv_text([*rows, *checks]),
-        "results.md": markdown(rows) + sanity_markdown(checks),
+        "results.md": report(rows, checks, record["predictions"]),
         "results.json": json.dumps(record, indent=1, ensure_ascii=False),
     }
-    if any(row.metrics for row in rows):
+    if any(row.metrics for row in rows if row.method != CLASSIFICATION):
         files["results.png"] = chart(rows)
+    files.update(confusion_pictures(record["predictions"]))
     try:
         out.mkdir(parents=True, exist_ok=True)
+        for old in (out / "results.png", *out.glob("confusion*.png")):
+            if old.name not in files:
+                old.unlink(missing_ok=True)
         for name, content in files.items():
             write_whole(out / name, content)
     except OSError as error:

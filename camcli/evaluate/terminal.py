@@ -29,17 +29,16 @@ def show(
     """
     console = Console(highlight=False)
     for name, found in predictions.items():
-        console.print(
-            f"[bold]{escape(name)}[/]: {found['count']} labelled photographs, "
-            f"top-1 {found['top1']:.1%}, top-5 {found['top5']:.1%}, mAP {found['mean_ap']:.3f}"
+        console.print(f"[bold]{escape(name)}[/]: {found['count']} labelled photographs")
+        wrong = ", ".join(
+            f"{pair['true']} as {pair['predicted']} ({pair['count']})"
+            for pair in found["most_confused"][:3]
         )
+        if wrong:
+            console.print(f"  most often mistaken: {escape(wrong)}", soft_wrap=True)
         sure = found.get("at_confidence")
         if sure:
-            right = "none" if sure["top1"] is None else f"{sure['top1']:.1%} right"
-            console.print(
-                f"  at a probability of {sure['confidence']:g} or more: {sure['share']:.1%} of "
-                f"them, {right}"
-            )
+            console.print(f"  confident: at a probability of {sure['confidence']:g} or more")
     # The name of the only network would cost the numbers their place.
     models = {row.model for row in rows if row.model}
     for heading, metrics, hint in table.groups(rows):

@@ -64,9 +64,9 @@ def test_faithfulness_sanity_and_the_table(run, scenes):
         "--input-size", 64, "--bootstrap", 0, "--limit", 2,
     )  # fmt: skip
     assert done.exit_code == 0, done.output
-    for word in ("deletion", "road", "infidelity", "Sanity: rank", "eigencam"):
+    for word in ("deletion", "road", "infidelity", "Sanity: rank", "eigencam", "centre-gaussian"):
         assert word in done.stdout
-    assert "centre-box" not in done.stdout  # nothing to hit, so no controls
+    assert "centre-box" not in done.stdout  # nothing to hit
 
 
 def test_randomising_the_head_changes_cam_and_not_eigencam(photos, tmp_path):
@@ -95,11 +95,52 @@ def test_randomising_the_head_changes_cam_and_not_eigencam(photos, tmp_path):
 def test_predictions_are_judged_where_labels_name_classes(run, test_data):
     done = run(
         test_data / "imagenet-samples", "--labels", r"^(n\d+)_", "--limit", 10, "--confidence",
-        0.5, "--bootstrap", 0, "--input-size", 128,
+        0.5, "--bootstrap", 9, "--input-size", 128, "--out", "out",
     )  # fmt: skip
     assert done.exit_code == 0, done.output
-    assert "top-1" in done.stdout
     assert "probability of 0.5 or more" in done.stdout
+    text = Path("out/results.csv").read_text(encoding="utf-8")
+    rows = {r["metric"]: r for r in csv.DictReader(io.StringIO(text))}
+    assert set(rows) == {"top1", "top5", "mean_ap", "share_confident", "top1_confident"}
+    for row in rows.values():
+        assert row["method"] == "classification"
+        assert float(row["low"]) <= float(row["value"]) <= float(row["high"])
+        assert f"{float(row['value']):.3f}" in done.stdout
+    assert "### Classification" in Path("out/results.md").read_text(encoding="utf-8")
+    assert Path("out/confusion.png").is_file()
+    assert not Path("out/results.png").exists()  # no map was judged
+
+
+def test_a_named_network_beside_a_checkpoint(run, scenes):
+    import torch
+
+    from camcli.models.checkpoint import Checkpoint, save_checkpoint
+    from camcli.models.classifier import load_classifier
+    from camcli.models.zoo import build_model
+
+    state = build_model().module.state_dict()
+    own = Checkpoint(
+        "efficientnet_lite0", ("apple", "pear"), load_classifier(input_size=64).preprocess,
+        {n: t for n, t in state.items() if not n.startswith("classifier")},
+        torch.randn(2, 1280, generator=torch.Generator().manual_seed(0)), torch.zeros(2),
+    )  # fmt: skip
+    save_checkpoint(Path("own.safetensors"), own)
+    done = run(
+        scenes / "test", "--masks", scenes / "masks" / "test", "--input-size", 64, "--bootstrap",
+        9, "--models", "efficientnet_lite0,own.safetensors", "--out", "r", "--format", "markdown",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    lines = done.stdout.splitlines()
+    boxes = lines[lines.index("### Boxes") : lines.index("### Heat")]
+    methods = [line.split("|")[1].strip() for line in boxes if line.startswith("| ")][2:]
+    assert methods == [
+        "centre-box", "centre-gaussian", "noise", "random (efficientnet_lite0)",
+        "cam (efficientnet_lite0)", "random (own.safetensors)", "cam (own.safetensors)",
+    ]  # fmt: skip
+    judged = json.loads(Path("r/results.json").read_text(encoding="utf-8"))["predictions"]
+    # Only the checkpoint knows what an apple and a pear of these folders are.
+    assert judged["own.safetensors"]["count"] == 6
+    assert "top5_loc_error" in done.stdout
 
 
 @pytest.mark.parametrize(

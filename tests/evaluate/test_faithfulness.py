@@ -134,3 +134,74 @@ def test_max_sensitivity(scene):
     # ‖mean of three even draws in [-r, r]‖ / ‖mean x‖: each pixel's variance is r²/9.
     expected = 0.1 / 3 * (H * W) ** 0.5 / float(x.mean(0).norm())
     assert high == pytest.approx(expected, rel=0.1)
+
+
+# -- captum's and the ROAD authors' own code ------------------------------------------------------
+
+
+def test_infidelity_is_captums(scene):
+    """With the best factor (captum's `normalize`), divided by the mean squared fall."""
+    metrics = pytest.importorskip("captum.metrics", reason="captum is the reference")
+    x, _, _ = scene
+    heat = torch.rand(H, W)
+    weight = torch.rand(3, H, W)
+    logit = lambda images: ((images * weight).sum((1, 2, 3)) / 200).tanh()  # noqa: E731
+    holed = []
+
+    def record(images):
+        holed.append(images)
+        return logit(images)
+
+    ours = infidelity(x, heat, record, samples=20, seed=3)
+    batch = holed[0][1:]
+
+    def perturb(inputs):
+        # I of Yeh et al.: 1 where a square takes the pixel away. captum sums I * attributions.
+        gone = (batch != inputs).any(1, keepdim=True).float().expand_as(batch) / 3
+        return gone, batch
+
+    theirs = metrics.infidelity(
+        logit, perturb, x[None], heat.expand(1, 3, H, W), n_perturb_samples=20, normalize=True
+    )
+    falls = logit(x[None]) - logit(batch)
+    assert ours == pytest.approx(float(theirs / (falls**2).mean()), rel=1e-4)
+
+
+def test_max_sensitivity_is_captums(scene):
+    metrics = pytest.importorskip("captum.metrics", reason="captum is the reference")
+    x, _, _ = scene
+    changed = []
+
+    def explain(images):
+        changed.append(images)
+        return images**2
+
+    ours = max_sensitivity(x, explain, radius=0.1, samples=6)
+    theirs = metrics.sensitivity_max(
+        lambda images: (images[0] ** 2,),  # tuples in, tuples out
+        x[None],
+        perturb_func=lambda inputs: (changed[0][1:],),
+        n_perturb_samples=6,
+    )
+    assert ours == pytest.approx(float(theirs), rel=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:__array_wrap__")
+def test_road_is_its_authors(scene):
+    reference = pytest.importorskip("pytorch_grad_cam.metrics.road", reason="the reference")
+    x, _, ask = scene
+    heat = torch.rand(H, W)
+    hole = heat > heat.flatten().quantile(0.4)
+    theirs = reference.NoisyLinearImputer(noise=0)(x, (~hole).float())
+    filled = imputed(x, hole[None], noise=0, tolerance=1e-6)[0]
+    torch.testing.assert_close(filled, theirs, atol=1e-4, rtol=0)
+
+    class Network(torch.nn.Module):
+        def forward(self, images):
+            return ask(images)[:, None]
+
+    score = reference.ROADCombined([20, 40, 60, 80])(
+        x[None], heat.numpy()[None], [lambda out: out[0]], Network()
+    )
+    # Both add noise of 0.01 to what they fill, each its own.
+    assert road(x, heat, ask) == pytest.approx(score.item(), abs=5e-3)

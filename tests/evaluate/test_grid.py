@@ -56,3 +56,4 @@ def test_cam_finds_its_cell_and_random_is_at_chance(bundled, test_data):
     games = grid_game(bundled, mosaics, hows, 2)
     assert games["cam"].compute()["grid_2x2"] > 0.6
     assert 0.1 < games["random"].compute()["grid_2x2"] < 0.4
+    assert games["centre-gaussian"].compute()["grid_2x2"] == pytest.approx(0.25)

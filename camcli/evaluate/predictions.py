@@ -1,0 +1,134 @@
+"""Are the predictions right? Classification metrics with the intervals that the maps' have."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from camcli.train.metrics import most_confused, score
+
+CLASSIFICATION = "classification"
+"""What the table has in place of a method where the predictions themselves are judged."""
+MOST = 4000  # photographs up to which mean_ap is resampled: every two of them are compared
+
+
+class Predictions:
+    """Predictions of photographs whose true class is known."""
+
+    def __init__(
+        self,
+        logits: Tensor,
+        truth: Tensor,
+        classes: Sequence[str],
+        *,
+        confidence: float | None = None,
+        unlabelled: int = 0,
+    ) -> None:
+        """Judge logits.
+
+        Args:
+            logits: (N, C), N at least 1.
+            truth: (N,) int64.
+            classes: the C names.
+            confidence: also judge those of at least this probability alone.
+            unlabelled: photographs whose class is not known, for `record`.
+        """
+        self._classes, self._confidence, self._unlabelled = classes, confidence, unlabelled
+        self._scores = score(logits, truth, classes)
+        log_p = logits.double().cpu().log_softmax(1)
+        p, predicted = log_p.exp().max(1)
+        self._truth = truth.numpy()
+        self._right = (predicted == truth).double().numpy()
+        best = logits.topk(min(5, logits.shape[1]), dim=1).indices
+        self._top5 = (best == truth[:, None]).any(1).double().numpy()
+        self._sure = None if confidence is None else (p >= confidence).double().numpy()
+        # Row i, column m: is m ranked at or above i when the class of i is looked for? Then the
+        # precision at each positive is a ratio of two products with the weights, ties shared.
+        self._above = self._hits = np.zeros((0, 0), np.float32)
+        if len(truth) <= MOST:
+            wanted = log_p[:, truth].T
+            self._above = (wanted >= wanted.diagonal()[:, None]).float().numpy()
+            self._hits = self._above * (self._truth[:, None] == self._truth)
+
+    def __len__(self) -> int:
+        return len(self._truth)
+
+    def compute(self, weights: np.ndarray | None = None) -> dict[str, float]:
+        """``top1``, ``top5``, ``mean_ap`` and, with a confidence, the two of the sure ones.
+
+        Args:
+            weights: (N,) of the photographs; equal by default. A class whose photographs all have
+                the weight 0 is no part of ``mean_ap``, which is left out above `MOST` photographs.
+        """
+        if weights is None:
+            mean_ap: float | None = self._scores.mean_ap
+            weights = np.ones(len(self))
+        else:
+            mean_ap = self._mean_ap(weights) if len(self._above) else None
+        total = weights.sum()
+        found = {
+            "top1": float(weights @ self._right / total),
+            "top5": float(weights @ self._top5 / total),
+        }
+        if mean_ap is not None:
+            found["mean_ap"] = mean_ap
+        if self._sure is not None:
+            sure = weights * self._sure
+            found["share_confident"] = float(sure.sum() / total)
+            if sure.any():
+                found["top1_confident"] = float(sure @ self._right / sure.sum())
+        return found
+
+    def _mean_ap(self, weights: np.ndarray) -> float:
+        w = weights.astype(np.float32)
+        n = np.maximum(self._above @ w, 1e-9)
+        gained = weights * (self._hits @ w) / n
+        own = np.bincount(self._truth, weights)
+        known = own > 0
+        return float(np.mean(np.bincount(self._truth, gained)[known] / own[known]))
+
+    def record(self) -> dict[str, Any]:
+        """Everything, for JSON: numbers, the confusion's cells that are not 0, the worst pairs."""
+        cells = self._scores.confusion
+        found: dict[str, Any] = {**self._scores.summary(), "unlabelled": self._unlabelled}
+        found["confusion"] = [
+            {"true": self._classes[t], "predicted": self._classes[p], "count": int(cells[t, p])}
+            for t, p in cells.nonzero().tolist()
+        ]
+        found["most_confused"] = most_confused(cells, self._classes, 10)
+        if self._confidence is not None:
+            numbers = self.compute()
+            found["at_confidence"] = {
+                "confidence": self._confidence,
+                "share": numbers["share_confident"],
+                "top1": numbers.get("top1_confident"),
+            }
+        return found
+
+
+def judged(
+    logits: Sequence[Tensor],
+    labels: Sequence[int],
+    classes: Sequence[str],
+    confidence: float | None = None,
+) -> Predictions | None:
+    """The photographs whose label names a class of the network; None when there are none.
+
+    Args:
+        logits: (C,) of each photograph.
+        labels: their true classes, -1 where unknown.
+        classes: the C names.
+        confidence: see `Predictions`.
+    """
+    truth = torch.tensor(labels, dtype=torch.int64)
+    known = truth >= 0
+    if not known.any():
+        return None
+    return Predictions(
+        torch.stack(list(logits))[known], truth[known], classes, confidence=confidence,
+        unlabelled=int((~known).sum()),
+    )  # fmt: skip
