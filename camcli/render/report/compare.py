@@ -99,7 +99,7 @@ def write_comparison(
         "signed": signed,
         "versus": versus(about(a), about(b)),
         "failed": [
-            (row.path, next(side.error for side in row.sides if side.error))
+            (row.path, next((side.error for side in row.sides if side.error), ""))
             for row in failed[:FAILURES]
         ],
         "failures": len(failed),

@@ -29,7 +29,7 @@
       }
       chart.append(link);
     });
-    return el("div", {}, chart, el("div", { class: "ends hint" },
+    return el("div", { class: "chart" }, chart, el("div", { class: "ends hint" },
       el("span", { text: low }), el("span", { text: high })));
   };
 
@@ -115,6 +115,7 @@
       ? "Rows are true classes, columns what they are taken for."
       : `The ${classes.length} classes that are most often confused. Rows are true classes, `
         + "columns what they are taken for.";
+    byId("matrix").classList.toggle("few", classes.length <= 8);
     const most = Math.max(1, ...cells.flatMap((line, i) => line.filter((_, j) => i !== j)));
     const tops = classes.map((c) => el("th", { scope: "col" },
       el("span", { text: camcli.className(c), title: camcli.className(c) })));
