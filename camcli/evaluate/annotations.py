@@ -219,13 +219,21 @@ def _table(file: Path) -> dict[str, list[Box]]:
 
 
 def _wsol(file: Path) -> dict[str, list[Box]]:
-    """Wsolevaluation's ``localization.txt``: image,x0,y0,x1,y1 a line; or image,mask,ignore."""
+    """Wsolevaluation's ``localization.txt``: image,x0,y0,x1,y1 a line.
+
+    That of its OpenImages names masks, image,mask,ignore, which `find_masks` reads.
+    """
     found: dict[str, list[Box]] = {}
     for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
         if not line.strip():
             continue
         # The image's name may hold commas: the box is what comes last.
         image, *values = line.rsplit(",", 4)
+        if line.rstrip().lower().endswith(MASK_SUFFIXES):
+            raise UsageError(
+                f"{file}, line {number} names a mask, not a box: give the folder of the masks with "
+                "--masks."
+            )
         if len(values) != 4:
             raise UsageError(f"{file}, line {number}: expected image,x0,y0,x1,y1, not {line!r}.")
         found.setdefault(_key(image), []).append(_box(values, f"{file}, line {number}"))

@@ -109,6 +109,12 @@ def test_wsolevaluation(tmp_path):
     assert found == {"val/a, b.JPEG": ((1, 2, 30, 40), (5, 5, 9, 9))}
 
 
+def test_a_list_of_masks_is_sent_to_masks(tmp_path):
+    (tmp_path / "l.txt").write_text("val/a/1.jpg,val/a/1_m.png,val/a/1_ignore.png\n")
+    with pytest.raises(UsageError, match=r"line 1 names a mask.*--masks"):
+        read_boxes(tmp_path / "l.txt")
+
+
 @given(st.text(max_size=80))
 def test_any_text_is_boxes_or_a_usage_error(tmp_path_factory, text):
     for suffix in (".txt", ".csv", ".json", ".xml"):
