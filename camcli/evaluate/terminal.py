@@ -12,22 +12,26 @@ from rich.table import Table
 from camcli.evaluate import table
 from camcli.evaluate.compare import Row
 
+_WIDE = 11  # letters of an interval; a longer heading is broken
+
 
 def show(
     rows: Sequence[Row],
     checks: Sequence[Row],
     predictions: dict[str, Any],
     learned: dict[str, Any],
+    console: Console | None = None,
 ) -> None:
-    """Print what was found on stdout.
+    """Print what was found.
 
     Args:
         rows: of the comparison.
         checks: of the sanity check.
         predictions: classification metrics by network.
         learned: what the heads of the check with random labels know, by network.
+        console: where to; stdout by default.
     """
-    console = Console(highlight=False)
+    console = console or Console(highlight=False)
     for name, found in predictions.items():
         console.print(f"[bold]{escape(name)}[/]: {found['count']} labelled photographs")
         wrong = ", ".join(
@@ -75,10 +79,15 @@ def _draw(
     short: bool,
     headings: Sequence[str] = (),
 ) -> None:
-    drawn = Table(title=escape(title), title_justify="left", title_style="bold", box=None)
-    drawn.add_column("")
+    # Five columns of numbers with their intervals must fit into 80 letters.
+    drawn = Table(
+        title=escape(title), title_justify="left", title_style="bold", box=None,
+        padding=(0, 1, 0, 0), pad_edge=False,
+    )  # fmt: skip
+    drawn.add_column("", overflow="fold")
     for heading in headings or metrics:
-        drawn.add_column(escape(heading), justify="right")
+        words = heading.replace("_", "\n_", 1) if len(heading) > _WIDE else heading
+        drawn.add_column(escape(words), justify="right", overflow="fold")
     shown = [row for row in rows if any(m in row.metrics for m in metrics)]
     for row in shown:
         dim = row.method in (*table.CONTROLS, table.UNRELATED, "random")

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 import typer
+from rich.console import Console
 from typer.testing import CliRunner
 
 from camcli.cli.console import Friendly
 from camcli.cli.evaluate import evaluate
 from camcli.data.synthetic import write_scenes
+from camcli.evaluate.terminal import show
 
 
 @pytest.fixture
@@ -56,6 +58,25 @@ def test_one_table_with_the_controls(run, scenes):
     again = run(scenes / "test", "--masks", scenes / "masks" / "test", "--out", "results")
     assert again.exit_code == 2
     assert "exists" in again.stderr
+
+
+def test_the_table_fits_into_80_letters():
+    import re
+
+    from camcli.evaluate.compare import CONTROLS, Row
+    from camcli.evaluate.table import GROUPS
+
+    names = [name for _, metrics, _ in GROUPS for name in metrics]
+    metrics = dict.fromkeys(names, 0.5)
+    rows = [Row("net", m, 9, metrics, dict.fromkeys(names, (0.25, 0.75))) for m in CONTROLS]
+    out = io.StringIO()
+    show(rows, [], {}, {}, Console(file=out, width=80, highlight=False))
+    assert "…" not in out.getvalue()
+    assert max(map(len, out.getvalue().splitlines())) <= 80
+    words = re.sub(r"\s+", "", out.getvalue())
+    assert out.getvalue().count("centre-gaussian") == len(GROUPS)
+    for version in ("_v2@30", "_v2@50", "_v2@70"):
+        assert version in words
 
 
 def test_faithfulness_sanity_and_the_table(run, scenes):
