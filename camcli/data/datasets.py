@@ -209,7 +209,9 @@ def _from_folder(
                 f"{root} has no training images: expected a folder train/<class>/ (or Training)."
             )
     if skipped:
-        notes.append(f"{skipped} images outside the class folders are left out.")
+        outside = {ref.rel.rpartition("/")[0].split("/")[0] for ref in images if ref.label is None}
+        where = _some(sorted(folder or "the folder itself" for folder in outside))
+        notes.append(f"{skipped} images outside the class folders are left out: those in {where}.")
     if layout.kind == "domains":
         found, more = _by_domain(root, layout, found, domains)
         notes += more

@@ -71,7 +71,7 @@ def test_a_missing_validation_split_is_taken_from_training(tmp_path):
     tree(tmp_path, "papers/figure.png")
     data = load_dataset(tmp_path, val=0.1)
     assert data.counts() == {"train": 36, "val": 4, "test": 2}
-    assert "1 images outside the class folders" in data.notes[0]
+    assert data.notes[0] == ("1 images outside the class folders are left out: those in papers.")
 
 
 def test_flat_folder_by_prefix_and_by_expression(tmp_path):
