@@ -11,7 +11,7 @@ from camcli.cam import postprocess
 from camcli.data.preprocess import View
 from camcli.errors import CamcliError
 from camcli.render.colormaps import get_colormap, signed_colormap
-from camcli.render.label import font_size, paste, strip
+from camcli.render.label import filled, font_size, paste, strip
 from camcli.render.overlay import dim, heat_to_canvas, overlay, seen_box
 from camcli.render.text import Ink, ellipsised, line_height, printable, text_tile
 from camcli.render.theme import PAPER, QUIET
@@ -266,8 +266,7 @@ def _on_paper(colours: np.ndarray, weight: np.ndarray) -> np.ndarray:
 
 def _captioned(picture: np.ndarray, caption: str, ink: Ink) -> np.ndarray:
     width = picture.shape[1]
-    head = np.empty((line_height(ink.size) + ink.size // 2, width, 3), np.uint8)
-    head[:] = PAPER
+    head = filled(line_height(ink.size) + ink.size // 2, width, PAPER)
     if caption:
         tile = text_tile(ellipsised(printable(caption), ink.size, width), ink)
         paste(head, tile, 0, ink.size // 4)
@@ -280,8 +279,7 @@ def _colour_bar(height: int, colours: np.ndarray, ends: tuple[str, str], ink: In
     tiles = [text_tile(text, ink) for text in (high, low)]
     bar_width = ink.size
     width = bar_width + ink.size // 2 + max(tile.shape[1] for tile in tiles)
-    picture = np.empty((height, width, 3), np.uint8)
-    picture[:] = PAPER
+    picture = filled(height, width, PAPER)
     levels = np.linspace(255, 0, height).round().astype(np.uint8)
     picture[:, :bar_width] = colours[levels][:, None]
     x = bar_width + ink.size // 2
@@ -299,8 +297,7 @@ def _row(columns: Sequence[np.ndarray], gap: int) -> np.ndarray:
     """Pictures in a row on paper, aligned at the top."""
     height = max(column.shape[0] for column in columns)
     width = sum(column.shape[1] for column in columns) + gap * (len(columns) - 1)
-    row = np.empty((height, width, 3), np.uint8)
-    row[:] = PAPER
+    row = filled(height, width, PAPER)
     x = 0
     for column in columns:
         row[: column.shape[0], x : x + column.shape[1]] = column
