@@ -140,10 +140,11 @@ def batch(
         name_template: names of the overlays, such as ``{stem}_pred_{pred}``.
         only: draw overlays only for ``wrong``, ``below 0.6`` or ``class NAME``.
         overlays: whether to draw any.
-        batch_size: images in one forward pass.
+        batch_size: images in one forward pass; found by itself, and halved where memory is short.
         workers: threads that decode and draw.
         runtime: ``auto``, ``torch`` or ``openvino`` (`camcli.models.runtimes.with_runtime`).
-        precision: ``float32``, or in OpenVINO ``bfloat16`` or ``int8``.
+        precision: ``float32``; ``bfloat16`` on GPUs and in OpenVINO; ``float16`` on GPUs; ``int8``
+            in OpenVINO.
         isolate: decode in separate processes, for files that may crash a decoder; needs `out`.
         resume: go on with an interrupted run in `out`.
         overwrite: replace an earlier run in `out`.

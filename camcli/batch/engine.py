@@ -5,7 +5,8 @@ Three kinds of work, each with threads of its own:
 - a pool decodes and, later, draws and writes overlays (both let go of the GIL);
 - on a CPU one *lane* per core runs the network with one thread each: lanes never wait for one
   another at a barrier as the threads inside one forward pass do, so the pool's work fits between
-  them. On a GPU there is one lane.
+  them. On a GPU there are two, each with a CUDA stream: one's copies and numbers overlap with the
+  other's network.
 
 At most a few batches are in flight, so memory does not depend on how many images there are.
 """
@@ -25,13 +26,18 @@ import cv2
 import numpy as np
 import torch
 
-from camcli.batch.explain import Decoded, Explanation, Load, explain_batch, failed, read
+from camcli.batch.explain import Decoded, Explanation, Load, failed, read
+from camcli.batch.fitting import Fitting
 from camcli.data.images import load_picture
 from camcli.data.sources import ImageRef
 from camcli.errors import ImageError
 from camcli.models.classifier import Classifier
+from camcli.models.on_gpu import own_stream
 from camcli.models.on_openvino import available_cores
 from camcli.result import Result
+
+# Images in one of the last, smaller batches.
+_LEAST = 4
 
 # A result and the pixels that its picture will be drawn on.
 Explained = tuple[Result, np.ndarray | None]
@@ -74,7 +80,8 @@ def stream(
         what: method and target.
         sink: draws and stores the overlays.
         load: reads and decodes one image; called in worker threads.
-        batch_size: images in one forward pass; by default 16 on a CPU and 64 on a GPU.
+        batch_size: images in one forward pass; by default 16 on a CPU, and on a GPU 16 to 128,
+            whatever turns out to be fastest. Halved where memory does not suffice.
         workers: threads that decode and draw; by default one per core, at least 2.
 
     Yields:
@@ -82,10 +89,11 @@ def stream(
     """
     on_cpu = classifier.device.type == "cpu"
     cores = available_cores()
-    lanes = cores if on_cpu else 1
-    batch_size = batch_size or (16 if on_cpu else 64)
+    # Torch's other devices take one thread at a time.
+    lanes = {"cpu": cores, "cuda": 2}.get(classifier.device.type, 1)
+    fitting = Fitting(batch_size, grow=not on_cpu)
     workers = workers or max(2, cores)
-    batches = _batches(iter(refs), batch_size)
+    batches = _batches(iter(refs), fitting, lanes)
 
     keep = sink.keep if sink else _forget
 
@@ -93,7 +101,7 @@ def stream(
         outcomes = [future.result() for future in pending]
         pending.clear()  # or the futures would hold the pixels until the batch is collected
         images = [outcome for outcome in outcomes if isinstance(outcome, Decoded)]
-        results = iter(explain_batch(classifier, images, shared) if images else ())
+        results = iter(fitting.explain(classifier, images, shared))
         return [
             (next(results), outcome.rgb)
             if isinstance(outcome, Decoded)
@@ -102,7 +110,9 @@ def stream(
         ]
 
     pool = ThreadPoolExecutor(workers, thread_name_prefix="camcli-io")
-    forward = ThreadPoolExecutor(lanes, thread_name_prefix="camcli-lane")
+    forward = ThreadPoolExecutor(
+        lanes, "camcli-lane", initializer=own_stream, initargs=(classifier.device,)
+    )
     # Methods that run the network many times share those passes out, so that one image is enough
     # to keep all cores busy. Threads start when they get work.
     passes = ThreadPoolExecutor(lanes, thread_name_prefix="camcli-pass")
@@ -166,9 +176,16 @@ def _forget(rgb: np.ndarray) -> np.ndarray:
     return rgb[:0]
 
 
-def _batches(refs: Iterator[ImageRef], size: int) -> Iterator[list[ImageRef]]:
-    while group := list(islice(refs, size)):
-        yield group
+def _batches(refs: Iterator[ImageRef], fitting: Fitting, lanes: int) -> Iterator[list[ImageRef]]:
+    """Full ones, and at the end smaller and smaller ones: all lanes finish at about one time."""
+    ahead: list[ImageRef] = []
+    while True:
+        ahead += islice(refs, max(0, lanes * fitting.size - len(ahead)))
+        if not ahead:
+            return
+        size = min(fitting.size, max(_LEAST, -(-len(ahead) // lanes)))
+        yield ahead[:size]
+        del ahead[:size]
 
 
 @contextmanager

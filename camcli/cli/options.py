@@ -95,7 +95,7 @@ RuntimeOption = Annotated[
         "--runtime",
         help="What runs the network: torch; openvino, faster on a CPU; or auto: openvino on a CPU "
         "for 200 images or more, which pay for its start, else torch. The two are compared on the "
-        "first images.",
+        "first images, and how near they came is told.",
         metavar="NAME",
         rich_help_panel=RUN,
     ),
@@ -104,10 +104,11 @@ Precision = Annotated[
     str,
     typer.Option(
         "--precision",
-        help="float32; or bfloat16, about twice as fast with openvino on processors that have it: "
-        "maps look the same, probabilities are off by up to some hundredths; or int8 (needs "
-        "nncf), two to four times as fast, calibrated on a sample of your images: how "
-        "near it comes to float32 there is told, and too little is refused.",
+        help="float32; or bfloat16, on GPUs, and with openvino on processors that have it about "
+        "twice as fast: maps look the same, probabilities are off by up to some hundredths; or "
+        "float16, on GPUs; or int8 (with openvino on a CPU, needs nncf), two to four times as "
+        "fast, calibrated on a sample of your images: how near it comes to float32 there is told, "
+        "and too little is refused.",
         metavar="TYPE",
         rich_help_panel=RUN,
     ),

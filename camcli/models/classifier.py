@@ -14,6 +14,7 @@ from camcli.errors import CamcliError, UsageError
 from camcli.models.checkpoint import Checkpoint, load_checkpoint
 from camcli.models.cut import LAST, Cut, LinearHead, Tail, cut
 from camcli.models.ensemble import join, split_head
+from camcli.models.on_gpu import to_device
 from camcli.models.weights import sha256_of
 from camcli.models.zoo import Provenance, build_model, is_own_code
 
@@ -96,7 +97,7 @@ class Classifier:
             pixels: as for a call.
         """
         with torch.inference_mode():
-            images = self.preprocess.normalise(pixels.to(self.device, non_blocking=True))
+            images = self.preprocess.normalise(to_device(pixels, self.device))
             return self.see(images)
 
     def differentiable(self, images: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What runs the backbone: torch itself, or OpenVINO, which is faster on CPUs.
+"""What runs the backbone: torch, in 16 bits too on a GPU, or OpenVINO, which is faster on CPUs.
 
 Only the way from images to A changes; the tail, the head and every method stay in torch. A runtime
 is never trusted: on the first batch of each input shape its A is compared with torch's.
@@ -22,19 +22,20 @@ from camcli.errors import CamcliError, UnavailableError, UsageError
 from camcli.models import int8
 from camcli.models.classifier import Classifier
 from camcli.models.int8 import Agreement
+from camcli.models.on_gpu import DTYPES, Autocast
 from camcli.models.on_openvino import OpenVino, convert
 
 log = logging.getLogger(__name__)
 
 RUNTIMES = ("auto", "torch", "openvino")
-PRECISIONS = ("float32", "bfloat16", "int8")
+PRECISIONS = ("float32", "bfloat16", "float16", "int8")
 # The largest difference of A from torch's, over the largest |A|. Float32 gives 1e-6 to 1e-5.
 TOLERANCE = 1e-3
-# In bfloat16 single values are off by tenths while the map hardly changes. The least cosine of an
+# In 16 bits single values are off by tenths while the map hardly changes. The least cosine of an
 # image's A with torch's: 0.993 over 96 photographs for EfficientNet-Lite0, 0.9999 for ResNet-50.
 # Int8 was compared on a sample before (`camcli.models.int8`), and a single image may be far off:
 # 0.75 was the least of 100. Here only nonsense is caught.
-COSINES = {"bfloat16": 0.98, "int8": 0.5}
+COSINES = {"bfloat16": 0.98, "float16": 0.98, "int8": 0.5}
 # Fewer images than this, masked ones included, are done before another runtime has been converted
 # and has paid for it.
 WORTH_IT = 200
@@ -48,9 +49,10 @@ class Checked:
     Attributes:
         name: of the runtime that is in use; ``torch`` after a disagreement.
         precision: what it computes in.
-        eager: torch's own backbone.
-        difference: the largest yet from torch, None before a batch: of A over the largest |A|, and
-            in bfloat16 and int8 one minus the cosine of an image's A.
+        eager: torch's own backbone, in float32.
+        difference: the largest yet from torch in float32, None before a batch and after a
+            disagreement: of A over the largest |A|, and in other precisions one minus the cosine
+            of an image's A.
         agreement: of int8 with torch on the sample that it was calibrated on.
     """
 
@@ -63,21 +65,20 @@ class Checked:
         precision: str,
         strict: bool,
         warn: Callable[[str], None],
+        say: Callable[[str], None] = log.info,
     ) -> None:
         """`strict` raises where the runtime fails or disagrees; otherwise torch takes over."""
         self.name, self.precision = name, precision
         self.difference: float | None = None
         self.agreement: Agreement | None = None
         self._run, self.eager = run, eager
-        self._strict, self._warn = strict, warn
+        self._strict, self._warn, self._say = strict, warn, say
         self._lock = threading.Lock()
         self._seen: set[torch.Size] = set()
 
     def __call__(self, images: Tensor) -> Any:
         """What the backbone returns for normalised images (B, 3, H, W)."""
-        if self.name == "torch":
-            return self.eager(images)
-        if images.shape[1:] in self._seen:
+        if self._run is self.eager or images.shape[1:] in self._seen:
             return self._run(images)
         with self._lock:
             return self._first(images)
@@ -88,6 +89,8 @@ class Checked:
         Raises:
             CamcliError: the runtime disagrees or fails, and was asked for by name.
         """
+        if self._run is self.eager or images.shape[1:] in self._seen:
+            return self._run(images)
         expected = self.eager(images[:_COMPARED])
         try:
             out = self._run(images)
@@ -101,20 +104,31 @@ class Checked:
             )
             # NaN is no agreement either.
             problem = None if off <= limit else f"differs from torch by {off:.1g}"
+        except torch.OutOfMemoryError:
+            raise  # a smaller batch will do
         except Exception as error:  # anything a foreign runtime may meet in a foreign network
             log.debug("%s failed", self.name, exc_info=True)
             problem = f"cannot run it ({str(error).strip().splitlines()[-1][:200]})"
         if problem is None:
+            if self.difference is None:
+                self._say(f"{self.name} in {self.precision}: {self._near(off)}.")
             self.difference = max(off, self.difference or 0.0)
             self._seen.add(images.shape[1:])
             return out
         if self._strict:
             raise CamcliError(
-                f"{self.name} in {self.precision} {problem} on this network. Use --runtime torch."
+                f"{self.name} in {self.precision} {problem} on this network. "
+                + ("Leave --precision out." if self.name == "torch" else "Use --runtime torch.")
             )
         self._warn(f"{self.name} {problem} on this network; torch runs it instead.")
-        self.name = "torch"
+        self.name, self.difference, self._run = "torch", None, self.eager
         return self.eager(images)
+
+    def _near(self, off: float) -> str:
+        first = "on the first images the features"
+        if self.precision == "float32":
+            return f"{first} are torch's within {off:.1g} of the largest"
+        return f"{first} have a cosine of {1 - off:.4f} or more with those of torch in float32"
 
 
 def with_runtime(
@@ -133,22 +147,23 @@ def with_runtime(
         classifier: as loaded; one that has a runtime already is returned as it is.
         name: ``torch``; ``openvino``; or ``auto``: OpenVINO where it is installed, can take this
             network on this device and pays for its second of conversion, else torch.
-        precision: ``float32``; or ``bfloat16``, for OpenVINO on processors that compute it: about
-            twice as fast, with maps that look the same and probabilities that are off by up to
-            some hundredths; or ``int8``, for OpenVINO with NNCF: two to four times as fast,
-            calibrated on a sample of `images` and compared on it (`camcli.models.int8`).
+        precision: ``float32``; or ``bfloat16``, on GPUs, and for OpenVINO on processors that
+            compute it: about twice as fast, with maps that look the same and probabilities that
+            are off by up to some hundredths; or ``float16``, on GPUs; or ``int8``, for OpenVINO
+            with NNCF: two to four times as fast, calibrated on a sample of `images` and compared
+            on it (`camcli.models.int8`).
         images: the references of what will be looked at. Only counted, and only up to `WORTH_IT`,
             unless int8 needs a sample of them.
         passes: how often each of them goes through the network, about, in one form or another.
-        say: takes the sentence that says how near int8 came.
+        say: takes the sentences that say how near the runtime, and int8, come to torch.
         warn: takes the sentence that says why torch runs what another runtime should have.
 
     Returns:
         The classifier; what it returns is compared with torch as it runs (`Checked`).
 
     Raises:
-        UsageError: an unknown name, OpenVINO or bfloat16 on what cannot take it, or too few images
-            for int8.
+        UsageError: an unknown name, OpenVINO or a precision on what cannot take it, or too few
+            images for int8.
         UnavailableError: `openvino`, or for int8 `nncf`, is not installed.
         CamcliError: int8 differs too much from float32 on the sample.
 
@@ -160,9 +175,20 @@ def with_runtime(
         raise UsageError(f"Unknown runtime {name!r}. Choose one of {', '.join(RUNTIMES)}.")
     if precision not in PRECISIONS:
         raise UsageError(f"Unknown precision {precision!r}. Choose one of {', '.join(PRECISIONS)}.")
+    backbone = _backbone(classifier)
+    kind = classifier.device.type
+    if kind == "cuda" and name != "openvino" and precision in DTYPES:
+        if isinstance(backbone, Checked):
+            return classifier
+        run = Autocast(backbone, kind, precision)
+        return _with_backbone(
+            classifier,
+            Checked("torch", run, backbone, precision=precision, strict=True, warn=warn, say=say),
+        )
+    if precision == "float16":
+        raise UsageError("float16 is for CUDA GPUs: use bfloat16 on a CPU, or leave it out.")
     if name == "torch" and precision != "float32":
         raise UsageError(f"{precision} needs --runtime openvino; torch computes in float32 here.")
-    backbone = _backbone(classifier)
     if name == "torch" or isinstance(backbone, Checked):
         return classifier
     # Other numbers than float32's must not depend on how many images there are, say.
@@ -179,7 +205,7 @@ def with_runtime(
         converted = convert(backbone, size)
         if pixels:
             converted = int8.quantised(converted, classifier, backbone, pixels)
-        run = OpenVino(converted, size, precision)
+        compiled = OpenVino(converted, size, precision)
     except CamcliError:
         raise
     except Exception as error:  # a converter meets whatever users put into their networks
@@ -192,7 +218,9 @@ def with_runtime(
             ) from error
         warn(f"openvino cannot convert {classifier.provenance.name}; torch runs it instead.")
         return classifier
-    checked = Checked("openvino", run, backbone, precision=precision, strict=strict, warn=warn)
+    checked = Checked(
+        "openvino", compiled, backbone, precision=precision, strict=strict, warn=warn, say=say
+    )
     fast = _with_backbone(classifier, checked)
     if pixels:
         checked.agreement = int8.agreement(classifier, fast, pixels)
@@ -211,8 +239,12 @@ def _with_backbone(classifier: Classifier, backbone: Checked) -> Classifier:
 def runtime_of(classifier: Classifier) -> dict[str, Any]:
     """What runs the backbone, for ``run.json``: name, version, difference from torch."""
     backbone = _backbone(classifier)
-    if not isinstance(backbone, Checked) or backbone.name == "torch":
-        return {"name": "torch", "version": torch.__version__}
+    torch_is = {"name": "torch", "version": torch.__version__}
+    if not isinstance(backbone, Checked):
+        return torch_is
+    if backbone.name == "torch":
+        off = backbone.difference
+        return torch_is if off is None else torch_is | {"difference": off}
     about = {
         "name": backbone.name,
         "version": version(backbone.name),

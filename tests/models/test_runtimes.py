@@ -383,3 +383,21 @@ def test_a_run_records_its_runtime_and_may_be_resumed_in_another(bundled, fast, 
     ))  # fmt: skip
     with pytest.raises(UsageError, match="precision"):
         run(checked, 3)
+
+
+@needs_openvino
+def test_a_run_says_how_near_to_torch_it_came(photos, tmp_path, monkeypatch):
+    from typer.testing import CliRunner
+
+    monkeypatch.setattr("camcli.models.runtimes.WORTH_IT", 3)
+    for n, rgb in enumerate(photos):
+        Image.fromarray(rgb).save(tmp_path / f"{n}.png")
+    asked = ["batch", str(tmp_path), "--limit", "3", "--device", "cpu", "--no-overlays"]
+    for extra, told in (([], True), (["--quiet"], False), (["--runtime", "torch"], False)):
+        out = tmp_path / f"run{len(extra)}{told}"
+        done = CliRunner().invoke(app, [*asked, "-o", str(out), *extra])
+        assert done.exit_code == 0, done.output
+        assert ("the features are torch's within" in done.stderr) is told
+    used = json.loads((tmp_path / "run0True" / "run.json").read_text())["runtime"]
+    assert used["name"] == "openvino"
+    assert used["difference"] < TOLERANCE
