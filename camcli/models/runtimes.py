@@ -219,8 +219,9 @@ def with_runtime(
         warn(f"openvino cannot convert {classifier.provenance.name}; torch runs it instead.")
         return classifier
     checked = Checked(
-        "openvino", compiled, backbone, precision=precision, strict=strict, warn=warn, say=say
-    )
+        "openvino", compiled, backbone, precision=precision, strict=strict, warn=warn,
+        say=log.info if pixels else say,  # of int8 the whole sample says more
+    )  # fmt: skip
     fast = _with_backbone(classifier, checked)
     if pixels:
         checked.agreement = int8.agreement(classifier, fast, pixels)

@@ -331,7 +331,7 @@ def test_names_and_combinations_that_make_no_sense():
     plain = tiny(convnet())
     with pytest.raises(UsageError, match="auto, torch, openvino"):
         with_runtime(plain, "tensorrt")
-    with pytest.raises(UsageError, match="float32, bfloat16, int8"):
+    with pytest.raises(UsageError, match="float32, bfloat16, float16, int8"):
         with_runtime(plain, precision="float64")
     with pytest.raises(UsageError, match="--runtime openvino"):
         with_runtime(plain, "torch", precision="bfloat16")
