@@ -88,7 +88,10 @@ def describe(
     height = max(small.shape[0], round(GRID * (y1 - y0) / long))
     heat = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
 
-    columns, rows = heat.sum(0, dtype=np.float64), heat.sum(1, dtype=np.float64)
+    # Sums by OpenCV: this runs for every image, and numpy takes many times as long along rows.
+    columns, rows = (
+        cv2.reduce(heat, axis, cv2.REDUCE_SUM, dtype=cv2.CV_64F).ravel() for axis in (0, 1)
+    )
     total = float(columns.sum())
     centre_x = float(columns @ (np.arange(width) + 0.5)) / total / width
     centre_y = float(rows @ (np.arange(height) + 0.5)) / total / height
@@ -96,7 +99,7 @@ def describe(
     margin_x, margin_y = round(width / 10), round(height / 10)
     inner = heat[margin_y : height - margin_y, margin_x : width - margin_x]
     # The 1x1 photograph has no inner part; then all of it is border.
-    border = 1 - float(inner.sum(dtype=np.float64)) / total if inner.size else 1.0
+    border = 1 - cv2.sumElems(inner)[0] / total if inner.size else 1.0
 
     left, top, right, bottom = _largest_component(heat > 0.2 * heat.max())
     sx, sy = (x1 - x0) / width, (y1 - y0) / height
@@ -114,7 +117,7 @@ def describe(
         x=(x0 + centre_x * (x1 - x0)) / size[0],
         y=(y0 + centre_y * (y1 - y0)) / size[1],
         box=box,
-        area=float((heat > 0.5 * heat.max()).mean()),
+        area=np.count_nonzero(heat > 0.5 * heat.max()) / heat.size,
         border=max(0.0, border),
     )
 
