@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
+import threading
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -71,6 +72,7 @@ def stream(
     load: Load = load_picture,
     batch_size: int | None = None,
     workers: int | None = None,
+    stop: threading.Event | None = None,
 ) -> Generator[Result]:
     """Explain any number of images.
 
@@ -83,6 +85,7 @@ def stream(
         batch_size: images in one forward pass; by default 16 on a CPU, and on a GPU 16 to 128,
             whatever turns out to be fastest. Halved where memory does not suffice.
         workers: threads that decode and draw; by default one per core, at least 2.
+        stop: once it is set, what has begun is finished and yielded, and nothing else is begun.
 
     Yields:
         One Result for each reference, in their order, failed ones included.
@@ -122,6 +125,10 @@ def stream(
     try:
         with threads(1 if on_cpu else None):
             while True:
+                if stop is not None and stop.is_set():
+                    batches = iter(())
+                    while explaining and explaining[-1].cancel():
+                        explaining.pop()
                 # One batch in each lane and one decoded ahead of each.
                 while len(explaining) < 2 * lanes and (group := next(batches, None)):
                     pending = [pool.submit(read, ref, classifier, keep, load) for ref in group]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
@@ -82,6 +83,7 @@ class Run:
         isolate: decode in separate processes (`camcli.data.isolate`).
         command: recorded in ``run.json``.
         counts: how it is going.
+        stop: set it to let the run finish what has begun, and then end as interrupted.
     """
 
     source: Source
@@ -97,6 +99,7 @@ class Run:
     isolate: bool = False
     command: list[str] = field(default_factory=lambda: list(sys.argv))
     counts: Counts = field(default_factory=Counts)
+    stop: threading.Event = field(default_factory=threading.Event)
     _namer: Namer = field(init=False)
     _finished: set[str] = field(init=False, default_factory=set)
 
@@ -173,6 +176,7 @@ class Run:
                 results = stream(
                     self._left(), self.classifier, replace(self.what, truth=heatmaps is not None),
                     sink=sink, load=load, batch_size=self.batch_size, workers=self.workers,
+                    stop=self.stop,
                 )  # fmt: skip
                 # Closed before what it uses is closed, however the run ends.
                 for result in stack.enter_context(closing(results)):
@@ -181,7 +185,8 @@ class Run:
                     journal.append(row(result, self.what.top))
                     self.counts.add(result.status, result.correct)
                     yield result
-            state = "finished"
+            if not self.stop.is_set():
+                state = "finished"
         finally:
             self._close(state, time.perf_counter() - started)
 

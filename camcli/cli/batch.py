@@ -17,6 +17,7 @@ from camcli.cli.console import (
     Terminated,
     fail,
     say,
+    stops_gently,
     warn,
 )
 from camcli.errors import UsageError
@@ -325,16 +326,19 @@ def _consume(run: Run, quiet: bool) -> None:
     from tqdm import tqdm
 
     terminal = sys.stderr.isatty()
-    with tqdm(
-        total=None if quiet else run.total(),
-        initial=run.counts.before,
-        disable=quiet,
-        unit="img",
-        file=sys.stderr,
-        dynamic_ncols=terminal,
-        # A log file gets a line now and then, not one a tenth of a second.
-        mininterval=0.1 if terminal else 10,
-    ) as bar:
+    with (
+        stops_gently(run.stop.set),
+        tqdm(
+            total=None if quiet else run.total(),
+            initial=run.counts.before,
+            disable=quiet,
+            unit="img",
+            file=sys.stderr,
+            dynamic_ncols=terminal,
+            # A log file gets a line now and then, not one a tenth of a second.
+            mininterval=0.1 if terminal else 10,
+        ) as bar,
+    ):
         for result in run:
             if result.status == "error" and not quiet:
                 bar.write(f"failed: {result.error}", file=sys.stderr)

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, NoReturn
@@ -69,6 +69,44 @@ def _sigterm_raises() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def stops_gently(stop: Callable[[], object]) -> Iterator[None]:
+    """The first Ctrl-C or SIGTERM only asks the block to come to an end; the next one ends it.
+
+    Args:
+        stop: asks; called in the main thread, at any moment.
+
+    Raises:
+        KeyboardInterrupt: after the block, if Ctrl-C asked.
+        Terminated: after the block, if SIGTERM asked.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    asked: list[int] = []
+    before: dict[int, Any] = {}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        restore()
+        asked.append(number)
+        stop()
+        # Not through sys.stderr, which may be in the middle of a line.
+        os.write(2, b"\nFinishing what has begun; once more to stop at once.\n")
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        before[number] = signal.signal(number, ask)
+    try:
+        yield
+    finally:
+        restore()
+    if asked:
+        raise KeyboardInterrupt if asked[0] == signal.SIGINT else Terminated
 
 
 def say(text: str) -> None:

@@ -1,7 +1,7 @@
 import threading
 import time
 from dataclasses import replace
-from itertools import islice
+from itertools import cycle, islice
 
 import numpy as np
 import pytest
@@ -54,6 +54,33 @@ def test_whole_photographs_of_many_shapes_keep_their_order(bundled, photos, tmp_
         assert r.view == (0, 0, r.width, r.height)
         h, w = r.heats[0].heatmap.shape
         assert abs(w / h - r.width / r.height) < 0.35
+
+
+class Drawn:
+    """A sink that remembers what it drew."""
+
+    def __init__(self):
+        self.names = []
+
+    def keep(self, rgb):
+        return rgb
+
+    def claim(self, result):
+        return replace(result, overlay=result.ref.rel)
+
+    def write(self, result, rgb):
+        self.names.append(result.ref.rel)
+
+
+def test_a_stream_that_is_stopped_finishes_what_has_begun(bundled, what, folder):
+    refs = cycle(ref for ref in find_images(folder) if "frame_0000" in ref.rel)  # without an end
+    stop, drawn, results = threading.Event(), Drawn(), []
+    for result in stream(refs, bundled, what, sink=drawn, batch_size=2, stop=stop):
+        results.append(result)
+        if len(results) == 3:
+            stop.set()
+    assert sorted(r.ref.rel for r in results) == sorted(drawn.names)
+    assert [r.ref.rel for r in results[:4]] == [r.ref.rel for r in results[2:4]] * 2
 
 
 def test_lazy_and_bounded(bundled, what, folder):

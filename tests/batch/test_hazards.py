@@ -16,10 +16,12 @@ from PIL import Image
 from camcli.batch import run as run_module
 from camcli.batch import rundir
 from camcli.batch.explain import make_explanation
+from camcli.batch.heatmaps import read_heatmaps
 from camcli.batch.journal import read_rows
 from camcli.batch.run import Run
 from camcli.batch.rundir import RunDirectory
 from camcli.data import isolate
+from camcli.data.images import load_picture
 from camcli.data.isolate import Isolated
 from camcli.data.sources import find_images
 from camcli.errors import CamcliError
@@ -253,6 +255,60 @@ def test_full_disk_for_a_picture_then_resumed(bundled, many, expected, tmp_path,
         finish(make(bundled, many, out))
     assert [row["path"] for row in rows(out)] == [f"{n:02}.png" for n in range(len(rows(out)))]
     assert len(rows(out)) <= 12
+    finish(make(bundled, many, out), resume=True)
+    check(out, expected)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="forks a process with threads")
+@pytest.mark.parametrize("overlays", [True, False])
+def test_full_disk_in_the_middle_of_a_line_then_resumed(bundled, many, tmp_path, overlays):
+    """A limit on the size of files, as the kernel enforces it: a part of the line is written."""
+    finish(make(bundled, many, tmp_path / "whole", overlays=overlays))
+    expected = rows(tmp_path / "whole")
+    grows = tmp_path / "whole" / ("heatmaps.jsonl" if overlays else "predictions.csv")
+    lines = grows.read_bytes().splitlines(keepends=True)
+    room = len(b"".join(lines[:20])) + len(lines[20]) // 2
+    out, pid = tmp_path / "run", os.fork()
+    if not pid:  # the limit is for good
+        import resource
+
+        code = 1
+        try:
+            run = make(bundled, many, out, overlays=overlays)
+            run.prepare()
+            resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
+            try:
+                list(run)
+            except CamcliError as error:
+                code = 0 if grows.name in str(error) and "File too large" in str(error) else 2
+        finally:
+            os._exit(code)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert (out / grows.name).stat().st_size == room
+    finish(make(bundled, many, out, overlays=overlays), resume=True)
+    check(out, expected)
+    if overlays:
+        assert len({record["path"] for record in read_heatmaps(out / "heatmaps.jsonl")}) == 27
+
+
+def test_a_worker_thread_that_dies_ends_the_run_and_a_resume_makes_it_whole(
+    bundled, many, expected, tmp_path, monkeypatch
+):
+    """Not an image's error, which would be a row: something that nobody foresaw."""
+    out = tmp_path / "run"
+
+    def dies(ref, enough):
+        if ref.rel == "21.png":
+            raise MemoryError
+        return load_picture(ref, enough)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run_module, "load_picture", dies)
+        with pytest.raises(MemoryError):
+            finish(make(bundled, many, out))
+    kept = rows(out)
+    assert [said(row) for row in kept] == [said(row) for row in expected[: len(kept)]]
+    assert len(kept) < 21
     finish(make(bundled, many, out), resume=True)
     check(out, expected)
 

@@ -3,8 +3,11 @@
 import io
 import os
 import signal
+import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -168,6 +171,36 @@ def test_threads_share_processes_and_closing_ends_them(tmp_path, jpeg, monkeypat
         os.kill(made[0]._process.pid, signal.SIGKILL)  # while it is idle
         assert load(paths[0]).rgb.shape == (48, 64, 3)
     assert all(process._process.poll() is not None for process in made)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks into /proc")
+def test_a_killed_program_leaves_no_process_behind(tmp_path, jpeg):
+    (tmp_path / "a.jpg").write_bytes(jpeg)
+    program = """
+import sys, time
+from pathlib import Path
+from camcli.data.isolate import Isolated
+load = Isolated()
+load(Path(sys.argv[1]))
+print(load._idle.get()._process.pid, flush=True)
+sys.stdin.read()
+"""
+    command = [sys.executable, "-c", program, str(tmp_path / "a.jpg")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as parent:
+        child = int(parent.stdout.readline())
+        assert alive(child)
+        parent.kill()
+    deadline = time.monotonic() + 300
+    while alive(child) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not alive(child)
+
+
+def alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def test_a_process_that_cannot_start_ends_the_run_with_a_reason(tmp_path, jpeg):

@@ -2,6 +2,7 @@ import io
 import os
 import pickle
 import sys
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -336,6 +337,20 @@ def test_relative_paths_of_any_list_are_unique_and_stay_inside(tmp_path_factory,
         assert ref.path.is_absolute()
     wanted = {os.path.realpath(line) for line in lines}
     assert len({os.path.realpath(ref.path) for ref in found}) <= len(wanted)
+
+
+def test_a_list_of_a_million_paths_stays_far_below_a_gigabyte(tmp_path):
+    """By a fiftieth of it, whose peak is counted byte by byte."""
+    count = 20_000
+    with (tmp_path / "list.txt").open("w") as file:
+        file.writelines(f"/photos/{n // 1000:04}/frame_{n:07}.jpg\n" for n in range(count))
+    tracemalloc.start()
+    try:
+        assert sum(1 for _ in find_images(f"@{tmp_path / 'list.txt'}")) == count
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak * 50 < 400e6
 
 
 # -- nothing there -----------------------------------------------------------------------------
