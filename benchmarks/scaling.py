@@ -31,7 +31,7 @@ from PIL import Image
 
 SAMPLES = Path(__file__).resolve().parent.parent / "sample_images"
 DIFFERENT = 400
-WIDTHS = {250: 320, 500: 320, 1000: 160, 2000: 80, 4000: 24}
+WIDTHS = {500: 160, 1000: 120, 2000: 60, 4000: 20}
 """How many photographs of each width."""
 
 
