@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from camcli.cam.look import How, make_how, maps_of
+from camcli.cam.look import How, check_influence, make_how, maps_of
 from camcli.cam.methods import Method
 from camcli.cam.postprocess import describe
 from camcli.cam.target import Score, top_classes
@@ -227,7 +227,8 @@ def make_explanation(
         top: how many predictions a Result lists.
 
     Raises:
-        UsageError: unknown method, class or score, or `target` together with `topk`.
+        UsageError: unknown method, class or score, `target` together with `topk`, or a layer whose
+            map has no influence.
     """
     from camcli.errors import UsageError
     from camcli.models.imagenet import match_class
@@ -238,6 +239,7 @@ def make_explanation(
         raise UsageError("--target names one class and --topk asks for several: give one of them.")
     index = None if target is None else match_class(str(target), classifier.classes)
     how = method if isinstance(method, How) else make_how(method, score=score)
+    check_influence(how, classifier)
     if versus is not None:
         other = match_class(str(versus), classifier.classes)
         if other == index:

@@ -94,7 +94,7 @@ class How:
     def passes(self, classifier: Classifier) -> int:
         """About how many images the network sees for one map; what runs the tail alone is free."""
         copies = {"aug": 2 * len(GAINS), "noise": self.effort.samples}.get(self.smooth or "", 1)
-        if self.method.name in (*MASKED, "scorecam-softmax"):
+        if self.method.name in SHOWN:
             K = classifier.head.weight.shape[1] if classifier.head else _SOME_CHANNELS
             few = min(_SOME_MASKS, K) if self.effort.converge else K
             copies *= min(few, self.effort.channels or few)
@@ -118,6 +118,28 @@ def check_layer(how: How, layer: str) -> None:
     """
     if how.method.network and layer != LAST:
         raise UsageError(f"{how.method.name} looks at all layers at once: leave --layer out.")
+
+
+def check_influence(how: How, classifier: Classifier) -> None:
+    """Refuse a layer whose map can only be empty.
+
+    Args:
+        how: method and options.
+        classifier: cut at the layers that were asked for.
+
+    Raises:
+        UsageError: nothing in the map of one of them changes the logits, and the method looks at
+            nothing else.
+    """
+    if how.method.network or not how.method.class_specific or how.method.name in SHOWN:
+        return
+    for place in classifier.cut.places if classifier.cut else ():
+        if not place.matters:
+            raise UsageError(
+                f"Nothing in the map of {place.layer!r} changes this network's prediction, which "
+                "looks at the class token alone after it: leave --layer out, or take a layer "
+                "before the last attention ('camcli layers' lists them)."
+            )
 
 
 def check_signed(how: How, layer: str) -> None:
@@ -145,6 +167,8 @@ def check_signed(how: How, layer: str) -> None:
 
 
 MASKED = ("scorecam", "sscam", "iscam")
+# These show the network masked images, whatever comes after the layer.
+SHOWN = (*MASKED, "scorecam-softmax")
 
 
 def make_how(

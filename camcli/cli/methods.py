@@ -7,8 +7,6 @@ from typing import Annotated
 
 import typer
 
-from camcli.cli.console import say
-
 
 def methods(
     as_json: Annotated[bool, typer.Option("--json", help="A JSON list, for scripts.")] = False,
@@ -45,13 +43,27 @@ def methods(
     table.add_column(style="bold", no_wrap=True)
     table.add_column()
     for m in METHODS.values():
-        note = f"   = {m.equals}" if m.equals else "" if m.class_specific else "   no class"
-        cost = m.cost[0] if m.cost[0] == m.cost[1] else f"{m.cost[0]}; else {m.cost[1]}"
-        lines = Text(m.formula).append(note, "green").append(f"\n{m.paper}\ncost: {cost}", "dim")
+        lines = Text(m.formula)
+        if m.equals:
+            lines.append(f"\n= {m.equals} for a GAP head", "green")
+        if not m.class_specific:
+            lines.append("\nthe same map for every class", "green")
+        lines.append(f"\n{m.paper}\ncost: {_cost(m.cost)}", "dim")
         table.add_row(m.name, lines)
     Console().print(table)
-    say(
-        "'= cam': the same map up to a factor when the network ends in global average pooling and "
-        "one linear layer and the score is the logit. 'no class': the map is the same for every "
-        "class. cost: on top of one forward pass; 'else' is without such a linear head."
-    )
+    Console(stderr=True, highlight=False).print(_NOTES)
+
+
+def _cost(cost: tuple[str, str]) -> str:
+    """What a map takes besides the forward pass."""
+    return cost[0] if cost[0] == cost[1] else f"{cost[0]} for a GAP head, else {cost[1]}"
+
+
+_NOTES = """
+GAP head: the network ends in global average pooling and one linear layer, and the last map is \
+explained. There '= cam' is the same map up to a factor when the score is the logit; elementwise \
+is layercam where no feature is negative; reciprocam is gradcam, blurred.
+
+cost: on top of one forward pass. tail: the part of the network after the explained layer. \
+K: the number of channels there; N: --samples.
+"""

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from camcli.cam.look import How
+from camcli.cam.look import How, check_influence
 from camcli.data.sources import ImageRef
 from camcli.errors import ImageError
 from camcli.evaluate import faithfulness as faith
@@ -155,7 +155,12 @@ def compare(
 
     Returns:
         The rows and the predictions' worth.
+
+    Raises:
+        UsageError: a method's maps can only be empty at the classifier's layer.
     """
+    for how in hows.values():
+        check_influence(how, classifier)
     found: dict[str, Localization] = {}
     faiths = {method: Means() for method in (GAUSSIAN, *hows)}
     logits, labels, kept = [], [], list[Seen]()

@@ -78,7 +78,9 @@ def cut(
             made = on_hooks.cut_at(model, probe, layers, expected)
             _check(made, probe, expected)
         places = tuple(
-            place if place.batched else replace(place, head=_linear_head(model, tail, A, expected))
+            replace(place, matters=_matters(tail, A))
+            if place.batched
+            else replace(place, head=_linear_head(model, tail, A, expected))
             for (A, tail), place in zip(made.split(probe), made.places, strict=True)
         )
     return replace(made, places=places)
@@ -177,6 +179,12 @@ def _check(made: Cut, probe: Tensor, expected: Tensor) -> None:
                 )
         if not torch.equal(A, before):
             raise CamcliError(f"The network writes over what {place.layer!r} returns.")
+
+
+def _matters(tail: Tail, A: Tensor) -> bool:
+    """Whether another map gives other logits."""
+    noise = torch.randn(A.shape, generator=torch.Generator().manual_seed(2))
+    return not torch.equal(tail(A + A.std().clamp(min=1e-3) * noise), tail(A))
 
 
 def _linear_head(

@@ -41,6 +41,7 @@ def join(cuts: Sequence[Cut]) -> Cut:
                 tuple(batched for place in at_one_layer for batched in place.batched),
                 head,
                 (sum(channels), *at_one_layer[0].shape[1:]),
+                any(place.matters for place in at_one_layer),
             )
         )
     plain = len(places) == 1 and not places[0].batched

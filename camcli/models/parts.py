@@ -67,6 +67,8 @@ class Place:
         batched: for each context value, whether it has one row an image.
         head: the tail as a linear head when it is GAP + linear, else None.
         shape: of A for one square image of the trial's size, (K, h, w).
+        matters: whether A has any influence on the logits. The tokens after a transformer's last
+            attention have none where only the class token is used.
     """
 
     layer: str
@@ -74,6 +76,7 @@ class Place:
     batched: tuple[bool, ...]
     head: LinearHead | None
     shape: tuple[int, int, int]
+    matters: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import pytest
+import timm
 import torch
 
 from camcli.batch.explain import make_explanation
 from camcli.cam.evidence import Effort
 from camcli.cam.look import fused, make_how, maps_of
+from camcli.data.preprocess import Preprocess
 from camcli.errors import UsageError
-from camcli.models.classifier import layer_names, load_classifier
+from camcli.models.classifier import cut_classifier, layer_names, load_classifier
+from camcli.models.zoo import Provenance
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +50,26 @@ def test_several_layers_of_one_network(bundled, photos, seen):
     last = maps_of(bundled, seen, index, make_how("gradcam"))
     alone = fused([torch.zeros(2, 14, 14), last], "max")
     assert (maps >= alone - 1e-3).all()
+
+
+def test_a_layer_whose_map_can_only_be_empty_is_refused():
+    """A ViT's last norm: of its tokens the prediction takes the class token alone."""
+    vit = timm.create_model(
+        "vit_tiny_patch16_224", num_classes=5, img_size=64, patch_size=16, depth=2, embed_dim=24
+    )
+    classifier, fine = (
+        cut_classifier(
+            vit, classes=tuple("abcde"), preprocess=Preprocess(size=64), layers=layers,
+            provenance=Provenance("vit", "random", None, "random"), device=torch.device("cpu"),
+        )
+        for layers in (("blocks.0", "norm"), ("blocks.0",))
+    )  # fmt: skip
+    for method in ("gradcam", "layercam", "ablationcam", "reciprocam", "shapleycam"):
+        with pytest.raises(UsageError, match="map of 'norm'"):
+            make_explanation(classifier, method)
+        assert make_explanation(fine, method)
+    for method in ("eigencam", "scorecam", "random"):
+        assert make_explanation(classifier, method), "looks at more than the map's influence"
 
 
 @pytest.mark.parametrize("text", ["", "a,,b", "a,a", ","])

@@ -28,6 +28,14 @@ def test_methods_lists_all_with_formula_paper_and_cost():
     assert gradcam["cost_linear_head"] == "nothing"
 
 
+def test_methods_fit_80_columns_and_say_which_are_equal(camcli):
+    done = camcli("methods")
+    assert max(map(len, (done.stdout + done.stderr).splitlines())) <= 80
+    equal = [m.name for m in METHODS.values() if m.equals == "cam"]
+    assert done.stdout.count("= cam for a GAP head") == len(equal) >= 4
+    assert "'= cam' is the same map up to a factor" in " ".join(done.stderr.split())
+
+
 def test_layers_of_a_network_whose_weights_are_not_here():
     text = run("layers", "resnet18")
     assert "layer3" in text

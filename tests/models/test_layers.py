@@ -158,6 +158,16 @@ def test_the_last_layer_that_matters(network):
     assert cut(model, SIZE, (made.layer,)).layer == made.layer
 
 
+@pytest.mark.parametrize(
+    ("name", "matters"), [("timm-vit", False), ("timm-registers", False), ("timm-vit-gap", True)]
+)
+def test_tokens_after_the_last_attention(name, matters):
+    model = MAKERS[name]().eval()
+    after = list_layers(model, SIZE)[-1].name
+    assert cut(model, SIZE, (after,)).places[0].matters == matters
+    assert all(place.matters for place in cut(model, SIZE).places)
+
+
 def test_several_layers_at_once(network):
     name, model = network
     if name == "untraceable":
