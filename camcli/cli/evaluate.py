@@ -54,6 +54,7 @@ def _read_config(ctx: typer.Context, file: Path | None) -> Path | None:
 
 
 def evaluate(
+    ctx: typer.Context,
     data: Annotated[
         str,
         typer.Argument(
@@ -286,7 +287,10 @@ def evaluate(
     smooth = smooth or (named.smooth if named else None)
     chosen_fit = fit.value if fit else named.fit if named else None
     input_size = input_size or (named.input_size if named else None)
-    hows = find_methods(methods or (named.method if named else "cam"), smooth, converge)
+    # A file's setting is for the methods that it is about; on the command line it must have one.
+    source = ctx.get_parameter_source("converge")
+    asked = source is not None and source.name != "DEFAULT_MAP"
+    hows = find_methods(methods or (named.method if named else "cam"), smooth, converge, asked)
     subjects = find_subjects(
         models, weights or (), classes=classes, device=device, offline=offline, fit=chosen_fit,
         input_size=input_size, layer=layer,

@@ -29,13 +29,16 @@ def split_names(text: str, option: str) -> list[str]:
     return names
 
 
-def find_methods(text: str, smooth: str | None, converge: float | None) -> dict[str, How]:
+def find_methods(
+    text: str, smooth: str | None, converge: float | None, asked: bool = True
+) -> dict[str, How]:
     """The methods in the user's order, behind ``random``.
 
     Args:
         text: names with commas between.
         smooth: how all of them are smoothed.
         converge: where those that mask channels stop.
+        asked: whether `converge` must be of use to one of them.
 
     Raises:
         UsageError: an unknown method, one that is named twice, or none that could stop.
@@ -50,7 +53,7 @@ def find_methods(text: str, smooth: str | None, converge: float | None) -> dict[
         if how.method.name in hows:
             raise UsageError(f"--methods names {how.method.name} twice.")
         hows[how.method.name] = how
-    if converge is not None and not hows.keys() & set(MASKED):
+    if asked and converge is not None and not hows.keys() & set(MASKED):
         raise UsageError(f"--converge is for {', '.join(MASKED)}; --methods names none of them.")
     return {"random": make_how("random"), **hows}
 

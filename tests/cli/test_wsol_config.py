@@ -71,3 +71,10 @@ def test_the_command_line_wins_over_the_file(run):
     assert "camm" in wrong.stderr
     other = run("evaluate", ".", "--config", "c.toml", "--methods", "camx")
     assert "camx" in other.stderr
+
+
+def test_a_setting_of_the_file_may_be_about_methods_that_are_not_asked_for(run):
+    Path("c.toml").write_text("[evaluate]\nconverge = 0.9\ngrid = [2]\n")
+    asked = ["evaluate", "nowhere", "--config", "c.toml", "--methods", "cam"]
+    assert "nowhere" in run(*asked).stderr
+    assert "names none of them" in " ".join(run(*asked, "--converge", 0.9).stderr.split())
