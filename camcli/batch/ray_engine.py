@@ -1,0 +1,377 @@
+"""The engine on many machines: Ray Data carries references to workers and Results back.
+
+Each worker is an actor that loads the network once and runs `camcli.batch.engine.stream` on one
+block of references after another; it writes the overlays itself, each renamed into place under a
+name that depends on the image alone, so that doing a block twice changes nothing. The Results come
+back in order to the process that was started, which alone writes the table and the maps.
+
+Resuming is the run directory's own journal, as without Ray. Ray's checkpoints would be a second
+truth beside the table, and are switched off with a mere warning unless a data set is read from
+files and ends in files. What Ray may drop is never left to it: a bad image is a Result like any
+other, a worker's failure is a value with a message, Results are counted off against references,
+and a block whose worker died is done again (Ray Data restarts actors and repeats their tasks).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import signal
+import socket
+import sys
+import threading
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from camcli.batch.engine import stream
+from camcli.batch.explain import Explanation
+from camcli.batch.naming import Namer
+from camcli.batch.rundir import RunDirectory
+from camcli.batch.sinks import Overlays, Style, parse_only
+from camcli.data.images import Enough, load_picture
+from camcli.data.refs import ImageRef, is_url
+from camcli.errors import CamcliError, UnavailableError
+from camcli.models.classifier import Classifier
+from camcli.models.on_openvino import use_cores
+from camcli.models.runtimes import runtime_of, with_runtime
+from camcli.result import Result
+
+if TYPE_CHECKING:
+    from camcli.batch.run import Run
+
+log = logging.getLogger(__name__)
+
+# Images that are lost and done again when a worker dies; a cluster that grows gets its share of
+# what is left in as fine portions.
+_BLOCK = 64
+# Blocks that Ray keeps count of; beyond so many they get larger.
+_BLOCKS = 20_000
+# Ray gives a block to another worker whenever its worker dies; an image that kills each of them
+# must not do so for ever.
+_TRIES = 5
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a worker has to know; pickled.
+
+    Attributes:
+        load: loads the classifier.
+        sha256: of its weights.
+        runtime: for `with_runtime`.
+        precision: likewise.
+        what: method and target.
+        directory: the run's; None without overlays.
+        token: a file in it, by which a worker knows that it sees the same folder.
+        images: folder of the images; None if they are behind URLs.
+        style: of the overlays.
+        only: which Results get one.
+        enough: how many pixels of a photograph are needed; None for all.
+        batch_size: images in one forward pass.
+        workers: threads that decode and draw.
+        cores: processor cores of a worker.
+    """
+
+    load: Callable[[], Classifier]
+    sha256: str | None
+    runtime: str
+    precision: str
+    what: Explanation
+    directory: RunDirectory | None
+    token: Path
+    images: Path | None
+    style: Style
+    only: str | None
+    enough: Enough | None
+    batch_size: int | None
+    workers: int | None
+    cores: int
+
+
+class Worker:
+    """One actor: blocks of references in, Results out."""
+
+    def __init__(self, job: Job) -> None:
+        """Load the network; what is wrong is told with the first block."""
+        self.job = job
+        self.problem: str | None = None
+        try:
+            self._check()
+            use_cores(job.cores)
+            classifier = job.load()
+            if classifier.provenance.sha256 != job.sha256:
+                raise CamcliError("it has other weights; install the same on every machine.")
+            self.classifier = with_runtime(classifier, job.runtime, precision=job.precision)
+        except CamcliError as error:
+            self.problem = str(error)
+        wanted = parse_only(job.only) if job.only else None
+        self.sink = Overlays(job.directory, Namer(), job.style, wanted) if job.directory else None
+
+    def _check(self) -> None:
+        """Refuse what would otherwise be overlays on a disk of this machine, or rows of errors.
+
+        Raises:
+            CamcliError: a folder is not here.
+        """
+        if self.job.directory and not self.job.token.exists():
+            raise CamcliError(
+                f"the run directory {self.job.directory.path} is not there, or another; share it "
+                "between all machines, or draw nothing with --no-overlays."
+            )
+        if self.job.images and not self.job.images.exists():
+            raise CamcliError(
+                f"the images' folder {self.job.images} is not there; share it, or name URLs."
+            )
+
+    def __call__(self, block: dict[str, Any]) -> dict[str, list[Any]]:
+        """Explain a block.
+
+        Args:
+            block: ``number`` and ``ref``, a pickled reference.
+
+        Returns:
+            ``number`` and ``result``, a pickled Result; or ``number`` -1 and ``problem``.
+        """
+        if self.problem is None:
+            try:
+                refs: list[ImageRef] = [pickle.loads(data) for data in block["ref"]]
+                with self._tried(refs, int(block["number"][0])):
+                    results = [
+                        pickle.dumps(result)
+                        for result in stream(
+                            refs, self.classifier, self.job.what, sink=self.sink,
+                            load=partial(load_picture, enough=self.job.enough),
+                            batch_size=self.job.batch_size, workers=self.job.workers,
+                        )
+                    ]  # fmt: skip
+                return {
+                    "number": list(block["number"]),
+                    "result": results,
+                    "problem": [""] * len(results),
+                }
+            except CamcliError as error:  # a full disk, a runtime that disagrees
+                self.problem = str(error)
+        told = f"On {socket.gethostname()}: {self.problem}"
+        return {"number": [-1], "result": [b""], "problem": [told]}
+
+    @contextmanager
+    def _tried(self, refs: list[ImageRef], number: int) -> Iterator[None]:
+        """Count, in a file, how often a block is begun; without a shared folder nobody counts.
+
+        Raises:
+            CamcliError: too often, which means that it kills its workers.
+        """
+        tries = self.job.token.with_name(f"{self.job.token.name}-{number}")
+        if self.job.token.exists():
+            with tries.open("ab") as file:
+                file.write(b".")
+                if file.tell() > _TRIES:
+                    raise CamcliError(
+                        f"{_TRIES} workers died on the {len(refs)} images from {refs[0].rel} on; "
+                        "find the one that kills them, or the memory that they lack."
+                    )
+        yield
+        tries.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class RayEngine:
+    """Runs a `Run` on a Ray cluster, or on this machine's cores.
+
+    Attributes:
+        load: loads the classifier on any machine; picklable, paths absolute.
+        runtime: the user's choice.
+        precision: likewise.
+        address: of a cluster; None for ``$RAY_ADDRESS``, or a new one on this machine.
+        gpus: use GPUs where the cluster has some.
+    """
+
+    load: Callable[[], Classifier]
+    runtime: str = "auto"
+    precision: str = "float32"
+    address: str | None = None
+    gpus: bool = True
+
+    def __call__(self, run: Run, refs: Iterable[ImageRef], what: Explanation) -> Iterator[Result]:
+        """Explain `refs`; Results come in their order, after their overlays are written.
+
+        Raises:
+            UnavailableError: there is no such cluster.
+            CamcliError: a worker cannot work, or Ray gave up.
+        """
+        packed = [pickle.dumps(ref) for ref in refs]
+        if not packed:
+            return
+        total = len(packed)
+        token = run.directory.temporary.absolute() / f"ray-{uuid.uuid4().hex}"
+        token.touch()
+        with _cluster(self.address) as ray:
+            actors, options = _pool(ray.cluster_resources(), self.gpus)
+            job = self._job(run, what, token, options["num_cpus"])
+            done = 0
+            for numbers, results, problems in _through_ray(job, packed, actors, options):
+                if problems[0]:
+                    raise CamcliError(
+                        f"{problems[0]} What was finished is kept; run the same command with "
+                        "--resume when that is mended."
+                    )
+                for number, data in zip(numbers, results, strict=True):
+                    if number != done:
+                        raise CamcliError(_LOST.format(n=done))
+                    done += 1
+                    yield pickle.loads(data)
+            if done != total:
+                raise CamcliError(_LOST.format(n=done))
+
+    def _job(self, run: Run, what: Explanation, token: Path, cores: int) -> Job:
+        root = run.source.finder.root
+        # What runs here by choice runs there: with auto it depends on how many images there are.
+        runtime = self.runtime
+        if runtime == "auto" and runtime_of(run.classifier)["name"] == "torch":
+            runtime = "torch"
+        path = run.directory.path.absolute()
+        return Job(
+            load=self.load,
+            sha256=run.classifier.provenance.sha256,
+            runtime=runtime,
+            precision=self.precision,
+            what=what,
+            directory=RunDirectory(path, run.directory.shard) if run.overlays else None,
+            token=token,
+            images=None if is_url(root) or not root else Path(root),
+            style=run.style,
+            only=run.only,
+            enough=run.enough(),
+            batch_size=run.batch_size,
+            workers=run.workers,
+            cores=cores,
+        )
+
+
+_LOST = (
+    "Ray returned something else than the Result of image {n}; nothing after it was written. Run "
+    "the same command with --resume."
+)
+
+
+def check_ray() -> None:
+    """Refuse before anything is loaded.
+
+    Raises:
+        UnavailableError: Ray Data is not installed.
+    """
+    try:
+        import pyarrow  # noqa: F401
+        import ray.data  # noqa: F401
+    except ImportError:
+        raise UnavailableError(
+            "--engine ray needs Ray Data: pip install 'camcli[ray]', on every machine."
+        ) from None
+
+
+def _through_ray(
+    job: Job, packed: list[bytes], actors: int, options: dict[str, Any]
+) -> Iterator[tuple[list[int], list[bytes], list[str]]]:
+    """Blocks of results, in order."""
+    import pyarrow as pa
+    import ray.data
+
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = context.print_on_execution_start = False
+    context.execution_options.preserve_order = True
+    context.max_errored_blocks = 0
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    # Small runs are shared out evenly; a few blocks for each worker, as they end at other times.
+    size = max(1, min(_BLOCK, len(packed) // (4 * actors)), len(packed) // _BLOCKS)
+    tables = [
+        pa.table({"number": range(n, min(n + size, len(packed))), "ref": packed[n : n + size]})
+        for n in range(0, len(packed), size)
+    ]
+    packed.clear()  # now in the tables, and soon in Ray's store
+    explained = ray.data.from_arrow(tables).map_batches(
+        Worker,
+        fn_constructor_args=(job,),
+        batch_size=None,
+        compute=ray.data.ActorPoolStrategy(size=actors),
+        **options,
+    )
+    try:
+        block: Any
+        for block in explained.iter_batches(batch_size=None, batch_format="pyarrow"):
+            columns = block.to_pydict()
+            yield columns["number"], columns["result"], columns["problem"]
+    except Exception as error:  # Ray's own, and those of what it runs
+        log.debug("Ray stopped", exc_info=True)
+        last = [line.strip() for line in str(error).splitlines() if line.strip()]
+        raise CamcliError(
+            f"Ray stopped ({type(error).__name__}: {last[-1] if last else ''}). What was finished "
+            "is kept; run the same command with --resume."
+        ) from error
+
+
+def _pool(there: dict[str, float], use_gpus: bool) -> tuple[int, dict[str, Any]]:
+    """How many workers, and what each gets: a GPU where there are some, else a core."""
+    cores, gpus = int(there.get("CPU", 1)), int(there.get("GPU", 0))
+    if use_gpus and gpus:
+        return gpus, {"num_cpus": max(1, cores // gpus), "num_gpus": 1}
+    return max(1, cores), {"num_cpus": 1}
+
+
+@contextmanager
+def _cluster(address: str | None) -> Iterator[Any]:
+    """Ray, connected; disconnected at the end unless the caller had connected it before.
+
+    Raises:
+        UnavailableError: there is no such cluster, or it has other versions.
+    """
+    # Neither statistics to Ray's makers nor its C++ log on the terminal.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    # Left alone, workers that Ray starts here give way to everything else on the machine.
+    os.environ.setdefault("RAY_worker_niceness", "0")
+    import ray
+
+    if ray.is_initialized():
+        yield ray
+        return
+    here = address is None and not os.environ.get("RAY_ADDRESS")
+    options: dict[str, Any] = {"include_dashboard": False} if here else {}
+    main = threading.current_thread() is threading.main_thread()
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        with _quiet():
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **options)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise UnavailableError(
+            f"No Ray cluster at {address or os.environ.get('RAY_ADDRESS') or 'this machine'} "
+            f"({str(error).splitlines()[0]}); 'ray start --head' on its first machine shows the "
+            "address."
+        ) from error
+    finally:
+        if main:
+            signal.signal(signal.SIGTERM, handler)  # Ray has put its own there
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Nothing on stderr: what Ray's C++ side says there, no Python stream can catch."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)

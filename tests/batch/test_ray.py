@@ -1,0 +1,274 @@
+"""Ray on this machine: the rows of the local engine, whatever dies."""
+
+import csv
+import os
+import pickle
+import signal
+import sys
+import tarfile
+import threading
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from camcli.batch import ray_engine
+from camcli.batch.explain import make_explanation
+from camcli.batch.heatmaps import read_heatmaps
+from camcli.batch.ray_engine import Job, RayEngine, Worker
+from camcli.batch.run import Run
+from camcli.batch.rundir import RunDirectory
+from camcli.batch.sinks import Style
+from camcli.data.sources import find_images
+from camcli.errors import CamcliError, UnavailableError, UsageError
+from camcli.models import on_openvino
+from camcli.models.classifier import load_classifier
+from camcli.result import Result
+
+LOAD = partial(load_classifier, "efficientnet_lite0", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Ray on two cores of this machine, as `RayEngine` starts it, for all tests of this file."""
+    pytest.importorskip("ray.data", reason="Ray comes with camcli[ray]")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("RAY_USAGE_STATS_ENABLED", "RAY_BACKEND_LOG_LEVEL", "RAY_worker_niceness"):
+            patch.setenv(name, os.environ.get(name, ""))  # put back at the end
+            patch.delenv(name)
+        patch.delenv("RAY_ADDRESS", raising=False)
+        handler = signal.getsignal(signal.SIGTERM)
+        with ray_engine._cluster(None) as ray:
+            assert signal.getsignal(signal.SIGTERM) is handler
+            yield ray
+    assert not ray.is_initialized()
+
+
+def run(bundled, images, out, *, engine=None, take=None, **prepare):
+    one = Run(
+        find_images(images), bundled, make_explanation(bundled), RunDirectory(out), engine=engine
+    )
+    one.prepare(**prepare)
+    stream = iter(one)
+    results = list(stream) if take is None else [next(stream) for _ in range(take)]
+    stream.close()
+    with (out / "predictions.csv").open(encoding="utf-8", newline="") as file:
+        return results, list(csv.DictReader(file))
+
+
+def assert_same(out, rows, local, expected):
+    """The same rows, but for the rounding of other batch sizes; the same pictures and maps."""
+    assert [row["path"] for row in rows] == [row["path"] for row in expected]
+    for a, b in zip(rows, expected, strict=True):
+        assert list(a) == list(b)
+        for key, value in b.items():
+            try:
+                assert float(a[key]) == pytest.approx(float(value), rel=1e-3, abs=1e-3), key
+            except ValueError:
+                assert a[key] == value
+    pictures = [
+        sorted(p.relative_to(d).as_posix() for p in (d / "overlays").rglob("*"))
+        for d in (out, local)
+    ]
+    assert pictures[0] == pictures[1]
+    for row in rows:
+        if row["overlay"]:
+            with Image.open(out / row["overlay"]) as picture:
+                picture.load()  # a half JPEG would raise
+    maps = [{m["path"]: m for m in read_heatmaps(d / "heatmaps.jsonl")} for d in (out, local)]
+    assert maps[0].keys() == maps[1].keys()
+    for path, record in maps[1].items():
+        ours, theirs = (m["maps"][0]["values"] for m in (maps[0][path], record))
+        assert np.allclose(ours, theirs, atol=2e-3 * np.abs(theirs).max())
+    assert not (out / ".tmp").exists()
+
+
+def test_same_rows_as_local_corrupt_images_included_and_resumable(
+    cluster, bundled, folder, tmp_path
+):
+    _, expected = run(bundled, folder, tmp_path / "local")
+    assert [row["status"] for row in expected].count("error") == 2
+    out, engine = tmp_path / "ray", RayEngine(LOAD, runtime="torch")
+    results, rows = run(bundled, folder, out, engine=engine, take=4)
+    assert [result.ref.rel for result in results] == [row["path"] for row in rows]
+    assert len(rows) == 4
+    results, rows = run(bundled, folder, out, engine=engine, resume=True)
+    assert len(results) == 5
+    assert_same(out, rows, tmp_path / "local", expected)
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds the workers in /proc")
+def test_killed_workers_lose_nothing_and_double_nothing(cluster, bundled, tmp_path):
+    draw, shards = np.random.default_rng(0), tmp_path / "shards"
+    shards.mkdir()
+    for name in ("a", "b"):
+        with tarfile.open(shards / f"{name}.tar", "w") as archive:
+            for n in range(24):
+                file = tmp_path / "one.jpg"
+                blocks = draw.integers(0, 255, (6, 8, 3), np.uint8)
+                Image.fromarray(blocks).resize((1200, 900), Image.Resampling.NEAREST).save(file)
+                if n == 9:
+                    file.write_bytes(file.read_bytes()[:5000])
+                archive.add(file, f"{n:02}.jpg")
+    _, expected = run(bundled, shards, tmp_path / "local")
+    out, killed, over = tmp_path / "ray", [], threading.Event()
+
+    def kill():
+        """Each worker, as soon as one of them has drawn something; then one more."""
+        for drawn in (1, 20):
+            while len(list((out / "overlays").rglob("*.jpg"))) < drawn:
+                if over.wait(0.01):
+                    return
+            for pid in workers()[: 2 if drawn == 1 else 1]:
+                os.kill(pid, signal.SIGKILL)
+                killed.append(pid)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        _, rows = run(bundled, shards, out, engine=RayEngine(LOAD, runtime="torch"))
+    finally:
+        over.set()
+        killer.join()
+    assert killed
+    assert_same(out, rows, tmp_path / "local", expected)
+    assert [row["path"] for row in rows if row["status"] == "error"] == ["a/09.jpg", "b/09.jpg"]
+
+
+def workers():
+    """Processes below this one that are Ray workers with a network, by id."""
+    found, parents = [], {}
+    for process in Path("/proc").iterdir():
+        try:
+            words = (process / "cmdline").read_bytes()
+            parents[int(process.name)] = int(
+                (process / "stat").read_text().rpartition(")")[2].split()[1]
+            )
+            if words.startswith(b"ray::MapWorker"):
+                found.append(int(process.name))
+        except (OSError, ValueError):
+            continue
+
+    def ours(pid):
+        while pid in parents and pid != os.getpid():
+            pid = parents[pid]
+        return pid == os.getpid()
+
+    return [pid for pid in found if ours(pid)]
+
+
+# -- without Ray -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def job(bundled, folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(on_openvino, "_cores", None)  # undone at the end
+    directory = RunDirectory(tmp_path / "run")
+    directory.prepare({}, resume=False, overwrite=False)
+    token = directory.temporary / "token"
+    token.touch()
+
+    def make(**changes):
+        values = {
+            "load": lambda: bundled, "sha256": bundled.provenance.sha256, "runtime": "torch",
+            "precision": "float32", "what": make_explanation(bundled), "directory": directory,
+            "token": token, "images": folder, "style": Style(), "only": None,
+            "enough": None, "batch_size": None, "workers": None, "cores": 1,
+        }  # fmt: skip
+        return Job(**(values | changes))
+
+    return make
+
+
+def block(folder):
+    refs = list(find_images(folder))
+    return {"number": np.arange(len(refs)), "ref": [pickle.dumps(ref) for ref in refs]}
+
+
+def test_a_worker_explains_a_block_and_cleans_up(job, folder, tmp_path):
+    answer = Worker(job(only="class nothing"))(block(folder))
+    results = [pickle.loads(data) for data in answer["result"]]
+    assert [r.status for r in results].count("error") == 2
+    assert all(r.overlay is None for r in results)
+    assert answer["number"] == list(range(9))
+    assert [p.name for p in (tmp_path / "run" / ".tmp").iterdir()] == ["token"]
+
+
+def test_what_keeps_a_worker_from_working_is_told_and_ends_the_run(job, bundled, folder, tmp_path):
+    def unloadable():
+        raise UnavailableError("There are no weights here.")
+
+    for changes, problem in [
+        ({"token": tmp_path / "none"}, "run directory .* is not there"),
+        ({"images": tmp_path / "none"}, "images' folder .* is not there"),
+        ({"sha256": "other"}, "other weights"),
+        ({"load": unloadable}, "no weights here"),
+    ]:
+        answer = Worker(job(**changes))(block(folder))
+        assert answer["number"] == [-1]
+        with pytest.raises(CamcliError, match=f"^On .*: .*{problem}"):
+            raise CamcliError(answer["problem"][0])
+
+
+def test_a_block_that_kills_its_workers_is_given_up(job, folder):
+    token = job().token
+    token.with_name("token-0").write_bytes(b"." * ray_engine._TRIES)  # so often it was begun
+    answer = Worker(job())(block(folder))
+    assert "workers died on the 9 images from a/frame_0000.jpg on" in answer["problem"][0]
+
+
+@pytest.mark.parametrize(
+    ("blocks", "message"),
+    [
+        ([([-1], [b""], ["On there: no."])], r"On there: no\. .*--resume"),
+        ([([0], [None], [""]), ([2], [None], [""])], "Result of image 1"),
+        ([([0], [None], [""])], "Result of image 1"),
+    ],
+)
+def test_what_does_not_come_back_is_noticed(
+    bundled, folder, tmp_path, monkeypatch, blocks, message
+):
+    class Cluster:
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+        def cluster_resources(self):
+            return {"CPU": 2.0}
+
+    def through_ray(job, packed, actors, options):
+        assert (actors, options) == (2, {"num_cpus": 1})
+        for numbers, _, problems in blocks:
+            ref = pickle.loads(packed[0])
+            yield numbers, [pickle.dumps(Result(ref, status="error", error="x"))], problems
+
+    monkeypatch.setattr(ray_engine, "_cluster", lambda address: Cluster())
+    monkeypatch.setattr(ray_engine, "_through_ray", through_ray)
+    with pytest.raises(CamcliError, match=message):
+        run(bundled, folder, tmp_path / "run", engine=RayEngine(LOAD))
+
+
+def test_a_gpu_each_where_there_are_some():
+    there = {"CPU": 16.0, "GPU": 4.0}
+    assert ray_engine._pool(there, True) == (4, {"num_cpus": 4, "num_gpus": 1})
+    assert ray_engine._pool(there, False) == (16, {"num_cpus": 1})
+    assert ray_engine._pool({}, True) == (1, {"num_cpus": 1})
+
+
+def test_without_ray_the_pip_command(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.setitem(sys.modules, "ray.data", None)
+    with pytest.raises(UnavailableError, match=r"pip install 'camcli\[ray\]'"):
+        ray_engine.check_ray()
+
+
+def test_names_that_workers_cannot_keep_apart(bundled, folder, tmp_path):
+    with pytest.raises(UsageError, match="--name-template"):
+        Run(
+            find_images(folder), bundled, make_explanation(bundled), RunDirectory(tmp_path),
+            name_template="{stem}", engine=RayEngine(LOAD),
+        )  # fmt: skip
