@@ -22,8 +22,8 @@ import socket
 import sys
 import threading
 import uuid
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -198,7 +198,9 @@ class RayEngine:
     address: str | None = None
     gpus: bool = True
 
-    def __call__(self, run: Run, refs: Iterable[ImageRef], what: Explanation) -> Iterator[Result]:
+    def __call__(
+        self, run: Run, refs: Iterable[ImageRef], what: Explanation
+    ) -> Generator[Result, None, None]:
         """Explain `refs`; Results come in their order, after their overlays are written.
 
         Raises:
@@ -211,11 +213,13 @@ class RayEngine:
         total = len(packed)
         token = run.directory.temporary.absolute() / f"ray-{uuid.uuid4().hex}"
         token.touch()
-        with _cluster(self.address) as ray:
+        with ExitStack() as stack:
+            ray = stack.enter_context(_cluster(self.address))
             actors, options = _pool(ray.cluster_resources(), self.gpus)
             job = self._job(run, what, token, options["num_cpus"])
             done = 0
-            for numbers, results, problems in _through_ray(job, packed, actors, options):
+            blocks = stack.enter_context(closing(_through_ray(job, packed, actors, options)))
+            for numbers, results, problems in blocks:
                 if problems[0]:
                     raise CamcliError(
                         f"{problems[0]} What was finished is kept; run the same command with "
@@ -277,7 +281,7 @@ def check_ray() -> None:
 
 def _through_ray(
     job: Job, packed: list[bytes], actors: int, options: dict[str, Any]
-) -> Iterator[tuple[list[int], list[bytes], list[str]]]:
+) -> Generator[tuple[list[int], list[bytes], list[str]], None, None]:
     """Blocks of results, in order."""
     import pyarrow as pa
     import ray.data

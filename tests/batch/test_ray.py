@@ -1,11 +1,11 @@
 """Ray on this machine: the rows of the local engine, whatever dies."""
 
 import csv
+import io
 import os
 import pickle
 import signal
 import sys
-import tarfile
 import threading
 from functools import partial
 from pathlib import Path
@@ -85,56 +85,58 @@ def assert_same(out, rows, local, expected):
     assert not (out / ".tmp").exists()
 
 
-def test_same_rows_as_local_corrupt_images_included_and_resumable(
-    cluster, bundled, folder, tmp_path
-):
-    _, expected = run(bundled, folder, tmp_path / "local")
-    assert [row["status"] for row in expected].count("error") == 2
-    out, engine = tmp_path / "ray", RayEngine(LOAD, runtime="torch")
-    results, rows = run(bundled, folder, out, engine=engine, take=4)
-    assert [result.ref.rel for result in results] == [row["path"] for row in rows]
-    assert len(rows) == 4
-    results, rows = run(bundled, folder, out, engine=engine, resume=True)
-    assert len(results) == 5
-    assert_same(out, rows, tmp_path / "local", expected)
-
-
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds the workers in /proc")
-def test_killed_workers_lose_nothing_and_double_nothing(cluster, bundled, tmp_path):
-    draw, shards = np.random.default_rng(0), tmp_path / "shards"
-    shards.mkdir()
-    for name in ("a", "b"):
-        with tarfile.open(shards / f"{name}.tar", "w") as archive:
-            for n in range(24):
-                file = tmp_path / "one.jpg"
-                blocks = draw.integers(0, 255, (6, 8, 3), np.uint8)
-                Image.fromarray(blocks).resize((1200, 900), Image.Resampling.NEAREST).save(file)
-                if n == 9:
-                    file.write_bytes(file.read_bytes()[:5000])
-                archive.add(file, f"{n:02}.jpg")
-    _, expected = run(bundled, shards, tmp_path / "local")
-    out, killed, over = tmp_path / "ray", [], threading.Event()
+def test_same_rows_as_local_though_workers_are_killed_and_the_run_stopped(
+    cluster, bundled, tmp_path
+):
+    fsspec = pytest.importorskip("fsspec", reason="remote paths need fsspec")
+    bucket, contents = f"/{tmp_path.name}", {}
+    draw = np.random.default_rng(0)
+    for n in range(40):
+        file = io.BytesIO()
+        blocks = draw.integers(0, 255, (6, 8, 3), np.uint8)
+        Image.fromarray(blocks).resize((800, 600), Image.Resampling.NEAREST).save(file, "JPEG")
+        data = file.getvalue()
+        contents[f"{bucket}/{'ab'[n % 2]}/{n:02}.jpg"] = data[:5000] if n in (1, 18) else data
+
+    def load():
+        """In a worker, whose memory is its own."""
+        fsspec.filesystem("memory").pipe(contents)
+        return LOAD()
+
+    local, out, killed, over = tmp_path / "local", tmp_path / "ray", [], threading.Event()
 
     def kill():
-        """Each worker, as soon as one of them has drawn something; then one more."""
-        for drawn in (1, 20):
-            while len(list((out / "overlays").rglob("*.jpg"))) < drawn:
-                if over.wait(0.01):
-                    return
-            for pid in workers()[: 2 if drawn == 1 else 1]:
-                os.kill(pid, signal.SIGKILL)
-                killed.append(pid)
+        """Every worker, as soon as one of them has drawn something."""
+        before = set((out / "overlays").rglob("*.jpg"))
+        while set((out / "overlays").rglob("*.jpg")) <= before:
+            if over.wait(0.01):
+                return
+        for pid in workers():
+            os.kill(pid, signal.SIGKILL)
+            killed.append(pid)
 
+    url, system = f"memory:/{bucket}", fsspec.filesystem("memory")
+    system.pipe(contents)
     killer = threading.Thread(target=kill)
-    killer.start()
     try:
-        _, rows = run(bundled, shards, out, engine=RayEngine(LOAD, runtime="torch"))
+        _, expected = run(bundled, url, local)
+        # Begun here, continued on Ray, finished here.
+        run(bundled, url, out, take=3)
+        killer.start()
+        engine = RayEngine(load, runtime="torch")
+        results, rows = run(bundled, url, out, engine=engine, take=30, resume=True)
+        assert killed
+        assert [result.ref.rel for result in results] == [row["path"] for row in expected[3:33]]
+        assert len(rows) == 33
+        _, rows = run(bundled, url, out, resume=True)
     finally:
         over.set()
-        killer.join()
-    assert killed
-    assert_same(out, rows, tmp_path / "local", expected)
-    assert [row["path"] for row in rows if row["status"] == "error"] == ["a/09.jpg", "b/09.jpg"]
+        if killer.ident:
+            killer.join()
+        system.rm(bucket, recursive=True)
+    assert [row["path"] for row in rows if row["status"] == "error"] == ["a/18.jpg", "b/01.jpg"]
+    assert_same(out, rows, local, expected)
 
 
 def workers():
