@@ -360,10 +360,27 @@ def _cluster(address: str | None) -> Iterator[Any]:
     finally:
         if main:
             signal.signal(signal.SIGTERM, handler)  # Ray has put its own there
+    with _no_messages():
+        try:
+            yield ray
+        finally:
+            ray.shutdown()
+
+
+@contextmanager
+def _no_messages() -> Iterator[None]:
+    """Nothing from Ray on stdout, which is for data.
+
+    It prints there that a worker died, or that it has stopped one, and has no setting against it.
+    """
+    from ray._private import worker
+
+    kept: Any = getattr(worker, "print_to_stdstream", None)
+    worker.print_to_stdstream = lambda data, *_, **__: log.debug("Ray: %s", data)
     try:
-        yield ray
+        yield
     finally:
-        ray.shutdown()
+        worker.print_to_stdstream = kept
 
 
 @contextmanager

@@ -87,7 +87,7 @@ def assert_same(out, rows, local, expected):
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds the workers in /proc")
 def test_same_rows_as_local_though_workers_are_killed_and_the_run_stopped(
-    cluster, bundled, tmp_path
+    cluster, bundled, tmp_path, capfd
 ):
     fsspec = pytest.importorskip("fsspec", reason="remote paths need fsspec")
     bucket, contents = f"/{tmp_path.name}", {}
@@ -137,6 +137,7 @@ def test_same_rows_as_local_though_workers_are_killed_and_the_run_stopped(
         system.rm(bucket, recursive=True)
     assert [row["path"] for row in rows if row["status"] == "error"] == ["a/18.jpg", "b/01.jpg"]
     assert_same(out, rows, local, expected)
+    assert capfd.readouterr().out == ""
 
 
 def workers():
