@@ -17,7 +17,8 @@ from PIL import Image
 from camcli.batch import ray_engine
 from camcli.batch.explain import make_explanation
 from camcli.batch.heatmaps import read_heatmaps
-from camcli.batch.ray_engine import Job, RayEngine, Worker
+from camcli.batch.ray_engine import RayEngine
+from camcli.batch.ray_worker import TRIES, Job, Worker
 from camcli.batch.run import Run
 from camcli.batch.rundir import RunDirectory
 from camcli.batch.sinks import Style
@@ -170,6 +171,7 @@ def job(bundled, folder, tmp_path, monkeypatch):
     monkeypatch.setattr(on_openvino, "_cores", None)  # undone at the end
     directory = RunDirectory(tmp_path / "run")
     directory.prepare({}, resume=False, overwrite=False)
+    directory.write_info({})
     token = directory.temporary / "token"
     token.touch()
 
@@ -178,7 +180,7 @@ def job(bundled, folder, tmp_path, monkeypatch):
             "load": lambda: bundled, "sha256": bundled.provenance.sha256, "runtime": "torch",
             "precision": "float32", "what": make_explanation(bundled), "directory": directory,
             "token": token, "images": folder, "style": Style(), "only": None,
-            "enough": None, "batch_size": None, "workers": None, "cores": 1,
+            "enough": None, "isolate": False, "batch_size": None, "workers": None, "cores": 1,
         }  # fmt: skip
         return Job(**(values | changes))
 
@@ -190,8 +192,12 @@ def block(folder):
     return {"number": np.arange(len(refs)), "ref": [pickle.dumps(ref) for ref in refs]}
 
 
-def test_a_worker_explains_a_block_and_cleans_up(job, folder, tmp_path):
-    answer = Worker(job(only="class nothing"))(block(folder))
+@pytest.mark.parametrize("isolate", [False, True])
+def test_a_worker_explains_a_block_and_cleans_up(job, folder, tmp_path, isolate):
+    worker = Worker(job(only="class nothing", isolate=isolate))
+    answer = worker(block(folder))
+    if isolate:
+        worker.load_picture.__exit__(None, None, None)  # as the end of its process does
     results = [pickle.loads(data) for data in answer["result"]]
     assert [r.status for r in results].count("error") == 2
     assert all(r.overlay is None for r in results)
@@ -217,7 +223,7 @@ def test_what_keeps_a_worker_from_working_is_told_and_ends_the_run(job, bundled,
 
 def test_a_block_that_kills_its_workers_is_given_up(job, folder):
     token = job().token
-    token.with_name("token-0").write_bytes(b"." * ray_engine._TRIES)  # so often it was begun
+    token.with_name("token-0").write_bytes(b"." * TRIES)  # so often it was begun
     answer = Worker(job())(block(folder))
     assert "workers died on the 9 images from a/frame_0000.jpg on" in answer["problem"][0]
 
