@@ -18,6 +18,7 @@ from camcli.batch.explain import Explanation, Load
 from camcli.batch.heatmaps import Heatmaps
 from camcli.batch.journal import Journal
 from camcli.batch.naming import Namer
+from camcli.batch.ray_engine import RayEngine
 from camcli.batch.rows import columns, row
 from camcli.batch.rundir import OVERLAYS, RunDirectory, now
 from camcli.batch.sinks import Overlays, Style, parse_only
@@ -81,6 +82,7 @@ class Run:
         batch_size: images in one forward pass.
         workers: threads that decode and draw.
         isolate: decode in separate processes (`camcli.data.isolate`).
+        engine: what explains the images in the place of this process; it writes the overlays.
         command: recorded in ``run.json``.
         counts: how it is going.
         stop: set it to let the run finish what has begun, and then end as interrupted.
@@ -97,6 +99,7 @@ class Run:
     batch_size: int | None = None
     workers: int | None = None
     isolate: bool = False
+    engine: RayEngine | None = None
     command: list[str] = field(default_factory=lambda: list(sys.argv))
     counts: Counts = field(default_factory=Counts)
     stop: threading.Event = field(default_factory=threading.Event)
@@ -112,6 +115,11 @@ class Run:
         if self.directory.shard and self.name_template and "{rel}" not in self.name_template:
             raise UsageError(
                 "Shards do not know each other's names: with --shard, --name-template needs {rel}."
+            )
+        if self.engine and self.name_template:
+            raise UsageError(
+                "Workers do not know each other's names: with --engine ray, leave "
+                "--name-template out."
             )
 
     def config(self) -> dict[str, Any]:
@@ -168,16 +176,20 @@ class Run:
                     if self.overlays
                     else None
                 )
-                load: Load = (
-                    stack.enter_context(Isolated(self.enough()))
-                    if self.isolate
-                    else partial(load_picture, enough=self.enough())
-                )
-                results = stream(
-                    self._left(), self.classifier, replace(self.what, truth=heatmaps is not None),
-                    sink=sink, load=load, batch_size=self.batch_size, workers=self.workers,
-                    stop=self.stop,
-                )  # fmt: skip
+                what = replace(self.what, truth=heatmaps is not None)
+                if self.engine:
+                    results = self.engine(self, self._left(), what)
+                else:
+                    load: Load = (
+                        stack.enter_context(Isolated(self.enough()))
+                        if self.isolate
+                        else partial(load_picture, enough=self.enough())
+                    )
+                    results = stream(
+                        self._left(), self.classifier, what,
+                        sink=sink, load=load, batch_size=self.batch_size, workers=self.workers,
+                        stop=self.stop,
+                    )  # fmt: skip
                 # Closed before what it uses is closed, however the run ends.
                 for result in stack.enter_context(closing(results)):
                     if heatmaps:
@@ -231,6 +243,7 @@ class Run:
             "device": str(self.classifier.device),
             # Not in the config: runtimes are held to the same rows, so a resume may change them.
             "runtime": runtime_of(self.classifier),
+            "engine": "ray" if self.engine else "local",
             "machine": {"python": platform.python_version(), "platform": platform.platform()},
             "counts": asdict(self.counts),
             "written": now(),

@@ -46,6 +46,7 @@ class RunDirectory:
         csv: its table, which is also its journal.
         heatmaps: its maps.
         overlays: where pictures go.
+        temporary: for half-written files; removed at the end.
     """
 
     def __init__(self, path: Path, shard: Shard | None = None) -> None:
@@ -62,7 +63,7 @@ class RunDirectory:
         self.path = path
         self.shard = shard
         self.overlays = path / OVERLAYS
-        self.csv, self.heatmaps, self._info, self._temporary = (
+        self.csv, self.heatmaps, self._info, self.temporary = (
             path / (name if shard is None else _of_shard(name, shard))
             for name in (CSV, HEATMAPS, INFO, _TEMPORARY)
         )
@@ -87,7 +88,7 @@ class RunDirectory:
                 raise UsageError(f"{self.path} is a file; --out must name a folder.")
             names = {p.name for p in self.path.iterdir()} if self.path.is_dir() else set()
             # A run that was killed before its first row has just these.
-            newborn = names <= {OVERLAYS, self._temporary.name}
+            newborn = names <= {OVERLAYS, self.temporary.name}
             there, ours = bool(names), newborn or self._info.is_file()
             if self.shard is not None:
                 # What other shards left is none of this one's business.
@@ -109,9 +110,9 @@ class RunDirectory:
                 self._check_same(config)
             if resume and self.csv.exists():
                 drop_torn_row(self.csv)
-            shutil.rmtree(self._temporary, ignore_errors=True)
+            shutil.rmtree(self.temporary, ignore_errors=True)
             self.overlays.mkdir(parents=True, exist_ok=True)
-            self._temporary.mkdir(exist_ok=True)
+            self.temporary.mkdir(exist_ok=True)
         except OSError as error:
             raise CamcliError(f"Cannot write to {self.path}: {error.strerror}.") from error
 
@@ -120,14 +121,14 @@ class RunDirectory:
         return str(self.path) if self.shard is None else f"Shard {self.shard} of {self.path}"
 
     def _is_mine(self, name: str) -> bool:
-        mine = (self.csv, self.heatmaps, self._info, self._temporary)
+        mine = (self.csv, self.heatmaps, self._info, self.temporary)
         return name in {path.name for path in mine}
 
     def _clear(self) -> None:
         # A shard shares its overlays with others; its own are replaced one by one.
         victims = [self.path / name for name in _OURS]
         if self.shard is not None:
-            victims = [self.csv, self.heatmaps, self._info, self._temporary]
+            victims = [self.csv, self.heatmaps, self._info, self.temporary]
         for victim in victims:
             if victim.is_dir() and not victim.is_symlink():
                 shutil.rmtree(victim)
@@ -189,13 +190,13 @@ class RunDirectory:
             ) from error
 
     def _write(self, path: Path, data: bytes) -> None:
-        self._temporary.mkdir(exist_ok=True)  # gone after `finish`
+        self.temporary.mkdir(exist_ok=True)  # gone after `finish`
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, data, aside=self._temporary)
+        write_whole(path, data, aside=self.temporary)
 
     def finish(self) -> None:
         """Remove the folder of half-written files."""
-        shutil.rmtree(self._temporary, ignore_errors=True)
+        shutil.rmtree(self.temporary, ignore_errors=True)
 
 
 def now() -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -102,6 +102,26 @@ def batch(
             help="Do part i of n, 2/8 say, for SLURM arrays and shell loops: same command and "
             "same --out on every machine, then 'camcli merge'.",
             metavar="i/n",
+            rich_help_panel=o.RUN,
+        ),
+    ] = None,
+    engine: Annotated[
+        str,
+        typer.Option(
+            "--engine",
+            help="local: this process; or ray: the workers of a Ray cluster, or one for each core "
+            "of this machine (pip install 'camcli\\[ray]'). Same rows; --out must be a folder that "
+            "all machines see.",
+            metavar="NAME",
+            rich_help_panel=o.RUN,
+        ),
+    ] = "local",
+    address: Annotated[
+        str | None,
+        typer.Option(
+            "--address",
+            help="Of the Ray cluster, such as 10.0.0.1:6379. Default: $RAY_ADDRESS, or none.",
+            metavar="HOST:PORT",
             rich_help_panel=o.RUN,
         ),
     ] = None,
@@ -227,13 +247,14 @@ def batch(
     """
     from camcli.batch.explain import make_explanation
     from camcli.batch.export import check_format, export
+    from camcli.batch.ray_engine import RayEngine, check_ray
     from camcli.batch.rows import columns
     from camcli.batch.run import Run
     from camcli.batch.rundir import RunDirectory
     from camcli.batch.shard import parse_shard
     from camcli.batch.sinks import Style, parse_only
     from camcli.cam.look import check_layer, check_signed, make_how
-    from camcli.cli.load import load
+    from camcli.cli.load import load, loader
     from camcli.data.sources import find_images
     from camcli.models.runtimes import with_runtime
 
@@ -247,6 +268,17 @@ def batch(
     part = parse_shard(shard) if shard else None
     if part and report:
         raise UsageError("--report shows a whole run: 'camcli merge' the shards, then 'report'.")
+    if engine not in ("local", "ray"):
+        raise UsageError(f"--engine is local or ray, not {engine!r}.")
+    if engine == "ray":
+        check_ray()
+        if precision == "int8":
+            raise UsageError(
+                "--precision int8 is calibrated on one machine and would differ between Ray's "
+                "workers; leave it out."
+            )
+    elif address is not None:
+        raise UsageError("--address is that of a Ray cluster: add --engine ray.")
     if only:
         parse_only(only)
     grid = None
@@ -260,10 +292,11 @@ def batch(
         check_signed(how, layer)
     style = Style(colormap, alpha, panel, max_size, quality, signed)
     source = find_images(images[0] if len(images) == 1 else images, limit=limit, labels=labels)
-    classifier = load(
-        model=model, checkpoint=checkpoint, weights=weights, classes=classes, device=device,
-        offline=offline, fit=fit, input_size=input_size, layer=layer,
-    )  # fmt: skip
+    described: Any = {
+        "model": model, "checkpoint": checkpoint, "weights": weights, "classes": classes,
+        "device": device, "offline": offline, "fit": fit, "input_size": input_size, "layer": layer,
+    }  # fmt: skip
+    classifier = load(**described)
     source = source.numbered(classifier.classes)
     classifier = with_runtime(
         classifier, runtime, precision=precision, images=source, passes=how.passes(classifier),
@@ -282,6 +315,15 @@ def batch(
         batch_size=batch_size,
         workers=workers,
         isolate=isolate,
+        engine=RayEngine(
+            loader(**described),
+            runtime,
+            precision,
+            address,
+            gpus=device.startswith(("auto", "cuda")),
+        )
+        if engine == "ray"
+        else None,
     )
     run.prepare(resume=resume, overwrite=overwrite)
     try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,3 +59,33 @@ def load(
             "Fine for a smoke test, not for looking at."
         )
     return classifier
+
+
+def loader(
+    *,
+    model: str,
+    weights: str | None,
+    checkpoint: Path | None,
+    classes: Path | None,
+    device: str,
+    offline: bool,
+    fit: Fit | None,
+    input_size: int | None,
+    layer: str,
+) -> Callable[[], Classifier]:
+    """The same as something that another process, or machine, can do for itself; picklable."""
+    from camcli.models.classifier import load_classifier
+
+    return partial(
+        load_classifier,
+        model,
+        checkpoint=checkpoint and checkpoint.absolute(),
+        weights=Path(weights).absolute() if weights and Path(weights).is_file() else weights,
+        classes=classes and classes.absolute(),
+        # There cuda:1 is another machine's, or the only one that a worker is shown.
+        device="auto" if device.startswith("cuda") else device,
+        offline=offline,
+        fit=fit.value if fit else None,
+        input_size=input_size,
+        layer=layer,
+    )

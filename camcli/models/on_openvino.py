@@ -31,8 +31,19 @@ from torch import Tensor, nn
 SLICE = {"float32": 2, "bfloat16": 2, "int8": 8}
 
 
+_cores: int | None = None
+
+
+def use_cores(count: int) -> None:
+    """Make `available_cores` say `count`: for one of several workers on a machine."""
+    global _cores
+    _cores = count
+
+
 def available_cores() -> int:
     """Cores that this process may use (fewer than the machine's in a container or under SLURM)."""
+    if _cores is not None:
+        return _cores
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

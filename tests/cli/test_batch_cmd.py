@@ -230,3 +230,17 @@ def test_interrupted_runs_say_how_to_go_on(tmp_path, rgb, number, code):
     assert "Finishing what has begun" in err
     pictures = {f"overlays/{path.name}" for path in (tmp_path / "run" / "overlays").iterdir()}
     assert pictures == {row["overlay"] for row in done.values()}
+
+
+def test_engines(camcli, tmp_path, monkeypatch):
+    (tmp_path / "x.jpg").write_bytes(b"")
+    assert "local or ray" in camcli("batch", ".", "--engine", "spark").stderr
+    result = camcli("batch", ".", "--address", "10.0.0.1:6379")
+    assert result.exit_code == 2
+    assert "--engine ray" in result.stderr
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.setitem(sys.modules, "ray.data", None)
+    result = camcli("batch", ".", "--engine", "ray")
+    assert result.exit_code == 4
+    assert "pip install 'camcli[ray]'" in " ".join(result.stderr.split())
+    assert not (tmp_path / "camcli-run").exists()
