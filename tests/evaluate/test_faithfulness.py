@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import scipy.ndimage
 import scipy.sparse
 import scipy.sparse.linalg
 import torch
@@ -205,3 +206,72 @@ def test_road_is_its_authors(scene):
     )
     # Both add noise of 0.01 to what they fill, each its own.
     assert road(x, heat, ask) == pytest.approx(score.item(), abs=5e-3)
+
+
+class Doubtful(torch.nn.Module):
+    """Probabilities of two classes that depend on every pixel, and not in the same way."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.randn(3, H, W, generator=torch.Generator().manual_seed(5)) / 20
+
+    def forward(self, images):
+        logit = (images * self.weight).sum((1, 2, 3))
+        return torch.stack([logit, -logit], 1).softmax(1)
+
+    def ask(self, images):
+        return self(images)[:, 0]
+
+
+def test_deletion_and_insertion_are_gradcams_perturbations_under_sklearns_curve(scene):
+    reference = pytest.importorskip(
+        "pytorch_grad_cam.metrics.perturbation_confidence", reason="the reference"
+    )
+    metrics = pytest.importorskip("sklearn.metrics", reason="the area under a curve")
+    x, _, _ = scene
+    heat = torch.randperm(H * W, generator=torch.Generator().manual_seed(2)).reshape(H, W)
+    heat = heat / (H * W)
+    network = Doubtful()
+    blur = torch.from_numpy(
+        scipy.ndimage.gaussian_filter(x.numpy(), sigma=(0, 5, 5), radius=(0, 5, 5), mode="nearest")
+    )
+    torch.testing.assert_close(blurred(x), blur)
+
+    def confidence(perturbation):
+        metric = reference.PerturbationConfidenceMetric(perturbation)
+        first = [lambda out: out[0]]
+        return float(metric(x[None], heat.numpy()[None], first, network, return_diff=False)[0])
+
+    grey = lambda image, kept: image * kept  # noqa: E731
+    soft = lambda image, kept: image * kept + blur * (1 - kept)  # noqa: E731
+    whole = confidence(lambda image, _: image)
+    shares = np.linspace(0, 1, 17)
+    deleted = [whole] + [
+        confidence(reference.RemoveMostRelevantFirst(100 * (1 - share), grey))
+        for share in shares[1:]
+    ]
+    inserted = [
+        confidence(reference.RemoveLeastRelevantFirst(100 * share, soft)) for share in shares[:-1]
+    ] + [whole]
+    assert np.ptp(deleted) > 0.1
+    assert np.ptp(inserted) > 0.1
+    assert deletion(x, heat, network.ask) == pytest.approx(metrics.auc(shares, deleted), abs=1e-6)
+    assert insertion(x, heat, network.ask) == pytest.approx(
+        metrics.auc(shares, inserted), abs=1e-6
+    )
+
+
+def test_average_drop_and_increase_are_gradcams(scene):
+    """Theirs is the fall itself; Chattopadhay's is its share of the confidence before."""
+    reference = pytest.importorskip("pytorch_grad_cam.metrics.cam_mult_image", reason="reference")
+    network = Doubtful()
+    seen = set()
+    for seed, x in enumerate([scene[0], -scene[0], scene[0] * 2]):
+        heat = torch.rand(H, W, generator=torch.Generator().manual_seed(seed)) ** 3
+        asked = (x[None], heat.numpy()[None], [lambda out: out[0]], network)
+        drop, increase = average_drop(x, heat, network.ask)
+        theirs = reference.DropInConfidence()(*asked) / network.ask(x[None]).numpy()
+        assert drop == pytest.approx(theirs.item(), abs=1e-6)
+        assert increase == reference.IncreaseInConfidence()(*asked).item()
+        seen.add(increase)
+    assert seen == {0.0, 1.0}
