@@ -23,6 +23,8 @@ class Clusters(StrEnum):
     spectral = "spectral"
 
 
+# Options that say how maps are made; a run has its own.
+_MAKING = ("labels", "method", "model", "checkpoint", "fit", "input_size", "device", "offline")
 WHY = {
     "stray": "a second peak away from the object is {value:.0%} of the strongest heat "
     "(other classes {others:.0%})",
@@ -33,6 +35,7 @@ WHY = {
 
 
 def audit(
+    ctx: typer.Context,
     source: Annotated[
         str,
         typer.Argument(
@@ -81,8 +84,16 @@ def audit(
         ),
     ] = Clusters.kmeans,
     k: Annotated[
-        int, typer.Option("-k", min=1, help="Most clusters a class.", rich_help_panel=o.TARGET)
-    ] = 10,
+        int | None,
+        typer.Option(
+            "-k",
+            min=1,
+            help="Most clusters a class. Default: 10, or a third of its photographs if that is "
+            "fewer.",
+            show_default=False,
+            rich_help_panel=o.TARGET,
+        ),
+    ] = None,
     stretch: Annotated[
         bool,
         typer.Option(
@@ -145,9 +156,13 @@ def audit(
     folder = Path(source)
     failures: list[str] = []
     if (folder / CSV).is_file():
-        if checkpoint or input_size:
+        given = [
+            f"--{name.replace('_', '-')}" for name in _MAKING
+            if (origin := ctx.get_parameter_source(name)) and origin.name == "COMMANDLINE"
+        ]  # fmt: skip
+        if given:
             raise UsageError(
-                f"{source} is a run, whose maps are made: leave --checkpoint and --input-size out."
+                f"{source} is a run, whose maps are made: leave {' and '.join(given)} out."
             )
         facts = from_run(folder, masks)
     else:
@@ -184,6 +199,8 @@ def _print(rows: list[ClassSummary], found: list[Suspicion], *, with_masks: bool
     from rich.markup import escape
     from rich.table import Table
 
+    from camcli.evaluate.audit import LEAST
+
     console = Console(highlight=False)
     table = Table(box=None)
     table.add_column("class")
@@ -205,8 +222,19 @@ def _print(rows: list[ClassSummary], found: list[Suspicion], *, with_masks: bool
         console.print(f"\n[bold red]{escape(s.label)}[/]: in correct predictions {why}")
         for example in s.examples[:3]:
             console.print(f"  {escape(example)}", soft_wrap=True)
+    few = sum(row.right < LEAST for row in rows)
+    if len(rows) - few < 2:
+        console.print(
+            f"\nNothing can be told: it takes two classes with {LEAST} correct predictions each."
+        )
+        return
     if not found:
         console.print(
             "\nNo class stands out." + ("" if with_masks else " (Without --masks, only corners "
             "and the border are looked at.)")
         )  # fmt: skip
+    if few:
+        console.print(
+            f"Not judged, for want of {LEAST} correct predictions: {few} of {len(rows)} classes.",
+            style="dim",
+        )

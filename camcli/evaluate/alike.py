@@ -31,14 +31,14 @@ class Grouping:
 
     Attributes:
         spectral: spectral clusters rather than k-means.
-        k: most clusters a class.
+        k: most clusters a class; None for `most_clusters`.
         stretch: stretch each map's histogram first.
         texture: then take the heat off flat parts of the photograph.
         merge: also merge the clusters' mean maps of each class by confidence.
     """
 
     spectral: bool = False
-    k: int = 10
+    k: int | None = None
     stretch: bool = False
     texture: bool = False
     merge: bool = False
@@ -116,7 +116,8 @@ def group(facts: Sequence[Fact], how: Grouping) -> Alike:
             maps.append(heat)
         points = np.stack(maps)
         flat = points.reshape(len(own), -1)
-        found = spectral(flat, how.k) if how.spectral else kmeans(flat, how.k)
+        k = how.k or most_clusters(len(own))
+        found = spectral(flat, k) if how.spectral else kmeans(flat, k)
         clusters[name] = [
             _cluster([own[i] for i in np.flatnonzero(found == n)], points[found == n])
             for n in range(int(found.max()) + 1)
@@ -124,6 +125,11 @@ def group(facts: Sequence[Fact], how: Grouping) -> Alike:
         if how.merge:
             clusters[name].sort(key=lambda c: -c.probability)
     return Alike(clusters, shares)
+
+
+def most_clusters(photographs: int) -> int:
+    """Ten, and no more than one for three photographs: clusters of one or two say nothing."""
+    return min(10, max(1, photographs // 3))
 
 
 def _cluster(own: Sequence[Fact], maps: np.ndarray) -> Cluster:

@@ -24,12 +24,13 @@ from camcli.render.colormaps import get_colormap
 from camcli.render.contact_sheet import Tile, contact_sheet
 from camcli.render.overlay import overlay
 from camcli.render.picture import encode_jpeg
-from camcli.render.theme import MAT
 
 FILES = ("audit.json", "images.csv", "clusters.jpg", "flagged.jpg")
 DRAWN = 8  # classes whose clusters are drawn, those that look most suspicious first
 EXAMPLES = 5
 _TILE = (150, 150)
+# What is wrong with a flagged class, as short as a caption must be.
+_CAPTIONS = {"stray": "away from the object", "corner": "in one corner", "border": "at the border"}
 
 
 def check_out(out: Path, *, overwrite: bool) -> None:
@@ -102,16 +103,15 @@ def draw_clusters(alike: Alike, rows: Sequence[ClassSummary], how: Grouping) -> 
     if not shown:
         return None
     columns = max(len(alike.clusters[row.label]) for row in shown)
-    blank = Tile(np.full((96, 96, 3), MAT, np.uint8), ("", "", ""))
-    tiles = []
+    tiles: list[Tile | None] = []
     for row in shown:
         own = alike.clusters[row.label]
         title = row.label + (" (flagged)" if row.flags else "")
-        line = [
+        line: list[Tile | None] = [
             Tile(_coloured(c.mean), (title, _count(len(c.members)), f"p {c.probability:.2f}"))
             for c in own
         ]
-        line += [blank] * (columns - len(own))
+        line += [None] * (columns - len(own))
         if how.merge:
             line.append(Tile(_coloured(merged(own)), (title, "merged", "dark red: p 1")))
         tiles += line
@@ -136,10 +136,9 @@ def draw_flagged(facts: Sequence[Fact], found: Sequence[Suspicion]) -> np.ndarra
     Photographs that are not where they were are left out.
     """
     by_path = {fact.rel: fact for fact in facts}
-    blank = Tile(np.full((96, 96, 3), MAT, np.uint8), ("", ""))
-    tiles = []
+    tiles: list[Tile | None] = []
     for suspicion in found[:DRAWN]:
-        line = []
+        line: list[Tile | None] = []
         for rel in suspicion.examples[:EXAMPLES]:
             fact = by_path[rel]
             try:
@@ -153,11 +152,11 @@ def draw_flagged(facts: Sequence[Fact], found: Sequence[Suspicion]) -> np.ndarra
             line.append(
                 Tile(
                     overlay(small, fact.thumb, whole),
-                    (f"{suspicion.label}: {suspicion.kind}", Path(rel).name),
+                    (suspicion.label, _CAPTIONS[suspicion.kind], Path(rel).name),
                 )
             )
         if line:
-            tiles += line + [blank] * (EXAMPLES - len(line))
+            tiles += line + [None] * (EXAMPLES - len(line))
     if not tiles:
         return None
     return contact_sheet(

@@ -40,7 +40,7 @@ class Tile(NamedTuple):
 
 
 def contact_sheet(
-    tiles: Iterable[Tile | tuple[np.ndarray, Sequence[str]]],
+    tiles: Iterable[Tile | tuple[np.ndarray, Sequence[str]] | None],
     rows: int,
     cols: int,
     *,
@@ -53,7 +53,7 @@ def contact_sheet(
     rows that would stay empty are left out; what is too many is not looked at.
 
     Args:
-        tiles: the pictures with their captions.
+        tiles: the pictures with their captions; None leaves a cell empty.
         rows: of the grid, 1 or more.
         cols: of the grid, 1 or more.
         title: above the grid.
@@ -69,12 +69,16 @@ def contact_sheet(
         raise UsageError(f"A contact sheet needs 1x1 cells or more, not {rows}x{cols}.")
     width = tile[0]
     size = max(10, round(width / 17))
-    cells = [_cell(Tile(*item), tile, size) for item in islice(tiles, rows * cols)]
-    if not cells:
+    cells = [
+        None if item is None else _cell(Tile(*item), tile, size)
+        for item in islice(tiles, rows * cols)
+    ]
+    drawn = [cell for cell in cells if cell is not None]
+    if not drawn:
         raise UsageError("There is no picture for the contact sheet.")
     columns = min(cols, len(cells))
     gap = max(4, width // 16)
-    caption = max(cell.shape[0] for cell in cells)
+    caption = max(cell.shape[0] for cell in drawn)
     sheet_width = columns * width + (columns + 1) * gap
     head = gap if title is None else _title_height(width) + 2 * gap
     sheet = np.empty((head + -(-len(cells) // columns) * (caption + gap), sheet_width, 3), np.uint8)
@@ -85,6 +89,8 @@ def contact_sheet(
         paste(sheet, text_tile(text, ink), gap, gap)
     for index, cell in enumerate(cells):
         row, column = divmod(index, columns)
+        if cell is None:
+            continue
         paste(sheet, cell, gap + column * (width + gap), head + row * (caption + gap))
     return sheet
 

@@ -64,8 +64,9 @@ def test_a_run_keeps_enough_to_be_audited(run, scenes, bundled):
     record = json.loads(Path("camcli-audit/audit.json").read_text())
     assert record["photographs"] == 12
     assert {"banana", "lemon"} <= {row["label"] for row in record["classes"]}
-    wrong = run("run", "--out", "b", "--input-size", 320)
+    wrong = run("run", "--out", "b", "--input-size", 320, "--method", "layercam")
     assert wrong.exit_code == 2
+    assert "leave --method and --input-size out" in " ".join(wrong.stderr.split())
     Path("run/heatmaps.jsonl").unlink()
     gone = run("run", "--out", "b")
     assert gone.exit_code == 2
@@ -81,3 +82,4 @@ def test_mistakes(run, scenes, tmp_path):
     done = run(tmp_path / "s" / "test", "--input-size", 64)
     assert done.exit_code == 3
     assert "bad.jpg" in done.stderr
+    assert "two classes with 5 correct predictions" in " ".join(done.stdout.split())

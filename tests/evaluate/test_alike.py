@@ -4,7 +4,15 @@ import pytest
 from PIL import Image
 
 from camcli.errors import UsageError
-from camcli.evaluate.alike import Cluster, Grouping, group, merged, stretched, texture_of
+from camcli.evaluate.alike import (
+    Cluster,
+    Grouping,
+    group,
+    merged,
+    most_clusters,
+    stretched,
+    texture_of,
+)
 from camcli.evaluate.audit import Suspicion, summarise
 from camcli.evaluate.audit_files import draw_clusters, draw_flagged
 from camcli.evaluate.facts import THUMB, Fact
@@ -58,6 +66,13 @@ def test_texture_by_hand():
     # A sky: grey levels that rise by 60 from top to bottom.
     sky = np.linspace(150, 210, 480)[:, None, None].repeat(640, 1).repeat(3, 2).astype(np.uint8)
     assert not texture_of(sky).any()
+
+
+def test_few_photographs_make_few_clusters():
+    assert [most_clusters(n) for n in (1, 2, 5, 6, 14, 30, 500)] == [1, 1, 1, 2, 4, 10, 10]
+    maps = [thumb((n, n)) for n in range(7)]
+    clusters = group([fact(heat, rel=str(n)) for n, heat in enumerate(maps)], Grouping()).clusters
+    assert len(clusters["a"]) == 2
 
 
 def test_clusters_of_the_stretched_and_of_the_masked_maps(tmp_path):

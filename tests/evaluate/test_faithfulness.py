@@ -256,9 +256,7 @@ def test_deletion_and_insertion_are_gradcams_perturbations_under_sklearns_curve(
     assert np.ptp(deleted) > 0.1
     assert np.ptp(inserted) > 0.1
     assert deletion(x, heat, network.ask) == pytest.approx(metrics.auc(shares, deleted), abs=1e-6)
-    assert insertion(x, heat, network.ask) == pytest.approx(
-        metrics.auc(shares, inserted), abs=1e-6
-    )
+    assert insertion(x, heat, network.ask) == pytest.approx(metrics.auc(shares, inserted), abs=1e-6)
 
 
 def test_average_drop_and_increase_are_gradcams(scene):

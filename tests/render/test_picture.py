@@ -11,7 +11,7 @@ from camcli.render.colormaps import AGAINST, FOR, get_colormap
 from camcli.render.contact_sheet import Tile, contact_sheet
 from camcli.render.overlay import overlay
 from camcli.render.picture import annotate, encode_jpeg, encode_png, shrink, side_by_side
-from camcli.render.theme import RIGHT, WRONG
+from camcli.render.theme import PAPER, RIGHT, WRONG
 from camcli.result import Heat, Result
 
 
@@ -172,6 +172,19 @@ def test_a_contact_sheet_copes_with_fewer_and_more_pictures():
         contact_sheet([], 2, 2)
     with pytest.raises(UsageError, match="0x4"):
         contact_sheet([], 0, 4)
+
+
+def test_a_contact_sheet_may_have_empty_cells():
+    tile = Tile(photograph(60, 60), ["cat"])
+    sheet = contact_sheet([tile, None, tile, tile], 2, 2, tile=(60, 60))
+    assert sheet.shape == contact_sheet([tile] * 4, 2, 2, tile=(60, 60)).shape
+    empty = (sheet == PAPER).all(-1)
+    height, width = empty.shape
+    assert empty[: height // 2, width // 2 + 2 :].all()
+    assert not empty[: height // 2, : width // 2].all()
+    assert not empty[height // 2 :, width // 2 + 2 :].all()
+    with pytest.raises(UsageError, match="no picture"):
+        contact_sheet([None], 1, 1)
 
 
 def test_a_tile_shows_the_whole_picture_in_its_proportions():
