@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import fields
 from enum import StrEnum
 from pathlib import Path
@@ -10,8 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from camcli.cli import options as o
-from camcli.cli.console import INTERRUPTED, TERMINATED, Terminated, fail, say
+from camcli.cli.console import FATAL, INTERRUPTED, TERMINATED, Terminated, fail, say
 from camcli.cli.progress import Progress
+from camcli.errors import CamcliError, UnavailableError, UsageError
 from camcli.train.config import TrainConfig, resolve
 from camcli.train.listener import Listener
 
@@ -208,7 +213,11 @@ def train(
     ] = D.lr2,
     bn: Annotated[
         BatchNorm,
-        _backbone("--bn", help="BatchNorm of the unfrozen layers: keep its statistics, or learn."),
+        _backbone(
+            "--bn",
+            help="BatchNorm of the unfrozen layers: frozen keeps its statistics; train takes those "
+            "of each batch and learns (under torchrun of each process's own part of it).",
+        ),
     ] = BatchNorm(D.bn),
     epochs: Annotated[int, _head("--epochs", help="Epochs of the head.")] = D.epochs,
     solver: Annotated[
@@ -280,7 +289,7 @@ def train(
         Path | None,
         _head(
             "--cache-dir",
-            help="Where. Default: $CAMCLI_CACHE/features, or ~/.cache/camcli/features.",
+            help="Where. Default: features in $CAMCLI_CACHE, or in ~/.cache/camcli.",
         ),
     ] = None,
     seed: Annotated[
@@ -310,18 +319,20 @@ def train(
         for field in fields(TrainConfig)
         if _is_given(ctx, field.name)
     }
-    settings = resolve(config, given)
     listener = Listener() if quiet else Progress()
-    if download:
-        _download(settings, quiet)
+    with _first_speaks(CamcliError):
+        settings = resolve(config, given)
+        if download:
+            _download(settings, quiet)
 
     from camcli.train.run import train as run
 
     try:
-        outcome = run(
-            settings, out, resume=resume, overwrite=overwrite, device=device, offline=offline,
-            cache_dir=cache_dir, listener=listener,
-        )  # fmt: skip
+        with _first_speaks(SystemExit, KeyboardInterrupt, Terminated):
+            outcome = run(
+                settings, out, resume=resume, overwrite=overwrite, device=device, offline=offline,
+                cache_dir=cache_dir, listener=listener,
+            )  # fmt: skip
     except (KeyboardInterrupt, Terminated) as stop:
         code = TERMINATED if isinstance(stop, Terminated) else INTERRUPTED
         kept = f"What was finished is kept in {out} and the feature cache. " if out.is_dir() else ""
@@ -331,6 +342,26 @@ def train(
     if not quiet:
         _summary(outcome, out)
     typer.echo(str(outcome.checkpoint))
+
+
+@contextmanager
+def _first_speaks(*errors: type[BaseException]) -> Iterator[None]:
+    """Of the processes that torchrun started, the first one alone tells what ended them all."""
+    try:
+        yield
+    except errors as error:
+        if not _several() or os.environ.get("RANK", "0") == "0":
+            raise
+        if not isinstance(error, (KeyboardInterrupt, Terminated)):
+            # torchrun ends all as soon as one is gone: the first one is to speak before that.
+            with suppress(KeyboardInterrupt, Terminated):
+                time.sleep(5)
+        raise typer.Exit(FATAL) from None
+
+
+def _several() -> bool:
+    """Whether torchrun started this process, and others with it."""
+    return "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("WORLD_SIZE", "1") != "1"
 
 
 def _is_given(ctx: typer.Context, name: str) -> bool:
@@ -346,7 +377,6 @@ def _download(settings: TrainConfig, quiet: bool) -> None:
     """Fetch a named set that is not here yet; the licence and the size are shown first."""
     from camcli.data.fetch import announcement, fetch
     from camcli.data.places import NAMES, data_places, locate
-    from camcli.errors import UnavailableError, UsageError
 
     if settings.data not in NAMES:
         raise UsageError(
@@ -357,6 +387,11 @@ def _download(settings: TrainConfig, quiet: bool) -> None:
     try:
         locate(settings.data, folder)
     except UnavailableError:
+        if _several():
+            raise UsageError(
+                f"Several processes cannot --download at once: run 'camcli data fetch "
+                f"{settings.data}' first, on each machine."
+            ) from None
         to = data_places(folder)[0]
         if not quiet:
             say(announcement(settings.data, to))

@@ -158,3 +158,38 @@ def test_ctrl_c_says_how_to_go_on(run, photos_folder, monkeypatch):
     result = run("--data", photos_folder)
     assert result.exit_code == 130
     assert "--resume" in result.stderr
+
+
+def test_under_torchrun_the_first_process_alone_tells_a_mistake(run, photos_folder, monkeypatch):
+    # The others give it time: torchrun ends all as soon as one is gone.
+    waits = []
+    monkeypatch.setattr("camcli.cli.train.time.sleep", waits.append)
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "0")
+    first = run("--data", photos_folder, "--epochs", "0")
+    assert first.exit_code == 2
+    assert first.stderr.startswith("error: --epochs must be at least 1")
+    assert not waits
+    monkeypatch.setenv("RANK", "1")
+    other = run("--data", photos_folder, "--epochs", "0")
+    assert (other.exit_code, other.output) == (1, "")
+    assert waits == [5]
+
+    def stopped(*args, **options):
+        raise SystemExit(1)  # what the first one could not do
+
+    monkeypatch.setattr("camcli.train.run.train", stopped)
+    other = run("--data", photos_folder)
+    assert (other.exit_code, other.output) == (1, "")
+    assert waits == [5, 5]
+
+
+def test_several_processes_do_not_download_the_same(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("CAMCLI_DATA", str(tmp_path / "none"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "none"))
+    result = run("--data", "fruits360", "--download")
+    assert result.exit_code == 2
+    assert "camcli data fetch fruits360" in " ".join(result.stderr.split())
