@@ -36,6 +36,7 @@ def explain(
     channels: int | None = None,
     converge: float | None = None,
     input_size: int | None = None,
+    native_predictions: bool = False,
     runtime: str = "torch",
 ) -> Result:
     """Predict and explain one image.
@@ -58,6 +59,8 @@ def explain(
         converge: scorecam stops when its map has settled to about this cosine.
         input_size: side of the network's input in pixels, for finer maps; likewise a property of a
             `classifier` that is loaded.
+        native_predictions: with `input_size`: take only the map from that size, and predictions
+            and probabilities from a second pass at the weights' own; likewise.
         runtime: see `batch`; of use for methods with many passes.
 
     Returns:
@@ -72,7 +75,10 @@ def explain(
         >>> result = camcli.explain("sample_images/cat.jpg")          # doctest: +SKIP
         >>> print(result.pred, result.heats[0].box)                   # doctest: +SKIP
     """
-    classifier = _loaded(classifier, layer=layer, input_size=input_size)
+    classifier = _loaded(
+        classifier, layer=layer, input_size=input_size,
+        native_predictions=native_predictions or None,
+    )  # fmt: skip
     what = _explanation(
         classifier, method, target, topk, versus, score=score, fuse=fuse, smooth=smooth,
         samples=samples, channels=channels, converge=converge, layer=layer,
@@ -101,6 +107,7 @@ def batch(
     channels: int | None = None,
     converge: float | None = None,
     input_size: int | None = None,
+    native_predictions: bool = False,
     labels: str = "auto",
     limit: int | None = None,
     name_template: str | None = None,
@@ -123,7 +130,7 @@ def batch(
             is written.
         classifier: see `explain`.
         method: see `explain`; so are `score`, `versus`, `layer`, `fuse`, `smooth`, `samples`,
-            `channels`, `converge` and `input_size`.
+            `channels`, `converge`, `input_size` and `native_predictions`.
         target: class name or index to explain; by default the predicted class of each image.
         topk: explain each of the k best classes instead.
         score: see `explain`.
@@ -135,6 +142,7 @@ def batch(
         channels: see `explain`.
         converge: see `explain`.
         input_size: see `explain`.
+        native_predictions: see `explain`.
         labels: how to find true labels, as `camcli.data.sources.find_images` says.
         limit: stop after this many images.
         name_template: names of the overlays, such as ``{stem}_pred_{pred}``.
@@ -166,7 +174,10 @@ def batch(
     """
     if isolate and out is None:
         raise UsageError("isolate is for runs that are written: give it an `out`.")
-    classifier = _loaded(classifier, layer=layer, input_size=input_size)
+    classifier = _loaded(
+        classifier, layer=layer, input_size=input_size,
+        native_predictions=native_predictions or None,
+    )  # fmt: skip
     what = _explanation(
         classifier, method, target, topk, versus, score=score, fuse=fuse, smooth=smooth,
         samples=samples, channels=channels, converge=converge, layer=layer,

@@ -16,11 +16,10 @@ from camcli.cli.explain import explain as explain_command
 from camcli.errors import UsageError
 
 # Belong to `load_classifier`, to what is printed, or to the files of a command.
-LOADING = {"model", "checkpoint", "weights", "classes", "fit", "device", "offline",
-           "native_predictions"}  # fmt: skip
+LOADING = {"model", "checkpoint", "weights", "classes", "fit", "device", "offline"}
 COMMAND = {"out", "as_json", "save_raw", "overwrite", "topk_files", "images", "methods",
            "quiet", "report", "contact_sheet", "contact_order", "fail_on", "shard", "no_overlays",
-           "table_format", "scale"}  # fmt: skip
+           "table_format", "scale", "engine", "address"}  # fmt: skip
 
 
 @pytest.fixture

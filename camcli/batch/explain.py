@@ -75,6 +75,7 @@ class Decoded:
     view: View
     pixels: Tensor
     rgb: np.ndarray | None
+    predicting: Tensor | None = None  # what is predicted from, where that is not `pixels`
 
 
 def read(
@@ -96,6 +97,7 @@ def read(
     except ImageError as error:
         return error
     kept = keep(rgb)
+    second = classifier.predicting
     return Decoded(
         ref,
         width,
@@ -103,6 +105,7 @@ def read(
         classifier.preprocess.view(width, height),
         classifier.preprocess.pixels(rgb, (width, height)),
         kept if kept.nbytes <= KEEP_BYTES else None,
+        None if second is None else second.pixels(rgb, (width, height)),
     )
 
 
@@ -119,10 +122,10 @@ def explain_batch(
     Returns:
         One Result an image, in order.
     """
-    shapes = {image.pixels.shape for image in images}
+    shapes = {_shapes(image) for image in images}
     if len(shapes) > 1:  # whole photographs: those of one shape share a forward pass
         groups = [
-            [n for n, image in enumerate(images) if image.pixels.shape == shape] for shape in shapes
+            [n for n, image in enumerate(images) if _shapes(image) == shape] for shape in shapes
         ]
         by_number = {
             n: result
@@ -132,8 +135,10 @@ def explain_batch(
             )
         }
         return [by_number[n] for n in range(len(images))]
+    predicting = [image.predicting for image in images if image.predicting is not None]
+    predicted = classifier.look(torch.stack(predicting)).logits if predicting else None
     seen = classifier.look(torch.stack([image.pixels for image in images]))
-    logits = seen.logits
+    logits = seen.logits if predicted is None else predicted
     best = top_classes(logits, max(what.top, what.topk))
     if what.target is None:
         targets = best[:, : what.topk]
@@ -189,6 +194,10 @@ def explain_batch(
             )
         )
     return results
+
+
+def _shapes(image: Decoded) -> tuple[torch.Size, torch.Size | None]:
+    return image.pixels.shape, None if image.predicting is None else image.predicting.shape
 
 
 def _with_truths(targets: Tensor, truths: Sequence[int | None]) -> Tensor:

@@ -124,13 +124,14 @@ class Run:
 
     def config(self) -> dict[str, Any]:
         """What decides the rows, as plain values: the same config gives the same rows."""
-        provenance = self.classifier.provenance
+        provenance, predicting = self.classifier.provenance, self.classifier.predicting
         return {
             "source": self.source.finder.root,
             "model": {"name": provenance.name, "weights": provenance.weights,
                       "sha256": provenance.sha256},
             "precision": precision_of(self.classifier),
             "preprocess": self.classifier.preprocess.to_dict(),
+            **({"predict_size": predicting.size} if predicting else {}),
             "method": self.what.method.name,
             "layer": self.classifier.layer,
             "target": self.what.target,
@@ -207,7 +208,8 @@ class Run:
         if self.overlays and self.style.max_size is None:
             return None
         drawn = (self.style.max_size or 0) if self.overlays else 0
-        return Enough(self.classifier.preprocess.enough(), drawn)
+        passes = (self.classifier.preprocess, self.classifier.predicting)
+        return Enough(max(each.enough() for each in passes if each), drawn)
 
     def _left(self) -> Iterator[ImageRef]:
         """What is not in the table yet; never the run's own pictures."""

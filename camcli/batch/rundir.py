@@ -138,11 +138,11 @@ class RunDirectory:
     def _check_same(self, config: dict[str, Any]) -> None:
         before = self.read_info().get("config", {})
         now = json.loads(json.dumps(config))
-        for key in now:
-            if before.get(key) != now[key]:
+        for key in now | before:  # options that are not used are not there
+            if before.get(key) != now.get(key):
                 raise UsageError(
                     f"{self.path} was made with {key} {_say(before.get(key))}; this run has "
-                    f"{_say(now[key])}. Resume with the same, or choose another --out."
+                    f"{_say(now.get(key))}. Resume with the same, or choose another --out."
                 )
 
     def read_info(self) -> dict[str, Any]:

@@ -179,6 +179,7 @@ def batch(
     classes: o.Classes = None,
     fit: o.FitOption = None,
     input_size: o.InputSize = None,
+    native_predictions: o.NativePredictions = False,
     device: o.Device = "auto",
     offline: o.Offline = False,
     alpha: o.Alpha = 0.5,
@@ -295,6 +296,7 @@ def batch(
     described: Any = {
         "model": model, "checkpoint": checkpoint, "weights": weights, "classes": classes,
         "device": device, "offline": offline, "fit": fit, "input_size": input_size, "layer": layer,
+        "native_predictions": native_predictions,
     }  # fmt: skip
     classifier = load(**described)
     source = source.numbered(classifier.classes)

@@ -60,6 +60,7 @@ def explain(
     classes: o.Classes = None,
     fit: o.FitOption = None,
     input_size: o.InputSize = None,
+    native_predictions: o.NativePredictions = False,
     device: o.Device = "auto",
     runtime: o.RuntimeOption = "auto",
     offline: o.Offline = False,
@@ -128,6 +129,7 @@ def explain(
     classifier = load(
         model=model, checkpoint=checkpoint, weights=weights, classes=classes, device=device,
         offline=offline, fit=fit, input_size=input_size, layer=layer,
+        native_predictions=native_predictions,
     )  # fmt: skip
     classifier = with_runtime(
         classifier, runtime, images=refs, passes=how.passes(classifier), warn=warn

@@ -28,6 +28,7 @@ def load(
     fit: Fit | None,
     input_size: int | None,
     layer: str,
+    native_predictions: bool = False,
 ) -> Classifier:
     """The classifier that the options describe.
 
@@ -52,6 +53,7 @@ def load(
         fit=fit.value if fit else None,
         input_size=input_size,
         layer=layer,
+        native_predictions=native_predictions,
     )
     if classifier.provenance.source == "random":
         warn(
@@ -72,6 +74,7 @@ def loader(
     fit: Fit | None,
     input_size: int | None,
     layer: str,
+    native_predictions: bool = False,
 ) -> Callable[[], Classifier]:
     """The same as something that another process, or machine, can do for itself; picklable."""
     from camcli.models.classifier import load_classifier
@@ -88,4 +91,5 @@ def loader(
         fit=fit.value if fit else None,
         input_size=input_size,
         layer=layer,
+        native_predictions=native_predictions,
     )

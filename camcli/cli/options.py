@@ -142,6 +142,15 @@ InputSize = Annotated[
         rich_help_panel=MODEL,
     ),
 ]
+NativePredictions = Annotated[
+    bool,
+    typer.Option(
+        "--native-predictions",
+        help="With --input-size: take only the map from that size, and predictions and "
+        "probabilities from a second pass at the weights' own.",
+        rich_help_panel=MODEL,
+    ),
+]
 Method = Annotated[
     str,
     typer.Option(

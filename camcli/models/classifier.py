@@ -66,6 +66,8 @@ class Classifier:
         layer: the name of the cut.
         device: where the network lives.
         cut: all places where the network is cut; None stands for `features` and `tail` alone.
+        predicting: preprocess of a second pass that predictions are taken from, while maps come
+            from the one at `preprocess`; None where one pass does both.
     """
 
     features: Callable[[Tensor], Tensor]
@@ -77,6 +79,7 @@ class Classifier:
     layer: str
     device: torch.device
     cut: Cut | None = None
+    predicting: Preprocess | None = None
 
     def __call__(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Feature maps and logits of a batch, without autograd.
@@ -138,6 +141,7 @@ def load_classifier(
     offline: bool = False,
     fit: Fit | None = None,
     input_size: int | None = None,
+    native_predictions: bool = False,
     layer: str = LAST,
 ) -> Classifier:
     """Load a classifier by name and cut it at its last spatial map, or at other layers.
@@ -154,6 +158,8 @@ def load_classifier(
         offline: never touch the network.
         fit: override how a photograph is fitted to the network's square input.
         input_size: override the side of the input, in pixels.
+        native_predictions: with `input_size`: only the maps come from a pass at that size, and
+            the predictions from a second one at the weights' own.
         layer: which layer's maps to explain, as the network names it (``layer3``), or several
             with commas between; ``last`` is the last map before the logits.
 
@@ -161,7 +167,7 @@ def load_classifier(
         The classifier, ready for `camcli.explain` and `camcli.batch`.
 
     Raises:
-        UsageError: an unknown model, device or layer.
+        UsageError: an unknown model, device or layer, or `native_predictions` alone.
         UnavailableError: the weights are not on this machine.
         CamcliError: the network cannot be cut.
 
@@ -172,17 +178,47 @@ def load_classifier(
     """
     where = find_device(device)
     layers = layer_names(layer)
+    if native_predictions and input_size is None:
+        raise UsageError(
+            "--native-predictions keeps the predictions at the network's own size while the maps "
+            "come from a larger one: add --input-size N, or leave it out."
+        )
     if checkpoint is not None:
-        return _from_checkpoint(Path(checkpoint), model, where, fit, input_size, layers)
-    built = build_model(model, weights=weights, offline=offline, classes=classes)
-    return cut_classifier(
-        built.module,
-        classes=built.classes,
-        preprocess=_adjusted(built.preprocess, fit, input_size),
-        provenance=built.provenance,
-        device=where,
-        layers=layers,
-    )
+        saved = load_checkpoint(Path(checkpoint))
+        own = saved.preprocess
+        classifier = _from_checkpoint(
+            saved, Path(checkpoint), model, where, _adjusted(own, fit, input_size), layers
+        )
+    else:
+        built = build_model(model, weights=weights, offline=offline, classes=classes)
+        own = built.preprocess
+        classifier = cut_classifier(
+            built.module,
+            classes=built.classes,
+            preprocess=_adjusted(own, fit, input_size),
+            provenance=built.provenance,
+            device=where,
+            layers=layers,
+        )
+    return _predicting(classifier, _adjusted(own, fit, None)) if native_predictions else classifier
+
+
+def _predicting(classifier: Classifier, native: Preprocess) -> Classifier:
+    """The same classifier with predictions from another size, if it is another.
+
+    Raises:
+        UsageError: the network takes one size only.
+    """
+    if native == classifier.preprocess:
+        return classifier
+    try:
+        classifier.look(torch.zeros(1, 3, native.size, native.size, dtype=torch.uint8))
+    except (AssertionError, RuntimeError) as error:
+        raise UsageError(
+            f"{classifier.provenance.name} cannot look at {classifier.preprocess.size} and "
+            f"{native.size} pixels in one run: leave --native-predictions out."
+        ) from error
+    return replace(classifier, predicting=native)
 
 
 def layer_names(text: str) -> tuple[str, ...]:
@@ -268,17 +304,15 @@ def buildable(saved: Checkpoint, path: Path, model: str) -> str:
 
 
 def _from_checkpoint(
+    saved: Checkpoint,
     path: Path,
     model: str,
     device: torch.device,
-    fit: Fit | None,
-    input_size: int | None,
+    preprocess: Preprocess,
     layers: Sequence[str],
 ) -> Classifier:
-    saved = load_checkpoint(path)
     architecture = buildable(saved, path, model)
     weights = None if is_own_code(architecture) else "random"
-    preprocess = _adjusted(saved.preprocess, fit, input_size)
     head = LinearHead(saved.weight.float(), saved.bias.float())
     cuts = []
     for tensors, own in zip(saved.networks(), split_head(head, saved.members), strict=True):

@@ -48,7 +48,8 @@ def cut(
 
     Raises:
         CamcliError: the network returns no (B, C) logits, or has no spatial map.
-        UsageError: a layer's name is unknown, or the layer has no map.
+        UsageError: a layer's name is unknown, or the layer has no map, or the network does not
+            take images of this size.
     """
     probe = _probe(size)
     with torch.no_grad():  # not inference mode: the halves' copied weights must allow autograd
@@ -151,7 +152,16 @@ def _probe(size: int) -> Tensor:
 
 
 def _logits(model: nn.Module, images: Tensor) -> Tensor:
-    out = model(images)
+    try:
+        out = model(images)
+    except torch.OutOfMemoryError:
+        raise
+    except (AssertionError, RuntimeError) as error:  # a transformer's positions, a flattened map
+        side, reason = images.shape[-1], str(error).strip().splitlines() or [repr(error)]
+        raise UsageError(
+            f"The network cannot look at {side}x{side} pixels ({reason[-1][:200].rstrip('.!')}): "
+            "leave --input-size out, or give the side that it is built for."
+        ) from error
     if not isinstance(out, Tensor) or out.ndim != 2:
         shape = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
         raise CamcliError(

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from camcli.errors import CamcliError
+from camcli.errors import CamcliError, UsageError
 from camcli.models.cut import LinearHead, cut
 
 
@@ -342,3 +342,10 @@ def test_other_batch_sizes_and_image_sizes():
         with torch.no_grad():
             torch.testing.assert_close(halves.tail(halves.features(x)), model(x), rtol=1e-3,
                                        atol=1e-4)  # fmt: skip
+
+
+def test_a_size_that_the_network_does_not_take_is_said():
+    model = nn.Sequential(nn.Conv2d(3, 4, 8, 8), nn.Flatten(), nn.Linear(4 * 8 * 8, 5)).eval()
+    assert cut(model, 64).outputs == 5
+    with pytest.raises(UsageError, match=r"cannot look at 96x96 pixels \(.*\): leave --input-size"):
+        cut(model, 96)
