@@ -1,6 +1,6 @@
 """How speed and memory depend on threads, on the photographs' size and on how many there are.
 
-    python benchmarks/scaling.py threads|size|folder [--counts 1000,10000,100000]
+    python benchmarks/scaling.py threads|size|folder|steady [--counts 1000,10000,100000]
 
 threads: 500x375 photographs to overlays and rows, on one core, on two ... on all of them.
 size: photographs of more and more pixels, to full-sized overlays, to small ones, to the table only.
@@ -8,6 +8,8 @@ folder: tiny JPEGs (links to 400 different ones, a thousand a folder) and a netw
 64x64 pixels, so that what belongs to the engine weighs most. Time and memory are read after each
 tenth of the images; the first one follows a warm-up of 300. On a machine that others use, CPU time
 an image says more than images a second.
+steady: the last tenth of such a folder against the first tenth in a new process, taking turns of
+250 images, so that a machine that is faster now and slower then is so for both.
 
 Each measurement has a process of its own. The bundled network, in the fastest runtime. Linux.
 """
@@ -21,18 +23,25 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
-from itertools import pairwise
+from itertools import chain, islice, pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from PIL import Image
+
+if TYPE_CHECKING:
+    from camcli.batch.run import Run
 
 SAMPLES = Path(__file__).resolve().parent.parent / "sample_images"
 DIFFERENT = 400
 WIDTHS = {500: 160, 1000: 120, 2000: 60, 4000: 20}
 """How many photographs of each width."""
+TURN = 250
+"""Images in a turn of `steady`."""
 
 
 class Mark(NamedTuple):
@@ -77,11 +86,11 @@ def megabytes() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def measure(
-    folder: str, count: int, *, cores: int | None = None, size: int | None = None,
+def run_of(
+    folder: str, *, cores: int | None = None, size: int | None = None,
     overlays: bool = True, max_size: int | None = None, isolate: bool = False,
-) -> list[Mark]:  # fmt: skip
-    """The state after each tenth of the images in ``folder/in``."""
+) -> Callable[[str, int | None], Run]:  # fmt: skip
+    """What makes a run of this name over so many images in ``folder/in``."""
     if cores is not None:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
 
@@ -108,6 +117,12 @@ def measure(
         made.prepare()
         return made
 
+    return run
+
+
+def measure(folder: str, count: int, **options: Any) -> list[Mark]:
+    """The state after each tenth of the images in ``folder/in``."""
+    run = run_of(folder, **options)
     for _ in run("warm", min(300, count // 4)):
         pass
     marks, start, cpu = [], time.perf_counter(), time.process_time()
@@ -124,6 +139,65 @@ def apart(folder: str, count: int, **options: Any) -> list[Mark]:
     command = [sys.executable, __file__, "one", "--task", task]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
     return [Mark(*values) for values in json.loads(done.stdout)]
+
+
+def take_turns(folder: str, name: str, skip: int, **options: Any) -> None:
+    """Explain ``folder/in`` as a run `name`: `skip` images at once, the others as stdin asks.
+
+    Each line there is a number of images; the answer is the seconds and the CPU seconds they took.
+    """
+    run = run_of(folder, **options)
+    for _ in run(f"{name}-warm", 300):
+        pass
+    images = iter(run(name, None))
+    for _ in islice(images, skip):
+        pass
+    for line in chain(["0"], sys.stdin):
+        start, cpu = time.perf_counter(), time.process_time()
+        for _ in islice(images, int(line)):
+            pass
+        seconds = time.perf_counter() - start
+        time.sleep(0.3)  # what is in flight comes to rest in this process's own time
+        print(json.dumps((seconds, time.process_time() - cpu)), flush=True)
+
+
+def steady(counts: list[int], overlays: str) -> None:
+    print("| images | overlays | turns | speed, last tenth over first | CPU an image |")
+    print("| --- | --- | --- | --- | --- |")
+    for count in counts:
+        for drawn in {"both": (False, True), "yes": (True,), "no": (False,)}[overlays]:
+            with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+                tiny(Path(folder), count)
+                workers = []
+                for name, skip in (("last", count - count // 10), ("first", 0)):
+                    task = json.dumps(
+                        {"folder": folder, "name": name, "skip": skip, "size": 64,
+                         "overlays": drawn}
+                    )  # fmt: skip
+                    command = [sys.executable, __file__, "turns", "--task", task]
+                    pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+                    worker = stack.enter_context(subprocess.Popen(command, text=True, **pipes))
+                    worker.stdout.readline()  # it has come to its tenth
+                    workers.append(worker)
+                turns = count // 10 // TURN
+                took = np.empty((turns, 2, 2))
+                for turn in range(turns):
+                    for n in (0, 1) if turn % 2 else (1, 0):
+                        print(TURN, file=workers[n].stdin, flush=True)
+                        took[turn, n] = json.loads(workers[n].stdout.readline())
+                for worker in workers:
+                    worker.stdin.close()
+                    worker.terminate()
+            # Over all turns, and how much single pairs of turns differ.
+            speed, cpu = took.sum(0)[1] / took.sum(0)[0]
+            pairs = took[:, 1, 0] / took[:, 0, 0]
+            error = pairs.std(ddof=1) / turns**0.5
+            print(
+                f"| {count:,} | {'yes' if drawn else 'no'} | {turns} | {speed:.3f} "
+                f"(standard error {error:.3f}) | {1 / cpu:.3f} |",
+                flush=True,
+            )
+            print("  pairs:", *(f"{pair:.3f}" for pair in pairs), file=sys.stderr)
 
 
 def by_threads() -> None:
@@ -173,7 +247,7 @@ def by_count(counts: list[int], overlays: str, isolate: bool) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("part", choices=("threads", "size", "folder", "one"))
+    parser.add_argument("part", choices=("threads", "size", "folder", "steady", "one", "turns"))
     parser.add_argument("--counts", default="1000,10000,100000", help="of tiny files")
     parser.add_argument("--overlays", choices=("both", "yes", "no"), default="both")
     parser.add_argument("--isolate", action="store_true", help="decode in processes")
@@ -181,6 +255,10 @@ def main() -> None:
     args = parser.parse_args()
     if args.part == "one":
         print(json.dumps(measure(**json.loads(args.task))))
+    elif args.part == "turns":
+        take_turns(**json.loads(args.task))
+    elif args.part == "steady":
+        steady([int(n) for n in args.counts.split(",")], args.overlays)
     elif args.part == "threads":
         by_threads()
     elif args.part == "size":

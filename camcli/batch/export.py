@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from camcli.batch.journal import header, read_rows
 from camcli.errors import CamcliError, UsageError
 from camcli.files import whole_file
 
@@ -34,27 +35,27 @@ def check_format(name: str) -> None:
             ) from None
 
 
-def export(rows: Iterable[dict[str, str]], columns: list[str], path: Path, name: str) -> Path:
-    """Write the rows of a run beside its CSV; whole or not at all.
+def export(path: Path, name: str) -> Path:
+    """Write a run's table in another format, beside its CSV; whole or not at all.
 
     Args:
-        rows: as `camcli.batch.journal.read_rows` gives them; read once.
-        columns: the CSV's header.
         path: the CSV; the new file has another suffix.
-        name: ``jsonl`` or ``parquet``.
+        name: ``jsonl`` or ``parquet``; ``csv`` is there already.
 
     Returns:
-        The new file.
+        The file of that format.
 
     Raises:
-        CamcliError: it cannot be written.
+        CamcliError: it cannot be written, or the CSV cannot be read.
     """
+    if name == "csv":
+        return path
     target = path.with_suffix(f".{name}")
     write: Callable[[Iterator[dict[str, Any]], list[str], Path], None]
     write = _jsonl if name == "jsonl" else _parquet
     try:
         with whole_file(target) as part:
-            write((_typed(row) for row in rows), columns, part)
+            write((_typed(row) for row in read_rows(path)), header(path), part)
     except OSError as error:
         raise CamcliError(f"Cannot write {target}: {error.strerror}.") from error
     return target

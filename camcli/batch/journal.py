@@ -44,8 +44,7 @@ class Journal(Appender):
         if self._file.tell() == 0:
             self._append(_line(columns))
         else:
-            header = next(read_rows(path), None)
-            if header is not None and list(header) != columns:
+            if header(path) != columns:
                 self._file.close()
                 raise UsageError(
                     f"{path} has other columns than this run would write; resume it with the "
@@ -76,6 +75,19 @@ def read_rows(path: Path) -> Iterator[dict[str, str]]:
     try:
         with path.open(encoding=ENCODING, errors=ERRORS, newline="") as file:
             yield from csv.DictReader(file)
+    except (OSError, csv.Error) as error:
+        raise CamcliError(f"Cannot read {path}: {error}") from error
+
+
+def header(path: Path) -> list[str]:
+    """The names of the columns of a run's CSV.
+
+    Raises:
+        CamcliError: the file cannot be read.
+    """
+    try:
+        with path.open(encoding=ENCODING, errors=ERRORS, newline="") as file:
+            return next(csv.reader(file), [])
     except (OSError, csv.Error) as error:
         raise CamcliError(f"Cannot read {path}: {error}") from error
 

@@ -21,7 +21,7 @@ from camcli.batch.naming import Namer
 from camcli.batch.ray_engine import RayEngine
 from camcli.batch.rows import columns, row
 from camcli.batch.rundir import OVERLAYS, RunDirectory, now
-from camcli.batch.sinks import Overlays, Style, parse_only
+from camcli.batch.sinks import Overlays, Style, check_only, parse_only
 from camcli.cam.look import check_signed
 from camcli.data.images import Enough, load_picture
 from camcli.data.isolate import Isolated
@@ -42,6 +42,7 @@ class Counts:
         empty: rows whose map holds no positive evidence.
         labelled: rows with a label that names one of the network's classes.
         correct: of these, predicted right.
+        drawn: rows with an overlay.
         before: rows that were there when the run was resumed.
     """
 
@@ -50,12 +51,14 @@ class Counts:
     empty: int = 0
     labelled: int = 0
     correct: int = 0
+    drawn: int = 0
     before: int = 0
 
-    def add(self, status: str, correct: bool | None) -> None:
+    def add(self, status: str, correct: bool | None, *, drawn: bool) -> None:
         """Count one row."""
         self.done += 1
         self.failed += status == "error"
+        self.drawn += drawn
         self.empty += status == "empty"
         if correct is not None:
             self.labelled += 1
@@ -111,7 +114,7 @@ class Run:
         if self.style.signed:
             check_signed(self.what.how, self.classifier.layer)
         if self.only:
-            parse_only(self.only)
+            check_only(self.only, self.source, overlays=self.overlays)
         if self.directory.shard and self.name_template and "{rel}" not in self.name_template:
             raise UsageError(
                 "Shards do not know each other's names: with --shard, --name-template needs {rel}."
@@ -156,7 +159,11 @@ class Run:
         for values in self.directory.rows():
             self._finished.add(values["path"])
             correct = values["correct"]
-            self.counts.add(values["status"], None if correct == "" else correct == "1")
+            self.counts.add(
+                values["status"],
+                None if correct == "" else correct == "1",
+                drawn=bool(values["overlay"]),
+            )
             if values["overlay"]:
                 self._namer.take(values["overlay"].removeprefix(f"{OVERLAYS}/"))
         self.counts.before = self.counts.done
@@ -196,7 +203,7 @@ class Run:
                     if heatmaps:
                         heatmaps.append(result)
                     journal.append(row(result, self.what.top))
-                    self.counts.add(result.status, result.correct)
+                    self.counts.add(result.status, result.correct, drawn=result.overlay is not None)
                     yield result
             if not self.stop.is_set():
                 state = "finished"

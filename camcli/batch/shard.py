@@ -7,7 +7,6 @@ of the source alone, so no machine talks to another.
 
 from __future__ import annotations
 
-import csv
 import re
 import shutil
 from collections.abc import Iterable, Iterator
@@ -16,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-from camcli.batch.journal import Journal, read_rows
+from camcli.batch.journal import Journal, header, read_rows
 from camcli.batch.rundir import RunDirectory, now
 from camcli.errors import CamcliError, UsageError
 from camcli.files import whole_file
@@ -90,11 +89,9 @@ def merge(path: Path) -> dict[str, Any]:
     for info in infos:
         for key, value in info["counts"].items():
             counts[key] = counts.get(key, 0) + value
-    with shards[0].csv.open(encoding="utf-8", newline="") as file:
-        header = next(csv.reader(file))
     with whole_file(whole.csv) as part:
         written = 0
-        with Journal(part, header) as journal:
+        with Journal(part, header(shards[0].csv)) as journal:
             for row in _round_robin([read_rows(shard.csv) for shard in shards]):
                 journal.append(row)
                 written += 1

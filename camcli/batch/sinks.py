@@ -9,6 +9,7 @@ import numpy as np
 
 from camcli.batch.naming import Namer
 from camcli.batch.rundir import OVERLAYS, RunDirectory
+from camcli.data.sources import Source
 from camcli.errors import UsageError
 from camcli.models.imagenet import plain
 from camcli.render.colormaps import get_colormap
@@ -103,6 +104,30 @@ def parse_only(text: str) -> Wanted:
         wanted = plain(rest)
         return lambda result: wanted in {plain(result.pred or ""), plain(result.ref.label or "")}
     raise UsageError(f"--only takes wrong, 'below 0.6' or 'class NAME', not {text!r}.")
+
+
+def check_only(text: str, source: Source, *, overlays: bool) -> None:
+    """Refuse a choice of pictures that can only choose none.
+
+    Args:
+        text: as for `parse_only`.
+        source: the images.
+        overlays: whether pictures are drawn at all.
+
+    Raises:
+        UsageError: there are no pictures, or no labels that could be wrong; or it is malformed.
+    """
+    parse_only(text)
+    if not overlays:
+        raise UsageError(
+            f"--only {text.strip()!r} chooses which overlays are drawn and --no-overlays draws "
+            "none: give one of them."
+        )
+    if text.strip() == "wrong" and not source.may_have_labels:
+        raise UsageError(
+            "--only wrong needs true labels and these images have none: say with --labels where "
+            "they come from, or use --only 'below 0.6'."
+        )
 
 
 class Overlays:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -17,13 +16,10 @@ from camcli.cli.console import (
     Terminated,
     fail,
     say,
-    stops_gently,
     warn,
 )
+from camcli.cli.following import above, follow, summarize, warn_if_nothing_drawn
 from camcli.errors import UsageError
-
-if TYPE_CHECKING:
-    from camcli.batch.run import Counts, Run
 
 
 def batch(
@@ -125,15 +121,7 @@ def batch(
             rich_help_panel=o.RUN,
         ),
     ] = None,
-    table_format: Annotated[
-        str,
-        typer.Option(
-            "--format",
-            help="Format of the table: csv, jsonl or parquet (needs pyarrow). The CSV is always "
-            "written, the others beside it at the end.",
-            rich_help_panel=o.RUN,
-        ),
-    ] = "csv",
+    table_format: o.TableFormat = "csv",
     runtime: o.RuntimeOption = "auto",
     precision: o.Precision = "float32",
     quiet: Annotated[
@@ -249,11 +237,10 @@ def batch(
     from camcli.batch.explain import make_explanation
     from camcli.batch.export import check_format, export
     from camcli.batch.ray_engine import RayEngine, check_ray
-    from camcli.batch.rows import columns
     from camcli.batch.run import Run
     from camcli.batch.rundir import RunDirectory
     from camcli.batch.shard import parse_shard
-    from camcli.batch.sinks import Style, parse_only
+    from camcli.batch.sinks import Style, check_only
     from camcli.cam.look import check_layer, check_signed, make_how
     from camcli.cli.load import load, loader
     from camcli.data.sources import find_images
@@ -280,8 +267,6 @@ def batch(
             )
     elif address is not None:
         raise UsageError("--address is that of a Ray cluster: add --engine ray.")
-    if only:
-        parse_only(only)
     grid = None
     if contact_sheet:
         from camcli.batch.sheet import draw_sheet, parse_grid
@@ -293,6 +278,8 @@ def batch(
         check_signed(how, layer)
     style = Style(colormap, alpha, panel, max_size, quality, signed)
     source = find_images(images[0] if len(images) == 1 else images, limit=limit, labels=labels)
+    if only:
+        check_only(only, source, overlays=not no_overlays)
     described: Any = {
         "model": model, "checkpoint": checkpoint, "weights": weights, "classes": classes,
         "device": device, "offline": offline, "fit": fit, "input_size": input_size, "layer": layer,
@@ -302,7 +289,7 @@ def batch(
     source = source.numbered(classifier.classes)
     classifier = with_runtime(
         classifier, runtime, precision=precision, images=source, passes=how.passes(classifier),
-        warn=warn, say=(lambda _: None) if quiet else _above,
+        warn=warn, say=(lambda _: None) if quiet else above,
     )  # fmt: skip
     what = make_explanation(classifier, how, target=target, topk=topk, versus=versus)
     run = Run(
@@ -329,7 +316,7 @@ def batch(
     )
     run.prepare(resume=resume, overwrite=overwrite)
     try:
-        _consume(run, quiet)
+        follow(run, quiet=quiet)
         if grid:
             draw_sheet(run, grid)
     except (KeyboardInterrupt, Terminated) as stop:
@@ -340,71 +327,20 @@ def batch(
             code,
         )
     if not quiet:
-        _summary(run, out)
+        summarize(run, out)
         if part:
             say(f"When all {part.of} shards are done: camcli merge {out}")
+    warn_if_nothing_drawn(run)
     if report and run.counts.done:
         from camcli.cli.report import make_page
 
         page = make_page(out, quiet=quiet)
         if not quiet:
             say(f"Page: {page}")
-    table = run.directory.csv
-    if table_format != "csv":
-        table = export(run.directory.rows(), columns(what.top), table, table_format)
-    typer.echo(str(table))
+    typer.echo(str(export(run.directory.csv, table_format)))
     failed = run.counts.failed
     if allowed is not None and failed and failed / run.counts.done > allowed:
         raise typer.Exit(SOME_FAILED)
-
-
-def _above(text: str) -> None:
-    """One line on stderr, above the progress bar if there is one."""
-    from tqdm import tqdm
-
-    tqdm.write(text, file=sys.stderr)
-
-
-def _consume(run: Run, quiet: bool) -> None:
-    """Run to the end, with a progress bar on stderr."""
-    from tqdm import tqdm
-
-    terminal = sys.stderr.isatty()
-    with (
-        stops_gently(run.stop.set),
-        tqdm(
-            total=None if quiet else run.total(),
-            initial=run.counts.before,
-            disable=quiet,
-            unit="img",
-            file=sys.stderr,
-            dynamic_ncols=terminal,
-            # A log file gets a line now and then, not one a tenth of a second.
-            mininterval=0.1 if terminal else 10,
-        ) as bar,
-    ):
-        for result in run:
-            if result.status == "error" and not quiet:
-                bar.write(f"failed: {result.error}", file=sys.stderr)
-            bar.update()
-
-
-def _summary(run: Run, out: Path) -> None:
-    c: Counts = run.counts
-    parts = [f"{c.done} images"]
-    if c.before:
-        parts.append(f"{c.before} of them from before")
-    if c.failed:
-        parts.append(f"{c.failed} could not be read")
-    if c.empty:
-        parts.append(f"{c.empty} with an empty map")
-    say(", ".join(parts) + ".")
-    if c.labelled:
-        say(f"accuracy {c.correct / c.labelled:.4f} ({c.correct} of {c.labelled})")
-    elif run.source.labelled and c.done > c.failed:
-        say("The images have labels, but none of them names a class of this network; no accuracy.")
-    if run.overlays:
-        say(f"Overlays: {out / 'overlays'}")
 
 
 def _share(text: str) -> float | None:

@@ -113,6 +113,16 @@ Precision = Annotated[
         rich_help_panel=RUN,
     ),
 ]
+TableFormat = Annotated[
+    str,
+    typer.Option(
+        "--format",
+        help="Format of the table: csv, jsonl or parquet (needs pyarrow). The CSV is always "
+        "written, the others beside it at the end.",
+        metavar="FORMAT",
+        rich_help_panel=RUN,
+    ),
+]
 Offline = Annotated[
     bool,
     typer.Option(

@@ -65,6 +65,13 @@ class Source:
         """Whether the layout (or the user, or a tar shard) says what is in the images."""
         return self.labeller is not None or any(ref.label for ref in islice(self, 1))
 
+    @property
+    def may_have_labels(self) -> bool:
+        """Whether an image, the first or a later one, can have a label; opens no tar shard."""
+        return self.labeller is not None or (
+            self.own_labels and any(path.endswith(SUFFIX) for path, _ in self.finder)
+        )
+
     def numbered(self, classes: tuple[str, ...]) -> Source:
         """The same, with class numbers in tar shards as these classes' names."""
         return replace(self, classes=classes)

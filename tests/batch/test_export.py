@@ -24,7 +24,7 @@ def table(bundled, folder, tmp_path):
 
 
 def test_jsonl_has_the_same_values_with_their_types(table):
-    target = export(read_rows(table), columns(5), table, "jsonl")
+    target = export(table, "jsonl")
     records = [json.loads(line) for line in target.read_text("ascii").splitlines()]
     rows = list(read_rows(table))
     assert [r["path"] for r in records] == [r["path"] for r in rows]
@@ -39,7 +39,7 @@ def test_jsonl_has_the_same_values_with_their_types(table):
 
 def test_parquet_reads_back(table):
     parquet = pytest.importorskip("pyarrow.parquet", reason="Parquet is an extra")
-    target = export(read_rows(table), columns(5), table, "parquet")
+    target = export(table, "parquet")
     back = parquet.read_table(target).to_pylist()
     rows = list(read_rows(table))
     assert len(back) == len(rows)

@@ -1,3 +1,4 @@
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -5,7 +6,7 @@ import pytest
 from camcli.batch.explain import make_explanation
 from camcli.batch.run import Run
 from camcli.batch.rundir import RunDirectory
-from camcli.batch.sinks import Style, parse_only
+from camcli.batch.sinks import Style, check_only, parse_only
 from camcli.data.sources import ImageRef, find_images
 from camcli.errors import UsageError
 from camcli.result import Result
@@ -29,6 +30,27 @@ def test_only():
 def test_malformed_only(text):
     with pytest.raises(UsageError, match="--only"):
         parse_only(text)
+
+
+def test_a_choice_that_can_only_choose_nothing_is_refused(tmp_path):
+    (tmp_path / "x.jpg").write_bytes(b"")
+    plain, named = find_images(tmp_path), find_images(tmp_path, labels=r"(.)\.jpg")
+    check_only("wrong", named, overlays=True)
+    check_only("below 0.5", plain, overlays=True)
+    with pytest.raises(UsageError, match=r"true labels.*--labels"):
+        check_only("wrong", plain, overlays=True)
+    with pytest.raises(UsageError, match="--no-overlays draws none"):
+        check_only("below 0.5", named, overlays=False)
+
+
+def test_labels_may_be_in_a_later_tar_shard(tmp_path):
+    (tmp_path / "x.jpg").write_bytes(b"")
+    with tarfile.open(tmp_path / "s.tar", "w") as tar:
+        tar.add(tmp_path / "x.jpg", "x.jpg")
+    both = [tmp_path / "x.jpg", tmp_path / "s.tar"]
+    check_only("wrong", find_images(both), overlays=True)
+    with pytest.raises(UsageError, match="true labels"):
+        check_only("wrong", find_images(both, labels="none"), overlays=True)
 
 
 @pytest.mark.parametrize(

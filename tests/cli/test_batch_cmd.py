@@ -112,6 +112,36 @@ def test_truth_from_folders_gives_accuracy(camcli, tmp_path, photos):
     assert f"accuracy {right / 2:.4f} ({right} of 2)" in done.stderr
 
 
+def test_only_says_when_it_drew_nothing(camcli, tmp_path, photos):
+    (tmp_path / "set" / "gizmo").mkdir(parents=True)
+    Image.fromarray(photos[0]).save(tmp_path / "set" / "gizmo" / "1.png")
+    done = camcli("batch", "set", "--labels", "folder", "--only", "wrong", "--quiet")
+    assert done.exit_code == 0, done.output
+    assert "no image has a label that names a class" in done.stderr
+    done = camcli("batch", "set", "--only", "class espresso", "--out", "r2")
+    assert "'class espresso' drew nothing" in done.stderr
+    assert "Overlays:" not in done.stderr
+    done = camcli("batch", "set", "--only", "below 1", "--out", "r3")
+    assert "drew nothing" not in done.stderr
+    assert "(1 drawn)" in done.stderr
+
+
+def test_shards_end_in_one_parquet(camcli, tmp_path, photos):
+    parquet = pytest.importorskip("pyarrow.parquet", reason="Parquet is an extra")
+    (tmp_path / "in").mkdir()
+    for n, rgb in enumerate(photos[:3]):
+        Image.fromarray(rgb).save(tmp_path / "in" / f"{n}.png")
+    for shard in ("1/2", "2/2"):
+        done = camcli("batch", "in", "--out", "run", "--no-overlays", "--shard", shard)
+        assert done.exit_code == 0, done.output
+    done = camcli("merge", "run", "--format", "parquet")
+    assert done.stdout.strip() == str(Path("run/predictions.parquet"))
+    rows = parquet.read_table("run/predictions.parquet").to_pylist()
+    assert [row["path"] for row in rows] == ["0.png", "1.png", "2.png"]
+    assert [row["path"] for row in rows] == list(table("run/predictions.csv"))
+    assert camcli("merge", "run", "--format", "xlsx").exit_code == 2
+
+
 def test_stdout_is_the_table_and_nothing_else(camcli, tmp_path, rgb):
     Image.fromarray(rgb).save(tmp_path / "x.png")
     done = camcli("batch", "x.png", "--out", "run")
@@ -134,6 +164,8 @@ def test_stdout_is_the_table_and_nothing_else(camcli, tmp_path, rgb):
         (["in", "--name-template", "x"], 2, "--name-template"),
         (["in", "--layer", "layer9"], 2, "layer9"),
         (["in", "--resume", "--overwrite"], 2, "give one"),
+        (["in", "--only", "below 0.5", "--no-overlays"], 2, "give one of them"),
+        (["in", "--only", "wrong"], 2, "--labels"),
         (["in", "--checkpoint", "none.safetensors"], 2, "none.safetensors"),
         (["in", "--model", "resnet50", "--offline"], 4, "resnet50"),
         (["nowhere"], 2, "nowhere"),

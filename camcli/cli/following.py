@@ -1,0 +1,76 @@
+"""A batch run on stderr: its progress, and its summary when it is over."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from camcli.cli.console import say, stops_gently, warn
+
+if TYPE_CHECKING:
+    from camcli.batch.run import Counts, Run
+
+
+def above(text: str) -> None:
+    """One line on stderr, above the progress bar if there is one."""
+    from tqdm import tqdm
+
+    tqdm.write(text, file=sys.stderr)
+
+
+def follow(run: Run, *, quiet: bool) -> None:
+    """Run to the end, with a progress bar on stderr."""
+    from tqdm import tqdm
+
+    terminal = sys.stderr.isatty()
+    with (
+        stops_gently(run.stop.set),
+        tqdm(
+            total=None if quiet else run.total(),
+            initial=run.counts.before,
+            disable=quiet,
+            unit="img",
+            file=sys.stderr,
+            dynamic_ncols=terminal,
+            # A log file gets a line now and then, not one a tenth of a second.
+            mininterval=0.1 if terminal else 10,
+        ) as bar,
+    ):
+        for result in run:
+            if result.status == "error" and not quiet:
+                bar.write(f"failed: {result.error}", file=sys.stderr)
+            bar.update()
+
+
+def summarize(run: Run, out: Path) -> None:
+    """What came out of a run, in a few lines."""
+    c: Counts = run.counts
+    parts = [f"{c.done} images"]
+    if c.before:
+        parts.append(f"{c.before} of them from before")
+    if c.failed:
+        parts.append(f"{c.failed} could not be read")
+    if c.empty:
+        parts.append(f"{c.empty} with an empty map")
+    say(", ".join(parts) + ".")
+    if c.labelled:
+        say(f"accuracy {c.correct / c.labelled:.4f} ({c.correct} of {c.labelled})")
+    elif run.source.labelled and c.done > c.failed:
+        say("The images have labels, but none of them names a class of this network; no accuracy.")
+    if c.drawn:
+        say(f"Overlays: {out / 'overlays'}" + (f" ({c.drawn} drawn)" if run.only else ""))
+
+
+def warn_if_nothing_drawn(run: Run) -> None:
+    """Say why `--only` left no pictures: silence would look like a perfect network."""
+    c: Counts = run.counts
+    if not run.only or c.drawn or c.done == c.failed:
+        return
+    if run.only.strip() == "wrong" and not c.labelled:
+        warn(
+            "--only wrong drew nothing, as no image has a label that names a class of this "
+            "network: --labels says where labels come from, --only 'below 0.6' needs none."
+        )
+    else:
+        warn(f"--only {run.only.strip()!r} drew nothing: no result is like that.")
