@@ -28,7 +28,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
@@ -262,18 +262,14 @@ def _as_scripts_do(preprocess: Preprocess, file: Path) -> tuple[torch.Tensor, np
     return tensor[None], crop
 
 
-class _output:  # noqa: N801 - used as a function
+@contextmanager
+def _output() -> Iterator[tuple[Path, Any]]:
     """A folder and a table in it."""
-
-    def __enter__(self) -> tuple[Path, Any]:
-        self.folder = tempfile.TemporaryDirectory()
-        path = Path(self.folder.name)
-        self.file = (path / "table.csv").open("w", newline="")
-        return path, csv.writer(self.file)
-
-    def __exit__(self, *_: object) -> None:
-        self.file.close()
-        self.folder.cleanup()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        (Path(folder) / "table.csv").open("w", newline="") as file,
+    ):
+        yield Path(folder), csv.writer(file)
 
 
 def _groups(files: list[Path], size: int) -> Iterator[list[Path]]:

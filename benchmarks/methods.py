@@ -17,6 +17,7 @@ import copy
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import scorecam
 import torch
@@ -92,8 +93,8 @@ def cut(built: BuiltModel, layers: tuple[str, ...]) -> Classifier:
     )  # fmt: skip
 
 
-def job(classifier: Classifier, pixels: Tensor, method: str, **options: float) -> Callable:
-    how = make_how(method, **options)  # type: ignore[arg-type]
+def job(classifier: Classifier, pixels: Tensor, method: str, **options: Any) -> Callable:
+    how = make_how(method, **options)
 
     def run() -> Tensor:
         seen = classifier.look(pixels)
@@ -188,7 +189,7 @@ def growth(count: int) -> None:
     for method, options, images in (
         ("gradcam", {}, count), ("scorecam", {"converge": 0.98}, count // 10),
     ):  # fmt: skip
-        what = make_explanation(classifier, make_how(method, **options))  # type: ignore[arg-type]
+        what = make_explanation(classifier, make_how(method, **options))
         warm = images // 2
         many = (refs[n % len(refs)] for n in range(warm + images))
         marks = (warm, warm + images // 2, warm + images - 1)

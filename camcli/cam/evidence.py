@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -113,6 +114,6 @@ class Evidence:
             raise UsageError("This method looks at every layer and needs the whole network.")
         return self.images, self.forward
 
-    def with_(self, **changes: object) -> Evidence:
+    def with_(self, **changes: Any) -> Evidence:
         """A copy with some fields changed."""
-        return replace(self, **changes)  # type: ignore[arg-type]
+        return replace(self, **changes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -242,7 +242,7 @@ def batch(
     from camcli.batch.shard import parse_shard
     from camcli.batch.sinks import Style, check_only
     from camcli.cam.look import check_layer, check_signed, make_how
-    from camcli.cli.load import load, loader
+    from camcli.cli.load import Described, load, loader
     from camcli.data.sources import find_images
     from camcli.models.runtimes import with_runtime
 
@@ -280,7 +280,7 @@ def batch(
     source = find_images(images[0] if len(images) == 1 else images, limit=limit, labels=labels)
     if only:
         check_only(only, source, overlays=not no_overlays)
-    described: Any = {
+    described: Described = {
         "model": model, "checkpoint": checkpoint, "weights": weights, "classes": classes,
         "device": device, "offline": offline, "fit": fit, "input_size": input_size, "layer": layer,
         "native_predictions": native_predictions,

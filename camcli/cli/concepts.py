@@ -10,6 +10,7 @@ import typer
 
 from camcli.cli import options as o
 from camcli.cli.console import SOME_FAILED, say
+from camcli.cli.pictures import picture_files, refuse_existing
 from camcli.errors import CamcliError, UsageError
 from camcli.files import write_whole
 
@@ -55,12 +56,7 @@ def concepts(
         bool,
         typer.Option("--json", help="Print one JSON object on stdout.", rich_help_panel=o.RUN),
     ] = False,
-    overwrite: Annotated[
-        bool,
-        typer.Option(
-            "--overwrite", help="Replace pictures that exist already.", rich_help_panel=o.RUN
-        ),
-    ] = False,
+    overwrite: o.OverwritePictures = False,
 ) -> None:
     """Show the parts that images have in common for the network, and what they speak for.
 
@@ -80,15 +76,10 @@ def concepts(
     if "," in layer:
         raise UsageError("Concepts are found at one layer: give --layer one name.")
     refs = list(find_images(images))
-    stems = [str(Path(ref.rel).with_suffix("")) for ref in refs]
-    alone = len(set(stems)) == len(stems)
-    rels = stems if alone else [ref.rel for ref in refs]
-    files = [out / f"{rel}_concepts.jpg" for rel in rels]
-    for file in files:
-        if file.exists() and not overwrite:
-            raise UsageError(
-                f"{file} exists. Add --overwrite to replace it, or choose another --out."
-            )
+    files = picture_files([ref.rel for ref in refs], out, "concepts")
+    if not overwrite:
+        for file in files:
+            refuse_existing(file)
     classifier = load(
         model=model, checkpoint=checkpoint, weights=weights, classes=classes, device=device,
         offline=offline, fit=fit, input_size=input_size, layer=layer,

@@ -10,10 +10,13 @@ import typer
 
 from camcli.cli import options as o
 from camcli.cli.console import SOME_FAILED, say, warn
+from camcli.cli.pictures import picture_files, refuse_existing
 from camcli.errors import CamcliError, UsageError
 from camcli.files import write_whole
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from camcli.batch.sinks import Style
     from camcli.cam.look import How
     from camcli.result import Result
@@ -87,12 +90,7 @@ def explain(
             rich_help_panel=o.RUN,
         ),
     ] = False,
-    overwrite: Annotated[
-        bool,
-        typer.Option(
-            "--overwrite", help="Replace pictures that exist already.", rich_help_panel=o.RUN
-        ),
-    ] = False,
+    overwrite: o.OverwritePictures = False,
 ) -> None:
     """Explain one image or a few: prediction, heatmap, annotated overlay.
 
@@ -125,7 +123,7 @@ def explain(
     files = _files([ref.rel for ref in refs], out, single, method)
     if not overwrite and not (topk > 1 and topk_files):
         for file in files:
-            _refuse_existing(file)
+            refuse_existing(file)
     classifier = load(
         model=model, checkpoint=checkpoint, weights=weights, classes=classes, device=device,
         offline=offline, fit=fit, input_size=input_size, layer=layer,
@@ -163,27 +161,17 @@ def _files(rels: list[str], out: Path | None, single: bool, method: str) -> list
                 f"{len(rels)} images do not fit into the one file {out}: name a folder."
             )
         return [out]
-    folder = out or Path()
-    # Relative paths keep same-named images of different folders apart.
-    files = [folder / f"{Path(rel).with_suffix('')}_{method}.jpg" for rel in rels]
-    if len(set(files)) < len(files):
-        files = [folder / f"{rel}_{method}.jpg" for rel in rels]
-    return files
-
-
-def _refuse_existing(path: Path) -> None:
-    if path.exists():
-        raise UsageError(f"{path} exists. Add --overwrite to replace it, or choose another --out.")
+    return picture_files(rels, out or Path(), method)
 
 
 def _draw(
-    rgb: object, result: Result, style: Style, file: Path, separate: bool, overwrite: bool
+    rgb: np.ndarray, result: Result, style: Style, file: Path, separate: bool, overwrite: bool
 ) -> list[Path]:
     from dataclasses import replace
 
     from camcli.render.picture import encode_jpeg, encode_png, shrink
 
-    small = shrink(rgb, style.max_size)  # type: ignore[arg-type]
+    small = shrink(rgb, style.max_size)
     jobs = [(file, result)]
     if separate:
         jobs = [
@@ -192,7 +180,7 @@ def _draw(
         ]
     for path, one in jobs:
         if not overwrite:
-            _refuse_existing(path)
+            refuse_existing(path)
         picture = style.draw(small, one)
         png = path.suffix.lower() == ".png"
         _write(path, encode_png(picture) if png else encode_jpeg(picture, style.quality))
@@ -205,7 +193,7 @@ def _save_raw(result: Result, path: Path, overwrite: bool) -> Path:
     import numpy as np
 
     if not overwrite:
-        _refuse_existing(path)
+        refuse_existing(path)
     data = io.BytesIO()
     np.savez_compressed(
         data,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, Unpack
 
 from camcli.cli.console import warn
 from camcli.cli.options import Fit
@@ -17,19 +17,22 @@ if TYPE_CHECKING:
 DEFAULT_MODEL = "efficientnet_lite0"
 
 
-def load(
-    *,
-    model: str,
-    weights: str | None,
-    checkpoint: Path | None,
-    classes: Path | None,
-    device: str,
-    offline: bool,
-    fit: Fit | None,
-    input_size: int | None,
-    layer: str,
-    native_predictions: bool = False,
-) -> Classifier:
+class Described(TypedDict):
+    """The options of a command that say which classifier is meant, and how it looks."""
+
+    model: str
+    weights: str | None
+    checkpoint: Path | None
+    classes: Path | None
+    device: str
+    offline: bool
+    fit: Fit | None
+    input_size: int | None
+    layer: str
+    native_predictions: NotRequired[bool]
+
+
+def load(**options: Unpack[Described]) -> Classifier:
     """The classifier that the options describe.
 
     Raises:
@@ -38,23 +41,13 @@ def load(
     from camcli.models.classifier import load_classifier
     from camcli.models.zoo import is_own_code
 
+    model = options["model"]
     named = model != DEFAULT_MODEL and not is_own_code(model)
-    if checkpoint is not None and (weights or classes or named):
+    if options["checkpoint"] is not None and (options["weights"] or options["classes"] or named):
         raise UsageError(
             "--checkpoint is a whole classifier: leave --model, --weights and --classes out."
         )
-    classifier = load_classifier(
-        model,
-        checkpoint=checkpoint,
-        weights=weights,
-        classes=classes,
-        device=device,
-        offline=offline,
-        fit=fit.value if fit else None,
-        input_size=input_size,
-        layer=layer,
-        native_predictions=native_predictions,
-    )
+    classifier = load_classifier(**_plain(options))
     if classifier.provenance.source == "random":
         warn(
             "these weights are RANDOM: predictions and heatmaps mean nothing. "
@@ -63,33 +56,23 @@ def load(
     return classifier
 
 
-def loader(
-    *,
-    model: str,
-    weights: str | None,
-    checkpoint: Path | None,
-    classes: Path | None,
-    device: str,
-    offline: bool,
-    fit: Fit | None,
-    input_size: int | None,
-    layer: str,
-    native_predictions: bool = False,
-) -> Callable[[], Classifier]:
+def loader(**options: Unpack[Described]) -> Callable[[], Classifier]:
     """The same as something that another process, or machine, can do for itself; picklable."""
     from camcli.models.classifier import load_classifier
 
-    return partial(
-        load_classifier,
-        model,
-        checkpoint=checkpoint and checkpoint.absolute(),
-        weights=Path(weights).absolute() if weights and Path(weights).is_file() else weights,
-        classes=classes and classes.absolute(),
+    checkpoint, weights = options["checkpoint"], options["weights"]
+    classes, device = options["classes"], options["device"]
+    there = options | {
+        "checkpoint": checkpoint and checkpoint.absolute(),
+        "weights": Path(weights).absolute() if weights and Path(weights).is_file() else weights,
+        "classes": classes and classes.absolute(),
         # There cuda:1 is another machine's, or the only one that a worker is shown.
-        device="auto" if device.startswith("cuda") else device,
-        offline=offline,
-        fit=fit.value if fit else None,
-        input_size=input_size,
-        layer=layer,
-        native_predictions=native_predictions,
-    )
+        "device": "auto" if device.startswith("cuda") else device,
+    }
+    return partial(load_classifier, **_plain(there))
+
+
+def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of `load_classifier`."""
+    fit = options["fit"]
+    return {**options, "fit": fit.value if fit else None}

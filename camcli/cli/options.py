@@ -317,3 +317,8 @@ Quality = Annotated[
     int,
     typer.Option("--quality", help="JPEG quality, 1 to 100.", rich_help_panel=LOOK),
 ]
+
+OverwritePictures = Annotated[
+    bool,
+    typer.Option("--overwrite", help="Replace pictures that exist already.", rich_help_panel=RUN),
+]

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import fields
 from enum import StrEnum
 from pathlib import Path
@@ -14,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from camcli.cli import options as o
-from camcli.cli.console import FATAL, INTERRUPTED, TERMINATED, Terminated, fail, say
+from camcli.cli.console import INTERRUPTED, TERMINATED, Terminated, fail, say
 from camcli.cli.progress import Progress
+from camcli.cli.torchrun import first_speaks, several
 from camcli.errors import CamcliError, UnavailableError, UsageError
 from camcli.train.config import TrainConfig, resolve
 from camcli.train.listener import Listener
@@ -47,14 +44,6 @@ class ClassWeights(StrEnum):
 
     none = "none"
     balanced = "balanced"
-
-
-class Fit(StrEnum):
-    """How a photograph is fitted to the backbone's input."""
-
-    crop = "crop"
-    squash = "squash"
-    whole = "whole"
 
 
 class BatchNorm(StrEnum):
@@ -184,7 +173,7 @@ def train(
     offline: o.Offline = False,
     device: o.Device = "auto",
     fit: Annotated[
-        Fit | None,
+        o.Fit | None,
         _backbone(
             "--fit",
             help="crop: the centre square of each photograph; squash: all of it, distorted to a "
@@ -320,7 +309,7 @@ def train(
         if _is_given(ctx, field.name)
     }
     listener = Listener() if quiet else Progress()
-    with _first_speaks(CamcliError):
+    with first_speaks(CamcliError):
         settings = resolve(config, given)
         if download:
             _download(settings, quiet)
@@ -328,7 +317,7 @@ def train(
     from camcli.train.run import train as run
 
     try:
-        with _first_speaks(SystemExit, KeyboardInterrupt, Terminated):
+        with first_speaks(SystemExit, KeyboardInterrupt, Terminated):
             outcome = run(
                 settings, out, resume=resume, overwrite=overwrite, device=device, offline=offline,
                 cache_dir=cache_dir, listener=listener,
@@ -342,26 +331,6 @@ def train(
     if not quiet:
         _summary(outcome, out)
     typer.echo(str(outcome.checkpoint))
-
-
-@contextmanager
-def _first_speaks(*errors: type[BaseException]) -> Iterator[None]:
-    """Of the processes that torchrun started, the first one alone tells what ended them all."""
-    try:
-        yield
-    except errors as error:
-        if not _several() or os.environ.get("RANK", "0") == "0":
-            raise
-        if not isinstance(error, (KeyboardInterrupt, Terminated)):
-            # torchrun ends all as soon as one is gone: the first one is to speak before that.
-            with suppress(KeyboardInterrupt, Terminated):
-                time.sleep(5)
-        raise typer.Exit(FATAL) from None
-
-
-def _several() -> bool:
-    """Whether torchrun started this process, and others with it."""
-    return "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("WORLD_SIZE", "1") != "1"
 
 
 def _is_given(ctx: typer.Context, name: str) -> bool:
@@ -387,7 +356,7 @@ def _download(settings: TrainConfig, quiet: bool) -> None:
     try:
         locate(settings.data, folder)
     except UnavailableError:
-        if _several():
+        if several():
             raise UsageError(
                 f"Several processes cannot --download at once: run 'camcli data fetch "
                 f"{settings.data}' first, on each machine."

@@ -24,9 +24,11 @@ def _window(distance: Array) -> Window | None:
     rows, columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
     if not rows.size:
         return None
-    return tuple(  # type: ignore[return-value]
-        slice(max(0, int(i[0]) - 1), int(i[-1]) + 2) for i in (rows, columns)
-    )
+
+    def span(touched: np.ndarray) -> slice:
+        return slice(max(0, int(touched[0]) - 1), int(touched[-1]) + 2)
+
+    return span(rows), span(columns)
 
 
 def _cut(colour: Array, window: Window) -> Array:

@@ -105,8 +105,8 @@ class Preprocess:
         return self.normalise(self.pixels(rgb)[None])
 
     def with_(self, **changes: Any) -> Preprocess:
-        """A copy with some fields changed."""
-        return replace(self, **changes)
+        """A copy with some fields changed; what is None stays as it is."""
+        return replace(self, **{name: x for name, x in changes.items() if x is not None})
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for a checkpoint or ``run.json``."""

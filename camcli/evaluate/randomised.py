@@ -130,8 +130,7 @@ def copies_of_model(
         seed: of the random weights.
     """
     built = build_model(name, weights=weights, offline=offline, classes=classes)
-    changes = {"fit": fit, "size": input_size}
-    preprocess = built.preprocess.with_(**{k: v for k, v in changes.items() if v is not None})
+    preprocess = built.preprocess.with_(fit=fit, size=input_size)
     for last in cascade(layers_from_the_top(built.module), seed, stops):
         yield (
             last,

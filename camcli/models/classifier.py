@@ -377,5 +377,4 @@ def find_device(name: str) -> torch.device:
 def _adjusted(preprocess: Preprocess, fit: Fit | None, size: int | None) -> Preprocess:
     if size is not None and size < 32:
         raise UsageError(f"The input size must be at least 32 pixels, not {size}.")
-    changes = {"fit": fit, "size": size}
-    return preprocess.with_(**{k: v for k, v in changes.items() if v is not None})
+    return preprocess.with_(fit=fit, size=size)

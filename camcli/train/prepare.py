@@ -109,8 +109,7 @@ def _backbone(
             # A head with classes of its own is replaced anyway.
             own |= {n: t for n, t in other.items() if own[n].shape == t.shape}
             built.module.get_submodule(layer).load_state_dict(own)
-    changes = {"fit": config.fit, "size": config.input_size}
-    preprocess = built.preprocess.with_(**{k: v for k, v in changes.items() if v is not None})
+    preprocess = built.preprocess.with_(fit=config.fit, size=config.input_size)
     if preprocess.size < 32:
         raise UsageError(f"--input-size must be at least 32 pixels, not {preprocess.size}.")
     classifier = cut_classifier(

@@ -1,3 +1,5 @@
+import tarfile
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -16,3 +18,15 @@ def folder(tmp_path):
     whole = (tmp_path / "in" / "b" / "frame_0002.jpg").read_bytes()
     (tmp_path / "in" / "b" / "frame_0002.jpg").write_bytes(whole[: len(whole) // 2])
     return tmp_path / "in"
+
+
+@pytest.fixture
+def shards(folder, tmp_path):
+    """The same pictures, as one tar a folder."""
+    shards = tmp_path / "shards"
+    shards.mkdir()
+    for name in ("a", "b"):
+        with tarfile.open(shards / f"{name}.tar", "w") as archive:
+            for file in sorted((folder / name).iterdir()):
+                archive.add(file, file.name)
+    return shards

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import pickle
-import tarfile
 from functools import partial
 
 import numpy as np
@@ -79,14 +78,8 @@ def test_each_is_what_it_is_alone(both, bundled, folder, tmp_path):
             ).prepare(resume=True)  # fmt: skip
 
 
-def test_tar_shards_do_the_same(both, folder, tmp_path):
+def test_tar_shards_do_the_same(both, folder, shards, tmp_path):
     run(both, folder, tmp_path / "local", overlays=False)
-    shards = tmp_path / "shards"
-    shards.mkdir()
-    for name in ("a", "b"):
-        with tarfile.open(shards / f"{name}.tar", "w") as archive:
-            for file in sorted((folder / name).iterdir()):
-                archive.add(file, file.name)
     run(both, shards, tmp_path / "tars", overlays=False)
     assert predicted(tmp_path / "tars") == predicted(tmp_path / "local")
 

@@ -1,5 +1,3 @@
-import tarfile
-
 from camcli.batch.explain import make_explanation
 from camcli.batch.journal import read_rows
 from camcli.batch.run import Run
@@ -18,13 +16,7 @@ def run(bundled, images, out, *, take=None, **prepare):
     return list(read_rows(out / "predictions.csv"))
 
 
-def test_shards_give_the_rows_and_overlays_of_the_folder(bundled, folder, tmp_path):
-    shards = tmp_path / "shards"
-    shards.mkdir()
-    for name in ("a", "b"):
-        with tarfile.open(shards / f"{name}.tar", "w") as archive:
-            for file in sorted((folder / name).iterdir()):
-                archive.add(file, file.name)
+def test_shards_give_the_rows_and_overlays_of_the_folder(bundled, folder, shards, tmp_path):
     expected = run(bundled, folder, tmp_path / "folder")
     assert len(run(bundled, shards, tmp_path / "tars", take=4)) == 4
     rows = run(bundled, shards, tmp_path / "tars", resume=True)

@@ -35,26 +35,27 @@ def variance(C, A, known):
     return torch.trace(X.T @ posterior(C, known)[0] @ X)
 
 
-def test_scores_are_those_of_generalised_least_squares(A):
+@pytest.fixture
+def learnt(A):
+    """What has been learnt of six channels: where, their scores, C and its inverse there."""
     kriging = Kriging(A)
     known = kriging.choose(6)
     v = torch.rand(6, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     kriging.learn(v)
     C = covariance(A)
-    inverse = torch.linalg.inv(C[known][:, known])
+    return kriging, known, v, C, torch.linalg.inv(C[known][:, known])
+
+
+def test_scores_are_those_of_generalised_least_squares(learnt):
+    kriging, known, v, C, inverse = learnt
     mean = (inverse @ v).sum() / inverse.sum()
     expected = mean + C[:, known] @ inverse @ (v - mean)
     expected[known] = v
     torch.testing.assert_close(kriging.scores().double(), expected, rtol=1e-3, atol=1e-4)
 
 
-def test_the_cosine_is_what_the_variance_says(A):
-    kriging = Kriging(A)
-    known = kriging.choose(6)
-    v = torch.rand(6, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    kriging.learn(v)
-    C = covariance(A)
-    inverse = torch.linalg.inv(C[known][:, known])
+def test_the_cosine_is_what_the_variance_says(A, learnt):
+    kriging, known, v, C, inverse = learnt
     off = v - (inverse @ v).sum() / inverse.sum()
     error = (off @ inverse @ off) / 5 * variance(C, A, known)
     size = (kriging.scores().double() @ A.flatten(1).double()).square().sum()

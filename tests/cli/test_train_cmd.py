@@ -163,7 +163,7 @@ def test_ctrl_c_says_how_to_go_on(run, photos_folder, monkeypatch):
 def test_under_torchrun_the_first_process_alone_tells_a_mistake(run, photos_folder, monkeypatch):
     # The others give it time: torchrun ends all as soon as one is gone.
     waits = []
-    monkeypatch.setattr("camcli.cli.train.time.sleep", waits.append)
+    monkeypatch.setattr("camcli.cli.torchrun.time.sleep", waits.append)
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("RANK", "0")

@@ -1,0 +1,27 @@
+"""Where the pictures of a few images go."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from camcli.errors import UsageError
+
+
+def picture_files(rels: Sequence[str], folder: Path, what: str) -> list[Path]:
+    """``STEM_what.jpg`` in a folder for each image; two images never share a name."""
+    # Relative paths keep same-named images of different folders apart.
+    files = [folder / f"{Path(rel).with_suffix('')}_{what}.jpg" for rel in rels]
+    if len(set(files)) < len(files):
+        files = [folder / f"{rel}_{what}.jpg" for rel in rels]
+    return files
+
+
+def refuse_existing(path: Path) -> None:
+    """A picture that would be overwritten without being asked for.
+
+    Raises:
+        UsageError: there is one.
+    """
+    if path.exists():
+        raise UsageError(f"{path} exists. Add --overwrite to replace it, or choose another --out.")
