@@ -150,7 +150,8 @@ def batch(
         overlays: whether to draw any.
         batch_size: images in one forward pass; found by itself, and halved where memory is short.
         workers: threads that decode and draw.
-        runtime: ``auto``, ``torch`` or ``openvino`` (`camcli.models.runtimes.with_runtime`).
+        runtime: ``auto``, ``torch``, ``compile`` or ``openvino``
+            (`camcli.models.runtimes.with_runtime`).
         precision: ``float32``; ``bfloat16`` on GPUs and in OpenVINO; ``float16`` on GPUs; ``int8``
             in OpenVINO.
         isolate: decode in separate processes, for files that may crash a decoder; needs `out`.

@@ -93,9 +93,10 @@ RuntimeOption = Annotated[
     str,
     typer.Option(
         "--runtime",
-        help="What runs the network: torch; openvino, faster on a CPU; or auto: openvino on a CPU "
-        "for 200 images or more, which pay for its start, else torch. The two are compared on the "
-        "first images, and how near they came is told.",
+        help="What runs the network: torch; openvino, fastest on a CPU; compile (torch.compile) on "
+        "CUDA GPUs, and on CPUs beside a C++ compiler; or auto: openvino on a CPU for 200 images "
+        "or more, which pay for its start, else torch. Each is compared with torch on the first "
+        "images, and how near it came is told.",
         metavar="NAME",
         rich_help_panel=RUN,
     ),

@@ -79,7 +79,7 @@ def convert(backbone: nn.Module, size: int) -> Converted:
 
     example = torch.zeros(2, 3, size, size).contiguous(memory_format=torch.channels_last)
     frontend = FrontEndManager().load_by_framework("pytorch")
-    with _one_thread(), torch.no_grad(), warnings.catch_warnings():
+    with one_thread(), torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # tracing is deprecated; OpenVINO still asks for it
         out = backbone(example)
         # What torch's own check would find, in twice the time, `Checked` finds on real images.
@@ -174,7 +174,7 @@ class OpenVino:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """One thread inside torch: on busy cores two that wait for each other are much slower."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -1,4 +1,4 @@
-"""What runs the backbone: torch, in 16 bits too on a GPU, or OpenVINO, which is faster on CPUs.
+"""What runs the backbone: torch, as it is or compiled, or OpenVINO, which is fastest on CPUs.
 
 Only the way from images to A changes; the tail, the head and every method stay in torch. A runtime
 is never trusted: on the first batch of each input shape its A is compared with torch's.
@@ -22,12 +22,14 @@ from camcli.errors import CamcliError, UnavailableError, UsageError
 from camcli.models import int8
 from camcli.models.classifier import Classifier
 from camcli.models.int8 import Agreement
+from camcli.models.on_compile import Compiled, flat
+from camcli.models.on_compile import why_not as why_not_compile
 from camcli.models.on_gpu import DTYPES, Autocast
 from camcli.models.on_openvino import OpenVino, convert
 
 log = logging.getLogger(__name__)
 
-RUNTIMES = ("auto", "torch", "openvino")
+RUNTIMES = ("auto", "torch", "compile", "openvino")
 PRECISIONS = ("float32", "bfloat16", "float16", "int8")
 # The largest difference of A from torch's, over the largest |A|. Float32 gives 1e-6 to 1e-5.
 TOLERANCE = 1e-3
@@ -100,7 +102,7 @@ class Checked:
                 else (_turned, 1 - COSINES[self.precision])
             )
             off = max(
-                measure(a[: len(b)], b) for a, b in zip(_flat(out), _flat(expected), strict=True)
+                measure(a[: len(b)], b) for a, b in zip(flat(out), flat(expected), strict=True)
             )
             # NaN is no agreement either.
             problem = None if off <= limit else f"differs from torch by {off:.1g}"
@@ -145,8 +147,9 @@ def with_runtime(
 
     Args:
         classifier: as loaded; one that has a runtime already is returned as it is.
-        name: ``torch``; ``openvino``; or ``auto``: OpenVINO where it is installed, can take this
-            network on this device and pays for its second of conversion, else torch.
+        name: ``torch``; ``openvino``; ``compile``, torch.compile, on CUDA GPUs and on CPUs beside
+            a C++ compiler; or ``auto``: OpenVINO where it is installed, can take this network on
+            this device and pays for its second of conversion, else torch.
         precision: ``float32``; or ``bfloat16``, on GPUs, and for OpenVINO on processors that
             compute it: about twice as fast, with maps that look the same and probabilities that
             are off by up to some hundredths; or ``float16``, on GPUs; or ``int8``, for OpenVINO
@@ -162,10 +165,11 @@ def with_runtime(
         The classifier; what it returns is compared with torch as it runs (`Checked`).
 
     Raises:
-        UsageError: an unknown name, OpenVINO or a precision on what cannot take it, or too few
+        UsageError: an unknown name, a runtime or a precision on what cannot take it, or too few
             images for int8.
-        UnavailableError: `openvino`, or for int8 `nncf`, is not installed.
-        CamcliError: int8 differs too much from float32 on the sample.
+        UnavailableError: `openvino`, for int8 `nncf`, or what torch.compile needs is not installed.
+        CamcliError: the network cannot be converted or compiled, or int8 differs too much from
+            float32 on the sample.
 
     Example:
         >>> from camcli.models.classifier import load_classifier
@@ -177,20 +181,30 @@ def with_runtime(
         raise UsageError(f"Unknown precision {precision!r}. Choose one of {', '.join(PRECISIONS)}.")
     backbone = _backbone(classifier)
     kind = classifier.device.type
+    run = backbone
     if kind == "cuda" and name != "openvino" and precision in DTYPES:
         if isinstance(backbone, Checked):
             return classifier
         run = Autocast(backbone, kind, precision)
+    elif precision == "float16":
+        raise UsageError("float16 is for CUDA GPUs: use bfloat16 on a CPU, or leave it out.")
+    elif name in {"torch", "compile"} and precision != "float32":
+        raise UsageError(f"{precision} needs --runtime openvino; torch computes in float32 here.")
+    elif name == "torch" or isinstance(backbone, Checked):
+        return classifier
+    if name == "compile":
+        problem = why_not_compile(backbone, classifier.device, classifier.provenance.name)
+        if problem:
+            raise problem
+        run = Compiled(run, classifier.preprocess.size, classifier.device, slices=kind == "cpu")
+    if run is not backbone:
         return _with_backbone(
             classifier,
-            Checked("torch", run, backbone, precision=precision, strict=True, warn=warn, say=say),
-        )
-    if precision == "float16":
-        raise UsageError("float16 is for CUDA GPUs: use bfloat16 on a CPU, or leave it out.")
-    if name == "torch" and precision != "float32":
-        raise UsageError(f"{precision} needs --runtime openvino; torch computes in float32 here.")
-    if name == "torch" or isinstance(backbone, Checked):
-        return classifier
+            Checked(
+                "compile" if name == "compile" else "torch", run, backbone,
+                precision=precision, strict=True, warn=warn, say=say,
+            ),
+        )  # fmt: skip
     # Other numbers than float32's must not depend on how many images there are, say.
     strict = name == "openvino" or precision != "float32"
     why_not = _why_not(classifier, backbone, precision)
@@ -248,7 +262,7 @@ def runtime_of(classifier: Classifier) -> dict[str, Any]:
         return torch_is if off is None else torch_is | {"difference": off}
     about = {
         "name": backbone.name,
-        "version": version(backbone.name),
+        "version": torch.__version__ if backbone.name == "compile" else version(backbone.name),
         "difference": backbone.difference,
     }
     agreement = backbone.agreement
@@ -291,10 +305,6 @@ def _why_not(classifier: Classifier, backbone: object, precision: str) -> Camcli
         if "BF16" not in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             return UsageError("This processor does not compute in bfloat16: leave --precision out.")
     return None
-
-
-def _flat(out: Any) -> list[Tensor]:
-    return [out] if isinstance(out, Tensor) else [tensor for row in out for tensor in row]
 
 
 def _difference(a: Tensor, b: Tensor) -> float:

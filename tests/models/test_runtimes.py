@@ -329,7 +329,7 @@ def test_without_openvino_auto_is_torch_and_asking_for_it_says_how_to_get_it(
 
 def test_names_and_combinations_that_make_no_sense():
     plain = tiny(convnet())
-    with pytest.raises(UsageError, match="auto, torch, openvino"):
+    with pytest.raises(UsageError, match="auto, torch, compile, openvino"):
         with_runtime(plain, "tensorrt")
     with pytest.raises(UsageError, match="float32, bfloat16, float16, int8"):
         with_runtime(plain, precision="float64")
