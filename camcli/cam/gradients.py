@@ -6,12 +6,22 @@ weights v, (B, K) or (B, K, h, w), and its map M = Σ_k v_k ⊙ A_k.
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 from torch import Tensor
+from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.overrides import TorchFunctionMode
 
 from camcli.cam.activations import eigencam
 from camcli.cam.evidence import Evidence
+from camcli.models.piecewise import is_piecewise_linear
+
+# What torch itself does when it first differentiates forwards; nothing of the user's.
+warnings.filterwarnings("ignore", message=r"`torch\.jit\.script` is deprecated")
 
 
 def gradcam(A: Tensor, g: Tensor) -> Tensor:
@@ -78,20 +88,51 @@ def first_component(parts: Tensor) -> Tensor:
 def shapleycam(e: Evidence) -> Tensor:
     """ShapleyCAM: v_k = mean(g_k - ½ (H A)_k), H = ∂²S/∂A². Cai 2025, arXiv 2501.06261.
 
-    H A costs one more backward pass and no matrix. For the logit of a linear head H is zero and
-    this is Grad-CAM.
+    Where the tail is piecewise linear, as of most networks with ReLUs, only the score can bend: a
+    logit's H is zero, so that this is Grad-CAM, and a probability's is Jᵀ u'' J, u the softmax and
+    J the tail's Jacobian. Elsewhere H A takes one more backward pass, and never a matrix.
 
     Returns:
         v (B, K).
     """
-    if e.head is not None and e.score != "probability":
-        return e.w() / (e.A.shape[2] * e.A.shape[3])
+    if e.score != "probability":
+        if e.head is not None:
+            return e.w() / (e.A.shape[2] * e.A.shape[3])
+        if is_piecewise_linear(e.tail.run):
+            return e.gradient().mean((2, 3))
     # Fused attention has no second derivative.
-    with torch.inference_mode(False), torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
+    with torch.inference_mode(False), torch.enable_grad(), sdpa_kernel(SDPBackend.MATH), _Twice():
         A = e.A.clone().requires_grad_(True)
-        (g,) = torch.autograd.grad(e.scored(e.tail(A)).sum(), A, create_graph=True)
-        curved = torch.zeros_like(A)
-        if g.requires_grad:  # else the tail is linear
-            (found,) = torch.autograd.grad(g, A, A.detach(), allow_unused=True)
-            curved = curved if found is None else found
-    return (g.detach() - curved / 2).mean((2, 3))
+        v = _bent_score(e, A) if is_piecewise_linear(e.tail.run) else _bent_tail(e, A)
+    return v.mean((2, 3))
+
+
+class _Twice(TorchFunctionMode):
+    """Hard sigmoids, of which torch has no second derivative, as the ReLU6 that they are."""
+
+    def __torch_function__(
+        self, func: Any, types: Sequence[type], args: Any = (), kwargs: Any = None
+    ) -> Any:
+        if func is functional.hardsigmoid:
+            return functional.relu6(args[0] + 3) / 6
+        return func(*args, **(kwargs or {}))
+
+
+def _bent_tail(e: Evidence, A: Tensor) -> Tensor:
+    """What v is the mean of, g - ½ H A (B, K, h, w); A requires gradients."""
+    (g,) = torch.autograd.grad(e.scored(e.tail(A)).sum(), A, create_graph=True)
+    curved = torch.zeros_like(A)
+    if g.requires_grad:  # else the tail is linear
+        (found,) = torch.autograd.grad(g, A, A.detach(), allow_unused=True)
+        curved = curved if found is None else found
+    return g.detach() - curved / 2
+
+
+def _bent_score(e: Evidence, A: Tensor) -> Tensor:
+    """The same through a tail that does not bend: Jᵀ (u' - ½ u'' J A), forwards and once back."""
+    logits, along = torch.func.jvp(e.tail, (A,), (A.detach(),))[:2]
+    S = logits.detach().requires_grad_(True)
+    (first,) = torch.autograd.grad(e.scored(S).sum(), S, create_graph=True)
+    (second,) = torch.autograd.grad(first, S, along.detach())
+    (v,) = torch.autograd.grad(logits, A, first.detach() - second / 2)
+    return v

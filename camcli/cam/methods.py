@@ -103,7 +103,7 @@ METHODS: dict[str, Method] = {
         ),
         Method(
             "shapleycam", "Σ_k A_k mean(g_k - ½ (H A)_k)", "Cai 2025, arXiv 2501.06261",
-            (FREE, "tail forward + 2 backward"), weights=gradients.shapleycam, equals="cam",
+            (FREE, TAIL + ", again if it bends"), weights=gradients.shapleycam, equals="cam",
             signed=True,
         ),
         Method(

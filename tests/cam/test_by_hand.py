@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import nn
 
-from camcli.cam.methods import find_method, heatmaps
-from camcli.models.cut import LinearHead
+from camcli.cam import masking
+from camcli.cam.evidence import Effort, Evidence
+from camcli.cam.methods import explain, find_method, heatmaps
+from camcli.models.cut import LinearHead, Tail
 
 # A_1 lights up the top left, A_2 the bottom row. Z = 4, mean(A) = (1, 1).
 A = torch.tensor([[[[4.0, 0], [0, 0]], [[0, 0], [2, 2]]]])
@@ -55,6 +59,16 @@ CASES = [
     ("ablationcam", 0, [[4, 0], [-1, -1]]),
     # A Aᵀ = diag(16, 8): the first component is A_1 alone
     ("eigencam", 0, [[4, 0], [0, 0]]),
+    # g_1 A_1 = (2/4) 4 = 2, g_2 A_2 = -2/4 is left out
+    ("elementwise", 0, [[2, 0], [0, 0]]),
+    # the only other class: w_0 - w_1 = (2, -4), over 4
+    ("finercam", 0, [[2, 0], [-2, -2]]),
+    ("shapleycam", 0, [[2, 0], [-0.5, -0.5]]),
+    # g ⊙ A has rows (2, 0, 0, 0) and (0, 0, -1/2, -1/2): the first alone is the longer one
+    ("eigengradcam", 0, [[2, 0], [0, 0]]),
+    # Grad-CAM under the window (1 2 1, 2 4 2, 1 2 1) / 16: top left 4·2 - 2/2 - 1/2 = 6.5,
+    # then 2·2 - 2/2 - 1/2, 2·2 - 4/2 - 2/2 and 2 - 4/2 - 2/2
+    ("reciprocam", 0, [[6.5 / 16, 2.5 / 16], [1 / 16, -1 / 16]]),
 ]
 # fmt: on
 
@@ -77,3 +91,50 @@ def test_probability_by_hand():
     p = 1 / (1 + torch.exp(torch.tensor(-1.0)))
     truth = p * (1 - p) * torch.tensor([[8.0, 0], [-8, -8]])
     torch.testing.assert_close(run("cam", 0, score="probability"), truth)
+
+
+# A single channel that is its own mask: [[0, 1], [0, 0]]. The network adds the pixels of the
+# masked image, all ones, up to s and answers p = 1 / (1 + e⁻ˢ).
+LIT = torch.tensor([[[[0.0, 1], [0, 0]]]])
+NOISE = torch.tensor([[[0.5, 0], [0, 0]], [[0, 0], [-0.25, 0]]])
+
+
+@pytest.mark.parametrize(
+    ("method", "sums"),
+    [
+        ("scorecam", [1]),
+        # mask + 2 · noise adds up to 1 + 2·0.5 and 1 - 2·0.25
+        ("sscam", [2, 0.5]),
+        # half of the mask, and all of it
+        ("iscam", [0.5, 1]),
+    ],
+)
+def test_masks_by_hand(method, sums, monkeypatch):
+    monkeypatch.setattr(
+        masking, "_noise", lambda masks, channels, seed, sample: NOISE[sample].expand_as(masks)
+    )
+
+    def see(images):
+        s = images[:, 0].sum((1, 2))
+        return torch.stack([s, torch.zeros_like(s)], 1), images[:, :1], None
+
+    e = Evidence(
+        LIT, torch.zeros(1, 2), torch.tensor([0]), Tail(lambda A: A), None, "probability", None,
+        torch.ones(1, 3, 2, 2), see, Effort(samples=2),
+    )  # fmt: skip
+    p = sum(1 / (1 + math.exp(-s)) for s in sums) / len(sums)
+    truth = torch.tensor([[[0, p], [0, 0]]])
+    torch.testing.assert_close(explain(find_method(method), e), truth)
+
+
+def test_the_noise_of_masks_is_standard_normal():
+    masks = torch.zeros(2, 1, 100, 100)
+    one, again = (masking._noise(masks, torch.tensor([3, 4]), 0, 5) for _ in range(2))
+    assert torch.equal(one, again)
+    assert abs(float(one.mean())) < 0.03
+    assert abs(float(one.std()) - 1) < 0.03
+    others = [one[1], masking._noise(masks, torch.tensor([3]), 0, 6)[0]]
+    others.append(masking._noise(masks, torch.tensor([3]), 1, 5)[0])
+    for other in others:  # another channel, sample, seed
+        both = torch.stack([one[0].flatten(), other.flatten()])
+        assert abs(float(torch.corrcoef(both)[0, 1])) < 0.05
