@@ -11,6 +11,7 @@ from torch import Tensor
 
 from camcli.batch.explain import Decoded, failed, read
 from camcli.cam.concepts import factorise, shares
+from camcli.data.preprocess import stacked
 from camcli.data.sources import ImageRef
 from camcli.errors import ImageError, UsageError
 from camcli.models.classifier import Classifier, Look
@@ -93,7 +94,7 @@ def find_concepts(
             else:
                 readable.append(image)
         for group in _alike(readable):
-            groups.append((group, classifier.look(torch.stack([i.pixels for i in group]))))
+            groups.append((group, classifier.look(stacked([i.pixels for i in group]))))
     if not groups:
         return Found((), tuple(bad[ref] for ref in refs), 0.0)
     with torch.inference_mode():

@@ -15,7 +15,7 @@ from camcli.cam.methods import Method
 from camcli.cam.postprocess import describe
 from camcli.cam.target import Score, top_classes
 from camcli.data.images import Picture, load_picture
-from camcli.data.preprocess import View
+from camcli.data.preprocess import View, stacked
 from camcli.data.sources import ImageRef
 from camcli.errors import ImageError
 from camcli.models.classifier import Classifier
@@ -136,8 +136,8 @@ def explain_batch(
         }
         return [by_number[n] for n in range(len(images))]
     predicting = [image.predicting for image in images if image.predicting is not None]
-    predicted = classifier.look(torch.stack(predicting)).logits if predicting else None
-    seen = classifier.look(torch.stack([image.pixels for image in images]))
+    predicted = classifier.look(stacked(predicting)).logits if predicting else None
+    seen = classifier.look(stacked([image.pixels for image in images]))
     logits = seen.logits if predicted is None else predicted
     best = top_classes(logits, max(what.top, what.topk))
     if what.target is None:
