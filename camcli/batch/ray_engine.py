@@ -5,11 +5,15 @@ block of references after another; it writes the overlays itself, each renamed i
 name that depends on the image alone, so that doing a block twice changes nothing. The Results come
 back in order to the process that was started, which alone writes the table and the maps.
 
-Resuming is the run directory's own journal, as without Ray. Ray's checkpoints would be a second
-truth beside the table, and are switched off with a mere warning unless a data set is read from
-files and ends in files. What Ray may drop is never left to it: a bad image is a Result like any
-other, a worker's failure is a value with a message, Results are counted off against references,
-and a block whose worker died is done again (Ray Data restarts actors and repeats their tasks).
+Resuming is the run directory's own journal, as without Ray, so a run may be begun with one engine
+and finished with the other. Ray Data's checkpointing (beta in 2.60) would be a second truth beside
+the table: it knows, in no order, which rows ended in files that Ray wrote, holds all of them in
+memory, and is switched off with a mere warning unless a data set is read from files and ends in
+files.
+
+What Ray may drop is never left to it: a bad image is a Result like any other, a worker's failure is
+a value with a message, Results are counted off against references, and a block whose worker died is
+done again (Ray Data restarts actors and repeats their tasks).
 """
 
 from __future__ import annotations
@@ -17,8 +21,10 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import shutil
 import signal
 import sys
+import tempfile
 import threading
 import uuid
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -222,26 +228,50 @@ def _cluster(address: str | None) -> Iterator[Any]:
         yield ray
         return
     here = address is None and not os.environ.get("RAY_ADDRESS")
-    options: dict[str, Any] = {"include_dashboard": False} if here else {}
     main = threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGTERM)
-    try:
-        with _quiet():
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **options)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise UnavailableError(
-            f"No Ray cluster at {address or os.environ.get('RAY_ADDRESS') or 'this machine'} "
-            f"({str(error).splitlines()[0]}); 'ray start --head' on its first machine shows the "
-            "address."
-        ) from error
-    finally:
-        if main:
-            signal.signal(signal.SIGTERM, handler)  # Ray has put its own there
-    with _no_messages():
+    with ExitStack() as stack:
+        options: dict[str, Any] = {}
+        if here:
+            options = {"include_dashboard": False, "_temp_dir": stack.enter_context(_folder())}
         try:
-            yield ray
+            with _quiet():
+                ray.init(
+                    address=address, log_to_driver=False, logging_level=logging.ERROR, **options
+                )
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise UnavailableError(
+                f"No Ray cluster at {address or os.environ.get('RAY_ADDRESS') or 'this machine'} "
+                f"({str(error).splitlines()[0]}); 'ray start --head' on its first machine shows "
+                "the address."
+            ) from error
         finally:
-            ray.shutdown()
+            if main:
+                signal.signal(signal.SIGTERM, handler)  # Ray has put its own there
+        stack.enter_context(_no_messages())
+        stack.callback(ray.shutdown)
+        yield ray
+
+
+@contextmanager
+def _folder() -> Iterator[str | None]:
+    """For the sockets, logs and spilled objects of a cluster; Ray itself never removes them.
+
+    None where the paths of the sockets would be too long (107 bytes on Linux, 103 on macOS); Ray
+    then has a place of its own.
+    """
+    base = os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()
+    if len(os.fsencode(base)) > 20 and sys.platform != "win32":
+        base = "/tmp"
+    try:
+        path = tempfile.mkdtemp(prefix="camcli-ray-", dir=base)
+    except OSError:
+        yield None
+        return
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 @contextmanager

@@ -238,8 +238,10 @@ class Run:
         return shard.count(count) if shard and count is not None else count
 
     def _close(self, state: str, seconds: float) -> None:
-        self.directory.write_info(self._info(state, seconds))
-        self.directory.finish()
+        try:
+            self.directory.write_info(self._info(state, seconds))
+        finally:
+            self.directory.finish()
 
     def _info(self, state: str, seconds: float | None = None) -> dict[str, Any]:
         fresh = self.counts.done - self.counts.before

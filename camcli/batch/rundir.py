@@ -10,9 +10,14 @@ import time
 from collections.abc import Iterator
 from errno import ENOENT
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
-from camcli.batch.journal import drop_torn_row, read_rows
+try:
+    import fcntl
+except ImportError:  # Windows: two runs at once are not noticed there
+    fcntl = None  # type: ignore[assignment]
+
+from camcli.batch.journal import drop_torn_row, header, read_rows
 from camcli.errors import CamcliError, UsageError
 from camcli.files import write_whole
 
@@ -24,6 +29,7 @@ HEATMAPS, REPORT = "heatmaps.jsonl", "report"
 _TEMPORARY = ".tmp"
 # All that camcli puts into a run directory, and so all that --overwrite may delete.
 _OURS = (CSV, INFO, HEATMAPS, OVERLAYS, SHEET, REPORT, _TEMPORARY)
+_FIRST_COLUMNS = ["path", "label", "pred"]
 
 
 def _of_shard(name: str, shard: Shard) -> str:
@@ -67,6 +73,7 @@ class RunDirectory:
             path / (name if shard is None else _of_shard(name, shard))
             for name in (CSV, HEATMAPS, INFO, _TEMPORARY)
         )
+        self._held: IO[bytes] | None = None
 
     def prepare(self, config: dict[str, Any], *, resume: bool, overwrite: bool) -> None:
         """Make the folder ready to be written.
@@ -78,43 +85,95 @@ class RunDirectory:
             overwrite: delete what an earlier run left there, and nothing else.
 
         Raises:
-            UsageError: the folder holds something and neither was asked for, or another run.
+            UsageError: the folder holds something and neither was asked for, or another run, or
+                somebody writes there at this moment.
             CamcliError: it cannot be written.
         """
         if resume and overwrite:
             raise UsageError("--resume keeps the rows and --overwrite deletes them: give one.")
         try:
-            if self.path.exists() and not self.path.is_dir():
-                raise UsageError(f"{self.path} is a file; --out must name a folder.")
-            names = {p.name for p in self.path.iterdir()} if self.path.is_dir() else set()
-            # A run that was killed before its first row has just these.
-            newborn = names <= {OVERLAYS, self.temporary.name}
-            there, ours = bool(names), newborn or self._info.is_file()
-            if self.shard is not None:
-                # What other shards left is none of this one's business.
-                there = any(self._is_mine(name) for name in names)
-                ours = newborn or any(_SHARD_FILE.fullmatch(name) for name in names)
-            if not ours:
-                raise UsageError(
-                    f"{self.path} is not empty and not a run of camcli, so it will not be "
-                    "touched. Choose another --out."
-                )
-            if there and not (resume or overwrite):
-                raise UsageError(
-                    f"{self._name} is not empty. Add --resume to go on with that run, --overwrite "
-                    "to replace it, or choose another --out."
-                )
-            if there and overwrite:
-                self._clear()
-            if resume and self._info.is_file():
-                self._check_same(config)
-            if resume and self.csv.exists():
-                drop_torn_row(self.csv)
-            shutil.rmtree(self.temporary, ignore_errors=True)
-            self.overlays.mkdir(parents=True, exist_ok=True)
-            self.temporary.mkdir(exist_ok=True)
+            self._check_free(resume, overwrite)
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._hold()
+            try:
+                there = self._check_free(resume, overwrite)
+                if there and overwrite:
+                    self._clear()
+                if resume and self._info.is_file():
+                    self._check_same(config)
+                if resume:
+                    drop_torn_row(self.csv)
+                shutil.rmtree(self.temporary, ignore_errors=True)
+                self.overlays.mkdir(exist_ok=True)
+                self.temporary.mkdir(exist_ok=True)
+            except BaseException:
+                self._let_go()
+                raise
         except OSError as error:
             raise CamcliError(f"Cannot write to {self.path}: {error.strerror}.") from error
+
+    def _check_free(self, resume: bool, overwrite: bool) -> bool:
+        """Whether a run is there already.
+
+        Raises:
+            UsageError: there is, or something else is, and nobody asked to go on.
+        """
+        if self.path.exists() and not self.path.is_dir():
+            raise UsageError(f"{self.path} is a file; --out must name a folder.")
+        names = {p.name for p in self.path.iterdir()} if self.path.is_dir() else set()
+        if self.csv.is_file() and not self.csv.stat().st_size:
+            names.discard(self.csv.name)
+        # A run that was killed before its first row has just these.
+        newborn = names <= {OVERLAYS, self.temporary.name}
+        there, ours = bool(names), newborn or self._info.is_file()
+        if self.shard is not None:
+            # What other shards left is none of this one's business.
+            there = any(self._is_mine(name) for name in names)
+            ours = newborn or any(_SHARD_FILE.fullmatch(name) for name in names)
+        if not ours and self.csv.name in names and header(self.csv)[:3] == _FIRST_COLUMNS:
+            if not overwrite:
+                raise UsageError(
+                    f"{self.path} has rows, but run.json, which says what model and method made "
+                    "them, is gone. Put it back, start again with --overwrite, or choose another "
+                    "--out."
+                )
+            ours = True
+        if not ours:
+            raise UsageError(
+                f"{self.path} is not empty and not a run of camcli, so it will not be "
+                "touched. Choose another --out."
+            )
+        if there and not (resume or overwrite):
+            raise UsageError(
+                f"{self._name} is not empty. Add --resume to go on with that run, --overwrite "
+                "to replace it, or choose another --out."
+            )
+        return there
+
+    def _hold(self) -> None:
+        """Be the only one who writes, until `finish`, or until this process ends in any way.
+
+        Raises:
+            UsageError: somebody else does.
+        """
+        self._held = self.csv.open("ab")
+        if fcntl is None:
+            return
+        try:
+            fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._let_go()
+            raise UsageError(
+                f"Another camcli is writing to {self._name} at this moment. Wait for its end, or "
+                "choose another --out."
+            ) from None
+        except OSError:  # a network disk without locks
+            pass
+
+    def _let_go(self) -> None:
+        if self._held is not None:
+            self._held.close()
+            self._held = None
 
     @property
     def _name(self) -> str:
@@ -130,13 +189,21 @@ class RunDirectory:
         if self.shard is not None:
             victims = [self.csv, self.heatmaps, self._info, self.temporary]
         for victim in victims:
+            if victim == self.csv:  # held open, so it must stay the same file
+                os.truncate(victim, 0)
+                continue
             if victim.is_dir() and not victim.is_symlink():
                 shutil.rmtree(victim)
             else:
                 victim.unlink(missing_ok=True)
 
     def _check_same(self, config: dict[str, Any]) -> None:
-        before = self.read_info().get("config", {})
+        try:
+            before = self.read_info().get("config", {})
+        except CamcliError as error:
+            raise CamcliError(
+                f"{error}. Start again with --overwrite, or choose another --out."
+            ) from error
         now = json.loads(json.dumps(config))
         for key in now | before:  # options that are not used are not there
             if before.get(key) != now.get(key):
@@ -195,8 +262,9 @@ class RunDirectory:
         write_whole(path, data, aside=self.temporary)
 
     def finish(self) -> None:
-        """Remove the folder of half-written files."""
+        """Remove the folder of half-written files, and let others write."""
         shutil.rmtree(self.temporary, ignore_errors=True)
+        self._let_go()
 
 
 def now() -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shlex
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -322,8 +324,8 @@ def batch(
     except (KeyboardInterrupt, Terminated) as stop:
         code = TERMINATED if isinstance(stop, Terminated) else INTERRUPTED
         fail(
-            f"Stopped after {run.counts.done} images; they are kept in {out}. Run the same "
-            "command with --resume to go on.",
+            f"Stopped after {run.counts.done} images; they are kept in {out}. To go on: "
+            f"{_resuming(sys.argv[1:])}",
             code,
         )
     if not quiet:
@@ -341,6 +343,14 @@ def batch(
     failed = run.counts.failed
     if allowed is not None and failed and failed / run.counts.done > allowed:
         raise typer.Exit(SOME_FAILED)
+
+
+def _resuming(given: list[str]) -> str:
+    """The command that goes on with a run, to be copied into a shell."""
+    if given[:1] != ["batch"] or "-" in given:  # from Python; a list that came through a pipe
+        return "the same command with --resume."
+    kept = [word for word in given[1:] if word not in ("--resume", "--overwrite")]
+    return shlex.join(["camcli", "batch", "--resume", *kept])
 
 
 def _share(text: str) -> float | None:

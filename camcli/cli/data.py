@@ -6,7 +6,7 @@ import json
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,8 +14,6 @@ from camcli.cli.console import SOME_FAILED, USAGE, fail, say, warn
 from camcli.errors import UsageError
 
 if TYPE_CHECKING:
-    from tqdm import tqdm
-
     from camcli.data.describe import Description
 
 app = typer.Typer(no_args_is_help=True, help="Fetch, check and draw labelled images for training.")
@@ -67,6 +65,7 @@ def fetch_(
 
     camcli data fetch fruits360 --to ~/data
     """
+    from camcli.cli.bars import bar
     from camcli.data.fetch import REMOTES, announcement, fetch
     from camcli.data.places import data_places
 
@@ -76,11 +75,11 @@ def fetch_(
         say(announcement(name, folder))
         if not yes and sys.stdin.isatty() and not typer.confirm("Fetch it?", err=True):
             raise typer.Exit(1)
-    with _bar(None, "B", quiet or present) as bar:
+    with bar(None, unit="B", quiet=quiet or present, leave=False) as shown:
 
         def received(done: int, total: int | None) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
+            shown.total = total
+            shown.update(done - shown.n)
 
         where = fetch(name, folder, sha256=sha256, progress=received)
     if present and not quiet:
@@ -116,6 +115,7 @@ def describe_(
 
     camcli data describe photos --labels prefix
     """
+    from camcli.cli.bars import bar
     from camcli.data.datasets import load_dataset
     from camcli.data.describe import describe
 
@@ -123,8 +123,8 @@ def describe_(
         data, data_dir=data_dir, labels=labels, merge_varieties=merge_varieties, val=0.0,
         strict=False,
     )  # fmt: skip
-    with _bar(len(dataset.items), "img", quiet) as bar:
-        found = describe(dataset, progress=bar.update)
+    with bar(len(dataset.items), unit="img", quiet=quiet, leave=False) as shown:
+        found = describe(dataset, progress=shown.update)
     if as_json:
         typer.echo(json.dumps(found.to_dict(), indent=2, ensure_ascii=True))
     else:
@@ -181,6 +181,7 @@ def synthetic_(
 
     camcli data synthetic /tmp/tagged --shortcut lemon --shortcut-test swapped
     """
+    from camcli.cli.bars import bar
     from camcli.data.fruits import FRUITS
     from camcli.data.places import data_places
     from camcli.data.synthetic import Shortcut, write_scenes
@@ -192,27 +193,12 @@ def synthetic_(
     mark = Shortcut(shortcut, shortcut_share, shortcut_test.value) if shortcut else None
     counts = {"train": train, "val": val, "test": test}
     total = len(names) * sum(counts.values())
-    with _bar(total, "scene", quiet) as bar:
+    with bar(total, unit="scene", quiet=quiet, leave=False) as shown:
         write_scenes(
             where, counts=counts, classes=names, seed=seed, size=size, shortcut=mark,
-            progress=bar.update,
+            progress=shown.update,
         )  # fmt: skip
     typer.echo(str(where))
-
-
-def _bar(total: int | None, unit: str, hidden: bool) -> tqdm[NoReturn]:
-    """Progress on stderr; a log file gets a line now and then, not ten a second."""
-    from tqdm import tqdm
-
-    return tqdm(
-        total=total,
-        unit=unit,
-        unit_scale=unit == "B",
-        disable=hidden,
-        file=sys.stderr,
-        leave=False,
-        mininterval=0.1 if sys.stderr.isatty() else 10,
-    )
 
 
 def _show(found: Description) -> None:

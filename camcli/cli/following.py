@@ -21,26 +21,17 @@ def above(text: str) -> None:
 
 def follow(run: Run, *, quiet: bool) -> None:
     """Run to the end, with a progress bar on stderr."""
-    from tqdm import tqdm
+    from camcli.cli.bars import bar
 
-    terminal = sys.stderr.isatty()
+    total = None if quiet else run.total()
     with (
         stops_gently(run.stop.set),
-        tqdm(
-            total=None if quiet else run.total(),
-            initial=run.counts.before,
-            disable=quiet,
-            unit="img",
-            file=sys.stderr,
-            dynamic_ncols=terminal,
-            # A log file gets a line now and then, not one a tenth of a second.
-            mininterval=0.1 if terminal else 10,
-        ) as bar,
+        bar(total, unit="img", initial=run.counts.before, quiet=quiet) as shown,
     ):
         for result in run:
             if result.status == "error" and not quiet:
-                bar.write(f"failed: {result.error}", file=sys.stderr)
-            bar.update()
+                shown.write(f"failed: {result.error}", file=sys.stderr)
+            shown.update()
 
 
 def summarize(run: Run, out: Path) -> None:

@@ -39,17 +39,12 @@ class Progress(Listener):
     @contextmanager
     def bar(self, title: str, total: int, unit: str) -> Iterator[Bar]:
         """A bar while the work goes on; none for no work."""
-        from tqdm import tqdm
+        from camcli.cli.bars import bar
 
         if not total:
             yield Bar()
             return
-        terminal = sys.stderr.isatty()
-        with tqdm(
-            total=total, desc=title, unit=unit, file=sys.stderr, dynamic_ncols=terminal,
-            # A log file gets a line now and then, not one a tenth of a second.
-            mininterval=0.1 if terminal else 10,
-        ) as drawn:  # fmt: skip
+        with bar(total, title=title, unit=unit) as drawn:
             self._bar = drawn
             try:
                 yield _TqdmBar(drawn)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import stat
 import struct
 import threading
@@ -130,6 +131,8 @@ def read_bytes(image: Path | ImageRef) -> tuple[str, bytes]:
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
+            if not os.access(path, os.R_OK | os.X_OK):  # which is why it was not walked
+                raise ImageError(f"{name}: a folder that you may not list; check its permissions.")
             raise ImageError(
                 f"{name}: this is a folder, not a picture; rename it, or pass it as a FOLDER to "
                 "read what is inside."

@@ -116,8 +116,10 @@ def look_together(
     return features, errors
 
 
-def check_trained(examples: Examples, classes: Sequence[str]) -> Counter[int]:
-    """Training images of each class.
+def check_trained(
+    examples: Examples, classes: Sequence[str], skipped: dict[str, str]
+) -> Counter[int]:
+    """Training images of each class; `skipped` says what is wrong with those that are left out.
 
     Raises:
         UsageError: a class has none that can be read.
@@ -125,9 +127,10 @@ def check_trained(examples: Examples, classes: Sequence[str]) -> Counter[int]:
     counts = Counter(item.target for item in examples.items)
     lost = [name for c, name in enumerate(classes) if not counts[c]]
     if lost:
+        some = " ".join(list(skipped.values())[:3])
         raise UsageError(
-            f"None of the training images of {', '.join(lost[:5])} can be read; see "
-            "`camcli data describe`."
+            f"None of the training images of {', '.join(lost[:5])} can be read. {some}"
+            + (f" And {len(skipped) - 3} more: see `camcli data describe`." * (len(skipped) > 3))
         )
     return counts
 

@@ -238,7 +238,7 @@ class _Run:
 
         views, val = member.look(splits, looker)
         self._lap("features")
-        recipe = self._recipe(number, splits["train"])
+        recipe = self._recipe(number, splits["train"], looker.skipped)
         if not splits["val"].items and number == 0:
             self.listener.warn(
                 "there are no validation images, so the last epoch counts as the best one."
@@ -250,9 +250,9 @@ class _Run:
             self.directory.save_state({"member": number + 1, "before": done, "stage": 1})
         return done
 
-    def _recipe(self, number: int, train: Examples) -> Recipe:
+    def _recipe(self, number: int, train: Examples, skipped: dict[str, str]) -> Recipe:
         config = self.config
-        counts = check_trained(train, self.classes)
+        counts = check_trained(train, self.classes, skipped)
         weights = class_weights(counts, len(self.classes))
         return Recipe(
             solver=config.solver,

@@ -1,5 +1,6 @@
 """What goes wrong around a run while it goes on: nothing lost, nothing twice."""
 
+import gc
 import os
 import random
 import shutil
@@ -24,7 +25,7 @@ from camcli.data import isolate
 from camcli.data.images import load_picture
 from camcli.data.isolate import Isolated
 from camcli.data.sources import find_images
-from camcli.errors import CamcliError
+from camcli.errors import CamcliError, UsageError
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX")
 EVIL = """
@@ -310,6 +311,61 @@ def test_a_worker_thread_that_dies_ends_the_run_and_a_resume_makes_it_whole(
     assert [said(row) for row in kept] == [said(row) for row in expected[: len(kept)]]
     assert len(kept) < 21
     finish(make(bundled, many, out), resume=True)
+    check(out, expected)
+
+
+@posix
+def test_two_runs_into_one_folder_are_refused(bundled, many, expected, tmp_path):
+    """Also after the first is begun anew, and not once it is over or was killed."""
+    out = tmp_path / "run"
+    finish(make(bundled, many, out))
+    for options in ({"overwrite": True}, {"resume": True}):
+        first = make(bundled, many, out)
+        first.prepare(**options)
+        results = iter(first)
+        for other in ({"overwrite": True}, {"resume": True}):
+            with pytest.raises(UsageError, match=r"Another camcli is writing to .*run "):
+                make(bundled, many, out).prepare(**other)
+        list(results)
+        check(out, expected)
+    first = make(bundled, many, out)
+    first.prepare(overwrite=True)
+    next(iter(first))
+    del first  # as its death would, this closes its files
+    gc.collect()
+    finish(make(bundled, many, out), resume=True)
+    check(out, expected)
+
+
+def test_two_runs_that_are_begun_together(bundled, many, expected, tmp_path, monkeypatch):
+    """Both find nothing in the folder."""
+    out, others = tmp_path / "run", []
+    hold = RunDirectory._hold
+
+    def interfered(self):
+        if not others:
+            others.append(make(bundled, many, out))
+            others[0].prepare()
+        hold(self)
+
+    monkeypatch.setattr(RunDirectory, "_hold", interfered)
+    with pytest.raises(UsageError, match=r"Another camcli|not empty"):
+        make(bundled, many, out).prepare()
+    list(others[0])
+    check(out, expected)
+
+
+def test_rows_whose_description_is_gone_or_torn(bundled, many, expected, tmp_path):
+    """Nobody knows which model made them."""
+    out = tmp_path / "run"
+    finish(make(bundled, many, out))
+    (out / "run.json").write_text('{"half')
+    with pytest.raises(CamcliError, match=r"run\.json.*--overwrite"):
+        make(bundled, many, out).prepare(resume=True)
+    (out / "run.json").unlink()
+    with pytest.raises(UsageError, match=r"run\.json.*is gone.*--overwrite"):
+        make(bundled, many, out).prepare(resume=True)
+    finish(make(bundled, many, out), overwrite=True)
     check(out, expected)
 
 

@@ -206,6 +206,7 @@ def test_full_disk_is_one_message(bundled, folder, tmp_path):
     out = tmp_path / "run"
     run = make(bundled, folder, out)
     run.prepare()
+    (out / "predictions.csv").unlink()
     (out / "predictions.csv").symlink_to("/dev/full")
     with pytest.raises(CamcliError, match=r"Cannot write .*predictions\.csv.*--resume"):
         list(run)

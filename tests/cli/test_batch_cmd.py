@@ -239,11 +239,22 @@ def test_interrupted_runs_say_how_to_go_on(tmp_path, rgb, number, code):
     (tmp_path / "in").mkdir()
     for n in range(400):
         Image.fromarray(rgb[: 40 + n % 9, :50]).save(tmp_path / "in" / f"{n:03}.png")
-    command = [sys.executable, "-m", "camcli", "batch", "in", "--out", "run", "--batch-size", "2"]
+    command = [
+        sys.executable,
+        "-m",
+        "camcli",
+        "batch",
+        "in",
+        "--out",
+        "my run",
+        "--batch-size",
+        "2",
+    ]
     process = subprocess.Popen(
         command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
     )
-    journal = tmp_path / "run" / "predictions.csv"
+    out = tmp_path / "my run"
+    journal = out / "predictions.csv"
     deadline = time.monotonic() + 600
     while time.monotonic() < deadline and not (
         journal.exists() and journal.read_bytes().count(b"\n") > 5
@@ -252,15 +263,18 @@ def test_interrupted_runs_say_how_to_go_on(tmp_path, rgb, number, code):
     process.send_signal(number)
     _, err = process.communicate(timeout=600)
     assert process.returncode == code, err
-    assert "--resume" in err
+    assert "To go on: camcli batch --resume in --out 'my run' --batch-size 2\n" in err
+    # A log file gets whole lines: nothing is drawn over.
+    assert "\r" not in err
+    assert all(line == line.rstrip() for line in err.splitlines())
     assert "Traceback" not in err
-    info = json.loads((tmp_path / "run" / "run.json").read_text())
+    info = json.loads((out / "run.json").read_text())
     assert info["state"] == "interrupted"
     done = table(journal)
     assert len(done) == info["counts"]["done"] < 400
     # What had begun was finished: no picture without its row.
     assert "Finishing what has begun" in err
-    pictures = {f"overlays/{path.name}" for path in (tmp_path / "run" / "overlays").iterdir()}
+    pictures = {f"overlays/{path.name}" for path in (out / "overlays").iterdir()}
     assert pictures == {row["overlay"] for row in done.values()}
 
 

@@ -442,6 +442,12 @@ def test_paths_that_are_no_picture(tmp_path):
     refused(tmp_path / ("x" * 300 + ".jpg"))
 
 
+def test_a_folder_that_may_not_be_listed(tmp_path, monkeypatch):
+    """It was not walked for that, so nobody should be told to rename it."""
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert "may not list; check its permissions" in refused(tmp_path)
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_unreadable_file(tmp_path):
     (tmp_path / "secret.jpg").write_bytes(JPEG)
