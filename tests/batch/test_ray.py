@@ -5,8 +5,11 @@ import io
 import os
 import pickle
 import signal
+import subprocess
 import sys
+import tempfile
 import threading
+import time
 from functools import partial
 from pathlib import Path
 
@@ -47,9 +50,11 @@ def cluster():
             patch.setenv(name, os.environ.get(name, ""))  # put back at the end
             patch.delenv(name)
         patch.delenv("RAY_ADDRESS", raising=False)
+        before = set(Path(tempfile.gettempdir()).glob("camcli-ray-*"))
         with ray_engine._cluster(None) as cluster:
             assert signal.getsignal(signal.SIGTERM) is handler
             yield cluster
+        assert set(Path(tempfile.gettempdir()).glob("camcli-ray-*")) <= before
     assert not ray.is_initialized()
 
 
@@ -145,6 +150,42 @@ def test_same_rows_as_local_though_workers_are_killed_and_the_run_stopped(
     assert [row["path"] for row in rows if row["status"] == "error"] == ["a/18.jpg", "b/01.jpg"]
     assert_same(out, rows, local, expected)
     assert capfd.readouterr().out == ""
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds the workers in /proc")
+def test_a_killed_driver_loses_nothing(cluster, bundled, tmp_path):
+    """Kill -9 of the process that writes the table; its workers belong to the cluster."""
+    images, local, out = tmp_path / "in", tmp_path / "local", tmp_path / "run"
+    images.mkdir()
+    draw = np.random.default_rng(1)
+    for n in range(50):
+        blocks = Image.fromarray(draw.integers(0, 255, (6, 8, 3), np.uint8))
+        blocks.resize((400, 300)).save(images / f"{n:02}.jpg")
+    (images / "30.jpg").write_bytes(b"no picture")
+    command = [sys.executable, "-m", "camcli", "batch", str(images), "--out", str(out), "--engine"]
+    command += ["ray", "--address", cluster.get_runtime_context().gcs_address]
+    driver = subprocess.Popen(
+        [*command, "--runtime", "torch", "--device", "cpu"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    table = out / "predictions.csv"
+    deadline = time.monotonic() + 300
+    while driver.poll() is None and time.monotonic() < deadline:
+        if table.exists() and table.read_bytes().count(b"\n") > 3:
+            break
+        time.sleep(0.01)
+    driver.kill()
+    told = driver.communicate()[1].decode()
+    assert driver.returncode == -signal.SIGKILL, told
+    while workers() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not workers()
+    _, expected = run(bundled, images, local)
+    engine = RayEngine(LOAD, runtime="torch")
+    results, rows = run(bundled, images, out, engine=engine, resume=True)
+    assert 0 < len(results) < 50
+    assert [row["path"] for row in rows if row["status"] == "error"] == ["30.jpg"]
+    assert_same(out, rows, local, expected)
 
 
 def workers():
