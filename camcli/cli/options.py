@@ -105,11 +105,12 @@ Precision = Annotated[
     str,
     typer.Option(
         "--precision",
-        help="float32; or bfloat16, on GPUs, and with openvino on processors that have it about "
-        "twice as fast: maps look the same, probabilities are off by up to some hundredths; or "
-        "float16, on GPUs; or int8 (with openvino on a CPU, needs nncf), two to four times as "
-        "fast, calibrated on a sample of your images: how near it comes to float32 there is told, "
-        "and too little is refused.",
+        help="What the network computes in: float32; or bfloat16, on GPUs, and with openvino on "
+        "processors that have it, where it is about twice as fast: maps look the same, "
+        "probabilities are off by up to some hundredths; or float16, on GPUs; or int8 (with "
+        "openvino on a CPU, needs nncf), two to four times as fast, calibrated on a sample of your "
+        "images: how near it comes to float32 there is told, and too little is refused. Decoding "
+        "and drawing take as long as before.",
         metavar="TYPE",
         rich_help_panel=RUN,
     ),

@@ -101,8 +101,6 @@ class Compiled:
                 during.enter_context(torch._inductor.config.patch(freezing=True, compile_threads=1))
             try:
                 out = self._pass(images)
-            except torch.OutOfMemoryError:
-                raise
             except Exception as error:  # compilers meet whatever users put into their networks
                 log.debug("torch.compile failed", exc_info=True)
                 raise CamcliError(
