@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from camcli.batch.engine import stream
+from camcli.batch.engine import keep_big_blocks, stream
 from camcli.batch.explain import Explanation, make_explanation
 from camcli.batch.run import Run
 from camcli.batch.rundir import RunDirectory
@@ -175,6 +175,7 @@ def batch(
     """
     if isolate and out is None:
         raise UsageError("isolate is for runs that are written: give it an `out`.")
+    keep_big_blocks()  # before a runtime starts threads of its own
     classifier = _loaded(
         classifier, layer=layer, input_size=input_size,
         native_predictions=native_predictions or None,

@@ -38,7 +38,7 @@ from camcli.models.on_openvino import available_cores
 from camcli.result import Result
 
 # Images in one of the last, smaller batches.
-_LEAST = 4
+_LEAST = 2
 
 # A result and the pixels that its picture will be drawn on.
 Explained = tuple[Result, np.ndarray | None]
@@ -214,7 +214,8 @@ def keep_big_blocks() -> None:
     """Ask glibc not to give freed activations back to the kernel.
 
     By default each large tensor is mapped and unmapped anew, and the page faults take up to a
-    third of a forward pass on a CPU. One arena, because the thresholds hold for the main one only.
+    third of a forward pass on a CPU. One arena, because the thresholds hold for the main one only:
+    so call this before there are other threads, which bring arenas that later threads inherit.
     Does nothing on other C libraries.
     """
     if sys.platform != "linux":

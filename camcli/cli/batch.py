@@ -236,6 +236,7 @@ def batch(
 
     find /data -name '*.jpg' -print0 | camcli batch - --out run --resume --fail-on 1%
     """
+    from camcli.batch.engine import keep_big_blocks
     from camcli.batch.explain import make_explanation
     from camcli.batch.export import check_format, export
     from camcli.batch.ray_engine import RayEngine, check_ray
@@ -287,6 +288,7 @@ def batch(
         "device": device, "offline": offline, "fit": fit, "input_size": input_size, "layer": layer,
         "native_predictions": native_predictions,
     }  # fmt: skip
+    keep_big_blocks()  # before a runtime starts threads of its own
     classifier = load(**described)
     source = source.numbered(classifier.classes)
     classifier = with_runtime(

@@ -107,7 +107,7 @@ def overlay(
                 out[seen] = _tinted(rgb[seen], heat, alpha)
                 continue
             colours = cv2.applyColorMap(heat, get_colormap(colormap)[:, None])
-            out[seen] = cv2.addWeighted(rgb[seen], 1 - alpha, colours, alpha, 0)
+            cv2.addWeighted(rgb[seen], 1 - alpha, colours, alpha, 0, dst=out[seen])
     if box != (0, 0, width, height):
         _draw_unseen(out, rgb, box)
     return out
