@@ -9,7 +9,7 @@ folder: tiny JPEGs (links to 400 different ones, a thousand a folder) and a netw
 tenth of the images; the first one follows a warm-up of 300. On a machine that others use, CPU time
 an image says more than images a second.
 steady: the last tenth of such a folder against the first tenth in a new process, taking turns of
-200 images, so that a machine that is faster now and slower then is so for both. Quoted is the
+125 images, so that a machine that is faster now and slower then is so for both. Quoted is the
 median over the pairs of turns, as a machine that is disturbed spoils some of them by a lot.
 
 Each measurement has a process of its own. The bundled network, in the fastest runtime. Linux.
@@ -41,7 +41,7 @@ SAMPLES = Path(__file__).resolve().parent.parent / "sample_images"
 DIFFERENT = 400
 WIDTHS = {500: 160, 1000: 120, 2000: 60, 4000: 20}
 """How many photographs of each width."""
-TURN = 200
+TURN = 125
 """Images in a turn of `steady`."""
 
 
@@ -148,7 +148,7 @@ def take_turns(folder: str, name: str, skip: int, **options: Any) -> None:
     Each line there is a number of images; the answer is the seconds and the CPU seconds they took.
     """
     run = run_of(folder, **options)
-    for _ in run(f"{name}-warm", 300):
+    for _ in run(f"{name}-warm", 2000):
         pass
     images = iter(run(name, None))
     for _ in islice(images, skip):

@@ -40,7 +40,7 @@ def _of_shard(name: str, shard: Shard) -> str:
 
 # As a Path writes it, which has one slash of s3://bucket.
 _URL = re.compile(r"[A-Za-z][\w+.-]+:/")
-_SHARD_FILE = re.compile(r".+\.\d+-of-\d+(\.\w+)?")
+_SHARD_FILE = re.compile(r".+\.\d+-of-(\d+)(\.\w+)?")
 
 
 class RunDirectory:
@@ -130,6 +130,17 @@ class RunDirectory:
             # What other shards left is none of this one's business.
             there = any(self._is_mine(name) for name in names)
             ours = newborn or any(_SHARD_FILE.fullmatch(name) for name in names)
+            others = {int(m[1]) for m in map(_SHARD_FILE.fullmatch, names) if m} - {self.shard.of}
+            if others:
+                raise UsageError(
+                    f"{self.path} holds shards of {max(others)}, which do not go with --shard "
+                    f"{self.shard.number}/{self.shard.of}. Take that number, or another --out."
+                )
+        elif any(_SHARD_FILE.fullmatch(name) for name in names):
+            raise UsageError(
+                f"{self.path} holds the shards of a run: 'camcli merge {self.path}' joins them. To "
+                "run anew, choose another --out."
+            )
         if not ours and self.csv.name in names and header(self.csv)[:3] == _FIRST_COLUMNS:
             if not overwrite:
                 raise UsageError(
@@ -204,13 +215,11 @@ class RunDirectory:
             raise CamcliError(
                 f"{error}. Start again with --overwrite, or choose another --out."
             ) from error
-        now = json.loads(json.dumps(config))
-        for key in now | before:  # options that are not used are not there
-            if before.get(key) != now.get(key):
-                raise UsageError(
-                    f"{self.path} was made with {key} {_say(before.get(key))}; this run has "
-                    f"{_say(now.get(key))}. Resume with the same, or choose another --out."
-                )
+        if differs := different(before, json.loads(json.dumps(config))):
+            raise UsageError(
+                f"The run in {self.path} and this one differ: {differs}. Resume with the same, or "
+                "choose another --out."
+            )
 
     def read_info(self) -> dict[str, Any]:
         """What ``run.json`` says.
@@ -265,6 +274,14 @@ class RunDirectory:
         """Remove the folder of half-written files, and let others write."""
         shutil.rmtree(self.temporary, ignore_errors=True)
         self._let_go()
+
+
+def different(one: dict[str, Any], other: dict[str, Any]) -> str:
+    """The first setting that two runs do not share, and its two values; empty if there is none."""
+    for key in other | one:  # options that are not used are not there
+        if one.get(key) != other.get(key):
+            return f"{key} {_say(one.get(key))} and {_say(other.get(key))}"
+    return ""
 
 
 def now() -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from camcli.batch.journal import Journal, header, read_rows
-from camcli.batch.rundir import RunDirectory, now
+from camcli.batch.rundir import RunDirectory, different, now
 from camcli.errors import CamcliError, UsageError
 from camcli.files import whole_file
 
@@ -79,10 +79,11 @@ def merge(path: Path) -> dict[str, Any]:
             raise CamcliError(
                 f"Shard {shard.shard} is {info.get('state')}, not finished; resume it first."
             )
-        if info.get("config") != infos[0].get("config"):
+        if differs := different(infos[0].get("config", {}), info.get("config", {})):
             raise CamcliError(
-                f"Shards {shards[0].shard} and {shard.shard} were made with different settings; "
-                "their rows do not belong into one table."
+                f"Shards {shards[0].shard} and {shard.shard} were made with different settings "
+                f"({differs}); their rows do not belong into one table. Do one of them again with "
+                "--overwrite."
             )
     whole = RunDirectory(path)
     counts: dict[str, int] = {}
@@ -141,9 +142,12 @@ def _find(path: Path) -> list[Shard]:
             "); keep those of one."
         )
     (of,) = sizes
-    missing = [str(Shard(n, of)) for n in range(1, of + 1) if n not in found]
+    missing = [f"{n}/{of}" for n in range(1, of + 1) if n not in found]
     if missing:
-        raise CamcliError(f"{path} is incomplete: shard {', '.join(missing[:5])} is missing.")
+        raise CamcliError(
+            f"{path} is incomplete. Missing: --shard {', '.join(missing[:5])}"
+            + (f" and {len(missing) - 5} more." if missing[5:] else ".")
+        )
     return [found[n] for n in range(1, of + 1)]
 
 

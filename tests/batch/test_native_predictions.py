@@ -73,7 +73,7 @@ def test_each_is_what_it_is_alone(both, bundled, folder, tmp_path):
     )
     assert (config["preprocess"]["size"], config["predict_size"]) == (320, 224)
     assert "predict_size" not in plain
-    with pytest.raises(UsageError, match="was made with predict_size 224; this run has None"):
+    with pytest.raises(UsageError, match="differ: predict_size 224 and None"):
         Run(find_images(folder), larger, make_explanation(larger), RunDirectory(tmp_path / "both")
             ).prepare(resume=True)  # fmt: skip
 

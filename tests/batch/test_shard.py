@@ -85,7 +85,7 @@ def test_merged_shards_are_the_whole_run(part, of):
 
 def test_a_missing_an_unfinished_and_a_foreign_shard_are_refused(part):
     out = part(Shard(1, 2))
-    with pytest.raises(CamcliError, match="2-of-2 is missing"):
+    with pytest.raises(CamcliError, match="Missing: --shard 2/2"):
         merge(out)
     part(Shard(2, 2), take=1)
     with pytest.raises(CamcliError, match="2-of-2 is interrupted"):
@@ -93,7 +93,7 @@ def test_a_missing_an_unfinished_and_a_foreign_shard_are_refused(part):
     part(Shard(2, 2), resume=True)
     assert merge(out)["counts"]["done"] == 9
     part(Shard(2, 2), overwrite=True, method="layercam")
-    with pytest.raises(CamcliError, match="different settings"):
+    with pytest.raises(CamcliError, match=r"different settings .method .gradcam. and .layercam."):
         merge(out)
     assert not list(out.glob(".*.part"))
 
@@ -102,6 +102,19 @@ def test_a_shard_is_not_redone_by_accident(part):
     part(Shard(1, 2))
     with pytest.raises(UsageError, match=r"Shard 1-of-2 .* not empty"):
         part(Shard(1, 2))
+
+
+def test_other_splits_and_whole_runs_do_not_go_into_a_folder_of_shards(part):
+    out = part(Shard(1, 2))
+    with pytest.raises(UsageError, match=r"holds shards of 2, .* --shard 1/3"):
+        part(Shard(1, 3))
+    with pytest.raises(UsageError, match="camcli merge"):
+        part(None, resume=True)
+    part(Shard(2, 2))
+    merge(out)
+    for option in ("resume", "overwrite"):
+        with pytest.raises(UsageError, match="camcli merge"):
+            part(None, **{option: True})
 
 
 def test_a_table_cut_after_the_run_is_noticed(part):
