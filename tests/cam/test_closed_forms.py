@@ -242,3 +242,25 @@ def test_no_nan_whatever_the_features(case, method, score, linear, kind):
     assert got.shape == (A.shape[0], *size)
     if kind == "zero" and not METHODS[method].network:
         assert not got.any()
+
+
+@pytest.mark.parametrize("score", SCORES)
+@pytest.mark.parametrize("linear", [True, False], ids=["head", "tail"])
+@pytest.mark.parametrize(
+    "method",
+    [n for n, m in METHODS.items() if (m.closed or m.gradient) or "gradcam" in n or "shapley" in n],
+)
+def test_a_constant_on_all_logits_changes_no_gradient(case, method, score, linear):
+    """What is added to every class says nothing of any; Ablation-CAM divides by S and may move."""
+    A, head, index = case
+    if not linear and METHODS[method].closed and METHODS[method].gradient is None:
+        pytest.skip("only for linear heads")
+    shifted = copy.deepcopy(head)
+    with torch.no_grad():
+        shifted.module[2].bias += 7
+    shifted.linear = LinearHead(head.linear.weight, head.linear.bias + 7)
+    moved = shifted.module(A) - head.module(A)
+    torch.testing.assert_close(moved, torch.full_like(moved, 7.0))
+    before, after = (run(method, A, h, index, score, linear) for h in (head, shifted))
+    assert before.abs().max() > 0
+    torch.testing.assert_close(after, before, rtol=1e-9, atol=1e-12)
