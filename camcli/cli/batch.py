@@ -245,7 +245,7 @@ def batch(
     from camcli.batch.shard import parse_shard
     from camcli.batch.sinks import Style, check_only
     from camcli.cam.look import check_layer, check_signed, make_how
-    from camcli.cli.load import Described, load, loader
+    from camcli.cli.load import Described, found, load, loader
     from camcli.data.sources import find_images
     from camcli.models.runtimes import with_runtime
 
@@ -290,6 +290,9 @@ def batch(
     }  # fmt: skip
     keep_big_blocks()  # before a runtime starts threads of its own
     classifier = load(**described)
+    where = found(classifier, layer)
+    if where and not quiet:
+        above(where)
     source = source.numbered(classifier.classes)
     classifier = with_runtime(
         classifier, runtime, precision=precision, images=source, passes=how.passes(classifier),

@@ -104,7 +104,7 @@ def explain(
     from camcli.batch.explain import make_explanation
     from camcli.batch.sinks import Style
     from camcli.cam.look import check_layer, check_signed, make_how
-    from camcli.cli.load import load
+    from camcli.cli.load import found, load
     from camcli.data.images import load_image
     from camcli.data.sources import find_images
     from camcli.models.runtimes import with_runtime
@@ -129,6 +129,8 @@ def explain(
         offline=offline, fit=fit, input_size=input_size, layer=layer,
         native_predictions=native_predictions,
     )  # fmt: skip
+    if where := found(classifier, layer):
+        say(where)
     classifier = with_runtime(
         classifier, runtime, images=refs, passes=how.passes(classifier), warn=warn
     )

@@ -56,6 +56,25 @@ def load(**options: Unpack[Described]) -> Classifier:
     return classifier
 
 
+def found(classifier: Classifier, layer: str) -> str | None:
+    """Where the maps of one's own network come from, and how to choose; None for other networks.
+
+    Args:
+        classifier: as loaded.
+        layer: as the user named it.
+    """
+    from camcli.models.classifier import LAST
+    from camcli.models.zoo import is_own_code
+
+    name = classifier.provenance.name
+    if layer != LAST or not is_own_code(name):
+        return None
+    return (
+        f"The maps are those of {classifier.layer!r}, the last ones before the logits of {name}: "
+        f"--layer takes others, and 'camcli layers {name}' lists them."
+    )
+
+
 def loader(**options: Unpack[Described]) -> Callable[[], Classifier]:
     """The same as something that another process, or machine, can do for itself; picklable."""
     from camcli.models.classifier import load_classifier

@@ -118,3 +118,28 @@ def test_signed_says_where_it_makes_no_sense(camcli, cat):
         done = camcli("explain", cat, "--signed", *options)
         assert done.exit_code == 2
         assert said in " ".join(done.stderr.split())
+
+
+def test_where_the_maps_of_ones_own_network_come_from(camcli, cat, monkeypatch):
+    """What was found, and how to choose otherwise; nothing where the user chose, or of networks
+    with a name.
+    """
+    Path("my_net_found.py").write_text(
+        "from torch import nn\n"
+        "def build():\n"
+        "    return nn.Sequential(nn.Conv2d(3, 4, 9, 8), nn.ReLU(), nn.Conv2d(4, 4, 3),\n"
+        "        nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))\n"
+    )
+    monkeypatch.syspath_prepend(Path.cwd())
+    Path("names.txt").write_text("a\nb\n")
+    own = ("explain", cat, "--model", "my_net_found:build", "--classes", "names.txt")
+    done = camcli(*own, "--out", "a.jpg")
+    assert done.exit_code == 0, done.output
+    said = " ".join(done.stderr.split())
+    assert "maps are those of '3', the last ones before the logits of my_net_found:build" in said
+    assert "--layer takes others" in said
+    assert "'camcli layers my_net_found:build' lists them" in said
+    assert "--layer" not in camcli(*own, "--layer", "1", "--out", "b.jpg").stderr
+    assert "--layer" not in camcli("explain", cat, "--out", "c.jpg").stderr
+    assert "last ones" in camcli("batch", *own[1:], "--out", "run").stderr
+    assert "last ones" not in camcli("batch", *own[1:], "--out", "run2", "--quiet").stderr
