@@ -60,6 +60,7 @@ class Result:
         top: the best classes as (name, probability), best first.
         method: name of the CAM method.
         layer: name of the layer that was explained.
+        versus: name of the class that the maps' classes are compared with, if any.
         heats: one map for each explained class; the first fills the CSV's columns.
         truth: map of the true class, where it was asked for, is known and is not among `heats`.
         view: the part of the photograph that the network saw, (x0, y0, x1, y1) in its pixels.
@@ -78,6 +79,7 @@ class Result:
     top: tuple[tuple[str, float], ...] = ()
     method: str | None = None
     layer: str | None = None
+    versus: str | None = None
     heats: tuple[Heat, ...] = ()
     truth: Heat | None = None
     view: View | None = None

@@ -160,6 +160,7 @@ def explain_batch(
     target_probs = probs.gather(1, targets).cpu().tolist()
     best_probs = probs.gather(1, best).cpu().tolist()
     best_rows, target_rows = best.cpu().tolist(), targets.cpu().tolist()
+    versus = what.how.versus
     results: list[Result] = []
     for b, image in enumerate(images):
         heats = tuple(
@@ -186,6 +187,7 @@ def explain_batch(
                 )[: what.top],
                 method=what.method.name,
                 layer="all" if what.method.network else classifier.layer,
+                versus=None if versus is None else classifier.classes[versus],
                 heats=heats[:explained],
                 view=image.view,
                 width=image.width,

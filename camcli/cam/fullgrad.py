@@ -57,10 +57,13 @@ def full_gradients(
         x = images.clone().requires_grad_(True)
         with _Biases() as found:
             S = score(forward(x)).sum()
-        outputs = [y for y, _, _ in found.layers]
+        # Not what the image has no part in: a table of positions, or the pass of a network that is
+        # run as a whole with one layer's output replaced.
+        layers = [layer for layer in found.layers if layer[0].requires_grad]
+        outputs = [y for y, _, _ in layers]
         gradients = torch.autograd.grad(S, [x, *outputs], allow_unused=True)
     parts = [(torch.zeros_like(x) if gradients[0] is None else gradients[0] * x.detach(), True)]
-    for g, (_, bias, first) in zip(gradients[1:], found.layers, strict=True):
+    for g, (_, bias, first) in zip(gradients[1:], layers, strict=True):
         if g is not None:
             shape = (-1, *[1] * (g.ndim - 2)) if first else (-1,)
             parts.append((g * bias.detach().view(shape), first))

@@ -270,14 +270,16 @@ def _table(result: Result, written: list[Path], score: str, shortcut: str) -> No
         table.add_row(str(rank), Text(name), f"{prob:.1%}", bar)
     console.print(table)
     about = f", approximated by {shortcut}" if shortcut else ""
+    against = f" versus {result.versus}" if result.versus else ""
     for heat in result.heats:
+        named = escape(heat.target + against)
         if heat.empty:
             hint = "" if score == "contrast" else "; try --score contrast"
-            console.print(f"  No positive evidence for {escape(heat.target)}{hint}.")
+            console.print(f"  No positive evidence for {named}{hint}.")
         elif heat.box:
             x0, y0, x1, y1 = heat.box
             console.print(
-                f"  {escape(heat.target)}: heat in x {x0}-{x1}, y {y0}-{y1} of "
+                f"  {named}: heat in x {x0}-{x1}, y {y0}-{y1} of "
                 f"{result.width}x{result.height} pixels ({result.method} at {result.layer}{about})"
             )
     for path in written:

@@ -73,6 +73,7 @@ def strip(
     correct: bool | None = None,
     target: str | None = None,
     target_prob: float | None = None,
+    versus: str | None = None,
     note: str | None = None,
     method: str | None = None,
     size: int | None = None,
@@ -88,6 +89,7 @@ def strip(
         correct: whether the prediction is right; None when that cannot be said.
         target: the class that the map explains, when it is not the prediction.
         target_prob: its probability.
+        versus: the class that it is compared with.
         note: something unusual that a reader must know, such as "no positive evidence".
         method: name of the CAM method.
         size: of the main text in pixels; by default what suits a picture of format 4:3.
@@ -101,7 +103,7 @@ def strip(
     badge = 0 if correct is None else min(round(1.6 * size), width)
     room = max(1, width - badge - 2 * pad)
     rows = _headline(pred, prob, correct, size, room)
-    rows += _details(label, target, target_prob, note, method, size, room)
+    rows += _details(label, target, target_prob, versus, note, method, size, room)
     if signed:
         rows.append(_legend(size, room))
 
@@ -153,6 +155,7 @@ def _details(
     label: str | None,
     target: str | None,
     target_prob: float | None,
+    versus: str | None,
     note: str | None,
     method: str | None,
     size: int,
@@ -167,6 +170,8 @@ def _details(
     if target is not None:
         sure = "" if target_prob is None else f" {percent(target_prob)}"
         texts.append((f"explains: {printable(target)}{sure}", quiet))
+    if versus is not None:
+        texts.append((f"versus {printable(versus)}", quiet))
     if note is not None:
         texts.append((printable(note), loud))
     how = None if method is None else printable(method)

@@ -180,3 +180,27 @@ def test_layers_are_not_chosen():
 
 def test_a_result_says_so(classifier):
     assert make_explanation(classifier, "fullgrad").method.network
+
+
+def test_a_network_that_is_cut_with_hooks_has_the_same_map(images):
+    """It runs twice, the second time without the image up to the layer: that run counts no bias."""
+
+    class Untraceable(nn.Module):
+        def __init__(self, net):
+            super().__init__()
+            self.net = net
+
+        def forward(self, x):
+            return self.net(x) if x.isfinite().all() else x
+
+    maps = []
+    for net in (piecewise_linear(), Untraceable(piecewise_linear())):
+        classifier = cut_classifier(
+            net, classes=tuple("abcde"), preprocess=Preprocess(size=SIZE),
+            provenance=Provenance("net", "random", None, "random"), device=torch.device("cpu"),
+        )  # fmt: skip
+        seen = classifier.see(images)
+        maps.append(maps_of(classifier, seen, torch.tensor([0, 3]), make_how("fullgrad")))
+    near = torch.cosine_similarity(*(m.flatten(1) for m in maps))
+    # On the graph a convolution and its BatchNorm are one layer with one bias, here they are two.
+    assert near.min() > 0.99

@@ -143,3 +143,13 @@ def test_where_the_maps_of_ones_own_network_come_from(camcli, cat, monkeypatch):
     assert "--layer" not in camcli("explain", cat, "--out", "c.jpg").stderr
     assert "last ones" in camcli("batch", *own[1:], "--out", "run").stderr
     assert "last ones" not in camcli("batch", *own[1:], "--out", "run2", "--quiet").stderr
+
+
+def test_the_class_compared_with_is_named(camcli, cat):
+    options = ("--target", "tabby", "--versus", "golden retriever")
+    done = camcli("explain", cat, *options, "--out", "a.png")
+    assert "tabby versus golden retriever: heat in" in " ".join(done.stdout.split()), done.output
+    camcli("explain", cat, "--target", "tabby", "--out", "b.png")
+    named, plain = (np.asarray(Image.open(name))[300:] for name in ("a.png", "b.png"))
+    assert named.shape == plain.shape
+    assert (named < 128).sum() > (plain < 128).sum(), "not in the strip below the picture"

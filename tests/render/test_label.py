@@ -174,3 +174,12 @@ def test_many_threads_draw_the_same():
     alone = [draw(i) for i in range(200)]
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         assert list(pool.map(draw, range(200))) == alone
+
+
+def test_what_a_class_is_compared_with():
+    plain, compared = (
+        inked(strip(400, pred="cat", prob=0.5, versus=versus)) for versus in (None, "dog")
+    )
+    assert compared > plain
+    both = strip(400, pred="cat", prob=0.5, target="lynx", target_prob=0.2, versus="dog")
+    assert inked(both) > inked(strip(400, pred="cat", prob=0.5, target="lynx", target_prob=0.2))
