@@ -45,7 +45,7 @@ from camcli.batch.explain import Decoded, explain_batch, make_explanation, read
 from camcli.batch.rows import row
 from camcli.batch.sinks import Style
 from camcli.data.images import load_image
-from camcli.data.preprocess import Preprocess
+from camcli.data.preprocess import Preprocess, stacked
 from camcli.data.sources import find_images
 from camcli.errors import CamcliError
 from camcli.models.classifier import Classifier, load_classifier
@@ -328,7 +328,7 @@ def _stages(classifier: Classifier, photos: Path) -> None:
 
     pictures = timed("read and decode", lambda: [load_image(ref) for ref in refs])
     pixels = timed("resize and crop", lambda: [preprocess.pixels(rgb) for rgb in pictures])
-    stack = torch.stack(pixels)
+    stack = stacked(pixels)
     images = timed("normalise", lambda: preprocess.normalise(stack))
     with torch.inference_mode():
         timed("network", lambda: [classifier.features(part) for part in images.split(BATCH)])
