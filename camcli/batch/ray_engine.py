@@ -26,6 +26,7 @@ import signal
 import sys
 import tempfile
 import threading
+import time
 import uuid
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -239,11 +240,16 @@ def _cluster(address: str | None) -> Iterator[Any]:
                 ray.init(
                     address=address, log_to_driver=False, logging_level=logging.ERROR, **options
                 )
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except Exception as error:  # of a start that takes too long, Ray's is of no finer type
+            reason = (str(error).strip() or repr(error)).splitlines()[0]
+            if here:
+                raise UnavailableError(
+                    f"Ray does not start on this machine ({reason}). Try again when it is less "
+                    "busy, or leave --engine out: one machine does not need Ray."
+                ) from error
             raise UnavailableError(
-                f"No Ray cluster at {address or os.environ.get('RAY_ADDRESS') or 'this machine'} "
-                f"({str(error).splitlines()[0]}); 'ray start --head' on its first machine shows "
-                "the address."
+                f"No Ray cluster at {address or os.environ['RAY_ADDRESS']} ({reason}); 'ray start "
+                "--head' on its first machine shows the address."
             ) from error
         finally:
             if main:
@@ -271,7 +277,11 @@ def _folder() -> Iterator[str | None]:
     try:
         yield path
     finally:
-        shutil.rmtree(path, ignore_errors=True)
+        for _ in range(20):  # Ray's last processes may still be writing their logs
+            shutil.rmtree(path, ignore_errors=True)
+            if not Path(path).exists():
+                break
+            time.sleep(0.1)
 
 
 @contextmanager

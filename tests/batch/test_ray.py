@@ -50,11 +50,13 @@ def cluster():
             patch.setenv(name, os.environ.get(name, ""))  # put back at the end
             patch.delenv(name)
         patch.delenv("RAY_ADDRESS", raising=False)
-        before = set(Path(tempfile.gettempdir()).glob("camcli-ray-*"))
-        with ray_engine._cluster(None) as cluster:
-            assert signal.getsignal(signal.SIGTERM) is handler
-            yield cluster
-        assert set(Path(tempfile.gettempdir()).glob("camcli-ray-*")) <= before
+        with tempfile.TemporaryDirectory(dir="/tmp", prefix="cr-") as base:  # sockets: short paths
+            patch.setenv("RAY_TMPDIR", base)
+            with ray_engine._cluster(None) as cluster:
+                assert signal.getsignal(signal.SIGTERM) is handler
+                assert list(Path(base).glob("camcli-ray-*/session_*"))
+                yield cluster
+            assert not list(Path(base).iterdir())
     assert not ray.is_initialized()
 
 
@@ -158,7 +160,7 @@ def test_a_killed_driver_loses_nothing(cluster, bundled, tmp_path):
     images, local, out = tmp_path / "in", tmp_path / "local", tmp_path / "run"
     images.mkdir()
     draw = np.random.default_rng(1)
-    for n in range(50):
+    for n in range(100):
         blocks = Image.fromarray(draw.integers(0, 255, (6, 8, 3), np.uint8))
         blocks.resize((400, 300)).save(images / f"{n:02}.jpg")
     (images / "30.jpg").write_bytes(b"no picture")
@@ -183,7 +185,7 @@ def test_a_killed_driver_loses_nothing(cluster, bundled, tmp_path):
     _, expected = run(bundled, images, local)
     engine = RayEngine(LOAD, runtime="torch")
     results, rows = run(bundled, images, out, engine=engine, resume=True)
-    assert 0 < len(results) < 50
+    assert 0 < len(results) < 100
     assert [row["path"] for row in rows if row["status"] == "error"] == ["30.jpg"]
     assert_same(out, rows, local, expected)
 
@@ -320,6 +322,23 @@ def test_without_ray_the_pip_command(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray.data", None)
     with pytest.raises(UnavailableError, match=r"pip install 'camcli\[ray\]'"):
         ray_engine.check_ray()
+
+
+def test_ray_that_does_not_start_is_told(monkeypatch):
+    ray = pytest.importorskip("ray", reason="Ray comes with camcli[ray]")
+
+    def init(**_):
+        raise Exception("The current node timed out during startup.\nAnd more.")
+
+    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    for address, message in [
+        (None, r"does not start on this machine \(The current node timed out during startup\.\)"),
+        ("10.0.0.1:6379", "No Ray cluster at 10.0.0.1:6379"),
+    ]:
+        with pytest.raises(UnavailableError, match=message), ray_engine._cluster(address):
+            pass
 
 
 def test_names_that_workers_cannot_keep_apart(bundled, folder, tmp_path):
