@@ -34,11 +34,9 @@ from camcli.data.sources import ImageRef
 from camcli.errors import ImageError
 from camcli.models.classifier import Classifier
 from camcli.models.on_gpu import own_stream
-from camcli.models.on_openvino import available_cores
+from camcli.models.on_openvino import SLICE, available_cores
+from camcli.models.runtimes import precision_of
 from camcli.result import Result
-
-# Images in one of the last, smaller batches.
-_LEAST = 2
 
 # A result and the pixels that its picture will be drawn on.
 Explained = tuple[Result, np.ndarray | None]
@@ -96,7 +94,7 @@ def stream(
     lanes = {"cpu": cores, "cuda": 2}.get(classifier.device.type, 1)
     fitting = Fitting(batch_size, grow=not on_cpu)
     workers = workers or max(2, cores)
-    batches = _batches(iter(refs), fitting, lanes)
+    batches = _batches(iter(refs), fitting, lanes, SLICE.get(precision_of(classifier), 2))
 
     keep = sink.keep if sink else _forget
 
@@ -183,14 +181,21 @@ def _forget(rgb: np.ndarray) -> np.ndarray:
     return rgb[:0]
 
 
-def _batches(refs: Iterator[ImageRef], fitting: Fitting, lanes: int) -> Iterator[list[ImageRef]]:
-    """Full ones, and at the end smaller and smaller ones: all lanes finish at about one time."""
+def _batches(
+    refs: Iterator[ImageRef], fitting: Fitting, lanes: int, least: int
+) -> Iterator[list[ImageRef]]:
+    """Full ones, and at the end smaller and smaller ones: all lanes finish at about one time.
+
+    Guided self-scheduling (Polychronopoulos and Kuck 1987): each batch is half of a lane's share
+    of what is left, in multiples of `least`, which is how many images the network takes at a time.
+    """
     ahead: list[ImageRef] = []
     while True:
-        ahead += islice(refs, max(0, lanes * fitting.size - len(ahead)))
+        ahead += islice(refs, max(0, 2 * lanes * fitting.size - len(ahead)))
         if not ahead:
             return
-        size = min(fitting.size, max(_LEAST, -(-len(ahead) // lanes)))
+        half = -(-len(ahead) // (2 * lanes))
+        size = min(fitting.size, -(-half // least) * least)
         yield ahead[:size]
         del ahead[:size]
 

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from camcli.batch.engine import stream
+from camcli.batch.engine import _batches, stream
 from camcli.batch.explain import KEEP_BYTES, make_explanation
+from camcli.batch.fitting import Fitting
 from camcli.data.sources import ImageRef, find_images
 from camcli.errors import CamcliError, ImageError
 
@@ -166,3 +167,13 @@ def test_uniform_picture_gives_a_result(bundled, tmp_path):
     (result,) = stream(find_images(tmp_path), bundled, make_explanation(bundled), sink=Sink())
     assert result.status in {"ok", "empty"}
     assert (result.width, result.height) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("least", "sizes"),
+    [(2, [16, 16, 16, 12, 10, 8, 6, 4, 2, 2, 2, 2]), (8, [16, 16, 16, 16, 8, 8, 8, 8])],
+)
+def test_batches_shrink_towards_the_end(least, sizes):
+    batches = list(_batches(iter(range(96)), Fitting(16), 2, least))
+    assert [len(batch) for batch in batches] == sizes
+    assert [ref for batch in batches for ref in batch] == list(range(96))
