@@ -104,7 +104,8 @@ class RunDirectory:
                 if resume:
                     drop_torn_row(self.csv)
                 shutil.rmtree(self.temporary, ignore_errors=True)
-                self.overlays.mkdir(exist_ok=True)
+                if config.get("overlays", True):
+                    self.overlays.mkdir(exist_ok=True)
                 self.temporary.mkdir(exist_ok=True)
             except BaseException:
                 self._let_go()
@@ -199,6 +200,8 @@ class RunDirectory:
         victims = [self.path / name for name in _OURS]
         if self.shard is not None:
             victims = [self.csv, self.heatmaps, self._info, self.temporary]
+        # A table in another format (`camcli.batch.export`) would be one of other rows.
+        victims += [self.csv.with_suffix(suffix) for suffix in (".jsonl", ".parquet")]
         for victim in victims:
             if victim == self.csv:  # held open, so it must stay the same file
                 os.truncate(victim, 0)

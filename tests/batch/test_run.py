@@ -86,11 +86,13 @@ def test_overwrite_removes_only_what_camcli_made(bundled, folder, tmp_path):
     run.prepare()
     list(run)
     (out / "notes.txt").write_text("mine")
+    (out / "predictions.jsonl").write_text("the old rows")
     again = make(bundled, folder, out, limit=2)
     again.prepare(overwrite=True)
     list(again)
     assert len(rows_of(out)) == 2
     assert (out / "notes.txt").read_text() == "mine"
+    assert not (out / "predictions.jsonl").exists()
     assert len(list((out / "overlays").rglob("*.jpg"))) <= 2
 
 
@@ -301,6 +303,7 @@ def test_big_jpegs_are_decoded_no_larger_than_needed(bundled, photos, tmp_path, 
         run.prepare()
         list(run)
         assert set(sizes) == width
+    assert not (tmp_path / "table" / "overlays").exists()
     expected = rows_of(tmp_path / "whole")
     for name in ("table", "small"):
         for one, row in zip(expected, rows_of(tmp_path / name), strict=True):
