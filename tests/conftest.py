@@ -42,6 +42,14 @@ def photos() -> list[np.ndarray]:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory):
+    """Nothing comes from an earlier session, and nothing stays on the user's disk."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CAMCLI_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _one_thread():
     """Small tensors gain nothing from more, and tests may run beside each other."""
     torch.set_num_threads(1)

@@ -15,6 +15,7 @@ from camcli.models.checkpoint import Checkpoint, load_checkpoint
 from camcli.models.cut import LAST, Cut, LinearHead, Tail, cut
 from camcli.models.ensemble import join, split_head
 from camcli.models.on_gpu import to_device
+from camcli.models.parts import channels_last
 from camcli.models.weights import sha256_of
 from camcli.models.zoo import Provenance, build_model, is_own_code
 
@@ -262,7 +263,7 @@ def cut_classifier(
         raise UsageError(
             f"The network has {halves.outputs} classes but {len(classes)} names were given."
         )
-    module.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    channels_last(module.to(device))
     return _classifier(halves, classes, preprocess, provenance, device)
 
 

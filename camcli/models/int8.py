@@ -8,15 +8,12 @@ says or shows something else; it is kept on disk under the content of network an
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import importlib.util
 import io
-import json
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from importlib.metadata import version
 from itertools import groupby
 from typing import Any
 
@@ -25,12 +22,11 @@ import torch
 from torch import Tensor, nn
 
 from camcli.data.images import load_image
-from camcli.data.places import cache_home
 from camcli.data.preprocess import Preprocess
 from camcli.data.refs import ImageRef
 from camcli.errors import CamcliError, ImageError, UnavailableError, UsageError
-from camcli.files import whole_folder
 from camcli.models.classifier import Classifier
+from camcli.models.kept import kept, name_of
 from camcli.models.on_openvino import Converted
 
 log = logging.getLogger(__name__)
@@ -39,8 +35,6 @@ log = logging.getLogger(__name__)
 SAMPLE, FEWEST = 128, 16
 # What is refused: a smaller share of equal predictions, a smaller median cosine of the maps.
 TOP1, COSINE = 0.9, 0.98
-# Part of the key of what is kept on disk.
-_FORMAT = 1
 _BATCH = 8
 
 
@@ -119,19 +113,15 @@ def quantised(
         raise UnavailableError(
             "--precision int8 needs NNCF: `pip install 'camcli[int8]'` brings it."
         )
-    import openvino as ov
+    name = name_of(
+        backbone, "int8", classifier.preprocess.to_dict(), classifier.layer, pixels=pixels
+    )
 
-    folder = cache_home() / "int8" / _key(classifier, backbone, pixels)
-    try:
-        found = ov.Core().read_model(folder / "model.xml")
-    except RuntimeError:  # not there, or not whole
+    def make() -> Converted:
         found = _quantise(converted.model, classifier.preprocess, pixels)
-        try:
-            with whole_folder(folder) as part:
-                ov.save_model(found, part / "model.xml", compress_to_fp16=False)
-        except (OSError, RuntimeError) as error:
-            log.debug("cannot keep the quantised network: %s", error)
-    return Converted(found, converted.rows, converted.per_image)
+        return Converted(found, converted.rows, converted.per_image)
+
+    return kept("int8", name, make)
 
 
 def _quantise(model: Any, preprocess: Preprocess, pixels: list[Tensor]) -> Any:
@@ -204,21 +194,3 @@ def _batches(pixels: list[Tensor]) -> Iterator[Tensor]:
     shape: Callable[[Tensor], tuple[int, ...]] = lambda p: tuple(p.shape)  # noqa: E731
     for _, group in groupby(sorted(pixels, key=shape), key=shape):
         yield from torch.stack(list(group)).split(_BATCH)
-
-
-def _key(classifier: Classifier, backbone: nn.Module, pixels: list[Tensor]) -> str:
-    """The content of everything that decides the quantised network."""
-    digest = hashlib.sha256()
-    code = [m.code for m in backbone.modules() if isinstance(m, torch.fx.GraphModule)]
-    about = [
-        _FORMAT, version("openvino"), version("nncf"), classifier.preprocess.to_dict(),
-        classifier.layer, str(backbone), code,
-    ]  # fmt: skip
-    digest.update(json.dumps(about).encode())
-    for name, value in sorted(backbone.state_dict().items()):
-        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-        digest.update(value.detach().cpu().numpy().tobytes())
-    for p in pixels:
-        digest.update(str(tuple(p.shape)).encode())
-        digest.update(p.numpy().tobytes())
-    return digest.hexdigest()[:32]

@@ -10,8 +10,7 @@
   size runs in a second network, compiled when it is first needed.
 - Without its telemetry, which is on by default and belongs to its converter's command line: the
   front end is called directly, below that.
-- Converted anew in each process. This takes a second or two, less than importing torch; only what
-  took a calibration is kept on disk (`camcli.models.int8`).
+- Converted once: a later process finds the network on the disk (`camcli.models.kept`).
 """
 
 from __future__ import annotations

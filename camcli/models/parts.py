@@ -123,7 +123,7 @@ class Cut:
         """The same on another device, with memory laid out as convolutions like it."""
         for half in (self.first, *(place.tail for place in self.places)):
             if isinstance(half, nn.Module):
-                half.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+                channels_last(half.to(device))
         places = []
         for place in self.places:
             head = place.head and LinearHead(
@@ -142,6 +142,17 @@ class Cut:
             (A, Tail(place.tail, list(zip(context, place.batched, strict=True))))
             for (A, *context), place in zip(rows, self.places, strict=True)
         ]
+
+
+def channels_last(module: nn.Module) -> nn.Module:
+    """The same module, with its weights laid out as convolutions on CPUs and tensor cores like it.
+
+    `nn.Module.to` would also try what has five dimensions, as Swin's masks in timm, and fail.
+    """
+    for value in (*module.parameters(), *module.buffers()):
+        if value.dim() == 4:
+            value.data = value.data.contiguous(memory_format=torch.channels_last)
+    return module
 
 
 class NoMapError(CamcliError):

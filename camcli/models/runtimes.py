@@ -11,6 +11,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, replace
+from functools import partial
 from importlib.metadata import version
 from itertools import islice
 from typing import Any
@@ -22,6 +23,7 @@ from camcli.errors import CamcliError, UnavailableError, UsageError
 from camcli.models import int8
 from camcli.models.classifier import Classifier
 from camcli.models.int8 import Agreement
+from camcli.models.kept import kept, name_of
 from camcli.models.on_compile import Compiled, flat
 from camcli.models.on_compile import why_not as why_not_compile
 from camcli.models.on_gpu import DTYPES, Autocast
@@ -216,7 +218,7 @@ def with_runtime(
     pixels = int8.sample(images or (), classifier.preprocess) if precision == "int8" else []
     try:
         size = classifier.preprocess.size
-        converted = convert(backbone, size)
+        converted = kept("openvino", name_of(backbone, size), partial(convert, backbone, size))
         if pixels:
             converted = int8.quantised(converted, classifier, backbone, pixels)
         compiled = OpenVino(converted, size, precision)

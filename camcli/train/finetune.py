@@ -14,6 +14,7 @@ from torch import Tensor
 from camcli.batch.engine import available_cores, keep_big_blocks
 from camcli.data.images import load_image
 from camcli.models.classifier import Classifier
+from camcli.models.parts import channels_last
 from camcli.train.examples import Examples
 from camcli.train.features import View, autocast
 from camcli.train.loop import Progress, Recipe, make_optimizer, run_epochs
@@ -64,7 +65,7 @@ def fine_tune(
     device = classifier.device
     if device.type == "cpu":
         keep_big_blocks()
-    net = tunable.net.to(memory_format=torch.channels_last)
+    net = channels_last(tunable.net)
     if progress.tensors is not None:
         net.load_state_dict(progress.tensors)
     parallel = team.parallel(net, device)

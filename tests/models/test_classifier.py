@@ -130,6 +130,15 @@ def test_names_must_fit_the_outputs():
             small(Small(deep), classes=("a", "b"))
 
 
+def test_weights_are_channels_last_whatever_else_a_network_holds():
+    module = Small()
+    module.register_buffer("mask", torch.zeros(1, 2, 3, 4, 5))  # of windows, as in timm's Swin
+    classifier = small(module)
+    (weight,) = [p for p in classifier.features.parameters() if p.dim() == 4]
+    assert weight.is_contiguous(memory_format=torch.channels_last)
+    assert not weight.is_contiguous()
+
+
 def test_another_input_size_gives_a_finer_map(bundled):
     classifier = load_classifier(input_size=320)
     A, logits = classifier(pixels(1, 320))

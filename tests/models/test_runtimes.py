@@ -338,7 +338,8 @@ def test_names_and_combinations_that_make_no_sense():
 
 
 @needs_openvino
-def test_what_openvino_cannot_take(monkeypatch):
+def test_what_openvino_cannot_take(monkeypatch, tmp_path):
+    monkeypatch.setenv("CAMCLI_CACHE", str(tmp_path))
     plain = tiny(convnet())
     cuda = replace(plain, device=SimpleNamespace(type="cuda"))
     assert with_runtime(cuda) is cuda
