@@ -122,10 +122,26 @@ def trace(model: nn.Module, probe: Tensor) -> Traced:
         Exception: whatever tracing meets in code that it cannot follow.
     """
     tracer = Tracer()
-    whole = fx.GraphModule(model, tracer.trace(model))
+    graph = tracer.trace(model)
+    _drop_options(graph)
+    whole = fx.GraphModule(model, graph)
     by_name = {n.name: n for n in whole.graph.nodes}
     names = {name: by_name[n.name] for name, n in tracer.outputs.items()}
     return _observed(whole, names, probe)
+
+
+def _drop_options(graph: fx.Graph) -> None:
+    """What `forward` takes besides images becomes its default: None passes by no cut as a value."""
+    options = {n: n.args[0] for n in graph.nodes if n.op == "placeholder" and n.args}
+
+    def default(node: fx.Node) -> Any:
+        return options.get(node, node)
+
+    for option in options:
+        for user in list(option.users):
+            user.args = fx.map_arg(user.args, default)
+            user.kwargs = fx.map_arg(user.kwargs, default)
+        graph.erase_node(option)
 
 
 def _observed(whole: fx.GraphModule, names: dict[str, fx.Node], probe: Tensor) -> Traced:

@@ -176,6 +176,35 @@ def test_a_transformer_whose_class_token_passes_by_the_cut():
     assert runtime_of(fast)["name"] == "openvino"
 
 
+class Optional(torch.nn.Module):
+    """As timm's transformers, `forward` has options, which are needed on both sides of a cut."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = torch.nn.Conv2d(3, 8, 5, 4), torch.nn.Conv2d(8, 8, 3, padding=1)
+        self.fc = torch.nn.Linear(8, 5)
+
+    def forward(self, x, padding=None, slope=0.1, *, inplace=False):
+        leaky = torch.nn.functional.leaky_relu
+        x = leaky(self.first(x), slope, inplace)
+        x = self.second(torch.nn.functional.pad(x, (0, 0), value=padding))
+        return self.fc(leaky(x, slope, inplace=inplace).mean((2, 3)))
+
+
+@needs_openvino
+def test_options_of_a_network_are_no_values_that_pass_by_a_cut():
+    torch.manual_seed(0)
+    plain = tiny(Optional(), layers=("first",))
+    images = torch.randint(0, 256, (3, 3, 32, 32), dtype=torch.uint8)
+    a = plain.look(images)
+    assert a.parts[0].tail.context == ()
+    b = with_runtime(plain, "openvino", warn=no_warning).look(images)
+    assert torch.allclose(a.logits, b.logits, atol=1e-5)
+    torch.manual_seed(0)
+    whole = Optional().eval()
+    assert torch.allclose(a.logits, whole(plain.preprocess.normalise(images)), atol=1e-5)
+
+
 @needs_openvino
 def test_the_network_itself_is_left_alone():
     plain = tiny(convnet())
