@@ -3,16 +3,20 @@
 Whoever looks meanwhile, or after a crash, sees the old file or the new one, never half of one.
 Nothing here is forced to the disk (fsync): a rename survives the death of the process, and a power
 cut may cost the newest files, which is cheaper than a wait for each of a hundred thousand overlays.
+
+And locks, for the few files that processes share.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 
 @contextmanager
@@ -85,6 +89,47 @@ def whole_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def lock(file: IO[bytes], *, wait: bool = True) -> bool:
+    """Lock an open file against other processes until it is closed, whatever ends this one.
+
+    Args:
+        file: open for writing.
+        wait: until whoever holds the lock lets go.
+
+    Returns:
+        Whether it is locked. Always true on Windows, where nothing is locked.
+
+    Raises:
+        OSError: the file system has no locks.
+    """
+    if sys.platform == "win32":
+        return True
+    import fcntl
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+@contextmanager
+def locked(file: IO[bytes]) -> Iterator[None]:
+    """One process at a time; the file stays open.
+
+    Raises:
+        OSError: the file system has no locks.
+    """
+    lock(file)
+    try:
+        yield
+    finally:
+        if sys.platform != "win32":
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_UN)
 
 
 def _umask() -> int:

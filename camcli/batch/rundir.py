@@ -12,14 +12,9 @@ from errno import ENOENT
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-try:
-    import fcntl
-except ImportError:  # Windows: two runs at once are not noticed there
-    fcntl = None  # type: ignore[assignment]
-
 from camcli.batch.journal import drop_torn_row, header, read_rows
 from camcli.errors import CamcliError, UsageError
-from camcli.files import write_whole
+from camcli.files import lock, write_whole
 
 if TYPE_CHECKING:
     from camcli.batch.shard import Shard
@@ -92,10 +87,11 @@ class RunDirectory:
         if resume and overwrite:
             raise UsageError("--resume keeps the rows and --overwrite deletes them: give one.")
         try:
-            self._check_free(resume, overwrite)
+            self._check_free(resume, overwrite)  # before anything is put into a stranger's folder
             self.path.mkdir(parents=True, exist_ok=True)
             self._hold()
             try:
+                # Another run may have begun, and ended, just before the lock.
                 there = self._check_free(resume, overwrite)
                 if there and overwrite:
                     self._clear()
@@ -127,17 +123,17 @@ class RunDirectory:
         # A run that was killed before its first row has just these.
         newborn = names <= {OVERLAYS, self.temporary.name}
         there, ours = bool(names), newborn or self._info.is_file()
+        shards_of = {int(m[1]) for m in map(_SHARD_FILE.fullmatch, names) if m}
         if self.shard is not None:
             # What other shards left is none of this one's business.
             there = any(self._is_mine(name) for name in names)
-            ours = newborn or any(_SHARD_FILE.fullmatch(name) for name in names)
-            others = {int(m[1]) for m in map(_SHARD_FILE.fullmatch, names) if m} - {self.shard.of}
-            if others:
+            ours = newborn or bool(shards_of)
+            if others := shards_of - {self.shard.of}:
                 raise UsageError(
                     f"{self.path} holds shards of {max(others)}, which do not go with --shard "
                     f"{self.shard.number}/{self.shard.of}. Take that number, or another --out."
                 )
-        elif any(_SHARD_FILE.fullmatch(name) for name in names):
+        elif shards_of:
             raise UsageError(
                 f"{self.path} holds the shards of a run: 'camcli merge {self.path}' joins them. To "
                 "run anew, choose another --out."
@@ -169,18 +165,16 @@ class RunDirectory:
             UsageError: somebody else does.
         """
         self._held = self.csv.open("ab")
-        if fcntl is None:
-            return
         try:
-            fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            alone = lock(self._held, wait=False)
+        except OSError:  # a network disk without locks
+            return
+        if not alone:
             self._let_go()
             raise UsageError(
                 f"Another camcli is writing to {self._name} at this moment. Wait for its end, or "
                 "choose another --out."
-            ) from None
-        except OSError:  # a network disk without locks
-            pass
+            )
 
     def _let_go(self) -> None:
         if self._held is not None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from camcli.errors import CamcliError, UnavailableError
+from camcli.files import lock
 
 Progress = Callable[[int, int | None], object]
 """Called with (bytes so far, bytes in all or None)."""
@@ -273,15 +274,13 @@ class _Hops(urllib.request.HTTPRedirectHandler):
 @contextmanager
 def _alone(part: Path) -> Iterator[Any]:
     """`part` open for appending, and locked where the system has such locks."""
-    try:
-        import fcntl
-    except ImportError:
+    if sys.platform == "win32":
         with part.open("ab") as file:
             yield file
         return
     while True:
         with part.open("ab") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            lock(file)
             # Whoever held the lock may have renamed or removed the file that was opened here.
             try:
                 same = os.path.samestat(os.fstat(file.fileno()), part.stat())

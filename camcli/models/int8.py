@@ -96,12 +96,15 @@ def sample(images: Iterable[ImageRef], preprocess: Preprocess) -> list[Tensor]:
 
 
 def quantised(
-    converted: Converted, classifier: Classifier, backbone: nn.Module, pixels: list[Tensor]
+    convert: Callable[[], Converted],
+    classifier: Classifier,
+    backbone: nn.Module,
+    pixels: list[Tensor],
 ) -> Converted:
     """The same network in int8, from the disk if it has been made before.
 
     Args:
-        converted: `backbone` in OpenVINO.
+        convert: `backbone` in OpenVINO, in float32; called only if it has to be made.
         classifier: whose backbone it is.
         backbone: decides, with the sample, under which name the result is kept.
         pixels: the sample.
@@ -118,6 +121,7 @@ def quantised(
     )
 
     def make() -> Converted:
+        converted = convert()
         found = _quantise(converted.model, classifier.preprocess, pixels)
         return Converted(found, converted.rows, converted.per_image)
 

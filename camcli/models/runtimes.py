@@ -27,7 +27,7 @@ from camcli.models.kept import kept, name_of
 from camcli.models.on_compile import Compiled, flat
 from camcli.models.on_compile import why_not as why_not_compile
 from camcli.models.on_gpu import DTYPES, Autocast
-from camcli.models.on_openvino import OpenVino, convert
+from camcli.models.on_openvino import Converted, OpenVino, convert
 
 log = logging.getLogger(__name__)
 
@@ -218,10 +218,12 @@ def with_runtime(
     pixels = int8.sample(images or (), classifier.preprocess) if precision == "int8" else []
     try:
         size = classifier.preprocess.size
-        converted = kept("openvino", name_of(backbone, size), partial(convert, backbone, size))
-        if pixels:
-            converted = int8.quantised(converted, classifier, backbone, pixels)
-        compiled = OpenVino(converted, size, precision)
+
+        def converted() -> Converted:
+            return kept("openvino", name_of(backbone, size), partial(convert, backbone, size))
+
+        network = int8.quantised(converted, classifier, backbone, pixels) if pixels else converted()
+        compiled = OpenVino(network, size, precision)
     except CamcliError:
         raise
     except Exception as error:  # a converter meets whatever users put into their networks

@@ -14,17 +14,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import sys
 import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
 from camcli.data.places import cache_home
 from camcli.errors import CamcliError
+from camcli.files import locked
 
 FORMAT = 1
 
@@ -74,7 +73,7 @@ class FeatureCache:
             root.mkdir(parents=True, exist_ok=True)
             (root / f"{name}.json").write_text(text + "\n", "utf-8")
             self._file = self.path.open("a+b")
-            with _locked(self._file):
+            with locked(self._file):
                 whole = self._file.seek(0, os.SEEK_END) // self._type.itemsize
                 self._file.truncate(whole * self._type.itemsize)
         except OSError as error:
@@ -121,7 +120,7 @@ class FeatureCache:
             values = np.ascontiguousarray(values, "<f2")
             records[i] = (np.void(key), values, zlib.crc32(values.tobytes()))
         try:
-            with _locked(self._file):
+            with locked(self._file):
                 self._file.write(records.tobytes())
                 self._file.flush()
         except OSError as error:
@@ -130,18 +129,3 @@ class FeatureCache:
                 "another folder with --cache-dir, or do without it: --no-cache."
             ) from error
         self._new.update(features)
-
-
-@contextmanager
-def _locked(file: BinaryIO) -> Iterator[None]:
-    """One writer at a time among processes; no lock where the system has no flock."""
-    if sys.platform == "win32":
-        yield
-        return
-    import fcntl
-
-    fcntl.flock(file, fcntl.LOCK_EX)
-    try:
-        yield
-    finally:
-        fcntl.flock(file, fcntl.LOCK_UN)
