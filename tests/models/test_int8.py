@@ -6,13 +6,10 @@ import pytest
 import torch
 from PIL import Image
 
-from camcli.data.preprocess import Preprocess
 from camcli.data.sources import find_images
 from camcli.errors import CamcliError, UnavailableError, UsageError
 from camcli.models import int8
-from camcli.models.classifier import cut_classifier
 from camcli.models.runtimes import precision_of, runtime_of, with_runtime
-from camcli.models.zoo import Provenance
 
 needs_nncf = pytest.mark.skipif(
     not (importlib.util.find_spec("nncf") and importlib.util.find_spec("openvino")),
@@ -21,7 +18,7 @@ needs_nncf = pytest.mark.skipif(
 
 
 @pytest.fixture
-def plain(monkeypatch, tmp_path):
+def plain(tiny, monkeypatch, tmp_path):
     monkeypatch.setenv("CAMCLI_CACHE", str(tmp_path / "cache"))
     torch.manual_seed(0)
     network = torch.nn.Sequential(
@@ -34,13 +31,7 @@ def plain(monkeypatch, tmp_path):
         torch.nn.Linear(16, 5),
     )
     torch.nn.init.normal_(network[-1].weight)
-    return cut_classifier(
-        network,
-        classes=tuple("abcde"),
-        preprocess=Preprocess(size=32),
-        provenance=Provenance("tiny", None, None, "random", {}),
-        device=torch.device("cpu"),
-    )
+    return tiny(network)
 
 
 @pytest.fixture

@@ -8,12 +8,9 @@ import pytest
 import torch
 from torch import fx, nn
 
-from camcli.data.preprocess import Preprocess
 from camcli.models import kept, runtimes
-from camcli.models.classifier import cut_classifier
 from camcli.models.kept import name_of
 from camcli.models.runtimes import runtime_of, with_runtime
-from camcli.models.zoo import Provenance
 
 
 @pytest.fixture(autouse=True)
@@ -23,28 +20,12 @@ def cache(monkeypatch, tmp_path):
     return tmp_path / "openvino"
 
 
-def classifier(network):
-    return cut_classifier(
-        network, classes=tuple("abcde"), preprocess=Preprocess(size=32),
-        provenance=Provenance("tiny", None, None, "random", {}), device=torch.device("cpu"),
-    )  # fmt: skip
-
-
-def convnet(seed=0, stride=2):
+def network(seed=0, stride=2):
     torch.manual_seed(seed)
     return nn.Sequential(
         nn.Conv2d(3, 8, 3, stride=stride, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1),
         nn.Flatten(), nn.Linear(8, 5),
     )  # fmt: skip
-
-
-def transformer():
-    from torchvision.models import VisionTransformer
-
-    torch.manual_seed(0)
-    vit = VisionTransformer(32, 8, 2, 2, 16, 32, num_classes=5)
-    nn.init.normal_(vit.heads.head.weight)
-    return vit
 
 
 def traced(function):
@@ -60,10 +41,11 @@ def fast(plain):
     return with_runtime(plain, "openvino", warn=no_warning)
 
 
-@pytest.mark.parametrize("make", [convnet, transformer])
-def test_a_network_is_converted_once(make, cache, monkeypatch):
+@pytest.mark.parametrize("kind", ["convnet", "vit"])
+def test_a_network_is_converted_once(kind, request, cache, monkeypatch, tiny):
+    make = request.getfixturevalue(kind)
     images = torch.randint(0, 256, (3, 3, 32, 32), dtype=torch.uint8)
-    plain = classifier(make())
+    plain = tiny(make())
     first = fast(plain).look(images)
     fast(plain)  # converting changed nothing that its name goes by
     assert len(list(cache.iterdir())) == 1
@@ -72,19 +54,19 @@ def test_a_network_is_converted_once(make, cache, monkeypatch):
         raise AssertionError("converted again")
 
     monkeypatch.setattr(runtimes, "convert", again)
-    found = fast(classifier(make()))
+    found = fast(tiny(make()))
     second = found.look(images)
     assert runtime_of(found)["name"] == "openvino"
     assert torch.equal(first.logits, second.logits)
     assert torch.equal(first.parts[0].A, second.parts[0].A)
     with pytest.raises(Exception, match="converted again"):
-        fast(classifier(convnet(seed=1)))
+        fast(tiny(network(seed=1)))
 
 
 @pytest.mark.parametrize("damaged", ["model.xml", "model.bin", "outputs.json"])
 @pytest.mark.parametrize("how", ["gone", "empty", "other"])
-def test_what_is_damaged_is_made_again(damaged, how, cache):
-    plain = classifier(convnet())
+def test_what_is_damaged_is_made_again(damaged, how, cache, tiny):
+    plain = tiny(network())
     images = torch.randint(0, 256, (3, 3, 32, 32), dtype=torch.uint8)
     fast(plain)
     (folder,) = cache.iterdir()
@@ -98,40 +80,40 @@ def test_what_is_damaged_is_made_again(damaged, how, cache):
     assert expected == 3
 
 
-def test_without_a_place_on_the_disk_it_is_converted(monkeypatch, tmp_path):
+def test_without_a_place_on_the_disk_it_is_converted(monkeypatch, tmp_path, tiny):
     (tmp_path / "file").touch()
     monkeypatch.setenv("CAMCLI_CACHE", str(tmp_path / "file"))
-    assert runtime_of(fast(classifier(convnet())))["name"] == "openvino"
+    assert runtime_of(fast(tiny(network())))["name"] == "openvino"
 
 
-def test_the_newest_stay(cache, monkeypatch):
+def test_the_newest_stay(cache, monkeypatch, tiny):
     monkeypatch.setattr(kept, "_KEPT", 2)
     for seed in range(3):
-        fast(classifier(convnet(seed)))
+        fast(tiny(network(seed)))
         for path in cache.iterdir():  # all a minute older
             os.utime(path, (path.stat().st_mtime - 60,) * 2)
         if seed == 1:
-            fast(classifier(convnet(0)))  # used again
-    names = {name_of(classifier(convnet(seed)).features, 32) for seed in (0, 2)}
+            fast(tiny(network(0)))  # used again
+    names = {name_of(tiny(network(seed)).features, 32) for seed in (0, 2)}
     assert {path.name for path in cache.iterdir()} == names
 
 
 def test_all_that_decides_a_network_is_in_its_name():
-    base = convnet()
-    scaled = convnet()
+    base = network()
+    scaled = network()
     with torch.no_grad():
         scaled[0].weight[0, 0, 0, 0] += 1e-6
-    buffered = convnet()
+    buffered = network()
     buffered.register_buffer("unsaved", torch.ones(2), persistent=False)
     names = [
-        name_of(base), name_of(scaled), name_of(buffered), name_of(convnet(stride=1)),
+        name_of(base), name_of(scaled), name_of(buffered), name_of(network(stride=1)),
         name_of(base, 64), name_of(base, pixels=[torch.zeros(3, 2, 2)]),
         name_of(base, pixels=[torch.ones(3, 2, 2)]),
         name_of(traced(torch.relu)), name_of(traced(torch.tanh)),
     ]  # fmt: skip
     assert None not in names
     assert len(set(names)) == len(names)
-    assert name_of(convnet()) == name_of(base)
+    assert name_of(network()) == name_of(base)
 
 
 def test_the_name_is_the_same_in_another_process():

@@ -5,28 +5,15 @@ import pytest
 import torch
 from torch._dynamo.utils import counters
 
-from camcli.data.preprocess import Preprocess
 from camcli.errors import CamcliError, UnavailableError, UsageError
 from camcli.models import on_compile
-from camcli.models.classifier import cut_classifier
 from camcli.models.on_compile import Compiled
 from camcli.models.on_gpu import Autocast
 from camcli.models.runtimes import runtime_of, with_runtime
-from camcli.models.zoo import Provenance
 
 needs_compiler = pytest.mark.skipif(
     not on_compile.has_compiler(), reason="no C++ compiler on this machine"
 )
-
-
-def tiny(module):
-    return cut_classifier(
-        module,
-        classes=tuple("abcde"),
-        preprocess=Preprocess(size=32),
-        provenance=Provenance("tiny", None, None, "random", {}),
-        device=torch.device("cpu"),
-    )
 
 
 def convnet():
@@ -58,7 +45,7 @@ def photographs(count, *shape):
 
 
 @needs_compiler
-def test_batches_of_any_size_from_any_lane_are_torchs_and_compile_nothing_more():
+def test_batches_of_any_size_from_any_lane_are_torchs_and_compile_nothing_more(tiny):
     plain = tiny(convnet())
     fast = with_runtime(plain, "compile", warn=pytest.fail)
     pixels, before, found = photographs(19), compilations(), {}
@@ -90,7 +77,7 @@ def test_batches_of_any_size_from_any_lane_are_torchs_and_compile_nothing_more()
 
 
 @needs_compiler
-def test_as_on_a_gpu_one_compilation_serves_any_number_of_images_in_16_bits():
+def test_as_on_a_gpu_one_compilation_serves_any_number_of_images_in_16_bits(tiny):
     plain = tiny(convnet())
     half = Autocast(plain.features, "cpu", "bfloat16")
     fast = Compiled(half, 32, torch.device("cpu"), slices=False)
@@ -122,7 +109,7 @@ def test_several_values_with_and_without_a_row_an_image():
 # --- where it cannot run -------------------------------------------------------------------------
 
 
-def test_without_a_compiler_it_is_said_what_is_missing(monkeypatch):
+def test_without_a_compiler_it_is_said_what_is_missing(monkeypatch, tiny):
     monkeypatch.setattr(on_compile, "has_compiler", lambda: False)
     with pytest.raises(UnavailableError, match=r"C\+\+ compiler.*install g\+\+ or clang"):
         with_runtime(tiny(convnet()), "compile")
@@ -135,7 +122,7 @@ def test_a_compiler_that_is_not_there_is_not_found():
         assert not on_compile.has_compiler()
 
 
-def test_devices_and_networks_that_it_cannot_take(monkeypatch):
+def test_devices_and_networks_that_it_cannot_take(monkeypatch, tiny):
     plain = tiny(convnet())
     with pytest.raises(UsageError, match="not for mps"):
         with_runtime(replace(plain, device=torch.device("mps")), "compile")
@@ -150,7 +137,7 @@ def test_devices_and_networks_that_it_cannot_take(monkeypatch):
 
 
 @needs_compiler
-def test_a_network_that_cannot_be_compiled_is_told_in_one_sentence():
+def test_a_network_that_cannot_be_compiled_is_told_in_one_sentence(tiny):
     class Branches(torch.nn.Module):
         def forward(self, images):
             return images if images.sum().item() > 0 else -images

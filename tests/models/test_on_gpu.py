@@ -8,52 +8,24 @@ from PIL import Image
 
 from camcli.batch import engine
 from camcli.batch.explain import make_explanation
-from camcli.data.preprocess import Preprocess
 from camcli.data.sources import find_images
 from camcli.errors import CamcliError, UsageError
 from camcli.models import classifier as classifiers
 from camcli.models import on_gpu, runtimes
-from camcli.models.classifier import cut_classifier
 from camcli.models.on_gpu import Autocast, own_stream, to_device
 from camcli.models.runtimes import Checked, precision_of, runtime_of, with_runtime
-from camcli.models.zoo import Provenance
 
 CUDA = torch.device("cuda")
 
 
-def tiny(module):
-    return cut_classifier(
-        module,
-        classes=tuple("abcde"),
-        preprocess=Preprocess(size=32),
-        provenance=Provenance("tiny", None, None, "random", {}),
-        device=torch.device("cpu"),
-    )
+@pytest.fixture
+def convnet(tiny, convnet):
+    return tiny(convnet())
 
 
 @pytest.fixture
-def convnet():
-    torch.manual_seed(0)
-    return tiny(
-        torch.nn.Sequential(
-            torch.nn.Conv2d(3, 8, 3, stride=2, padding=1),
-            torch.nn.BatchNorm2d(8),
-            torch.nn.ReLU(),
-            torch.nn.AdaptiveAvgPool2d(1),
-            torch.nn.Flatten(),
-            torch.nn.Linear(8, 5),
-        )
-    )
-
-
-@pytest.fixture
-def vit():
-    from torchvision.models import VisionTransformer
-
-    torch.manual_seed(0)
-    network = VisionTransformer(32, 8, 2, 2, 16, 32, num_classes=5)
-    torch.nn.init.normal_(network.heads.head.weight)
-    return tiny(network)
+def vit(tiny, vit):
+    return tiny(vit())
 
 
 @pytest.fixture

@@ -15,10 +15,8 @@ from camcli.batch.run import Run
 from camcli.batch.rundir import RunDirectory
 from camcli.cli.app import app
 from camcli.data.images import load_image
-from camcli.data.preprocess import Preprocess
 from camcli.data.sources import find_images
 from camcli.errors import CamcliError, UnavailableError, UsageError
-from camcli.models.classifier import cut_classifier
 from camcli.models.on_openvino import available_cores
 from camcli.models.runtimes import (
     TOLERANCE,
@@ -51,29 +49,6 @@ def pixels(bundled, test_data):
     """24 photographs as the bundled network sees them."""
     files = sorted((test_data / "imagenet-samples").iterdir())[::10][:24]
     return torch.stack([bundled.preprocess.pixels(load_image(path)) for path in files])
-
-
-def tiny(module, **kw):
-    return cut_classifier(
-        module,
-        classes=tuple("abcde"),
-        preprocess=Preprocess(size=32),
-        provenance=HERE,
-        device=torch.device("cpu"),
-        **kw,
-    )
-
-
-def convnet():
-    torch.manual_seed(0)
-    return torch.nn.Sequential(
-        torch.nn.Conv2d(3, 8, 3, stride=2, padding=1),
-        torch.nn.BatchNorm2d(8),
-        torch.nn.ReLU(),
-        torch.nn.AdaptiveAvgPool2d(1),
-        torch.nn.Flatten(),
-        torch.nn.Linear(8, 5),
-    )
 
 
 def maps_of(classifier, A, logits):
@@ -158,13 +133,8 @@ def test_photographs_of_any_shape_share_one_conversion(bundled):
 
 
 @needs_openvino
-def test_a_transformer_whose_class_token_passes_by_the_cut():
-    from torchvision.models import VisionTransformer
-
-    torch.manual_seed(0)
-    vit = VisionTransformer(32, 8, 2, 2, 16, 32, num_classes=5)
-    torch.nn.init.normal_(vit.heads.head.weight)
-    plain = tiny(vit)
+def test_a_transformer_whose_class_token_passes_by_the_cut(tiny, vit):
+    plain = tiny(vit())
     assert plain.cut is not None  # or this tests nothing
     fast = with_runtime(plain, "openvino", warn=no_warning)
     images = torch.randint(0, 256, (3, 3, 32, 32), dtype=torch.uint8)
@@ -192,7 +162,7 @@ class Optional(torch.nn.Module):
 
 
 @needs_openvino
-def test_options_of_a_network_are_no_values_that_pass_by_a_cut():
+def test_options_of_a_network_are_no_values_that_pass_by_a_cut(tiny):
     torch.manual_seed(0)
     plain = tiny(Optional(), layers=("first",))
     images = torch.randint(0, 256, (3, 3, 32, 32), dtype=torch.uint8)
@@ -206,7 +176,7 @@ def test_options_of_a_network_are_no_values_that_pass_by_a_cut():
 
 
 @needs_openvino
-def test_the_network_itself_is_left_alone():
+def test_the_network_itself_is_left_alone(tiny, convnet):
     plain = tiny(convnet())
     images = torch.randn(2, 3, 32, 32)
     before = plain.features(images)
@@ -230,7 +200,7 @@ def test_bfloat16_keeps_the_maps(bundled, pixels):
 
 
 @needs_openvino
-def test_nothing_is_told_to_anybody(monkeypatch, tmp_path):
+def test_nothing_is_told_to_anybody(monkeypatch, tmp_path, tiny, convnet):
     """OpenVINO's own converter starts its telemetry; ours must not."""
     telemetry = pytest.importorskip("openvino_telemetry.main")
 
@@ -317,7 +287,7 @@ def test_wrong_for_another_shape_only():
 
 
 @needs_openvino
-def test_auto_takes_openvino_for_many_images_and_torch_for_a_handful():
+def test_auto_takes_openvino_for_many_images_and_torch_for_a_handful(tiny, convnet):
     plain = tiny(convnet())
     assert with_runtime(plain, images=range(WORTH_IT - 1)) is plain
     many = with_runtime(plain, images=range(1), passes=WORTH_IT, warn=no_warning)
@@ -335,7 +305,7 @@ def test_auto_takes_openvino_for_many_images_and_torch_for_a_handful():
 
 
 def test_without_openvino_auto_is_torch_and_asking_for_it_says_how_to_get_it(
-    monkeypatch, photos, tmp_path
+    monkeypatch, photos, tmp_path, tiny, convnet
 ):
     from typer.testing import CliRunner
 
@@ -356,7 +326,7 @@ def test_without_openvino_auto_is_torch_and_asking_for_it_says_how_to_get_it(
     assert not (tmp_path / "run").exists()
 
 
-def test_names_and_combinations_that_make_no_sense():
+def test_names_and_combinations_that_make_no_sense(tiny, convnet):
     plain = tiny(convnet())
     with pytest.raises(UsageError, match="auto, torch, compile, openvino"):
         with_runtime(plain, "tensorrt")
@@ -367,7 +337,7 @@ def test_names_and_combinations_that_make_no_sense():
 
 
 @needs_openvino
-def test_what_openvino_cannot_take(monkeypatch, tmp_path):
+def test_what_openvino_cannot_take(monkeypatch, tmp_path, tiny, convnet):
     monkeypatch.setenv("CAMCLI_CACHE", str(tmp_path))
     plain = tiny(convnet())
     cuda = replace(plain, device=SimpleNamespace(type="cuda"))
