@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 
 
 def main() -> None:
@@ -10,8 +11,14 @@ def main() -> None:
     # No telemetry, no hub look-ups: before anything that might read these is imported.
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     from camcli.cli.app import app
+    from camcli.cli.console import TERMINATED, end_hard
 
-    app()
+    try:
+        app()
+    except SystemExit as stop:
+        if stop.code == TERMINATED:  # Python waits for its threads
+            end_hard(threading.Event())
+        raise
 
 
 if __name__ == "__main__":

@@ -4,19 +4,123 @@ Whoever looks meanwhile, or after a crash, sees the old file or the new one, nev
 Nothing here is forced to the disk (fsync): a rename survives the death of the process, and a power
 cut may cost the newest files, which is cheaper than a wait for each of a hundred thousand overlays.
 
-And locks, for the few files that processes share.
+And locks, for the few files that processes share; and the one way to open a file that a user named
+or a folder held, which never waits and never reads what has no end.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import stat
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from errno import EFBIG, EINVAL, EISDIR
+from functools import lru_cache
+from io import BufferedReader
 from pathlib import Path
 from typing import IO
+
+MAX_READ = 1 << 30
+"""Most bytes of one file that are read into memory, 1 GiB."""
+
+# File systems that the kernel makes up: their files are regular, of size 0, and some wait for
+# ever (/proc/kmsg) or act when they are read.
+_MADE_UP = frozenset(
+    "proc sysfs debugfs tracefs securityfs configfs cgroup cgroup2 devpts mqueue bpf pstore "  # noqa: SIM905
+    "efivarfs binfmt_misc selinuxfs functionfs rpc_pipefs fusectl nsfs".split()
+)
+_KINDS = (
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+class SpecialFileError(OSError):
+    """Not a regular file on a disk: to read it could wait for ever, or never end."""
+
+
+def open_regular(path: str | Path) -> BufferedReader:
+    """Open a file for reading, if it is a regular one on a disk; links are followed.
+
+    Whatever else lies there (a pipe, a device, a socket, ``/proc/kmsg``) is refused without
+    waiting, also when it takes the place of a file at this very moment.
+
+    Args:
+        path: of the file.
+
+    Raises:
+        SpecialFileError: it is none; ``strerror`` says what it is.
+        OSError: it is a folder, or cannot be opened.
+        ValueError: the name holds a NUL.
+
+    Example:
+        >>> with open_regular("labels.csv") as file:  # doctest: +SKIP
+        ...     text = file.read().decode()
+    """
+    _check_regular(os.stat(path), path)  # noqa: PTH116 - to open a device can already do something
+    # What was put there since then must not make this wait.
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    handle = os.open(path, flags | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOCTTY", 0))
+    try:
+        _check_regular(os.fstat(handle), path)
+        return os.fdopen(handle, "rb")
+    except BaseException:
+        os.close(handle)
+        raise
+
+
+def read_regular(path: str | Path, most: int = MAX_READ) -> bytes:
+    """All bytes of a regular file on a disk.
+
+    Args:
+        path: of the file; links are followed.
+        most: bytes that it may have.
+
+    Raises:
+        OSError: as `open_regular` does, or it has more bytes.
+        ValueError: the name holds a NUL.
+    """
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        data = file.read(min(size, most) + 1)
+        while size < len(data) <= most and (more := file.read(1 << 20)):
+            data += more  # it grew meanwhile, or its file system does not know its size
+    if len(data) > most:
+        raise OSError(EFBIG, f"it has more than {most:,} bytes", str(path))
+    return data
+
+
+def _check_regular(status: os.stat_result, path: str | Path) -> None:
+    """Raise what `open_regular` promises."""
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(EISDIR, "it is a folder", str(path))
+    for is_kind, what in _KINDS:
+        if is_kind(status.st_mode):
+            raise SpecialFileError(EINVAL, f"it is {what}, not a regular file", str(path))
+    if not stat.S_ISREG(status.st_mode) or _is_made_up(status.st_dev):
+        raise SpecialFileError(EINVAL, "it is made up by the system, not a file on a disk", path)
+
+
+@lru_cache(maxsize=256)
+def _is_made_up(device: int) -> bool:
+    """Whether this is one of the kernel's own file systems."""
+    if not sys.platform.startswith("linux"):
+        return False
+    wanted = f"{os.major(device)}:{os.minor(device)}"
+    try:
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as mounts:  # noqa: PTH123
+            for line in mounts:
+                mount, _, system = line.partition(" - ")
+                if mount.split(" ", 3)[2:3] == [wanted]:
+                    return system.split(" ", 1)[0] in _MADE_UP
+    except OSError:
+        pass  # no /proc, and so nothing of it either
+    return False
 
 
 @contextmanager

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -53,3 +56,20 @@ def _own_cache(tmp_path_factory):
 def _one_thread():
     """Small tensors gain nothing from more, and tests may run beside each other."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def special_files() -> Callable[[Path], dict[str, Path]]:
+    """Makes each kind of what is not a regular file on a disk, as links and pipes in a folder."""
+
+    def make(folder: Path) -> dict[str, Path]:
+        os.mkfifo(folder / "pipe")
+        targets = {"zero": "/dev/zero", "log": "/proc/kmsg", "version": "/proc/version"}
+        for name, target in targets.items():
+            if Path(target).exists():
+                (folder / name).symlink_to(target)
+        with socket.socket(socket.AF_UNIX) as server, contextlib.chdir(folder):
+            server.bind("socket")  # a short name, as sockets need
+        return {path.name: path for path in folder.iterdir()}
+
+    return make

@@ -3,7 +3,14 @@ import sys
 
 import pytest
 
-from camcli.files import whole_file, whole_folder, write_whole
+from camcli.files import (
+    SpecialFileError,
+    open_regular,
+    read_regular,
+    whole_file,
+    whole_folder,
+    write_whole,
+)
 
 
 def test_a_file_appears_whole_and_alone(tmp_path):
@@ -68,3 +75,48 @@ def test_a_folder_takes_the_place_of_another(tmp_path):
         raise ValueError("half")
     assert [p.name for p in path.iterdir()] == ["two"]
     assert list(path.parent.iterdir()) == [path]
+
+
+# -- what a user's name stands for, opened for reading -------------------------------------------
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such files")
+def test_only_a_regular_file_is_opened(tmp_path, special_files):
+    found = special_files(tmp_path)
+    assert len(found) >= 3
+    for path in found.values():
+        with pytest.raises(SpecialFileError, match=r"it is (a|made up)"):
+            open_regular(path)
+    with pytest.raises(IsADirectoryError):
+        open_regular(tmp_path)
+    (tmp_path / "link").symlink_to("file")
+    with pytest.raises(FileNotFoundError):
+        open_regular(tmp_path / "link")
+    (tmp_path / "file").write_bytes(b"abc")
+    assert read_regular(tmp_path / "link") == b"abc"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pipes with names")
+def test_a_pipe_that_takes_a_files_place_is_not_waited_for(tmp_path, monkeypatch):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(b"abc")
+    stat = os.stat
+
+    def swapped(name, **how):
+        status = stat(name, **how)
+        if name == path:
+            path.unlink()
+            os.mkfifo(path)
+        return status
+
+    monkeypatch.setattr(os, "stat", swapped)
+    with pytest.raises(SpecialFileError, match="a pipe"):
+        open_regular(path)
+
+
+def test_no_more_is_read_than_wanted(tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(b"x" * 5000)
+    assert len(read_regular(path, 5000)) == 5000
+    with pytest.raises(OSError, match="more than 4,999 bytes"):
+        read_regular(path, 4999)

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -58,7 +59,16 @@ class Friendly(TyperGroup):
 
 @contextmanager
 def _sigterm_raises() -> Iterator[None]:
-    def handler(number: int, frame: FrameType | None) -> NoReturn:
+    first: list[float] = []
+    ended = threading.Event()
+
+    def handler(number: int, frame: FrameType | None) -> None:
+        if first:  # `timeout` sends it twice at once, which is no second wish
+            if time.monotonic() - first[0] > 1:
+                os._exit(TERMINATED)
+            return
+        first.append(time.monotonic())
+        end_hard(ended)
         raise Terminated
 
     if threading.current_thread() is not threading.main_thread():
@@ -68,7 +78,26 @@ def _sigterm_raises() -> Iterator[None]:
     try:
         yield
     finally:
+        ended.set()
         signal.signal(signal.SIGTERM, before)
+
+
+def end_hard(unless: threading.Event, seconds: float = 10.0) -> None:
+    """End the process in a while, though a thread of it waits for a dead disk and never ends.
+
+    Files are written whole or not at all, so nothing is lost by it.
+
+    Args:
+        unless: set it, and nothing happens.
+        seconds: that the process has to end by itself.
+    """
+
+    def wait() -> None:
+        if not unless.wait(seconds):
+            os.write(2, b"error: Terminated, though something did not end by itself.\n")
+            os._exit(TERMINATED)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 @contextmanager

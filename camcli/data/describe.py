@@ -13,7 +13,7 @@ from math import isfinite
 from typing import Any, NamedTuple
 
 from camcli.data.datasets import Dataset, Item
-from camcli.data.images import load_image
+from camcli.data.images import decode, read_bytes
 from camcli.errors import ImageError
 
 
@@ -136,9 +136,9 @@ def _look_at(items: tuple[Item, ...], workers: int | None) -> Iterator[_Seen]:
 def _look(item: Item) -> _Seen:
     path = item.ref.path
     try:
-        height, width = load_image(path).shape[:2]
-        # Read a second time, from the system's cache: simpler than handing the bytes around.
-        digest = blake2b(path.read_bytes(), digest_size=16).digest()
+        name, data = read_bytes(path)
+        height, width = decode(data, name).shape[:2]
+        digest = blake2b(data, digest_size=16).digest()
     except (ImageError, OSError) as error:
         return _Seen(None, None, str(error))
     return _Seen(digest, (width, height), None)

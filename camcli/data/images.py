@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import logging
 import os
-import stat
 import struct
 import threading
 import warnings
@@ -22,6 +21,7 @@ from PIL import Image, ImageFile
 
 from camcli.data.refs import Blob, ImageRef
 from camcli.errors import ImageError
+from camcli.files import SpecialFileError, read_regular
 
 MAX_PIXELS = 178_956_970
 """Largest picture that is decoded (Pillow's own limit): 178.9 million pixels, 0.5 GB as RGB."""
@@ -129,19 +129,22 @@ def read_bytes(image: Path | ImageRef) -> tuple[str, bytes]:
         return str(image.path), _bytes(image.blob, str(image.path))
     name = printable(path)
     try:
-        status = path.stat()
-        if stat.S_ISDIR(status.st_mode):
-            if not os.access(path, os.R_OK | os.X_OK):  # which is why it was not walked
-                raise ImageError(f"{name}: a folder that you may not list; check its permissions.")
+        if (size := path.stat().st_size) > MAX_BYTES:
+            raise _too_many_bytes(name, size)
+        return str(path), read_regular(path, MAX_BYTES)
+    except IsADirectoryError as error:
+        if not os.access(path, os.R_OK | os.X_OK):  # which is why it was not walked
             raise ImageError(
-                f"{name}: this is a folder, not a picture; rename it, or pass it as a FOLDER to "
-                "read what is inside."
-            )
-        if not stat.S_ISREG(status.st_mode):
-            raise ImageError(f"{name}: not a regular file but a device or pipe; copy it first.")
-        if status.st_size > MAX_BYTES:
-            raise _too_many_bytes(name, status.st_size)
-        return str(path), path.read_bytes()
+                f"{name}: a folder that you may not list; check its permissions."
+            ) from error
+        raise ImageError(
+            f"{name}: this is a folder, not a picture; rename it, or pass it as a FOLDER to "
+            "read what is inside."
+        ) from error
+    except SpecialFileError as error:
+        raise ImageError(
+            f"{name}: not opened, for {error.strerror}; copy its content into a file first."
+        ) from error
     except FileNotFoundError as error:
         if path.is_symlink():
             target = printable(path.readlink())

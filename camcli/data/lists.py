@@ -1,16 +1,20 @@
 """Paths that a user listed: in a file, on standard input, as several arguments."""
-# ruff: noqa: PTH109, PTH113, PTH117, PTH118, PTH120, PTH123
+# ruff: noqa: PTH109, PTH110, PTH116, PTH117, PTH118, PTH120, PTH123
 # Strings and os.path throughout, as in finders.
 
 from __future__ import annotations
 
 import os
+import select
 import shutil
+import stat
 import sys
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from errno import EPIPE
 from functools import reduce
 from hashlib import blake2b
 from typing import IO
@@ -18,6 +22,10 @@ from typing import IO
 from camcli.data.finders import Finder, absolute
 from camcli.data.refs import is_url
 from camcli.errors import UsageError
+from camcli.files import open_regular
+
+# How long a pipe with a name may wait for whoever writes to it.
+_PIPE_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -40,9 +48,9 @@ class PathList:
     def from_file(cls, name: str) -> PathList:
         """The list in a file; relative paths may start from the file's folder."""
         try:
-            if not os.path.isfile(name):  # @<(find ...): a pipe comes only once, as stdin does
-                with open(name, "rb") as stream:
-                    return cls("", _copy(stream))
+            if stat.S_ISFIFO(os.stat(name).st_mode):  # @<(find ...) comes only once, as stdin does
+                return cls("", _copy_of_pipe(name))
+            open_regular(name).close()
             return cls(absolute(name))
         except OSError as error:
             raise UsageError(
@@ -67,7 +75,7 @@ class PathList:
         object.__setattr__(self, "root", os.getcwd() if root is None else root)
 
     def _open(self) -> AbstractContextManager[IO[bytes]]:
-        return nullcontext(self.copy) if self.copy else open(self.name, "rb")
+        return nullcontext(self.copy) if self.copy else open_regular(self.name)
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return _once((path, relative(path, self.root)) for path in self._paths())
@@ -134,6 +142,34 @@ def _copy(stream: IO[bytes]) -> IO[bytes]:
     copy = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the source
     shutil.copyfileobj(stream, copy)
     return copy
+
+
+def _copy_of_pipe(name: str) -> IO[bytes]:
+    """All that comes through a pipe with a name, until whoever writes has closed it.
+
+    Raises:
+        OSError: nobody opens it for writing within `_PIPE_SECONDS`.
+    """
+    copy = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the source
+    began, written = time.monotonic(), False
+    # A plain open would wait for a writer, perhaps for ever.
+    with open(os.open(name, os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0) as stream:
+        # That of <(...) has its writer already, or will never have one.
+        anonymous = not os.path.exists(os.path.realpath(name))
+        while True:
+            block = stream.read(1 << 16)
+            if block:
+                copy.write(block)
+                written = True
+            elif block is None:  # somebody has it open, and says nothing yet
+                written = True
+                select.select([stream], [], [], 1.0)
+            elif written or anonymous:
+                return copy
+            elif time.monotonic() - began > _PIPE_SECONDS:
+                raise OSError(EPIPE, f"it is a pipe, and nobody wrote to it in {_PIPE_SECONDS:g} s")
+            else:
+                time.sleep(0.02)
 
 
 def _once(found: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from camcli.errors import ImageError, UnavailableError
+from camcli.files import open_regular
 
 # Seconds to wait before a remote read is tried again; networks fail for a moment.
 _PAUSES = (1.0, 4.0)
@@ -91,7 +92,7 @@ def file_system(url: str) -> tuple[Any, str]:
 
 def _local(blob: Blob) -> bytes:
     try:
-        with Path(blob.place).open("rb") as file:
+        with open_regular(blob.place) as file:
             if blob.offset is None:
                 return file.read()
             file.seek(blob.offset)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +13,7 @@ from camcli.data.layout import SPLITS, Split
 from camcli.data.lists import common, relative
 from camcli.data.sources import ImageRef
 from camcli.errors import UsageError
+from camcli.files import open_regular
 
 
 class Row(NamedTuple):
@@ -36,7 +38,7 @@ def read_table(path: Path) -> list[Row]:
             two labels, or none of the images exists.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with io.TextIOWrapper(open_regular(path), encoding="utf-8-sig", newline="") as file:
             first = file.readline()
             file.seek(0)
             delimiter = max(",;\t", key=first.count)

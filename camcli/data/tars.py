@@ -16,12 +16,12 @@ import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO, Any
 
 from camcli.data.finders import is_image_name
 from camcli.data.refs import Blob, file_system, is_url
 from camcli.errors import CamcliError
+from camcli.files import open_regular
 
 SUFFIX = ".tar"
 # A label's file is a few bytes; a larger one is something else.
@@ -106,7 +106,7 @@ def images_in(place: str, rel: str) -> Iterator[Member]:
 @contextmanager
 def _opened(place: str) -> Iterator[IO[bytes]]:
     if not is_url(place):
-        with Path(place).open("rb") as file:
+        with open_regular(place) as file:
             yield file
         return
     system, path = file_system(place)

@@ -11,6 +11,7 @@ only one with its file name.
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -26,6 +27,7 @@ from PIL import Image, UnidentifiedImageError
 from camcli.data.sources import ImageRef
 from camcli.errors import UsageError
 from camcli.evaluate.canvas import SIDE, Truth, box_of
+from camcli.files import open_regular, read_regular
 
 Box = tuple[float, float, float, float]
 MASK_SUFFIXES = (".png", ".bmp", ".gif", ".tif", ".tiff")
@@ -164,7 +166,7 @@ def _voc(file: Path) -> list[Box]:
     parser.StartElementHandler, parser.EndElementHandler = start, end
     parser.CharacterDataHandler, parser.StartDoctypeDeclHandler = characters, refuse
     try:
-        parser.Parse(file.read_bytes(), True)
+        parser.Parse(read_regular(file), True)
     except expat.ExpatError as error:
         raise UsageError(f"{file} is no XML file: {error}.") from None
     found = []
@@ -181,7 +183,7 @@ def _voc(file: Path) -> list[Box]:
 def _coco(file: Path) -> dict[str, list[Box]]:
     """COCO: ``bbox`` is x, y, width, height; crowds are left out."""
     try:
-        data = json.loads(file.read_text(encoding="utf-8"))
+        data = json.loads(read_regular(file).decode())
         files = {image["id"]: image["file_name"] for image in data["images"]}
         found: dict[str, list[Box]] = {}
         for n, one in enumerate(data["annotations"]):
@@ -189,7 +191,7 @@ def _coco(file: Path) -> dict[str, list[Box]]:
                 continue
             box = _box(one["bbox"], f"{file}, annotation {n}", sized=True)
             found.setdefault(_key(files[one["image_id"]]), []).append(box)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UsageError(
             f"{file} is not in COCO's form (images with id and file_name, annotations with "
             f"image_id and bbox): {error}."
@@ -199,7 +201,7 @@ def _coco(file: Path) -> dict[str, list[Box]]:
 
 def _table(file: Path) -> dict[str, list[Box]]:
     """A CSV with a header; several rows may be of one image."""
-    with file.open(encoding="utf-8-sig", newline="") as text:
+    with io.TextIOWrapper(open_regular(file), encoding="utf-8-sig", newline="") as text:
         rows = csv.DictReader(text)
         header = {str(name).strip().lower(): name for name in rows.fieldnames or ()}
         path = next((header[p] for p in PATHS if p in header), None)
@@ -224,7 +226,7 @@ def _wsol(file: Path) -> dict[str, list[Box]]:
     That of its OpenImages names masks, image,mask,ignore, which `find_masks` reads.
     """
     found: dict[str, list[Box]] = {}
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(read_regular(file).decode().splitlines(), 1):
         if not line.strip():
             continue
         # The image's name may hold commas: the box is what comes last.
@@ -279,7 +281,7 @@ def read_mask(path: Path, *, trimap: bool = False) -> tuple[np.ndarray, np.ndarr
         UsageError: it cannot be read.
     """
     try:
-        with Image.open(path) as picture:
+        with open_regular(path) as file, Image.open(file) as picture:
             palette = picture.mode == "P"
             plain = picture if palette or picture.mode in ("L", "1", "I;16") else None
             values = np.asarray(plain or picture.convert("L"))

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from camcli.data.preprocess import Preprocess
 from camcli.errors import CamcliError, UsageError
+from camcli.files import read_regular
 from camcli.models.imagenet import imagenet_classes
 
 Source = Literal["bundled", "torchvision", "timm", "user", "random", "checkpoint"]
@@ -77,7 +78,7 @@ def read_classes(classes: str | Path | Sequence[str] | None) -> tuple[str, ...] 
     if isinstance(classes, (str, Path)):
         origin = str(classes)
         try:
-            text = Path(classes).read_text(encoding="utf-8-sig")
+            text = read_regular(classes).decode("utf-8-sig")
         except (OSError, ValueError) as error:
             raise UsageError(
                 f"The class names in {origin} cannot be read ({reason(error)}): it should be a "

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from camcli.data.preprocess import Preprocess
 from camcli.errors import CamcliError, UsageError
-from camcli.files import whole_file
+from camcli.files import open_regular, whole_file
 from camcli.models.ensemble import block_head
 from camcli.models.parts import LinearHead
 
@@ -123,6 +123,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     if not path.is_file():
         raise UsageError(f"There is no checkpoint {path}; 'camcli train' writes one.")
     try:
+        open_regular(path).close()  # safe_open would wait for a file of /proc
         with safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {}).get("camcli", "null"))
             names = list(file.keys())

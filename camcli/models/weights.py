@@ -17,6 +17,7 @@ from torch import Tensor
 
 from camcli.data.download import download, present
 from camcli.errors import CamcliError, UnavailableError, UsageError
+from camcli.files import open_regular
 
 # The eight (or ten) hex digits before the suffix, as torch.hub and timm write them.
 _HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.[A-Za-z]+$")
@@ -71,7 +72,7 @@ def is_offline(offline: bool = False) -> bool:
 
 def sha256_of(path: Path) -> str:
     """The file's sha256 in hex."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from camcli.errors import UsageError
+from camcli.files import read_regular
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "split": ("given", "video"),
@@ -159,7 +160,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         UsageError: it cannot be read, or is not TOML.
     """
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(read_regular(path).decode("utf-8"))
     except OSError as error:
         raise UsageError(f"Cannot read the configuration {path}: {error.strerror}.") from error
     except UnicodeDecodeError as error:

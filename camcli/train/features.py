@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from camcli.batch.engine import available_cores, threads
 from camcli.data.images import load_image
 from camcli.errors import CamcliError, ImageError
+from camcli.files import read_regular
 from camcli.models.classifier import Classifier
 from camcli.train.augment import augmented, view_rng
 from camcli.train.cache import FeatureCache, record_key
@@ -195,7 +196,7 @@ def hash_files(paths: Sequence[Path]) -> list[str]:
 
     def digest(path: Path) -> str:
         try:
-            return hashlib.sha256(path.read_bytes()).hexdigest()
+            return hashlib.sha256(read_regular(path)).hexdigest()
         except (OSError, ValueError):
             return hashlib.sha256(bytes(path)).hexdigest()
 

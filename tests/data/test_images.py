@@ -459,10 +459,10 @@ def test_unreadable_file_says_so(tmp_path, monkeypatch):
     """The same for whoever runs the tests as root."""
     (tmp_path / "secret.jpg").write_bytes(JPEG)
 
-    def denied(self):
+    def denied(*_):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "read_bytes", denied)
+    monkeypatch.setattr(os, "open", denied)
     assert "permissions" in refused(tmp_path / "secret.jpg")
 
 
