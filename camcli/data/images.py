@@ -223,6 +223,27 @@ def decode_picture(data: bytes, name: str, enough: Enough | None = None) -> Pict
             ) from error
 
 
+def header_size(data: bytes) -> tuple[int, int] | None:
+    """How large a picture is, by its header alone: what decoding it will cost, before it is paid.
+
+    Args:
+        data: the whole file.
+
+    Returns:
+        (width, height) as stored, before any EXIF orientation; None where it cannot be told:
+        decoding then says what is wrong.
+
+    Example:
+        >>> header_size(open("sample_images/cat.jpg", "rb").read())  # doctest: +SKIP
+        (451, 300)
+    """
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            return image.size
+    except Exception:  # as in `decode_picture`: anything can be raised for a broken file
+        return None
+
+
 def printable(name: str | Path) -> str:
     """A file name as it can be shown on one line of any terminal: controls are escaped."""
     text = str(name).encode("utf-8", "backslashreplace").decode()

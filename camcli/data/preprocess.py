@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor
+
+from camcli.data.resize import Interpolation, resized
 
 Fit = Literal["crop", "squash", "whole"]
 # Networks halve their input five times: sides that divide evenly lose no border.
@@ -38,7 +39,7 @@ class Preprocess:
     size: int = 224
     fit: Fit = "crop"
     crop_pct: float = 0.875
-    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+    interpolation: Interpolation = "bilinear"
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
 
@@ -58,6 +59,8 @@ class Preprocess:
     def pixels(self, rgb: np.ndarray, size: tuple[int, int] | None = None) -> Tensor:
         """Resize and crop, still in bytes: cheap to hand from a decoding thread to the model.
 
+        What is not seen is not made: memory goes by `size`, whatever the photograph's shape.
+
         Args:
             rgb: (H, W, 3) uint8.
             size: (width, height) of the photograph, where `rgb` is a smaller copy of it: what is
@@ -68,17 +71,11 @@ class Preprocess:
         """
         height, width = rgb.shape[:2]
         resized_w, resized_h = self._resized(*(size or (width, height)))
-        # A view, not a copy. With the batch in front before the channels move: torch goes by the
-        # strides, and by those of `permute(2, 0, 1)[None]` it answers with channels first.
-        image = torch.from_numpy(np.ascontiguousarray(rgb))[None].permute(0, 3, 1, 2)
-        if (resized_h, resized_w) != (height, width):
-            image = F.interpolate(
-                image, (resized_h, resized_w), mode=self.interpolation, antialias=True
-            )
-        if self.fit == "whole":
-            return image[0]
-        left, top = _centre(resized_w, self.size), _centre(resized_h, self.size)
-        return image[0, :, top : top + self.size, left : left + self.size]
+        window = 0, 0, resized_w, resized_h
+        if self.fit != "whole":
+            left, top = _centre(resized_w, self.size), _centre(resized_h, self.size)
+            window = left, top, left + self.size, top + self.size
+        return resized(rgb, (resized_w, resized_h), self.interpolation, window)
 
     def enough(self) -> int:
         """Pixels of a photograph's shorter side from which more make no visible difference.

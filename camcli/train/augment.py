@@ -13,10 +13,10 @@ import math
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor
 
 from camcli.data.preprocess import Preprocess
+from camcli.data.resize import resized
 
 MIN_AREA = 0.35
 """Smallest share of the visible area that a view shows. ImageNet training goes down to 0.08, which
@@ -38,9 +38,8 @@ def augmented(rgb: np.ndarray, preprocess: Preprocess, rng: np.random.Generator)
     """
     height, width = rgb.shape[:2]
     x, y, w, h = random_box(width, height, preprocess, rng)
-    part = torch.from_numpy(np.ascontiguousarray(rgb[y : y + h, x : x + w])).permute(2, 0, 1)[None]
-    size = preprocess.size
-    view = F.interpolate(part, (size, size), mode=preprocess.interpolation, antialias=True)[0]
+    part, size = rgb[y : y + h, x : x + w], preprocess.size
+    view = resized(part, (size, size), preprocess.interpolation, (0, 0, size, size)).contiguous()
     if rng.random() < 0.5:
         view = view.flip(2)
     return _relit(view, rng)

@@ -531,3 +531,18 @@ def test_real_photographs_decode_as_pillow_decodes_them():
     for path in sorted(folder.iterdir())[::10]:
         plain = np.asarray(Image.open(path).convert("RGB"))
         assert np.array_equal(load_image(path), plain)
+
+
+# -- the header alone --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "TIFF", "WEBP", "BMP", "PPM", "JPEG2000"])
+def test_the_size_by_the_header(monkeypatch, kind):
+    data = encoded(photo(), kind)
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda self: pytest.fail("was decoded"))
+    assert images.header_size(data) == (97, 61)
+
+
+def test_a_broken_header_has_no_size():
+    for data in (b"", b"text", JPEG[:10], PNG[:20], b"P6 60000 60000 255\n"):
+        assert images.header_size(data) is None

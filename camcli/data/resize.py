@@ -1,0 +1,138 @@
+"""Resizing, with antialias: what is wanted of the result, and no more memory than it needs."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812 - its usual name
+from torch import Tensor
+
+Interpolation = Literal["bilinear", "bicubic"]
+Window = tuple[int, int, int, int]
+
+THIN = 16
+"""A picture, or what it is resized to, this many times as long as wide is resized by window."""
+
+# What is resized to a fraction smaller than this is averaged in whole cells first; Pillow's
+# `reducing_gap` does the same, and calls 3 "almost indistinguishable".
+_GAP = 4
+_BAND = 1 << 20
+
+
+def resized(
+    rgb: np.ndarray, size: tuple[int, int], interpolation: Interpolation, window: Window
+) -> Tensor:
+    """Resize a picture, and cut a window out of the result.
+
+    A picture of an ordinary shape is resized whole, by torch. One that is `THIN` is not: all of
+    65,500 x 1 pixels, resized until the shorter side suits a network, would take 12 GB, of which
+    the network sees a hundred-thousandth. There only what the window needs is read and made, with
+    the same filter; the two ways differ by rounding.
+
+    Args:
+        rgb: (H, W, 3) uint8, C-contiguous.
+        size: (width, height) that all of it is resized to.
+        interpolation: the filter.
+        window: (left, top, right, bottom) of what is wanted, in pixels of the resized picture.
+
+    Returns:
+        (3, bottom - top, right - left) uint8, channels last in memory.
+    """
+    height, width = rgb.shape[:2]
+    left, top, right, bottom = window
+    if _thin(width, height) or _thin(*size):
+        part = _window(rgb, size, interpolation, window)
+        return torch.from_numpy(part).permute(2, 0, 1)
+    # A view, not a copy. With the batch in front before the channels move: torch goes by the
+    # strides, and by those of `permute(2, 0, 1)[None]` it answers with channels first.
+    image = torch.from_numpy(np.ascontiguousarray(rgb))[None].permute(0, 3, 1, 2)
+    if size != (width, height):
+        image = F.interpolate(image, size[::-1], mode=interpolation, antialias=True)
+    return image[0, :, top:bottom, left:right]
+
+
+def _thin(width: int, height: int) -> bool:
+    return max(width, height) > THIN * min(width, height)
+
+
+def _window(
+    rgb: np.ndarray, size: tuple[int, int], interpolation: Interpolation, window: Window
+) -> np.ndarray:
+    """(bottom - top, right - left, 3) uint8; see `resized`."""
+    rows = _Axis(rgb.shape[0], size[1], window[1], window[3], interpolation)
+    columns = _Axis(rgb.shape[1], size[0], window[0], window[2], interpolation)
+    part = rgb[rows.first : rows.last, columns.first : columns.last]
+    # The longer side first: there is least in between.
+    if part.shape[0] >= part.shape[1]:
+        part = columns.apply(rows.apply(part, 0), 1)
+    else:
+        part = rows.apply(columns.apply(part, 1), 0)
+    return np.rint(part).astype(np.uint8)
+
+
+class _Axis:
+    """How one side is resized: which pixels are needed, and how much of each."""
+
+    def __init__(
+        self, pixels: int, resized: int, start: int, stop: int, interpolation: Interpolation
+    ) -> None:
+        scale = pixels / resized
+        reach = (1 if interpolation == "bilinear" else 2) * max(scale, 1)
+        centres = (np.arange(start, stop) + 0.5) * scale
+        self.first = max(0, int(centres[0] - reach))
+        self.last = min(pixels, int(np.ceil(centres[-1] + reach)) + 1)
+        self.cell = max(1, int(scale) // _GAP)
+        cells = -(-(self.last - self.first) // self.cell)
+        # Each pixel of the result is the weighted sum of so many cells from `lowest` on.
+        middles = (centres - self.first) / self.cell - 0.5
+        scale, reach = max(scale / self.cell, 1), reach / self.cell
+        taps = np.arange(2 * int(np.ceil(reach)) + 1)
+        places = np.floor(middles - reach).astype(np.intp)[:, None] + 1 + taps
+        kernel = _triangle if interpolation == "bilinear" else _cubic
+        weights = kernel(np.abs(places - middles[:, None]) / scale)
+        weights *= (places >= 0) & (places < cells)
+        self.weights = (weights / weights.sum(1, keepdims=True)).astype(np.float32)
+        self.cells = places.clip(0, cells - 1)
+
+    def apply(self, part: np.ndarray, axis: int) -> np.ndarray:
+        """Resize the pixels from `first` to `last` along an axis, to float32."""
+        if self.cell > 1:
+            part = _averaged(part, self.cell, axis)
+        out = np.float32(0)
+        for cells, weights in zip(self.cells.T, self.weights.T, strict=True):
+            out = out + part.take(cells, axis) * _along(weights, axis)
+        # Between the two sides as well, as torch does, which has bytes there.
+        return np.asarray(out).clip(0, 255)
+
+
+def _averaged(part: np.ndarray, cell: int, axis: int) -> np.ndarray:
+    """Means of whole cells along an axis, float32; the last cell may be smaller."""
+    length, across = part.shape[axis], part.size // part.shape[axis]
+    band = cell * max(1, _BAND // (cell * across))  # numpy makes floats of all it is given
+    means = []
+    for start in range(0, length, band):
+        some = part[start : start + band] if axis == 0 else part[:, start : start + band]
+        starts = np.arange(0, some.shape[axis], cell)
+        counts = np.diff(starts, append=some.shape[axis])
+        sums = np.add.reduceat(some, starts, axis=axis, dtype=np.float32)
+        means.append(sums / _along(counts.astype(np.float32), axis))
+    return np.concatenate(means, axis)
+
+
+def _along(values: np.ndarray, axis: int) -> np.ndarray:
+    """Numbers for the places along one side of a picture, to be multiplied with its pixels."""
+    return values.reshape((-1, 1, 1) if axis == 0 else (-1, 1))
+
+
+def _triangle(distance: np.ndarray) -> np.ndarray:
+    return np.maximum(1 - distance, 0)
+
+
+def _cubic(distance: np.ndarray) -> np.ndarray:
+    """Keys' kernel with a = -0.5, as Pillow and torch have it where they antialias."""
+    x = np.minimum(distance, 2)
+    near = (1.5 * x - 2.5) * x * x + 1
+    far = ((-0.5 * x + 2.5) * x - 4) * x + 2
+    return np.where(x < 1, near, far)
