@@ -242,7 +242,7 @@ def make_explanation(
             map has no influence.
     """
     from camcli.errors import UsageError
-    from camcli.models.imagenet import match_class
+    from camcli.models.asked import match_class
 
     if topk < 1 or top < 1:
         raise UsageError("--topk and --top count classes: give 1 or more.")

@@ -91,7 +91,9 @@ class Worker:
         self.load_picture: Load = (
             Isolated(job.enough) if job.isolate else partial(load_picture, enough=job.enough)
         )
-        wanted = parse_only(job.only) if job.only else None
+        wanted = None
+        if job.only and self.problem is None:
+            wanted = parse_only(job.only, self.classifier.classes)
         self.sink = Overlays(job.directory, Namer(), job.style, wanted) if job.directory else None
 
     def _check(self) -> None:

@@ -114,7 +114,9 @@ class Run:
         if self.style.signed:
             check_signed(self.what.how, self.classifier.layer)
         if self.only:
-            check_only(self.only, self.source, overlays=self.overlays)
+            check_only(
+                self.only, self.source, overlays=self.overlays, classes=self.classifier.classes
+            )
         if self.directory.shard and self.name_template and "{rel}" not in self.name_template:
             raise UsageError(
                 "Shards do not know each other's names: with --shard, --name-template needs {rel}."
@@ -172,7 +174,7 @@ class Run:
     def __iter__(self) -> Iterator[Result]:
         """Explain what is left; see the class."""
         started = time.perf_counter()
-        wanted = parse_only(self.only) if self.only else None
+        wanted = parse_only(self.only, self.classifier.classes) if self.only else None
         sink = Overlays(self.directory, self._namer, self.style, wanted) if self.overlays else None
         state = "interrupted"
         try:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from camcli.batch.naming import Namer
 from camcli.batch.rundir import OVERLAYS, RunDirectory
 from camcli.data.sources import Source
 from camcli.errors import UsageError
+from camcli.models.asked import match_class
 from camcli.models.imagenet import plain
 from camcli.render.colormaps import get_colormap
 from camcli.render.picture import annotate, encode_jpeg, shrink, side_by_side
@@ -80,11 +82,12 @@ class Style:
 Wanted = Callable[[Result], bool]
 
 
-def parse_only(text: str) -> Wanted:
+def parse_only(text: str, classes: Sequence[str] = ()) -> Wanted:
     """Which Results are worth a picture, as a user says it.
 
     Args:
         text: ``wrong``, ``below 0.6`` (probability) or ``class NAME`` (predicted or true).
+        classes: of the network, of which NAME may be a synonym or an index.
 
     Raises:
         UsageError: it is none of these.
@@ -101,21 +104,29 @@ def parse_only(text: str) -> Wanted:
         if 0 <= limit <= 1:
             return lambda result: result.prob is not None and result.prob < limit
     if word == "class" and rest:
-        wanted = plain(rest)
-        return lambda result: wanted in {plain(result.pred or ""), plain(result.ref.label or "")}
+        named = {plain(rest)}
+        with suppress(UsageError):  # it may be a label that is none of the network's classes
+            named = {plain(classes[match_class(rest, classes)])}
+        return lambda result: bool(
+            named & {plain(result.pred or ""), plain(result.ref.label or "")}
+        )
     raise UsageError(f"--only takes wrong, 'below 0.6' or 'class NAME', not {text!r}.")
 
 
-def check_only(text: str, source: Source, *, overlays: bool) -> None:
+def check_only(
+    text: str, source: Source, *, overlays: bool, classes: Sequence[str] | None = None
+) -> None:
     """Refuse a choice of pictures that can only choose none.
 
     Args:
         text: as for `parse_only`.
         source: the images.
         overlays: whether pictures are drawn at all.
+        classes: of the network; None where they are not known yet.
 
     Raises:
-        UsageError: there are no pictures, or no labels that could be wrong; or it is malformed.
+        UsageError: there are no pictures, or no labels that could be wrong, or a class that is
+            neither the network's nor a label; or it is malformed.
     """
     parse_only(text)
     if not overlays:
@@ -128,6 +139,12 @@ def check_only(text: str, source: Source, *, overlays: bool) -> None:
             "--only wrong needs true labels and these images have none: say with --labels where "
             "they come from, or use --only 'below 0.6'."
         )
+    word, _, name = text.strip().partition(" ")
+    if word == "class" and classes is not None:
+        wanted = plain(name)
+        if source.may_have_labels and any(plain(ref.label or "") == wanted for ref in source):
+            return
+        match_class(name.strip(), classes)
 
 
 class Overlays:

@@ -246,6 +246,7 @@ def batch(
     from camcli.batch.sinks import Style, check_only
     from camcli.cam.look import check_layer, check_signed, make_how
     from camcli.cli.load import Described, found, load, loader
+    from camcli.cli.named import check_names
     from camcli.data.sources import find_images
     from camcli.models.runtimes import with_runtime
 
@@ -277,6 +278,9 @@ def batch(
         grid = parse_grid(contact_sheet, contact_order)
     directory = RunDirectory(out, part)
     check_layer(how, layer)
+    check_names(
+        (target, versus), model=model, checkpoint=checkpoint, weights=weights, classes=classes
+    )
     if signed:
         check_signed(how, layer)
     style = Style(colormap, alpha, panel, max_size, quality, signed)

@@ -105,6 +105,7 @@ def explain(
     from camcli.batch.sinks import Style
     from camcli.cam.look import check_layer, check_signed, make_how
     from camcli.cli.load import found, load
+    from camcli.cli.named import check_names
     from camcli.data.images import load_image
     from camcli.data.sources import find_images
     from camcli.models.runtimes import with_runtime
@@ -115,6 +116,9 @@ def explain(
         converge=converge,
     )  # fmt: skip
     check_layer(how, layer)
+    check_names(
+        (target, versus), model=model, checkpoint=checkpoint, weights=weights, classes=classes
+    )
     if signed:
         check_signed(how, layer)
     style = Style(colormap, alpha, panel, max_size, quality, signed)
@@ -272,7 +276,7 @@ def _table(result: Result, written: list[Path], score: str, shortcut: str) -> No
     about = f", approximated by {shortcut}" if shortcut else ""
     against = f" versus {result.versus}" if result.versus else ""
     for heat in result.heats:
-        named = escape(heat.target + against)
+        named = escape(f"{heat.target} ({heat.prob:.1%}){against}")
         if heat.empty:
             hint = "" if score == "contrast" else "; try --score contrast"
             console.print(f"  No positive evidence for {named}{hint}.")

@@ -9,6 +9,7 @@ from camcli.batch.rundir import RunDirectory
 from camcli.batch.sinks import Style, check_only, parse_only
 from camcli.data.sources import ImageRef, find_images
 from camcli.errors import UsageError
+from camcli.models.imagenet import imagenet_classes
 from camcli.result import Result
 
 
@@ -24,6 +25,20 @@ def test_only():
     assert parse_only("class Tabby")(result())
     assert parse_only("class egyptian cat")(result(label="Egyptian_cat"))
     assert not parse_only("class dog")(result())
+    assert parse_only("class tabby cat", imagenet_classes())(result())  # a synonym
+    assert parse_only("class 281", imagenet_classes())(result())
+    assert not parse_only("class cat", imagenet_classes())(result(pred="catamaran"))
+
+
+def test_only_a_class_that_is_the_networks_or_a_label(tmp_path):
+    (tmp_path / "cat_1.jpg").write_bytes(b"")
+    plain, named = find_images(tmp_path), find_images(tmp_path, labels=r"(.*)_")
+    check_only("class cat", plain, overlays=True)  # the classes are not known yet
+    for source in (plain, named):
+        check_only("class tabby cat", source, overlays=True, classes=imagenet_classes())
+        with pytest.raises(UsageError, match="'Maltese dog'"):
+            check_only("class dog", source, overlays=True, classes=imagenet_classes())
+    check_only("class Cat", named, overlays=True, classes=imagenet_classes())
 
 
 @pytest.mark.parametrize("text", ["", "right", "below", "below x", "below 2", "class", "wrong 3"])

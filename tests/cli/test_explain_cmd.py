@@ -153,3 +153,32 @@ def test_the_class_compared_with_is_named(camcli, cat):
     named, plain = (np.asarray(Image.open(name))[300:] for name in ("a.png", "b.png"))
     assert named.shape == plain.shape
     assert (named < 128).sum() > (plain < 128).sum(), "not in the strip below the picture"
+
+
+@pytest.mark.parametrize("option", ["--target", "--versus"])
+@pytest.mark.parametrize(("name", "near"), [("cat", "tabby"), ("dog", "Maltese dog")])
+def test_classes_are_not_guessed_and_no_network_is_asked(
+    camcli, cat, monkeypatch, option, name, near
+):
+    monkeypatch.setattr("camcli.cli.load.load", None)
+    for command in ("explain", "batch"):
+        done = camcli(command, cat, option, name)
+        assert done.exit_code == 2, done.output
+        assert near in " ".join(done.stderr.split())
+        assert "catamaran" not in done.output
+    assert [p.name for p in Path().iterdir()] == [cat]
+
+
+def test_namesakes_are_told_and_an_unlikely_target_has_its_probability(camcli, cat, bundled):
+    done = camcli("explain", cat, "--target", "crane")
+    assert done.exit_code == 0, done.output
+    assert "'crane bird' (134)" in " ".join(done.stderr.split())
+    done = camcli("explain", cat, "--target", "crane", "--json", "--out", "x.jpg")
+    record = json.loads(done.stdout)
+    heat = record["heats"][0]
+    assert "crane" not in {one["class"] for one in record["top"]}
+    pixels = bundled.preprocess.pixels(np.asarray(Image.open(cat).convert("RGB")))
+    truth = float(bundled(pixels[None])[1].softmax(1)[0, 517])
+    assert heat["prob"] == pytest.approx(truth, rel=1e-3)
+    done = camcli("explain", cat, "--target", "crane", "--out", "y.jpg")
+    assert f"crane ({truth:.1%})" in " ".join(done.stdout.split())
