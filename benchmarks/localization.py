@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from camcli.cam.look import make_how
+from camcli.cam.how import make_how
 from camcli.data.sources import find_images
 from camcli.evaluate.annotations import read_boxes
 from camcli.evaluate.canvas import centre_box, paint

@@ -16,7 +16,7 @@ import numpy as np
 
 import camcli
 from camcli.batch.concepts import find_concepts
-from camcli.cam.look import MASKED
+from camcli.cam.how import MASKED
 from camcli.data.images import load_image
 from camcli.data.sources import find_images
 from camcli.render.concepts import draw_concepts

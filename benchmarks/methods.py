@@ -26,7 +26,8 @@ from torch import Tensor
 
 from camcli.batch.engine import stream
 from camcli.batch.explain import make_explanation
-from camcli.cam.look import make_how, maps_of
+from camcli.cam.how import make_how
+from camcli.cam.look import maps_of
 from camcli.cam.target import top_classes
 from camcli.data.images import load_image
 from camcli.data.sources import find_images

@@ -20,7 +20,8 @@ import torch
 from torch import Tensor
 
 from camcli.batch.engine import threads
-from camcli.cam.look import How, make_how, maps_of
+from camcli.cam.how import How, make_how
+from camcli.cam.look import maps_of
 from camcli.cam.target import top_classes
 from camcli.data.images import load_image
 from camcli.data.sources import ImageRef

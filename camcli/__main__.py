@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 
 
@@ -10,15 +11,27 @@ def main() -> None:
     """Run the command line."""
     # No telemetry, no hub look-ups: before anything that might read these is imported.
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    from camcli.cli import streams
+
+    streams.prepare()
     from camcli.cli.app import app
     from camcli.cli.console import TERMINATED, end_hard
 
     try:
         app()
-    except SystemExit as stop:
-        if stop.code == TERMINATED:  # Python waits for its threads
+    except SystemExit as leaving:
+        if leaving.code == TERMINATED:  # Python waits for its threads
             end_hard(threading.Event())
+        # A stream that fails at the very end must not turn success into silence.
+        failed = streams.finish()
+        if failed and not leaving.code:
+            sys.exit(failed)
         raise
+    except streams.ReaderGoneError:  # while help was printed, before any command ran
+        sys.exit(0)
+    except streams.UnwritableError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
 
 
 if __name__ == "__main__":

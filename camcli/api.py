@@ -11,12 +11,12 @@ from camcli.batch.explain import Explanation, make_explanation
 from camcli.batch.run import Run
 from camcli.batch.rundir import RunDirectory
 from camcli.batch.sinks import Style
-from camcli.cam.look import check_layer, make_how
+from camcli.cam.how import check_layer, make_how
 from camcli.data.sources import ImageRef, find_images
 from camcli.errors import UsageError
 from camcli.models.classifier import Classifier, load_classifier
-from camcli.models.cut import LAST
 from camcli.models.runtimes import with_runtime
+from camcli.models.words import LAST
 from camcli.result import Result
 
 

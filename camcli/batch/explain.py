@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from camcli.cam.look import How, check_influence, make_how, maps_of
-from camcli.cam.methods import Method
+from camcli.cam.facts import Facts, Score
+from camcli.cam.how import How, make_how
+from camcli.cam.look import check_influence, maps_of
 from camcli.cam.postprocess import describe
-from camcli.cam.target import Score, top_classes
+from camcli.cam.target import top_classes
 from camcli.data.images import Picture, load_picture
 from camcli.data.preprocess import View, stacked
 from camcli.data.sources import ImageRef
@@ -50,7 +51,7 @@ class Explanation:
     truth: bool = False
 
     @property
-    def method(self) -> Method:
+    def method(self) -> Facts:
         """Which CAM."""
         return self.how.method
 

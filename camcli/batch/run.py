@@ -22,7 +22,7 @@ from camcli.batch.ray_engine import RayEngine
 from camcli.batch.rows import columns, row
 from camcli.batch.rundir import OVERLAYS, RunDirectory, now
 from camcli.batch.sinks import Overlays, Style, check_only, parse_only
-from camcli.cam.look import check_signed
+from camcli.cam.how import check_signed
 from camcli.data.images import Enough, load_picture
 from camcli.data.isolate import Isolated
 from camcli.data.sources import ImageRef, Source

@@ -3,43 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from camcli.cam.target import Score, class_score, head_weights
+from camcli.cam.facts import Score
+from camcli.cam.how import Effort
+from camcli.cam.target import class_score, head_weights
 from camcli.errors import UsageError
 from camcli.models.parts import LinearHead, Tail
 
 # normalised images (n, 3, H, W) -> (logits (n, C), A (n, K, h, w), tail), without autograd
 See = Callable[[Tensor], tuple[Tensor, Tensor, Tail]]
-
-
-@dataclass(frozen=True, slots=True)
-class Effort:
-    """How much work the methods with many passes may do.
-
-    Attributes:
-        channels: Score-CAM's family looks at this many channels, those that vary most; None: all.
-        converge: Score-CAM's family stops when its map is expected to have at least this cosine to
-            the map of all channels, and predicts the scores of the others; None: never.
-        samples: noisy copies of an image, or of a mask.
-        chunk: images in one forward pass; bounds the memory.
-        pool: threads that take chunks off the queue; None: the calling one alone.
-        lanes: how many threads those are.
-        seed: of the noise. A map does not depend on the batch that its image is in.
-    """
-
-    channels: int | None = None
-    converge: float | None = None
-    samples: int = 8
-    chunk: int = 16
-    pool: Executor | None = None
-    lanes: int = 1
-    seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)

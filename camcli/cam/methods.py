@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from camcli.cam import activations, fullgrad, gradients, masking, noise, perturbations
-from camcli.cam.evidence import Effort, Evidence, See
-from camcli.cam.target import Score, nearest_classes
+from camcli.cam.evidence import Evidence, See
+from camcli.cam.facts import FACTS, Facts, Score, find_facts
+from camcli.cam.how import Effort
+from camcli.cam.target import nearest_classes
 from camcli.errors import UsageError
 from camcli.models.parts import LinearHead, Tail
 
@@ -20,167 +22,70 @@ FINER = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Method:
+class Method(Facts):
     """A CAM method: the weights v of its map M = Σ_k v_k ⊙ A_k, or the map itself.
 
     Attributes:
-        name: as the user types it.
-        formula: the map M in the papers' symbols.
-        paper: where it comes from.
-        cost: what it takes besides the forward pass, for a linear head and for another tail.
         closed: (A, w) -> v, for a linear head.
         gradient: (A, g) -> v, for any tail.
         weights: evidence -> v.
         maps: evidence -> M (B, h, w).
-        equals: the method whose map this one is, up to a positive factor, for a linear head.
-        class_specific: whether the map depends on the class at all.
-        score: what it explains unless told otherwise.
-        images: whether it runs the network on changed images.
-        network: whether it looks at all layers at once, so that none is to be chosen.
-        signed: whether what is below zero in its map speaks against the class.
+
+    The others are those of `Facts`.
     """
 
-    name: str
-    formula: str
-    paper: str
-    cost: tuple[str, str]
     closed: Callable[[Tensor, Tensor], Tensor] | None = None
     gradient: Callable[[Tensor, Tensor], Tensor] | None = None
     weights: Callable[[Evidence], Tensor] | None = None
     maps: Callable[[Evidence], Tensor] | None = None
-    equals: str | None = None
-    class_specific: bool = True
-    score: Score = "logit"
-    images: bool = False
-    network: bool = False
-    signed: bool = False
 
 
-FREE, TAIL = "nothing", "tail forward + backward"
-MASKS = "K x forward, some 40 x with --converge"
+def _bound(name: str, **functions: Any) -> Method:
+    """What is known of a method, with what computes it."""
+    facts = FACTS[name]
+    return Method(
+        **{field.name: getattr(facts, field.name) for field in fields(Facts)}, **functions
+    )
+
 
 METHODS: dict[str, Method] = {
-    m.name: m
-    for m in (
-        Method(
-            "cam", "Σ_k w_k A_k", "Zhou 2015, arXiv 1512.04150", (FREE, "not defined"),
-            closed=activations.class_weights, signed=True,
+    method.name: method
+    for method in (
+        _bound("cam", closed=activations.class_weights),
+        _bound("gradcam", closed=activations.gradcam, gradient=gradients.gradcam),
+        _bound(
+            "gradcam++", closed=activations.gradcam_plus_plus, gradient=gradients.gradcam_plus_plus
         ),
-        Method(
-            "gradcam", "Σ_k mean(g_k) A_k", "Selvaraju 2016, arXiv 1610.02391", (FREE, TAIL),
-            closed=activations.gradcam, gradient=gradients.gradcam, equals="cam", signed=True,
-        ),
-        Method(
-            "gradcam++", "Σ_k A_k Σ α max(g_k, 0)", "Chattopadhay 2017, arXiv 1710.11063",
-            (FREE, TAIL),
-            closed=activations.gradcam_plus_plus, gradient=gradients.gradcam_plus_plus,
-        ),
-        Method(
-            "smoothgradcam++", "Grad-CAM++ with mean g, g², g³ over noisy images",
-            "Omeiza 2019, arXiv 1908.01224", (FREE, "N x (forward + tail backward)"),
-            weights=noise.smoothgradcam_plus_plus, equals="gradcam++", images=True,
-        ),
-        Method(
-            "hirescam", "Σ_k g_k ⊙ A_k", "Draelos 2020, arXiv 2011.08891", (FREE, TAIL),
-            closed=activations.gradcam, gradient=gradients.hirescam, equals="cam", signed=True,
-        ),
-        Method(
-            "elementwise", "Σ_k max(g_k ⊙ A_k, 0)", "pytorch-grad-cam, GradCAMElementWise",
-            (FREE, TAIL), gradient=gradients.elementwise,
-        ),
-        Method(
-            "xgradcam", "Σ_k A_k Σ(A_k g_k)/ΣA_k", "Fu 2020, arXiv 2008.02312", (FREE, TAIL),
-            closed=activations.gradcam, gradient=gradients.xgradcam, equals="cam", signed=True,
-        ),
-        Method(
-            "layercam", "Σ_k max(g_k, 0) ⊙ A_k", "Jiang 2021, 10.1109/TIP.2021.3089943",
-            (FREE, TAIL), closed=activations.layercam, gradient=gradients.layercam,
-        ),
-        Method(
-            "finercam", "Grad-CAM of S_c - mean of the 3 classes nearest in score",
-            "Zhang 2025, arXiv 2501.11309", (FREE, TAIL),
-            closed=activations.gradcam, gradient=gradients.gradcam, signed=True,
-        ),
-        Method(
-            "shapleycam", "Σ_k A_k mean(g_k - ½ (H A)_k)", "Cai 2025, arXiv 2501.06261",
-            (FREE, TAIL + ", again if it bends"), weights=gradients.shapleycam, equals="cam",
-            signed=True,
-        ),
-        Method(
-            "eigengradcam", "first principal component of g ⊙ A",
-            "after Muhammad 2020, arXiv 2008.00299", ("SVD", TAIL + " + SVD"),
-            maps=gradients.eigengradcam,
-        ),
-        Method(
-            "eigencam", "first principal component of A", "Muhammad 2020, arXiv 2008.00299",
-            ("SVD", "SVD"), maps=lambda e: activations.eigencam(e.A), class_specific=False,
-        ),
-        Method(
-            "kpcacam", "first kernel principal component of A", "Karmani 2024, arXiv 2410.00267",
-            ("SVD", "SVD"), maps=lambda e: activations.kpcacam(e.A), class_specific=False,
-        ),
-        Method(
-            "fem", "Σ_k A_k share(A_k > mean + 2σ)", "Fuad 2020, hal-02963298", (FREE, FREE),
-            weights=activations.fem, class_specific=False,
-        ),
-        Method(
-            "ablationcam", "Σ_k A_k (S - S_k)/|S|", "Desai 2020, 10.1109/WACV45572.2020.9093360",
-            (FREE, "K x tail forward"), weights=perturbations.ablationcam, signed=True,
-        ),
-        Method(
-            "reciprocam", "M_ij = S(A ⊙ window_ij) - S(0)", "Byun 2022, arXiv 2209.14074",
-            (FREE, "h·w x tail forward"), maps=perturbations.reciprocam, signed=True,
-        ),
-        Method(
-            "scorecam", "Σ_k A_k p_c(x ⊙ mask_k)", "Wang 2019, arXiv 1910.01279",
-            (MASKS, MASKS), weights=masking.scorecam, score="probability", images=True,
-        ),
-        Method(
-            "scorecam-softmax", "Σ_k A_k softmax_k(S(x ⊙ mask_k))",
-            "as pytorch-grad-cam computes Score-CAM", ("K x forward", "K x forward"),
-            weights=masking.scorecam_softmax, images=True,
-        ),
-        Method(
-            "sscam", "Score-CAM, mean over N noisy masks", "Wang 2020, arXiv 2006.14255",
-            ("N·K x forward", "N·K x forward"), weights=masking.sscam, score="probability",
-            images=True,
-        ),
-        Method(
-            "iscam", "Score-CAM, mean over masks i/N · mask_k", "Naidu 2020, arXiv 2010.03023",
-            ("N·K x forward", "N·K x forward"), weights=masking.iscam, score="probability",
-            images=True,
-        ),
-        Method(
-            "fullgrad", "ψ(x ⊙ ∂S/∂x) + Σ_l Σ_k ψ(b_lk ∂S/∂y_lk) over all layers l",
-            "Srinivas 2019, arXiv 1905.00780", ("forward + backward", "forward + backward"),
-            maps=fullgrad.fullgrad, network=True,
-        ),
-        Method(
-            "random", "Σ_k v_k A_k, v_k drawn evenly from [-1, 1]", "the control", (FREE, FREE),
-            weights=activations.random, class_specific=False,
-        ),
+        _bound("smoothgradcam++", weights=noise.smoothgradcam_plus_plus),
+        _bound("hirescam", closed=activations.gradcam, gradient=gradients.hirescam),
+        _bound("elementwise", gradient=gradients.elementwise),
+        _bound("xgradcam", closed=activations.gradcam, gradient=gradients.xgradcam),
+        _bound("layercam", closed=activations.layercam, gradient=gradients.layercam),
+        _bound("finercam", closed=activations.gradcam, gradient=gradients.gradcam),
+        _bound("shapleycam", weights=gradients.shapleycam),
+        _bound("eigengradcam", maps=gradients.eigengradcam),
+        _bound("eigencam", maps=lambda e: activations.eigencam(e.A)),
+        _bound("kpcacam", maps=lambda e: activations.kpcacam(e.A)),
+        _bound("fem", weights=activations.fem),
+        _bound("ablationcam", weights=perturbations.ablationcam),
+        _bound("reciprocam", maps=perturbations.reciprocam),
+        _bound("scorecam", weights=masking.scorecam),
+        _bound("scorecam-softmax", weights=masking.scorecam_softmax),
+        _bound("sscam", weights=masking.sscam),
+        _bound("iscam", weights=masking.iscam),
+        _bound("fullgrad", maps=fullgrad.fullgrad),
+        _bound("random", weights=activations.random),
     )
-}  # fmt: skip
+}
 
 
 def find_method(name: str) -> Method:
-    """The method called `name`; case and ``-``/``_`` do not matter, ``pp`` is ``++``.
+    """The method called `name`; see `camcli.cam.facts.find_facts`.
 
     Raises:
         UsageError: there is no such method; names the nearest.
     """
-    key = _plain(name)
-    known = {_plain(known): method for known, method in METHODS.items()}
-    if key in known:
-        return known[key]
-    near = difflib.get_close_matches(key, known, n=1)
-    hint = f" Did you mean {known[near[0]].name!r}?" if near else ""
-    raise UsageError(f"Unknown method {name!r}.{hint} Choose one of {', '.join(METHODS)}.")
-
-
-def _plain(name: str) -> str:
-    key = name.strip().lower().replace("-", "").replace("_", "")
-    return key.replace("plusplus", "++").replace("campp", "cam++")
+    return METHODS[find_facts(name).name]
 
 
 def heatmaps(

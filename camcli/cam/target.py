@@ -2,28 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
-
 import torch
 from torch import Tensor
 
-from camcli.errors import UsageError
+from camcli.cam.facts import Score
 from camcli.models.cut import LinearHead
-
-Score = Literal["logit", "probability", "contrast"]
-SCORES: tuple[Score, ...] = get_args(Score)
-
-
-def check_score(name: str) -> Score:
-    """`name` as a score.
-
-    Raises:
-        UsageError: there is no such score.
-    """
-    for score in SCORES:
-        if score == name:
-            return score
-    raise UsageError(f"Unknown score {name!r}. Choose one of {', '.join(SCORES)}.")
 
 
 def class_score(

@@ -14,7 +14,7 @@ from camcli.errors import CamcliError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from camcli.cam.look import How
+    from camcli.cam.how import How
     from camcli.cli.subjects import Subject
     from camcli.data.sources import ImageRef
     from camcli.evaluate.compare import Questions, Row

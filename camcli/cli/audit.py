@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from camcli.cli import options as o
-from camcli.cli.console import SOME_FAILED, say
+from camcli.cli.console import SOME_FAILED, failed, say
 from camcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ def audit(
     _print(rows, found, with_masks=masks is not None)
     say(f"Wrote {written} to {out}.")
     for failure in failures:
-        say(typer.style("failed: ", fg="red") + failure)
+        failed(failure)
     if failures:
         raise typer.Exit(SOME_FAILED)
 

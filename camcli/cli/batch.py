@@ -16,6 +16,7 @@ from camcli.cli.console import (
     SOME_FAILED,
     TERMINATED,
     Terminated,
+    emit,
     fail,
     say,
     warn,
@@ -244,7 +245,7 @@ def batch(
     from camcli.batch.rundir import RunDirectory
     from camcli.batch.shard import parse_shard
     from camcli.batch.sinks import Style, check_only
-    from camcli.cam.look import check_layer, check_signed, make_how
+    from camcli.cam.how import check_layer, check_signed, make_how
     from camcli.cli.load import Described, found, load, loader
     from camcli.cli.named import check_names
     from camcli.data.sources import find_images
@@ -348,7 +349,7 @@ def batch(
         page = make_page(out, quiet=quiet)
         if not quiet:
             say(f"Page: {page}")
-    typer.echo(str(export(run.directory.csv, table_format)))
+    emit(export(run.directory.csv, table_format))
     failed = run.counts.failed
     if allowed is not None and failed and failed / run.counts.done > allowed:
         raise typer.Exit(SOME_FAILED)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from camcli.cli import options as o
-from camcli.cli.console import SOME_FAILED, say
+from camcli.cli.console import SOME_FAILED, emit_json, failed, say
 from camcli.cli.pictures import picture_files, refuse_existing
 from camcli.errors import CamcliError, UsageError
 from camcli.files import write_whole
@@ -87,10 +86,10 @@ def concepts(
     found = find_concepts(refs, classifier, number)
     failures = [image for image in found.images if image.maps is None]
     for image in failures:
-        say(typer.style("failed: ", fg="red") + str(image.result.error))
+        failed(image.result.error)
     written = _write(found, files, alpha, max_size, quality)
     if as_json:
-        typer.echo(json.dumps(_record(found, classifier.layer, written), ensure_ascii=False))
+        emit_json(_record(found, classifier.layer, written))
     elif written:
         _table(found, classifier.layer)
         say(f"{len(written)} pictures in {out}.")

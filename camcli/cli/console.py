@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import errno
+import json
+import math
 import os
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
 
+from camcli.cli.streams import ReaderGoneError, tolerated
 from camcli.errors import CamcliError
 
 OK, FATAL, USAGE, SOME_FAILED, UNAVAILABLE, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 4, 130, 143
@@ -38,23 +42,63 @@ class Friendly(TyperGroup):
                 return super().invoke(ctx)
         except CamcliError as error:
             fail(str(error), error.exit_code)
-        except BrokenPipeError:
-            # `camcli ... | head`: the reader has what it wanted. Python would complain at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except ReaderGoneError:
+            # `camcli ... | head`: the reader has what it wanted.
             raise typer.Exit(OK) from None
         except KeyboardInterrupt:
             fail("Interrupted.", INTERRUPTED)
         except Terminated:
             fail("Terminated.", TERMINATED)
         except Exception as error:
-            # Typer's own (Exit, bad options) are its business; anything else is a bug of ours.
+            # Typer's own (Exit, bad options) are its business.
             if type(error).__module__.startswith(("typer", "click")) or os.environ.get(DEBUG):
                 raise
+            if told := refusal(error):
+                fail(told, FATAL)
             fail(
                 f"Unexpected {type(error).__name__}: {error}. This is a mistake in camcli; "
                 f"{DEBUG}=1 shows where.",
                 FATAL,
             )
+
+
+_ADVICE = {
+    errno.EMFILE: "raise the limit ('ulimit -n 1024'), or lower --workers",
+    errno.ENFILE: "close other programs",
+    errno.ENOSPC: "make room, and run the command again",
+    errno.EDQUOT: "make room, and run the command again",
+    errno.ENOMEM: "close other programs, raise 'ulimit -v', or lower --batch-size and --workers",
+    errno.EAGAIN: "the limit on processes and threads is reached: raise 'ulimit -u', or lower "
+    "--workers",
+    errno.EIO: "the disk or the network drive does not answer as it should",
+    errno.EACCES: "give this user the permission, or choose another place",
+    errno.EPERM: "give this user the permission, or choose another place",
+    errno.EROFS: "it is mounted for reading only: choose another place",
+    errno.ENAMETOOLONG: "the name is longer than this disk takes: choose a shorter one",
+    errno.ENOENT: "it is not there, or was removed meanwhile",
+    errno.ESTALE: "it was removed meanwhile",
+}
+
+
+def refusal(error: Exception) -> str | None:
+    """What the machine refused, in a sentence; None for an error that only camcli can explain.
+
+    Args:
+        error: that nobody has caught where more was known about it.
+    """
+    if isinstance(error, MemoryError):
+        return f"There is not enough memory: {_ADVICE[errno.ENOMEM]}."
+    # A module that is missing or a library that does not load is the installation's mistake.
+    if isinstance(error, ImportError) and not (error.name or "").startswith("camcli"):
+        cause = error.__cause__ or error.__context__
+        if isinstance(cause, OSError) and cause.errno in _ADVICE:
+            return refusal(cause)
+        return f"A library that camcli needs cannot be loaded: {error}. Install camcli anew."
+    if not isinstance(error, OSError) or error.errno is None:
+        return None
+    where = f"{printed(error.filename)}: " if error.filename is not None else ""
+    advice = _ADVICE.get(error.errno)
+    return f"{where}{error.strerror}" + (f"; {advice}." if advice else ".")
 
 
 @contextmanager
@@ -126,7 +170,8 @@ def stops_gently(stop: Callable[[], object]) -> Iterator[None]:
         asked.append(number)
         stop()
         # Not through sys.stderr, which may be in the middle of a line.
-        os.write(2, b"\nFinishing what has begun; once more to stop at once.\n")
+        with suppress(OSError):
+            os.write(2, b"\nFinishing what has begun; once more to stop at once.\n")
 
     for number in (signal.SIGINT, signal.SIGTERM):
         before[number] = signal.signal(number, ask)
@@ -140,15 +185,81 @@ def stops_gently(stop: Callable[[], object]) -> Iterator[None]:
 
 def say(text: str) -> None:
     """One line on stderr."""
-    typer.echo(text, err=True)
+    with suppress(OSError, ValueError):  # nobody is there to read it
+        stream = sys.stderr
+        try:
+            stream.write(f"{text}\n")
+        except UnicodeEncodeError:
+            stream.write(f"{tolerated(text, stream.encoding)}\n")
+        stream.flush()
 
 
 def warn(text: str) -> None:
     """A warning on stderr."""
-    say(typer.style("warning: ", fg="yellow", bold=True) + text)
+    say(styled("warning: ", fg="yellow", bold=True) + text)
+
+
+def failed(text: object) -> None:
+    """An image that could not be done, on stderr."""
+    say(styled("failed: ", fg="red") + str(text))
 
 
 def fail(text: str, code: int) -> NoReturn:
     """An error on stderr, then leave."""
-    say(typer.style("error: ", fg="red", bold=True) + text)
+    say(styled("error: ", fg="red", bold=True) + text)
     raise typer.Exit(code)
+
+
+def styled(text: str, **style: Any) -> str:
+    """A text for stderr, in colour where that is a terminal that has and may show any."""
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or sys.stderr is None:
+        return text
+    shown = os.environ.get("FORCE_COLOR") or sys.stderr.isatty()
+    return typer.style(text, **style) if shown else text
+
+
+def emit(text: object, end: str = "\n") -> None:
+    """Data on stdout.
+
+    Raises:
+        UnwritableError: it cannot be written.
+        ReaderGoneError: nobody reads it.
+    """
+    line = f"{text}{end}"
+    try:
+        sys.stdout.write(line)
+    except UnicodeEncodeError:
+        sys.stdout.write(tolerated(line, sys.stdout.encoding))
+    sys.stdout.flush()
+
+
+def emit_json(value: Any, *, indent: int | None = None) -> None:
+    """A JSON text on stdout: always valid, whatever is in it and whatever stdout can encode.
+
+    A number that is not finite becomes null. Where a name is not UTF-8, or stdout is not, all that
+    is not ASCII is escaped.
+    """
+    value = _finite(value)
+    text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(value, indent=indent, ensure_ascii=True, allow_nan=False)
+    emit(text)
+
+
+def _finite(value: Any) -> Any:
+    """The same with None for NaN and infinity."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in value]
+    return value
+
+
+def printed(name: Any) -> str:
+    """A file's name for the middle of a sentence."""
+    return os.fsdecode(name) if isinstance(name, str | bytes | os.PathLike) else str(name)

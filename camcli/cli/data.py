@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from camcli.cli.console import SOME_FAILED, USAGE, fail, say, warn
+from camcli.cli.console import SOME_FAILED, USAGE, emit, emit_json, fail, say, warn
 from camcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -84,7 +83,7 @@ def fetch_(
         where = fetch(name, folder, sha256=sha256, progress=received)
     if present and not quiet:
         say(f"{name} was there already.")
-    typer.echo(str(where))
+    emit(where)
 
 
 @app.command("describe")
@@ -126,7 +125,7 @@ def describe_(
     with bar(len(dataset.items), unit="img", quiet=quiet, leave=False) as shown:
         found = describe(dataset, progress=shown.update)
     if as_json:
-        typer.echo(json.dumps(found.to_dict(), indent=2, ensure_ascii=True))
+        emit_json(found.to_dict(), indent=2)
     else:
         _show(found)
     if dataset.problems:
@@ -198,7 +197,7 @@ def synthetic_(
             where, counts=counts, classes=names, seed=seed, size=size, shortcut=mark,
             progress=shown.update,
         )  # fmt: skip
-    typer.echo(str(where))
+    emit(where)
 
 
 def _show(found: Description) -> None:

@@ -11,7 +11,7 @@ import typer
 
 from camcli.cli import options as o
 from camcli.cli.asking import ask_all, find_questions
-from camcli.cli.console import SOME_FAILED, say
+from camcli.cli.console import SOME_FAILED, emit, failed, say
 from camcli.cli.subjects import find_methods, find_subjects
 from camcli.errors import UsageError
 
@@ -320,12 +320,12 @@ def evaluate(
     if out:
         say(f"Wrote {table.save(out, found.rows, found.checks, record)} to {out}.")
     if as_format is Format.csv:
-        typer.echo(table.csv_text([*found.rows, *found.checks]), nl=False)
+        emit(table.csv_text([*found.rows, *found.checks]), end="")
     elif as_format is Format.markdown:
-        typer.echo(table.report(found.rows, found.checks, found.predictions), nl=False)
+        emit(table.report(found.rows, found.checks, found.predictions), end="")
     else:
         show(found.rows, found.checks, found.predictions, found.learned)
     for failure in sorted(found.failures):
-        say(typer.style("failed: ", fg="red") + failure)
+        failed(failure)
     if found.failures:
         raise typer.Exit(SOME_FAILED)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from camcli.cli import options as o
-from camcli.cli.console import SOME_FAILED, say, warn
+from camcli.cli.console import SOME_FAILED, emit_json, failed, say, warn
 from camcli.cli.pictures import picture_files, refuse_existing
 from camcli.errors import CamcliError, UsageError
 from camcli.files import write_whole
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from camcli.batch.sinks import Style
-    from camcli.cam.look import How
+    from camcli.cam.how import How
     from camcli.result import Result
 
 
@@ -103,7 +102,7 @@ def explain(
     from camcli.batch.engine import stream
     from camcli.batch.explain import make_explanation
     from camcli.batch.sinks import Style
-    from camcli.cam.look import check_layer, check_signed, make_how
+    from camcli.cam.how import check_layer, check_signed, make_how
     from camcli.cli.load import found, load
     from camcli.cli.named import check_names
     from camcli.data.images import load_image
@@ -143,7 +142,7 @@ def explain(
     for file, result in zip(files, stream(refs, classifier, what, batch_size=8), strict=True):
         if result.status == "error":
             failures += 1
-            say(typer.style("failed: ", fg="red") + str(result.error))
+            failed(result.error)
             written: list[Path] = []
         else:
             rgb = load_image(result.ref)
@@ -151,7 +150,7 @@ def explain(
             if save_raw:
                 written.append(_save_raw(result, file.with_suffix(".npz"), overwrite))
         if as_json:
-            typer.echo(json.dumps(_record(result, written, what.how), ensure_ascii=False))
+            emit_json(_record(result, written, what.how))
         elif result.status != "error":
             _table(result, written, what.score, how.shortcut())
     if failures:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from camcli.cli import options as o
-from camcli.cli.console import say
+from camcli.cli.console import emit_json, say
 
 if TYPE_CHECKING:
     from camcli.models.cut import Layer
@@ -36,7 +35,8 @@ def layers(
     camcli explain cat.jpg --model resnet50 --layer layer2,layer3,layer4 --fuse max
     """
     from camcli.models.cut import cut, list_layers
-    from camcli.models.zoo import build_model, is_own_code
+    from camcli.models.words import is_own_code
+    from camcli.models.zoo import build_model
 
     if checkpoint is not None:
         from camcli.models.checkpoint import load_checkpoint
@@ -49,7 +49,7 @@ def layers(
     found = list_layers(built.module, size)
     last = cut(built.module, size).places[0]
     if as_json:
-        typer.echo(json.dumps([asdict(layer) for layer in found], indent=2))
+        emit_json([asdict(layer) for layer in found], indent=2)
         return
     shown = [layer for layer in found if everything or layer.main]
     _print(shown, last.layer, last.shape)

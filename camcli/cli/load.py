@@ -39,7 +39,7 @@ def load(**options: Unpack[Described]) -> Classifier:
         UsageError: options that contradict each other, or another layer than the network's last.
     """
     from camcli.models.classifier import load_classifier
-    from camcli.models.zoo import is_own_code
+    from camcli.models.words import is_own_code
 
     model = options["model"]
     named = model != DEFAULT_MODEL and not is_own_code(model)
@@ -63,8 +63,7 @@ def found(classifier: Classifier, layer: str) -> str | None:
         classifier: as loaded.
         layer: as the user named it.
     """
-    from camcli.models.classifier import LAST
-    from camcli.models.zoo import is_own_code
+    from camcli.models.words import LAST, is_own_code
 
     name = classifier.provenance.name
     if layer != LAST or not is_own_code(name):

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from camcli.cli import options as o
-from camcli.cli.console import say
+from camcli.cli.console import emit, say
 
 
 def merge(
@@ -35,4 +35,4 @@ def merge(
     if counts["labelled"]:
         share = counts["correct"] / counts["labelled"]
         say(f"accuracy {share:.4f} ({counts['correct']} of {counts['labelled']})")
-    typer.echo(str(export(run / CSV, table_format)))
+    emit(export(run / CSV, table_format))

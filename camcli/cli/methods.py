@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
+
+from camcli.cli.console import emit_json
 
 
 def methods(
@@ -32,7 +33,7 @@ def methods(
             }
             for m in METHODS.values()
         ]
-        typer.echo(json.dumps(records, indent=2, ensure_ascii=False))
+        emit_json(records, indent=2)
         return
 
     from rich.console import Console

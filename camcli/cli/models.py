@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from itertools import groupby
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from camcli.cli.console import say
+from camcli.cli.console import emit_json, say
 from camcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ def models(
         if not entries:
             raise UsageError(f"No model's name contains '{text}'; `camcli models --all` lists all.")
     if as_json:
-        typer.echo(json.dumps([entry.to_dict() for entry in entries], indent=2))
+        emit_json([entry.to_dict() for entry in entries], indent=2)
         return
 
     from rich.console import Console

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from camcli.cli.console import say
+from camcli.cli.console import emit, say
 from camcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def report(
             thumbnails=thumbnails,
             self_contained=self_contained,
         )
-    typer.echo(str(page))
+    emit(page)
     if open_it:
         show(page)
 

@@ -11,7 +11,7 @@ from camcli.cli import options as o
 from camcli.errors import UsageError
 
 if TYPE_CHECKING:
-    from camcli.cam.look import How
+    from camcli.cam.how import How
     from camcli.data.preprocess import Fit
     from camcli.evaluate.randomised import Copies
     from camcli.models.classifier import Classifier
@@ -43,7 +43,7 @@ def find_methods(
     Raises:
         UsageError: an unknown method, one that is named twice, or none that could stop.
     """
-    from camcli.cam.look import MASKED, make_how
+    from camcli.cam.how import MASKED, make_how
     from camcli.cam.methods import find_method
 
     hows = {}

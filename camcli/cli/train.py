@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from camcli.cli import options as o
-from camcli.cli.console import INTERRUPTED, TERMINATED, Terminated, fail, say
+from camcli.cli.console import INTERRUPTED, TERMINATED, Terminated, emit, fail, say
 from camcli.cli.progress import Progress
 from camcli.cli.torchrun import first_speaks, several
 from camcli.errors import CamcliError, UnavailableError, UsageError
@@ -330,7 +330,7 @@ def train(
         return
     if not quiet:
         _summary(outcome, out)
-    typer.echo(str(outcome.checkpoint))
+    emit(outcome.checkpoint)
 
 
 def _is_given(ctx: typer.Context, name: str) -> bool:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from itertools import groupby
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from camcli.cli.console import say
+from camcli.cli.console import emit, emit_json, say
 from camcli.errors import CamcliError, UnavailableError, UsageError
 
 app = typer.Typer(
@@ -33,15 +32,15 @@ def list_(
             {"model": f.model, "path": str(f.path), "size": f.size, "sha256": f.sha256}
             for f in files
         ]
-        typer.echo(json.dumps(rows, indent=2))
+        emit_json(rows, indent=2)
         return
     for folder, group in groupby(files, key=lambda file: file.path.parent):
         # No table: a path that is folded cannot be copied.
-        typer.secho(f"{folder}", bold=True)
+        emit(folder)
         for file in group:
             name = file.path.name
             of = f"  ({file.model})" if file.model and file.model not in name else ""
-            typer.echo(f"  {file.size / 2**20:5.0f} MB  {name}{of}")
+            emit(f"  {file.size / 2**20:5.0f} MB  {name}{of}")
 
 
 @app.command()
@@ -55,7 +54,7 @@ def where(
         from camcli.models.weights import search_dirs
 
         for folder in search_dirs():
-            typer.echo(folder)
+            emit(folder)
         return
     from camcli.models.catalogue import file_of, weight_file
 
@@ -66,7 +65,7 @@ def where(
             f"The weights of {model} ({file.filename}) are not on this machine; "
             f"`camcli weights fetch {model}` gets them from {file.url}."
         )
-    typer.echo(found.path)
+    emit(found.path)
 
 
 @app.command()
@@ -102,7 +101,7 @@ def fetch(
             )
         else:
             path = fetch_file(file, folder)
-        typer.echo(path)
+        emit(path)
 
 
 @app.command()
@@ -137,7 +136,7 @@ def verify(
         intact = file.intact()
         damaged += intact is False
         verdict = {True: "ok", False: "DAMAGED", None: "unknown"}[intact]
-        typer.echo(f"{verdict:<8}{file.path}")
+        emit(f"{verdict:<8}{file.path}")
     if any(file.sha256 is None for file in files):
         say("unknown: no digest is known for these files, so nothing was compared.")
     if damaged:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from camcli.data.resize import Interpolation, resized
+
+# torch takes seconds to import, and who draws or reads a run needs `View` alone: it is imported
+# where pixels become tensors.
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Fit = Literal["crop", "squash", "whole"]
 # Networks halve their input five times: sides that divide evenly lose no border.
@@ -95,6 +98,8 @@ class Preprocess:
         Returns:
             (B, 3, size, size) float32.
         """
+        import torch
+
         mean = torch.tensor(self.mean, device=pixels.device).mul_(255)
         scale = torch.tensor(self.std, device=pixels.device).mul_(255).reciprocal_()
         # Whole rows of a channels-last batch: a loop over three channels is ten times slower.
@@ -148,6 +153,8 @@ def stacked(images: Sequence[Tensor]) -> Tensor:
     Returns:
         (B, 3, h, w) uint8, channels last in memory (`torch.stack` would move the channels first).
     """
+    import torch
+
     return torch.stack([image.permute(1, 2, 0) for image in images]).permute(0, 3, 1, 2)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import torch
-import torch.nn.functional as F  # noqa: N812 - its usual name
-from torch import Tensor
+
+if TYPE_CHECKING:  # see `camcli.data.preprocess`
+    from torch import Tensor
 
 Interpolation = Literal["bilinear", "bicubic"]
 Window = tuple[int, int, int, int]
@@ -40,6 +40,9 @@ def resized(
     Returns:
         (3, bottom - top, right - left) uint8, channels last in memory.
     """
+    import torch
+    from torch.nn import functional
+
     height, width = rgb.shape[:2]
     left, top, right, bottom = window
     if _thin(width, height) or _thin(*size):
@@ -49,7 +52,7 @@ def resized(
     # strides, and by those of `permute(2, 0, 1)[None]` it answers with channels first.
     image = torch.from_numpy(np.ascontiguousarray(rgb))[None].permute(0, 3, 1, 2)
     if size != (width, height):
-        image = F.interpolate(image, size[::-1], mode=interpolation, antialias=True)
+        image = functional.interpolate(image, size[::-1], mode=interpolation, antialias=True)
     return image[0, :, top:bottom, left:right]
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from camcli.cam.look import How, check_influence
+from camcli.cam.how import How
+from camcli.cam.look import check_influence
 from camcli.data.sources import ImageRef
 from camcli.errors import ImageError
 from camcli.evaluate import faithfulness as faith

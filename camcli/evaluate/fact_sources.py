@@ -11,7 +11,7 @@ from torch import Tensor
 from camcli.batch.heatmaps import read_heatmaps
 from camcli.batch.journal import read_rows
 from camcli.batch.rundir import CSV, HEATMAPS, RunDirectory
-from camcli.cam.look import make_how
+from camcli.cam.how import make_how
 from camcli.data.refs import ImageRef
 from camcli.errors import ImageError, UsageError
 from camcli.evaluate.annotations import find_masks, read_mask, truth_of

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from camcli.cam.look import How
+from camcli.cam.how import How
 from camcli.errors import UsageError
 from camcli.evaluate.canvas import GAUSSIAN, centre_gaussian
 from camcli.evaluate.localization import Means

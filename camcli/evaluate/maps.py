@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from camcli.batch.explain import Decoded, read
-from camcli.cam.look import How, maps_of
+from camcli.cam.how import How
+from camcli.cam.look import maps_of
 from camcli.cam.postprocess import scaled
 from camcli.data.preprocess import View
 from camcli.data.sources import ImageRef

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from camcli.cam.look import Smooth
+from camcli.cam.how import Smooth
 from camcli.data.preprocess import Fit
 from camcli.errors import UsageError
 from camcli.evaluate.canvas import Scale

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from camcli.cam.look import How
+from camcli.cam.how import How
 from camcli.data.refs import ImageRef
 from camcli.evaluate.compare import Row
 from camcli.evaluate.maps import see_photographs

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from camcli.cam.look import How
+from camcli.cam.how import How
 from camcli.data.preprocess import Fit
 from camcli.data.refs import ImageRef
 from camcli.evaluate.canvas import paint
@@ -26,7 +26,8 @@ from camcli.evaluate.sanity import (
     ssim,
 )
 from camcli.models.checkpoint import join_checkpoints, load_checkpoint, save_checkpoint
-from camcli.models.classifier import Classifier, cut_classifier, find_device, layer_names
+from camcli.models.classifier import Classifier, cut_classifier, find_device
+from camcli.models.words import layer_names
 from camcli.models.zoo import build_model
 
 Copies = Iterable[tuple[str, Classifier]]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -181,13 +180,6 @@ def wake_zero_layers(module: nn.Module) -> None:
     for layer in module.modules():
         if isinstance(layer, nn.Linear) and not layer.weight.any():
             nn.init.normal_(layer.weight, std=0.02)
-
-
-def unknown(name: str, names: Iterable[str], where: str) -> UsageError:
-    """The error for a model that does not exist, with the nearest that do."""
-    near = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.6)
-    hint = f"Did you mean {' or '.join(near)}? " if near else ""
-    return UsageError(f"No {where} is called '{name}'. {hint}`camcli models` lists all of them.")
 
 
 def reason(error: BaseException) -> str:

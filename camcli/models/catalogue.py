@@ -10,7 +10,6 @@ from typing import Any
 
 from camcli.errors import UsageError
 from camcli.models import bundled
-from camcli.models.built import unknown
 from camcli.models.pretrained import (
     is_classifier,
     timm_config,
@@ -27,6 +26,7 @@ from camcli.models.weights import (
     search_dirs,
     sha256_of,
 )
+from camcli.models.words import unknown
 
 _SUFFIXES = {".pth", ".pt", ".bin", ".safetensors"}
 _HUB_FILES = "models--*/snapshots/*/*.safetensors"

@@ -12,12 +12,13 @@ from torch import Tensor, nn
 from camcli.data.preprocess import Fit, Preprocess
 from camcli.errors import CamcliError, UsageError
 from camcli.models.checkpoint import Checkpoint, load_checkpoint
-from camcli.models.cut import LAST, Cut, LinearHead, Tail, cut
+from camcli.models.cut import Cut, LinearHead, Tail, cut
 from camcli.models.ensemble import join, split_head
 from camcli.models.on_gpu import to_device
 from camcli.models.parts import channels_last
 from camcli.models.weights import sha256_of
-from camcli.models.zoo import Provenance, build_model, is_own_code
+from camcli.models.words import LAST, check_input_size, is_own_code, layer_names
+from camcli.models.zoo import Provenance, build_model
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,18 +223,6 @@ def _predicting(classifier: Classifier, native: Preprocess) -> Classifier:
     return replace(classifier, predicting=native)
 
 
-def layer_names(text: str) -> tuple[str, ...]:
-    """``layer2,layer3`` as names.
-
-    Raises:
-        UsageError: an empty name, or one that occurs twice.
-    """
-    names = tuple(name.strip() for name in text.split(","))
-    if "" in names or len(set(names)) < len(names):
-        raise UsageError(f"--layer takes one name or several different ones, a,b,c: not {text!r}.")
-    return names
-
-
 def cut_classifier(
     module: nn.Module,
     *,
@@ -376,6 +365,5 @@ def find_device(name: str) -> torch.device:
 
 
 def _adjusted(preprocess: Preprocess, fit: Fit | None, size: int | None) -> Preprocess:
-    if size is not None and size < 32:
-        raise UsageError(f"The input size must be at least 32 pixels, not {size}.")
+    check_input_size(size)
     return preprocess.with_(fit=fit, size=size)

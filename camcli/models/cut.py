@@ -20,11 +20,11 @@ from camcli.models import on_graph, on_hooks
 from camcli.models.graph import PROBE, trace, trunk
 from camcli.models.parts import Cut, LinearHead, NoMapError, Place, Tail
 from camcli.models.tokens import layout_of, map_shape
+from camcli.models.words import LAST
 
-__all__ = ["Cut", "LAST", "Layer", "LinearHead", "Place", "Tail", "cut", "list_layers"]
+__all__ = ["Cut", "Layer", "LinearHead", "Place", "Tail", "cut", "list_layers"]
 
 log = logging.getLogger(__name__)
-LAST = "last"
 
 
 def cut(

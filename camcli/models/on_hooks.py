@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from camcli.errors import UsageError
 from camcli.models.parts import Cut, NoMapError, Place, not_a_map
 from camcli.models.tokens import from_maps, layout_of, map_shape, prefix_tokens, to_maps
-
-LAST = "last"
+from camcli.models.words import LAST
 
 
 def watch(model: nn.Module, probe: Tensor) -> dict[str, tuple[int, ...]]:

@@ -25,11 +25,11 @@ from camcli.models.built import (
     provenance,
     reason,
     rows,
-    unknown,
     wake_zero_layers,
     weight_path,
 )
 from camcli.models.weights import WeightFile, find, locate, read_state
+from camcli.models.words import unknown
 
 # Heads that only help training: torchvision's own loader drops them as well.
 _TRAINING_ONLY = ("aux1.", "aux2.", "AuxLogits.")

@@ -28,11 +28,10 @@ from camcli.models.on_compile import Compiled, flat
 from camcli.models.on_compile import why_not as why_not_compile
 from camcli.models.on_gpu import DTYPES, Autocast
 from camcli.models.on_openvino import Converted, OpenVino, convert
+from camcli.models.words import check_runtime
 
 log = logging.getLogger(__name__)
 
-RUNTIMES = ("auto", "torch", "compile", "openvino")
-PRECISIONS = ("float32", "bfloat16", "float16", "int8")
 # The largest difference of A from torch's, over the largest |A|. Float32 gives 1e-6 to 1e-5.
 TOLERANCE = 1e-3
 # In 16 bits single values are off by tenths while the map hardly changes. The least cosine of an
@@ -177,10 +176,7 @@ def with_runtime(
         >>> from camcli.models.classifier import load_classifier
         >>> fast = with_runtime(load_classifier(), "openvino")  # doctest: +SKIP
     """
-    if name not in RUNTIMES:
-        raise UsageError(f"Unknown runtime {name!r}. Choose one of {', '.join(RUNTIMES)}.")
-    if precision not in PRECISIONS:
-        raise UsageError(f"Unknown precision {precision!r}. Choose one of {', '.join(PRECISIONS)}.")
+    check_runtime(name, precision)
     backbone = _backbone(classifier)
     kind = classifier.device.type
     run = backbone

@@ -35,6 +35,7 @@ from camcli.models.built import (
 )
 from camcli.models.pretrained import build_timm, build_torchvision, timm_preprocess
 from camcli.models.weights import read_state
+from camcli.models.words import is_own_code
 
 # What timm assumes where a model's configuration is silent.
 _TIMM_DEFAULTS = {"crop_mode": "center", "crop_pct": 0.875, "interpolation": "bicubic"}
@@ -87,11 +88,6 @@ def build_model(
             built = build_torchvision(name, weights, names, offline)
     built.module.eval().requires_grad_(False)
     return built
-
-
-def is_own_code(name: str) -> bool:
-    """Whether a name is ``module:factory``: building that model runs code of the user's own."""
-    return ":" in name and not name.startswith("timm:")
 
 
 def _bundled(weights: str | Path | None, classes: tuple[str, ...] | None) -> BuiltModel:

@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from camcli.cam import masking
-from camcli.cam.evidence import Effort, Evidence
+from camcli.cam.evidence import Evidence
+from camcli.cam.how import Effort
 from camcli.cam.methods import explain, find_method, heatmaps
 from camcli.models.cut import LinearHead, Tail
 

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 import torch
 
-from camcli.cam.evidence import Effort
+from camcli.cam.facts import SCORES
+from camcli.cam.how import Effort
 from camcli.cam.methods import METHODS, find_method, heatmaps
-from camcli.cam.target import SCORES, class_score, head_weights
+from camcli.cam.target import class_score, head_weights
 from camcli.models.cut import LinearHead
 
 

@@ -13,7 +13,8 @@ from torch.nn import functional
 from camcli.batch.explain import make_explanation
 from camcli.cam.evidence import Evidence
 from camcli.cam.fullgrad import full_gradients
-from camcli.cam.look import check_layer, make_how, maps_of
+from camcli.cam.how import check_layer, make_how
+from camcli.cam.look import maps_of
 from camcli.cam.methods import METHODS, explain
 from camcli.data.preprocess import Preprocess
 from camcli.errors import UsageError

@@ -7,11 +7,12 @@ import timm
 import torch
 
 from camcli.batch.explain import make_explanation
-from camcli.cam.evidence import Effort
-from camcli.cam.look import fused, make_how, maps_of
+from camcli.cam.how import Effort, make_how
+from camcli.cam.look import fused, maps_of
 from camcli.data.preprocess import Preprocess
 from camcli.errors import UsageError
-from camcli.models.classifier import cut_classifier, layer_names, load_classifier
+from camcli.models.classifier import cut_classifier, load_classifier
+from camcli.models.words import layer_names
 from camcli.models.zoo import Provenance
 
 

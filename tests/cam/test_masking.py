@@ -10,7 +10,8 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from camcli.cam.evidence import Effort, Evidence
+from camcli.cam.evidence import Evidence
+from camcli.cam.how import Effort
 from camcli.cam.methods import METHODS, explain
 from camcli.models.cut import Tail
 
@@ -322,7 +323,8 @@ def test_masked_images_exist_for_one_chunk_only(wide, name, converge):
 
 def test_the_bundled_network_needs_few_masks_for_a_photograph(bundled, photos):
     """Against all masks, on a small copy of a photograph: the full map takes a while."""
-    from camcli.cam.look import make_how, maps_of
+    from camcli.cam.how import make_how
+    from camcli.cam.look import maps_of
     from camcli.cam.target import top_classes
 
     small = bundled.preprocess.with_(size=96)

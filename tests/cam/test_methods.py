@@ -9,9 +9,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from camcli.cam.evidence import Effort
+from camcli.cam.facts import check_score
+from camcli.cam.how import Effort
 from camcli.cam.methods import METHODS, find_method, heatmaps
-from camcli.cam.target import check_score, top_classes
+from camcli.cam.target import top_classes
 from camcli.errors import UsageError
 
 

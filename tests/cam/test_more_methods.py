@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from camcli.cam.evidence import Effort, Evidence
+from camcli.cam.evidence import Evidence
+from camcli.cam.how import Effort
 from camcli.cam.methods import METHODS, explain
 from camcli.models.cut import Tail
 

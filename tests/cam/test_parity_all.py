@@ -36,8 +36,9 @@ from torch import nn
 
 from camcli.cam import masking
 from camcli.cam.activations import kpcacam
-from camcli.cam.evidence import Effort, Evidence
+from camcli.cam.evidence import Evidence
 from camcli.cam.gradients import first_component
+from camcli.cam.how import Effort
 from camcli.cam.look import fused
 from camcli.cam.methods import METHODS, explain
 from camcli.cam.target import nearest_classes

@@ -11,7 +11,8 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torchvision.models import resnet18
 
-from camcli.cam.look import make_how, maps_of
+from camcli.cam.how import make_how
+from camcli.cam.look import maps_of
 from camcli.data.preprocess import Preprocess
 from camcli.models.classifier import cut_classifier
 from camcli.models.zoo import Provenance

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from camcli.cam.look import make_how
+from camcli.cam.how import make_how
 from camcli.data.sources import find_images
 from camcli.errors import UsageError
 from camcli.evaluate.grid import cell_shares, choose_cells, grid_game, mosaic

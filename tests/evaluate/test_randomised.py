@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from camcli.cam.look import make_how
+from camcli.cam.how import make_how
 from camcli.data.refs import ImageRef
 from camcli.data.sources import find_images
 from camcli.data.synthetic import write_scenes

@@ -1,0 +1,257 @@
+"""What is known of each method without running it: names, formulas, what may be asked of them.
+
+A command finds out here whether it was asked for something that exists, before torch is imported,
+which takes seconds. `camcli.cam.methods` binds each name to what computes it.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from camcli.errors import UsageError
+
+Score = Literal["logit", "probability", "contrast"]
+SCORES: tuple[Score, ...] = get_args(Score)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """A CAM method, from outside.
+
+    Attributes:
+        name: as the user types it.
+        formula: the map M in the papers' symbols.
+        paper: where it comes from.
+        cost: what it takes besides the forward pass, for a linear head and for another tail.
+        equals: the method whose map this one is, up to a positive factor, for a linear head.
+        class_specific: whether the map depends on the class at all.
+        score: what it explains unless told otherwise.
+        images: whether it runs the network on changed images.
+        network: whether it looks at all layers at once, so that none is to be chosen.
+        signed: whether what is below zero in its map speaks against the class.
+        weighted: whether its map is a sum of weighted channels.
+        one_pass: whether a gradient at the layer is all that it needs of a longer tail.
+    """
+
+    name: str
+    formula: str
+    paper: str
+    cost: tuple[str, str]
+    equals: str | None = None
+    class_specific: bool = True
+    score: Score = "logit"
+    images: bool = False
+    network: bool = False
+    signed: bool = False
+    weighted: bool = True
+    one_pass: bool = False
+
+
+FREE, TAIL = "nothing", "tail forward + backward"
+MASKS = "K x forward, some 40 x with --converge"
+
+FACTS: dict[str, Facts] = {
+    facts.name: facts
+    for facts in (
+        Facts(
+            "cam", "Σ_k w_k A_k", "Zhou 2015, arXiv 1512.04150", (FREE, "not defined"), signed=True
+        ),
+        Facts(
+            "gradcam",
+            "Σ_k mean(g_k) A_k",
+            "Selvaraju 2016, arXiv 1610.02391",
+            (FREE, TAIL),
+            equals="cam",
+            signed=True,
+            one_pass=True,
+        ),
+        Facts(
+            "gradcam++",
+            "Σ_k A_k Σ α max(g_k, 0)",
+            "Chattopadhay 2017, arXiv 1710.11063",
+            (FREE, TAIL),
+            one_pass=True,
+        ),
+        Facts(
+            "smoothgradcam++",
+            "Grad-CAM++ with mean g, g², g³ over noisy images",
+            "Omeiza 2019, arXiv 1908.01224",
+            (FREE, "N x (forward + tail backward)"),
+            equals="gradcam++",
+            images=True,
+        ),
+        Facts(
+            "hirescam",
+            "Σ_k g_k ⊙ A_k",
+            "Draelos 2020, arXiv 2011.08891",
+            (FREE, TAIL),
+            equals="cam",
+            signed=True,
+            one_pass=True,
+        ),
+        Facts(
+            "elementwise",
+            "Σ_k max(g_k ⊙ A_k, 0)",
+            "pytorch-grad-cam, GradCAMElementWise",
+            (FREE, TAIL),
+            one_pass=True,
+        ),
+        Facts(
+            "xgradcam",
+            "Σ_k A_k Σ(A_k g_k)/ΣA_k",
+            "Fu 2020, arXiv 2008.02312",
+            (FREE, TAIL),
+            equals="cam",
+            signed=True,
+            one_pass=True,
+        ),
+        Facts(
+            "layercam",
+            "Σ_k max(g_k, 0) ⊙ A_k",
+            "Jiang 2021, 10.1109/TIP.2021.3089943",
+            (FREE, TAIL),
+            one_pass=True,
+        ),
+        Facts(
+            "finercam",
+            "Grad-CAM of S_c - mean of the 3 classes nearest in score",
+            "Zhang 2025, arXiv 2501.11309",
+            (FREE, TAIL),
+            signed=True,
+            one_pass=True,
+        ),
+        Facts(
+            "shapleycam",
+            "Σ_k A_k mean(g_k - ½ (H A)_k)",
+            "Cai 2025, arXiv 2501.06261",
+            (FREE, TAIL + ", again if it bends"),
+            equals="cam",
+            signed=True,
+        ),
+        Facts(
+            "eigengradcam",
+            "first principal component of g ⊙ A",
+            "after Muhammad 2020, arXiv 2008.00299",
+            ("SVD", TAIL + " + SVD"),
+            weighted=False,
+        ),
+        Facts(
+            "eigencam",
+            "first principal component of A",
+            "Muhammad 2020, arXiv 2008.00299",
+            ("SVD", "SVD"),
+            class_specific=False,
+            weighted=False,
+        ),
+        Facts(
+            "kpcacam",
+            "first kernel principal component of A",
+            "Karmani 2024, arXiv 2410.00267",
+            ("SVD", "SVD"),
+            class_specific=False,
+            weighted=False,
+        ),
+        Facts(
+            "fem",
+            "Σ_k A_k share(A_k > mean + 2σ)",
+            "Fuad 2020, hal-02963298",
+            (FREE, FREE),
+            class_specific=False,
+        ),
+        Facts(
+            "ablationcam",
+            "Σ_k A_k (S - S_k)/|S|",
+            "Desai 2020, 10.1109/WACV45572.2020.9093360",
+            (FREE, "K x tail forward"),
+            signed=True,
+        ),
+        Facts(
+            "reciprocam",
+            "M_ij = S(A ⊙ window_ij) - S(0)",
+            "Byun 2022, arXiv 2209.14074",
+            (FREE, "h·w x tail forward"),
+            signed=True,
+            weighted=False,
+        ),
+        Facts(
+            "scorecam",
+            "Σ_k A_k p_c(x ⊙ mask_k)",
+            "Wang 2019, arXiv 1910.01279",
+            (MASKS, MASKS),
+            score="probability",
+            images=True,
+        ),
+        Facts(
+            "scorecam-softmax",
+            "Σ_k A_k softmax_k(S(x ⊙ mask_k))",
+            "as pytorch-grad-cam computes Score-CAM",
+            ("K x forward", "K x forward"),
+            images=True,
+        ),
+        Facts(
+            "sscam",
+            "Score-CAM, mean over N noisy masks",
+            "Wang 2020, arXiv 2006.14255",
+            ("N·K x forward", "N·K x forward"),
+            score="probability",
+            images=True,
+        ),
+        Facts(
+            "iscam",
+            "Score-CAM, mean over masks i/N · mask_k",
+            "Naidu 2020, arXiv 2010.03023",
+            ("N·K x forward", "N·K x forward"),
+            score="probability",
+            images=True,
+        ),
+        Facts(
+            "fullgrad",
+            "ψ(x ⊙ ∂S/∂x) + Σ_l Σ_k ψ(b_lk ∂S/∂y_lk) over all layers l",
+            "Srinivas 2019, arXiv 1905.00780",
+            ("forward + backward", "forward + backward"),
+            network=True,
+            weighted=False,
+        ),
+        Facts(
+            "random",
+            "Σ_k v_k A_k, v_k drawn evenly from [-1, 1]",
+            "the control",
+            (FREE, FREE),
+            class_specific=False,
+        ),
+    )
+}
+
+
+def find_facts(name: str) -> Facts:
+    """The method called `name`; case and ``-``/``_`` do not matter, ``pp`` is ``++``.
+
+    Raises:
+        UsageError: there is no such method; names the nearest.
+    """
+    key = _plain(name)
+    known = {_plain(known): facts for known, facts in FACTS.items()}
+    if key in known:
+        return known[key]
+    near = difflib.get_close_matches(key, known, n=1)
+    hint = f" Did you mean {known[near[0]].name!r}?" if near else ""
+    raise UsageError(f"Unknown method {name!r}.{hint} Choose one of {', '.join(FACTS)}.")
+
+
+def _plain(name: str) -> str:
+    key = name.strip().lower().replace("-", "").replace("_", "")
+    return key.replace("plusplus", "++").replace("campp", "cam++")
+
+
+def check_score(name: str) -> Score:
+    """`name` as a score.
+
+    Raises:
+        UsageError: there is no such score.
+    """
+    for score in SCORES:
+        if score == name:
+            return score
+    raise UsageError(f"Unknown score {name!r}. Choose one of {', '.join(SCORES)}.")

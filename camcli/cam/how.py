@@ -1,0 +1,216 @@
+"""How maps are made, as a user says it: everything that can be wrong without a network."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from camcli.cam.facts import FACTS, Facts, Score, check_score, find_facts
+from camcli.errors import UsageError
+from camcli.models.words import LAST
+
+if TYPE_CHECKING:
+    from camcli.models.classifier import Classifier
+
+Fuse = Literal["mean", "max", "product"]
+Smooth = Literal["aug", "noise", "eigen"]
+FUSES: tuple[Fuse, ...] = get_args(Fuse)
+SMOOTHS: tuple[Smooth, ...] = get_args(Smooth)
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much work the methods with many passes may do.
+
+    Attributes:
+        channels: Score-CAM's family looks at this many channels, those that vary most; None: all.
+        converge: Score-CAM's family stops when its map is expected to have at least this cosine to
+            the map of all channels, and predicts the scores of the others; None: never.
+        samples: noisy copies of an image, or of a mask.
+        chunk: images in one forward pass; bounds the memory.
+        pool: threads that take chunks off the queue; None: the calling one alone.
+        lanes: how many threads those are.
+        seed: of the noise. A map does not depend on the batch that its image is in.
+    """
+
+    channels: int | None = None
+    converge: float | None = None
+    samples: int = 8
+    chunk: int = 16
+    pool: Executor | None = None
+    lanes: int = 1
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """How maps are made.
+
+    Attributes:
+        method: which CAM.
+        score: what number of the class; None for the method's own.
+        versus: index of a class whose score is taken off; None for none.
+        fuse: how the maps of several layers become one.
+        smooth: ``aug``: mean over flipped, dimmed and brightened copies of the image; ``noise``:
+            mean over noisy copies; ``eigen``: first principal component of the weighted channels.
+        effort: for methods and smoothing with many passes.
+    """
+
+    method: Facts
+    score: Score | None = None
+    versus: int | None = None
+    fuse: Fuse = "mean"
+    smooth: Smooth | None = None
+    effort: Effort = field(default_factory=Effort)
+
+    def __post_init__(self) -> None:
+        """Refuse combinations that mean nothing.
+
+        Raises:
+            UsageError: there is one.
+        """
+        if self.smooth == "eigen" and not self.method.weighted:
+            raise UsageError(
+                f"--smooth eigen needs channel weights, and {self.method.name} has none: take "
+                "gradcam, say, or --smooth aug."
+            )
+        if not self.method.class_specific and (self.versus is not None or self.score):
+            raise UsageError(
+                f"{self.method.name} looks at no class: leave --score and --versus out."
+            )
+        masked = self.method.name in MASKED
+        if (self.effort.channels or self.effort.converge) and not masked:
+            raise UsageError(
+                f"--channels and --converge are for {', '.join(MASKED)}, not {self.method.name}."
+            )
+
+    def options(self) -> dict[str, Any]:
+        """What differs from the method's plain form, for records."""
+        found = {
+            "versus": self.versus,
+            "smooth": self.smooth,
+            "fuse": None if self.fuse == "mean" else self.fuse,
+            "channels": self.effort.channels,
+            "converge": self.effort.converge,
+            "samples": None if self.effort.samples == Effort().samples else self.effort.samples,
+        }
+        return {name: value for name, value in found.items() if value is not None}
+
+    def shortcut(self) -> str:
+        """What makes the map an approximation, in the user's words; empty when nothing does."""
+        some = "" if self.effort.channels is None else f"--channels {self.effort.channels}"
+        near = "" if self.effort.converge is None else f"--converge {self.effort.converge:g}"
+        return " ".join(word for word in (some, near) if word)
+
+    def is_cheap(self, classifier: Classifier) -> bool:
+        """Whether another class's map costs much less than the forward pass."""
+        closed = classifier.head is not None and self.method.score == "logit"
+        one_pass = self.method.one_pass or closed
+        whole = self.method.images or self.method.network
+        return one_pass and not whole and self.smooth not in ("aug", "noise")
+
+    def passes(self, classifier: Classifier) -> int:
+        """About how many images the network sees for one map; what runs the tail alone is free."""
+        from camcli.cam.noise import GAINS
+
+        copies = {"aug": 2 * len(GAINS), "noise": self.effort.samples}.get(self.smooth or "", 1)
+        if self.method.name in SHOWN:
+            K = classifier.head.weight.shape[1] if classifier.head else _SOME_CHANNELS
+            few = min(_SOME_MASKS, K) if self.effort.converge else K
+            copies *= min(few, self.effort.channels or few)
+        averaged = self.method.name in SAMPLED and not (self.method.equals and classifier.head)
+        return copies * (self.effort.samples if averaged else 1)
+
+
+# How many masks a map that stops early takes, and how many channels a layer has: for guesses.
+_SOME_MASKS, _SOME_CHANNELS = 48, 512
+
+
+def check_layer(how: How, layer: str) -> None:
+    """Refuse a choice of layers for a method that looks at all of them.
+
+    Args:
+        how: method and options.
+        layer: as the user named it; ``last`` is the default.
+
+    Raises:
+        UsageError: there is nothing to choose.
+    """
+    if how.method.network and layer != LAST:
+        raise UsageError(f"{how.method.name} looks at all layers at once: leave --layer out.")
+
+
+def check_signed(how: How, layer: str) -> None:
+    """Refuse to draw evidence against a class where a map has none to show.
+
+    Args:
+        how: method and options.
+        layer: the layers' names, as `camcli.models.classifier.Classifier.layer` has them.
+
+    Raises:
+        UsageError: the method, or the fusion of layers, keeps positive evidence only.
+    """
+    if not how.method.signed or how.smooth == "eigen":
+        able = ", ".join(name for name, method in FACTS.items() if method.signed)
+        name = "--smooth eigen" if how.method.signed else how.method.name
+        raise UsageError(
+            f"--signed shows evidence against the class, of which {name} has none: "
+            f"take one of {able}."
+        )
+    if "," in layer:
+        raise UsageError(
+            "--signed is for one layer: each of several maps is cut off at zero before they "
+            "become one."
+        )
+
+
+MASKED = ("scorecam", "sscam", "iscam")
+# These show the network masked images, whatever comes after the layer.
+SHOWN = (*MASKED, "scorecam-softmax")
+
+
+def make_how(
+    method: str,
+    *,
+    score: str | None = None,
+    fuse: str = "mean",
+    smooth: str | None = None,
+    channels: int | None = None,
+    converge: float | None = None,
+    samples: int | None = None,
+) -> How:
+    """Check a user's words that need no network.
+
+    Args:
+        method: its name.
+        score: what number of the class.
+        fuse: of several layers.
+        smooth: how to smooth.
+        channels: most channels for Score-CAM's family.
+        converge: where Score-CAM's family stops.
+        samples: noisy copies, or masks a channel.
+
+    Raises:
+        UsageError: an unknown name, a number out of range, or options that do nothing together.
+    """
+    found = find_facts(method)
+    if fuse not in FUSES:
+        raise UsageError(f"Unknown --fuse {fuse!r}. Choose one of {', '.join(FUSES)}.")
+    if smooth is not None and smooth not in SMOOTHS:
+        raise UsageError(f"Unknown --smooth {smooth!r}. Choose one of {', '.join(SMOOTHS)}.")
+    if channels is not None and channels < 1:
+        raise UsageError("--channels counts channels: give 1 or more.")
+    if converge is not None and not 0 < converge < 1:
+        raise UsageError("--converge is a cosine between 0 and 1: 0.98, say.")
+    if samples is not None and samples < 1:
+        raise UsageError("--samples counts noisy copies: give 1 or more.")
+    if samples is not None and smooth != "noise" and found.name not in SAMPLED:
+        raise UsageError(f"--samples is for --smooth noise and {', '.join(SAMPLED)}.")
+    effort = Effort(channels=channels, converge=converge, samples=samples or Effort().samples)
+    return How(
+        found, None if score is None else check_score(score), None, fuse, smooth, effort
+    )  # fmt: skip
+
+
+SAMPLED = ("smoothgradcam++", "sscam", "iscam")

@@ -1,0 +1,171 @@
+"""What a user may say of a network, and whether it can mean anything; found out without torch.
+
+torch, torchvision and timm take seconds to import, and a name that is mistyped should cost none of
+them. Names of models are therefore read from the installed libraries' own files, which is a search
+for text: nothing of them is run. What cannot be told for sure is left to `camcli.models.zoo`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+import re
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+
+from camcli.errors import UsageError
+
+BUNDLED = "efficientnet_lite0"
+LAST = "last"
+RUNTIMES = ("auto", "torch", "compile", "openvino")
+PRECISIONS = ("float32", "bfloat16", "float16", "int8")
+# Below, nothing is left after five halvings; above, one picture takes the memory of a machine.
+SMALLEST_INPUT, LARGEST_INPUT = 32, 8192
+_WEIGHT_SUFFIXES = (".pth", ".pt", ".bin", ".safetensors", ".ckpt", ".tar", ".onnx", ".h5")
+_DEVICE = re.compile(r"auto|(cpu|cuda|mps)(:\d{1,4})?")
+
+
+def is_own_code(name: str) -> bool:
+    """Whether a name is ``module:factory``: building that model runs code of the user's own."""
+    return ":" in name and not name.startswith("timm:")
+
+
+def layer_names(text: str) -> tuple[str, ...]:
+    """``layer2,layer3`` as names.
+
+    Raises:
+        UsageError: an empty name, or one that occurs twice.
+    """
+    names = tuple(name.strip() for name in text.split(","))
+    if "" in names or len(set(names)) < len(names):
+        raise UsageError(f"--layer takes one name or several different ones, a,b,c: not {text!r}.")
+    return names
+
+
+def check_model(name: str) -> None:
+    """Refuse a name that no library has.
+
+    Raises:
+        UsageError: it is none, or not well-formed; names the nearest.
+    """
+    if name == BUNDLED:
+        return
+    if is_own_code(name):
+        where, _, what = name.partition(":")
+        if not (what and all(where.split("."))):
+            raise UsageError(f"--model {name}: a model of your own is written module:factory.")
+    elif name.startswith("timm:"):
+        architecture = name.removeprefix("timm:").partition(".")[0]
+        names = timm_names()
+        # Names that timm has given up still work, and stand somewhere else in its files.
+        if names and architecture not in names and not _in_timm(architecture):
+            raise unknown(name, [f"timm:{each}" for each in names], "model of timm")
+    else:
+        names = torchvision_names()
+        if names and name not in names:
+            raise unknown(name, [BUNDLED, *names], "model")
+
+
+def check_weights(weights: str | None, model: str) -> None:
+    """Refuse a file of weights that is not there.
+
+    Args:
+        weights: what the user gave: a file, the name of a set of weights, or ``random``.
+        model: whose they are.
+
+    Raises:
+        UsageError: it is written as a file and there is none, or it is a folder.
+    """
+    if not weights or weights == "random":
+        return
+    path = Path(weights).expanduser()
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder; --weights takes a file.")
+    written_as_file = "/" in weights or path.suffix.lower() in _WEIGHT_SUFFIXES
+    if written_as_file and not path.exists():
+        raise UsageError(f"There is no weight file {path}; besides a file, {model} takes random.")
+
+
+def check_device(name: str) -> None:
+    """Refuse what is no device on any machine.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if not _DEVICE.fullmatch(name):
+        raise UsageError(f"Unknown device {name!r}. Choose auto, cpu, cuda, cuda:N or mps.")
+
+
+def check_runtime(name: str, precision: str = "float32") -> None:
+    """Refuse what is no runtime, or no type that one computes in.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if name not in RUNTIMES:
+        raise UsageError(f"Unknown runtime {name!r}. Choose one of {', '.join(RUNTIMES)}.")
+    if precision not in PRECISIONS:
+        raise UsageError(f"Unknown precision {precision!r}. Choose one of {', '.join(PRECISIONS)}.")
+
+
+def check_input_size(size: int | None) -> None:
+    """Refuse a side that no network can look at.
+
+    Raises:
+        UsageError: too small, or too large for any machine.
+    """
+    if size is None:
+        return
+    if size < SMALLEST_INPUT:
+        raise UsageError(f"The input size must be at least {SMALLEST_INPUT} pixels, not {size}.")
+    if size > LARGEST_INPUT:
+        raise UsageError(f"The input size must be at most {LARGEST_INPUT} pixels, not {size}.")
+
+
+def unknown(name: str, names: Iterable[str], where: str) -> UsageError:
+    """The error for a model that does not exist, with the nearest that do."""
+    near = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.6)
+    hint = f"Did you mean {' or '.join(near)}? " if near else ""
+    return UsageError(f"No {where} is called '{name}'. {hint}`camcli models` lists all of them.")
+
+
+@cache
+def torchvision_names() -> tuple[str, ...]:
+    """Torchvision's classification models, read from its files; empty if they are not there."""
+    return tuple(sorted(_registered(file for file in _files("torchvision") if _is_flat(file))))
+
+
+@cache
+def timm_names() -> tuple[str, ...]:
+    """Timm's architectures, read from its files; empty if they are not there."""
+    return tuple(sorted(_registered(_files("timm"))))
+
+
+def _files(package: str) -> list[Path]:
+    """The Python files of a library's ``models``."""
+    spec = importlib.util.find_spec(package)  # of a package itself: nothing is imported
+    places = list(spec.submodule_search_locations or ()) if spec else []
+    return [file for place in places for file in sorted(Path(place, "models").rglob("*.py"))]
+
+
+def _is_flat(file: Path) -> bool:
+    """Whether it is no sub-package's: those of torchvision detect, segment or read videos."""
+    return file.parent.name == "models"
+
+
+def _registered(files: Iterable[Path]) -> Iterator[str]:
+    """The functions below ``@register_model``."""
+    for file in files:
+        waiting = False
+        for line in file.read_text("utf-8", "replace").splitlines():
+            if line.startswith("@register_model"):
+                waiting = True
+            elif waiting and line.startswith("def "):
+                waiting = False
+                yield line[4:].partition("(")[0].strip()
+
+
+def _in_timm(name: str) -> bool:
+    """Whether timm's files have it in quotes anywhere."""
+    return any(f"'{name}'" in file.read_text("utf-8", "replace") for file in _files("timm"))
