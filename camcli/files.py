@@ -166,21 +166,25 @@ def write_whole(path: Path, data: bytes | str, aside: Path | None = None) -> Non
 
 
 @contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
+def whole_folder(path: Path, *, replace: bool = True) -> Iterator[Path]:
     """A new folder to fill, which takes the place of `path` and all that it held at the end.
 
     Args:
-        path: replaced if it exists.
+        path: replaced if it exists; a link stays one, and what it leads to is replaced.
+        replace: False where only an empty folder may be: what somebody put there meanwhile stays.
 
     Raises:
         OSError: it cannot be written; `path` is as it was.
     """
+    path = path.resolve() if path.is_symlink() else path
     path.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(dir=path.parent, prefix=".camcli-", suffix=".part"))
     old = part.with_suffix(".old")
     try:
         part.chmod(0o777 & ~_UMASK)
         yield part
+        if not replace and path.exists():
+            path.rmdir()  # fails where something is in it
         if not path.exists():
             part.replace(path)
             return

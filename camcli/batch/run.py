@@ -6,7 +6,7 @@ import platform
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -18,6 +18,7 @@ from camcli.batch.explain import Explanation, Load
 from camcli.batch.heatmaps import Heatmaps
 from camcli.batch.journal import Journal
 from camcli.batch.naming import Namer
+from camcli.batch.owning import BATCH
 from camcli.batch.ray_engine import RayEngine
 from camcli.batch.rows import columns, row
 from camcli.batch.rundir import OVERLAYS, RunDirectory, now
@@ -29,6 +30,7 @@ from camcli.data.sources import ImageRef, Source
 from camcli.errors import UsageError
 from camcli.models.classifier import Classifier
 from camcli.models.runtimes import precision_of, runtime_of
+from camcli.ours import FILES, KIND
 from camcli.result import Result
 
 
@@ -150,14 +152,21 @@ class Run:
             "overlays": self.overlays,
         }  # fmt: skip
 
-    def prepare(self, *, resume: bool = False, overwrite: bool = False) -> None:
+    def prepare(
+        self, *, resume: bool = False, overwrite: bool = False, files: Sequence[str] = ()
+    ) -> None:
         """Make the run directory ready and read what an earlier run finished.
+
+        Args:
+            resume: go on with it.
+            overwrite: replace it.
+            files: what will be written beside the table, the maps and the overlays.
 
         Raises:
             UsageError: the directory is not free, or holds another run.
             CamcliError: it cannot be written.
         """
-        self.directory.prepare(self.config(), resume=resume, overwrite=overwrite)
+        self.directory.prepare(self.config(), resume=resume, overwrite=overwrite, files=files)
         for values in self.directory.rows():
             self._finished.add(values["path"])
             correct = values["correct"]
@@ -249,6 +258,7 @@ class Run:
         fresh = self.counts.done - self.counts.before
         return {
             "camcli": metadata.version("camcli"),
+            KIND: BATCH,
             "state": state,
             "command": self.command,
             "config": self.config(),
@@ -259,6 +269,7 @@ class Run:
             "engine": "ray" if self.engine else "local",
             "machine": {"python": platform.python_version(), "platform": platform.platform()},
             "counts": asdict(self.counts),
+            FILES: self.directory.files,
             "written": now(),
             "seconds": None if seconds is None else round(seconds, 3),
             "images_per_second": round(fresh / seconds, 2) if seconds and fresh else None,

@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from errno import ENOENT
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from camcli.batch.journal import drop_torn_row, header, read_rows
+from camcli.batch import owning
+from camcli.batch.journal import drop_torn_row, read_rows
 from camcli.errors import CamcliError, UsageError
 from camcli.files import lock, write_whole
+from camcli.ours import FILES, KIND, read_record, remove
 
 if TYPE_CHECKING:
     from camcli.batch.shard import Shard
@@ -22,9 +23,8 @@ if TYPE_CHECKING:
 CSV, INFO, OVERLAYS, SHEET = "predictions.csv", "run.json", "overlays", "contact_sheet.jpg"
 HEATMAPS, REPORT = "heatmaps.jsonl", "report"
 _TEMPORARY = ".tmp"
-# All that camcli puts into a run directory, and so all that --overwrite may delete.
-_OURS = (CSV, INFO, HEATMAPS, OVERLAYS, SHEET, REPORT, _TEMPORARY)
-_FIRST_COLUMNS = ["path", "label", "pred"]
+# What run.json says while --overwrite deletes the run that it described.
+CLEARING = "being replaced"
 
 
 def _of_shard(name: str, shard: Shard) -> str:
@@ -35,7 +35,7 @@ def _of_shard(name: str, shard: Shard) -> str:
 
 # As a Path writes it, which has one slash of s3://bucket.
 _URL = re.compile(r"[A-Za-z][\w+.-]+:/")
-_SHARD_FILE = re.compile(r".+\.\d+-of-(\d+)(\.\w+)?")
+_SHARD_FILE = re.compile(r"(?:predictions|heatmaps|run|\.tmp)\.\d+-of-(\d+)(?:\.\w+)?")
 
 
 class RunDirectory:
@@ -48,6 +48,7 @@ class RunDirectory:
         heatmaps: its maps.
         overlays: where pictures go.
         temporary: for half-written files; removed at the end.
+        files: what else the run writes, by name: a contact sheet, its table in other formats.
     """
 
     def __init__(self, path: Path, shard: Shard | None = None) -> None:
@@ -69,19 +70,24 @@ class RunDirectory:
             for name in (CSV, HEATMAPS, INFO, _TEMPORARY)
         )
         self._held: IO[bytes] | None = None
+        self.files: list[str] = []
 
-    def prepare(self, config: dict[str, Any], *, resume: bool, overwrite: bool) -> None:
+    def prepare(
+        self, config: dict[str, Any], *, resume: bool, overwrite: bool, files: Sequence[str] = ()
+    ) -> None:
         """Make the folder ready to be written.
 
         Args:
             config: what decides the rows (model, method, ...), as plain JSON values; a resumed run
                 must have the same.
             resume: go on with what is there.
-            overwrite: delete what an earlier run left there, and nothing else.
+            overwrite: delete what an earlier run wrote there, as its own record says, and nothing
+                else.
+            files: names of what the run will write beside its table, maps and overlays.
 
         Raises:
             UsageError: the folder holds something and neither was asked for, or another run, or
-                somebody writes there at this moment.
+                somebody writes there at this moment; or somebody's file is in the way.
             CamcliError: it cannot be written.
         """
         if resume and overwrite:
@@ -93,13 +99,17 @@ class RunDirectory:
             try:
                 # Another run may have begun, and ended, just before the lock.
                 there = self._check_free(resume, overwrite)
-                if there and overwrite:
-                    self._clear()
+                self._check_files(files)
                 if resume and self._info.is_file():
                     self._check_same(config)
+                    # Killed while --overwrite deleted: the rows left have no pictures any more.
+                    overwrite = self.read_info().get("state") == CLEARING
+                if there and overwrite:
+                    self._clear(config)
                 if resume:
                     drop_torn_row(self.csv)
-                shutil.rmtree(self.temporary, ignore_errors=True)
+                self.files = list(dict.fromkeys([*self.files, *files]))
+                owning.sweep(self.temporary)
                 if config.get("overlays", True):
                     self.overlays.mkdir(exist_ok=True)
                 self.temporary.mkdir(exist_ok=True)
@@ -118,16 +128,17 @@ class RunDirectory:
         if self.path.exists() and not self.path.is_dir():
             raise UsageError(f"{self.path} is a file; --out must name a folder.")
         names = {p.name for p in self.path.iterdir()} if self.path.is_dir() else set()
+        if not names:
+            return False
         if self.csv.is_file() and not self.csv.stat().st_size:
             names.discard(self.csv.name)
-        # A run that was killed before its first row has just these.
-        newborn = names <= {OVERLAYS, self.temporary.name}
-        there, ours = bool(names), newborn or self._info.is_file()
+        newborn = owning.is_newborn(self.path, self.csv.name, OVERLAYS, self.temporary.name)
+        there, ours = bool(names), newborn or owning.is_run(read_record(self._info))
         shards_of = {int(m[1]) for m in map(_SHARD_FILE.fullmatch, names) if m}
         if self.shard is not None:
             # What other shards left is none of this one's business.
             there = any(self._is_mine(name) for name in names)
-            ours = newborn or bool(shards_of)
+            ours = newborn or self._are_shards(names)
             if others := shards_of - {self.shard.of}:
                 raise UsageError(
                     f"{self.path} holds shards of {max(others)}, which do not go with --shard "
@@ -138,7 +149,10 @@ class RunDirectory:
                 f"{self.path} holds the shards of a run: 'camcli merge {self.path}' joins them. To "
                 "run anew, choose another --out."
             )
-        if not ours and self.csv.name in names and header(self.csv)[:3] == _FIRST_COLUMNS:
+        lost = read_record(self._info) is None  # not there, or torn
+        if not ours and lost and self.csv.name in names and owning.is_table(self.csv):
+            if resume and self._info.exists():
+                self._check_same({})  # which says what is wrong with it
             if not overwrite:
                 raise UsageError(
                     f"{self.path} has rows, but run.json, which says what model and method made "
@@ -147,10 +161,18 @@ class RunDirectory:
                 )
             ours = True
         if not ours:
+            kind = owning.kind_of(self._info)
             raise UsageError(
-                f"{self.path} is not empty and not a run of camcli, so it will not be "
-                "touched. Choose another --out."
+                f"{self.path} is not empty and "
+                + (f"a run of 'camcli {kind}', not of 'batch'" if kind else "not a run of camcli")
+                + ", so it will not be touched. Choose another --out."
             )
+        for file, is_ours in ((self.csv, owning.is_table), (self.heatmaps, owning.is_heatmaps)):
+            if file.name in names and not is_ours(file):
+                raise UsageError(
+                    f"{file} is not what 'camcli batch' writes under that name, so it will not be "
+                    "touched. Move it away, or choose another --out."
+                )
         if there and not (resume or overwrite):
             raise UsageError(
                 f"{self._name} is not empty. Add --resume to go on with that run, --overwrite "
@@ -189,21 +211,59 @@ class RunDirectory:
         mine = (self.csv, self.heatmaps, self._info, self.temporary)
         return name in {path.name for path in mine}
 
-    def _clear(self) -> None:
-        # A shard shares its overlays with others; its own are replaced one by one.
-        victims = [self.path / name for name in _OURS]
-        if self.shard is not None:
-            victims = [self.csv, self.heatmaps, self._info, self.temporary]
-        # A table in another format (`camcli.batch.export`) would be one of other rows.
-        victims += [self.csv.with_suffix(suffix) for suffix in (".jsonl", ".parquet")]
-        for victim in victims:
-            if victim == self.csv:  # held open, so it must stay the same file
-                os.truncate(victim, 0)
+    def _are_shards(self, names: set[str]) -> bool:
+        """Whether any of these is a shard's, and none says that it is something else."""
+        whole = self.path / INFO
+        if whole.exists() and not owning.is_run(read_record(whole)):
+            return False
+        for name in names:
+            if not _SHARD_FILE.fullmatch(name):
                 continue
-            if victim.is_dir() and not victim.is_symlink():
-                shutil.rmtree(victim)
-            else:
-                victim.unlink(missing_ok=True)
+            path = self.path / name
+            if name.startswith("run.") and not owning.is_run(read_record(path)):
+                return False
+            if name.endswith(".csv") and path.stat().st_size and not owning.is_table(path):
+                return False
+        return any(map(_SHARD_FILE.fullmatch, names))
+
+    def _check_files(self, files: Sequence[str]) -> None:
+        """Learn what the earlier run wrote besides, and refuse to write over anything else.
+
+        Raises:
+            UsageError: somebody's file has the name of one that is going to be written.
+        """
+        self.files = owning.recorded(read_record(self._info) or {}, SHEET, self.csv.stem)
+        known = set(self.files)
+        if self.shard is not None:  # shards draw one contact sheet, the last of them stays
+            for other in self.path.glob("run.*-of-*.json"):
+                known.update(owning.recorded(read_record(other) or {}, SHEET, self.csv.stem))
+        for name in files:
+            if name not in known and os.path.lexists(self.path / name):
+                raise UsageError(
+                    f"{self.path / name} is there and no file of that run, so it will not be "
+                    "replaced. Move it away, or choose another --out."
+                )
+
+    def _clear(self, config: dict[str, Any]) -> None:
+        """Delete an earlier run; killed at any moment, what is left is known as a run to replace.
+
+        A shard shares its overlays with others, which may have drawn them since; its own are
+        replaced one by one.
+        """
+        about = {KIND: owning.BATCH, "state": CLEARING, "config": config, "written": now()}
+        self.write_info({**about, "camcli": "", "counts": {}, "provenance": {}, FILES: self.files})
+        if self.shard is None:
+            # The table says which pictures there are, so it comes last.
+            remove(self.overlays, owning.overlays_of(self.csv, OVERLAYS))
+            if self.overlays.is_dir() and not any(self.overlays.iterdir()):
+                _remove_folder(self.overlays)
+            if (self.path / REPORT).is_dir():
+                from camcli.render.report.pages import remove_page
+
+                remove_page(self.path / REPORT)
+        remove(self.path, [self.heatmaps.name, *self.files])
+        self.files = []
+        os.truncate(self.csv, 0)  # held open, so it must stay the same file
 
     def _check_same(self, config: dict[str, Any]) -> None:
         try:
@@ -269,8 +329,16 @@ class RunDirectory:
 
     def finish(self) -> None:
         """Remove the folder of half-written files, and let others write."""
-        shutil.rmtree(self.temporary, ignore_errors=True)
+        owning.sweep(self.temporary)
         self._let_go()
+
+
+def _remove_folder(folder: Path) -> None:
+    """An empty one, or a link to one."""
+    if folder.is_symlink():
+        folder.unlink()
+    else:
+        folder.rmdir()
 
 
 def different(one: dict[str, Any], other: dict[str, Any]) -> str:

@@ -242,7 +242,7 @@ def batch(
     from camcli.batch.export import check_format, export
     from camcli.batch.ray_engine import RayEngine, check_ray
     from camcli.batch.run import Run
-    from camcli.batch.rundir import RunDirectory
+    from camcli.batch.rundir import SHEET, RunDirectory
     from camcli.batch.shard import parse_shard
     from camcli.batch.sinks import Style, check_only
     from camcli.cam.how import check_layer, check_signed, make_how
@@ -326,7 +326,10 @@ def batch(
         if engine == "ray"
         else None,
     )
-    run.prepare(resume=resume, overwrite=overwrite)
+    beside = [SHEET] if grid else []
+    if table_format != "csv":
+        beside.append(directory.csv.with_suffix(f".{table_format}").name)
+    run.prepare(resume=resume, overwrite=overwrite, files=beside)
     try:
         follow(run, quiet=quiet)
         if grid:

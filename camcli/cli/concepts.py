@@ -9,7 +9,7 @@ import typer
 
 from camcli.cli import options as o
 from camcli.cli.console import SOME_FAILED, emit_json, failed, say
-from camcli.cli.pictures import picture_files, refuse_existing
+from camcli.cli.pictures import picture_files, refuse_existing, refuse_inputs
 from camcli.errors import CamcliError, UsageError
 from camcli.files import write_whole
 
@@ -76,6 +76,7 @@ def concepts(
         raise UsageError("Concepts are found at one layer: give --layer one name.")
     refs = list(find_images(images))
     files = picture_files([ref.rel for ref in refs], out, "concepts")
+    refuse_inputs(files, [ref.path for ref in refs])
     if not overwrite:
         for file in files:
             refuse_existing(file)

@@ -297,10 +297,8 @@ def evaluate(
     )  # fmt: skip
     if not (boxes or masks or grid or faithfulness or sanity or labels != "none"):
         raise UsageError("Nothing to measure: give --boxes, --masks, --grid, or --faithfulness.")
-    if out and not overwrite:
-        for name in table.FILES:
-            if (out / name).exists():
-                raise UsageError(f"{out / name} exists. Add --overwrite, or choose another --out.")
+    if out:
+        table.check_out(out, overwrite=overwrite)
     refs = list(find_images(data, limit=limit, labels=labels))
     ask = find_questions(
         refs, boxes=boxes, masks=masks, trimap=trimap, scale=scale_name, threshold=threshold,

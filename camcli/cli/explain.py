@@ -9,7 +9,7 @@ import typer
 
 from camcli.cli import options as o
 from camcli.cli.console import SOME_FAILED, emit_json, failed, say, warn
-from camcli.cli.pictures import picture_files, refuse_existing
+from camcli.cli.pictures import picture_files, refuse_existing, refuse_inputs
 from camcli.errors import CamcliError, UsageError
 from camcli.files import write_whole
 
@@ -124,6 +124,7 @@ def explain(
     refs = list(find_images(images))
     single = out is not None and out.suffix.lower() in {".jpg", ".jpeg", ".png"}
     files = _files([ref.rel for ref in refs], out, single, method)
+    refuse_inputs(files, [ref.path for ref in refs])
     if not overwrite and not (topk > 1 and topk_files):
         for file in files:
             refuse_existing(file)

@@ -25,3 +25,18 @@ def refuse_existing(path: Path) -> None:
     """
     if path.exists():
         raise UsageError(f"{path} exists. Add --overwrite to replace it, or choose another --out.")
+
+
+def refuse_inputs(files: Sequence[Path], images: Sequence[Path]) -> None:
+    """A picture that would be written over a photograph, with ``--overwrite`` too.
+
+    Raises:
+        UsageError: there is one.
+    """
+    inputs = {image.resolve() for image in images}
+    for file in files:
+        if file.resolve() in inputs:
+            raise UsageError(
+                f"{file} is one of the photographs, which are never written over. Choose another "
+                "--out."
+            )

@@ -27,7 +27,7 @@ def unpack(
 
     Args:
         archive: the ZIP file.
-        folder: appears whole or not at all; what it held is replaced.
+        folder: appears whole or not at all; it must not exist yet, or be empty.
         progress: called with (files done, files in all).
 
     Returns:
@@ -39,7 +39,7 @@ def unpack(
     try:
         with zipfile.ZipFile(archive) as file:
             members = _checked(file, archive)
-            with whole_folder(folder) as part:
+            with whole_folder(folder, replace=False) as part:
                 for done, (info, path) in enumerate(members, 1):
                     target = part / path
                     target.parent.mkdir(parents=True, exist_ok=True)

@@ -14,18 +14,21 @@ import cv2
 import numpy as np
 
 from camcli.data.images import load_image
-from camcli.errors import CamcliError, ImageError, UsageError
+from camcli.errors import CamcliError, ImageError
 from camcli.evaluate.alike import Alike, Grouping, group, merged
 from camcli.evaluate.audit import ClassSummary, Suspicion
 from camcli.evaluate.canvas import SIDE
 from camcli.evaluate.facts import Fact
 from camcli.files import write_whole
+from camcli.ours import FILES as LISTED
+from camcli.ours import KIND, check_replaceable, remove
 from camcli.render.colormaps import get_colormap
 from camcli.render.contact_sheet import Tile, contact_sheet
 from camcli.render.overlay import overlay
 from camcli.render.picture import encode_jpeg
 
-FILES = ("audit.json", "images.csv", "clusters.jpg", "flagged.jpg")
+RECORD = "audit.json"
+FILES = (RECORD, "images.csv", "clusters.jpg", "flagged.jpg")
 DRAWN = 8  # classes whose clusters are drawn, those that look most suspicious first
 EXAMPLES = 5
 _TILE = (150, 150)
@@ -34,14 +37,15 @@ _CAPTIONS = {"stray": "away from the object", "corner": "in one corner", "border
 
 
 def check_out(out: Path, *, overwrite: bool) -> None:
-    """Refuse to replace an earlier audit unasked.
+    """Refuse to replace an earlier audit unasked, and what is no audit's at all.
 
     Raises:
-        UsageError: there is one.
+        UsageError: there is a file that may not be replaced.
     """
-    for name in FILES:
-        if not overwrite and (out / name).exists():
-            raise UsageError(f"{out / name} exists. Add --overwrite, or choose another --out.")
+    check_replaceable(
+        out, FILES, record=RECORD, kind="audit", older=("photographs", "flagged", "clusters"),
+        overwrite=overwrite,
+    )  # fmt: skip
 
 
 def save(
@@ -69,7 +73,7 @@ def save(
     """
     alike = group(facts, how)
     files: dict[str, bytes | str] = {
-        "audit.json": _json(facts, found, rows, alike),
+        RECORD: "",  # first: it says whose the others are
         "images.csv": _csv(facts, alike),
     }
     pictures = {
@@ -77,10 +81,11 @@ def save(
         "flagged.jpg": draw_flagged(facts, found),
     }
     files |= {name: encode_jpeg(rgb, 90) for name, rgb in pictures.items() if rgb is not None}
+    files[RECORD] = _json(facts, found, rows, alike, list(files))
     try:
         out.mkdir(parents=True, exist_ok=True)
-        for name in set(FILES) - set(files):  # an earlier audit's, with --overwrite
-            (out / name).unlink(missing_ok=True)
+        # An earlier audit's, with --overwrite: `check_out` found no other ones.
+        remove(out, set(FILES) - set(files))
         for name, content in files.items():
             write_whole(out / name, content)
     except OSError as error:
@@ -166,12 +171,18 @@ def draw_flagged(facts: Sequence[Fact], found: Sequence[Suspicion]) -> np.ndarra
 
 
 def _json(
-    facts: Sequence[Fact], found: Sequence[Suspicion], rows: Sequence[ClassSummary], alike: Alike
+    facts: Sequence[Fact],
+    found: Sequence[Suspicion],
+    rows: Sequence[ClassSummary],
+    alike: Alike,
+    files: list[str],
 ) -> str:
     def plain(values: dict[str, object]) -> dict[str, object]:
         return {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in values.items()}
 
     record = {
+        KIND: "audit",
+        LISTED: files,
         "photographs": len(facts),
         "flagged": [asdict(s) for s in found],
         "classes": [plain(asdict(row)) for row in rows],

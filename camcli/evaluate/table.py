@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,12 @@ from camcli.evaluate.confused import confusion_markdown, confusion_pictures
 from camcli.evaluate.predictions import CLASSIFICATION
 from camcli.evaluate.sanity import UNRELATED, is_kept
 from camcli.files import write_whole
+from camcli.ours import FILES as LISTED
+from camcli.ours import KIND, check_replaceable, remove
 
-FILES = ("results.csv", "results.md", "results.json", "results.png", "confusion.png")
+RECORD = "results.json"
+FILES = (RECORD, "results.csv", "results.md", "results.png")
+_PICTURE = re.compile(r"confusion(-\d+)?\.png")
 # In this order, by group: (heading, metrics, how to read them).
 GROUPS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     (
@@ -270,8 +275,26 @@ def report(rows: Sequence[Row], checks: Sequence[Row], predictions: dict[str, An
     return markdown(rows) + confusion_markdown(predictions) + sanity_markdown(checks)
 
 
+def _pictures(out: Path) -> list[str]:
+    """Names of confusion matrices that are there."""
+    return sorted(path.name for path in out.glob("confusion*.png") if _PICTURE.fullmatch(path.name))
+
+
+def check_out(out: Path, *, overwrite: bool) -> None:
+    """Refuse to replace earlier results unasked, and what is no result at all.
+
+    Raises:
+        UsageError: there is a file that may not be replaced.
+    """
+    pictures = _pictures(out)
+    check_replaceable(
+        out, (*FILES, *pictures), record=RECORD, kind="evaluate",
+        older=("data", "rows", "sanity", "verdicts"), overwrite=overwrite,
+    )  # fmt: skip
+
+
 def save(out: Path, rows: Sequence[Row], checks: Sequence[Row], record: dict[str, Any]) -> str:
-    """Write CSV, Markdown, JSON and pictures, each whole or not at all; older pictures go.
+    """Write CSV, Markdown, JSON and pictures, each whole or not at all; those of before go.
 
     Args:
         out: folder, made if needed.
@@ -288,18 +311,19 @@ def save(out: Path, rows: Sequence[Row], checks: Sequence[Row], record: dict[str
     record = {**record, "rows": records(rows), "sanity": records(checks)}
     record["verdicts"] = verdicts(checks)
     files: dict[str, bytes | str] = {
+        RECORD: "",  # first: it says whose the others are
         "results.csv": csv_text([*rows, *checks]),
         "results.md": report(rows, checks, record["predictions"]),
-        "results.json": json.dumps(record, indent=1, ensure_ascii=False),
     }
     if any(row.metrics for row in rows if row.method != CLASSIFICATION):
         files["results.png"] = chart(rows)
     files.update(confusion_pictures(record["predictions"]))
+    record = {KIND: "evaluate", LISTED: list(files), **record}
+    files[RECORD] = json.dumps(record, indent=1, ensure_ascii=False)
     try:
         out.mkdir(parents=True, exist_ok=True)
-        for old in (out / "results.png", *out.glob("confusion*.png")):
-            if old.name not in files:
-                old.unlink(missing_ok=True)
+        # Those of before, with --overwrite: `check_out` found no other ones.
+        remove(out, {*FILES, *_pictures(out)} - set(files))
         for name, content in files.items():
             write_whole(out / name, content)
     except OSError as error:

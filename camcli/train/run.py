@@ -319,7 +319,7 @@ class _Run:
                 {**told, "top1": top1}
                 for told, top1 in zip(self.info["members"], alone, strict=True)
             ]
-        self.directory.write_json(INFO, self.info)
+        self.directory.finish(self.info)
         self.directory.clear_state()
 
     def _lap(self, name: str) -> None:

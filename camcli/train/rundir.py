@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,17 +14,24 @@ import torch
 
 from camcli.errors import CamcliError, UsageError
 from camcli.files import write_whole
+from camcli.ours import FILES, KIND, read_record, remove
 from camcli.train.config import TrainConfig, to_toml
 
 BEST, LAST, STATE, INFO = "best.safetensors", "last.safetensors", "state.pt", "run.json"
 CONFIG, EPOCHS, SUMMARY = "config.toml", "metrics.csv", "metrics.json"
-# All that camcli writes here, and so all that --overwrite may delete.
+# All that camcli writes here; run.json lists what it wrote, and so what --overwrite may delete.
 _OURS = (
     BEST, LAST, STATE, INFO, CONFIG, EPOCHS, SUMMARY, "predictions.csv", "skipped.csv",
     "curves.png", "per_class-val.csv", "per_class-test.csv", "confusion-val.png",
     "confusion-test.png", "confusion-val.csv", "confusion-test.csv", "confused-val.csv",
     "confused-test.csv",
 )  # fmt: skip
+_MEMBER = re.compile(r"member-\d+(-last)?\.safetensors")
+
+
+def _members(count: int) -> list[str]:
+    names = (f"member-{n}" for n in range(1, count + 1))
+    return [name + end for name in names for end in (".safetensors", "-last.safetensors")]
 
 
 class TrainDirectory:
@@ -63,6 +71,13 @@ class TrainDirectory:
             )
         before = self._read_info()
         if not resume:
+            listed = self._listed(before)
+            for name in self._there():
+                if name not in listed:
+                    raise UsageError(
+                        f"{self.path / name} was not written by that run, so it will not be "
+                        "replaced. Move it away, or choose another --out."
+                    )
             return False
         now = json.loads(json.dumps(config.to_dict()))
         for key, value in now.items():
@@ -79,14 +94,32 @@ class TrainDirectory:
             return
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            if overwrite:
-                members = self.path.glob("member-[1-9]*.safetensors")
-                for path in (*(self.path / name for name in _OURS), *members):
-                    path.unlink(missing_ok=True)
+            before = read_record(self.path / INFO) if overwrite else None
+            old = self._listed(before) if before else []
+            remove(self.path, [STATE])  # a resume must not go on with another run's
+            # From here on the folder is that of the new run, whenever this one is killed.
+            will = [*_OURS, *_members(len(info.get("members", ())))]
+            self.write_json(INFO, {**info, KIND: "train", FILES: [*will, *old]})
+            remove(self.path, [name for name in old if name != INFO])
         except OSError as error:
             raise CamcliError(f"Cannot write to {self.path}: {error.strerror}.") from error
         self.write(CONFIG, to_toml(config).encode())
-        self.write_json(INFO, info)
+        self.write_json(INFO, {**info, KIND: "train", FILES: will})
+
+    def finish(self, info: Mapping[str, Any]) -> None:
+        """Write ``run.json`` of a finished run: with it goes the list of what was written."""
+        self.write_json(INFO, {**info, KIND: "train", FILES: self._there()})
+
+    def _there(self) -> list[str]:
+        """The files in the folder that have names of camcli's, whoever wrote them."""
+        names = [name for name in _OURS if (self.path / name).exists()]
+        members = (path.name for path in self.path.glob("member-*.safetensors"))
+        return [*names, *sorted(name for name in members if _MEMBER.fullmatch(name))]
+
+    def _listed(self, info: Mapping[str, Any]) -> list[str]:
+        """The files that a run wrote, as its ``run.json`` says; an older one says nothing."""
+        files = info.get(FILES, self._there())
+        return [name for name in files if isinstance(name, str)] if isinstance(files, list) else []
 
     def write(self, name: str, data: bytes) -> None:
         """Write a file so that it is either whole or not there.

@@ -83,7 +83,7 @@ def test_not_empty_is_refused_and_foreign_folders_are_never_deleted(bundled, fol
 def test_overwrite_removes_only_what_camcli_made(bundled, folder, tmp_path):
     out = tmp_path / "run"
     run = make(bundled, folder, out)
-    run.prepare()
+    run.prepare(files=["predictions.jsonl"])
     list(run)
     (out / "notes.txt").write_text("mine")
     (out / "predictions.jsonl").write_text("the old rows")

@@ -217,6 +217,8 @@ def test_a_failed_build_leaves_the_old_page(tmp_path):
 def test_a_page_is_replaced_whole(tmp_path):
     write_report(run_of([values("1", "a", "a", 1, "1")], tmp=tmp_path), tmp_path / "report")
     (tmp_path / "report" / "data" / "left-over.js").write_text("")
+    with (tmp_path / "report" / "data" / "files.txt").open("a") as manifest:
+        manifest.write("data/left-over.js\n")
     write_report(run_of([values("1", "a", "a", 1, "1")], tmp=tmp_path), tmp_path / "report")
     assert not (tmp_path / "report" / "data" / "left-over.js").exists()
 

@@ -6,9 +6,11 @@ import base64
 import hashlib
 import json
 import os
+import re
 import shutil
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,8 @@ from markupsafe import Markup
 
 from camcli.data.images import printable
 from camcli.errors import CamcliError, UsageError
-from camcli.files import whole_folder
+from camcli.files import whole_folder, write_whole
+from camcli.ours import remove, unlisted
 from camcli.render.report.heat import PageMap, affordable_side
 from camcli.render.report.rows import Row, Side
 from camcli.render.report.thumbs import thumb_path, thumbnail
@@ -32,6 +35,13 @@ INDEX_PAGE, DETAIL_PAGE = 5000, 250
 # One file with everything in it is for mailing around; browsers and mailboxes choke on more.
 SELF_CONTAINED_BYTES, SELF_CONTAINED_ROWS = 40_000_000, 2000
 MARK = "camcli report"
+# Lists the files of a page, which are what may be replaced.
+MANIFEST = "data/files.txt"
+# The files of a page that was written before there was a list.
+_OLDER = re.compile(
+    r"index\.html|data/(settings|(index|detail)-\d+)\.js|assets/\w+\.(js|css)|"
+    r"thumbs/\d+/\d+\.jpg"
+)
 
 
 def as_script(value: Any) -> str:
@@ -268,31 +278,95 @@ def replacing(out: Path) -> Iterator[Path]:
     """A folder to write a page into, which takes the place of `out` when it is complete.
 
     Raises:
-        UsageError: `out` holds something else than a page of camcli.
+        UsageError: `out` holds something else than a page of camcli, or somebody's file in the
+            place of one of the page's.
         CamcliError: it cannot be written.
     """
-    if out.exists() and not _is_ours(out):
+    known = _files_of(out) if out.exists() else set()
+    if known is None:
         raise UsageError(
             f"{out} is not empty and not a page of camcli, so it will not be touched. "
             "Choose another --out."
         )
     try:
-        with whole_folder(out) as part:
+        if not out.exists() or not unlisted(out, known):
+            with whole_folder(out) as part:
+                yield part
+                _list_files(part)
+            return
+        # Somebody's files are beside the page's: they stay where they are.
+        part = Path(tempfile.mkdtemp(dir=out.parent, prefix=".camcli-", suffix=".part"))
+        try:
             yield part
+            _list_files(part)
+            _exchange(part, out, known)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
     except OSError as error:
         raise CamcliError(f"Cannot write {out}: {error.strerror}.") from error
 
 
-def _is_ours(out: Path) -> bool:
+def _exchange(part: Path, out: Path, known: set[str]) -> None:
+    """Move a page's files to where an older page is, file by file; killed, it is still a page.
+
+    Raises:
+        UsageError: one has the name of somebody's file; nothing was moved.
+        OSError: it cannot be written.
+    """
+    new = unlisted(part, ())
+    for name in new:
+        place = out / name
+        if (name not in known and os.path.lexists(place)) or place.parent.is_symlink():
+            raise UsageError(
+                f"{place} is no file of that page, so it will not be replaced. Move it away, or "
+                "choose another --out."
+            )
+    (out / MANIFEST).parent.mkdir(exist_ok=True)
+    write_whole(out / MANIFEST, "".join(f"{name}\n" for name in sorted({*new, *known})))
+    last = ("index.html", MANIFEST)
+    for name in [*(n for n in new if n not in last), *(n for n in last if n in new)]:
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        (part / name).replace(out / name)
+    remove(out, known - set(new))
+
+
+def remove_page(out: Path) -> None:
+    """Delete a page, and its folder if nothing else is in it; any other folder stays as it is.
+
+    Raises:
+        OSError: a file cannot be deleted.
+    """
+    # The page itself comes last: it is by this that the folder is known.
+    known = _files_of(out) or set()
+    remove(out, [*sorted(known - {"index.html"}), "index.html"] if known else [])
+    with suppress(OSError):  # somebody's file is in it
+        out.rmdir()
+
+
+def _list_files(part: Path) -> None:
+    """Write down what a page consists of; one in one file needs no list."""
+    if (part / MANIFEST).parent.is_dir():
+        names = sorted({*unlisted(part, ()), MANIFEST})
+        (part / MANIFEST).write_text("".join(f"{name}\n" for name in names), "ascii")
+
+
+def _files_of(out: Path) -> set[str] | None:
+    """The files of the page in a folder; none in an empty one, None where there is no page."""
     if not out.is_dir():
-        return False
+        return None
     if not any(out.iterdir()):
-        return True
+        return set()
     try:
         with (out / "index.html").open(encoding="utf-8") as file:
-            return MARK in file.read(1000)
+            if MARK not in file.read(1000):
+                return None
     except (OSError, ValueError):
-        return False
+        return None
+    try:
+        listed = (out / MANIFEST).read_text("utf-8", "surrogateescape").split("\n")
+    except OSError:
+        listed = [name for name in unlisted(out, ()) if _OLDER.fullmatch(name)]
+    return set(filter(None, listed))
 
 
 def picture_of(run_path: Path, source: Path, out: Path) -> dict[str, str]:

@@ -1,0 +1,114 @@
+"""Which folders are run directories, and what in them is a run's own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from camcli.batch.journal import header, read_rows
+from camcli.errors import CamcliError
+from camcli.ours import FILES, KIND, files_of, read_record
+
+BATCH = "batch"
+# By these is a run.json known that was written before it named its kind.
+_OLDER = ("camcli", "state", "config", "counts", "provenance")
+_FIRST_COLUMNS = ["path", "label", "pred", "prob", "correct", "target", "method", "layer"]
+_LAST_COLUMNS = ["status", "error"]
+# What a killed run leaves half-written: `camcli.files.whole_file`'s, and the tokens of Ray's.
+_PARTS = (".camcli-*.part", "ray-*")
+
+
+def is_run(info: dict[str, Any] | None) -> bool:
+    """Whether ``run.json`` says that 'camcli batch' made it."""
+    return files_of(info, BATCH, _OLDER) is not None
+
+
+def kind_of(path: Path) -> str | None:
+    """What else of camcli's a ``run.json`` is of, for a message; None if of nothing known."""
+    info = read_record(path) or {}
+    kind = info.get(KIND, info.get("command"))
+    return kind if isinstance(kind, str) and kind in ("train", "audit", "evaluate") else None
+
+
+def is_table(path: Path) -> bool:
+    """Whether a file is the table of a run, with rows or without."""
+    try:
+        names = header(path)
+    except CamcliError:
+        return False
+    return names[:8] == _FIRST_COLUMNS and names[-2:] == _LAST_COLUMNS
+
+
+def is_heatmaps(path: Path) -> bool:
+    """Whether a file is not there, empty, or holds a run's maps."""
+    try:
+        with path.open("rb") as file:
+            first = file.readline(1 << 20)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    if not first.strip():
+        return not first
+    if first.startswith(b'{"path":'):  # also where a kill cut it
+        return True
+    try:
+        record = json.loads(first)
+    except ValueError:
+        return False
+    return isinstance(record, dict) and {"path", "maps"} <= record.keys()
+
+
+def is_newborn(folder: Path, table: str, overlays: str, temporary: str) -> bool:
+    """Whether a folder holds just what a run has that was killed before it was described.
+
+    That is an empty table, no picture, and the folder of half-written files.
+    """
+    for path in folder.iterdir():
+        if path.name == table and path.is_file() and not path.stat().st_size:
+            continue
+        if path.name == overlays and path.is_dir() and not any(path.iterdir()):
+            continue
+        if path.name == temporary and path.is_dir():  # see `sweep`
+            continue
+        return False
+    return True
+
+
+def sweep(temporary: Path) -> None:
+    """Delete a run's half-written files, and their folder where nothing else is in it."""
+    for pattern in _PARTS:
+        for part in temporary.glob(pattern):
+            part.unlink(missing_ok=True)
+    with suppress(OSError):  # it is gone, or somebody's file is in it
+        temporary.rmdir()
+
+
+def recorded(info: dict[str, Any], sheet: str, stem: str) -> list[str]:
+    """The files that a run wrote beside its table, maps and overlays.
+
+    Args:
+        info: what its ``run.json`` says. An older one lists none: there the command tells.
+        sheet: name of the contact sheet.
+        stem: of the table.
+    """
+    if FILES in info:
+        return files_of(info, BATCH, _OLDER) or []
+    command = info.get("command")
+    words = [str(word) for word in command] if isinstance(command, list) else []
+    found = [sheet] if any(w.split("=")[0] == "--contact-sheet" for w in words) else []
+    formats = {two for one, two in pairwise(words) if one == "--format"}
+    formats |= {word.removeprefix("--format=") for word in words}
+    return found + [f"{stem}.{form}" for form in ("jsonl", "parquet") if form in formats]
+
+
+def overlays_of(table: Path, folder: str) -> Iterator[str]:
+    """The pictures that a table lists, relative to their folder."""
+    for row in read_rows(table):
+        overlay = row.get("overlay") or ""
+        if overlay.startswith(f"{folder}/"):
+            yield overlay.removeprefix(f"{folder}/")
