@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Protocol
 
+from camcli.data.formats import EXTENSIONS
 from camcli.errors import UsageError
 
-EXTENSIONS = frozenset(
-    ".jpg .jpeg .jpe .jfif .png .bmp .gif .webp .tif .tiff .ppm .pgm".split()  # noqa: SIM905
-)
 MAX_LINKS = 3
 
 

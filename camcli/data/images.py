@@ -6,19 +6,20 @@ One loader, so that both see the same picture. Whatever is wrong with a file end
 
 from __future__ import annotations
 
-import io
 import logging
 import os
 import struct
 import threading
 import warnings
-from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageFile
 
+from camcli.data.colours import is_negative, rgb_pixels, transparent_pixels
+from camcli.data.formats import what_instead
+from camcli.data.opening import opened
 from camcli.data.refs import Blob, ImageRef
 from camcli.errors import ImageError
 from camcli.files import SpecialFileError, read_regular
@@ -28,12 +29,6 @@ MAX_PIXELS = 178_956_970
 
 MAX_BYTES = 1 << 30
 """Largest file that is read into memory, 1 GiB."""
-
-# Only formats decoded in this process: Pillow would hand an EPS file, whatever its extension, to
-# Ghostscript. (MPO, two JPEGs in a file, is opened by the JPEG reader.)
-FORMATS: tuple[str, ...] = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000")
-if find_spec("PIL.AvifImagePlugin"):  # since Pillow 11.3
-    FORMATS += ("AVIF",)
 
 _ORIENTATION = 0x0112
 _TRANSPOSE = {
@@ -210,7 +205,7 @@ def decode_picture(data: bytes, name: str, enough: Enough | None = None) -> Pict
         except Image.DecompressionBombError as error:
             raise _too_large(name, "") from error
         except Image.UnidentifiedImageError as error:
-            raise ImageError(f"{name}: {_what_instead(data)}") from error
+            raise ImageError(f"{name}: {what_instead(data)}") from error
         except MemoryError as error:
             raise ImageError(
                 f"{name}: decoding it takes more memory than there is; scale it down first."
@@ -238,7 +233,7 @@ def header_size(data: bytes) -> tuple[int, int] | None:
         (451, 300)
     """
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        with opened(data, "") as image:
             return image.size
     except Exception:  # as in `decode_picture`: anything can be raised for a broken file
         return None
@@ -255,7 +250,7 @@ def _decode(data: bytes, name: str, enough: Enough | None) -> Picture:
         data = _expose_cut_jpeg(data, name)
     elif data[:4] == b"\x89PNG" and data.rfind(b"IEND") < 0:
         raise ImageError(f"{name}: cut short (no end mark); copy or download it again.")
-    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+    with opened(data, name) as image:
         width, height = image.size
         if width < 1 or height < 1:
             raise ImageError(f"{name}: {width}x{height} pixels, there is nothing to see.")
@@ -266,6 +261,7 @@ def _decode(data: bytes, name: str, enough: Enough | None) -> Picture:
             image.draft(None, (width // divisor, height // divisor))
         image.load()
         upright: Image.Image = image
+        transparent = transparent_pixels(image, data)
         fitting = round(width / divisor), round(height / divisor)
         if fitting != image.size:
             # Of a last pixel that lies mostly outside, libjpeg makes a whole one: all others
@@ -273,10 +269,14 @@ def _decode(data: bytes, name: str, enough: Enough | None) -> Picture:
             upright = image.crop((0, 0, *fitting))
         if image.format != "JPEG" or "exif" in image.info:
             turn = _TRANSPOSE.get(_orientation(image))
-            upright = upright if turn is None else upright.transpose(turn)
+            if turn is not None:
+                upright = upright.transpose(turn)
+                if transparent is not None:
+                    transparent = np.asarray(Image.fromarray(transparent).transpose(turn))
             if turn in _SIDEWAYS:
                 width, height = height, width
-        return Picture(np.array(_rgb(upright, name)), width, height)
+        rgb = rgb_pixels(upright, name, transparent, negative=is_negative(image))
+        return Picture(rgb, width, height)
 
 
 def _divisor(width: int, height: int, enough: Enough) -> int:
@@ -286,39 +286,6 @@ def _divisor(width: int, height: int, enough: Enough) -> int:
         if short >= max(1, enough.short) and long >= enough.long:
             return divisor
     return 1
-
-
-def _rgb(image: Image.Image, name: str) -> Image.Image:
-    """Any colour mode to 8-bit RGB."""
-    if image.has_transparency_data:
-        rgba = image if image.mode == "RGBA" else image.convert("RGBA")
-        white = Image.new("RGB", image.size, (255, 255, 255))
-        white.paste(rgba, mask=rgba.getchannel("A"))
-        return white
-    if image.mode == "RGB":
-        return image
-    # Pillow clips these to 255 when it converts, which turns a 16-bit photograph white.
-    if image.mode.startswith("I") or image.mode == "F":
-        return Image.fromarray(_eight_bits(np.asarray(image), name)).convert("RGB")
-    return image.convert("RGB")
-
-
-def _eight_bits(grey: np.ndarray, name: str) -> np.ndarray:
-    """(H, W) of 16- or 32-bit whole numbers or floats to uint8, by the range of its type."""
-    low, high = grey.min(), grey.max()
-    if grey.dtype.kind == "f":
-        if low >= 0 and high <= 1:
-            return np.rint(grey * 255).astype(np.uint8)
-        raise ImageError(
-            f"{name}: floating-point pixels from {low:g} to {high:g} have no agreed range; save "
-            "it with 8 or 16 bits, or scaled to [0, 1]."
-        )
-    if low >= 0 and high <= 65535:
-        return ((grey.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
-    raise ImageError(
-        f"{name}: 32-bit pixels from {low} to {high} have no agreed range; save it with 8 or 16 "
-        "bits."
-    )
 
 
 def _orientation(image: Image.Image) -> int:
@@ -376,20 +343,6 @@ def _too_large(name: str, size: str) -> ImageError:
         else f"{name}: larger than the limit of {limit:,} pixels for one picture; scale it down "
         "first."
     )
-
-
-def _what_instead(data: bytes) -> str:
-    """Say what a file that no decoder recognised looks like."""
-    start = data[:512].lstrip().lower()
-    if start.startswith((b"<!doctype html", b"<html")):
-        return "a web page saved under a picture's name; download the picture itself."
-    if start.startswith(b"version https://git-lfs"):
-        return "a Git LFS pointer, not the picture; run `git lfs pull`."
-    if not data.strip(b"\0"):
-        return "nothing but zero bytes; copy or download it again."
-    if data.startswith((b"\xff\xd8", b"\x89PNG", b"GIF8", b"BM", b"RIFF", b"II*\0", b"MM\0*")):
-        return "the header is cut short or damaged; copy or download it again."
-    return "not a picture in a format that is read here (JPEG, PNG, WebP, GIF, BMP, TIFF, PPM)."
 
 
 def _reason(error: BaseException) -> str:

@@ -4,8 +4,9 @@ Everything is lazy: a folder of a million pictures costs the names of one direct
 The order is the same on every machine: by name, a folder's own pictures before its sub-folders.
 
 What is an image. In a folder, and in a glob that names no extension, files with one of
-`EXTENSIONS`. A file that is named (on the command line, in a list, by a glob such as ``*.dat``)
-is taken whatever it is called. Hidden files and folders (``.git``, ``.DS_Store``) are skipped.
+`camcli.data.formats.EXTENSIONS`. A file that is named (on the command line, in a list, by a glob
+such as ``*.dat``) is taken whatever it is called. Hidden files and folders (``.git``,
+``.DS_Store``) are skipped.
 
 What cannot be read is still named. A dangling link ``x.jpg``, a *folder* ``x.jpg`` (which is not
 walked: its name says picture) and a folder that may not be listed are yielded like images, so
@@ -28,7 +29,8 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-from camcli.data.finders import EXTENSIONS, File, Finder, Folder, Glob, absolute, has_magic
+from camcli.data.finders import File, Finder, Folder, Glob, absolute, has_magic
+from camcli.data.formats import TABLE
 from camcli.data.layout import Labeller, labeller_for
 from camcli.data.lists import PathList, Several
 from camcli.data.refs import Blob, ImageRef, is_url
@@ -226,7 +228,7 @@ def _nothing(specs: list[str | Path], recursive: bool) -> str:
     shown = ", ".join(repr(os.fspath(s)) for s in specs[:3]) + (", ..." if specs[3:] else "")
     if len(specs) == 1 and os.path.isdir(specs[0]):
         where = "it or its sub-folders" if recursive else "it (sub-folders were not searched)"
-        known = " ".join(sorted(e[1:] for e in EXTENSIONS))
+        known = " ".join(e[1:] for each in TABLE if each.readers for e in each.extensions.split())
         return f"No images in the folder {shown}: no file in {where} ends in one of {known}."
     if specs == ["-"]:
         return "No images: standard input named none (expected one path a line)."

@@ -252,7 +252,7 @@ def test_postscript_is_never_run():
     """Pillow would start Ghostscript for it."""
     eps = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n"
     assert Image.open(io.BytesIO(eps)).format == "EPS"
-    assert "not a picture" in message(eps)
+    assert "PostScript document, which would have to be run" in message(eps)
 
 
 @pytest.mark.parametrize("progressive", [False, True])
