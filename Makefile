@@ -1,10 +1,15 @@
 # Two commands for a newcomer: `make demo` and `make test`. Both need Python and pip, nothing else.
+# `make quick` leaves out the tests that take seconds each: Ray, kills, compilers, whole trainings.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO ?= demo-run
 
-.PHONY: demo test lint clean
+# Each test process loads torch and a network of its own, half a gigabyte. A file's tests stay
+# together, since they share what they set up.
+SIDE_BY_SIDE := -n auto --maxprocesses 8 --dist loadfile
+
+.PHONY: demo test quick lint clean
 
 demo: $(VENV)/.installed
 	$(BIN)/camcli batch sample_images --out $(DEMO) --overwrite --contact-sheet 3x3
@@ -12,7 +17,10 @@ demo: $(VENV)/.installed
 	@echo "Look at $(DEMO)/contact_sheet.jpg and $(DEMO)/overlays/, and at $(DEMO)/predictions.csv."
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
+
+quick: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m 'not slow'
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -29,6 +29,9 @@ log = logging.getLogger(__name__)
 # Images that go through the network at a time on a CPU; 2 to 16 were equally fast.
 SLICE = 8
 
+# More images than any GPU takes at a time; torch 2.14 cannot do without an upper bound.
+_MOST = 1 << 16
+
 
 def why_not(backbone: object, device: torch.device, name: str) -> CamcliError | None:
     """What keeps torch.compile from a backbone, as far as one can tell without trying.
@@ -126,7 +129,7 @@ class Compiled:
     def _pass(self, images: Tensor) -> Any:
         images = images.contiguous(memory_format=torch.channels_last)
         if not self._slices:
-            torch._dynamo.mark_dynamic(images, 0, min=2)
+            torch._dynamo.mark_dynamic(images, 0, min=2, max=_MOST)
         return self._compiled(images)
 
 

@@ -73,6 +73,7 @@ def wait(pid, seconds):
     return None
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="forks a process with threads")
 def test_fifty_kills(bundled, many, tmp_path, one_thread):
     """A run that comes to its end between two kills is looked at, and another one begun."""

@@ -84,6 +84,7 @@ def test_tar_shards_do_the_same(both, folder, shards, tmp_path):
     assert predicted(tmp_path / "tars") == predicted(tmp_path / "local")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runtime", ["torch", "openvino"])
 def test_rays_workers_and_openvino_do_the_same(both, folder, tmp_path, monkeypatch, runtime):
     monkeypatch.setattr(on_openvino, "_cores", None)  # undone at the end

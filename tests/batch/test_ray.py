@@ -99,6 +99,7 @@ def assert_same(out, rows, local, expected):
     assert not (out / ".tmp").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds the workers in /proc")
 def test_same_rows_as_local_though_workers_are_killed_and_the_run_stopped(
     cluster, bundled, tmp_path, capfd
@@ -154,6 +155,7 @@ def test_same_rows_as_local_though_workers_are_killed_and_the_run_stopped(
     assert capfd.readouterr().out == ""
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds the workers in /proc")
 def test_a_killed_driver_loses_nothing(cluster, bundled, tmp_path):
     """Kill -9 of the process that writes the table; its workers belong to the cluster."""
@@ -341,6 +343,7 @@ def test_ray_that_does_not_start_is_told(monkeypatch):
             pass
 
 
+@pytest.mark.slow
 def test_names_that_workers_cannot_keep_apart(bundled, folder, tmp_path):
     with pytest.raises(UsageError, match="--name-template"):
         Run(

@@ -214,8 +214,12 @@ def test_full_disk_is_one_message(bundled, folder, tmp_path):
         list(run)
 
 
+@pytest.mark.slow
 def test_kill_9_at_random_moments_then_resume(tmp_path):
-    """The same rows as an uninterrupted run, no duplicates, no half overlay."""
+    """The same rows as an uninterrupted run, no duplicates, no half overlay.
+
+    The command itself; `test_faults` kills the run behind it fifty times.
+    """
     from PIL import Image
 
     images = tmp_path / "in"
@@ -230,7 +234,7 @@ def test_kill_9_at_random_moments_then_resume(tmp_path):
                "--batch-size", "4", "--resume"]  # fmt: skip
     when = random.Random(2)
     kills = 0
-    for _ in range(4):
+    for _ in range(2):
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         before = done = _finished(out)
         goal = before + when.randrange(1, 40)
@@ -242,7 +246,7 @@ def test_kill_9_at_random_moments_then_resume(tmp_path):
             process.send_signal(signal.SIGKILL)
             kills += 1
         process.wait()
-    assert kills >= 3
+    assert kills
     end = subprocess.run(command, capture_output=True, text=True, check=False)
     assert end.returncode == 3, end.stderr
     rows = rows_of(out)

@@ -210,7 +210,9 @@ def test_random_is_random_once(case):
     assert not torch.allclose(got, explain(METHODS["random"], other))
 
 
-@pytest.mark.parametrize("method", [m for m in METHODS.values() if m.maps is None], ids=str)
+@pytest.mark.parametrize(
+    "method", [m for m in METHODS.values() if m.maps is None], ids=lambda method: method.name
+)
 def test_eigen_smoothing_is_the_weighted_channels_first_component(case, method):
     if method.images:
         pytest.skip("needs a network; the smoothing is the same")

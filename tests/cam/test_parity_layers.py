@@ -109,6 +109,7 @@ def test_xgradcam(pair):
         assert cosine(ours(pair, how), theirs(peer.XGradCAM, pair)) > 0.9999
 
 
+@pytest.mark.slow
 def test_scorecam_softmax(pair):
     if pair[2] is not None:
         pytest.skip("the peer's Score-CAM divides constant tokens by ε")

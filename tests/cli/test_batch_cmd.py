@@ -234,6 +234,7 @@ def test_random_weights_are_announced_loudly(camcli, tmp_path, rgb):
     assert info["provenance"]["source"] == "random"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_interrupted_runs_say_how_to_go_on(tmp_path, rgb, number, code):
     (tmp_path / "in").mkdir()

@@ -32,6 +32,7 @@ def scenes(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_one_table_with_the_controls(run, scenes):
     done = run(
         scenes / "test", "--masks", scenes / "masks" / "test", "--methods", "cam,layercam",
@@ -132,6 +133,7 @@ def test_predictions_are_judged_where_labels_name_classes(run, test_data):
     assert not Path("out/results.png").exists()  # no map was judged
 
 
+@pytest.mark.slow
 def test_a_named_network_beside_a_checkpoint(run, scenes):
     import torch
 

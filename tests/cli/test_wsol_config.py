@@ -22,6 +22,7 @@ def run(tmp_path, monkeypatch):
     return lambda *args: CliRunner().invoke(app, [*map(str, args)])
 
 
+@pytest.mark.slow
 def test_the_protocol_end_to_end(run):
     write_scenes(
         Path("set"), counts={"train": 3, "val": 1, "test": 1}, classes=("apple", "pear"), size=64

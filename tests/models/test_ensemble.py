@@ -60,6 +60,7 @@ def open_all(files, layer):
     return members, whole
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layer", ["last", "stage3", "stage2,stage4"])
 def test_logits_are_the_mean_of_the_members(files, layer):
     members, whole = open_all(files, layer)
@@ -91,6 +92,7 @@ def test_the_cam_is_the_mean_of_the_members_maps_and_complete(files):
     assert torch.allclose(maps(whole, "gradcam") * M[0].numel(), M, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_gradients_at_an_earlier_layer_are_the_members_own(files):
     members, whole = open_all(files, "stage3")
     target = torch.tensor([1, 1])

@@ -102,6 +102,7 @@ def in_maps(value: torch.Tensor, shape) -> torch.Tensor:
     return value if value.shape[1] == K else value.permute(0, 3, 1, 2)
 
 
+@pytest.mark.slow
 def test_every_listed_layer_can_be_cut(network):
     name, model = network
     listed = list_layers(model, SIZE)

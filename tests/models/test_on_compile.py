@@ -44,6 +44,7 @@ def photographs(count, *shape):
     return torch.randint(0, 256, (count, 3, *(shape or (32, 32))), generator=draw).byte()
 
 
+@pytest.mark.slow
 @needs_compiler
 def test_batches_of_any_size_from_any_lane_are_torchs_and_compile_nothing_more(tiny):
     plain = tiny(convnet())
@@ -76,6 +77,7 @@ def test_batches_of_any_size_from_any_lane_are_torchs_and_compile_nothing_more(t
     assert with_runtime(fast, "compile") is fast
 
 
+@pytest.mark.slow
 @needs_compiler
 def test_as_on_a_gpu_one_compilation_serves_any_number_of_images_in_16_bits(tiny):
     plain = tiny(convnet())
@@ -89,6 +91,7 @@ def test_as_on_a_gpu_one_compilation_serves_any_number_of_images_in_16_bits(tiny
     assert compilations() == before
 
 
+@pytest.mark.slow
 @needs_compiler
 def test_several_values_with_and_without_a_row_an_image():
     """As of a transformer whose class token passes by the cut."""
