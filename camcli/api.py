@@ -157,8 +157,8 @@ def batch(
         isolate: decode in separate processes, for files that may crash a decoder; needs `out`.
         resume: go on with an interrupted run in `out`.
         overwrite: replace an earlier run in `out`.
-        style: of the overlays: ``colormap``, ``alpha``, ``panel``, ``max_size``, ``quality``, and
-            ``signed`` for negative evidence in a second colour.
+        style: of the overlays: ``colormap``, ``alpha``, ``panel``, ``max_size``, ``min_size``,
+            ``quality``, and ``signed`` for negative evidence in a second colour.
 
     Returns:
         An iterator of Results in the order of the images. Everything is checked before it is

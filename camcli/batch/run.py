@@ -146,7 +146,7 @@ class Run:
             **self.what.how.options(),
             "topk": self.what.topk,
             "top": self.what.top,
-            "style": asdict(self.style),
+            "style": self.style.recorded(),
             "name_template": self.name_template,
             "only": self.only,
             "overlays": self.overlays,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 import random
 import re
 from collections.abc import Iterable
@@ -15,13 +16,17 @@ from camcli.batch.rundir import SHEET
 from camcli.data.images import load_image
 from camcli.errors import ImageError, UsageError
 from camcli.render.contact_sheet import Tile, contact_sheet
-from camcli.render.picture import annotate, encode_jpeg, shrink
+from camcli.render.picture import annotate, encode_jpeg
+from camcli.render.sizes import MOST_PIXELS, shrink
 
 if TYPE_CHECKING:
     from camcli.batch.run import Run
     from camcli.result import Result
 
 Order = Literal["first", "worst", "random"]
+SIDE = 240  # of a tile, in pixels
+# A tile with its caption and gap takes as much as so many squares of its side.
+_WITH_CAPTION = 1.6
 TILE = 480  # pixels kept of a photograph's longer side: more than a tile shows
 
 
@@ -63,9 +68,15 @@ def draw_sheet(run: Run, grid: Grid) -> None:
     results = {r.ref.rel: r for r in stream(found.values(), run.classifier, run.what)}
     order = [rel for rel in _choose(run.directory.rows(), grid) if rel in results]
     tiles = (_tile(run, results[rel]) for rel in order)
-    sheet = contact_sheet((tile for tile in tiles if tile), grid.rows, grid.cols)
+    side = _side(len(order))
+    sheet = contact_sheet((tile for tile in tiles if tile), grid.rows, grid.cols, tile=(side, side))
     run.directory.write(run.directory.path / SHEET, encode_jpeg(sheet, run.style.quality))
     run.directory.finish()
+
+
+def _side(tiles: int) -> int:
+    """Pixels of a tile's side: fewer where 2500 of them would be more than can be drawn."""
+    return min(SIDE, int(math.sqrt(MOST_PIXELS / (_WITH_CAPTION * max(1, tiles)))))
 
 
 def _choose(rows: Iterable[dict[str, str]], grid: Grid) -> list[str]:

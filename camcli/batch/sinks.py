@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -15,8 +16,12 @@ from camcli.errors import UsageError
 from camcli.models.asked import match_class
 from camcli.models.imagenet import plain
 from camcli.render.colormaps import get_colormap
-from camcli.render.picture import annotate, encode_jpeg, shrink, side_by_side
+from camcli.render.picture import annotate, encode_jpeg, side_by_side
+from camcli.render.sizes import MIN_SIZE, drawable, enlarge, excess_of, shrink, too_large
 from camcli.result import Result
+
+# Of --min-size: 60 times the smallest photographs that networks are trained on.
+_LARGEST_MIN_SIZE = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +32,12 @@ class Style:
         colormap: of the heat.
         alpha: weight of the heat in the overlay, in [0, 1].
         panel: original, heatmap and overlay side by side instead of the overlay alone.
-        max_size: longest side of the photograph in the picture, in pixels; None keeps it.
+        max_size: longest side of the photograph in the picture, in pixels; None keeps it, as far
+            as the finished picture can be written as a JPEG and has at most 67 million pixels.
         quality: of the JPEG, 1 to 100.
         signed: evidence against the class in a second colour, on a grey photograph.
+        min_size: a photograph whose longer side has fewer pixels is enlarged to this many, so that
+            the strip can be read; 0 leaves it. Never above `max_size`.
     """
 
     colormap: str = "jet"
@@ -38,6 +46,7 @@ class Style:
     max_size: int | None = None
     quality: int = 90
     signed: bool = False
+    min_size: int = MIN_SIZE
 
     def __post_init__(self) -> None:
         get_colormap(self.colormap)
@@ -47,11 +56,33 @@ class Style:
             raise UsageError("--signed has two colours of its own: leave --colormap out.")
         if self.max_size is not None and self.max_size < 16:
             raise UsageError(f"--max-size must be at least 16 pixels, not {self.max_size}.")
+        if not 0 <= self.min_size <= _LARGEST_MIN_SIZE:
+            raise UsageError(
+                f"--min-size is 0 to {_LARGEST_MIN_SIZE} pixels, not {self.min_size}: it enlarges "
+                "small photographs."
+            )
         if not 1 <= self.quality <= 100:
             raise UsageError(f"--quality is between 1 and 100, not {self.quality}.")
 
+    def recorded(self) -> dict[str, Any]:
+        """What ``run.json`` says of it; without what is new and was not chosen.
+
+        A run that an earlier camcli began can then be resumed.
+        """
+        values = asdict(self)
+        if self.min_size == MIN_SIZE:
+            del values["min_size"]
+        return values
+
+    def keep(self, rgb: np.ndarray) -> np.ndarray:
+        """A photograph with as many pixels as the picture can have, (H, W, 3) uint8."""
+        return drawable(shrink(rgb, self.max_size))
+
     def draw(self, rgb: np.ndarray, result: Result) -> np.ndarray:
         """The finished picture of one Result.
+
+        It can be written as a JPEG: where several classes or panels of the photograph would be
+        too large, the photograph is shrunk.
 
         Args:
             rgb: (H, W, 3) uint8, the photograph, possibly shrunk.
@@ -59,7 +90,26 @@ class Style:
 
         Returns:
             (H', W', 3) uint8.
+
+        Raises:
+            ImageError: it cannot be made small enough.
         """
+        small = min(self.min_size, self.max_size or self.min_size)
+        rgb = enlarge(shrink(rgb, self.max_size), small)
+        maps = max(1, len(result.heats))
+        rgb = drawable(rgb, *((3, maps) if self.panel else (maps, 1)))
+        for _ in range(3):  # how high the strips are is only known once they are drawn
+            picture = self._draw(rgb, result, least=small // 2)
+            height, width = picture.shape[:2]
+            excess = excess_of(width, height)
+            if excess <= 1:
+                return picture
+            if max(rgb.shape[:2]) < 16:
+                break  # it is the text that is too much
+            rgb = shrink(rgb, max(1, int(0.95 / excess * max(rgb.shape[:2]))))
+        raise too_large(width, height)
+
+    def _draw(self, rgb: np.ndarray, result: Result, least: int) -> np.ndarray:
         if self.panel:
             # One row of panels for each explained class; all have one width.
             panels = [
@@ -71,12 +121,15 @@ class Style:
                     alpha=self.alpha,
                     panel=True,
                     signed=self.signed,
+                    least=least,
                 )
                 for n in range(len(result.heats))
             ]
             return np.concatenate(panels)
         draw = annotate if len(result.heats) == 1 else side_by_side
-        return draw(rgb, result, colormap=self.colormap, alpha=self.alpha, signed=self.signed)
+        return draw(
+            rgb, result, colormap=self.colormap, alpha=self.alpha, signed=self.signed, least=least
+        )
 
 
 Wanted = Callable[[Result], bool]
@@ -160,7 +213,7 @@ class Overlays:
 
     def keep(self, rgb: np.ndarray) -> np.ndarray:
         """The pixels that the picture will be drawn on."""
-        return shrink(rgb, self.style.max_size)
+        return self.style.keep(rgb)
 
     def claim(self, result: Result) -> Result:
         """Name the picture, if one is wanted.
@@ -176,6 +229,7 @@ class Overlays:
         """Draw, encode, and rename into place.
 
         Raises:
+            ImageError: it is too large to be drawn.
             CamcliError: it cannot be written.
         """
         assert result.overlay is not None

@@ -178,6 +178,7 @@ def batch(
     signed: o.Signed = False,
     panel: o.Panel = False,
     max_size: o.MaxSize = None,
+    min_size: o.MinSize = 300,
     quality: o.Quality = 90,
     name_template: Annotated[
         str | None,
@@ -284,7 +285,7 @@ def batch(
     )
     if signed:
         check_signed(how, layer)
-    style = Style(colormap, alpha, panel, max_size, quality, signed)
+    style = Style(colormap, alpha, panel, max_size, quality, signed, min_size)
     source = find_images(images[0] if len(images) == 1 else images, limit=limit, labels=labels)
     if only:
         check_only(only, source, overlays=not no_overlays)

@@ -105,14 +105,15 @@ def _write(
     """Draw and write; the pictures by image."""
     from camcli.data.images import load_image
     from camcli.render.concepts import draw_concepts
-    from camcli.render.picture import encode_jpeg, shrink
+    from camcli.render.picture import encode_jpeg
+    from camcli.render.sizes import drawable, shrink
 
     words = [_words(concept) for concept in found.concepts]
     written = {}
     for image, file in zip(found.images, files, strict=True):
         if image.maps is None:
             continue
-        rgb = shrink(load_image(image.result.ref), max_size)
+        rgb = drawable(shrink(load_image(image.result.ref), max_size))
         picture = draw_concepts(rgb, image.result, image.maps, words, alpha=alpha)
         try:
             file.parent.mkdir(parents=True, exist_ok=True)

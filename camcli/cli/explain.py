@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +11,7 @@ import typer
 from camcli.cli import options as o
 from camcli.cli.console import SOME_FAILED, emit_json, failed, say, warn
 from camcli.cli.pictures import picture_files, refuse_existing, refuse_inputs
-from camcli.errors import CamcliError, UsageError
+from camcli.errors import CamcliError, ImageError, UsageError
 from camcli.files import write_whole
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def explain(
     signed: o.Signed = False,
     panel: o.Panel = False,
     max_size: o.MaxSize = None,
+    min_size: o.MinSize = 300,
     quality: o.Quality = 90,
     save_raw: Annotated[
         bool,
@@ -120,7 +122,7 @@ def explain(
     )
     if signed:
         check_signed(how, layer)
-    style = Style(colormap, alpha, panel, max_size, quality, signed)
+    style = Style(colormap, alpha, panel, max_size, quality, signed, min_size)
     refs = list(find_images(images))
     single = out is not None and out.suffix.lower() in {".jpg", ".jpeg", ".png"}
     files = _files([ref.rel for ref in refs], out, single, method)
@@ -141,15 +143,18 @@ def explain(
     what = make_explanation(classifier, how, target=target, topk=topk, versus=versus)
     failures = 0
     for file, result in zip(files, stream(refs, classifier, what, batch_size=8), strict=True):
+        written: list[Path] = []
+        if result.status != "error":
+            try:
+                rgb = load_image(result.ref)
+                written = _draw(rgb, result, style, file, topk_files and topk > 1, overwrite)
+            except ImageError as error:  # changed since it was explained, or too large to draw
+                result = replace(result, status="error", error=str(error))
         if result.status == "error":
             failures += 1
             failed(result.error)
-            written: list[Path] = []
-        else:
-            rgb = load_image(result.ref)
-            written = _draw(rgb, result, style, file, topk_files and topk > 1, overwrite)
-            if save_raw:
-                written.append(_save_raw(result, file.with_suffix(".npz"), overwrite))
+        elif save_raw:
+            written.append(_save_raw(result, file.with_suffix(".npz"), overwrite))
         if as_json:
             emit_json(_record(result, written, what.how))
         elif result.status != "error":
@@ -173,9 +178,8 @@ def _files(rels: list[str], out: Path | None, single: bool, method: str) -> list
 def _draw(
     rgb: np.ndarray, result: Result, style: Style, file: Path, separate: bool, overwrite: bool
 ) -> list[Path]:
-    from dataclasses import replace
-
-    from camcli.render.picture import encode_jpeg, encode_png, shrink
+    from camcli.render.picture import encode_jpeg, encode_png
+    from camcli.render.sizes import shrink
 
     small = shrink(rgb, style.max_size)
     jobs = [(file, result)]

@@ -315,6 +315,17 @@ MaxSize = Annotated[
         rich_help_panel=LOOK,
     ),
 ]
+MinSize = Annotated[
+    int,
+    typer.Option(
+        "--min-size",
+        help="Enlarge small photographs so that the longer side has at least this many pixels and "
+        "the strip can be read; 0: never. Boxes in tables stay in the photograph's own pixels.",
+        min=0,
+        max=2000,
+        rich_help_panel=LOOK,
+    ),
+]
 Quality = Annotated[
     int,
     typer.Option("--quality", help="JPEG quality, 1 to 100.", rich_help_panel=LOOK),

@@ -102,7 +102,7 @@ class _Axis:
     def apply(self, part: np.ndarray, axis: int) -> np.ndarray:
         """Resize the pixels from `first` to `last` along an axis, to float32."""
         if self.cell > 1:
-            part = _averaged(part, self.cell, axis)
+            part = averaged(part, self.cell, axis)
         out = np.float32(0)
         for cells, weights in zip(self.cells.T, self.weights.T, strict=True):
             out = out + part.take(cells, axis) * _along(weights, axis)
@@ -110,8 +110,17 @@ class _Axis:
         return np.asarray(out).clip(0, 255)
 
 
-def _averaged(part: np.ndarray, cell: int, axis: int) -> np.ndarray:
-    """Means of whole cells along an axis, float32; the last cell may be smaller."""
+def averaged(part: np.ndarray, cell: int, axis: int) -> np.ndarray:
+    """Means of cells of so many pixels along an axis; the last cell may be smaller.
+
+    Args:
+        part: (h, w, 3) uint8.
+        cell: pixels of one.
+        axis: 0 for rows, 1 for columns.
+
+    Returns:
+        (h', w', 3) float32.
+    """
     length, across = part.shape[axis], part.size // part.shape[axis]
     band = cell * max(1, _BAND // (cell * across))  # numpy makes floats of all it is given
     means = []

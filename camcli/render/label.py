@@ -22,6 +22,8 @@ from camcli.render.theme import CARD, QUIET, RIGHT, TEXT, WRONG, Colour
 
 # Below this a letter is a smudge; above, a strip would be a poster.
 SMALLEST, LARGEST = 10, 160
+# In a strip that is wider than so many letters are high, what stands at the right end is lost.
+_FAR = 150
 
 
 def font_size(width: int, height: int) -> int:
@@ -31,7 +33,8 @@ def font_size(width: int, height: int) -> int:
         width: of the picture in pixels.
         height: of the picture in pixels.
     """
-    wanted = min(math.sqrt(width * height) / 27, width / 20)
+    # Of a panorama less: its strip would be as high as the picture.
+    wanted = min(math.sqrt(width * height) / 27, width / 20, height / 12)
     return min(max(round(wanted), SMALLEST), LARGEST)
 
 
@@ -100,6 +103,7 @@ def strip(
     """
     size = size or font_size(width, max(1, width * 3 // 4))
     pad = max(2, round(0.35 * size))
+    far = width > _FAR * size
     badge = 0 if correct is None else min(round(1.6 * size), width)
     room = max(1, width - badge - 2 * pad)
     rows = _headline(pred, prob, correct, size, room)
@@ -122,7 +126,7 @@ def strip(
             if text is not None and ink is not None:
                 tile = text_tile(text, ink)
                 x = body.shape[1] - pad - tile.shape[1] if right else pad
-                if right and row.after:
+                if right and (row.after or far):
                     x = pad + text_width(row.left, row.left_ink.size) + row.left_ink.size
                 paste(body, tile, x, y + baseline(row.size) - baseline(ink.size))
         y += height

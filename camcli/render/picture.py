@@ -9,12 +9,12 @@ import numpy as np
 
 from camcli.cam import postprocess
 from camcli.data.preprocess import View
-from camcli.errors import CamcliError
 from camcli.render.colormaps import get_colormap, signed_colormap
 from camcli.render.label import filled, font_size, paste, strip
 from camcli.render.overlay import dim, heat_to_canvas, overlay, seen_box
+from camcli.render.sizes import JPEG_SIDE, too_large
 from camcli.render.text import Ink, ellipsised, line_height, printable, text_tile
-from camcli.render.theme import PAPER, QUIET
+from camcli.render.theme import MAT, PAPER, QUIET
 from camcli.result import Heat, Result
 
 _EMPTY = "no positive evidence"
@@ -31,6 +31,7 @@ def annotate(
     panel: bool = False,
     scale: tuple[float, float] | None = None,
     signed: bool = False,
+    least: int = 1,
 ) -> np.ndarray:
     """The picture of one heatmap: the overlay with its strip below.
 
@@ -46,6 +47,8 @@ def annotate(
             be compared; None: from 0 to the map's own maximum.
         signed: evidence for the class in one colour and against it in another, instead of evidence
             for it alone.
+        least: width in pixels that the strip, or a picture of a panel, needs to be read: a narrower
+            photograph stands on a mat of this width.
 
     Returns:
         (H', W', 3) uint8 RGB.
@@ -57,9 +60,10 @@ def annotate(
     if panel:
         colours = _on_paper(*signed_colormap()) if signed else get_colormap(colormap)
         ends = ("against", "for") if signed else _ends(scale)
-        picture = _panel(rgb, picture, heat01, view, colours, ends, result.method)
+        picture = _panel(rgb, picture, heat01, view, colours, ends, result.method, least)
     if not strip:
         return picture
+    picture = _on_mat(picture, least)
     return _stack([picture, _strip(picture.shape[1], rgb, result, heat, signed)])
 
 
@@ -72,6 +76,7 @@ def side_by_side(
     strip: bool = True,
     scale: tuple[float, float] | None = None,
     signed: bool = False,
+    least: int = 1,
 ) -> np.ndarray:
     """One overlay for each explained class, in a row, each with a strip that names its class.
 
@@ -83,6 +88,7 @@ def side_by_side(
         strip: see `annotate`.
         scale: see `annotate`.
         signed: see `annotate`.
+        least: see `annotate`.
 
     Returns:
         (H', W', 3) uint8 RGB.
@@ -93,6 +99,7 @@ def side_by_side(
         heat01 = None if heat is None else _scaled(heat, scale, signed)
         column = overlay(rgb, heat01, view, colormap, alpha, signed=signed)
         if strip:
+            column = _on_mat(column, least)
             ranked = heat is not None and heat.target != result.pred
             below = (
                 _guess(column.shape[1], rgb, result, heat, signed)
@@ -104,24 +111,6 @@ def side_by_side(
     return _row(columns, gap=max(2, round(rgb.shape[1] / 100)))
 
 
-def shrink(rgb: np.ndarray, max_size: int | None) -> np.ndarray:
-    """Make a photograph smaller if its longer side exceeds a limit.
-
-    Args:
-        rgb: (H, W, 3) uint8.
-        max_size: longest side in pixels; None for no limit.
-
-    Returns:
-        (H', W', 3) uint8: `rgb` itself if it is small enough.
-    """
-    height, width = rgb.shape[:2]
-    if max_size is None or max(height, width) <= max_size:
-        return rgb
-    ratio = max_size / max(height, width)
-    size = max(1, round(width * ratio)), max(1, round(height * ratio))
-    return cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
-
-
 def encode_jpeg(rgb: np.ndarray, quality: int = 90) -> bytes:
     """A picture as a JPEG file's bytes.
 
@@ -130,7 +119,7 @@ def encode_jpeg(rgb: np.ndarray, quality: int = 90) -> bytes:
         quality: 1 to 100.
 
     Raises:
-        CamcliError: the picture is too large for a JPEG file (65,500 pixels a side).
+        ImageError: the picture is too large for a JPEG file (65,500 pixels a side).
     """
     return _encode(rgb, ".jpg", [cv2.IMWRITE_JPEG_QUALITY, quality])
 
@@ -142,23 +131,22 @@ def encode_png(rgb: np.ndarray) -> bytes:
         rgb: (H, W, 3) uint8.
 
     Raises:
-        CamcliError: it cannot be encoded.
+        ImageError: it cannot be encoded.
     """
     return _encode(rgb, ".png", [])
 
 
 def _encode(rgb: np.ndarray, suffix: str, options: Sequence[int]) -> bytes:
+    height, width = rgb.shape[:2]
+    # Asked before OpenCV is, which writes its own words to stderr.
+    if suffix == ".jpg" and max(height, width) > JPEG_SIDE:
+        raise too_large(width, height)
     try:
         done, data = cv2.imencode(suffix, cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), options)
     except cv2.error:
         done = False
     if not done:
-        height, width = rgb.shape[:2]
-        kind = {".jpg": "JPEG", ".png": "PNG"}[suffix]
-        raise CamcliError(
-            f"A picture of {width} x {height} pixels cannot be written as {kind}; "
-            "make it smaller with --max-size."
-        )
+        raise too_large(width, height)
     return data.tobytes()
 
 
@@ -231,6 +219,7 @@ def _panel(
     colours: np.ndarray,
     ends: tuple[str, str],
     method: str | None,
+    least: int,
 ) -> np.ndarray:
     """Photograph | heatmap | overlay, with captions above and a colour bar at the right."""
     height, width = rgb.shape[:2]
@@ -242,7 +231,7 @@ def _panel(
         drawn = cv2.applyColorMap(canvas, colours[:, None])
         heat[top:bottom, left:right] = drawn[top:bottom, left:right]
     columns = [
-        _captioned(picture, caption, ink)
+        _captioned(_on_mat(picture, least), caption, ink)
         for picture, caption in (
             (rgb, "photograph"),
             (heat, f"heatmap ({method})" if method else "heatmap"),
@@ -289,6 +278,15 @@ def _colour_bar(height: int, colours: np.ndarray, ends: tuple[str, str], ink: In
         for tile, y in zip(tiles, (0, height - tiles[1].shape[0]), strict=True):
             paste(picture, tile, x, y)
     return picture
+
+
+def _on_mat(picture: np.ndarray, width: int) -> np.ndarray:
+    """A picture in the middle of a mat, if it is narrower than this."""
+    spare = width - picture.shape[1]
+    if spare <= 0:
+        return picture
+    left = spare // 2
+    return cv2.copyMakeBorder(picture, 0, 0, left, spare - left, cv2.BORDER_CONSTANT, value=MAT)
 
 
 def _stack(parts: Sequence[np.ndarray]) -> np.ndarray:

@@ -6,12 +6,13 @@ import pytest
 
 from camcli.data.preprocess import Preprocess
 from camcli.data.sources import ImageRef
-from camcli.errors import CamcliError, UsageError
+from camcli.errors import ImageError, UsageError
 from camcli.render.colormaps import AGAINST, FOR, get_colormap
 from camcli.render.contact_sheet import Tile, contact_sheet
 from camcli.render.overlay import overlay
-from camcli.render.picture import annotate, encode_jpeg, encode_png, shrink, side_by_side
-from camcli.render.theme import PAPER, RIGHT, WRONG
+from camcli.render.picture import annotate, encode_jpeg, encode_png, side_by_side
+from camcli.render.sizes import shrink
+from camcli.render.theme import MAT, PAPER, RIGHT, WRONG
 from camcli.result import Heat, Result
 
 
@@ -126,16 +127,6 @@ def test_an_error_row_still_makes_a_picture():
     assert side_by_side(photograph(100, 80), about).shape[0] > 80
 
 
-def test_shrinking_keeps_proportions_and_leaves_small_ones_alone():
-    rgb = photograph(400, 100)
-    assert shrink(rgb, None) is rgb
-    assert shrink(rgb, 400) is rgb
-    assert shrink(rgb, 40).shape == (10, 40, 3)
-    assert shrink(photograph(400, 1), 16).shape == (1, 16, 3)
-    halves = np.repeat(np.repeat(photograph(20, 10), 2, 0), 2, 1)
-    assert np.array_equal(shrink(halves, 20), halves[::2, ::2])
-
-
 def test_encoding_keeps_red_red():
     rgb = np.zeros((40, 40, 3), np.uint8)
     rgb[..., 0] = 250
@@ -148,7 +139,7 @@ def test_encoding_keeps_red_red():
 
 
 def test_a_picture_too_large_for_jpeg_is_named():
-    with pytest.raises(CamcliError, match=r"70000 x 1 pixels.*--max-size"):
+    with pytest.raises(ImageError, match=r"70000 x 1 pixels.*--max-size"):
         encode_jpeg(np.zeros((1, 70_000, 3), np.uint8))
 
 
@@ -223,3 +214,16 @@ def test_signed_pictures_say_what_the_colours_mean():
             assert (strip == colour).all(1).any()
     panel = annotate(rgb, one, signed=True, panel=True)
     assert (panel == FOR).all(2).any()
+
+
+def test_a_narrow_photograph_stands_on_a_mat():
+    """Or its strip would read E / ... / t."""
+    rgb, about = photograph(20, 300), result(20, 300, [np.eye(7, dtype=np.float32)] * 2)
+    drawn = annotate(rgb, about, least=150)
+    assert drawn.shape[1] == 150
+    assert np.array_equal(drawn[:300, 65:85], annotate(rgb, about, strip=False))
+    assert (drawn[:300, :65] == MAT).all()
+    assert (drawn[:300, 85:] == MAT).all()
+    assert side_by_side(rgb, about, least=150).shape[1] == 302
+    assert annotate(rgb, about, panel=True, least=150).shape[1] > 3 * 150
+    assert annotate(rgb, about, least=150, strip=False).shape == rgb.shape

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from camcli.data.images import load_image
 from camcli.errors import ImageError
-from camcli.render.picture import encode_jpeg, shrink
+from camcli.render.picture import encode_jpeg
+from camcli.render.sizes import shrink
 
 SIZE = 240
 QUALITY = 82
