@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,6 +96,9 @@ def _local(blob: Blob) -> bytes:
         with open_regular(blob.place) as file:
             if blob.offset is None:
                 return file.read()
+            # Before so much is asked of the memory: a damaged header may say anything.
+            if os.fstat(file.fileno()).st_size < blob.offset + blob.size:
+                return b""
             file.seek(blob.offset)
             return file.read(blob.size)
     except OSError as error:

@@ -26,7 +26,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 
 from camcli.data.finders import File, Finder, Folder, Glob, absolute, has_magic
@@ -36,6 +36,7 @@ from camcli.data.lists import PathList, Several
 from camcli.data.refs import Blob, ImageRef, is_url
 from camcli.data.remote import Remote
 from camcli.data.tars import SUFFIX, images_in
+from camcli.data.unique import Unique
 from camcli.errors import UsageError
 
 # {000..009} and {a,b}, as shells and WebDataset write them.
@@ -84,16 +85,39 @@ class Source:
 
     def _all(self) -> Iterator[ImageRef]:
         label = self.labeller or (lambda rel: None)
+        names = Unique() if self._mixed() else None
         for path, rel in self.finder:
             if path.endswith(SUFFIX):
-                shard = Path(path)
-                for member in images_in(path, rel):
-                    name = member.rel[len(rel) - len(SUFFIX) + 1 :]
-                    at = shard if member.rel == rel else shard / name
-                    known = label(member.rel) if self.labeller else self._own(member.label)
-                    yield ImageRef(at, member.rel, known, member.blob)
+                shard, folder = Path(path), rel.removesuffix(SUFFIX)
+                inside = names or Unique()
+                for member in images_in(path):
+                    at = shard / member.name if member.name else shard
+                    wanted = f"{folder}/{member.name}" if member.name else rel
+                    known = label(wanted) if self.labeller else self._own(member.label)
+                    yield ImageRef(at, inside.take(wanted), known, member.blob)
             else:
-                yield ImageRef(Path(path), rel, label(rel), Blob(path) if is_url(path) else None)
+                name = names.take(rel) if names else rel
+                yield ImageRef(Path(path), name, label(rel), Blob(path) if is_url(path) else None)
+
+    def _mixed(self) -> bool:
+        """Whether images of a tar can get the relative paths of others: ``s.tar`` beside ``s/``.
+
+        Opens nothing. A folder's own images are never beside its tars.
+        """
+        if isinstance(self.finder, Folder | File):
+            return False
+        folders: set[str] = set()
+        others = False
+        for path, rel in self.finder:
+            if path.endswith(SUFFIX):
+                folders.add(rel.removesuffix(SUFFIX) + "/")
+            else:
+                others = True
+            if others and folders:
+                return True
+        # In order, whatever begins with one of them follows it.
+        order = sorted(folders)
+        return any(two.startswith(one) for one, two in pairwise(order))
 
     def _own(self, label: str | int | None) -> str | None:
         if not self.own_labels or label is None:
@@ -108,13 +132,13 @@ class Source:
         None where that would download remote shards.
         """
         total = 0
-        for path, rel in self.finder:
+        for path, _ in self.finder:
             if not path.endswith(SUFFIX):
                 total += 1
             elif is_url(path):
                 return None
             else:
-                total += sum(1 for _ in images_in(path, rel))
+                total += sum(1 for _ in images_in(path))
             if self.limit is not None and total >= self.limit:
                 return self.limit
         return total

@@ -1,5 +1,6 @@
 import io
 import json
+import os
 import tarfile
 
 import numpy as np
@@ -164,3 +165,175 @@ def test_a_shard_without_images_is_nothing(tmp_path):
     shard(tmp_path / "a.tar", [("1.txt", b"x")])
     with pytest.raises(UsageError, match="No images"):
         find_images(tmp_path)
+
+
+def told(spec):
+    """Relative path -> what is wrong with it, or its pixels' checksum."""
+    rows = {}
+    refs = list(find_images(spec))
+    assert len({ref.rel for ref in refs}) == len(refs)
+    for ref in refs:
+        try:
+            rows[ref.rel] = int(load_image(ref).astype(int).sum())
+        except ImageError as error:
+            rows[ref.rel] = str(error).partition(": ")[2]
+    return rows
+
+
+def member(archive, name, data=b"", **fields):
+    info = tarfile.TarInfo(name)
+    info.size = len(data)
+    for key, value in fields.items():
+        setattr(info, key, value)
+    archive.addfile(info, io.BytesIO(data))
+
+
+def test_links_inside_a_shard_are_the_images_that_they_lead_to(tmp_path):
+    hard, soft = {"type": tarfile.LNKTYPE}, {"type": tarfile.SYMTYPE}
+    with tarfile.open(tmp_path / "s.tar", "w") as archive:
+        member(archive, "early.jpg", linkname="./d/a.jpg", **soft)  # leads to what follows it
+        member(archive, "d/a.jpg", jpeg(1))
+        member(archive, "b.jpg", linkname="d/a.jpg", **hard)
+        member(archive, "d/c.jpg", linkname="../b.jpg", **soft)
+        member(archive, "b.cls", b"7")
+        member(archive, "e/e.cls", linkname="../b.cls", **soft)
+        member(archive, "e/e.jpg", jpeg(2))
+        member(archive, "gone.jpg", linkname="nowhere.jpg", **hard)
+        member(archive, "out.jpg", linkname="../../etc/passwd", **soft)
+        member(archive, "abs.jpg", linkname="/etc/passwd", **soft)
+        member(archive, "ring.jpg", linkname="ring2.jpg", **soft)
+        member(archive, "ring2.jpg", linkname="ring.jpg", **soft)
+        member(archive, "dev.jpg", type=tarfile.CHRTYPE)
+        member(archive, "notes.txt", linkname="nowhere", **soft)
+    rows = told(tmp_path / "s.tar")
+    with Image.open(io.BytesIO(jpeg(1))) as image:
+        one = int(np.asarray(image).astype(int).sum())
+    for name in ("early", "d/a", "b", "d/c"):
+        assert rows.pop(f"s/{name}.jpg") == one
+    assert isinstance(rows.pop("s/e/e.jpg"), int)
+    assert "hard link to 'nowhere.jpg', which is not in the shard" in rows.pop("s/gone.jpg")
+    for name in ("out", "abs", "ring", "ring2"):
+        assert "a symbolic link to" in rows.pop(f"s/{name}.jpg")
+    assert "a device" in rows.pop("s/dev.jpg")
+    assert not rows
+    assert dict(found(tmp_path / "s.tar"))["s/e/e.jpg"] == "7"
+
+
+def test_every_member_that_is_a_picture_gets_a_row_whatever_its_stem(tmp_path):
+    names = ["cat.jpg", "cat.1.jpg", "cat.2.png", "cat.Mask.jpg", "d/2024.01.31.png", "d/2024.jpg",
+             "x.seg.png", "y.jpg", "y.depth.png"]  # fmt: skip
+    shard(tmp_path / "s.tar", [(name, jpeg()) for name in names])
+    assert [rel for rel, _ in found(tmp_path)] == [f"s/{name}" for name in names[:-1]]
+
+
+def test_labels_of_dotted_names_do_not_mix(tmp_path):
+    shard(
+        tmp_path / "s.tar",
+        [("a.0.jpg", jpeg()), ("a.0.cls", b"cat"), ("a.1.jpg", jpeg()), ("a.1.cls", b"dog"),
+         ("a.2.jpg", jpeg()), ("b.jpg", jpeg()), ("b.1.jpg", jpeg()),
+         ("b.meta.json", b'{"label": "owl"}')],
+    )  # fmt: skip
+    assert [label for _, label in found(tmp_path)] == ["cat", "dog", None, "owl", "owl"]
+
+
+@pytest.mark.parametrize("form", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_names_that_no_disk_takes(tmp_path, form):
+    long = "x" * 300 + ".jpg"
+    names = [long, "y" * 140_000 + ".jpg", "a/" * 70_000 + "z.jpg", "d/" + "é" * 200 + ".JPEG",
+             "x" * 299 + "y.jpg", "a.jpg", "a.jpg/b.jpg", "a.jpg/c/d.jpg", "a.jpg", "a~2.jpg",
+             "e/f.jpg", "e.jpg", "e", "line\nfeed.jpg", "\udcff.jpg"]  # fmt: skip
+    with tarfile.open(tmp_path / "s.tar", "w", format=form) as archive:
+        for n, name in enumerate(names):
+            member(archive, name, jpeg(n))
+    rows = told(tmp_path / "s.tar")
+    assert len(rows) == len(names) - 1  # "e" is no picture
+    assert all(isinstance(what, int) for what in rows.values())
+    for rel in rows:
+        assert all(len(os.fsencode(part)) <= 200 for part in rel.split("/"))
+        assert len(os.fsencode(rel)) < 1100
+        place = tmp_path / "out" / rel  # each is a file, and no other's folder
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.open("xb").close()
+    assert list(rows)[5:10] == [
+        "s/a.jpg", "s/a~2.jpg/b.jpg", "s/a~2.jpg/c/d.jpg", "s/a~3.jpg", "s/a~2~2.jpg",
+    ]  # fmt: skip
+    assert list(rows) == list(told(tmp_path / "s.tar"))
+
+
+def test_a_name_with_a_nul(tmp_path):
+    with tarfile.open(tmp_path / "s.tar", "w", format=tarfile.PAX_FORMAT) as archive:
+        member(archive, "plain.jpg", jpeg(), pax_headers={"path": "a\0b.jpg"})
+    assert [type(what) for what in told(tmp_path / "s.tar").values()] == [int]
+
+
+def test_a_sparse_member_is_an_error_row_and_the_rest_is_read(tmp_path):
+    with tarfile.open(tmp_path / "s.tar", "w", format=tarfile.PAX_FORMAT) as archive:
+        member(archive, "a.jpg", jpeg())
+        sparse = {"GNU.sparse.map": "0,512", "GNU.sparse.size": "4096", "GNU.sparse.name": "b.jpg"}
+        member(archive, "GNUSparseFile.0/b.jpg", bytes(512), pax_headers=sparse)
+        member(archive, "c.jpg", jpeg())
+    rows = told(tmp_path / "s.tar")
+    assert list(rows) == ["s/a.jpg", "s/b.jpg", "s/c.jpg"]
+    assert "sparse file" in rows["s/b.jpg"]
+    assert isinstance(rows["s/c.jpg"], int)
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME])
+def test_a_huge_header_is_skipped_unread(tmp_path, kind):
+    """64 MB that are no name; the member behind it has its own."""
+    import tracemalloc
+
+    path = tmp_path / "s.tar"
+    info = tarfile.TarInfo("pax")
+    info.type, info.size = kind, 64 << 20
+    with path.open("wb") as file:
+        file.write(info.tobuf(tarfile.GNU_FORMAT))
+        file.seek(64 << 20, 1)  # a hole
+        with tarfile.open(fileobj=file, mode="w") as archive:
+            member(archive, "a.jpg", jpeg())
+    tracemalloc.start()
+    rows = told(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert list(rows) == ["s/a.jpg"]
+    assert isinstance(rows["s/a.jpg"], int)
+    assert peak < 16 << 20
+
+
+def test_a_size_that_is_a_lie_takes_no_memory(tmp_path):
+    """Of 100 GB, and below 0, which would send a reader round in circles."""
+    for name, size in (("big", 100 << 30), ("minus", -(1 << 40))):
+        info = tarfile.TarInfo("a.jpg")
+        info.size = size
+        with (tmp_path / f"{name}.tar").open("wb") as file:
+            file.write(info.tobuf(tarfile.GNU_FORMAT))
+            file.write(bytes(4096))
+        rows = told([tmp_path / f"{name}.tar", tmp_path / "nowhere.jpg"])
+        assert len(rows) >= 2
+        assert all(isinstance(what, str) for what in rows.values())
+
+
+def test_many_members_of_one_name(tmp_path):
+    with tarfile.open(tmp_path / "s.tar", "w") as archive:
+        for _ in range(3000):
+            member(archive, "a.jpg")
+    rels = [rel for rel, _ in found(tmp_path)]
+    assert rels[:3] == ["s/a.jpg", "s/a~2.jpg", "s/a~3.jpg"]
+    assert len(set(rels)) == 3000
+
+
+def test_images_of_a_folder_and_of_a_tar_never_share_a_name(tmp_path):
+    for name in ("s/cat.jpg", "s/dog.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(jpeg())
+    shard(tmp_path / "s.tar", [("cat.jpg", jpeg()), ("t/x.jpg", jpeg())])
+    shard(tmp_path / "s/t.tar", [("x.jpg", jpeg())])
+    names = [tmp_path / name for name in ("s", "s.tar", "s/t.tar")]
+    expected = ["s/cat.jpg", "s/dog.jpg", "s/cat~2.jpg", "s/t/x.jpg", "s/t/x~2.jpg"]
+    assert [rel for rel, _ in found(names)] == expected
+    (tmp_path / "list.txt").write_text("s/cat.jpg\ns/dog.jpg\ns.tar\ns/t.tar")
+    assert [rel for rel, _ in found(f"@{tmp_path / 'list.txt'}")] == expected
+    assert [ref.path.name for ref in find_images(names)][2] == "cat.jpg"  # which it is called
+    # Tars alone: one's name leads into the other.
+    assert len({rel for rel, _ in found(names[1:])}) == 3
+    assert find_images(names).count() == 5
