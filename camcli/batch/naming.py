@@ -5,8 +5,12 @@ from __future__ import annotations
 import hashlib
 import re
 import string
+import unicodedata
+from contextlib import suppress
 from pathlib import PurePosixPath
 
+from camcli.data.finders import is_image_name
+from camcli.data.refs import ImageRef
 from camcli.errors import ImageError, UsageError
 from camcli.result import Result
 
@@ -19,17 +23,25 @@ _LONGEST = 240  # bytes in one name: file systems take 255, with the .jpg
 class Namer:
     """Gives every overlay a name of its own.
 
-    By default ``<relative path>``, with ``.jpg`` added unless it is there. With a template such as
+    By default ``<relative path>``, with ``.jpg`` added unless it is there. This depends on nothing
+    but the image, so shards and workers need not know each other's names. With a template such as
     ``{stem}_pred_{pred}`` two images may ask for one name: the second is refused.
     """
 
-    def __init__(self, template: str | None = None) -> None:
+    def __init__(
+        self, template: str | None = None, *, folds: bool = False, alone: bool = True
+    ) -> None:
         """Check the template.
+
+        Args:
+            template: of the names; None for the relative path.
+            folds: whether ``A.jpg`` and ``a.jpg`` are one file where the pictures go.
+            alone: whether all names come from this one; shards and workers have one each.
 
         Raises:
             UsageError: unknown field, malformed braces, or nothing that tells images apart.
         """
-        self.template = template
+        self.template, self._folds, self._alone = template, folds, alone
         # Hashes, not names: a million of them stay below 100 MB.
         self._taken: set[int] = set()
         if template is not None:
@@ -37,7 +49,7 @@ class Namer:
 
     def take(self, name: str) -> bool:
         """Mark a name as used; False if it was used before. Case does not tell names apart."""
-        key = hash(name.casefold())
+        key = hash(_folded(name))
         if key in self._taken:
             return False
         self._taken.add(key)
@@ -51,16 +63,12 @@ class Namer:
         """
         rel = result.ref.rel
         if self.template is None:
-            if rel.endswith(".jpg"):
-                return rel
-            # a.png becomes a.png.jpg; where a photograph has that very name, one more suffix.
-            other = result.ref.path.with_name(result.ref.path.name + ".jpg")
-            try:
-                taken = other.exists()
-            except OSError:  # the longer name is longer than names may be
-                taken = False
             folder, slash, name = rel.rpartition("/")
-            return folder + slash + _fit(name, ".overlay.jpg" if taken else ".jpg")
+            name, suffix = _split(name, result.ref)
+            found = folder + slash + _fit(name, suffix)
+            if self._folds and not (self.take(found) if self._alone else found == _folded(found)):
+                found = folder + slash + _fit(name, f"~{_mark(rel)}{suffix}")
+            return found
         path = PurePosixPath(rel)
         values = {
             "rel": str(path.with_suffix("")),
@@ -105,21 +113,50 @@ def _check(template: str) -> None:
         raise UsageError(f"--name-template {template!r} is malformed: {error}.") from None
 
 
+def _split(name: str, ref: ImageRef) -> tuple[str, str]:
+    """A file name as a stem and what is added to it, so that no two have the same sum.
+
+    ``x.jpg`` is itself; ``x.png`` becomes ``x.png.jpg`` and, one further, ``x.png.jpg`` becomes
+    ``x.png.jpg.jpg``.
+    """
+    bare = name
+    while bare.endswith(".jpg"):
+        bare = bare.removesuffix(".jpg")
+    if is_image_name(bare):
+        return name, ".jpg"
+    if bare != name:
+        return name.removesuffix(".jpg"), ".jpg"
+    # Of a file that was named, whatever it is called: a photograph may have its picture's name.
+    taken = ref.blob is not None
+    with suppress(OSError):  # the longer name is longer than names may be
+        taken = taken or ref.path.with_name(f"{ref.path.name}.jpg").exists()
+    return name, f"~{_mark(ref.rel)}.jpg" if taken else ".jpg"
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name.casefold())
+
+
+def _mark(rel: str) -> str:
+    return hashlib.sha256(rel.encode("utf-8", "surrogateescape")).hexdigest()[:12]
+
+
 def _safe(text: str) -> str:
     """A class name as a part of a file name."""
     return _FORBIDDEN.sub("_", text).strip(". ") or "_"
 
 
 def _short(part: str) -> str:
-    """Cut a name to what file systems take, between characters."""
-    return part.encode("utf-8", "surrogateescape")[:_LONGEST].decode("utf-8", "ignore")
+    """Cut a name to what file systems take, between characters; its hash replaces the end."""
+    raw = part.encode("utf-8", "surrogateescape")
+    return part if len(raw) <= _LONGEST else _fit(part, "", _LONGEST)
 
 
-def _fit(name: str, suffix: str) -> str:
+def _fit(name: str, suffix: str, longest: int = 255) -> str:
     """`name` + `suffix`; where that is too long, the name's hash replaces its end."""
     raw = name.encode("utf-8", "surrogateescape")
-    if len(raw) + len(suffix) <= 255:
+    if len(raw) + len(suffix) <= longest:
         return name + suffix
-    mark = "~" + hashlib.sha256(raw).hexdigest()[:12]
-    room = 255 - len(mark) - len(suffix)
+    mark = "~" + _mark(name)
+    room = longest - len(mark) - len(suffix)
     return raw[:room].decode("utf-8", "ignore") + mark + suffix

@@ -88,6 +88,16 @@ def sweep(temporary: Path) -> None:
         temporary.rmdir()
 
 
+def folds_case(folder: Path) -> bool:
+    """Whether a file system takes names that differ in case for one, as macOS's and exFAT do."""
+    probe = folder / ".camcli-Case.part"
+    probe.touch()
+    try:
+        return (folder / ".camcli-cASE.part").exists()
+    finally:
+        probe.unlink(missing_ok=True)
+
+
 def recorded(info: dict[str, Any], sheet: str, stem: str) -> list[str]:
     """The files that a run wrote beside its table, maps and overlays.
 

@@ -124,6 +124,7 @@ class RayEngine:
             precision=self.precision,
             what=what,
             directory=RunDirectory(path, run.directory.shard) if run.overlays else None,
+            folds=run.directory.folds,
             token=token,
             images=None if is_url(root) or not root else Path(root),
             style=run.style,

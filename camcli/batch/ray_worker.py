@@ -52,6 +52,7 @@ class Job:
         batch_size: images in one forward pass.
         workers: threads that decode and draw.
         cores: processor cores of a worker.
+        folds: whether names in the directory that differ in case are one.
     """
 
     load: Callable[[], Classifier]
@@ -69,6 +70,7 @@ class Job:
     batch_size: int | None
     workers: int | None
     cores: int
+    folds: bool = False
 
 
 class Worker:
@@ -94,7 +96,8 @@ class Worker:
         wanted = None
         if job.only and self.problem is None:
             wanted = parse_only(job.only, self.classifier.classes)
-        self.sink = Overlays(job.directory, Namer(), job.style, wanted) if job.directory else None
+        namer = Namer(folds=job.folds, alone=False)
+        self.sink = Overlays(job.directory, namer, job.style, wanted) if job.directory else None
 
     def _check(self) -> None:
         """Refuse what would otherwise be overlays on a disk of this machine, or rows of errors.

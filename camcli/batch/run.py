@@ -119,9 +119,11 @@ class Run:
             check_only(
                 self.only, self.source, overlays=self.overlays, classes=self.classifier.classes
             )
-        if self.directory.shard and self.name_template and "{rel}" not in self.name_template:
+        template = self.name_template or "{rel}{ext}"
+        if self.directory.shard and not all(each in template for each in ("{rel}", "{ext}")):
             raise UsageError(
-                "Shards do not know each other's names: with --shard, --name-template needs {rel}."
+                "Shards do not know each other's names: with --shard, --name-template needs {rel} "
+                "and {ext}, so that x.jpg and x.png differ."
             )
         if self.engine and self.name_template:
             raise UsageError(
@@ -167,6 +169,8 @@ class Run:
             CamcliError: it cannot be written.
         """
         self.directory.prepare(self.config(), resume=resume, overwrite=overwrite, files=files)
+        alone = self.directory.shard is None and self.engine is None
+        self._namer = Namer(self.name_template, folds=self.directory.folds, alone=alone)
         for values in self.directory.rows():
             self._finished.add(values["path"])
             correct = values["correct"]

@@ -49,6 +49,7 @@ class RunDirectory:
         overlays: where pictures go.
         temporary: for half-written files; removed at the end.
         files: what else the run writes, by name: a contact sheet, its table in other formats.
+        folds: whether ``A.jpg`` and ``a.jpg`` are one file there; known once it is prepared.
     """
 
     def __init__(self, path: Path, shard: Shard | None = None) -> None:
@@ -71,6 +72,7 @@ class RunDirectory:
         )
         self._held: IO[bytes] | None = None
         self.files: list[str] = []
+        self.folds = False
 
     def prepare(
         self, config: dict[str, Any], *, resume: bool, overwrite: bool, files: Sequence[str] = ()
@@ -113,6 +115,7 @@ class RunDirectory:
                 if config.get("overlays", True):
                     self.overlays.mkdir(exist_ok=True)
                 self.temporary.mkdir(exist_ok=True)
+                self.folds = owning.folds_case(self.temporary)
             except BaseException:
                 self._let_go()
                 raise

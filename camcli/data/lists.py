@@ -173,13 +173,23 @@ def _copy_of_pipe(name: str) -> IO[bytes]:
 
 
 def _once(found: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    """Drop what was listed before: relative paths name outputs, so they must be unique."""
-    seen = set()
+    """Drop what was listed before; another image of the same relative path gets its own.
+
+    That happens where there is no common folder: ``s3://b/x.jpg`` and ``/s3/b/x.jpg``.
+    """
+    seen: dict[bytes, bytes] = {}
     for path, rel in found:
         key = blake2b(os.fsencode(rel), digest_size=16).digest()
+        what = blake2b(os.fsencode(path), digest_size=8).digest()
         if key not in seen:
-            seen.add(key)
+            seen[key] = what
             yield path, rel
+        elif seen[key] != what:
+            other = f"{what.hex()}/{rel}"
+            key = blake2b(os.fsencode(other), digest_size=16).digest()
+            if key not in seen:
+                seen[key] = what
+                yield path, other
 
 
 def common(one: str, other: str) -> str:

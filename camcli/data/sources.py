@@ -36,7 +36,7 @@ from camcli.data.lists import PathList, Several
 from camcli.data.refs import Blob, ImageRef, is_url
 from camcli.data.remote import Remote
 from camcli.data.tars import SUFFIX, images_in
-from camcli.data.unique import Unique
+from camcli.data.unique import Unique, bounded
 from camcli.errors import UsageError
 
 # {000..009} and {a,b}, as shells and WebDataset write them.
@@ -96,8 +96,9 @@ class Source:
                     known = label(wanted) if self.labeller else self._own(member.label)
                     yield ImageRef(at, inside.take(wanted), known, member.blob)
             else:
-                name = names.take(rel) if names else rel
-                yield ImageRef(Path(path), name, label(rel), Blob(path) if is_url(path) else None)
+                blob = Blob(path) if is_url(path) else None
+                name = rel if blob is None else _on_a_disk(rel)
+                yield ImageRef(Path(path), names.take(name) if names else name, label(rel), blob)
 
     def _mixed(self) -> bool:
         """Whether images of a tar can get the relative paths of others: ``s.tar`` beside ``s/``.
@@ -199,6 +200,12 @@ def find_images(
     if (first is None or first[0].endswith(SUFFIX)) and next(iter(source), None) is None:
         raise UsageError(_nothing(specs, recursive))
     return source
+
+
+def _on_a_disk(rel: str) -> str:
+    """The relative path of an object, which stores let be called anything, as a file's."""
+    odd = ("", ".", "..")
+    return bounded("/".join(f"{part}~" if part in odd else part for part in rel.split("/")))
 
 
 def _expand(spec: str | Path) -> Iterator[str | Path]:

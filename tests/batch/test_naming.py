@@ -1,3 +1,4 @@
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -5,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from camcli.batch.naming import Namer
-from camcli.data.sources import ImageRef
+from camcli.data.refs import Blob, ImageRef
 from camcli.errors import ImageError, UsageError
 from camcli.result import Result
 
@@ -30,6 +31,42 @@ def test_png_beside_a_photograph_of_the_resulting_name(tmp_path):
         for n in ("x.png", "x.png.jpg")
     }
     assert len(got) == 2
+
+
+NAMES = ["x.jpg", "x.png", "x.jpeg", "x.JPG", "x.png.jpg", "x.png.jpg.jpg", "x.jpg.jpg",
+         "x.JPG.jpg", "x.jpg.png", "x.dat", "x.dat.jpg", "x.overlay.jpg", "x.png.overlay.jpg", "x",
+         ".x.png", ".x.png.jpg", "cat.0.jpg", "cat.0.png"]  # fmt: skip
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_no_two_images_share_a_picture_and_nobody_need_know_the_others(tmp_path, inside):
+    blob = Blob("s.tar", 0, 1) if inside else None
+    for name in NAMES:
+        (tmp_path / name).touch()
+    one_by_one = [
+        Namer().name(Result(ref=ImageRef(tmp_path / n, n, blob=blob), pred="cat")) for n in NAMES
+    ]
+    assert len(set(one_by_one)) == len(NAMES)
+    assert one_by_one[:3] == ["x.jpg", "x.png.jpg", "x.jpeg.jpg"]
+    assert one_by_one[-2:] == ["cat.0.jpg", "cat.0.png.jpg"]
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_where_case_tells_no_names_apart(alone):
+    rels = ["a.jpg", "A.jpg", "A.JPG", "b/É.png", "b/é.png", "b/E\u0301.png", "c.jpg"]
+    namer = Namer(folds=True)
+    names = [(namer if alone else Namer(folds=True, alone=False)).name(result(rel)) for rel in rels]
+    assert len({unicodedata.normalize("NFC", name.casefold()) for name in names}) == len(rels)
+    assert names[0] == "a.jpg"
+    assert names[-1] == "c.jpg"
+    assert Namer().name(result("A.jpg")) == "A.jpg"
+
+
+def test_long_parts_of_a_template_stay_apart():
+    namer = Namer("{stem}")
+    names = [namer.name(result("é" * 125 + end + ".png")) for end in ("a", "b")]
+    assert len(set(names)) == 2
+    assert all(len(name.encode()) <= 255 for name in names)
 
 
 def test_template_with_prediction():
