@@ -10,6 +10,7 @@ or a folder held, which never waits and never reads what has no end.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
@@ -163,6 +164,29 @@ def write_whole(path: Path, data: bytes | str, aside: Path | None = None) -> Non
     """
     with whole_file(path, aside) as part:
         part.write_bytes(data.encode() if isinstance(data, str) else data)
+
+
+# What keeps every file from being written, also where a small one still has room.
+_EVERYBODYS = {
+    errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM,
+}  # fmt: skip
+
+
+def only_this_file(error: OSError, folder: Path) -> bool:
+    """Whether a file that could not be written is alone with that: a small one is tried.
+
+    Args:
+        error: why it could not be written.
+        folder: where it was to be, or above.
+    """
+    if error.errno in _EVERYBODYS:
+        return False
+    try:
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(b"\0" * 4096)
+    except OSError:
+        return False
+    return True
 
 
 @contextmanager

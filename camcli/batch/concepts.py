@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from camcli.batch.explain import Decoded, failed, read
+from camcli.batch.fitting import by_halves
 from camcli.cam.concepts import factorise, shares
+from camcli.data.images import printable
 from camcli.data.preprocess import stacked
 from camcli.data.sources import ImageRef
 from camcli.errors import ImageError, UsageError
@@ -94,7 +98,16 @@ def find_concepts(
             else:
                 readable.append(image)
         for group in _alike(readable):
-            groups.append((group, classifier.look(stacked([i.pixels for i in group]))))
+            looks = by_halves(
+                partial(_look, classifier), group, classifier.device,
+                lambda image: printable(image.ref.path),
+            )  # fmt: skip
+            for _, same in groupby(zip(group, looks, strict=True), lambda pair: id(pair[1])):
+                some, (look, *_) = zip(*same, strict=True)
+                if isinstance(look, ImageError):
+                    bad[some[0].ref] = InImage(failed(some[0].ref, look))
+                else:
+                    groups.append((list(some), look))
     if not groups:
         return Found((), tuple(bad[ref] for ref in refs), 0.0)
     with torch.inference_mode():
@@ -112,6 +125,19 @@ def find_concepts(
     strengths = sum(maps.square().sum((0, 2, 3)) for maps in found.maps)
     concepts = _concepts(torch.cat(added), torch.as_tensor(strengths), classifier.classes)
     return Found(concepts, tuple((bad | good)[ref] for ref in refs), found.explained)
+
+
+def _look(classifier: Classifier, group: Sequence[Decoded]) -> list[Look | ImageError]:
+    """What the network sees in a batch, once for each of its images.
+
+    Raises:
+        ImageError: it is not finite for one of them.
+    """
+    look = classifier.look(stacked([image.pixels for image in group]))
+    if not (look.logits.isfinite().all() and look.parts[0].A.isfinite().all()):
+        name = printable(group[0].ref.path)
+        raise ImageError(f"{name}: features or scores that are not finite (NaN or infinity).")
+    return [look] * len(group)
 
 
 def _alike(images: Sequence[Decoded]) -> list[list[Decoded]]:

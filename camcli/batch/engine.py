@@ -31,7 +31,7 @@ from camcli.batch.explain import Decoded, Explanation, Load, failed, read
 from camcli.batch.fitting import Fitting
 from camcli.data.images import load_picture
 from camcli.data.sources import ImageRef
-from camcli.errors import ImageError
+from camcli.errors import ImageError, stage
 from camcli.models.classifier import Classifier
 from camcli.models.on_gpu import own_stream
 from camcli.models.on_openvino import SLICE, available_cores
@@ -54,11 +54,16 @@ class Sink(Protocol):
         A result that comes back without `overlay` gets no picture.
 
         Raises:
-            ImageError: this image cannot have a picture; it becomes an error row.
+            Exception: this image cannot have a picture; it becomes an error row.
         """
 
     def write(self, result: Result, rgb: np.ndarray) -> None:
-        """Draw and store the picture; called in worker threads. An exception ends the stream."""
+        """Draw and store the picture; called in worker threads.
+
+        Raises:
+            CamcliError: no picture can be stored any more; it ends the stream. Anything else is
+                this image's error.
+        """
 
 
 def stream(
@@ -86,7 +91,12 @@ def stream(
         stop: once it is set, what has begun is finished and yielded, and nothing else is begun.
 
     Yields:
-        One Result for each reference, in their order, failed ones included.
+        One Result for each reference, in their order. What any stage raises for one image is that
+        image's error.
+
+    Raises:
+        CamcliError: what concerns every image: a full disk, a GPU that is lost, too little memory
+            for one image.
     """
     on_cpu = classifier.device.type == "cpu"
     cores = available_cores()
@@ -160,8 +170,9 @@ def _draw(
         done.set_result(result)
         return done
     try:
-        result = sink.claim(result)
-    except ImageError as error:
+        with stage("name"):
+            result = sink.claim(result)
+    except Exception as error:
         result = failed(result.ref, error)
     if result.overlay is not None:
         return pool.submit(_write, sink, load, result, rgb)
@@ -171,8 +182,12 @@ def _draw(
 
 def _write(sink: Sink, load: Load, result: Result, rgb: np.ndarray | None) -> Result:
     try:
-        sink.write(result, sink.keep(load(result.ref).rgb) if rgb is None else rgb)
-    except ImageError as error:  # the file changed since it was decoded
+        if rgb is None:
+            with stage("decode"):  # which fails where the file changed since it was decoded
+                rgb = sink.keep(load(result.ref).rgb)
+        with stage("draw"):
+            sink.write(result, rgb)
+    except Exception as error:
         return failed(result.ref, error)
     return result
 

@@ -15,10 +15,10 @@ from camcli.cam.how import How, make_how
 from camcli.cam.look import check_influence, maps_of
 from camcli.cam.postprocess import describe
 from camcli.cam.target import top_classes
-from camcli.data.images import Picture, load_picture
+from camcli.data.images import Picture, load_picture, printable
 from camcli.data.preprocess import View, stacked
 from camcli.data.sources import ImageRef
-from camcli.errors import ImageError
+from camcli.errors import ImageError, of_image, stage
 from camcli.models.classifier import Classifier
 from camcli.models.labels import label_index
 from camcli.result import Result
@@ -85,29 +85,34 @@ def read(
     keep: Callable[[np.ndarray], np.ndarray],
     load: Load = load_picture,
 ) -> Decoded | ImageError:
-    """Decode and resize one image; a bad image comes back as its error, not as an exception.
+    """Decode and resize one image; whatever is raised for it comes back, not as an exception.
 
     Args:
         ref: the image.
         classifier: whose preprocessing to apply.
         keep: what to remember of the decoded (H, W, 3) pixels for the overlay.
         load: reads and decodes.
+
+    Raises:
+        CamcliError: something that concerns every image.
     """
-    try:
-        rgb, width, height = load(ref)
-    except ImageError as error:
-        return error
-    kept = keep(rgb)
     second = classifier.predicting
-    return Decoded(
-        ref,
-        width,
-        height,
-        classifier.preprocess.view(width, height),
-        classifier.preprocess.pixels(rgb, (width, height)),
-        kept if kept.nbytes <= KEEP_BYTES else None,
-        None if second is None else second.pixels(rgb, (width, height)),
-    )
+    try:
+        with stage("decode"):  # where the loader does not say it better
+            rgb, width, height = load(ref)
+        with stage("resize"):
+            kept = keep(rgb)
+            return Decoded(
+                ref,
+                width,
+                height,
+                classifier.preprocess.view(width, height),
+                classifier.preprocess.pixels(rgb, (width, height)),
+                kept if kept.nbytes <= KEEP_BYTES else None,
+                None if second is None else second.pixels(rgb, (width, height)),
+            )
+    except Exception as error:
+        return of_image(error, printable(ref.path))
 
 
 def explain_batch(
@@ -121,7 +126,12 @@ def explain_batch(
         what: method and target.
 
     Returns:
-        One Result an image, in order.
+        One Result an image, in order; an error where its own numbers are not finite, or cannot be
+        told.
+
+    Raises:
+        Exception: what the network or the method raises for any of the images; `stage_of` says
+            which of the two.
     """
     shapes = {_shapes(image) for image in images}
     if len(shapes) > 1:  # whole photographs: those of one shape share a forward pass
@@ -137,9 +147,13 @@ def explain_batch(
         }
         return [by_number[n] for n in range(len(images))]
     predicting = [image.predicting for image in images if image.predicting is not None]
-    predicted = classifier.look(stacked(predicting)).logits if predicting else None
-    seen = classifier.look(stacked([image.pixels for image in images]))
-    logits = seen.logits if predicted is None else predicted
+    with stage("network"):
+        predicted = classifier.look(stacked(predicting)).logits if predicting else None
+        seen = classifier.look(stacked([image.pixels for image in images]))
+        logits = seen.logits if predicted is None else predicted
+        good = (logits.isfinite() & seen.logits.isfinite()).all(1).cpu().tolist()
+    if not any(good):  # methods may raise anything on such numbers
+        return [failed(image.ref, _not_finite(image, "network", "scores")) for image in images]
     best = top_classes(logits, max(what.top, what.topk))
     if what.target is None:
         targets = best[:, : what.topk]
@@ -153,17 +167,19 @@ def explain_batch(
     # One forward pass a channel, or masked image, is too much for a map on the side.
     if what.truth and what.method.class_specific and what.how.is_cheap(classifier):
         targets = _with_truths(targets, truths)
-    maps = torch.stack(
-        [maps_of(classifier, seen, targets[:, n], what.how) for n in range(targets.shape[1])],
-        dim=1,
-    ).float().cpu().numpy()  # fmt: skip
+    with stage("map"):
+        maps = torch.stack(
+            [maps_of(classifier, seen, targets[:, n], what.how) for n in range(targets.shape[1])],
+            dim=1,
+        ).float().cpu().numpy()  # fmt: skip
     probs = logits.softmax(1)
     target_probs = probs.gather(1, targets).cpu().tolist()
     best_probs = probs.gather(1, best).cpu().tolist()
     best_rows, target_rows = best.cpu().tolist(), targets.cpu().tolist()
     versus = what.how.versus
-    results: list[Result] = []
-    for b, image in enumerate(images):
+
+    def result(b: int) -> Result:
+        image, pred, truth = images[b], best_rows[b][0], truths[b]
         heats = tuple(
             describe(
                 maps[b, n], image.view, (image.width, image.height),
@@ -172,30 +188,37 @@ def explain_batch(
             for n, c in enumerate(target_rows[b])
             if n < explained or c not in target_rows[b][:explained]
         )  # fmt: skip
-        pred = best_rows[b][0]
-        truth = truths[b]
-        results.append(
-            Result(
-                ref=image.ref,
-                status="empty" if heats[0].empty else "ok",
-                pred=classifier.classes[pred],
-                pred_index=pred,
-                prob=best_probs[b][0],
-                correct=None if truth is None else truth == pred,
-                top=tuple(
-                    (classifier.classes[c], p)
-                    for c, p in zip(best_rows[b], best_probs[b], strict=True)
-                )[: what.top],
-                method=what.method.name,
-                layer="all" if what.method.network else classifier.layer,
-                versus=None if versus is None else classifier.classes[versus],
-                heats=heats[:explained],
-                view=image.view,
-                width=image.width,
-                height=image.height,
-                truth=heats[explained] if len(heats) > explained else None,
-            )
+        return Result(
+            ref=image.ref,
+            status="empty" if heats[0].empty else "ok",
+            pred=classifier.classes[pred],
+            pred_index=pred,
+            prob=best_probs[b][0],
+            correct=None if truth is None else truth == pred,
+            top=tuple(
+                (classifier.classes[c], p) for c, p in zip(best_rows[b], best_probs[b], strict=True)
+            )[: what.top],
+            method=what.method.name,
+            layer="all" if what.method.network else classifier.layer,
+            versus=None if versus is None else classifier.classes[versus],
+            heats=heats[:explained],
+            view=image.view,
+            width=image.width,
+            height=image.height,
+            truth=heats[explained] if len(heats) > explained else None,
         )
+
+    results: list[Result] = []
+    for b, image in enumerate(images):
+        try:
+            if not good[b]:
+                raise _not_finite(image, "network", "scores")
+            if not np.isfinite(maps[b]).all():
+                raise _not_finite(image, "map", f"values of {what.method.name}")
+            with stage("numbers"):
+                results.append(result(b))
+        except Exception as error:
+            results.append(failed(image.ref, error))
     return results
 
 
@@ -212,9 +235,23 @@ def _with_truths(targets: Tensor, truths: Sequence[int | None]) -> Tensor:
     return torch.cat([targets, targets.new_tensor(column)[:, None]], dim=1)
 
 
+def _not_finite(image: Decoded, where: str, what: str) -> ImageError:
+    """NaN compares as nothing, so it would pass for a prediction."""
+    name = printable(image.ref.path)
+    return ImageError(f"{where}: {name}: {what} that are not finite (NaN or infinity).")
+
+
 def failed(ref: ImageRef, error: Exception) -> Result:
-    """The Result of an image that could not be read."""
-    return Result(ref=ref, status="error", error=str(error))
+    """The Result of an image for which some stage raised an exception.
+
+    Args:
+        ref: the image.
+        error: anything.
+
+    Raises:
+        CamcliError: `error` itself, where it concerns every image.
+    """
+    return Result(ref=ref, status="error", error=str(of_image(error, printable(ref.path))))
 
 
 def make_explanation(

@@ -47,8 +47,16 @@ class Heatmaps(Appender):
         Raises:
             CamcliError: the file cannot be written.
         """
-        if result.heats:
-            self._append(line(result).encode("ascii"))
+        self.write(line(result) if result.heats else "")
+
+    def write(self, line: str) -> None:
+        """Add what `line` made.
+
+        Raises:
+            CamcliError: the file cannot be written.
+        """
+        if line:
+            self._append(line.encode("ascii"))
 
 
 def line(result: Result) -> str:
@@ -59,6 +67,9 @@ def line(result: Result) -> str:
 
     Args:
         result: with one map or more.
+
+    Raises:
+        ValueError: a number is not finite, for which JSON has no word.
     """
     truth = result.truth
     record = {
@@ -67,7 +78,7 @@ def line(result: Result) -> str:
         "maps": [_record(heat) for heat in result.heats],
         "truth": None if truth is None else _record(truth),
     }
-    return json.dumps(record, separators=(",", ":")) + "\n"
+    return json.dumps(record, separators=(",", ":"), allow_nan=False) + "\n"
 
 
 def read_heatmaps(path: Path) -> Iterator[dict[str, Any]]:
@@ -99,7 +110,6 @@ def _record(heat: Heat) -> dict[str, Any]:
         ratio = LARGEST / max(h, w)
         size = max(1, round(w * ratio)), max(1, round(h * ratio))
         small = cv2.resize(small, size, interpolation=cv2.INTER_AREA)
-    small = np.nan_to_num(small, posinf=0, neginf=0)
     high = float(np.abs(small).max())
     halves = (small / high if high > 0 else small).astype("<f2")
     return {

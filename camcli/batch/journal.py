@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from camcli.errors import CamcliError, UsageError
 
 # File names need not be valid Unicode; this carries any bytes to the file and back.
 ENCODING, ERRORS = "utf-8", "surrogateescape"
+# Surrogates that stand for no byte of a file name.
+_HALVES = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 
 
 class Journal(Appender):
@@ -57,13 +60,29 @@ class Journal(Appender):
         Raises:
             CamcliError: the file cannot be written (disk full, directory removed).
         """
-        self._append(_line([values[name] for name in self.columns]))
+        self.write(self.line(values))
+
+    def line(self, values: Mapping[str, Any]) -> bytes:
+        """One row as it will be in the file; nothing is written."""
+        return _line([values[name] for name in self.columns])
+
+    def write(self, line: bytes) -> None:
+        """Add a row that `line` made.
+
+        Raises:
+            CamcliError: as `append` does.
+        """
+        self._append(line)
 
 
 def _line(cells: list[Any]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\r\n").writerow(cells)
-    return text.getvalue().encode(ENCODING, ERRORS)
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\r\n").writerow(cells)
+    text = buffer.getvalue()
+    try:
+        return text.encode(ENCODING, ERRORS)
+    except UnicodeEncodeError:  # half a character, as JSON can write it into a class's name
+        return _HALVES.sub("\ufffd", text).encode(ENCODING, ERRORS)
 
 
 def read_rows(path: Path) -> Iterator[dict[str, str]]:

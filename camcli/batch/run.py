@@ -14,8 +14,8 @@ from importlib import metadata
 from typing import Any
 
 from camcli.batch.engine import stream
-from camcli.batch.explain import Explanation, Load
-from camcli.batch.heatmaps import Heatmaps
+from camcli.batch.explain import Explanation, Load, failed
+from camcli.batch.heatmaps import Heatmaps, line
 from camcli.batch.journal import Journal
 from camcli.batch.naming import Namer
 from camcli.batch.owning import BATCH
@@ -27,7 +27,7 @@ from camcli.cam.how import check_signed
 from camcli.data.images import Enough, load_picture
 from camcli.data.isolate import Isolated
 from camcli.data.sources import ImageRef, Source
-from camcli.errors import UsageError
+from camcli.errors import UsageError, stage
 from camcli.models.classifier import Classifier
 from camcli.models.runtimes import precision_of, runtime_of
 from camcli.ours import FILES, KIND
@@ -214,16 +214,40 @@ class Run:
                         stop=self.stop,
                     )  # fmt: skip
                 # Closed before what it uses is closed, however the run ends.
-                for result in stack.enter_context(closing(results)):
-                    if heatmaps:
-                        heatmaps.append(result)
-                    journal.append(row(result, self.what.top))
+                for explained in stack.enter_context(closing(results)):
+                    result = self._record(explained, journal, heatmaps)
                     self.counts.add(result.status, result.correct, drawn=result.overlay is not None)
                     yield result
             if not self.stop.is_set():
                 state = "finished"
         finally:
             self._close(state, time.perf_counter() - started)
+
+    def _record(self, result: Result, journal: Journal, heatmaps: Heatmaps | None) -> Result:
+        """Put one Result on disk.
+
+        Returns:
+            It, or the error that it became because it could not be put into words.
+
+        Raises:
+            CamcliError: nothing can be written.
+        """
+        try:
+            with stage("heatmaps"):
+                maps = line(result) if heatmaps and result.heats else ""
+            with stage("journal"):
+                values = journal.line(row(result, self.what.top))
+        except Exception as error:
+            if result.status == "error":
+                raise
+            wrong = failed(result.ref, error)
+            if result.overlay is not None:  # which no row would name
+                (self.directory.path / result.overlay).unlink(missing_ok=True)
+            return self._record(wrong, journal, heatmaps)
+        if heatmaps:
+            heatmaps.write(maps)
+        journal.write(values)
+        return result
 
     def enough(self) -> Enough | None:
         """How many pixels of a photograph the network and the pictures need; None for all."""

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
 import time
 from collections.abc import Iterator, Sequence
-from errno import ENOENT
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from camcli.batch import owning
 from camcli.batch.journal import drop_torn_row, read_rows
-from camcli.errors import CamcliError, UsageError
-from camcli.files import lock, write_whole
+from camcli.data.images import printable
+from camcli.errors import CamcliError, ImageError, UsageError
+from camcli.files import lock, only_this_file, write_whole
 from camcli.ours import FILES, KIND, read_record, remove
 
 if TYPE_CHECKING:
@@ -318,12 +319,29 @@ class RunDirectory:
             # If all was removed or renamed, the second folder of this name is not the run's: a
             # row, which goes to the first, must not name a picture there.
             if not self._info.exists():
-                raise FileNotFoundError(ENOENT, "the folder was removed or renamed meanwhile")
+                raise FileNotFoundError(errno.ENOENT, "the folder was removed or renamed meanwhile")
         except OSError as error:
             raise CamcliError(
                 f"Cannot write {path}: {error.strerror}. What was finished is kept; when the "
                 "cause is gone, run the same command with --resume."
             ) from error
+
+    def write_overlay(self, path: Path, data: bytes) -> None:
+        """Write one image's picture so that it is either whole or not there.
+
+        Raises:
+            ImageError: there can be no file of this name; others can be written.
+            CamcliError: as `write` does.
+        """
+        try:
+            self.write(path, data)
+        except CamcliError as error:
+            cause = error.__cause__
+            if not isinstance(cause, OSError) or not self._info.exists():
+                raise
+            if not only_this_file(cause, self.overlays):
+                raise
+            raise ImageError(f"{printable(path)} cannot be written: {cause.strerror}.") from cause
 
     def _write(self, path: Path, data: bytes) -> None:
         self.temporary.mkdir(exist_ok=True)  # gone after `finish`

@@ -12,7 +12,7 @@ import numpy as np
 from camcli.batch.naming import Namer
 from camcli.batch.rundir import OVERLAYS, RunDirectory
 from camcli.data.sources import Source
-from camcli.errors import UsageError
+from camcli.errors import UsageError, stage
 from camcli.models.asked import match_class
 from camcli.models.imagenet import plain
 from camcli.render.colormaps import get_colormap
@@ -229,9 +229,13 @@ class Overlays:
         """Draw, encode, and rename into place.
 
         Raises:
-            ImageError: it is too large to be drawn.
-            CamcliError: it cannot be written.
+            CamcliError: nothing can be written any more.
+            Exception: this picture cannot be drawn, encoded or written.
         """
         assert result.overlay is not None
-        picture = self.style.draw(rgb, result)
-        self.run.write(self.run.path / result.overlay, encode_jpeg(picture, self.style.quality))
+        with stage("draw"):
+            picture = self.style.draw(rgb, result)
+        with stage("encode"):
+            data = encode_jpeg(picture, self.style.quality)
+        with stage("write"):
+            self.run.write_overlay(self.run.path / result.overlay, data)

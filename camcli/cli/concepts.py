@@ -9,9 +9,8 @@ import typer
 
 from camcli.cli import options as o
 from camcli.cli.console import SOME_FAILED, emit_json, failed, say
-from camcli.cli.pictures import picture_files, refuse_existing, refuse_inputs
-from camcli.errors import CamcliError, UsageError
-from camcli.files import write_whole
+from camcli.cli.pictures import picture_files, refuse_existing, refuse_inputs, write_picture
+from camcli.errors import UsageError, of_image, stage
 
 if TYPE_CHECKING:
     from camcli.batch.concepts import Concept, Found
@@ -88,47 +87,57 @@ def concepts(
     failures = [image for image in found.images if image.maps is None]
     for image in failures:
         failed(image.result.error)
-    written = _write(found, files, alpha, max_size, quality)
+    written, undrawn = _write(found, files, alpha, max_size, quality)
+    for error in undrawn.values():
+        failed(error)
     if as_json:
-        emit_json(_record(found, classifier.layer, written))
+        emit_json(_record(found, classifier.layer, written, undrawn))
     elif written:
         _table(found, classifier.layer)
         say(f"{len(written)} pictures in {out}.")
-    if failures:
-        say(f"{len(failures)} of {len(refs)} images could not be read.")
+    if count := len(failures) + len(undrawn):
+        say(f"{count} of {len(refs)} images failed.")
         raise typer.Exit(SOME_FAILED)
 
 
 def _write(
     found: Found, files: list[Path], alpha: float, max_size: int | None, quality: int
-) -> dict[str, Path]:
-    """Draw and write; the pictures by image."""
-    from camcli.data.images import load_image
+) -> tuple[dict[str, Path], dict[str, str]]:
+    """Draw and write; the pictures by image, and what went wrong with others."""
+    from camcli.data.images import load_image, printable
     from camcli.render.concepts import draw_concepts
     from camcli.render.picture import encode_jpeg
     from camcli.render.sizes import drawable, shrink
 
     words = [_words(concept) for concept in found.concepts]
-    written = {}
+    written, undrawn = {}, {}
     for image, file in zip(found.images, files, strict=True):
         if image.maps is None:
             continue
-        rgb = drawable(shrink(load_image(image.result.ref), max_size))
-        picture = draw_concepts(rgb, image.result, image.maps, words, alpha=alpha)
         try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(file, encode_jpeg(picture, quality))
-        except OSError as error:
-            raise CamcliError(f"Cannot write {file}: {error.strerror}.") from error
-        written[image.result.ref.rel] = file
-    return written
+            with stage("draw"):
+                rgb = drawable(shrink(load_image(image.result.ref), max_size))
+                picture = draw_concepts(rgb, image.result, image.maps, words, alpha=alpha)
+            with stage("encode"):
+                data = encode_jpeg(picture, quality)
+            with stage("write"):
+                write_picture(file, data)
+        except Exception as error:
+            name = printable(image.result.ref.path)
+            undrawn[image.result.ref.rel] = str(of_image(error, name))
+        else:
+            written[image.result.ref.rel] = file
+    return written, undrawn
 
 
 def _words(concept: Concept) -> str:
     return ", ".join(f"{name} {value:+.1f}" for name, value in concept.classes)
 
 
-def _record(found: Found, layer: str, written: dict[str, Path]) -> dict[str, object]:
+def _record(
+    found: Found, layer: str, written: dict[str, Path], undrawn: dict[str, str]
+) -> dict[str, object]:
+    files = {rel: str(path) for rel, path in written.items()}
     return {
         "layer": layer,
         "explained": found.explained,
@@ -142,11 +151,11 @@ def _record(found: Found, layer: str, written: dict[str, Path]) -> dict[str, obj
         "images": [
             {
                 "path": str(image.result.ref.path),
-                "error": image.result.error,
+                "error": image.result.error or undrawn.get(image.result.ref.rel),
                 "pred": image.result.pred,
                 "prob": image.result.prob,
                 "shares": image.shares,
-                "file": str(written[image.result.ref.rel]) if image.maps is not None else None,
+                "file": files.get(image.result.ref.rel),
             }
             for image in found.images
         ],

@@ -10,9 +10,8 @@ import typer
 
 from camcli.cli import options as o
 from camcli.cli.console import SOME_FAILED, emit_json, failed, say, warn
-from camcli.cli.pictures import picture_files, refuse_existing, refuse_inputs
-from camcli.errors import CamcliError, ImageError, UsageError
-from camcli.files import write_whole
+from camcli.cli.pictures import picture_files, refuse_existing, refuse_inputs, write_picture
+from camcli.errors import UsageError, stage
 
 if TYPE_CHECKING:
     import numpy as np
@@ -102,6 +101,7 @@ def explain(
     camcli explain street.jpg --target 'traffic light' --json
     """
     from camcli.batch.engine import stream
+    from camcli.batch.explain import failed as as_error
     from camcli.batch.explain import make_explanation
     from camcli.batch.sinks import Style
     from camcli.cam.how import check_layer, check_signed, make_how
@@ -144,17 +144,20 @@ def explain(
     failures = 0
     for file, result in zip(files, stream(refs, classifier, what, batch_size=8), strict=True):
         written: list[Path] = []
-        if result.status != "error":
-            try:
-                rgb = load_image(result.ref)
-                written = _draw(rgb, result, style, file, topk_files and topk > 1, overwrite)
-            except ImageError as error:  # changed since it was explained, or too large to draw
-                result = replace(result, status="error", error=str(error))
+        try:
+            if result.status != "error":
+                with stage("decode"):
+                    rgb = load_image(result.ref)
+                with stage("draw"):
+                    written = _draw(rgb, result, style, file, topk_files and topk > 1, overwrite)
+                if save_raw:
+                    with stage("write"):
+                        written.append(_save_raw(result, file.with_suffix(".npz"), overwrite))
+        except Exception as error:  # of this image; the next one may be well
+            result, written = as_error(result.ref, error), []
         if result.status == "error":
             failures += 1
             failed(result.error)
-        elif save_raw:
-            written.append(_save_raw(result, file.with_suffix(".npz"), overwrite))
         if as_json:
             emit_json(_record(result, written, what.how))
         elif result.status != "error":
@@ -193,7 +196,10 @@ def _draw(
             refuse_existing(path)
         picture = style.draw(small, one)
         png = path.suffix.lower() == ".png"
-        _write(path, encode_png(picture) if png else encode_jpeg(picture, style.quality))
+        with stage("encode"):
+            data = encode_png(picture) if png else encode_jpeg(picture, style.quality)
+        with stage("write"):
+            write_picture(path, data)
     return [path for path, _ in jobs]
 
 
@@ -216,17 +222,8 @@ def _save_raw(result: Result, path: Path, overwrite: bool) -> Path:
         method=np.array(result.method),
         layer=np.array(result.layer),
     )
-    _write(path, data.getvalue())
+    write_picture(path, data.getvalue())
     return path
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Whole or not at all."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, data)
-    except OSError as error:
-        raise CamcliError(f"Cannot write {path}: {error.strerror}.") from error
 
 
 def _record(result: Result, written: list[Path], how: How) -> dict[str, object]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from camcli.errors import UsageError
+from camcli.errors import CamcliError, ImageError, UsageError
+from camcli.files import only_this_file, write_whole
 
 
 def picture_files(rels: Sequence[str], folder: Path, what: str) -> list[Path]:
@@ -40,3 +41,18 @@ def refuse_inputs(files: Sequence[Path], images: Sequence[Path]) -> None:
                 f"{file} is one of the photographs, which are never written over. Choose another "
                 "--out."
             )
+
+
+def write_picture(path: Path, data: bytes) -> None:
+    """One image's file, whole or not at all; its folder is made.
+
+    Raises:
+        ImageError: there can be no file of this name; others can be written.
+        CamcliError: nothing can be written there.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, data)
+    except OSError as error:
+        kind = ImageError if only_this_file(error, path.parent) else CamcliError
+        raise kind(f"Cannot write {path}: {error.strerror}.") from error

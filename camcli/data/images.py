@@ -21,7 +21,7 @@ from camcli.data.colours import is_negative, rgb_pixels, transparent_pixels
 from camcli.data.formats import what_instead
 from camcli.data.opening import opened
 from camcli.data.refs import Blob, ImageRef
-from camcli.errors import ImageError
+from camcli.errors import TOO_MANY_FILES, CamcliError, ImageError, out_of_files, stage
 from camcli.files import SpecialFileError, read_regular
 
 MAX_PIXELS = 178_956_970
@@ -106,8 +106,10 @@ def load_picture(image: Path | ImageRef, enough: Enough | None = None) -> Pictur
     Raises:
         ImageError: as `load_image` does.
     """
-    name, data = read_bytes(image)
-    return decode_picture(data, name, enough)
+    with stage("read"):
+        name, data = read_bytes(image)
+    with stage("decode"):
+        return decode_picture(data, name, enough)
 
 
 def read_bytes(image: Path | ImageRef) -> tuple[str, bytes]:
@@ -148,6 +150,8 @@ def read_bytes(image: Path | ImageRef) -> tuple[str, bytes]:
     except PermissionError as error:
         raise ImageError(f"{name}: not readable by you; check its permissions.") from error
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        if out_of_files(error):  # which is no fault of this image
+            raise CamcliError(TOO_MANY_FILES) from error
         raise ImageError(f"{name}: could not be read ({_reason(error)}).") from error
 
 

@@ -28,7 +28,7 @@ import numpy as np
 
 from camcli.data.images import MAX_PIXELS, Enough, Picture, decode_picture, printable, read_bytes
 from camcli.data.refs import ImageRef
-from camcli.errors import CamcliError, ImageError, UsageError
+from camcli.errors import CamcliError, ImageError, UsageError, stage
 
 SECONDS = 30.0
 """CPU time that one picture may take."""
@@ -94,7 +94,8 @@ class Isolated:
             ImageError: as `load_picture` does, or decoding it crashed or took too long.
             CamcliError: no process can be started.
         """
-        name, data = read_bytes(image)
+        with stage("read"):
+            name, data = read_bytes(image)
         try:
             try:
                 return self._decode(name, data)

@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from camcli.errors import ImageError, UnavailableError
+from camcli.errors import (
+    TOO_MANY_FILES,
+    CamcliError,
+    ImageError,
+    UnavailableError,
+    out_of_files,
+)
 from camcli.files import open_regular
 
 # Seconds to wait before a remote read is tried again; networks fail for a moment.
@@ -102,6 +108,8 @@ def _local(blob: Blob) -> bytes:
             file.seek(blob.offset)
             return file.read(blob.size)
     except OSError as error:
+        if out_of_files(error):  # which is no fault of this image
+            raise CamcliError(TOO_MANY_FILES) from error
         raise ImageError(f"{blob.place} could not be read ({error.strerror}).") from error
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 
 import numpy as np
@@ -11,12 +12,14 @@ import torch
 from torch import Tensor
 
 from camcli.batch.explain import Decoded, read
+from camcli.batch.fitting import by_halves
 from camcli.cam.how import How
 from camcli.cam.look import maps_of
 from camcli.cam.postprocess import scaled
+from camcli.data.images import printable
 from camcli.data.preprocess import View
 from camcli.data.sources import ImageRef
-from camcli.errors import CamcliError, ImageError
+from camcli.errors import ImageError, stage
 from camcli.models.classifier import Classifier, Look
 from camcli.models.labels import label_index
 
@@ -67,13 +70,13 @@ def see_photographs(
         batch: photographs in a forward pass.
         index: the class to explain, by relative path, instead of the true or predicted one.
         features: keep A as well.
-        failed: told of each unreadable image, which is left out.
+        failed: told of each image that cannot be read or explained, which is left out.
 
     Yields:
-        One record a readable photograph, in order.
+        One record a photograph that could be explained, in order.
 
     Raises:
-        CamcliError: a method made NaN.
+        CamcliError: what concerns every photograph.
     """
     iterator = iter(refs)
     while group := list(islice(iterator, batch)):
@@ -86,15 +89,17 @@ def see_photographs(
                 decoded.append(one)
         # Whole photographs of different shapes cannot share a pass.
         shapes = list(dict.fromkeys(one.pixels.shape for one in decoded))
-        found = {
-            id(one): seen
-            for shape in shapes
-            for same in [[one for one in decoded if one.pixels.shape == shape]]
-            for one, seen in zip(
-                same, _see(classifier, same, hows, index or {}, features), strict=True
-            )
-        }
-        yield from (found[id(one)] for one in decoded)
+        found: dict[int, Seen] = {}
+        for shape in shapes:
+            same = [one for one in decoded if one.pixels.shape == shape]
+            work = partial(_see, classifier, hows=hows, given=index or {}, features=features)
+            outcomes = by_halves(work, same, classifier.device, lambda one: printable(one.ref.path))
+            for one, seen in zip(same, outcomes, strict=True):
+                if isinstance(seen, ImageError):
+                    failed(seen)
+                else:
+                    found[id(one)] = seen
+        yield from (found[id(one)] for one in decoded if id(one) in found)
 
 
 def _see(
@@ -114,10 +119,14 @@ def _see(
         given.get(one.ref.rel, p if label is None else label)
         for one, p, label in zip(decoded, best, labels, strict=True)
     ]
-    maps = explained(classifier, look, index, hows)
-    for name, values in maps.items():
-        if not np.isfinite(values).all():
-            raise CamcliError(f"The method {name} made NaN for one of {decoded[0].ref.path} ...")
+    name = printable(decoded[0].ref.path)
+    if not look.logits.isfinite().all():
+        raise ImageError(f"{name}: scores that are not finite (NaN or infinity).")
+    with stage("map"):
+        maps = explained(classifier, look, index, hows)
+        for method, values in maps.items():
+            if not np.isfinite(values).all():
+                raise ImageError(f"{name}: values of {method} that are not finite (NaN).")
     return [
         Seen(
             one.ref, (one.width, one.height), one.view, look.images[n], look.logits[n].cpu(),

@@ -77,8 +77,14 @@ class Likeness:
         self._found = {method: Means() for method in (*hows, UNRELATED)}
 
     def add(self, what: str, trained: Iterable[Seen], others: Iterable[Seen]) -> None:
-        """Compare the maps of the same photographs; `what` names the comparison."""
-        for before, after in zip(trained, others, strict=True):
+        """Compare the maps of the same photographs; `what` names the comparison.
+
+        A photograph on which one of the networks failed is in no pair.
+        """
+        known = {seen.ref: seen for seen in trained}
+        for after in others:
+            if (before := known.get(after.ref)) is None:
+                continue
             for method, heatmap in before.maps.items():
                 self._add(what, method, before, heatmap, after.maps[method])
 

@@ -10,6 +10,7 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,9 @@ import torch
 from torch import Tensor, nn
 
 from camcli.batch.engine import available_cores, threads
-from camcli.data.images import load_image
-from camcli.errors import CamcliError, ImageError
+from camcli.batch.fitting import by_halves
+from camcli.data.images import load_image, printable
+from camcli.errors import CamcliError, ImageError, of_image, stage
 from camcli.files import read_regular
 from camcli.models.classifier import Classifier
 from camcli.train.augment import augmented, view_rng
@@ -107,11 +109,11 @@ def extract(
         batch_size: by default 16 on a CPU and 64 elsewhere.
 
     Returns:
-        (N, K) float16 on the CPU, zero rows for images that cannot be read, and the one-sentence
-        errors of those by index.
+        (N, K) float16 on the CPU, zero rows for images that cannot be read, or on which the
+        backbone fails, and the one-sentence errors of those by index.
 
     Raises:
-        CamcliError: the backbone gives numbers that are not finite.
+        CamcliError: the backbone gives numbers that are not finite, for all of them.
     """
     keys = [record_key(content, view.name) for content in contents]
     found = [cache.get(key) if cache else None for key in keys]
@@ -126,11 +128,32 @@ def extract(
         for i, row in zip(indices, rows, strict=True):
             found[i] = row
         advance(len(indices))
+    if jobs and sum(text.endswith(_NOT_FINITE) for text in errors.values()) == len(jobs):
+        raise CamcliError(
+            f"The backbone {classifier.provenance.name} gives features that are not finite "
+            "numbers; its weights are damaged or do not belong to it."
+        )
     advance(len(errors))
     channels = next((len(f) for f in found if f is not None), 0)
     blank = np.zeros(channels, np.float16)
     stacked = np.stack([blank if f is None else f for f in found]) if found else blank[None, :0]
     return torch.from_numpy(stacked), errors
+
+
+def _rows(
+    classifier: Classifier, paths: Mapping[int, Path], jobs: Sequence[tuple[int, Tensor]]
+) -> list[np.ndarray | ImageError]:
+    """Features (K,) float16 of images (3, h, w) that come with their indices."""
+    rows = _pooled_any(classifier, [image for _, image in jobs]).clamp(-HALF, HALF).half().cpu()
+    return [
+        row if good else ImageError(f"network: {printable(paths[i])}: {_NOT_FINITE}")
+        for row, good, (i, _) in zip(
+            rows.numpy(), rows.isfinite().all(1).tolist(), jobs, strict=True
+        )
+    ]
+
+
+_NOT_FINITE = "features that are not finite (NaN or infinity)."
 
 
 def _stream(
@@ -144,12 +167,16 @@ def _stream(
     on_cpu = classifier.device.type == "cpu"
     cores = available_cores()
     lanes = cores if on_cpu else 1
+    by_index = {i: path for i, path, _ in jobs}
 
     def read(path: Path, content: str) -> Tensor | ImageError:
         try:
-            return view.pixels(load_image(path), content)
-        except ImageError as error:
-            return error
+            with stage("decode"):
+                rgb = load_image(path)
+            with stage("resize"):
+                return view.pixels(rgb, content)
+        except Exception as error:
+            return of_image(error, printable(path))
 
     def lane(
         pending: list[tuple[int, Future[Tensor | ImageError]]],
@@ -163,15 +190,20 @@ def _stream(
                 indices.append(i)
                 images.append(outcome)
         pending.clear()
-        if not images:
-            return [], np.empty((0, 0), np.float16)
-        rows = _pooled_any(classifier, images).clamp(-HALF, HALF).half().cpu()
-        if not rows.isfinite().all():
-            raise CamcliError(
-                f"The backbone {classifier.provenance.name} gives features that are not finite "
-                "numbers; its weights are damaged or do not belong to it."
-            )
-        return indices, rows.numpy()
+        good, rows = [], []
+        outcomes: list[np.ndarray | ImageError] = by_halves(
+            partial(_rows, classifier, by_index),
+            list(zip(indices, images, strict=True)),
+            classifier.device,
+            lambda job: printable(by_index[job[0]]),
+        )
+        for i, row in zip(indices, outcomes, strict=True):
+            if isinstance(row, ImageError):
+                errors[i] = str(row)
+            else:
+                good.append(i)
+                rows.append(row)
+        return good, np.stack(rows) if rows else np.empty((0, 0), np.float16)
 
     pool = ThreadPoolExecutor(max(2, cores), thread_name_prefix="camcli-io")
     forward = ThreadPoolExecutor(lanes, thread_name_prefix="camcli-lane")

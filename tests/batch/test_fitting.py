@@ -1,5 +1,6 @@
 import logging
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,8 +10,14 @@ from camcli.batch import fitting
 from camcli.batch.engine import stream
 from camcli.batch.explain import explain_batch, make_explanation
 from camcli.batch.fitting import LARGEST, START, Fitting
-from camcli.data.sources import find_images
+from camcli.data.sources import ImageRef, find_images
 from camcli.errors import CamcliError
+from camcli.result import Result
+
+
+def some(count):
+    """Stand for images, and for their Results."""
+    return [Result(ImageRef(Path(f"/{n}.jpg"), f"{n}.jpg")) for n in range(count)]
 
 
 class Network:
@@ -61,8 +68,8 @@ def test_a_gpu_gets_the_size_that_pays(network, bundled, what, seconds, found):
     sizes = []
     for _ in range(40):
         sizes.append(fit.size)
-        images = range(fit.size)
-        assert fit.explain(bundled, images, what) == list(images)
+        images = some(fit.size)
+        assert fit.explain(bundled, images, what) == images
     assert sizes[0] == START
     assert set(sizes[-20:]) == {found}
     assert max(sizes) <= LARGEST
@@ -72,7 +79,7 @@ def test_a_size_that_was_wished_for_stays_and_so_does_the_cpus(network, bundled,
     one = network(lambda n: 1.0)
     for fit, size in ((Fitting(5, grow=True, clock=one.clock), 5), (Fitting(), START)):
         for _ in range(10):
-            fit.explain(bundled, range(fit.size), what)
+            fit.explain(bundled, some(fit.size), what)
             assert fit.size == size
 
 
@@ -80,8 +87,9 @@ def test_halved_until_it_fits_and_nothing_is_lost(network, bundled, what, caplog
     one = network(lambda n: 1.0, room=6)
     fit = Fitting(40)
     with caplog.at_level(logging.WARNING):
-        assert fit.explain(bundled, range(40), what) == list(range(40))
-        assert fit.explain(bundled, range(7), what) == list(range(7))
+        for count in (40, 7):
+            images = some(count)
+            assert fit.explain(bundled, images, what) == images
     assert one.sizes == [40, 20, 10, *[5] * 8, 5, 2]
     assert fit.size == 5
     assert one.chunks[-1] == 5  # the masked copies of a perturbation method take no more room
@@ -93,17 +101,63 @@ def test_halved_until_it_fits_and_nothing_is_lost(network, bundled, what, caplog
 
 def test_room_for_not_even_one_image_is_said(network, bundled, what):
     network(lambda n: 1.0, room=0)
-    with pytest.raises(CamcliError, match=r"does not hold one image.*--input-size"):
-        Fitting(4).explain(bundled, range(4), what)
+    with pytest.raises(CamcliError, match=r"memory for one image.*ulimit -v.*--input-size"):
+        Fitting(4).explain(bundled, some(4), what)
 
 
-def test_other_failures_are_no_matter_of_size(monkeypatch, bundled, what):
-    def broken(*_):
-        raise RuntimeError("shapes do not match")
+def test_other_failures_are_those_of_single_images(monkeypatch, bundled, what):
+    """Found by halves: the others go through the network in passes as large as can be."""
+    guilty, sizes = {"3.jpg", "9.jpg"}, []
+
+    def broken(classifier, images, what):
+        sizes.append(len(images))
+        if guilty & {image.ref.rel for image in images}:
+            raise RuntimeError("shapes do not match\nsecond line")
+        return list(images)
 
     monkeypatch.setattr(fitting, "explain_batch", broken)
-    with pytest.raises(RuntimeError, match="shapes"):
-        Fitting(4).explain(bundled, range(4), what)
+    results = Fitting(16).explain(bundled, some(16), what)
+    assert [r.ref.rel for r in results] == [f"{n}.jpg" for n in range(16)]
+    assert {r.ref.rel: r.error for r in results if r.error} == {
+        rel: f"network: /{rel}: RuntimeError: shapes do not match." for rel in guilty
+    }
+    assert sizes == [16, 8, 4, 2, 2, 1, 1, 4, 8, 4, 2, 1, 1, 2, 4]
+
+
+def test_an_error_that_another_image_caused_is_not_kept(monkeypatch, bundled, what):
+    """A network that mixes the images of a batch spreads one image's NaN over all of them."""
+
+    def mixes(classifier, images, what):
+        bad = any(image.ref.rel == "2.jpg" for image in images)
+        return [replace(i, status="error", error="not finite") if bad else i for i in images]
+
+    monkeypatch.setattr(fitting, "explain_batch", mixes)
+    results = Fitting(8).explain(bundled, some(8), what)
+    assert [r.ref.rel for r in results if r.error] == ["2.jpg"]
+
+
+def test_what_concerns_every_image_is_not_tried_image_by_image(monkeypatch, bundled, what):
+    def refuses(classifier, images, what):
+        sizes.append(len(images))
+        raise CamcliError("this method cannot do this network")
+
+    sizes = []
+    monkeypatch.setattr(fitting, "explain_batch", refuses)
+    with pytest.raises(CamcliError, match="cannot do"):
+        Fitting(4).explain(bundled, some(4), what)
+    assert sizes == [4]
+
+
+def test_a_gpu_that_is_lost_ends_the_run(monkeypatch, bundled, what):
+    """It answers nothing any more, unlike one on which a single image failed."""
+
+    def broken(*_):
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr(fitting, "explain_batch", broken)
+    lost = replace(bundled, device=torch.device("cuda", 7))  # there is none
+    with pytest.raises(CamcliError, match=r"cuda:7 does not answer.*illegal.*--resume"):
+        Fitting(4).explain(lost, some(4), what)
 
 
 @pytest.mark.parametrize(
@@ -147,5 +201,5 @@ def test_the_cache_of_the_gpu_is_given_back_before_the_next_try(
     given = []
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: given.append(True))
     network(lambda n: 1.0, room=4)
-    Fitting(8).explain(replace(bundled, device=torch.device("cuda")), range(8), what)
+    Fitting(8).explain(replace(bundled, device=torch.device("cuda")), some(8), what)
     assert given == [True]

@@ -68,3 +68,23 @@ def test_each_place_has_the_colour_of_its_strongest_concept(tmp_path):
     assert picture.shape[0] > 40
     assert np.abs(picture[20, 5] - (0.5 * np.array(COLOURS[0]) + 50)).max() <= 1
     assert np.abs(picture[20, 75] - (0.25 * np.array(COLOURS[1]) + 75)).max() <= 1
+
+
+def test_an_image_on_which_the_network_fails_is_left_out(camcli, pictures, monkeypatch):
+    from camcli.models.classifier import Classifier
+
+    look = Classifier.look
+
+    def broken(self, pixels):
+        if bool((pixels == 9).flatten(1).all(1).any()):
+            raise RuntimeError("this one only")
+        return look(self, pixels)
+
+    monkeypatch.setattr(Classifier, "look", broken)
+    Image.new("RGB", (300, 300), (9, 9, 9)).save(pictures / "dark.png")
+    done = camcli("concepts", pictures, "-n", "2", "--json")
+    assert done.exit_code == 3, done.output
+    records = {Path(i["path"]).name: i for i in json.loads(done.stdout)["images"]}
+    assert records["dark.png"]["error"].endswith("dark.png: RuntimeError: this one only.")
+    assert records["cat.png"]["shares"]
+    assert records["cat.png"]["error"] is None

@@ -182,3 +182,31 @@ def test_namesakes_are_told_and_an_unlikely_target_has_its_probability(camcli, c
     assert heat["prob"] == pytest.approx(truth, rel=1e-3)
     done = camcli("explain", cat, "--target", "crane", "--out", "y.jpg")
     assert f"crane ({truth:.1%})" in " ".join(done.stdout.split())
+
+
+def test_a_picture_that_cannot_be_drawn_is_an_error_of_its_own(
+    camcli, photos, tmp_path, monkeypatch
+):
+    from camcli.batch.sinks import Style
+
+    draw = Style.draw
+
+    def fails(self, rgb, result):
+        if result.ref.rel.startswith("b"):
+            raise ValueError("too wide\nfor us")
+        return draw(self, rgb, result)
+
+    monkeypatch.setattr(Style, "draw", fails)
+    for name in "abcd":
+        Image.fromarray(photos[0][:100, :100]).save(tmp_path / f"{name}.png")
+    (tmp_path / "out" / "c_gradcam.jpg" / "full").mkdir(parents=True)  # in the place of a picture
+    result = camcli(
+        "explain", *(f"{n}.png" for n in "abcd"), "--out", "out", "--json", "--overwrite"
+    )
+    assert result.exit_code == 3, result.stderr
+    records = {Path(r["path"]).name: r for r in map(json.loads, result.stdout.splitlines())}
+    assert [records[f"{n}.png"]["status"] == "error" for n in "abcd"] == [False, True, True, False]
+    assert records["b.png"]["error"].startswith("draw: ")
+    assert records["b.png"]["error"].endswith("b.png: ValueError: too wide.")
+    assert records["c.png"]["error"].startswith("write: Cannot write")
+    assert records["d.png"]["files"] == ["out/d_gradcam.jpg"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -78,3 +79,38 @@ def test_where_it_is(tmp_path, monkeypatch):
     monkeypatch.setenv("CAMCLI_CACHE", str(tmp_path))
     assert cache_root() == tmp_path / "features"
     assert cache_root(tmp_path / "here") == tmp_path / "here"
+
+
+def test_a_backbone_that_fails_on_one_image_leaves_it_out(tmp_path, draw, monkeypatch):
+    """And says why; the rows of the others are those that they have without it."""
+    from camcli.models.classifier import load_classifier
+    from camcli.train import features
+    from camcli.train.features import View, extract, hash_files
+
+    paths = sorted(draw(tmp_path / "set", {"train": 4}).rglob("*.png"))
+    classifier = load_classifier("shufflenet_v2_x0_5", weights="random", input_size=64)
+    contents, view = hash_files(paths), View(classifier)
+    expected, none = extract(paths, contents, classifier, view)
+    assert none == {}
+    guilty = view.pixels(features.load_image(paths[3]), contents[3])
+    poisoned = view.pixels(features.load_image(paths[5]), contents[5])
+    pooled = features.pooled
+
+    def broken(classifier, pixels):
+        if any(torch.equal(image, guilty) for image in pixels):
+            raise RuntimeError("this one only")
+        rows = pooled(classifier, pixels).clone()
+        for row, image in zip(rows, pixels, strict=True):
+            row[0] = np.nan if torch.equal(image, poisoned) else row[0]
+        return rows
+
+    monkeypatch.setattr(features, "pooled", broken)
+    found, errors = extract(paths, contents, classifier, view)
+    assert set(errors) == {3, 5}
+    assert errors[3] == f"network: {paths[3]}: RuntimeError: this one only."
+    assert "not finite" in errors[5]
+    kept = [n for n in range(8) if n not in errors]
+    torch.testing.assert_close(found[kept], expected[kept], rtol=1e-2, atol=1e-3)
+    monkeypatch.setattr(features, "pooled", lambda c, p: pooled(c, p) * np.nan)
+    with pytest.raises(CamcliError, match="not finite"):
+        extract(paths, contents, classifier, view)

@@ -1,0 +1,86 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from camcli.cam.how import make_how
+from camcli.data.sources import find_images
+from camcli.errors import CamcliError
+from camcli.evaluate import maps
+from camcli.evaluate.maps import see_photographs
+from camcli.evaluate.randomised import Likeness
+from camcli.models.classifier import Classifier
+
+
+@pytest.fixture
+def refs(tmp_path):
+    for n in range(6):
+        Image.new("RGB", (90, 60), (n, n, n)).save(tmp_path / f"{n}.png")
+    return list(find_images(tmp_path))
+
+
+def guilty(pixels, n):
+    return bool((pixels[:, :, 40, 40] == n).all(1).any())
+
+
+def test_a_photograph_on_which_a_stage_fails_is_left_out_and_told(bundled, refs, monkeypatch):
+    look, explained = Classifier.look, maps.explained
+
+    def broken(self, pixels):
+        if guilty(pixels, 1):
+            raise RuntimeError("this one only")
+        seen = look(self, pixels)
+        logits = seen.logits.clone()
+        logits[pixels[:, 0, 40, 40] == 3] = np.nan
+        return replace(seen, logits=logits)
+
+    def poisoned(classifier, seen, index, hows):
+        found = explained(classifier, seen, index, hows)
+        for values in found.values():
+            values[seen.logits[:, 0].numpy() == fourth] = np.inf
+        return found
+
+    fourth = float(bundled.look(torch.full((1, 3, 224, 224), 4, dtype=torch.uint8)).logits[0, 0])
+    hows = {"gradcam": make_how("gradcam")}
+    expected = {s.ref.rel: s for s in see_photographs(bundled, refs, hows, batch=1)}
+    fourth = float(expected["4.png"].logits[0])
+    monkeypatch.setattr(Classifier, "look", broken)
+    monkeypatch.setattr(maps, "explained", poisoned)
+    errors = []
+    found = list(see_photographs(bundled, refs, hows, batch=1, failed=errors.append))
+    assert [s.ref.rel for s in found] == ["0.png", "2.png", "5.png"]
+    assert [str(e).partition(": ")[0] for e in errors] == ["network", "network", "map"]
+    assert "RuntimeError: this one only" in str(errors[0])
+    assert all("not finite" in str(e) for e in errors[1:])
+    errors.clear()
+    found = list(see_photographs(bundled, refs[:4], hows, batch=4, failed=errors.append))
+    assert [s.ref.rel for s in found] == ["0.png", "2.png"]
+    assert len(errors) == 2
+    for seen in found:
+        torch.testing.assert_close(seen.logits, expected[seen.ref.rel].logits, rtol=1e-3, atol=1e-3)
+
+
+def test_too_little_memory_is_halved_and_ends_at_one(bundled, refs, monkeypatch):
+    look, room = Classifier.look, 2
+
+    def small(self, pixels):
+        if len(pixels) > room:
+            raise torch.OutOfMemoryError("out of memory")
+        return look(self, pixels)
+
+    monkeypatch.setattr(Classifier, "look", small)
+    assert len(list(see_photographs(bundled, refs, {}))) == 6
+    room = 0
+    with pytest.raises(CamcliError, match="memory for one image"):
+        list(see_photographs(bundled, refs, {}))
+
+
+def test_only_photographs_that_both_networks_explained_are_compared(bundled, refs):
+    hows = {"gradcam": make_how("gradcam")}
+    seen = list(see_photographs(bundled, refs, hows))
+    whole, some = Likeness(hows), Likeness(hows)
+    whole.add("x", seen[2:], seen[2:])
+    some.add("x", seen, seen[2:])
+    assert [r.metrics for r in whole.rows("net", 4)] == [r.metrics for r in some.rows("net", 4)]
