@@ -21,6 +21,7 @@ from camcli.batch.heatmaps import read_heatmaps
 from camcli.batch.journal import read_rows
 from camcli.batch.run import Run
 from camcli.batch.rundir import RunDirectory
+from camcli.batch.sinks import Style
 from camcli.data import isolate
 from camcli.data.images import load_picture
 from camcli.data.isolate import Isolated
@@ -264,7 +265,8 @@ def test_full_disk_for_a_picture_then_resumed(bundled, many, expected, tmp_path,
 @pytest.mark.parametrize("overlays", [True, False])
 def test_full_disk_in_the_middle_of_a_line_then_resumed(bundled, many, tmp_path, overlays):
     """A limit on the size of files, as the kernel enforces it: a part of the line is written."""
-    finish(make(bundled, many, tmp_path / "whole", overlays=overlays))
+    small = Style(min_size=0)  # or the limit would be one on pictures
+    finish(make(bundled, many, tmp_path / "whole", overlays=overlays, style=small))
     expected = rows(tmp_path / "whole")
     grows = tmp_path / "whole" / ("heatmaps.jsonl" if overlays else "predictions.csv")
     lines = grows.read_bytes().splitlines(keepends=True)
@@ -275,7 +277,7 @@ def test_full_disk_in_the_middle_of_a_line_then_resumed(bundled, many, tmp_path,
 
         code = 1
         try:
-            run = make(bundled, many, out, overlays=overlays)
+            run = make(bundled, many, out, overlays=overlays, style=small)
             run.prepare()
             resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
             try:
@@ -286,7 +288,7 @@ def test_full_disk_in_the_middle_of_a_line_then_resumed(bundled, many, tmp_path,
             os._exit(code)
     assert os.waitpid(pid, 0)[1] == 0
     assert (out / grows.name).stat().st_size == room
-    finish(make(bundled, many, out, overlays=overlays), resume=True)
+    finish(make(bundled, many, out, overlays=overlays, style=small), resume=True)
     check(out, expected)
     if overlays:
         assert len({record["path"] for record in read_heatmaps(out / "heatmaps.jsonl")}) == 27

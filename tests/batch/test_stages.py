@@ -113,7 +113,7 @@ def whole_run(bundled, folder, out, kind, prepared=lambda: None, **prepare):
     for shard in (Shard(1, 2), Shard(2, 2)) if kind == "shard" else (None,):
         one = Run(
             find_images(folder), bundled, make_explanation(bundled), RunDirectory(out, shard),
-            batch_size=6, workers=2, isolate=kind == "isolate",
+            Style(min_size=0), batch_size=6, workers=2, isolate=kind == "isolate",
             engine=InProcess(load, runtime="torch") if kind == "ray" else None,
         )  # fmt: skip
         one.prepare(**prepare)
