@@ -137,7 +137,8 @@ class Run:
         return {
             "source": self.source.finder.root,
             "model": {"name": provenance.name, "weights": provenance.weights,
-                      "sha256": provenance.sha256},
+                      "sha256": provenance.sha256,
+                      **({"key": provenance.key} if provenance.key else {})},
             "precision": precision_of(self.classifier),
             "preprocess": self.classifier.preprocess.to_dict(),
             **({"predict_size": predicting.size} if predicting else {}),
@@ -290,7 +291,7 @@ class Run:
             "state": state,
             "command": self.command,
             "config": self.config(),
-            "provenance": asdict(self.classifier.provenance),
+            "provenance": self.classifier.provenance.to_dict(),
             "device": str(self.classifier.device),
             # Not in the config: runtimes are held to the same rows, so a resume may change them.
             "runtime": runtime_of(self.classifier),

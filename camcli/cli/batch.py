@@ -167,6 +167,7 @@ def batch(
     model: o.Model = "efficientnet_lite0",
     checkpoint: o.Checkpoint = None,
     weights: o.Weights = None,
+    weights_key: o.WeightsKey = None,
     classes: o.Classes = None,
     fit: o.FitOption = None,
     input_size: o.InputSize = None,
@@ -292,7 +293,7 @@ def batch(
     described: Described = {
         "model": model, "checkpoint": checkpoint, "weights": weights, "classes": classes,
         "device": device, "offline": offline, "fit": fit, "input_size": input_size, "layer": layer,
-        "native_predictions": native_predictions,
+        "native_predictions": native_predictions, "weights_key": weights_key,
     }  # fmt: skip
     keep_big_blocks()  # before a runtime starts threads of its own
     classifier = load(**described)

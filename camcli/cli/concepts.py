@@ -42,6 +42,7 @@ def concepts(
     model: o.Model = "efficientnet_lite0",
     checkpoint: o.Checkpoint = None,
     weights: o.Weights = None,
+    weights_key: o.WeightsKey = None,
     classes: o.Classes = None,
     fit: o.FitOption = None,
     input_size: o.InputSize = None,
@@ -82,6 +83,7 @@ def concepts(
     classifier = load(
         model=model, checkpoint=checkpoint, weights=weights, classes=classes, device=device,
         offline=offline, fit=fit, input_size=input_size, layer=layer,
+        weights_key=weights_key,
     )  # fmt: skip
     found = find_concepts(refs, classifier, number)
     failures = [image for image in found.images if image.maps is None]

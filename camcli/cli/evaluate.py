@@ -92,6 +92,7 @@ def evaluate(
             rich_help_panel=o.MODEL,
         ),
     ] = None,
+    weights_key: o.WeightsKey = None,
     classes: o.Classes = None,
     preset: Annotated[
         str | None,
@@ -293,7 +294,7 @@ def evaluate(
     hows = find_methods(methods or (named.method if named else "cam"), smooth, converge, asked)
     subjects = find_subjects(
         models, weights or (), classes=classes, device=device, offline=offline, fit=chosen_fit,
-        input_size=input_size, layer=layer,
+        input_size=input_size, layer=layer, weights_key=weights_key,
     )  # fmt: skip
     if not (boxes or masks or grid or faithfulness or sanity or labels != "none"):
         raise UsageError("Nothing to measure: give --boxes, --masks, --grid, or --faithfulness.")

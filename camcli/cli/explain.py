@@ -59,6 +59,7 @@ def explain(
     model: o.Model = "efficientnet_lite0",
     checkpoint: o.Checkpoint = None,
     weights: o.Weights = None,
+    weights_key: o.WeightsKey = None,
     classes: o.Classes = None,
     fit: o.FitOption = None,
     input_size: o.InputSize = None,
@@ -133,7 +134,7 @@ def explain(
     classifier = load(
         model=model, checkpoint=checkpoint, weights=weights, classes=classes, device=device,
         offline=offline, fit=fit, input_size=input_size, layer=layer,
-        native_predictions=native_predictions,
+        native_predictions=native_predictions, weights_key=weights_key,
     )  # fmt: skip
     if where := found(classifier, layer):
         say(where)

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, Unpack
 
-from camcli.cli.console import warn
+from camcli.cli.console import say, warn
 from camcli.cli.options import Fit
 from camcli.errors import UsageError
 
@@ -30,6 +30,7 @@ class Described(TypedDict):
     input_size: int | None
     layer: str
     native_predictions: NotRequired[bool]
+    weights_key: NotRequired[str | None]
 
 
 def load(**options: Unpack[Described]) -> Classifier:
@@ -48,6 +49,8 @@ def load(**options: Unpack[Described]) -> Classifier:
             "--checkpoint is a whole classifier: leave --model, --weights and --classes out."
         )
     classifier = load_classifier(**_plain(options))
+    for note in classifier.provenance.notes:
+        say(note)
     if classifier.provenance.source == "random":
         warn(
             "these weights are RANDOM: predictions and heatmaps mean nothing. "

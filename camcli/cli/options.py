@@ -63,6 +63,16 @@ Weights = Annotated[
         rich_help_panel=MODEL,
     ),
 ]
+WeightsKey = Annotated[
+    str | None,
+    typer.Option(
+        "--weights-key",
+        help="Which of several sets of weights in the file, such as model_ema: by default the "
+        "weights themselves, not their average.",
+        metavar="KEY",
+        rich_help_panel=MODEL,
+    ),
+]
 Checkpoint = Annotated[
     Path | None,
     typer.Option(
@@ -77,7 +87,8 @@ Classes = Annotated[
     Path | None,
     typer.Option(
         "--classes",
-        help="File with the class names of your own network, one a line or a JSON list.",
+        help="File with the class names of your own network: one a line, a JSON list, "
+        '{"0": "name"}, {"name": 0}, or a table with the columns index and name.',
         rich_help_panel=MODEL,
     ),
 ]

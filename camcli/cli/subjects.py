@@ -72,6 +72,7 @@ class Subject:
         fit: of photographs to its input; None for its own.
         input_size: side of its input; None for its own.
         layer: whose maps are explained.
+        weights_key: which of several sets in the file of `weights`.
     """
 
     name: str
@@ -83,6 +84,7 @@ class Subject:
     fit: Fit | None
     input_size: int | None
     layer: str
+    weights_key: str | None = None
 
     def load(self, *, layer: str | None = None, checkpoint: Path | None = None) -> Classifier:
         """Open it, or another checkpoint, cut at its layer or at another one."""
@@ -93,7 +95,7 @@ class Subject:
             model=DEFAULT_MODEL if file else self.name, weights=self.weights, checkpoint=file,
             classes=None if file else self.classes, device=self.device, offline=self.offline,
             fit=o.Fit(self.fit) if self.fit else None, input_size=self.input_size,
-            layer=layer or self.layer,
+            layer=layer or self.layer, weights_key=None if file else self.weights_key,
         )  # fmt: skip
 
     def copies(self) -> Copies:
@@ -107,6 +109,7 @@ class Subject:
         return copies_of_model(
             self.name, weights=self.weights, classes=self.classes, offline=self.offline,
             fit=self.fit, input_size=self.input_size, device=self.device, layer=self.layer,
+            weights_key=self.weights_key,
         )  # fmt: skip
 
 
@@ -129,6 +132,8 @@ def find_subjects(models: str, weights: Sequence[str], **options: Any) -> list[S
             f"--weights is given {len(weights)} times, and --models names {len(named)} networks "
             "that are no checkpoints: give it once for each of them, in order."
         )
+    if options.get("weights_key") and not weights:
+        raise UsageError("--weights-key chooses one of several sets in a file: add --weights FILE.")
     own = dict(zip(named, weights, strict=False))
     return [Subject(name, files[name], own.get(name), **options) for name in names]
 

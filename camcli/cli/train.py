@@ -170,6 +170,7 @@ def train(
             "(smoke tests).",
         ),
     ] = D.weights,
+    weights_key: o.WeightsKey = D.weights_key,
     offline: o.Offline = False,
     device: o.Device = "auto",
     fit: Annotated[

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 Fit = Literal["crop", "squash", "whole"]
 # Networks halve their input five times: sides that divide evenly lose no border.
 STRIDE = 32
+MAX_SIZE = 16_384
+"""Pixels of an input's side: no network takes more, and one picture would take gigabytes."""
 _SPARE = 4
 View = tuple[float, float, float, float]
 
@@ -122,11 +125,27 @@ class Preprocess:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Preprocess:
-        """The inverse of `to_dict`."""
+        """The inverse of `to_dict`.
+
+        Raises:
+            ValueError: a value is not of its kind, or beyond what pictures can have; also
+                KeyError or TypeError, where one is missing or unknown.
+        """
         values = dict(values)
         for key in ("mean", "std"):
             values[key] = tuple(values[key])
-        return cls(**values)
+            if len(values[key]) != 3 or not all(map(_is_number, values[key])):
+                raise ValueError(f"{key} must be three numbers")
+        if min(values["std"]) <= 0:
+            raise ValueError("std must be above 0")
+        made = cls(**values)
+        if type(made.size) is not int or not 1 <= made.size <= MAX_SIZE:
+            raise ValueError(f"size must be 1 to {MAX_SIZE} pixels")
+        if made.fit not in get_args(Fit) or made.interpolation not in ("bilinear", "bicubic"):
+            raise ValueError("fit or interpolation is unknown")
+        if not _is_number(made.crop_pct) or not 0.01 <= made.crop_pct <= 10:
+            raise ValueError("crop_pct must be a share")
+        return made
 
     def _resized(self, width: int, height: int) -> tuple[int, int]:
         """(width, height) after the resize, before the crop; torchvision's rounding."""
@@ -156,6 +175,10 @@ def stacked(images: Sequence[Tensor]) -> Tensor:
     import torch
 
     return torch.stack([image.permute(1, 2, 0) for image in images]).permute(0, 3, 1, 2)
+
+
+def _is_number(value: object) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)  # type: ignore[arg-type]
 
 
 def _centre(length: int, size: int) -> int:

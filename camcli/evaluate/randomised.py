@@ -113,6 +113,7 @@ def copies_of_model(
     name: str,
     *,
     weights: str | None = None,
+    weights_key: str | None = None,
     classes: Path | None = None,
     offline: bool = False,
     fit: Fit | None = None,
@@ -127,6 +128,7 @@ def copies_of_model(
     Args:
         name: as for `camcli.load_classifier`, like the options that follow.
         weights: what is destroyed.
+        weights_key: which of several sets in a file of them.
         classes: names of its outputs.
         offline: never touch the network.
         fit: override how photographs are fitted to the input.
@@ -136,7 +138,9 @@ def copies_of_model(
         stops: how many.
         seed: of the random weights.
     """
-    built = build_model(name, weights=weights, offline=offline, classes=classes)
+    built = build_model(
+        name, weights=weights, weights_key=weights_key, offline=offline, classes=classes
+    )
     preprocess = built.preprocess.with_(fit=fit, size=input_size)
     for last in cascade(layers_from_the_top(built.module), seed, stops):
         yield (

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from camcli.data.preprocess import Preprocess
 from camcli.errors import CamcliError, UsageError
-from camcli.files import read_regular
 from camcli.models.imagenet import imagenet_classes
+from camcli.models.opening import inside
+from camcli.models.states import Match, listed, shape_of
 
 Source = Literal["bundled", "torchvision", "timm", "user", "random", "checkpoint"]
 IMAGENET = 1000
@@ -32,6 +32,8 @@ class Provenance:
         sha256: of the weight file in hex, or None without a file.
         source: who made the weights.
         versions: of the libraries that build the model.
+        key: which of several sets in the file the user asked for, or None.
+        notes: what a user should be told of how the weights were read, a line each.
     """
 
     name: str
@@ -39,6 +41,14 @@ class Provenance:
     sha256: str | None
     source: Source
     versions: dict[str, str] = field(default_factory=dict)
+    key: str | None = None
+    notes: tuple[str, ...] = field(default=(), compare=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for ``run.json``; the key only where one was given."""
+        plain = {"name": self.name, "weights": self.weights, "sha256": self.sha256}
+        asked = {"key": self.key} if self.key else {}
+        return {**plain, **asked, "source": self.source, "versions": dict(self.versions)}
 
 
 @dataclass
@@ -58,53 +68,15 @@ class BuiltModel:
     provenance: Provenance
 
 
-def provenance(name: str, weights: str, sha256: str | None, source: Source) -> Provenance:
-    """A `Provenance` with the versions of the installed libraries."""
+def provenance(
+    name: str, weights: str, sha256: str | None, source: Source, key: str | None = None,
+    notes: Iterable[str] = (),
+) -> Provenance:  # fmt: skip
+    """A `Provenance` with the versions of the installed libraries; notes may be empty."""
     libraries = ("torch", "torchvision", "timm")
     versions = {library: metadata.version(library) for library in libraries}
-    return Provenance(name, weights, sha256, source, versions)
-
-
-def read_classes(classes: str | Path | Sequence[str] | None) -> tuple[str, ...] | None:
-    """Class names as given, or from a file with one a line or a JSON list.
-
-    Raises:
-        UsageError: the file cannot be read, or a name is empty or occurs twice.
-    """
-    if classes is None:
-        return None
-    origin = "the class names"
-    if isinstance(classes, (str, Path)):
-        origin = str(classes)
-        try:
-            text = read_regular(classes).decode("utf-8-sig")
-        except (OSError, ValueError) as error:
-            raise UsageError(
-                f"The class names in {origin} cannot be read ({reason(error)}): it should be a "
-                "UTF-8 text file with one name a line, or a JSON list."
-            ) from error
-        classes = _parse_classes(text, origin)
-    names = tuple(str(name).strip() for name in classes)
-    if not names or "" in names:
-        raise UsageError(f"In {origin} there are no names, or one of them is empty.")
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            raise UsageError(f"In {origin} '{name}' occurs twice: results could not tell which.")
-        seen.add(name)
-    return names
-
-
-def _parse_classes(text: str, origin: str) -> list[str]:
-    if not text.lstrip().startswith("["):
-        return [line for line in text.split("\n") if line.strip()]
-    try:
-        values = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"{origin} is not a JSON list of class names: {reason(error)}.") from error
-    if not all(isinstance(value, str) for value in values):
-        raise UsageError(f"In {origin} every class name of the JSON list must be a string.")
-    return values
+    said = tuple(note for note in notes if note)
+    return Provenance(name, weights, sha256, source, versions, key, said)
 
 
 def name_outputs(classes: tuple[str, ...] | None, outputs: int, model: str) -> tuple[str, ...]:
@@ -116,8 +88,8 @@ def name_outputs(classes: tuple[str, ...] | None, outputs: int, model: str) -> t
     if classes is not None:
         if len(classes) != outputs:
             raise UsageError(
-                f"{len(classes)} class names were given and {model} has {outputs} outputs: name "
-                "every output, in the order of the logits."
+                f"{len(classes)} class names were given ({listed(classes)}) and {model} has "
+                f"{outputs} outputs: name every output, in the order of the logits."
             )
         return classes
     if outputs == IMAGENET:
@@ -135,41 +107,21 @@ def weight_path(weights: str | Path, model: str, named: Iterable[str] = ()) -> P
     if path.is_file():
         return path
     others = " or ".join([*named, "random"])
-    raise UsageError(f"There is no weight file {path}; besides a file, {model} takes {others}.")
+    raise UsageError(
+        f"There is no weight file {path}; besides a file, {model} takes {others}." + inside(path)
+    )
 
 
-def rows(state: Mapping[str, Tensor], name: str, default: int) -> int:
-    """How many outputs a state dict's head has: the rows of the tensor `name`, if it is there."""
-    return state[name].shape[0] if name in state and state[name].ndim else default
-
-
-def fill(module: nn.Module, state: Mapping[str, Tensor], path: Path, model: str) -> None:
-    """Load a state dict; every tensor must have its place, and every place its tensor.
+def fill(module: nn.Module, found: Match, origin: str) -> None:
+    """Load tensors that `camcli.models.states.match` found to be the network's.
 
     Raises:
-        UsageError: names or shapes differ; the message names the first few.
+        UsageError: torch cannot take them.
     """
-    own = module.state_dict()
-    # Old checkpoints lack these counters, which inference never reads.
-    missing = [k for k in own if k not in state and not k.endswith("num_batches_tracked")]
-    surplus = [k for k in state if k not in own]
-    wrong = [
-        f"{k} is {_shape(state[k])} and should be {_shape(own[k])}"
-        for k in own
-        if k in state and state[k].shape != own[k].shape
-    ]
-    problems = [
-        f"{len(found)} {what}: {', '.join(found[:3])}{', ...' if len(found) > 3 else ''}"
-        for what, found in (("missing", missing), ("unknown", surplus), ("of another shape", wrong))
-        if found
-    ]
-    if problems:
-        raise UsageError(f"{path} does not fit {model}. Tensors {'; '.join(problems)}.")
-    module.load_state_dict(dict(state), strict=False)
-
-
-def _shape(tensor: Tensor) -> str:
-    return "x".join(map(str, tensor.shape)) or "a scalar"
+    try:
+        module.load_state_dict(dict(found.state), strict=False)
+    except (RuntimeError, NotImplementedError, TypeError) as error:
+        raise UsageError(f"The weights in {origin} cannot be loaded: {reason(error)}.") from error
 
 
 def wake_zero_layers(module: nn.Module) -> None:
@@ -206,6 +158,6 @@ def outputs_of(module: nn.Module, size: int, model: str) -> int:
             f"{reason(error)}."
         ) from error
     if not isinstance(logits, Tensor) or logits.ndim != 2 or logits.shape[0] != 1:
-        got = f"shape {_shape(logits)}" if isinstance(logits, Tensor) else type(logits).__name__
+        got = f"shape {shape_of(logits)}" if isinstance(logits, Tensor) else type(logits).__name__
         raise CamcliError(f"{model} should return logits of shape 1xC for one picture, not {got}.")
     return logits.shape[1]

@@ -101,10 +101,23 @@ def timm_name(name: str) -> str:
 
 
 def rename(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The weight file's tensors under timm's names; a file that has these already is left as is."""
-    if "_conv_stem.weight" not in state:
+    """The weight file's tensors under timm's names.
+
+    What stands before the names stays; a file that has timm's names already, and tensors that are
+    none of the network's, are left as they are.
+    """
+    stem = next((name for name in state if name.endswith("_conv_stem.weight")), None)
+    if stem is None:
         return dict(state)
-    return {timm_name(name): tensor for name, tensor in state.items()}
+    prefix = stem.removesuffix("_conv_stem.weight")
+    renamed = {}
+    for name, tensor in state.items():
+        try:
+            new = prefix + timm_name(name.removeprefix(prefix))
+        except (KeyError, ValueError):
+            new = name
+        renamed[new] = tensor
+    return renamed
 
 
 def _stage_of(number: int) -> tuple[int, int]:

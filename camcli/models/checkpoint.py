@@ -21,9 +21,13 @@ from torch import Tensor
 
 from camcli.data.preprocess import Preprocess
 from camcli.errors import CamcliError, UsageError
-from camcli.files import open_regular, whole_file
+from camcli.files import whole_file
 from camcli.models.ensemble import block_head
+from camcli.models.finite import check_finite
+from camcli.models.formats import ForeignFileError, UnreasonableFileError, recognise
+from camcli.models.opening import inside
 from camcli.models.parts import LinearHead
+from camcli.models.states import shape_of
 
 FORMAT = 2
 """The newest that is read and written; a single network is still written as 1."""
@@ -118,53 +122,121 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
     Raises:
         UsageError: no such file, or not a checkpoint of camcli.
-        CamcliError: corrupt, truncated, or from a newer camcli.
+        CamcliError: corrupt, truncated, with NaN in its weights, or from a newer camcli.
     """
     if not path.is_file():
-        raise UsageError(f"There is no checkpoint {path}; 'camcli train' writes one.")
+        raise UsageError(
+            f"There is no checkpoint {path}; 'camcli train' writes one." + inside(path)
+        )
+    _check_kind(path)
     try:
-        open_regular(path).close()  # safe_open would wait for a file of /proc
         with safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {}).get("camcli", "null"))
             names = list(file.keys())
+            # The description is a few kilobytes: what is wrong there is told before the rest.
+            described = _described(header, path, names)
             tensors = {name: file.get_tensor(name) for name in names}
-    except (OSError, SafetensorError, ValueError) as error:
+    except (OSError, SafetensorError, ValueError, RecursionError) as error:
         raise CamcliError(
             f"{path} is not a whole safetensors file ({error}); copy it again, or train anew."
         ) from error
+    return _with_tensors(described, tensors, path)
+
+
+def _check_kind(path: Path) -> None:
+    """Raise if this is no safetensors file, and say which option takes what it is."""
+    try:
+        kind = recognise(path)
+    except (ForeignFileError, UnreasonableFileError):
+        raise
+    except CamcliError as error:
+        raise CamcliError(
+            f"{path} is not a whole safetensors file; copy it again, or train anew."
+        ) from error
+    if kind != "safetensors":
+        raise UsageError(
+            f"{path} was saved by torch.save and is not a checkpoint of camcli: give it with "
+            "--weights FILE and --model NAME."
+        )
+
+
+def _described(header: Any, path: Path, names: Sequence[str]) -> dict[str, Any]:
+    """The fields of a `Checkpoint` that are not tensors, each of the right type.
+
+    Raises:
+        UsageError: there is no description: not a checkpoint of camcli.
+        CamcliError: one is missing or wrong.
+    """
     if not isinstance(header, dict):
         raise UsageError(
             f"{path} is a safetensors file, but not a checkpoint of camcli; give plain weights "
             "with --weights FILE and --model NAME."
         )
-    if header.get("format") not in range(1, FORMAT + 1):
+    version = header.get("format")
+    if type(version) is not int or not 1 <= version <= FORMAT:
         raise CamcliError(
-            f"{path} has checkpoint format {header.get('format')}; this camcli reads up to "
+            f"{path} has checkpoint format {str(version)[:40]}; this camcli reads up to "
             f"{FORMAT}. Update camcli."
         )
-    try:
-        checkpoint = Checkpoint(
-            architecture=str(header["architecture"]),
-            classes=tuple(map(str, header["classes"])),
-            preprocess=Preprocess.from_dict(header["preprocess"]),
-            backbone={
-                n.removeprefix("backbone."): t
-                for n, t in tensors.items()
-                if n.startswith("backbone.")
-            },
-            weight=tensors["head.weight"],
-            bias=tensors["head.bias"],
-            config=header.get("config", {}),
-            metrics=header.get("metrics", {}),
-            versions=header.get("versions", {}),
-            members=int(header.get("members", 1)),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise CamcliError(f"{path} is damaged: its description lacks {error}.") from error
-    try:
-        checkpoint.networks()
-    except (IndexError, ValueError) as error:
+
+    def field_of(name: str, kind: type, default: Any = None) -> Any:
+        value = header.get(name, default)
+        if type(value) is not kind:
+            what = "lacks" if value is None else "has a wrong"
+            raise CamcliError(f"{path} is damaged: its description {what} '{name}'.")
+        return value
+
+    classes = field_of("classes", list)
+    named = all(isinstance(name, str) and name for name in classes)
+    if not (classes and named and len(set(classes)) == len(classes)):
+        raise CamcliError(f"{path} is damaged: its description has a wrong 'classes'.")
+    members = field_of("members", int, 1)
+    numbers = {name.split(".")[1] for name in names if name.startswith("backbone.")}
+    # Each member has tensors of its own, so there are no more members than names.
+    if members < 1 or (members > 1 and numbers != {str(n) for n in range(min(members, 10_000))}):
         raise CamcliError(
-            f"{path} is damaged: its tensors are not those of {checkpoint.members} networks."
+            f"{path} is damaged: its tensors are not those of {str(members)[:40]} networks."
+        )
+    for name in ("head.weight", "head.bias"):
+        if name not in names:
+            raise CamcliError(f"{path} is damaged: its tensors lack '{name}'.")
+    preprocess = field_of("preprocess", dict)
+    try:
+        read = Preprocess.from_dict(preprocess)
+    except (KeyError, TypeError, ValueError) as error:
+        raise CamcliError(
+            f"{path} is damaged: its description has a wrong 'preprocess' ({error})."
         ) from error
-    return checkpoint
+    architecture = field_of("architecture", str)
+    if not architecture:
+        raise CamcliError(f"{path} is damaged: its description lacks 'architecture'.")
+    return {
+        "architecture": architecture,
+        "classes": tuple(classes),
+        "preprocess": read,
+        "members": members,
+        **{name: field_of(name, dict, {}) for name in ("config", "metrics", "versions")},
+    }
+
+
+def _with_tensors(described: dict[str, Any], tensors: dict[str, Tensor], path: Path) -> Checkpoint:
+    """The checkpoint, once its head has the shape that the description says."""
+    weight, bias = tensors["head.weight"], tensors["head.bias"]
+    classes, members = len(described["classes"]), described["members"]
+    if (
+        weight.ndim != 2
+        or weight.shape[0] != classes
+        or bias.shape != (classes,)
+        or weight.shape[1] % members
+        or not weight.is_floating_point()
+        or not bias.is_floating_point()
+    ):
+        raise CamcliError(
+            f"{path} is damaged: it names {classes} classes, and its head is "
+            f"{shape_of(weight)} with {shape_of(bias)}."
+        )
+    check_finite(tensors, str(path))
+    backbone = {
+        n.removeprefix("backbone."): t for n, t in tensors.items() if n.startswith("backbone.")
+    }
+    return Checkpoint(**described, backbone=backbone, weight=weight, bias=bias)

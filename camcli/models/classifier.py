@@ -138,6 +138,7 @@ def load_classifier(
     *,
     checkpoint: str | Path | None = None,
     weights: str | Path | None = None,
+    weights_key: str | None = None,
     classes: str | Path | Sequence[str] | None = None,
     device: str = "auto",
     offline: bool = False,
@@ -155,7 +156,8 @@ def load_classifier(
             One that was trained on ``module:factory`` needs this as `model`, too: a file does not
             decide which code is run.
         weights: a file, or ``random`` for seeded random weights.
-        classes: class names, or a file with one a line, for weights of your own.
+        weights_key: which of several sets of weights in that file, such as ``model_ema``.
+        classes: class names, or a file of them, for weights of your own.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
         offline: never touch the network.
         fit: override how a photograph is fitted to the network's square input.
@@ -186,13 +188,17 @@ def load_classifier(
             "come from a larger one: add --input-size N, or leave it out."
         )
     if checkpoint is not None:
+        if weights_key:
+            raise UsageError("--weights-key belongs to --weights: a checkpoint has one set only.")
         saved = load_checkpoint(Path(checkpoint))
         own = saved.preprocess
         classifier = _from_checkpoint(
             saved, Path(checkpoint), model, where, _adjusted(own, fit, input_size), layers
         )
     else:
-        built = build_model(model, weights=weights, offline=offline, classes=classes)
+        built = build_model(
+            model, weights=weights, weights_key=weights_key, offline=offline, classes=classes
+        )
         own = built.preprocess
         classifier = cut_classifier(
             built.module,

@@ -24,11 +24,11 @@ from camcli.models.built import (
     name_outputs,
     provenance,
     reason,
-    rows,
     wake_zero_layers,
     weight_path,
 )
-from camcli.models.weights import WeightFile, find, locate, read_state
+from camcli.models.states import Candidates, Match, match
+from camcli.models.weights import WeightFile, find, locate, read_candidates, read_state
 from camcli.models.words import unknown
 
 # Heads that only help training: torchvision's own loader drops them as well.
@@ -63,7 +63,11 @@ def torchvision_file(name: str, entry: Any) -> WeightFile:
 
 
 def build_torchvision(
-    name: str, weights: str | Path | None, classes: tuple[str, ...] | None, offline: bool
+    name: str,
+    weights: str | Path | None,
+    classes: tuple[str, ...] | None,
+    offline: bool,
+    key: str | None = None,
 ) -> BuiltModel:
     """A model of ``torchvision.models``; see `zoo.build_model`."""
     if name not in torchvision_names():
@@ -84,11 +88,12 @@ def build_torchvision(
     path = weight_path(weights or "", name, entries)
     files = {torchvision_file(name, each): each for each in entries.values()}
     expected = next((file.sha256 for file in files if file.filename == path.name), None)
-    state, digest = read_state(path, expected)
+    found, digest = read_candidates(path, expected)
     for file, each in files.items():
         if file.sha256 and digest.startswith(file.sha256):
+            state = dict(found.largest().tensors)
             return _torchvision_original(name, each, state, digest, str(path), classes)
-    return _torchvision_tuned(name, default, state, digest, path, classes)
+    return _torchvision_tuned(name, default, found, digest, path, classes, key)
 
 
 def _is_here(name: str, entry: Any) -> bool:
@@ -135,25 +140,28 @@ def _torchvision_original(
 def _torchvision_tuned(
     name: str,
     entry: Any,
-    state: dict[str, Tensor],
+    found: Candidates,
     digest: str,
     path: Path,
     classes: tuple[str, ...] | None,
+    key: str | None,
 ) -> BuiltModel:
     """A user's own weights, with any number of classes."""
-    state = {key: value for key, value in state.items() if not key.startswith(_TRAINING_ONLY)}
     with torch.device("meta"):
         own = _bare(name, IMAGENET).state_dict()
     # The head is the last tensor that has one row a class.
-    head = next(key for key in reversed(own) if own[key].shape[:1] == (IMAGENET,))
-    outputs = rows(state, head, IMAGENET)
+    head = next(each for each in reversed(own) if own[each].shape[:1] == (IMAGENET,))
+    layer = head.rpartition(".")[0]
+    heads = [each for each in own if each.rpartition(".")[0] == layer]
+    fits = match(found, own, model=name, key=key, heads=heads, optional=_TRAINING_ONLY)
+    outputs = fits.state[head].shape[0]
     module = _bare(name, outputs)
-    fill(module, state, path, name)
+    fill(module, fits, str(path))
     return BuiltModel(
         module,
         name_outputs(classes, outputs, f"{path}"),
         torchvision_preprocess(entry),
-        provenance(name, str(path), digest, "user"),
+        provenance(name, str(path), digest, "user", key, [fits.note]),
     )
 
 
@@ -253,41 +261,74 @@ def is_classifier(cfg: Any) -> bool:
 
 
 def build_timm(
-    name: str, weights: str | Path | None, classes: tuple[str, ...] | None, offline: bool
+    name: str,
+    weights: str | Path | None,
+    classes: tuple[str, ...] | None,
+    offline: bool,
+    key: str | None = None,
 ) -> BuiltModel:
     """A model of timm; see `zoo.build_model`."""
     import timm
 
     cfg = timm_config(name)
     bare = name.removeprefix("timm:")
-    overlay: dict[str, Any] = {}
+    outputs = cfg.num_classes
     if (weights is None or (weights == "random" and classes is None)) and not is_classifier(cfg):
         raise UsageError(
             f"{name} gives features and no classes: choose another, or pass --weights FILE with "
             "a head that you trained."
         )
     if weights == "random":
-        outputs = len(classes) if classes else cfg.num_classes
+        outputs = len(classes) if classes else outputs
         made = provenance(name, "random", None, "random")
         module = timm.create_model(bare, num_classes=outputs)
         wake_zero_layers(module)
+    elif weights is None:
+        path, label, state, digest = _timm_default(name, cfg, offline)
+        made = provenance(name, label, digest, "timm")
+        module = _timm_loaded(bare, {"state_dict": state}, outputs, str(path))
     else:
-        if weights is None:
-            path, label, state, digest = _timm_default(name, cfg, offline)
-            made = provenance(name, label, digest, "timm")
-        else:
-            path = weight_path(weights, name)
-            state, digest = read_state(path)
-            made = provenance(name, str(path), digest, "user")
-        outputs, offset = cfg.num_classes, cfg.label_offset or 0
-        head = cfg.classifier if isinstance(cfg.classifier, str) else (cfg.classifier or [""])[0]
-        found = rows(state, f"{head}.weight", outputs + offset)
-        if found != outputs + offset:  # a user's own head
-            outputs = found
-            overlay = {"num_classes": outputs, "label_offset": 0}
-        module = _timm_loaded(bare, state, {**overlay, "state_dict": state}, outputs, path)
+        path = weight_path(weights, name)
+        found, digest = read_candidates(path)
+        module, outputs, note = _timm_tuned(name, cfg, found, key)
+        made = provenance(name, str(path), digest, "user", key, [note])
     names = classes or timm_classes(cfg, outputs)
     return BuiltModel(module, name_outputs(names, outputs, name), timm_preprocess(cfg), made)
+
+
+def _timm_tuned(
+    name: str, cfg: Any, found: Candidates, key: str | None
+) -> tuple[nn.Module, int, str]:
+    """The network with a user's own weights, the number of its classes, and what to say of them."""
+    import timm
+
+    bare = name.removeprefix("timm:")
+    outputs, offset = cfg.num_classes, cfg.label_offset or 0
+    head = cfg.classifier if isinstance(cfg.classifier, str) else (cfg.classifier or [""])[0]
+    with torch.device("meta"):
+        own = timm.create_model(bare, num_classes=max(1, outputs)).state_dict()
+    heads = [each for each in own if each.rpartition(".")[0] == head]
+    fits: Match | None
+    try:
+        fits = match(found, own, model=name, key=key, heads=heads)
+        state = dict(fits.state)
+    except UsageError as error:
+        # timm knows the names of the authors' own files, and brings them to today's.
+        fits, differs = None, error
+        state = dict((found.named(key or "") or (found.largest(),))[0].tensors)
+    weight = state.get(f"{head}.weight")
+    count = weight.shape[0] if weight is not None and weight.ndim else outputs + offset
+    overlay: dict[str, Any] = {"state_dict": state}
+    if count != outputs + offset:  # a user's own head
+        outputs = count
+        overlay |= {"num_classes": outputs, "label_offset": 0}
+    try:
+        module = _timm_loaded(bare, overlay, outputs, found.origin)
+    except UsageError as error:
+        if fits is None:
+            raise differs from error
+        raise
+    return module, outputs, fits.note if fits else ""
 
 
 def _timm_default(name: str, cfg: Any, offline: bool) -> tuple[Path, str, dict[str, Tensor], str]:
@@ -306,10 +347,12 @@ def _timm_default(name: str, cfg: Any, offline: bool) -> tuple[Path, str, dict[s
     return path, file.filename, state, digest
 
 
-def _timm_loaded(
-    bare: str, state: dict[str, Tensor], overlay: dict[str, Any], outputs: int, path: Path
-) -> nn.Module:
-    """The network with `state`, which timm first brings to today's names."""
+def _timm_loaded(bare: str, overlay: dict[str, Any], outputs: int, origin: str) -> nn.Module:
+    """The network with the overlay's ``state_dict``, which timm first brings to today's names.
+
+    Raises:
+        UsageError: it does not fit.
+    """
     import timm
 
     try:
@@ -317,9 +360,7 @@ def _timm_loaded(
             bare, pretrained=True, num_classes=outputs, pretrained_cfg_overlay=overlay
         )
     except Exception as error:
-        # Say what differs in the file's own terms, unless only timm's conversion of it failed.
-        fill(timm.create_model(bare, num_classes=outputs), state, path, f"timm:{bare}")
-        raise UsageError(f"{path} does not fit timm:{bare}: {reason(error)}.") from error
+        raise UsageError(f"{origin} does not fit timm:{bare}: {reason(error)}.") from error
 
 
 def timm_classes(cfg: Any, outputs: int) -> tuple[str, ...] | None:

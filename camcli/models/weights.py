@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,8 @@ from torch import Tensor
 from camcli.data.download import download, present
 from camcli.errors import CamcliError, UnavailableError, UsageError
 from camcli.files import open_regular
+from camcli.models.opening import inside, open_weights
+from camcli.models.states import Candidates, unwrap
 
 # The eight (or ten) hex digits before the suffix, as torch.hub and timm write them.
 _HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.[A-Za-z]+$")
@@ -192,25 +194,25 @@ def _unavailable(file: WeightFile, why: str, also_here: Sequence[str]) -> str:
     )
 
 
-def read_state(path: Path, expected: str | None = None) -> tuple[dict[str, Tensor], str]:
+def read_candidates(path: Path, expected: str | None = None) -> tuple[Candidates, str]:
     """The tensors of a weight file, without running any code that it may hold.
 
     Args:
-        path: a ``.safetensors`` file, or a state dict saved by ``torch.save``; tensors under a
-            ``state_dict`` or ``model`` key and names behind ``module.`` are taken out.
+        path: a ``.safetensors`` file, or what ``torch.save`` wrote.
         expected: the sha256, or its first digits, that the file must have.
 
     Returns:
-        The tensors by name, on the CPU, and the file's sha256.
+        All mappings from names to tensors in it, for `camcli.models.states.match`, and the file's
+        sha256.
 
     Raises:
         UsageError: there is no such file.
-        CamcliError: it cannot be read, is damaged, or is not the one expected.
+        CamcliError: it cannot be read, is damaged, of another kind, or is not the one expected.
     """
     if not path.is_file():
-        raise UsageError(f"There is no weight file {path}.")
+        raise UsageError(f"There is no weight file {path}." + inside(path))
     try:
-        digest = sha256_of(path)
+        digest = sha256_of(path) if expected else ""
     except OSError as error:
         raise CamcliError(f"{path} cannot be read: {error.strerror or error}.") from error
     if expected and not digest.startswith(expected):
@@ -218,53 +220,20 @@ def read_state(path: Path, expected: str | None = None) -> tuple[dict[str, Tenso
             f"{path} is damaged: its sha256 begins with {digest[: len(expected)]} and should be "
             f"{expected}; delete it and fetch it again."
         )
-    return _unwrapped(_load(path), path), digest
+    # A file that is no weight file, however large, is known by its head.
+    found = unwrap(open_weights(path), str(path))
+    return found, digest or sha256_of(path)
 
 
-def _load(path: Path) -> Any:
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
+def read_state(path: Path, expected: str | None = None) -> tuple[dict[str, Tensor], str]:
+    """The tensors of a file that is known to hold one network's, by their names in it.
 
-            return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise CamcliError(_why_unreadable(path, error)) from error
+    Args:
+        path: as for `read_candidates`; so are `expected` and what is raised.
+        expected: the sha256, or its first digits.
 
-
-def _why_unreadable(path: Path, error: Exception) -> str:
-    if path.stat().st_size == 0:
-        return f"{path} is empty."
-    if "Weights only load failed" in str(error) and "GLOBAL" in str(error):
-        return (
-            f"{path} holds Python objects besides tensors, which could run code when opened: save "
-            "`model.state_dict()` alone, with torch.save or as .safetensors."
-        )
-    kind = "safetensors file" if path.suffix == ".safetensors" else "file saved by torch.save"
-    # torch's own words often advise weights_only=False: whoever follows that runs what is in there.
-    words = _first_line(error)
-    why = type(error).__name__ if "weights_only" in words or len(words) > 120 else words
-    return f"{path} is not a {kind}, or is cut short ({why})."
-
-
-def _unwrapped(loaded: Any, path: Path) -> dict[str, Tensor]:
-    """The mapping from names to tensors within what the file held."""
-    for key in ("state_dict", "model"):
-        if isinstance(loaded, Mapping) and isinstance(loaded.get(key), Mapping):
-            loaded = loaded[key]
-    if not isinstance(loaded, Mapping):
-        raise CamcliError(
-            f"{path} holds a {type(loaded).__name__}, not tensors by name: save "
-            "`model.state_dict()`."
-        )
-    state = {str(name): value for name, value in loaded.items() if isinstance(value, Tensor)}
-    if not state:
-        raise CamcliError(f"{path} holds no tensors: save `model.state_dict()`.")
-    if all(name.startswith("module.") for name in state):  # nn.DataParallel's
-        state = {name.removeprefix("module."): value for name, value in state.items()}
-    return state
-
-
-def _first_line(error: Exception) -> str:
-    text = str(error).strip().splitlines() or [type(error).__name__]
-    return text[0].rstrip(".")
+    Returns:
+        The file's largest mapping of tensors, on the CPU, and its sha256.
+    """
+    found, digest = read_candidates(path, expected)
+    return dict(found.largest().tensors), digest

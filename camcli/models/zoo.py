@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import inspect
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import torch
 from torch import nn
@@ -28,25 +30,29 @@ from camcli.models.built import (
     name_outputs,
     outputs_of,
     provenance,
-    read_classes,
     reason,
-    rows,
     weight_path,
 )
+from camcli.models.class_names import read_class_names
+from camcli.models.finite import check_finite
 from camcli.models.pretrained import build_timm, build_torchvision, timm_preprocess
-from camcli.models.weights import read_state
+from camcli.models.states import Candidate, Candidates, head_rows, match
+from camcli.models.weights import read_candidates
 from camcli.models.words import is_own_code
 
 # What timm assumes where a model's configuration is silent.
 _TIMM_DEFAULTS = {"crop_mode": "center", "crop_pct": 0.875, "interpolation": "bicubic"}
+# What factories call the number of classes.
+_COUNTS = ("num_classes", "n_classes", "num_labels", "nclass", "nb_classes", "num_class", "classes")
 
-__all__ = ["BuiltModel", "Provenance", "build_model", "read_classes"]
+__all__ = ["BuiltModel", "Provenance", "build_model", "read_class_names"]
 
 
 def build_model(
     name: str = bundled.NAME,
     *,
     weights: str | Path | None = None,
+    weights_key: str | None = None,
     offline: bool = False,
     classes: str | Path | Sequence[str] | None = None,
     seed: int = 0,
@@ -61,8 +67,10 @@ def build_model(
         weights: None for the model's default; a ``.pth`` or ``.safetensors`` file; the name of one
             of torchvision's sets of weights such as ``IMAGENET1K_V1``; or ``random`` for an
             untrained network, the same for the same `seed`.
+        weights_key: which of several sets in a file of `weights`, as `camcli.models.states.match`
+            takes it.
         offline: never touch the network.
-        classes: the class names, or a file with one a line or a JSON list. None stands for
+        classes: the class names, or a file of them (`camcli.models.class_names`). None stands for
             ImageNet's where the model has 1000 classes, else for the numbers from 0.
         seed: of ``random``; the global random state is left as it was.
 
@@ -73,52 +81,68 @@ def build_model(
         UsageError: no such model, weights that are not its own, or class names that do not count
             up to its outputs.
         UnavailableError: the weights are not on this machine and cannot be fetched.
+        CamcliError: the weights are damaged, or hold NaN or infinities.
     """
-    names = read_classes(classes)
+    if weights_key and (weights is None or not Path(weights).expanduser().is_file()):
+        raise UsageError(
+            "--weights-key chooses one of several sets of weights in a file: name the file with "
+            "--weights."
+        )
+    names = read_class_names(classes)
     # What builds a network draws initial weights on the CPU, even if they are replaced at once.
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         if name == bundled.NAME:
-            built = _bundled(weights, names)
+            built = _bundled(weights, names, weights_key)
         elif name.startswith("timm:"):
-            built = build_timm(name, weights, names, offline)
+            built = build_timm(name, weights, names, offline, weights_key)
         elif is_own_code(name):
-            built = _user(name, weights, names)
+            built = _user(name, weights, names, weights_key)
         else:
-            built = build_torchvision(name, weights, names, offline)
+            built = build_torchvision(name, weights, names, offline, weights_key)
     built.module.eval().requires_grad_(False)
+    made = built.provenance
+    if made.source != "random":
+        check_finite(built.module, name if made.sha256 is None else made.weights)
     return built
 
 
-def _bundled(weights: str | Path | None, classes: tuple[str, ...] | None) -> BuiltModel:
+def _bundled(
+    weights: str | Path | None, classes: tuple[str, ...] | None, key: str | None
+) -> BuiltModel:
     """EfficientNet-Lite0 through timm, with the weights that the installation carries."""
     import timm
 
+    name, notes = bundled.NAME, [""]
     if weights == "random":
         outputs = len(classes) if classes else IMAGENET
         module = timm.create_model(bundled.TIMM_NAME, num_classes=outputs)
-        made = provenance(bundled.NAME, "random", None, "random")
-        return BuiltModel(
-            module, name_outputs(classes, outputs, bundled.NAME), bundled.PREPROCESS, made
-        )
-    if weights in (None, "bundled"):
-        path = bundled.weights_path()
-        state, digest = read_state(path, bundled.SHA256)
-        made = provenance(bundled.NAME, "bundled", digest, "bundled")
-    else:
-        path = weight_path(weights or "", bundled.NAME, ["bundled"])
-        state, digest = read_state(path)
-        made = provenance(bundled.NAME, str(path), digest, "user")
-    state = bundled.rename(state)
-    outputs = rows(state, "classifier.weight", IMAGENET)
-    module = timm.create_model(bundled.TIMM_NAME, num_classes=outputs)
-    fill(module, state, path, bundled.NAME)
-    return BuiltModel(
-        module, name_outputs(classes, outputs, bundled.NAME), bundled.PREPROCESS, made
+        made = provenance(name, "random", None, "random")
+        return BuiltModel(module, name_outputs(classes, outputs, name), bundled.PREPROCESS, made)
+    own = weights in (None, "bundled")
+    path = bundled.weights_path() if own else weight_path(weights or "", name, ["bundled"])
+    found, digest = read_candidates(path, bundled.SHA256 if own else None)
+    found = Candidates(
+        found.origin,
+        tuple(Candidate(c.key, bundled.rename(dict(c.tensors))) for c in found.each),
     )
+    with torch.device("meta"):
+        bare = timm.create_model(bundled.TIMM_NAME, num_classes=IMAGENET)
+    heads = ("classifier.weight", "classifier.bias")
+    fits = match(found, bare, model=name, key=key, heads=heads)
+    outputs = fits.state[heads[0]].shape[0]
+    module = timm.create_model(bundled.TIMM_NAME, num_classes=outputs)
+    fill(module, fits, str(path))
+    notes = [fits.note]
+    made = provenance(
+        name, "bundled" if own else str(path), digest, "bundled" if own else "user", key, notes
+    )
+    return BuiltModel(module, name_outputs(classes, outputs, name), bundled.PREPROCESS, made)
 
 
-def _user(name: str, weights: str | Path | None, classes: tuple[str, ...] | None) -> BuiltModel:
+def _user(
+    name: str, weights: str | Path | None, classes: tuple[str, ...] | None, key: str | None
+) -> BuiltModel:
     """What the user's own factory makes.
 
     A module may say more about itself: its ``classes`` (names), its ``preprocess`` (a
@@ -134,19 +158,34 @@ def _user(name: str, weights: str | Path | None, classes: tuple[str, ...] | None
         made = provenance(name, "factory", None, "user")
     else:
         path = weight_path(weights, name)
-        state, digest = read_state(path)
-        fill(module, state, path, name)
-        made = provenance(name, str(path), digest, "user")
+        found, digest = read_candidates(path)
+        count = head_rows(found, module, key)
+        # Of classes, and nothing else differs: the factory may build that many.
+        if count is not None and (option := _count_option(name)):
+            module = _call_factory(name, **{option: count})
+        fits = match(found, module, model=name, key=key)
+        fill(module, fits, str(path))
+        made = provenance(name, str(path), digest, "user", key, [fits.note])
     preprocess = _own_preprocess(module)
     own = getattr(module, "classes", None)
     if classes is None and isinstance(own, (list, tuple)):
-        classes = read_classes(own)
+        classes = read_class_names(own)
     outputs = outputs_of(module, preprocess.size, name)
     return BuiltModel(module, name_outputs(classes, outputs, name), preprocess, made)
 
 
-def _call_factory(name: str) -> nn.Module:
-    """Import ``package.module:factory`` and call it."""
+def _count_option(name: str) -> str | None:
+    """The argument of a factory that takes the number of classes, or None."""
+    factory = _find_factory(name)
+    try:
+        taken = inspect.signature(factory).parameters
+    except (TypeError, ValueError):
+        return None
+    return next((each for each in _COUNTS if each in taken), None)
+
+
+def _find_factory(name: str) -> Any:
+    """Import ``package.module:factory``."""
     where, _, what = name.partition(":")
     if not (what and all(where.split("."))):
         raise UsageError(f"--model {name}: a model of your own is written module:factory.")
@@ -172,12 +211,18 @@ def _call_factory(name: str) -> nn.Module:
             hint = f"; did you mean {' or '.join(near)}?" if near else "."
             raise UsageError(f"--model {name}: {where} has no '{part}'{hint}")
         factory = getattr(factory, part)
+    return factory
+
+
+def _call_factory(name: str, **options: int) -> nn.Module:
+    """What ``package.module:factory`` returns."""
+    factory, what = _find_factory(name), name.partition(":")[2]
     if isinstance(factory, nn.Module):
         return factory
     if not callable(factory):
         raise UsageError(f"--model {name}: '{what}' is a {type(factory).__name__}, not a function.")
     try:
-        module = factory()
+        module = factory(**options)
     except (Exception, SystemExit) as error:
         raise UsageError(
             f"--model {name}: {what}() fails: {type(error).__name__}: {reason(error)}."

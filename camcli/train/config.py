@@ -51,6 +51,7 @@ class TrainConfig:
     test: float = 0.0
     backbone: str = "resnet50"
     weights: str | None = None
+    weights_key: str | None = None
     fit: str | None = None
     input_size: int | None = None
     solver: str = "adamw"
@@ -133,7 +134,10 @@ class TrainConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON and a checkpoint's header."""
-        return asdict(self)
+        values = asdict(self)
+        if self.weights_key is None:  # only where it was given
+            del values["weights_key"]
+        return values
 
 
 def read_config(path: Path) -> dict[str, Any]:

@@ -101,7 +101,8 @@ def _backbone(
     """Build one network and cut it; `number` is added to the seed of random weights."""
     name, seed = config.backbone, config.seed + number
     weights = "random" if kind == "random" else config.weights
-    built = build_model(name, weights=weights, offline=offline, seed=seed)
+    key = None if kind == "random" else config.weights_key
+    built = build_model(name, weights=weights, weights_key=key, offline=offline, seed=seed)
     if kind == "reinit":
         fresh = build_model(name, weights="random", seed=seed).module
         for layer in module_names(built.module, config.unfreeze or ""):

@@ -130,6 +130,8 @@ def _train(
         if config.unfreeze:  # a wrong name should not wait for the first stage
             channels, classes = backbones[0].channels, len(dataset.classes)
             run.members[0].tunable(LinearHead(torch.zeros(classes, channels), torch.zeros(classes)))
+    for note in dict.fromkeys(n for b in backbones for n in b.classifier.provenance.notes):
+        listener.say(note)
     if any(b.classifier.provenance.source == "random" for b in backbones):
         listener.warn(_random(config))
     team.agree(None)  # all have looked at the folder

@@ -79,7 +79,7 @@ class TrainDirectory:
                         "replaced. Move it away, or choose another --out."
                     )
             return False
-        now = json.loads(json.dumps(config.to_dict()))
+        now = {"weights_key": None, **json.loads(json.dumps(config.to_dict()))}
         for key, value in now.items():
             if before.get("config", {}).get(key) != value:
                 raise UsageError(

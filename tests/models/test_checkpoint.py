@@ -96,7 +96,7 @@ def test_not_there(tmp_path):
         load_checkpoint(tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"", b"x", b"not a checkpoint" * 100, b"\x80\x02}q\x00."])
+@pytest.mark.parametrize("content", [b"", b"x", b"not a checkpoint" * 100, b"\xff" * 100])
 def test_not_safetensors(tmp_path, content):
     (tmp_path / "m.safetensors").write_bytes(content)
     with pytest.raises(CamcliError, match="not a whole safetensors file"):
@@ -146,6 +146,125 @@ def test_a_description_that_lacks_something(tmp_path, missing):
     tensors = {"head.weight": torch.ones(1, 2), "head.bias": torch.ones(1)}
     save_file(tensors, path, {"camcli": json.dumps(header)})
     with pytest.raises(CamcliError, match="damaged"):
+        load_checkpoint(path)
+
+
+def written(path, tensors=None, **changes):
+    """A checkpoint of two classes whose description has these entries instead; None: without."""
+    header = {
+        "format": FORMAT, "architecture": "resnet18", "classes": ["a", "b"],
+        "preprocess": Preprocess().to_dict(), "config": {}, "metrics": {}, "versions": {},
+    } | changes  # fmt: skip
+    header = {name: value for name, value in header.items() if value is not None}
+    good = {"head.weight": torch.ones(2, 4), "head.bias": torch.ones(2)}
+    save_file(good | (tensors or {}), path, {"camcli": json.dumps(header)})
+
+
+def preprocessed(**changes):
+    return Preprocess().to_dict() | changes
+
+
+WRONG = {
+    "format-text": {"format": "2"}, "format-true": {"format": True}, "format-list": {"format": [1]},
+    "format-huge": {"format": 10**400}, "format-0": {"format": 0}, "format-none": {"format": None},
+    "architecture-list": {"architecture": ["resnet18"]}, "architecture-empty": {"architecture": ""},
+    "classes-text": {"classes": "ab"}, "classes-dict": {"classes": {"0": "a"}},
+    "classes-empty": {"classes": []}, "classes-numbers": {"classes": [1, 2]},
+    "classes-nested": {"classes": [["a"], ["b"]]}, "classes-three": {"classes": ["a", "b", "c"]},
+    "classes-blank": {"classes": ["a", ""]}, "classes-twice": {"classes": ["a", "a"]},
+    "members-billion": {"members": 10**9}, "members-text": {"members": "two"},
+    "members-negative": {"members": -1}, "members-0": {"members": 0},
+    "members-float": {"members": 1.5}, "members-without-tensors": {"members": 2},
+    "config-list": {"config": [1]}, "metrics-text": {"metrics": "good"},
+    "versions-number": {"versions": 3},
+    "preprocess-list": {"preprocess": [224]}, "preprocess-empty": {"preprocess": {}},
+    "size-billion": {"preprocess": preprocessed(size=10**9)},
+    "size-text": {"preprocess": preprocessed(size="224")},
+    "size-negative": {"preprocess": preprocessed(size=-1)},
+    "mean-none": {"preprocess": preprocessed(mean=None)},
+    "mean-two": {"preprocess": preprocessed(mean=[0.5, 0.5])},
+    "mean-text": {"preprocess": preprocessed(mean=["0", "0", "0"])},
+    "std-zero": {"preprocess": preprocessed(std=[0, 0, 0])},
+    "std-nan": {"preprocess": preprocessed(std=[float("nan")] * 3)},
+    "fit": {"preprocess": preprocessed(fit="stretch")},
+    "fit-list": {"preprocess": preprocessed(fit=["crop"])},
+    "interpolation": {"preprocess": preprocessed(interpolation="lanczos")},
+    "crop": {"preprocess": preprocessed(crop_pct=0)},
+    "crop-inf": {"preprocess": preprocessed(crop_pct=float("inf"))},
+    "unknown": {"preprocess": preprocessed(surprise=1)},
+    "head-flat": {"tensors": {"head.weight": torch.ones(8)}},
+    "head-rows": {"tensors": {"head.weight": torch.ones(3, 4)}},
+    "head-whole": {"tensors": {"head.weight": torch.ones(2, 4, dtype=torch.int64)}},
+    "bias-scalar": {"tensors": {"head.bias": torch.ones(())}},
+    "bias-three": {"tensors": {"head.bias": torch.ones(3)}},
+    "weight-nan": {"tensors": {"head.weight": torch.full((2, 4), float("nan"))}},
+    "backbone-nan": {"tensors": {"backbone.layer3.0.conv1.weight": torch.tensor(float("nan"))}},
+    "backbone-inf": {"tensors": {"backbone.conv1.weight": torch.tensor([1.0, float("inf")])}},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_a_wrong_description_is_one_sentence(tmp_path, what):
+    path = tmp_path / "m.safetensors"
+    written(path)
+    load_checkpoint(path)
+    written(path, **WRONG[what])
+    with pytest.raises(CamcliError) as caught:
+        load_checkpoint(path)
+    text = str(caught.value)
+    assert caught.value.exit_code == 1
+    assert str(path) in text
+    assert "\n" not in text
+    assert len(text) < 300 + len(str(path))
+    if "backbone" in what:
+        (name,) = (n.removeprefix("backbone.") for n in WRONG[what]["tensors"])
+        assert name in text
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.dictionaries(
+        st.sampled_from(
+            ["format", "architecture", "classes", "preprocess", "config", "metrics", "versions",
+             "members", "other"]
+        ),
+        st.recursive(
+            st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=3),
+            lambda inner: st.lists(inner, max_size=3)
+            | st.dictionaries(st.sampled_from(["size", "mean", "std", "fit", "a"]), inner),
+        ),
+    )
+)  # fmt: skip
+def test_any_description_is_read_or_refused(tmp_path_factory, changes):
+    path = tmp_path_factory.mktemp("any") / "m.safetensors"
+    written(path, **changes)
+    try:
+        checkpoint = load_checkpoint(path)
+    except CamcliError:
+        return
+    assert len(checkpoint.classes) == len(checkpoint.weight) == len(checkpoint.bias)
+    assert checkpoint.members == len(checkpoint.networks())
+
+
+def test_what_torch_saved_is_sent_to_the_right_option(tmp_path):
+    path = tmp_path / "my.pth"
+    torch.save({"model": {"fc.weight": torch.ones(2)}}, path)
+    with pytest.raises(UsageError, match=r"--weights FILE and --model"):
+        load_checkpoint(path)
+    torch.save(torch.nn.Linear(2, 2), path, _use_new_zipfile_serialization=False)
+    with pytest.raises(UsageError, match=r"--weights FILE and --model"):
+        load_checkpoint(path)
+    path.write_bytes(b"<!doctype html><html></html>")
+    with pytest.raises(CamcliError, match="web page"):
+        load_checkpoint(path)
+
+
+def test_a_huge_header_is_not_parsed(tmp_path):
+    path = tmp_path / "m.safetensors"
+    with path.open("wb") as file:
+        file.write((90 << 20).to_bytes(8, "little") + b'{"a":')
+        file.truncate(100 << 20)
+    with pytest.raises(CamcliError, match="header"):
         load_checkpoint(path)
 
 

@@ -299,9 +299,9 @@ STATE = {"fc.weight": torch.arange(6.0).view(2, 3), "fc.bias": torch.zeros(2)}
         lambda s: s,
         lambda s: {"state_dict": s, "epoch": 3},
         lambda s: {"model": s},
-        lambda s: {"state_dict": {f"module.{k}": v for k, v in s.items()}},
+        lambda s: {"ema": {"shadow": s}, "steps": torch.tensor(3)},
     ],
-    ids=["plain", "state_dict", "model", "parallel"],
+    ids=["plain", "state_dict", "model", "nested"],
 )
 def test_read_state_unwraps(tmp_path, wrap):
     path = tmp_path / "w.pth"
@@ -320,9 +320,9 @@ def test_read_safetensors(tmp_path):
 def one_sentence(error: pytest.ExceptionInfo[CamcliError], path: Path) -> str:
     text = str(error.value)
     assert str(path) in text
-    assert "\n" not in text
+    assert text.count("\n") <= 1  # what it is, and how to open or export it
     assert "Traceback" not in text
-    assert len(text) < 400 + len(str(path))
+    assert len(text) < 500 + len(str(path))
     return text
 
 
