@@ -120,6 +120,7 @@ def batch(
     isolate: bool = False,
     resume: bool = False,
     overwrite: bool = False,
+    retry_failed: bool = False,
     **style: Any,
 ) -> Iterator[Result]:
     """Predict and explain any number of images, one at a time, with bounded memory.
@@ -157,6 +158,7 @@ def batch(
         isolate: decode in separate processes, for files that may crash a decoder; needs `out`.
         resume: go on with an interrupted run in `out`.
         overwrite: replace an earlier run in `out`.
+        retry_failed: with `resume`: try the images again whose row is an error.
         style: of the overlays: ``colormap``, ``alpha``, ``panel``, ``max_size``, ``min_size``,
             ``quality``, and ``signed`` for negative evidence in a second colour.
 
@@ -194,8 +196,9 @@ def batch(
     run = Run(
         source, classifier, what, RunDirectory(Path(out)), Style(**style), name_template,
         only=only, overlays=overlays, batch_size=batch_size, workers=workers, isolate=isolate,
+        labels=labels,
     )  # fmt: skip
-    run.prepare(resume=resume, overwrite=overwrite)
+    run.prepare(resume=resume, overwrite=overwrite, retry_failed=retry_failed)
     return iter(run)
 
 

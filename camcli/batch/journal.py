@@ -10,7 +10,7 @@ import csv
 import io
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +96,65 @@ def read_rows(path: Path) -> Iterator[dict[str, str]]:
             yield from csv.DictReader(file)
     except (OSError, csv.Error) as error:
         raise CamcliError(f"Cannot read {path}: {error}") from error
+
+
+def copy_without(path: Path, to: Path, names: Container[str]) -> None:
+    """Copy a table but for the rows of some images, byte by byte.
+
+    Args:
+        path: the table.
+        to: the copy.
+        names: relative paths of the images.
+    """
+    _copy(path, to, [where for name, where in _places(path) if name not in names])
+
+
+def copy_in_order(path: Path, to: Path, order: Iterable[str]) -> None:
+    """Copy a table with its rows in the order of its source, byte by byte.
+
+    Args:
+        path: the table.
+        to: the copy.
+        order: relative paths of the source's images. The row of an image that is not there any
+            more stays behind the one that it was behind.
+    """
+    rank: dict[str, int] = {}
+    for number, name in enumerate(order):
+        rank.setdefault(name, number)
+    at, places = -1, []
+    for name, where in _places(path):
+        at = rank.get(name, at)
+        places.append((at, where))
+    places.sort(key=lambda one: one[0])  # stable
+    _copy(path, to, [where for _, where in places])
+
+
+def _places(path: Path) -> Iterator[tuple[str, tuple[int, int]]]:
+    """The image of each row, and where the row starts and ends."""
+    end = 0
+    with path.open("rb") as file:
+
+        def lines() -> Iterator[str]:
+            nonlocal end
+            for line in file:
+                end += len(line)
+                yield line.decode(ENCODING, ERRORS)
+
+        rows = csv.reader(lines())
+        next(rows, None)
+        start = end
+        for cells in rows:
+            yield (cells or [""])[0], (start, end)
+            start = end
+
+
+def _copy(path: Path, to: Path, places: Iterable[tuple[int, int]]) -> None:
+    """The header, and the bytes from each start to each end."""
+    with path.open("rb") as file, to.open("wb") as copy:
+        copy.write(_line(header(path)))
+        for start, end in places:
+            file.seek(start)
+            copy.write(file.read(end - start))
 
 
 def header(path: Path) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import platform
 import sys
 import threading
@@ -16,7 +18,7 @@ from typing import Any
 from camcli.batch.engine import stream
 from camcli.batch.explain import Explanation, Load, failed
 from camcli.batch.heatmaps import Heatmaps, line
-from camcli.batch.journal import Journal
+from camcli.batch.journal import Journal, copy_in_order, copy_without
 from camcli.batch.naming import Namer
 from camcli.batch.owning import BATCH
 from camcli.batch.ray_engine import RayEngine
@@ -67,6 +69,10 @@ class Counts:
             self.correct += correct
 
 
+# In run.json: rows were taken out to be done again, so those after them come too early.
+_UNSORTED = "unsorted"
+
+
 @dataclass(slots=True)
 class Run:
     """One run over a source, resumable.
@@ -87,9 +93,11 @@ class Run:
         batch_size: images in one forward pass.
         workers: threads that decode and draw.
         isolate: decode in separate processes (`camcli.data.isolate`).
+        labels: where the source's labels come from, in the user's words; recorded.
         engine: what explains the images in the place of this process; it writes the overlays.
         command: recorded in ``run.json``.
         counts: how it is going.
+        again: how many images that failed are tried again.
         stop: set it to let the run finish what has begun, and then end as interrupted.
     """
 
@@ -104,12 +112,15 @@ class Run:
     batch_size: int | None = None
     workers: int | None = None
     isolate: bool = False
+    labels: str = "auto"
     engine: RayEngine | None = None
     command: list[str] = field(default_factory=lambda: list(sys.argv))
     counts: Counts = field(default_factory=Counts)
+    again: int = field(init=False, default=0)
     stop: threading.Event = field(default_factory=threading.Event)
     _namer: Namer = field(init=False)
     _finished: set[str] = field(init=False, default_factory=set)
+    _unsorted: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
         self._namer = Namer(self.name_template)
@@ -153,23 +164,36 @@ class Run:
             "name_template": self.name_template,
             "only": self.only,
             "overlays": self.overlays,
+            "labels": self.labels,
+            "classes": _names(self.classifier.classes),
         }  # fmt: skip
 
     def prepare(
-        self, *, resume: bool = False, overwrite: bool = False, files: Sequence[str] = ()
+        self,
+        *,
+        resume: bool = False,
+        overwrite: bool = False,
+        retry_failed: bool = False,
+        files: Sequence[str] = (),
     ) -> None:
         """Make the run directory ready and read what an earlier run finished.
 
         Args:
             resume: go on with it.
             overwrite: replace it.
+            retry_failed: with `resume`: try the images again whose row is an error.
             files: what will be written beside the table, the maps and the overlays.
 
         Raises:
             UsageError: the directory is not free, or holds another run.
             CamcliError: it cannot be written.
         """
+        if retry_failed and not resume:
+            raise UsageError("--retry-failed goes on with a run: add --resume.")
         self.directory.prepare(self.config(), resume=resume, overwrite=overwrite, files=files)
+        self._unsorted = bool(self.directory.earlier().get(_UNSORTED))
+        if retry_failed:
+            self._forget_failed()
         alone = self.directory.shard is None and self.engine is None
         self._namer = Namer(self.name_template, folds=self.directory.folds, alone=alone)
         for values in self.directory.rows():
@@ -184,6 +208,31 @@ class Run:
                 self._namer.take(values["overlay"].removeprefix(f"{OVERLAYS}/"))
         self.counts.before = self.counts.done
         self.directory.write_info(self._info("running"))
+
+    def _forget_failed(self) -> None:
+        """Take the rows of failed images out of the table, so that they are left to be done.
+
+        Killed at any moment, what is not in the table is done by a resume, and at its end the table
+        is put into the source's order.
+        """
+        failed = {row["path"] for row in self.directory.rows() if row["status"] == "error"}
+        # Rows of images that are not there any more, or beyond --limit, say all there is to say.
+        here = [ref.rel for ref in self._mine() if ref.rel in failed] if failed else []
+        self.again = len(here)
+        if not here:
+            return
+        self._unsorted = True
+        self.directory.write_info(self._info("running"))
+        csv = self.directory.csv
+        self.directory.replace_table(lambda new: copy_without(csv, new, set(here)))
+
+    def _sort(self) -> None:
+        """Put rows that were done again where an undisturbed run has them."""
+        csv = self.directory.csv
+        # As far as it goes: what is beyond --limit may be in the table, too.
+        order = (ref.rel for ref in self._mine(replace(self.source, limit=None)))
+        self.directory.replace_table(lambda new: copy_in_order(csv, new, order))
+        self._unsorted = False
 
     def __iter__(self) -> Iterator[Result]:
         """Explain what is left; see the class."""
@@ -220,6 +269,8 @@ class Run:
                     self.counts.add(result.status, result.correct, drawn=result.overlay is not None)
                     yield result
             if not self.stop.is_set():
+                if self._unsorted:
+                    self._sort()
                 state = "finished"
         finally:
             self._close(state, time.perf_counter() - started)
@@ -259,14 +310,18 @@ class Run:
         return Enough(max(each.enough() for each in passes if each), drawn)
 
     def _left(self) -> Iterator[ImageRef]:
-        """What is not in the table yet; never the run's own pictures."""
+        """What is not in the table yet."""
+        return (ref for ref in self._mine() if ref.rel not in self._finished)
+
+    def _mine(self, source: Source | None = None) -> Iterator[ImageRef]:
+        """The images of the source, or of the shard; never the run's own pictures."""
+        source = source or self.source
         own = self.directory.path.resolve()
-        inside = own.is_relative_to(self.source.root)
+        inside = own.is_relative_to(source.root)
         shard = self.directory.shard
-        for ref in shard.take(self.source) if shard else self.source:
-            if ref.rel in self._finished or (inside and own in ref.path.parents):
-                continue
-            yield ref
+        for ref in shard.take(source) if shard else source:
+            if not (inside and own in ref.path.parents):
+                yield ref
 
     def total(self) -> int | None:
         """How many rows there will be: a walk over the source without opening an image.
@@ -298,8 +353,15 @@ class Run:
             "engine": "ray" if self.engine else "local",
             "machine": {"python": platform.python_version(), "platform": platform.platform()},
             "counts": asdict(self.counts),
+            **({_UNSORTED: True} if self._unsorted else {}),
             FILES: self.directory.files,
             "written": now(),
             "seconds": None if seconds is None else round(seconds, 3),
             "images_per_second": round(fresh / seconds, 2) if seconds and fresh else None,
         }
+
+
+def _names(classes: Sequence[str]) -> str:
+    """Class names in a few words that no other names have."""
+    digest = hashlib.sha256(json.dumps(list(classes)).encode()).hexdigest()
+    return f"{len(classes)} from {classes[0]!r} to {classes[-1]!r} ({digest[:12]})"

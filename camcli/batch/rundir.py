@@ -6,16 +6,19 @@ import errno
 import json
 import os
 import re
+import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from camcli.batch import owning
+from camcli.batch.comparing import different
 from camcli.batch.journal import drop_torn_row, read_rows
 from camcli.data.images import printable
 from camcli.errors import CamcliError, ImageError, UsageError
-from camcli.files import lock, only_this_file, write_whole
+from camcli.files import lock, only_this_file, whole_file, write_whole
 from camcli.ours import FILES, KIND, read_record, remove
 
 if TYPE_CHECKING:
@@ -71,7 +74,7 @@ class RunDirectory:
             path / (name if shard is None else _of_shard(name, shard))
             for name in (CSV, HEATMAPS, INFO, _TEMPORARY)
         )
-        self._held: IO[bytes] | None = None
+        self._held: list[IO[bytes]] = []
         self.files: list[str] = []
         self.folds = False
 
@@ -190,9 +193,9 @@ class RunDirectory:
         Raises:
             UsageError: somebody else does.
         """
-        self._held = self.csv.open("ab")
+        self._held.append(self.csv.open("ab"))
         try:
-            alone = lock(self._held, wait=False)
+            alone = lock(self._held[-1], wait=False)
         except OSError:  # a network disk without locks
             return
         if not alone:
@@ -203,9 +206,29 @@ class RunDirectory:
             )
 
     def _let_go(self) -> None:
-        if self._held is not None:
-            self._held.close()
-            self._held = None
+        while self._held:
+            self._held.pop().close()
+
+    def replace_table(self, write: Callable[[Path], object]) -> None:
+        """Put another table in the place of this one, in one step.
+
+        Args:
+            write: fills the new file; the old one is still there.
+
+        Raises:
+            CamcliError: it cannot be written; the old one stays.
+        """
+        try:
+            with whole_file(self.csv, aside=self.temporary) as part:
+                write(part)
+                if sys.platform == "win32":  # where nothing is locked, and no open file replaced
+                    self._let_go()
+                else:  # nobody gets in between, with the old file or the new one
+                    self._held.append(part.open("ab"))
+                    with suppress(OSError):
+                        lock(self._held[-1], wait=False)
+        except OSError as error:
+            raise CamcliError(f"Cannot write {self.csv}: {error.strerror}.") from error
 
     @property
     def _name(self) -> str:
@@ -296,6 +319,10 @@ class RunDirectory:
             raise CamcliError(f"{self._info} is not a run's description.")
         return info
 
+    def earlier(self) -> dict[str, Any]:
+        """What ``run.json`` says, if anything."""
+        return read_record(self._info) or {}
+
     def write_info(self, info: dict[str, Any]) -> None:
         """Replace ``run.json`` in one step."""
         text = json.dumps(info, indent=2, ensure_ascii=True) + "\n"
@@ -362,20 +389,6 @@ def _remove_folder(folder: Path) -> None:
         folder.rmdir()
 
 
-def different(one: dict[str, Any], other: dict[str, Any]) -> str:
-    """The first setting that two runs do not share, and its two values; empty if there is none."""
-    for key in other | one:  # options that are not used are not there
-        if one.get(key) != other.get(key):
-            return f"{key} {_say(one.get(key))} and {_say(other.get(key))}"
-    return ""
-
-
 def now() -> str:
     """The time of day for ``run.json``."""
     return time.strftime("%Y-%m-%dT%H:%M:%S%z")
-
-
-def _say(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{k} {v}" for k, v in value.items() if not isinstance(v, dict | list))
-    return repr(value)

@@ -15,8 +15,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
+from camcli.batch.comparing import different
 from camcli.batch.journal import Journal, header, read_rows
-from camcli.batch.rundir import RunDirectory, different, now
+from camcli.batch.rundir import RunDirectory, now
 from camcli.errors import CamcliError, UsageError
 from camcli.files import whole_file
 

@@ -21,7 +21,7 @@ from camcli.cli.console import (
     say,
     warn,
 )
-from camcli.cli.following import above, follow, summarize, warn_if_nothing_drawn
+from camcli.cli.following import above, above_resumed, follow, summarize, warn_if_nothing_drawn
 from camcli.errors import UsageError
 
 
@@ -48,6 +48,14 @@ def batch(
         bool,
         typer.Option(
             "--resume", help="Go on with an interrupted run in --out.", rich_help_panel=o.RUN
+        ),
+    ] = False,
+    retry_failed: Annotated[
+        bool,
+        typer.Option(
+            "--retry-failed",
+            help="With --resume: try again the images whose row is an error, mended since.",
+            rich_help_panel=o.RUN,
         ),
     ] = False,
     overwrite: Annotated[
@@ -239,6 +247,8 @@ def batch(
 
     find /data -name '*.jpg' -print0 | camcli batch - --out run --resume --fail-on 1%
     """
+    if retry_failed and not resume:
+        raise UsageError("--retry-failed goes on with a run: add --resume.")
     from camcli.batch.engine import keep_big_blocks
     from camcli.batch.explain import make_explanation
     from camcli.batch.export import check_format, export
@@ -318,6 +328,7 @@ def batch(
         batch_size=batch_size,
         workers=workers,
         isolate=isolate,
+        labels=labels,
         engine=RayEngine(
             loader(**described),
             runtime,
@@ -331,7 +342,9 @@ def batch(
     beside = [SHEET] if grid else []
     if table_format != "csv":
         beside.append(directory.csv.with_suffix(f".{table_format}").name)
-    run.prepare(resume=resume, overwrite=overwrite, files=beside)
+    run.prepare(resume=resume, overwrite=overwrite, retry_failed=retry_failed, files=beside)
+    if not quiet:
+        above_resumed(run)
     try:
         follow(run, quiet=quiet)
         if grid:
@@ -364,7 +377,7 @@ def _resuming(given: list[str]) -> str:
     """The command that goes on with a run, to be copied into a shell."""
     if given[:1] != ["batch"] or "-" in given:  # from Python; a list that came through a pipe
         return "the same command with --resume."
-    kept = [word for word in given[1:] if word not in ("--resume", "--overwrite")]
+    kept = [word for word in given[1:] if word not in ("--resume", "--overwrite", "--retry-failed")]
     return shlex.join(["camcli", "batch", "--resume", *kept])
 
 

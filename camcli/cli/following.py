@@ -19,6 +19,21 @@ def above(text: str) -> None:
     tqdm.write(text, file=sys.stderr)
 
 
+def above_resumed(run: Run) -> None:
+    """What becomes of the images that failed in the run that is resumed."""
+    if run.again:
+        above(f"{_images(run.again)} that failed {'is' if run.again == 1 else 'are'} tried again.")
+    elif failed := run.counts.failed:
+        above(
+            f"{_images(failed)} failed before and {'is' if failed == 1 else 'are'} not tried "
+            "again: --retry-failed does that."
+        )
+
+
+def _images(count: int) -> str:
+    return "1 image" if count == 1 else f"{count} images"
+
+
 def follow(run: Run, *, quiet: bool) -> None:
     """Run to the end, with a progress bar on stderr."""
     from camcli.cli.bars import bar
@@ -41,7 +56,7 @@ def summarize(run: Run, out: Path) -> None:
     if c.before:
         parts.append(f"{c.before} of them from before")
     if c.failed:
-        parts.append(f"{c.failed} could not be read")
+        parts.append(f"{c.failed} failed")
     if c.empty:
         parts.append(f"{c.empty} with an empty map")
     say(", ".join(parts) + ".")

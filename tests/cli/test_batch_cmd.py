@@ -291,3 +291,24 @@ def test_engines(camcli, tmp_path, monkeypatch):
     assert result.exit_code == 4
     assert "pip install 'camcli[ray]'" in " ".join(result.stderr.split())
     assert not (tmp_path / "camcli-run").exists()
+
+
+def test_failed_images_are_named_at_a_resume_and_tried_again_on_request(camcli, tmp_path, photos):
+    (tmp_path / "in").mkdir()
+    Image.fromarray(photos[0][:90, :90]).save(tmp_path / "in" / "good.png")
+    (tmp_path / "in" / "bad.png").write_bytes(b"no picture")
+    done = camcli("batch", "in", "--retry-failed")
+    assert done.exit_code == 2
+    assert "add --resume" in done.stderr
+    assert camcli("batch", "in", "--out", "r").exit_code == 3
+    done = camcli("batch", "in", "--out", "r", "--resume")
+    assert done.exit_code == 3
+    assert "1 image failed before and is not tried again: --retry-failed does that." in done.stderr
+    Image.fromarray(photos[1][:90, :90]).save(tmp_path / "in" / "bad.png")
+    done = camcli("batch", "in", "--out", "r", "--resume", "--retry-failed")
+    assert done.exit_code == 0, done.output
+    assert "1 image that failed is tried again." in done.stderr
+    assert "2 images, 1 of them from before." in done.stderr
+    done = camcli("batch", "in", "--out", "r", "--resume", "--labels", "folder")
+    assert done.exit_code == 2
+    assert "labels 'auto' and 'folder'" in done.stderr

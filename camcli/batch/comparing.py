@@ -1,0 +1,37 @@
+"""Whether two runs were made with the same settings, as their ``run.json`` records them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from camcli.data.preprocess import Preprocess
+
+# What runs of earlier versions did not record: nothing is known of it, so nothing differs.
+_NEWER = ("labels", "classes")
+
+
+def different(one: dict[str, Any], other: dict[str, Any]) -> str:
+    """The first setting that two runs do not share, and its two values; empty if there is none."""
+    one, other = _filled(one), _filled(other)
+    for key in other | one:  # options that are not used are not there
+        if key in _NEWER and not (key in one and key in other):
+            continue
+        if one.get(key) != other.get(key):
+            return f"{key} {_say(one.get(key))} and {_say(other.get(key))}"
+    return ""
+
+
+def _filled(config: dict[str, Any]) -> dict[str, Any]:
+    """The same, with what was not there yet when it was recorded."""
+    preprocess = config.get("preprocess")
+    if not isinstance(preprocess, dict):
+        return config
+    usual = json.loads(json.dumps(Preprocess().to_dict()))
+    return {**config, "preprocess": usual | preprocess}
+
+
+def _say(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{k} {v}" for k, v in value.items() if not isinstance(v, dict | list))
+    return repr(value)
