@@ -97,7 +97,7 @@ def compare_labels(
     shuffled = targets[order]
     scale = Scale.of(X)
     heads = [
-        scale.fold(*solve_head(scale(X).double(), t, len(names), L2, Recipe(), iterations=300))
+        scale.fold(*solve_head(scale(X).double(), t, len(names), L2, Recipe()))
         for t in (targets, shuffled)
     ]
     index = {ref.rel: names.index(ref.label or "") for ref in held}

@@ -68,7 +68,8 @@ def learning_curves(rows: Sequence[Mapping[str, Any]], title: str = "") -> bytes
                     )  # fmt: skip
                     label = "_"  # one entry in the legend for all members
         if by_l2:
-            axes.set_xscale("log")
+            if all(value > 0 for value in x):
+                axes.set_xscale("log")
             axes.set_xlabel("L2 strength")
         else:
             axes.set_xlabel("epoch")

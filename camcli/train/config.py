@@ -26,6 +26,12 @@ CHOICES: dict[str, tuple[str, ...]] = {
 _UNSET = {"fit": (None,)}
 MEMBERS = ("pretrained", "random", "reinit")
 """What the weights of an ensemble's member are at the start."""
+# What is beyond can only be a slip, and does not fit into what it is counted with.
+_AT_MOST = {
+    "epochs": 10**9, "epochs2": 10**9, "batch_size": 10**9, "ensemble": 1000, "augment": 10_000,
+    "patience": 10**9, "seed": 2**32 - 1, "input_size": 10_000, "weight_decay": 1e30,
+    "warmup": 1e9, "l2": 1e30,
+}  # fmt: skip
 EVALUATE = "evaluate"
 """The table of a configuration that `camcli evaluate` reads."""
 
@@ -88,6 +94,10 @@ class TrainConfig:
             value = getattr(self, name)
             if value is not None and not value >= least:
                 raise UsageError(f"{_option(name)} must be at least {least}, not {value}.")
+        for name, most in _AT_MOST.items():
+            value = getattr(self, name)
+            if value is not None and value > most:
+                raise UsageError(f"{_option(name)} must be at most {most}, not {value}.")
         for name in ("lr", "lr2"):
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from camcli.data.datasets import Item
-from camcli.errors import UsageError
+from camcli.errors import CamcliError, UsageError
 from camcli.models.classifier import Classifier
 from camcli.train.cache import FeatureCache
 from camcli.train.features import View, extract, hash_files
@@ -114,6 +114,14 @@ def look_together(
             features[rank :: team.size] = rows
         errors |= {rank + i * team.size: text for i, text in failed.items()}
     return features, errors
+
+
+def gone(error: str) -> CamcliError:
+    """What to say of an image that could be read a while ago, in the words of its own error."""
+    return CamcliError(
+        f"An image that could be read before cannot now: {error} When it is back, run the same "
+        "command with --resume; to go on without it, start again with --overwrite."
+    )
 
 
 def check_trained(

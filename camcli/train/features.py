@@ -113,7 +113,7 @@ def extract(
         backbone fails, and the one-sentence errors of those by index.
 
     Raises:
-        CamcliError: the backbone gives numbers that are not finite, for all of them.
+        CamcliError: the backbone fails on all of them.
     """
     keys = [record_key(content, view.name) for content in contents]
     found = [cache.get(key) if cache else None for key in keys]
@@ -128,10 +128,11 @@ def extract(
         for i, row in zip(indices, rows, strict=True):
             found[i] = row
         advance(len(indices))
-    if jobs and sum(text.endswith(_NOT_FINITE) for text in errors.values()) == len(jobs):
+    broken = [text for text in errors.values() if text.startswith(_NETWORK)]
+    if broken and len(broken) == len(paths):
         raise CamcliError(
-            f"The backbone {classifier.provenance.name} gives features that are not finite "
-            "numbers; its weights are damaged or do not belong to it."
+            f"The backbone {classifier.provenance.name} fails on every image: its weights are "
+            f"damaged or do not belong to it, or it takes no such input. The first: {broken[0]}"
         )
     advance(len(errors))
     channels = next((len(f) for f in found if f is not None), 0)
@@ -144,15 +145,17 @@ def _rows(
     classifier: Classifier, paths: Mapping[int, Path], jobs: Sequence[tuple[int, Tensor]]
 ) -> list[np.ndarray | ImageError]:
     """Features (K,) float16 of images (3, h, w) that come with their indices."""
-    rows = _pooled_any(classifier, [image for _, image in jobs]).clamp(-HALF, HALF).half().cpu()
+    rows = _pooled_any(classifier, [image for _, image in jobs]).cpu()
+    finite = rows.isfinite().all(1).tolist()  # before infinity becomes the largest number
     return [
-        row if good else ImageError(f"network: {printable(paths[i])}: {_NOT_FINITE}")
+        row if good else ImageError(f"{_NETWORK}{printable(paths[i])}: {_NOT_FINITE}")
         for row, good, (i, _) in zip(
-            rows.numpy(), rows.isfinite().all(1).tolist(), jobs, strict=True
+            rows.clamp(-HALF, HALF).half().numpy(), finite, jobs, strict=True
         )
     ]
 
 
+_NETWORK = "network: "
 _NOT_FINITE = "features that are not finite (NaN or infinity)."
 
 
@@ -232,8 +235,11 @@ def hash_files(paths: Sequence[Path]) -> list[str]:
         except (OSError, ValueError):
             return hashlib.sha256(bytes(path)).hexdigest()
 
-    with ThreadPoolExecutor(max(2, available_cores())) as pool:
-        return list(pool.map(digest, paths, chunksize=64))
+    pool = ThreadPoolExecutor(max(2, available_cores()))
+    try:
+        return list(pool.map(digest, paths))
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)  # Ctrl-C does not wait for the rest
 
 
 def digest_of(tensors: Mapping[str, Tensor]) -> str:

@@ -13,15 +13,16 @@ from torch import Tensor
 
 from camcli.batch.engine import available_cores, keep_big_blocks
 from camcli.data.images import load_image
+from camcli.errors import ImageError
 from camcli.models.classifier import Classifier
 from camcli.models.parts import channels_last
-from camcli.train.examples import Examples
+from camcli.train.examples import Examples, gone
 from camcli.train.features import View, autocast
 from camcli.train.loop import Progress, Recipe, make_optimizer, run_epochs
 from camcli.train.team import ALONE, Team
 from camcli.train.tunable import Tunable
 
-DEFAULT_LR2 = {"adamw": 1e-4, "sgd": 1e-3, "lbfgs": 1e-4}
+DEFAULT_LR2 = {"adamw": 1e-4, "sgd": 1e-3}
 
 
 @dataclass(kw_only=True)
@@ -99,12 +100,15 @@ def decoded(
     """Each batch of indices with its pixels (B, 3, size, size) uint8, decoded ahead by threads.
 
     Raises:
-        ImageError: an image could be read before and cannot now.
+        CamcliError: an image could be read before and cannot now.
     """
     paths, contents = images.paths, images.contents
 
     def read(i: int) -> Tensor:
-        return view.pixels(load_image(paths[i]), contents[i])
+        try:
+            return view.pixels(load_image(paths[i]), contents[i])
+        except ImageError as error:
+            raise gone(str(error)) from error
 
     pool = ThreadPoolExecutor(max(2, available_cores()), thread_name_prefix="camcli-io")
     ahead: deque[tuple[Tensor, list[Future[Tensor]]]] = deque()

@@ -1,7 +1,7 @@
 """The head: GAP + linear with cross-entropy, trained on pooled features.
 
 The features are centred and divided by one number for all channels while training, which changes
-what AdamW, SGD and L-BFGS do (they then need no tuning for each backbone) and nothing else: both
+what AdamW and SGD do (they then need no tuning for each backbone) and nothing else: both
 are folded into the weights and the bias afterwards, so the head is GAP + linear again.
 """
 
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from camcli.models.cut import LinearHead
 from camcli.train.loop import Progress, Recipe, make_optimizer, run_epochs
+from camcli.train.optimum import Problem
 
 L2_GRID = tuple(10.0 ** (-e / 2) for e in range(1, 9))
 """Strengths tried by L-BFGS, strong to weak: each start is the end of the one before."""
@@ -160,64 +161,36 @@ def solve_head(
     *,
     start: tuple[Tensor, Tensor] | None = None,
     sample_weight: Tensor | None = None,
-    iterations: int = 2000,
 ) -> tuple[Tensor, Tensor]:
-    """Minimise mean cross-entropy + l2/2 ‖w‖², a convex problem, by L-BFGS to its optimum.
+    """Minimise mean cross-entropy + l2/2 ‖w‖², a convex problem, to its optimum.
 
     Args:
         features: (N, K), scaled.
         targets: (N,).
         classes: C.
-        l2: strength, above 0; the bias is free.
+        l2: strength; the bias is free.
         recipe: gives label smoothing and class weights.
         start: weight (C, K) and bias (C,) to begin with.
         sample_weight: (N,) of each image in the mean.
-        iterations: at most so many.
 
     Returns:
         Weight and bias, in the features' precision.
+
+    Raises:
+        DivergedError: a number on the way is not finite.
     """
-    if start is None:
-        start = (features.new_zeros(classes, features.shape[1]), features.new_zeros(classes))
-    weight, bias = (nn.Parameter(t.to(features).clone()) for t in start)
-    share = _shares(targets, recipe, sample_weight).to(features)
-    optimizer = torch.optim.LBFGS(
-        [weight, bias],
-        max_iter=iterations,
-        history_size=20,
-        # The problem is l2-strongly convex: the optimum is within |gradient| / l2.
-        tolerance_grad=max(1e-5 * l2, 1e-10 if features.dtype == torch.float64 else 1e-7),
-        tolerance_change=1e-14,
-        line_search_fn="strong_wolfe",
-    )
-
-    def closure() -> Tensor:
-        optimizer.zero_grad()
-        logits = features @ weight.T + bias
-        loss = (recipe.loss(logits, targets, "none") * share).sum()
-        loss = loss + 0.5 * l2 * weight.square().sum()
-        loss.backward()
-        return loss
-
-    optimizer.step(closure)
-    return weight.detach(), bias.detach()
-
-
-def _shares(targets: Tensor, recipe: Recipe, sample_weight: Tensor | None) -> Tensor:
-    """What each image's loss is multiplied with, so that the sum is `cross_entropy`'s mean."""
-    shares = torch.ones(len(targets), dtype=torch.double)
-    if sample_weight is not None:
-        shares = sample_weight.double()
-    total = shares
-    if recipe.class_weight is not None:  # the loss carries the weight already
-        total = shares * recipe.class_weight.double().cpu()[targets.cpu()]
-    return shares / total.sum()
+    problem = Problem(features, targets, classes, recipe, sample_weight)
+    if start is not None:
+        problem.begin_at(*start)
+    problem.solve(l2)
+    weight, bias = problem.solution()
+    return weight.to(features), bias.to(features)
 
 
 def fit_to_optimum(
+    fit: Fit,
     train: Split,
     val: Split | None,
-    classes: int,
     recipe: Recipe,
     l2: float | None,
     *,
@@ -227,38 +200,39 @@ def fit_to_optimum(
     """Solve for one strength, or for each of `L2_GRID` and keep the best on validation.
 
     Args:
+        fit: fresh from `Fit.start`, or restored; changed in place.
         train: features and targets.
         val: chooses the strength.
-        classes: C.
         recipe: gives label smoothing and class weights.
         l2: the strength; None to choose it. Without `val`, 1e-3.
         sample_weight: (N,) of each training image.
         after: called after each strength.
+
+    Raises:
+        DivergedError: a number is not finite.
     """
-    fit = Fit.start(train.features, classes, recipe.seed)
-    X = fit.scale(train.features)
-    if X.numel() < 1 << 26:  # half a GB: small enough for the better precision
-        X = X.double()
+    problem = Problem(
+        fit.scale(train.features), train.targets, len(fit.bias), recipe, sample_weight
+    )
+    if fit.epoch:
+        problem.begin_at(fit.weight, fit.bias)
     has_val = val is not None and len(val.targets) > 0
     grid = (l2,) if l2 is not None else (L2_GRID if has_val else (1e-3,))
-    solution = None
-    for strength in grid:
-        solution = solve_head(
-            X, train.targets, classes, strength, recipe,
-            start=solution, sample_weight=sample_weight,
-        )  # fmt: skip
-        fit.weight, fit.bias = solution[0].float(), solution[1].float()
-        logits = X @ solution[0].T + solution[1]
-        fit.epoch += 1
+    for strength in grid[fit.epoch :]:
+        if fit.waited >= 3:  # the loss has a single valley, and the weakest take longest
+            break
+        problem.solve(strength)
+        weight, bias = problem.solution()
+        fit.weight, fit.bias = weight.float(), bias.float()
+        logits = problem.logits
         row = {
-            "epoch": fit.epoch,
+            "epoch": fit.epoch + 1,
             "l2": strength,
             "train_loss": float(recipe.loss(logits, train.targets)),
             "train_acc": float((logits.argmax(1) == train.targets).double().mean()),
         }
         # The loss is smooth in the strength, where the accuracy of a small split jumps.
         fit.judge(row | measure(fit.last(), val), by_loss=True)
+        fit.epoch += 1
         after(fit)
-        if fit.waited >= 3:  # it has a single valley, and the weakest strengths take longest
-            break
     return fit

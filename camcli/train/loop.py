@@ -12,9 +12,25 @@ import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor
 
 from camcli.errors import CamcliError
+from camcli.models.cut import LinearHead
 from camcli.train.team import ALONE, Team
 
 X = TypeVar("X")
+
+HOPELESS = 1e6
+"""A loss, in nats, that nothing comes back from: a guess among a million classes has 14."""
+
+
+class DivergedError(CamcliError):
+    """The loss, a metric or a weight is not a finite number, so training cannot go on.
+
+    Attributes:
+        kept: the best head of the epochs before, where there is one.
+        row: that epoch's numbers.
+    """
+
+    kept: LinearHead | None = None
+    row: dict[str, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +87,17 @@ class Progress:
     optimizer: dict[str, Any] | None = None
 
     def judge(self, row: dict[str, float], by_loss: bool = False) -> bool:
-        """Take in a finished epoch's numbers; whether it is the best one (see `is_better`)."""
+        """Take in a finished epoch's numbers; whether it is the best one (see `is_better`).
+
+        Raises:
+            DivergedError: one is not finite, or a loss as good as infinite; nothing is taken in.
+        """
+        for name, value in row.items():
+            told = "the validation loss" if name == "val_loss" else "the loss"
+            if not math.isfinite(value):
+                raise DivergedError(f"{told} is not a finite number in epoch {row['epoch']:.0f}")
+            if name.endswith("loss") and value > HOPELESS:
+                raise DivergedError(f"{told} is {value:.1e} in epoch {row['epoch']:.0f}")
         self.rows.append(row)
         better = is_better(row, self.best_row, by_loss)
         self.best_row = row if better else self.best_row
@@ -118,7 +144,7 @@ def run_epochs(
         team: the processes that share each batch.
 
     Raises:
-        CamcliError: the loss is not finite.
+        DivergedError: the loss is not finite, or no longer after the epoch.
     """
     if progress.optimizer:
         optimizer.load_state_dict(progress.optimizer)
@@ -140,10 +166,7 @@ def run_epochs(
             logits, truth = forward(inputs), targets[part]
             loss = recipe.loss(logits, truth)
             if not loss.isfinite():
-                raise CamcliError(
-                    f"The loss is not a finite number in epoch {epoch + 1}: try a lower rate than "
-                    f"{recipe.lr:g} (--lr; --lr2 in the second stage)."
-                )
+                raise DivergedError(f"the loss is not a finite number in epoch {epoch + 1}")
             share = 1.0
             if team.size > 1:
                 own = len(team.part(batch)) > 0
@@ -152,10 +175,19 @@ def run_epochs(
                 loss = loss * (share * team.size)
             optimizer.zero_grad()
             loss.backward()
-            optimizer.step()
+            try:
+                optimizer.step()
+            except RuntimeError as error:  # a rate near the end of float32
+                if "overflow" not in str(error):
+                    raise
+                raise DivergedError(f"a step is not a finite number in epoch {epoch + 1}") from None
             total += float(loss.detach()) / team.size * len(batch)
             hits += float((logits.argmax(1) == truth).sum()) * (share > 0)
         total, hits = team.sum(total, hits)
+        # The last step may have been the one too many, and nothing is trained on after it.
+        weights = [p for group in optimizer.param_groups for p in group["params"]]
+        if not all(bool(p.detach().isfinite().all()) for p in weights):
+            raise DivergedError(f"a weight is not a finite number after epoch {epoch + 1}")
         progress.epoch += 1
         progress.optimizer = optimizer.state_dict()
         finish(

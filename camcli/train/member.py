@@ -13,17 +13,16 @@ from typing import Any
 from torch import Tensor
 
 from camcli.data.layout import Split as DataSplit
-from camcli.errors import CamcliError
 from camcli.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from camcli.models.classifier import load_classifier
 from camcli.models.cut import LinearHead
 from camcli.train.config import TrainConfig
-from camcli.train.examples import Examples, Looker, look_together
+from camcli.train.examples import Examples, Looker, gone, look_together
 from camcli.train.features import View
 from camcli.train.finetune import DEFAULT_LR2, TuneProgress, fine_tune
-from camcli.train.head import Split, linear, measure
+from camcli.train.head import DEFAULT_LR, Split, linear, measure
 from camcli.train.listener import Listener
-from camcli.train.loop import Recipe
+from camcli.train.loop import DivergedError, Recipe
 from camcli.train.prepare import Backbone
 from camcli.train.stage1 import Row, Save, Views, shown, train_heads
 from camcli.train.team import ALONE, Team
@@ -74,11 +73,8 @@ class Member:
         views = self._views(looker, train)
         first = views.all()[0] if self.config.cache else views.epoch(0)
         held = {name: self._frozen(splits[name], looker, name) for name in HELD}
-        if len(first) != len(train.items):
-            raise CamcliError(
-                "Images that could be read in one view could not in another; run the same command "
-                "again."
-            )
+        if len(first) != len(train.items):  # they left between two views
+            raise gone(list(looker.skipped.values())[-1])
         return views, held["val"]
 
     def train(
@@ -110,18 +106,61 @@ class Member:
         if state.get("stage") == 2:
             head, rows = LinearHead(*state["head"]), state["rows"]
         else:
-            head, last, rows = train_heads(
-                views, splits["train"].targets, val, len(self.classes), recipe,
-                members=self.heads, l2=self.config.l2, state=state, save=save, listener=listener,
-            )  # fmt: skip
+            try:
+                head, last, rows = train_heads(
+                    views, splits["train"].targets, val, len(self.classes), recipe,
+                    members=self.heads, l2=self.config.l2, state=state, save=save,
+                    listener=listener,
+                )  # fmt: skip
+            except DivergedError as error:
+                if error.kept is not None:
+                    self._write(self.best, error.kept, row=error.row)
+                raise self._told(error, recipe, 1) from error
             head, last, rows = self.team.agree((head, last, rows))
             self._write(self.best, head)
             self._write(self.last, last)
         lap("head")
         if self.unfreeze:
-            rows = self._second_stage(splits, head, val, recipe, rows, state, save, listener)
+            recipe = self._second_recipe(recipe)
+            try:
+                rows = self._second_stage(splits, head, val, recipe, rows, state, save, listener)
+            except DivergedError as error:
+                raise self._told(error, recipe, 2) from error
             lap("backbone")
         return rows
+
+    def _told(self, error: DivergedError, recipe: Recipe, stage: int) -> DivergedError:
+        """What ended the training, what to try, and what is left of it."""
+        where, option = ("of the head", "--lr") if stage == 1 else ("of the second stage", "--lr2")
+        text = f"{self.title}{error} {where}"
+        if stage == 1 and recipe.solver == "lbfgs":
+            advice = "give a greater --l2, or take --solver adamw"
+        else:
+            text += f", at a rate of {recipe.lr:g}"
+            usual = DEFAULT_LR[recipe.solver] if stage == 1 else DEFAULT_LR2[recipe.solver]
+            lower = f"{option} {usual:g}" if usual < recipe.lr else f"a lower {option}"
+            advice = f"try {lower}"
+            if recipe.weight_decay > 1:
+                advice += f" and a --weight-decay below {recipe.weight_decay:g}"
+        kept = "Nothing was kept."
+        if self.best.is_file():
+            kept = f"{self.best} keeps the best before that"
+            if error.row and "val_acc" in error.row:
+                kept += f", epoch {error.row['epoch']:.0f} (validation accuracy "
+                kept += f"{error.row['val_acc']:.4f})"
+            elif stage == 2:
+                kept += ", be it the head of the first stage or a later epoch"
+            kept += "."
+        text = text[0].upper() + text[1:]
+        return DivergedError(f"{text}: {advice}, with --overwrite or into another --out. {kept}")
+
+    def _second_recipe(self, first: Recipe) -> Recipe:
+        """How the layers learn."""
+        solver = "sgd" if first.solver == "sgd" else "adamw"
+        return replace(
+            first, solver=solver, epochs=self.config.epochs2,
+            lr=self.config.lr2 or DEFAULT_LR2[solver],
+        )  # fmt: skip
 
     def judge(
         self, splits: Mapping[DataSplit, Examples], looker: Looker, listener: Listener
@@ -155,12 +194,20 @@ class Member:
     def _views(self, looker: Looker, train: Examples) -> Views:
         config, classifier = self.config, self.backbone.classifier
 
+        expected: list[int] = []
+
         def look(number: int) -> Tensor:
             title = f"{self.title}train features"
-            if not config.augment:
-                return looker.look(train, View(classifier), title)
-            view = View(classifier, config.seed, number)
-            return looker.look(train, view, f"{title}, view {number + 1}")
+            view = View(classifier)
+            if config.augment:
+                view = View(classifier, config.seed, number)
+                title += f", view {number + 1}"
+            features = looker.look(train, view, title)
+            # What could not be read at first was left out; the targets are those of the others.
+            expected.append(len(features))
+            if len(features) != expected[0]:
+                raise gone(list(looker.skipped.values())[-1])
+            return features
 
         return Views(look, max(1, config.augment) if config.cache else 0, config.seed)
 
@@ -169,7 +216,7 @@ class Member:
         splits: Mapping[DataSplit, Examples],
         head: LinearHead,
         val: Split,
-        first: Recipe,
+        recipe: Recipe,
         rows: list[Row],
         state: dict[str, Any],
         save: Save,
@@ -181,12 +228,6 @@ class Member:
         progress = TuneProgress(best_row=measure(head, val) or None)
         if state.get("stage") == 2:
             progress = TuneProgress(**state["progress"])
-        recipe = replace(
-            first,
-            solver="sgd" if first.solver == "sgd" else "adamw",
-            epochs=config.epochs2,
-            lr=config.lr2 or DEFAULT_LR2[first.solver],
-        )
 
         def both() -> list[Row]:
             return rows + [{"stage": 2, **row} for row in progress.rows]
@@ -228,11 +269,22 @@ class Member:
         network: Mapping[str, Tensor] | None = None,
         row: Mapping[str, float] | None = None,
     ) -> None:
-        """A checkpoint with this head and the backbone as it was, or as it is in `network`."""
+        """A checkpoint with this head and the backbone as it was, or as it is in `network`.
+
+        Raises:
+            DivergedError: what was learnt is not finite; nothing is written.
+        """
+        tensors = self.backbone.tensors
+        # What a network brings along may be infinite (masks are), what it learns may not.
+        learnt = [head.weight, head.bias]
+        for name, tensor in (network or {}).items():
+            if name in tensors and tensors[name].isfinite().all():
+                learnt.append(tensor)
+        if not all(bool(tensor.isfinite().all()) for tensor in learnt):
+            raise DivergedError("a weight is not a finite number")
         if not self.team.leads:
             return
         made = self.backbone.classifier.provenance
-        tensors = self.backbone.tensors
         if network is not None:
             tensors = {n: network.get(n, t) for n, t in tensors.items()}
         checkpoint = Checkpoint(

@@ -135,11 +135,25 @@ def _train(
     if any(b.classifier.provenance.source == "random" for b in backbones):
         listener.warn(_random(config))
     team.agree(None)  # all have looked at the folder
-    if not resuming:
-        directory.begin(config, run.info, overwrite=overwrite)
-    state = team.agree(directory.load_state() if resuming and team.leads else None)
-    directory.sweep()
-    return run.go(cache_root(cache_dir) if config.cache else None, state or {})
+    try:
+        state = finished = None
+        with team.leader_first():
+            if team.leads:
+                directory.hold()
+                # Another run may have begun, or ended, while the network was loaded.
+                resuming = directory.check(config, resume=resume, overwrite=overwrite)
+                finished = _finished(directory) if resuming else None
+                if not resuming:
+                    directory.begin(config, run.info, overwrite=overwrite)
+                if not finished:
+                    state = directory.load_state() if resuming else None
+                    directory.sweep()
+        state, finished = team.agree((state, finished))
+        if finished:
+            return replace(finished, leads=team.leads)
+        return run.go(cache_root(cache_dir) if config.cache else None, state or {})
+    finally:
+        directory.let_go()
 
 
 class _Run:
@@ -241,16 +255,28 @@ class _Run:
         views, val = member.look(splits, looker)
         self._lap("features")
         recipe = self._recipe(number, splits["train"], looker.skipped)
-        if not splits["val"].items and number == 0:
-            self.listener.warn(
-                "there are no validation images, so the last epoch counts as the best one."
-            )
+        if number == 0:
+            self._warn_of_validation(splits["val"])
         done = so_far(
             member.train(splits, views, val, recipe, self.listener, state, save, self._lap)
         )
         if number + 1 < len(self.members):
             self.directory.save_state({"member": number + 1, "before": done, "stage": 1})
         return done
+
+    def _warn_of_validation(self, val: Examples) -> None:
+        there = {item.target for item in val.items}
+        lost = [name for c, name in enumerate(self.classes) if c not in there]
+        if not there:
+            self.listener.warn(
+                "there are no validation images, so the last epoch counts as the best one."
+            )
+        elif lost:
+            more = f" and {len(lost) - 5} more" if len(lost) > 5 else ""
+            self.listener.warn(
+                f"no validation image is of {', '.join(lost[:5])}{more}: the numbers say nothing "
+                "of that."
+            )
 
     def _recipe(self, number: int, train: Examples, skipped: dict[str, str]) -> Recipe:
         config = self.config

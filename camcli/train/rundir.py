@@ -5,20 +5,27 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
+import os
 import re
+import sys
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 
 from camcli.errors import CamcliError, UsageError
-from camcli.files import write_whole
+from camcli.files import lock, write_whole
 from camcli.ours import FILES, KIND, read_record, remove
 from camcli.train.config import TrainConfig, to_toml
 
 BEST, LAST, STATE, INFO = "best.safetensors", "last.safetensors", "state.pt", "run.json"
 CONFIG, EPOCHS, SUMMARY = "config.toml", "metrics.csv", "metrics.json"
+LOCK = ".camcli.lock"
+"""Held while a run is written; removed at its end. (Files that are renamed into place cannot be
+held: the next one of that name is another file.)"""
 # All that camcli writes here; run.json lists what it wrote, and so what --overwrite may delete.
 _OURS = (
     BEST, LAST, STATE, INFO, CONFIG, EPOCHS, SUMMARY, "predictions.csv", "skipped.csv",
@@ -46,6 +53,61 @@ class TrainDirectory:
 
     def __init__(self, path: Path, writes: bool = True) -> None:
         self.path, self._writes = path, writes
+        self._held: IO[bytes] | None = None
+
+    def hold(self) -> None:
+        """Make the folder, and be the only one who writes there until `let_go`.
+
+        A process that ends in any way lets go. Whoever holds should `check` again: another run may
+        have begun, or ended, just before.
+
+        Raises:
+            UsageError: somebody else is training into it.
+            CamcliError: it cannot be written.
+        """
+        if not self._writes:
+            return
+        path = self.path / LOCK
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            while self._held is None:
+                file = path.open("ab")
+                if not _alone(file):
+                    file.close()
+                    raise self._busy()
+                # Whoever held it before may just have removed it, and a third one made a new one.
+                if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                    self._held = file
+                else:
+                    file.close()
+        except OSError as error:
+            raise CamcliError(f"Cannot write to {self.path}: {error.strerror}.") from error
+
+    def let_go(self) -> None:
+        """Let others write; does nothing where nothing is held."""
+        if self._held is None:
+            return
+        if sys.platform == "win32":  # where an open file cannot be removed, and none is locked
+            self._held.close()
+        with suppress(OSError):  # the folder was removed meanwhile
+            (self.path / LOCK).unlink()
+        self._held.close()
+        self._held = None
+
+    def _check_alone(self) -> None:
+        """Refuse a folder that another run is written to; no need to load a network for that."""
+        path = self.path / LOCK
+        if self._held is not None or not self._writes or not path.is_file():
+            return
+        with suppress(OSError), path.open("ab") as file:
+            if not _alone(file):
+                raise self._busy()
+
+    def _busy(self) -> UsageError:
+        return UsageError(
+            f"Another camcli is training into {self.path} at this moment. Wait for its end, or "
+            "choose another --out."
+        )
 
     def check(self, config: TrainConfig, *, resume: bool, overwrite: bool) -> bool:
         """Whether there is a run to go on with; touches nothing.
@@ -56,13 +118,15 @@ class TrainDirectory:
             overwrite: `begin` will replace it.
 
         Raises:
-            UsageError: the folder holds something and neither was asked for, or another run.
+            UsageError: the folder holds something and neither was asked for, or another run, or
+                somebody writes there at this moment.
         """
         if resume and overwrite:
             raise UsageError("--resume keeps the run and --overwrite deletes it: give one.")
         if self.path.exists() and not self.path.is_dir():
             raise UsageError(f"{self.path} is a file; --out must name a folder.")
-        if not self.path.is_dir() or not any(self.path.iterdir()):
+        self._check_alone()
+        if not self.path.is_dir() or all(path.name == LOCK for path in self.path.iterdir()):
             return False
         if not (resume or overwrite):
             raise UsageError(
@@ -89,11 +153,10 @@ class TrainDirectory:
         return True
 
     def begin(self, config: TrainConfig, info: Mapping[str, Any], *, overwrite: bool) -> None:
-        """Make the folder, or empty it of an earlier run, and write down the settings."""
+        """Empty the folder, which is held, of an earlier run, and write down the settings."""
         if not self._writes:
             return
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
             before = read_record(self.path / INFO) if overwrite else None
             old = self._listed(before) if before else []
             remove(self.path, [STATE])  # a resume must not go on with another run's
@@ -138,12 +201,16 @@ class TrainDirectory:
             ) from error
 
     def write_json(self, name: str, values: Mapping[str, Any]) -> None:
-        """Plain values as JSON."""
-        self.write(name, (json.dumps(values, indent=2) + "\n").encode())
+        """Plain values as JSON, which has no NaN: what is no number is null."""
+        text = json.dumps(_finite(values), indent=2, allow_nan=False)
+        self.write(name, (text + "\n").encode())
 
     def write_csv(self, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
-        """A table; the columns are all keys, in the order in which they first appear."""
-        rows = list(rows)
+        """A table; the columns are all keys, in the order in which they first appear.
+
+        A cell whose value is no finite number is empty.
+        """
+        rows = [_finite(row) for row in rows]
         columns = list(dict.fromkeys(key for row in rows for key in row))
         text = io.StringIO(newline="")
         writer = csv.DictWriter(text, columns, restval="")
@@ -191,11 +258,31 @@ class TrainDirectory:
         path = self.path / INFO
         try:
             info = json.loads(path.read_text("utf-8"))
-            if info["command"] == "train":
+            # A run.json of another program may well say "train", too.
+            if info["command"] == "train" and {"data", "backbone"} <= info["config"].keys():
                 return dict(info)
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             pass
         raise UsageError(
             f"{self.path} is not a training run of camcli (it has no {INFO} of one), so it will "
             "not be touched. Choose another --out."
         )
+
+
+def _alone(file: IO[bytes]) -> bool:
+    """Lock an open file; true also where the file system has no locks."""
+    try:
+        return lock(file, wait=False)
+    except OSError:
+        return True
+
+
+def _finite(value: Any) -> Any:
+    """The same with None for numbers that are not finite, at any depth."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return value

@@ -12,7 +12,7 @@ from torch import Tensor
 from camcli.models.cut import LinearHead
 from camcli.train.head import L2_GRID, Fit, Scale, Split, fit_to_optimum, train_head
 from camcli.train.listener import Listener
-from camcli.train.loop import Recipe
+from camcli.train.loop import DivergedError, Recipe
 
 Row = dict[str, Any]
 Save = Callable[[dict[str, Any], list[Row]], object]
@@ -94,6 +94,9 @@ def train_heads(
 
     Returns:
         The head of the best epochs, the head of the last ones, and one row an epoch.
+
+    Raises:
+        DivergedError: with the head of the best epochs until then, where there are any.
     """
     listener = listener or Listener()
     state = state or {}
@@ -119,18 +122,26 @@ def train_heads(
             bar.show(**shown(row))
             save(_state(best, last, before, fit, done), before + done)
 
-        if recipe.solver == "lbfgs":
-            with listener.bar("head", len(L2_GRID) if l2 is None else 1, "solve") as bar:
-                fit = _solve(views, targets, val, classes, own, l2, members, after)
+        train = _all_views(views, targets) if recipe.solver == "lbfgs" else None
+        if fit_state:
+            fit = _restored(fit_state)
+            done += fit_rows
         else:
-            if fit_state:
-                fit = _restored(fit_state)
-                done += fit_rows
+            fit = Fit.start(views.epoch(0) if train is None else train.features, classes, own.seed)
+        try:
+            if train is not None:
+                with listener.bar("head", len(L2_GRID) if l2 is None else 1, "solve") as bar:
+                    bar.advance(fit.epoch)
+                    weight = _bootstrap(targets, train, own) if members > 1 else None
+                    fit_to_optimum(fit, train, val, own, l2, sample_weight=weight, after=after)
             else:
-                fit = Fit.start(views.epoch(0), classes, own.seed)
-            with listener.bar("head", recipe.epochs, "epoch") as bar:
-                bar.advance(fit.epoch)
-                train_head(fit, views.epoch, targets, val, own, after)
+                with listener.bar("head", recipe.epochs, "epoch") as bar:
+                    bar.advance(fit.epoch)
+                    train_head(fit, views.epoch, targets, val, own, after)
+        except DivergedError as error:
+            if fit.best is not None:
+                error.kept, error.row = average([*best, fit.head()]), fit.best_row
+            raise
         fit_state = None
         rows += done
         best.append(fit.head())
@@ -153,26 +164,18 @@ def shown(row: Row) -> dict[str, float]:
     return {short: row[name] for name, short in names.items() if name in row}
 
 
-def _solve(
-    views: Views,
-    targets: Tensor,
-    val: Split,
-    classes: int,
-    recipe: Recipe,
-    l2: float | None,
-    members: int,
-    after: Callable[[Fit], object],
-) -> Fit:
+def _all_views(views: Views, targets: Tensor) -> Split:
+    """The images in all their views."""
     looks = views.all()
-    train = Split(torch.cat(looks), targets.repeat(len(looks)))
-    sample_weight = None
-    if members > 1:
-        generator = torch.Generator().manual_seed(recipe.seed)
-        drawn = torch.randint(len(targets), (len(targets),), generator=generator)
-        sample_weight = torch.bincount(drawn, minlength=len(targets)).repeat(len(looks))
-    return fit_to_optimum(
-        train, val, classes, recipe, l2, sample_weight=sample_weight, after=after
-    )  # fmt: skip
+    return Split(torch.cat(looks), targets.repeat(len(looks)))
+
+
+def _bootstrap(targets: Tensor, train: Split, recipe: Recipe) -> Tensor:
+    """How often each view of `train` counts for a member: as often as its image was drawn."""
+    generator = torch.Generator().manual_seed(recipe.seed)
+    drawn = torch.randint(len(targets), (len(targets),), generator=generator)
+    counts = torch.bincount(drawn, minlength=len(targets))
+    return counts.repeat(len(train.targets) // len(targets))
 
 
 def _state(
@@ -189,7 +192,7 @@ def _state(
         "last": [(h.weight, h.bias) for h in last],
         "rows": list(rows),
     }
-    if fit is not None and fit.optimizer is not None:
+    if fit is not None:
         state["fit"] = {
             "weight": fit.weight, "bias": fit.bias, "mean": fit.scale.mean,
             "unit": fit.scale.unit, "epoch": fit.epoch, "rows": fit.rows, "best": fit.best,

@@ -48,6 +48,12 @@ def test_command_line_beats_file_beats_default(tmp_path):
         ("solver = 'lbfgs'\ncache = false", "--no-cache"),
         ("fit = 'whole'\nunfreeze = 'layer4'", "of one shape"),
         ("label-smoothing = 1", "--label-smoothing"),
+        ("seed = 4294967296", "--seed must be at most"),
+        ("warmup = inf", "--warmup must be at most"),
+        ("weight-decay = inf", "--weight-decay must be at most"),
+        ("l2 = nan", "--l2 must be at least 0"),
+        ("input-size = 1000000000", "--input-size must be at most 10000"),
+        ("ensemble = 1000000000", "--ensemble must be at most 1000"),
     ],
 )
 def test_a_wrong_file_is_refused_with_its_name(tmp_path, text, said):

@@ -95,7 +95,7 @@ def test_training_learns(solver):
 
 def test_the_l2_strength_is_chosen_on_validation():
     train, val = blobs(40), blobs(200, seed=1)
-    fit = fit_to_optimum(train, val, 3, Recipe(), None)
+    fit = fit_to_optimum(Fit.start(train.features, 3, 0), train, val, Recipe(), None)
     assert fit.best_row["val_loss"] == min(row["val_loss"] for row in fit.rows)
     assert len(fit.rows) > 3
 

@@ -1,0 +1,202 @@
+"""The head's optimum: mean cross-entropy + l2/2 ‖w‖², which is convex, on features that stay.
+
+What takes time with thousands of channels is that they are correlated: the curvature along the
+first principal axis is 10^5 times that along the last, and L-BFGS alone learns that step by step.
+Here it is given it: the Hessian is about γ XᵀX + l2, γ the mean of p(1 - p), whose Cholesky factor
+is where L-BFGS begins from; twenty steps then do what took hundreds. The logits are linear along a
+step, so its length is found without looking at the features again: two products with X a step.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from camcli.train.loop import DivergedError, Recipe
+
+SMALL = 1 << 20
+"""Up to so many numbers the features are taken in float64, which then costs nothing."""
+MEMORY = 20
+"""Steps that L-BFGS remembers."""
+TOLERANCE = {torch.float32: 1e-8, torch.float64: 1e-14}
+"""Share of the loss that may still be gained at the end. Log-probabilities are then within about
+the root of that, far from what a decision, or the third digit of a held-out loss, depends on."""
+
+
+class Problem:
+    """Features and targets, and what all strengths share.
+
+    Attributes:
+        logits: (N, C) at the last solution.
+    """
+
+    def __init__(
+        self,
+        features: Tensor,
+        targets: Tensor,
+        classes: int,
+        recipe: Recipe,
+        sample_weight: Tensor | None = None,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            features: (N, K), scaled; float32, or float64.
+            targets: (N,).
+            classes: C.
+            recipe: gives label smoothing and class weights.
+            sample_weight: (N,) of each image in the mean.
+        """
+        self._basis: Tensor | None = None
+        X = features.double() if features.numel() <= SMALL else features
+        if len(X) < X.shape[1]:
+            # The optimum is a sum of the images' features: N coordinates instead of K.
+            self._basis, R = torch.linalg.qr(X.T)
+            X = R.T.contiguous()
+        self._X = X
+        self._truth = _truth(targets, classes, recipe, sample_weight).to(X)
+        self._mass = self._truth.sum(1, keepdim=True)
+        self._gram = (X * self._mass).T @ X
+        self._theta = X.new_zeros(classes, X.shape[1] + 1)
+        self.logits = X.new_zeros(len(X), classes)
+
+    def begin_at(self, weight: Tensor, bias: Tensor) -> None:
+        """Take (C, K) and (C,) as the point that the next solution starts from."""
+        weight = weight.to(self._X)
+        if self._basis is not None:
+            weight = weight @ self._basis
+        self._theta = torch.cat([weight, bias.to(weight)[:, None]], 1)
+        self.logits = self._X @ self._theta[:, :-1].T + self._theta[:, -1]
+
+    def solution(self) -> tuple[Tensor, Tensor]:
+        """Weight (C, K) and bias (C,) where it stands."""
+        weight, bias = self._theta[:, :-1], self._theta[:, -1].clone()
+        return (weight.clone() if self._basis is None else weight @ self._basis.T), bias
+
+    def solve(self, l2: float, iterations: int = 1000) -> None:
+        """Go to the optimum for one strength from where it stands.
+
+        Args:
+            l2: strength; the bias is free.
+            iterations: at most so many.
+
+        Raises:
+            DivergedError: a number on the way is not finite.
+        """
+        theta = self._theta
+        loss, p, gradient = self._look(theta, l2)
+        precondition = self._preconditioner(p, l2)
+        steps: list[tuple[Tensor, Tensor, float]] = []
+        near, tolerance = 0, TOLERANCE[self._X.dtype]
+        for _ in range(iterations):
+            direction = _two_loops(gradient, steps, precondition)
+            slope = float((gradient * direction).sum())
+            if not torch.isfinite(direction).all() or not slope > -torch.inf:
+                raise DivergedError("the solution is not a finite number in epoch 1")
+            # The slope is twice the distance to the optimum, as far as the curvature is known.
+            near = near + 1 if -slope <= 2 * tolerance * loss else 0
+            if near == 2 or slope >= 0:
+                break
+            ahead = self._X @ direction[:, :-1].T + direction[:, -1]
+            length = self._length(theta, direction, ahead, l2, slope)
+            before = gradient
+            theta = theta + length * direction
+            self.logits = self.logits + length * ahead
+            loss, p, gradient = self._look(theta, l2)
+            change, bend = length * direction, gradient - before
+            curvature = float((change * bend).sum())
+            if not curvature > 0:  # rounding: there is nothing left to gain in this precision
+                break
+            steps = [*steps[1 - MEMORY :], (change, bend, curvature)]
+        self._theta = theta
+        self.logits = self._X @ theta[:, :-1].T + theta[:, -1]
+
+    def _look(self, theta: Tensor, l2: float) -> tuple[float, Tensor, Tensor]:
+        """Loss, probabilities (N, C) and gradient (C, K + 1) at `theta`, whose logits are there."""
+        log_p = self.logits.log_softmax(1)
+        p = log_p.exp()
+        weight = theta[:, :-1]
+        loss = -float((self._truth * log_p).sum()) + 0.5 * l2 * float(weight.square().sum())
+        residual = self._mass * p - self._truth
+        gradient = torch.empty_like(theta)
+        torch.mm(residual.T, self._X, out=gradient[:, :-1])
+        gradient[:, :-1] += l2 * weight
+        gradient[:, -1] = residual.sum(0)
+        return loss, p, gradient
+
+    def _preconditioner(self, p: Tensor, l2: float) -> Precondition:
+        """The inverse of γ XᵀX + l2, by its Cholesky factor."""
+        share = float((self._mass * p * (1 - p)).sum()) / p.shape[1]
+        share = max(share, 1e-6)
+        matrix = share * self._gram
+        diagonal = matrix.diagonal()
+        jitter = l2 + 1e-12
+        diagonal += jitter
+        while (found := torch.linalg.cholesky_ex(matrix)).info:
+            if not jitter < 1e30:
+                raise DivergedError("the solution is not a finite number in epoch 1")
+            diagonal += 9 * jitter  # rounding made it indefinite
+            jitter *= 10
+        return Precondition(found.L, share)
+
+    def _length(
+        self, theta: Tensor, direction: Tensor, ahead: Tensor, l2: float, slope: float
+    ) -> float:
+        """How far to go: where the slope is a tenth of the one at the start, or none."""
+        along, square = (
+            float((each[:, :-1] * direction[:, :-1]).sum()) for each in (theta, direction)
+        )
+        true = float((self._truth * ahead).sum())
+        low, high, length = 0.0, torch.inf, 1.0
+        for _ in range(30):
+            weighted = self._mass * (self.logits + length * ahead).softmax(1) * ahead
+            there = float(weighted.sum()) - true + l2 * (along + length * square)
+            if abs(there) <= -0.1 * slope:
+                break
+            low, high = (length, high) if there < 0 else (low, length)
+            mean = weighted.sum(1) / self._mass[:, 0].clamp_min(1e-30)
+            bend = float((weighted * ahead).sum() - (self._mass[:, 0] * mean.square()).sum())
+            newton = length - there / max(bend + l2 * square, 1e-30)
+            if not low < newton < high:
+                newton = 4 * length if high == torch.inf else 0.5 * (low + high)
+            length = min(newton, 4 * length)
+        return length
+
+
+class Precondition:
+    """The inverse of a curvature that is the same for all classes."""
+
+    def __init__(self, factor: Tensor, share: float) -> None:
+        self._factor, self._share = factor, share
+
+    def __call__(self, gradient: Tensor) -> Tensor:
+        """(C, K + 1) -> (C, K + 1)."""
+        weight = torch.cholesky_solve(gradient[:, :-1].T, self._factor).T
+        return torch.cat([weight, gradient[:, -1:] / self._share], 1)
+
+
+def _two_loops(
+    gradient: Tensor, steps: list[tuple[Tensor, Tensor, float]], precondition: Precondition
+) -> Tensor:
+    """The direction of L-BFGS (Nocedal 1980)."""
+    q, shares = -gradient, []
+    for change, bend, curvature in reversed(steps):
+        share = float((change * q).sum()) / curvature
+        q = q - share * bend
+        shares.append(share)
+    q = precondition(q)
+    for (change, bend, curvature), share in zip(steps, reversed(shares), strict=True):
+        q = q + (share - float((bend * q).sum()) / curvature) * change
+    return q
+
+
+def _truth(targets: Tensor, classes: int, recipe: Recipe, sample_weight: Tensor | None) -> Tensor:
+    """(N, C) float64 T, so that the loss is -Σ T log p: torch's weighted, smoothed mean."""
+    count = len(targets)
+    weights = torch.ones(count) if sample_weight is None else sample_weight
+    of_class = torch.ones(classes) if recipe.class_weight is None else recipe.class_weight.cpu()
+    share, of_class = weights.double(), of_class.double()
+    smooth = recipe.label_smoothing
+    truth = (smooth / classes) * of_class.expand(count, classes).clone()
+    truth[torch.arange(count), targets] += (1 - smooth) * of_class[targets]
+    return truth * (share / (share * of_class[targets]).sum())[:, None]
