@@ -23,8 +23,9 @@ from torch.nn import functional
 
 from camcli.data.images import load_image
 from camcli.train.config import TrainConfig
+from camcli.train.data import read_data
 from camcli.train.features import pooled
-from camcli.train.prepare import load_backbones, read_data
+from camcli.train.prepare import load_backbones
 from camcli.train.run import train
 
 

@@ -223,6 +223,14 @@ def whole_folder(path: Path, *, replace: bool = True) -> Iterator[Path]:
         shutil.rmtree(part, ignore_errors=True)
 
 
+def home() -> Path:
+    """The user's home folder; where there is none, the one for temporary files."""
+    try:
+        return Path.home()
+    except RuntimeError:  # no $HOME, and a user that the machine does not know: containers
+        return Path(tempfile.gettempdir())
+
+
 def lock(file: IO[bytes], *, wait: bool = True) -> bool:
     """Lock an open file against other processes until it is closed, whatever ends this one.
 

@@ -143,21 +143,6 @@ _LOST = (
 )
 
 
-def check_ray() -> None:
-    """Refuse before anything is loaded.
-
-    Raises:
-        UnavailableError: Ray Data is not installed.
-    """
-    try:
-        import pyarrow  # noqa: F401
-        import ray.data  # noqa: F401
-    except ImportError:
-        raise UnavailableError(
-            "--engine ray needs Ray Data: pip install 'camcli[ray]', on every machine."
-        ) from None
-
-
 def _through_ray(
     job: Job,
     packed: list[bytes],

@@ -126,6 +126,20 @@ class RunDirectory:
         except OSError as error:
             raise CamcliError(f"Cannot write to {self.path}: {error.strerror}.") from error
 
+    def check(self, *, resume: bool, overwrite: bool) -> None:
+        """Refuse what `prepare` would refuse whatever the run is; touches nothing.
+
+        Raises:
+            UsageError: as there.
+            CamcliError: the folder cannot be read.
+        """
+        if resume and overwrite:
+            raise UsageError("--resume keeps the rows and --overwrite deletes them: give one.")
+        try:
+            self._check_free(resume, overwrite)
+        except OSError as error:
+            raise CamcliError(f"Cannot write to {self.path}: {error.strerror}.") from error
+
     def _check_free(self, resume: bool, overwrite: bool) -> bool:
         """Whether a run is there already.
 

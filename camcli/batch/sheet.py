@@ -5,16 +5,15 @@ from __future__ import annotations
 import heapq
 import math
 import random
-import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING
 
 from camcli.batch.engine import stream
+from camcli.batch.grids import Grid
 from camcli.batch.rundir import SHEET
 from camcli.data.images import load_image
-from camcli.errors import ImageError, UsageError
+from camcli.errors import ImageError
 from camcli.render.contact_sheet import Tile, contact_sheet
 from camcli.render.picture import annotate, encode_jpeg
 from camcli.render.sizes import MOST_PIXELS, shrink
@@ -23,36 +22,10 @@ if TYPE_CHECKING:
     from camcli.batch.run import Run
     from camcli.result import Result
 
-Order = Literal["first", "worst", "random"]
 SIDE = 240  # of a tile, in pixels
 # A tile with its caption and gap takes as much as so many squares of its side.
 _WITH_CAPTION = 1.6
 TILE = 480  # pixels kept of a photograph's longer side: more than a tile shows
-
-
-@dataclass(frozen=True, slots=True)
-class Grid:
-    """What a contact sheet shows: `rows` x `cols` results in this order."""
-
-    rows: int
-    cols: int
-    order: Order
-
-
-def parse_grid(text: str, order: str) -> Grid:
-    """``4x6`` and an order.
-
-    Raises:
-        UsageError: malformed.
-    """
-    match = re.fullmatch(r"(\d+)[xX×](\d+)", text.strip())
-    rows, cols = (int(match[1]), int(match[2])) if match else (0, 0)
-    if not (1 <= rows <= 50 and 1 <= cols <= 50):
-        raise UsageError(f"--contact-sheet takes ROWSxCOLS, 1 to 50 each, like 4x6; not {text!r}.")
-    for known in get_args(Order):
-        if order == known:
-            return Grid(rows, cols, known)
-    raise UsageError(f"--contact-order is first, worst or random, not {order!r}.")
 
 
 def draw_sheet(run: Run, grid: Grid) -> None:

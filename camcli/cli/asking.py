@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from camcli.cli.console import say
-from camcli.errors import CamcliError, UsageError
+from camcli.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,38 +40,89 @@ class Answers:
     failures: set[str] = field(default_factory=set)
 
 
-def find_questions(
-    refs: Sequence[ImageRef], *, boxes: Path | None, masks: Path | None, trimap: bool, **more: Any
-) -> Questions:
-    """The questions, with the annotations that belong to the photographs.
+@dataclass(frozen=True, slots=True)
+class Truths:
+    """The annotations that belong to the photographs, read without torch.
+
+    Attributes:
+        boxes: by relative path, in the photograph's pixels.
+        masks: files by relative path.
+        trimap: whether those are trimaps.
+    """
+
+    boxes: dict[str, Any]
+    masks: dict[str, Path]
+    trimap: bool
+
+
+def find_truths(
+    refs: Sequence[ImageRef], *, boxes: Path | None, masks: Path | None, trimap: bool
+) -> Truths:
+    """The annotations of photographs.
 
     Args:
         refs: the photographs.
         boxes: where their boxes are.
         masks: where their masks are.
         trimap: whether those are trimaps.
-        more: the other fields of `Questions`.
 
     Raises:
-        UsageError: broken annotations, or a threshold that no map can pass.
+        UsageError: broken annotations, or none that belongs to a photograph.
     """
     from camcli.evaluate.annotations import find_masks, read_boxes
-    from camcli.evaluate.compare import Annotations, Questions
 
     if trimap and masks is None:
         raise UsageError("--trimap says how --masks are read: give them.")
-    if not 0 <= more["threshold"] < 1:
-        raise UsageError("--threshold must be at least 0 and below 1.")
-    annotations = Annotations(
+    found = Truths(
         read_boxes(boxes).match(refs) if boxes else {},
         find_masks(masks, refs) if masks else {},
         trimap,
     )
-    if annotations:
-        missing = sum(ref.rel not in annotations for ref in refs)
+    if found.boxes or found.masks:
+        missing = sum(ref.rel not in found.boxes and ref.rel not in found.masks for ref in refs)
         if missing:
             say(f"{missing} of {len(refs)} photographs have no annotation and do not count.")
-    return Questions(annotations=annotations, **more)
+    return found
+
+
+def questions(truths: Truths, **more: Any) -> Questions:
+    """What is measured, with these annotations.
+
+    Args:
+        truths: the annotations.
+        more: the other fields of `Questions`.
+    """
+    from camcli.evaluate.compare import Annotations, Questions
+
+    return Questions(annotations=Annotations(truths.boxes, truths.masks, truths.trimap), **more)
+
+
+NOTHING = (
+    "Nothing could be measured: no annotation, and no label names a class of the network. "
+    "Give --boxes, --masks, --grid, --faithfulness or --labels."
+)
+
+
+def check_labels(refs: Sequence[ImageRef], subjects: Sequence[Subject]) -> None:
+    """Refuse to judge predictions where no photograph has a label that says what is right.
+
+    Args:
+        refs: the photographs.
+        subjects: the networks. Where one has ImageNet's classes, these are known beforehand.
+
+    Raises:
+        UsageError: there is no label, or none that could be a class.
+    """
+    from camcli.models.imagenet import imagenet_classes
+    from camcli.models.labels import label_index
+
+    labels = {ref.label for ref in refs if ref.label is not None}
+    if not labels:
+        raise UsageError(NOTHING)
+    if all(subject.has_imagenet_classes for subject in subjects):
+        known = imagenet_classes()
+        if all(label_index(label, known) is None for label in labels):
+            raise UsageError(NOTHING)
 
 
 def ask_all(
@@ -94,13 +145,20 @@ def ask_all(
         sanity: also whether the maps depend on what the network learned.
 
     Raises:
-        CamcliError: there was nothing that could be measured.
+        UsageError: there was nothing that could be measured.
     """
     from camcli.evaluate.compare import compare
+    from camcli.models.labels import label_index
 
     found = Answers()
+    labels = {ref.label for ref in refs if ref.label is not None}
+    only_labels = not (ask.annotations or ask.grid or ask.faithfulness or sanity)
     for number, subject in enumerate(subjects):
         classifier = subject.load()
+        # Found out before the network looks at anything, rather than after.
+        if only_labels and all(label_index(one, classifier.classes) is None for one in labels):
+            say(f"No label names a class of {subject.name}: its predictions cannot be judged.")
+            continue
         with _bar(subject.name, len(refs)) as step:
             outcome = compare(
                 classifier, subject.name, refs, hows, ask, controls=number == 0,
@@ -113,10 +171,7 @@ def ask_all(
         if sanity:
             _check(subject, classifier, refs, hows, found)
     if not any(row.metrics for row in [*found.rows, *found.checks]):
-        raise CamcliError(
-            "Nothing could be measured: no annotation, and no label names a class of the network. "
-            "Give --boxes, --masks, --grid, --faithfulness or --labels."
-        )
+        raise UsageError(NOTHING)
     return found
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from camcli.cli import options as o
-from camcli.cli.console import SOME_FAILED, failed, say
+from camcli.cli.console import SOME_FAILED, failed, say, slow
 from camcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -147,11 +147,12 @@ def audit(
     A larger --input-size gives finer maps, which tell a small mark from the object beside it.
     """
     from camcli.batch.rundir import CSV
+    from camcli.cam.facts import find_facts
     from camcli.evaluate import audit as a
     from camcli.evaluate.alike import Grouping
     from camcli.evaluate.audit_files import check_out, save
-    from camcli.evaluate.fact_sources import from_photographs, from_run
 
+    find_facts(method)
     check_out(out, overwrite=overwrite)
     folder = Path(source)
     failures: list[str] = []
@@ -164,17 +165,29 @@ def audit(
             raise UsageError(
                 f"{source} is a run, whose maps are made: leave {' and '.join(given)} out."
             )
+        from camcli.evaluate.fact_sources import from_run
+
         facts = from_run(folder, masks)
     else:
-        from camcli.cli.load import load
+        from camcli.cli.load import Described, check, load
         from camcli.cli.progress import Progress
         from camcli.data.sources import find_images
+        from camcli.evaluate.annotations import find_masks
 
-        refs = list(find_images(source, labels=labels))
-        classifier = load(
-            model=model, weights=None, checkpoint=checkpoint, classes=None, device=device,
-            offline=offline, fit=fit, input_size=input_size, layer="last",
-        )  # fmt: skip
+        described: Described = {
+            "model": model, "weights": None, "checkpoint": checkpoint, "classes": None,
+            "device": device, "offline": offline, "fit": fit, "input_size": input_size,
+            "layer": "last",
+        }  # fmt: skip
+        check(**described)
+        with slow("Looking for images ..."):
+            refs = list(find_images(source, labels=labels))
+        if masks:
+            find_masks(masks, refs)  # whether there are any, before the network looks at images
+        classifier = load(**described)
+
+        from camcli.evaluate.fact_sources import from_photographs
+
         with Progress().bar("audit", len(refs), "image") as bar:
             facts = from_photographs(
                 classifier, refs, method, masks,

@@ -19,6 +19,7 @@ from camcli.cli.console import (
     emit,
     fail,
     say,
+    slow,
     warn,
 )
 from camcli.cli.following import above, above_resumed, follow, summarize, warn_if_nothing_drawn
@@ -249,21 +250,18 @@ def batch(
     """
     if retry_failed and not resume:
         raise UsageError("--retry-failed goes on with a run: add --resume.")
-    from camcli.batch.engine import keep_big_blocks
-    from camcli.batch.explain import make_explanation
     from camcli.batch.export import check_format, export
-    from camcli.batch.ray_engine import RayEngine, check_ray
-    from camcli.batch.run import Run
+    from camcli.batch.naming import Namer
     from camcli.batch.rundir import SHEET, RunDirectory
     from camcli.batch.shard import parse_shard
     from camcli.batch.sinks import Style, check_only
     from camcli.cam.how import check_layer, check_signed, make_how
-    from camcli.cli.load import Described, found, load, loader
+    from camcli.cli.load import Described, check, found, load, loader
     from camcli.cli.named import check_names
     from camcli.data.sources import find_images
-    from camcli.models.runtimes import with_runtime
+    from camcli.models.words import check_runtime
 
-    # Everything that can be wrong without a network is checked before one is loaded.
+    # Everything that can be wrong without a network is checked before torch is imported.
     how = make_how(
         method, score=score, fuse=fuse, smooth=smooth, samples=samples, channels=channels,
         converge=converge,
@@ -276,6 +274,8 @@ def batch(
     if engine not in ("local", "ray"):
         raise UsageError(f"--engine is local or ray, not {engine!r}.")
     if engine == "ray":
+        from camcli.batch.ray_here import check_ray
+
         check_ray()
         if precision == "int8":
             raise UsageError(
@@ -286,27 +286,40 @@ def batch(
         raise UsageError("--address is that of a Ray cluster: add --engine ray.")
     grid = None
     if contact_sheet:
-        from camcli.batch.sheet import draw_sheet, parse_grid
+        from camcli.batch.grids import parse_grid
 
         grid = parse_grid(contact_sheet, contact_order)
     directory = RunDirectory(out, part)
+    directory.check(resume=resume, overwrite=overwrite)
     check_layer(how, layer)
+    check_runtime(runtime, precision)
+    described: Described = {
+        "model": model, "checkpoint": checkpoint, "weights": weights, "classes": classes,
+        "device": device, "offline": offline, "fit": fit, "input_size": input_size, "layer": layer,
+        "native_predictions": native_predictions, "weights_key": weights_key,
+    }  # fmt: skip
+    check(**described)
+    if name_template:
+        Namer(name_template)
     check_names(
         (target, versus), model=model, checkpoint=checkpoint, weights=weights, classes=classes
     )
     if signed:
         check_signed(how, layer)
     style = Style(colormap, alpha, panel, max_size, quality, signed, min_size)
-    source = find_images(images[0] if len(images) == 1 else images, limit=limit, labels=labels)
+    with slow(f"Looking for images in {' '.join(images[:3])} ...", quiet=quiet):
+        source = find_images(images[0] if len(images) == 1 else images, limit=limit, labels=labels)
     if only:
         check_only(only, source, overlays=not no_overlays)
-    described: Described = {
-        "model": model, "checkpoint": checkpoint, "weights": weights, "classes": classes,
-        "device": device, "offline": offline, "fit": fit, "input_size": input_size, "layer": layer,
-        "native_predictions": native_predictions, "weights_key": weights_key,
-    }  # fmt: skip
+    classifier = load(quiet=quiet, **described)
+
+    from camcli.batch.engine import keep_big_blocks
+    from camcli.batch.explain import make_explanation
+    from camcli.batch.ray_engine import RayEngine
+    from camcli.batch.run import Run
+    from camcli.models.runtimes import with_runtime
+
     keep_big_blocks()  # before a runtime starts threads of its own
-    classifier = load(**described)
     where = found(classifier, layer)
     if where and not quiet:
         above(where)
@@ -348,6 +361,8 @@ def batch(
     try:
         follow(run, quiet=quiet)
         if grid:
+            from camcli.batch.sheet import draw_sheet
+
             draw_sheet(run, grid)
     except (KeyboardInterrupt, Terminated) as stop:
         code = TERMINATED if isinstance(stop, Terminated) else INTERRUPTED

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from camcli.cli import options as o
-from camcli.cli.console import SOME_FAILED, emit_json, failed, say
+from camcli.cli.console import SOME_FAILED, emit_json, failed, say, slow
 from camcli.cli.pictures import picture_files, refuse_existing, refuse_inputs, write_picture
 from camcli.errors import UsageError, of_image, stage
 
 if TYPE_CHECKING:
     from camcli.batch.concepts import Concept, Found
+    from camcli.batch.sinks import Style
 
 
 def concepts(
@@ -68,28 +69,35 @@ def concepts(
 
     camcli concepts 'photos/*.jpg' --model resnet50 --layer layer3
     """
-    from camcli.batch.concepts import find_concepts
-    from camcli.cli.load import load
+    from camcli.batch.sinks import Style
+    from camcli.cli.load import Described, check, load
     from camcli.data.sources import find_images
 
     if "," in layer:
         raise UsageError("Concepts are found at one layer: give --layer one name.")
-    refs = list(find_images(images))
+    style = Style(alpha=alpha, max_size=max_size, quality=quality)
+    described: Described = {
+        "model": model, "checkpoint": checkpoint, "weights": weights, "classes": classes,
+        "device": device, "offline": offline, "fit": fit, "input_size": input_size, "layer": layer,
+        "weights_key": weights_key,
+    }  # fmt: skip
+    check(**described)
+    with slow("Looking for images ..."):
+        refs = list(find_images(images))
     files = picture_files([ref.rel for ref in refs], out, "concepts")
     refuse_inputs(files, [ref.path for ref in refs])
     if not overwrite:
         for file in files:
             refuse_existing(file)
-    classifier = load(
-        model=model, checkpoint=checkpoint, weights=weights, classes=classes, device=device,
-        offline=offline, fit=fit, input_size=input_size, layer=layer,
-        weights_key=weights_key,
-    )  # fmt: skip
+    classifier = load(**described)
+
+    from camcli.batch.concepts import find_concepts
+
     found = find_concepts(refs, classifier, number)
     failures = [image for image in found.images if image.maps is None]
     for image in failures:
         failed(image.result.error)
-    written, undrawn = _write(found, files, alpha, max_size, quality)
+    written, undrawn = _write(found, files, style)
     for error in undrawn.values():
         failed(error)
     if as_json:
@@ -102,9 +110,7 @@ def concepts(
         raise typer.Exit(SOME_FAILED)
 
 
-def _write(
-    found: Found, files: list[Path], alpha: float, max_size: int | None, quality: int
-) -> tuple[dict[str, Path], dict[str, str]]:
+def _write(found: Found, files: list[Path], style: Style) -> tuple[dict[str, Path], dict[str, str]]:
     """Draw and write; the pictures by image, and what went wrong with others."""
     from camcli.data.images import load_image, printable
     from camcli.render.concepts import draw_concepts
@@ -118,10 +124,10 @@ def _write(
             continue
         try:
             with stage("draw"):
-                rgb = drawable(shrink(load_image(image.result.ref), max_size))
-                picture = draw_concepts(rgb, image.result, image.maps, words, alpha=alpha)
+                rgb = drawable(shrink(load_image(image.result.ref), style.max_size))
+                picture = draw_concepts(rgb, image.result, image.maps, words, alpha=style.alpha)
             with stage("encode"):
-                data = encode_jpeg(picture, quality)
+                data = encode_jpeg(picture, style.quality)
             with stage("write"):
                 write_picture(file, data)
         except Exception as error:

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -96,9 +97,20 @@ def refusal(error: Exception) -> str | None:
         return f"A library that camcli needs cannot be loaded: {error}. Install camcli anew."
     if not isinstance(error, OSError) or error.errno is None:
         return None
+    if error.errno == errno.ENOENT and error.filename is None and not _has_folder():
+        return "The current folder was removed: change to another one."
     where = f"{printed(error.filename)}: " if error.filename is not None else ""
     advice = _ADVICE.get(error.errno)
     return f"{where}{error.strerror}" + (f"; {advice}." if advice else ".")
+
+
+def _has_folder() -> bool:
+    """Whether the current folder still is one."""
+    try:
+        Path.cwd()
+    except OSError:
+        return False
+    return True
 
 
 @contextmanager
@@ -192,6 +204,27 @@ def say(text: str) -> None:
         except UnicodeEncodeError:
             stream.write(f"{tolerated(text, stream.encoding)}\n")
         stream.flush()
+
+
+@contextmanager
+def slow(text: str, *, after: float = 1.0, quiet: bool = False) -> Iterator[None]:
+    """Say what is going on, if it goes on for longer than this; nobody waits before a blank screen.
+
+    Args:
+        text: one line.
+        after: seconds.
+        quiet: say nothing.
+    """
+    if quiet:
+        yield
+        return
+    timer = threading.Timer(after, say, [text])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def warn(text: str) -> None:

@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 
 from camcli.cli import options as o
-from camcli.cli.asking import ask_all, find_questions
-from camcli.cli.console import SOME_FAILED, emit, failed, say
+from camcli.cli.asking import ask_all, check_labels, find_truths, questions
+from camcli.cli.console import SOME_FAILED, emit, failed, say, slow
 from camcli.cli.subjects import find_methods, find_subjects
 from camcli.errors import UsageError
 
@@ -279,9 +279,8 @@ def evaluate(
     table: a map that does not beat them shows nothing.
     """
     from camcli.data.sources import find_images
-    from camcli.evaluate import table
     from camcli.evaluate.presets import find_preset
-    from camcli.evaluate.terminal import show
+    from camcli.evaluate.results import check_out
 
     named = find_preset(preset) if preset else None
     scale_name = scale.value if scale else named.scale if named else "relu"
@@ -299,11 +298,22 @@ def evaluate(
     if not (boxes or masks or grid or faithfulness or sanity or labels != "none"):
         raise UsageError("Nothing to measure: give --boxes, --masks, --grid, or --faithfulness.")
     if out:
-        table.check_out(out, overwrite=overwrite)
-    refs = list(find_images(data, limit=limit, labels=labels))
-    ask = find_questions(
-        refs, boxes=boxes, masks=masks, trimap=trimap, scale=scale_name, threshold=threshold,
-        tolerance=tolerance, faithfulness=faithfulness, grid=tuple(dict.fromkeys(grid or ())),
+        check_out(out, overwrite=overwrite)
+    if not 0 <= threshold < 1:
+        raise UsageError("--threshold must be at least 0 and below 1.")
+    with slow("Looking for photographs ..."):
+        refs = list(find_images(data, limit=limit, labels=labels))
+    truths = find_truths(refs, boxes=boxes, masks=masks, trimap=trimap)
+    if not (boxes or masks or grid or faithfulness or sanity):
+        check_labels(refs, subjects)
+    say(f"{len(refs)} photographs, {len(subjects)} networks.")  # before seconds of silence
+
+    from camcli.evaluate import table
+    from camcli.evaluate.terminal import show
+
+    ask = questions(
+        truths, scale=scale_name, threshold=threshold, tolerance=tolerance,
+        faithfulness=faithfulness, grid=tuple(dict.fromkeys(grid or ())),
         grid_confidence=0.9 if confidence is None else confidence, repeats=bootstrap,
     )  # fmt: skip
     found = ask_all(subjects, refs, hows, ask, confidence=confidence, sanity=sanity)

@@ -9,8 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from camcli.cli import options as o
-from camcli.cli.console import SOME_FAILED, emit_json, failed, say, warn
-from camcli.cli.pictures import picture_files, refuse_existing, refuse_inputs, write_picture
+from camcli.cli.console import SOME_FAILED, emit_json, failed, say, slow, warn
+from camcli.cli.pictures import (
+    name_of_asked,
+    picture_files,
+    refuse_existing,
+    refuse_inputs,
+    write_picture,
+)
 from camcli.errors import UsageError, stage
 
 if TYPE_CHECKING:
@@ -32,7 +38,8 @@ def explain(
             "--out",
             "-o",
             help="A folder for the pictures, or a .jpg or .png file for a single one. "
-            "Default: NAME_METHOD.jpg in the current folder.",
+            "Default: NAME_METHOD.jpg in the current folder, and in its name the layer and the "
+            "classes that were asked for.",
             rich_help_panel=o.RUN,
             show_default=False,
         ),
@@ -101,45 +108,53 @@ def explain(
 
     camcli explain street.jpg --target 'traffic light' --json
     """
-    from camcli.batch.engine import stream
-    from camcli.batch.explain import failed as as_error
-    from camcli.batch.explain import make_explanation
     from camcli.batch.sinks import Style
     from camcli.cam.how import check_layer, check_signed, make_how
-    from camcli.cli.load import found, load
+    from camcli.cli.load import Described, check, found, load
     from camcli.cli.named import check_names
     from camcli.data.images import load_image
     from camcli.data.sources import find_images
-    from camcli.models.runtimes import with_runtime
+    from camcli.models.words import check_runtime
 
-    # Everything that can be wrong without a network is checked before one is loaded.
+    # Everything that can be wrong without a network is checked before torch is imported.
     how = make_how(
         method, score=score, fuse=fuse, smooth=smooth, samples=samples, channels=channels,
         converge=converge,
     )  # fmt: skip
     check_layer(how, layer)
+    check_runtime(runtime)
+    described: Described = {
+        "model": model, "checkpoint": checkpoint, "weights": weights, "classes": classes,
+        "device": device, "offline": offline, "fit": fit, "input_size": input_size, "layer": layer,
+        "native_predictions": native_predictions, "weights_key": weights_key,
+    }  # fmt: skip
+    check(**described)
     check_names(
         (target, versus), model=model, checkpoint=checkpoint, weights=weights, classes=classes
     )
     if signed:
         check_signed(how, layer)
     style = Style(colormap, alpha, panel, max_size, quality, signed, min_size)
-    refs = list(find_images(images))
+    with slow("Looking for images ..."):
+        refs = list(find_images(images))
     single = out is not None and out.suffix.lower() in {".jpg", ".jpeg", ".png"}
-    files = _files([ref.rel for ref in refs], out, single, method)
+    asked = name_of_asked(how.method.name, layer, target, versus)
+    files = _files([ref.rel for ref in refs], out, single, asked)
     refuse_inputs(files, [ref.path for ref in refs])
     if not overwrite and not (topk > 1 and topk_files):
         for file in files:
             refuse_existing(file)
-    classifier = load(
-        model=model, checkpoint=checkpoint, weights=weights, classes=classes, device=device,
-        offline=offline, fit=fit, input_size=input_size, layer=layer,
-        native_predictions=native_predictions, weights_key=weights_key,
-    )  # fmt: skip
+    classifier = load(**described)
+
+    from camcli.batch.engine import stream
+    from camcli.batch.explain import failed as as_error
+    from camcli.batch.explain import make_explanation
+    from camcli.models.runtimes import with_runtime
+
     if where := found(classifier, layer):
         say(where)
     classifier = with_runtime(
-        classifier, runtime, images=refs, passes=how.passes(classifier), warn=warn
+        classifier, runtime, images=refs, passes=how.passes(classifier), warn=warn, say=say
     )
     what = make_explanation(classifier, how, target=target, topk=topk, versus=versus)
     failures = 0
@@ -168,7 +183,7 @@ def explain(
         raise typer.Exit(SOME_FAILED)
 
 
-def _files(rels: list[str], out: Path | None, single: bool, method: str) -> list[Path]:
+def _files(rels: list[str], out: Path | None, single: bool, asked: str) -> list[Path]:
     """Where each image's picture goes; two images never share a name."""
     if single and out is not None:
         if len(rels) > 1:
@@ -176,7 +191,7 @@ def _files(rels: list[str], out: Path | None, single: bool, method: str) -> list
                 f"{len(rels)} images do not fit into the one file {out}: name a folder."
             )
         return [out]
-    return picture_files(rels, out or Path(), method)
+    return picture_files(rels, out or Path(), asked)
 
 
 def _draw(

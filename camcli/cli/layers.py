@@ -34,8 +34,16 @@ def layers(
 
     camcli explain cat.jpg --model resnet50 --layer layer2,layer3,layer4 --fuse max
     """
+    from camcli.cli.load import check
+    from camcli.models.words import LAST, is_own_code
+
+    check(
+        model=model, checkpoint=checkpoint, weights=None, classes=None, device="cpu", offline=True,
+        fit=None, input_size=input_size, layer=LAST,
+    )  # fmt: skip
+    say(f"Loading {checkpoint or model} ...")
+
     from camcli.models.cut import cut, list_layers
-    from camcli.models.words import is_own_code
     from camcli.models.zoo import build_model
 
     if checkpoint is not None:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, Unpack
 from camcli.cli.console import say, warn
 from camcli.cli.options import Fit
 from camcli.errors import UsageError
+from camcli.models import words
 
 if TYPE_CHECKING:
     from camcli.models.classifier import Classifier
 
-DEFAULT_MODEL = "efficientnet_lite0"
+DEFAULT_MODEL = words.BUNDLED
 
 
 class Described(TypedDict):
@@ -33,21 +34,60 @@ class Described(TypedDict):
     weights_key: NotRequired[str | None]
 
 
-def load(**options: Unpack[Described]) -> Classifier:
+def check(**options: Unpack[Described]) -> None:
+    """Refuse, without torch, what cannot be a classifier whatever is in its files.
+
+    Raises:
+        UsageError: options that contradict each other, a name that nothing has, a number out of
+            range, or a file that is not there.
+    """
+    model, checkpoint, weights = options["model"], options["checkpoint"], options["weights"]
+    named = model != DEFAULT_MODEL and not words.is_own_code(model)
+    if checkpoint is not None and (weights or options["classes"] or named):
+        raise UsageError(
+            "--checkpoint is a whole classifier: leave --model, --weights and --classes out."
+        )
+    if options.get("native_predictions") and options["input_size"] is None:
+        raise UsageError(
+            "--native-predictions keeps the predictions at the network's own size while the maps "
+            "come from a larger one: add --input-size N, or leave it out."
+        )
+    words.check_device(options["device"])
+    words.check_input_size(options["input_size"])
+    words.layer_names(options["layer"])
+    if checkpoint is not None:
+        _check_file(checkpoint, "--checkpoint")
+    else:
+        words.check_model(model)
+        words.check_weights(weights, model)
+    if options["classes"] is not None:
+        _check_file(options["classes"], "--classes")
+
+
+def _check_file(path: Path, option: str) -> None:
+    """Refuse a file that is not there."""
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder; {option} takes a file.")
+    if not path.exists():
+        raise UsageError(f"There is no file {path} ({option}).")
+
+
+def load(*, quiet: bool = False, **options: Unpack[Described]) -> Classifier:
     """The classifier that the options describe.
+
+    Args:
+        quiet: do not say that it takes a while.
+        options: see `Described`.
 
     Raises:
         UsageError: options that contradict each other, or another layer than the network's last.
     """
-    from camcli.models.classifier import load_classifier
-    from camcli.models.words import is_own_code
+    check(**options)
+    if not quiet:
+        say(f"Loading {options['checkpoint'] or options['model']} ...")
 
-    model = options["model"]
-    named = model != DEFAULT_MODEL and not is_own_code(model)
-    if options["checkpoint"] is not None and (options["weights"] or options["classes"] or named):
-        raise UsageError(
-            "--checkpoint is a whole classifier: leave --model, --weights and --classes out."
-        )
+    from camcli.models.classifier import load_classifier
+
     classifier = load_classifier(**_plain(options))
     for note in classifier.provenance.notes:
         say(note)
@@ -66,10 +106,8 @@ def found(classifier: Classifier, layer: str) -> str | None:
         classifier: as loaded.
         layer: as the user named it.
     """
-    from camcli.models.words import LAST, is_own_code
-
     name = classifier.provenance.name
-    if layer != LAST or not is_own_code(name):
+    if layer != words.LAST or not words.is_own_code(name):
         return None
     return (
         f"The maps are those of {classifier.layer!r}, the last ones before the logits of {name}: "

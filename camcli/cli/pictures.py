@@ -2,20 +2,62 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from camcli.errors import CamcliError, ImageError, UsageError
 from camcli.files import only_this_file, write_whole
+from camcli.models.words import LAST
+
+# File systems take names of 255 bytes. What may still be put behind one: _12345.jpeg
+_LONGEST, _BEHIND = 255, 12
+
+
+def name_of_asked(method: str, layer: str, target: str | None, versus: str | None) -> str:
+    """What was asked, for a file's name, so that another question gets another file.
+
+    Args:
+        method: of the map.
+        layer: as the user named it.
+        target: as the user named it, None for the predicted class.
+        versus: likewise, None for no comparison.
+
+    Returns:
+        ``gradcam`` where nothing else was asked, ``gradcam_layer3_lynx-vs-tabby`` where more was.
+    """
+    who = target or ""
+    if versus is not None:
+        who = f"{who}-vs-{versus}" if who else f"vs-{versus}"
+    parts = (method, "" if layer == LAST else layer.replace(",", "+"), who)
+    return "_".join(word for word in map(_word, parts) if word)
+
+
+def _word(text: str) -> str:
+    """A text as a part of a file name: letters of any script, digits, and a few signs."""
+    return re.sub(r"[^\w.+-]+", "-", text).strip("-.")
 
 
 def picture_files(rels: Sequence[str], folder: Path, what: str) -> list[Path]:
     """``STEM_what.jpg`` in a folder for each image; two images never share a name."""
     # Relative paths keep same-named images of different folders apart.
-    files = [folder / f"{Path(rel).with_suffix('')}_{what}.jpg" for rel in rels]
+    files = [folder / _file(str(Path(rel).with_suffix("")), what) for rel in rels]
     if len(set(files)) < len(files):
-        files = [folder / f"{rel}_{what}.jpg" for rel in rels]
+        files = [folder / _file(rel, what) for rel in rels]
     return files
+
+
+def _file(rel: str, what: str) -> str:
+    """Name of a picture; where it is too long, a hash stands for its end."""
+    above, slash, stem = rel.rpartition("/")
+    name = f"{stem}_{what}"
+    raw = name.encode("utf-8", "surrogateescape")
+    room = _LONGEST - _BEHIND
+    if len(raw) > room:
+        mark = "~" + hashlib.sha256(raw).hexdigest()[:12]
+        name = raw[: room - len(mark)].decode("utf-8", "ignore") + mark
+    return f"{above}{slash}{name}.jpg"
 
 
 def refuse_existing(path: Path) -> None:

@@ -12,6 +12,7 @@ from camcli.errors import UsageError
 
 if TYPE_CHECKING:
     from camcli.cam.how import How
+    from camcli.cli.load import Described
     from camcli.data.preprocess import Fit
     from camcli.evaluate.randomised import Copies
     from camcli.models.classifier import Classifier
@@ -43,12 +44,12 @@ def find_methods(
     Raises:
         UsageError: an unknown method, one that is named twice, or none that could stop.
     """
+    from camcli.cam.facts import find_facts
     from camcli.cam.how import MASKED, make_how
-    from camcli.cam.methods import find_method
 
     hows = {}
     for name in split_names(text, "--methods"):
-        stop = converge if find_method(name).name in MASKED else None
+        stop = converge if find_facts(name).name in MASKED else None
         how = make_how(name, smooth=smooth, converge=stop)
         if how.method.name in hows:
             raise UsageError(f"--methods names {how.method.name} twice.")
@@ -86,17 +87,41 @@ class Subject:
     layer: str
     weights_key: str | None = None
 
+    @property
+    def has_imagenet_classes(self) -> bool:
+        """Whether its classes are known to be ImageNet's before it is loaded."""
+        from camcli.models.words import is_own_code
+
+        own = self.checkpoint or self.weights or self.classes
+        return not own and not self.name.startswith("timm:") and not is_own_code(self.name)
+
+    def check(self) -> None:
+        """Refuse, without torch, what cannot be loaded; see `camcli.cli.load.check`.
+
+        Raises:
+            UsageError: it is a name that nothing has, a number out of range, or a missing file.
+        """
+        from camcli.cli.load import check
+
+        check(**self._described(None, None))
+
     def load(self, *, layer: str | None = None, checkpoint: Path | None = None) -> Classifier:
         """Open it, or another checkpoint, cut at its layer or at another one."""
-        from camcli.cli.load import DEFAULT_MODEL, load
+        from camcli.cli.load import load
+
+        return load(**self._described(layer, checkpoint))
+
+    def _described(self, layer: str | None, checkpoint: Path | None) -> Described:
+        from camcli.cli.load import DEFAULT_MODEL
 
         file = checkpoint or self.checkpoint
-        return load(
-            model=DEFAULT_MODEL if file else self.name, weights=self.weights, checkpoint=file,
-            classes=None if file else self.classes, device=self.device, offline=self.offline,
-            fit=o.Fit(self.fit) if self.fit else None, input_size=self.input_size,
-            layer=layer or self.layer, weights_key=None if file else self.weights_key,
-        )  # fmt: skip
+        return {
+            "model": DEFAULT_MODEL if file else self.name, "weights": self.weights,
+            "checkpoint": file, "classes": None if file else self.classes, "device": self.device,
+            "offline": self.offline, "fit": o.Fit(self.fit) if self.fit else None,
+            "input_size": self.input_size, "layer": layer or self.layer,
+            "weights_key": None if file else self.weights_key,
+        }  # fmt: skip
 
     def copies(self) -> Copies:
         """Copies that know less and less, for the sanity check."""
@@ -135,7 +160,10 @@ def find_subjects(models: str, weights: Sequence[str], **options: Any) -> list[S
     if options.get("weights_key") and not weights:
         raise UsageError("--weights-key chooses one of several sets in a file: add --weights FILE.")
     own = dict(zip(named, weights, strict=False))
-    return [Subject(name, files[name], own.get(name), **options) for name in names]
+    subjects = [Subject(name, files[name], own.get(name), **options) for name in names]
+    for subject in subjects:
+        subject.check()
+    return subjects
 
 
 def _checkpoint(name: str) -> Path | None:

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from camcli.cli import options as o
-from camcli.cli.console import INTERRUPTED, TERMINATED, Terminated, emit, fail, say
+from camcli.cli.console import INTERRUPTED, TERMINATED, Terminated, emit, fail, say, slow
 from camcli.cli.progress import Progress
 from camcli.cli.torchrun import first_speaks, several
 from camcli.errors import CamcliError, UnavailableError, UsageError
+from camcli.models import words
 from camcli.train.config import TrainConfig, resolve
+from camcli.train.data import read_data
 from camcli.train.listener import Listener
+from camcli.train.rundir import TrainDirectory
 
 if TYPE_CHECKING:
     from camcli.train.run import Outcome
@@ -312,8 +315,15 @@ def train(
     listener = Listener() if quiet else Progress()
     with first_speaks(CamcliError):
         settings = resolve(config, given)
+        _check(settings, device)
         if download:
             _download(settings, quiet)
+        dataset = None
+        if not several():  # of several, one looks first
+            resuming = TrainDirectory(out).check(settings, resume=resume, overwrite=overwrite)
+            with slow(f"Looking for images in {settings.data} ...", quiet=quiet):
+                dataset = None if resuming else read_data(settings)
+    listener.say(f"Loading {settings.backbone} ...")
 
     from camcli.train.run import train as run
 
@@ -321,7 +331,7 @@ def train(
         with first_speaks(SystemExit, KeyboardInterrupt, Terminated):
             outcome = run(
                 settings, out, resume=resume, overwrite=overwrite, device=device, offline=offline,
-                cache_dir=cache_dir, listener=listener,
+                cache_dir=cache_dir, listener=listener, dataset=dataset,
             )  # fmt: skip
     except (KeyboardInterrupt, Terminated) as stop:
         code = TERMINATED if isinstance(stop, Terminated) else INTERRUPTED
@@ -332,6 +342,17 @@ def train(
     if not quiet:
         _summary(outcome, out)
     emit(outcome.checkpoint)
+
+
+def _check(settings: TrainConfig, device: str) -> None:
+    """Refuse, without torch, what names no network or device."""
+    words.check_device(device)
+    words.check_input_size(settings.input_size)
+    try:
+        words.check_model(settings.backbone)
+        words.check_weights(settings.weights, settings.backbone)
+    except UsageError as error:  # which speaks of the option that the other commands have
+        raise UsageError(str(error).replace("--model ", "--backbone ")) from error
 
 
 def _is_given(ctx: typer.Context, name: str) -> bool:

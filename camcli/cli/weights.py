@@ -56,6 +56,10 @@ def where(
         for folder in search_dirs():
             emit(folder)
         return
+    from camcli.models.words import check_model
+
+    check_model(model)
+
     from camcli.models.catalogue import file_of, weight_file
 
     found = file_of(model)
@@ -85,6 +89,11 @@ def fetch(
     ] = None,
 ) -> None:
     """Download weights and print where they are; an interrupted download is continued."""
+    from camcli.models.words import check_model
+
+    for model in models:
+        check_model(model)
+
     from camcli.data.download import present
     from camcli.models.catalogue import weight_file
     from camcli.models.weights import expected_sha256, find, is_offline, read_state
@@ -112,6 +121,15 @@ def verify(
     ] = None,
 ) -> None:
     """Check weight files against the sha256 that they should have; exit code 1 if one differs."""
+    from camcli.models.words import check_model
+
+    for name in names or ():
+        if Path(name).suffix in (".pth", ".pt", ".safetensors"):
+            if not Path(name).is_file():
+                raise UsageError(f"There is no weight file {name}.")
+        elif not Path(name).is_file():
+            check_model(name)
+
     from camcli.models.catalogue import FoundFile, file_of, files_here
     from camcli.models.weights import hash_in_name
 
@@ -122,8 +140,6 @@ def verify(
             found: FoundFile | None
             if path.is_file():
                 found = FoundFile(path, None, hash_in_name(path.name), path.stat().st_size)
-            elif path.suffix in (".pth", ".pt", ".safetensors"):
-                raise UsageError(f"There is no weight file {path}.")
             else:
                 found = file_of(name)
             if found is None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from camcli.data.finders import absolute
 from camcli.errors import UnavailableError, UsageError
+from camcli.files import home as home_folder
 
 NAMES = {
     "fruits360": ("fruits360", "fruits-360", "fruits-360-100x100", "fruits-360_100x100"),
@@ -53,7 +54,7 @@ def locate(data: str, data_dir: Path | None = None) -> Path:
 def cache_home() -> Path:
     """Where what can be computed again is kept: ``$CAMCLI_CACHE``, or ``~/.cache/camcli``."""
     named = os.environ.get("CAMCLI_CACHE")
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    home = Path(os.environ.get("XDG_CACHE_HOME") or home_folder() / ".cache")
     return Path(named) if named else home / "camcli"
 
 
@@ -67,6 +68,6 @@ def data_places(data_dir: Path | None = None) -> list[Path]:
         `data_dir`, ``$CAMCLI_DATA``, ``$XDG_DATA_HOME/camcli`` (by default
         ``~/.local/share/camcli``), as far as they are set.
     """
-    home = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    home = Path(os.environ.get("XDG_DATA_HOME") or home_folder() / ".local" / "share")
     named = os.environ.get("CAMCLI_DATA")
     return [*([data_dir] if data_dir else []), *([Path(named)] if named else []), home / "camcli"]

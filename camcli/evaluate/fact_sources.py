@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from torch import Tensor
 
 from camcli.batch.heatmaps import read_heatmaps
 from camcli.batch.journal import read_rows
@@ -16,8 +16,11 @@ from camcli.data.refs import ImageRef
 from camcli.errors import ImageError, UsageError
 from camcli.evaluate.annotations import find_masks, read_mask, truth_of
 from camcli.evaluate.facts import Fact, fact_of
-from camcli.evaluate.maps import see_photographs
-from camcli.models.classifier import Classifier
+
+if TYPE_CHECKING:  # the maps that a run kept are read without torch, which takes seconds
+    from torch import Tensor
+
+    from camcli.models.classifier import Classifier
 
 
 def from_photographs(
@@ -39,6 +42,8 @@ def from_photographs(
         failed: told of unreadable photographs.
         progress: called after each photograph.
     """
+    from camcli.evaluate.maps import see_photographs
+
     files = find_masks(masks, refs) if masks else {}
     how = make_how(method)
     if how.method.class_specific and not how.method.images:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,14 +13,12 @@ from camcli.errors import CamcliError
 from camcli.evaluate.compare import CONTROLS, Row
 from camcli.evaluate.confused import confusion_markdown, confusion_pictures
 from camcli.evaluate.predictions import CLASSIFICATION
+from camcli.evaluate.results import FILES, RECORD, pictures_in
 from camcli.evaluate.sanity import UNRELATED, is_kept
 from camcli.files import write_whole
 from camcli.ours import FILES as LISTED
-from camcli.ours import KIND, check_replaceable, remove
+from camcli.ours import KIND, remove
 
-RECORD = "results.json"
-FILES = (RECORD, "results.csv", "results.md", "results.png")
-_PICTURE = re.compile(r"confusion(-\d+)?\.png")
 # In this order, by group: (heading, metrics, how to read them).
 GROUPS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     (
@@ -275,24 +272,6 @@ def report(rows: Sequence[Row], checks: Sequence[Row], predictions: dict[str, An
     return markdown(rows) + confusion_markdown(predictions) + sanity_markdown(checks)
 
 
-def _pictures(out: Path) -> list[str]:
-    """Names of confusion matrices that are there."""
-    return sorted(path.name for path in out.glob("confusion*.png") if _PICTURE.fullmatch(path.name))
-
-
-def check_out(out: Path, *, overwrite: bool) -> None:
-    """Refuse to replace earlier results unasked, and what is no result at all.
-
-    Raises:
-        UsageError: there is a file that may not be replaced.
-    """
-    pictures = _pictures(out)
-    check_replaceable(
-        out, (*FILES, *pictures), record=RECORD, kind="evaluate",
-        older=("data", "rows", "sanity", "verdicts"), overwrite=overwrite,
-    )  # fmt: skip
-
-
 def save(out: Path, rows: Sequence[Row], checks: Sequence[Row], record: dict[str, Any]) -> str:
     """Write CSV, Markdown, JSON and pictures, each whole or not at all; those of before go.
 
@@ -323,7 +302,7 @@ def save(out: Path, rows: Sequence[Row], checks: Sequence[Row], record: dict[str
     try:
         out.mkdir(parents=True, exist_ok=True)
         # Those of before, with --overwrite: `check_out` found no other ones.
-        remove(out, {*FILES, *_pictures(out)} - set(files))
+        remove(out, {*FILES, *pictures_in(out)} - set(files))
         for name, content in files.items():
             write_whole(out / name, content)
     except OSError as error:

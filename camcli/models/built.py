@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -103,7 +104,9 @@ def weight_path(weights: str | Path, model: str, named: Iterable[str] = ()) -> P
     Raises:
         UsageError: there is none; the message lists what else `model` takes.
     """
-    path = Path(weights).expanduser()
+    path = Path(weights)
+    with suppress(RuntimeError):  # ~somebody whom the machine does not know
+        path = path.expanduser()
     if path.is_file():
         return path
     others = " or ".join([*named, "random"])

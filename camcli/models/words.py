@@ -11,6 +11,7 @@ import difflib
 import importlib.util
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -75,13 +76,13 @@ def check_weights(weights: str | None, model: str) -> None:
         model: whose they are.
 
     Raises:
-        UsageError: it is written as a file and there is none, or it is a folder.
+        UsageError: it is written as a file and there is none.
     """
     if not weights or weights == "random":
         return
-    path = Path(weights).expanduser()
-    if path.is_dir():
-        raise UsageError(f"{path} is a folder; --weights takes a file.")
+    path = Path(weights)
+    with suppress(RuntimeError):  # ~somebody whom the machine does not know
+        path = path.expanduser()
     written_as_file = "/" in weights or path.suffix.lower() in _WEIGHT_SUFFIXES
     if written_as_file and not path.exists():
         raise UsageError(f"There is no weight file {path}; besides a file, {model} takes random.")

@@ -16,6 +16,8 @@ from pathlib import Path
 
 from PIL import ImageFont
 
+from camcli.files import home
+
 _HERE = Path(__file__).parent / "fonts"
 BUNDLED = (_HERE / "DejaVuSans.ttf", _HERE / "DroidSansFallback.ttf")
 
@@ -74,14 +76,14 @@ def _system_fonts() -> tuple[tuple[Path, frozenset[int]], ...]:
 
 
 def _walk() -> Iterator[Path]:
-    home = Path.home()
+    own = home()
     if sys.platform == "win32":
         folders = [Path(os.environ.get("WINDIR", "C:/Windows")) / "Fonts"]
     elif sys.platform == "darwin":
-        folders = [Path("/System/Library/Fonts"), Path("/Library/Fonts"), home / "Library/Fonts"]
+        folders = [Path("/System/Library/Fonts"), Path("/Library/Fonts"), own / "Library/Fonts"]
     else:
         folders = [Path("/usr/share/fonts"), Path("/usr/local/share/fonts")]
-        folders += [home / ".local/share/fonts", home / ".fonts"]
+        folders += [own / ".local/share/fonts", own / ".fonts"]
     count = 0
     for folder in folders:
         for parent, _, names in sorted(os.walk(folder)):

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from camcli.data.datasets import Dataset, load_dataset
 from camcli.data.layout import Split
 from camcli.errors import UnavailableError, UsageError
 from camcli.models.classifier import Classifier, cut_classifier, find_device
@@ -50,34 +48,6 @@ class Backbone:
             "preprocess": self.classifier.preprocess.to_dict(),
             "precision": "bfloat16" if self.classifier.device.type == "cuda" else "float32",
         }
-
-
-def read_data(config: TrainConfig) -> Dataset:
-    """The data set that the settings name.
-
-    Raises:
-        UsageError: none is named, or it is not fit for training.
-        UnavailableError: it is not on this machine.
-    """
-    if not config.data:
-        raise UsageError(
-            "Nothing to train on: name a folder, a CSV of path,label[,split] or a data set with "
-            "--data."
-        )
-    return load_dataset(
-        config.data,
-        data_dir=Path(config.data_dir) if config.data_dir else None,
-        labels=config.labels,
-        split=config.split,  # type: ignore[arg-type]  # checked by TrainConfig
-        merge_varieties=config.merge_varieties,
-        domain=config.domain,
-        train_domain=config.train_domain,
-        test_domain=config.test_domain,
-        group=config.group,
-        val=config.val,
-        test=config.test,
-        seed=config.seed,
-    )
 
 
 def load_backbones(config: TrainConfig, device: str, offline: bool) -> list[Backbone]:

@@ -24,13 +24,14 @@ from camcli.models.checkpoint import (
 from camcli.models.cut import LinearHead
 from camcli.train.cache import FeatureCache, cache_root
 from camcli.train.config import TrainConfig
+from camcli.train.data import read_data
 from camcli.train.examples import Examples, Looker, check_trained, class_weights
 from camcli.train.head import DEFAULT_LR
 from camcli.train.listener import Listener
 from camcli.train.loop import Recipe
 from camcli.train.member import Member
 from camcli.train.outputs import write_epochs, write_results
-from camcli.train.prepare import Backbone, load_backbones, read_data
+from camcli.train.prepare import Backbone, load_backbones
 from camcli.train.rundir import BEST, INFO, LAST, SUMMARY, TrainDirectory
 from camcli.train.stage1 import Row
 from camcli.train.team import Team, team
@@ -69,6 +70,7 @@ def train(
     offline: bool = False,
     cache_dir: Path | None = None,
     listener: Listener | None = None,
+    dataset: Dataset | None = None,
 ) -> Outcome:
     """Train a head, and perhaps layers of the backbone, on a data set.
 
@@ -81,6 +83,7 @@ def train(
         offline: never touch the network.
         cache_dir: where features are kept; by default the user's cache folder.
         listener: hears what is going on.
+        dataset: what `camcli.train.data.read_data` gave for these settings, if it was called.
 
     Returns:
         Where the checkpoint is and what it reached.
@@ -100,6 +103,7 @@ def train(
         return _train(
             config, out, resume=resume, overwrite=overwrite, device=processes.device(device),
             offline=offline, cache_dir=cache_dir, listener=listener or Listener(), team=processes,
+            dataset=dataset,
         )  # fmt: skip
 
 
@@ -114,6 +118,7 @@ def _train(
     cache_dir: Path | None,
     listener: Listener,
     team: Team,
+    dataset: Dataset | None,
 ) -> Outcome:
     """`train` in one of its processes."""
     directory = TrainDirectory(out, writes=team.leads)
@@ -122,7 +127,7 @@ def _train(
         if resuming and (finished := _finished(directory)):
             listener.say(f"The run in {out} is finished already.")
             return replace(finished, leads=team.leads)
-        dataset = read_data(config)
+        dataset = dataset or read_data(config)
         for note in dataset.notes:
             listener.say(note)
         backbones = load_backbones(config, device, offline)

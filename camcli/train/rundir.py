@@ -14,8 +14,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-import torch
-
 from camcli.errors import CamcliError, UsageError
 from camcli.files import lock, write_whole
 from camcli.ours import FILES, KIND, read_record, remove
@@ -221,6 +219,8 @@ class TrainDirectory:
 
     def save_state(self, state: Mapping[str, Any]) -> None:
         """Replace what `load_state` will find: tensors, numbers, texts, lists and dicts."""
+        import torch  # not above: whether a run may be there is asked before that
+
         buffer = io.BytesIO()
         torch.save(dict(state), buffer)
         self.write(STATE, buffer.getvalue())
@@ -234,6 +234,8 @@ class TrainDirectory:
         path = self.path / STATE
         if not path.is_file():
             return None
+        import torch
+
         try:
             state = torch.load(path, map_location="cpu", weights_only=True)
             state["stage"]
