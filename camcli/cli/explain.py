@@ -293,7 +293,10 @@ def _table(result: Result, written: list[Path], score: str, shortcut: str) -> No
     about = f", approximated by {shortcut}" if shortcut else ""
     against = f" versus {result.versus}" if result.versus else ""
     for heat in result.heats:
-        named = escape(f"{heat.target} ({heat.prob:.1%}){against}")
+        # The table above has the best classes; what is explained may be none of them.
+        listed = any(name == heat.target for name, _ in result.top)
+        likely = "" if listed else f" ({heat.prob:.1%})"
+        named = escape(f"{heat.target}{likely}{against}")
         if heat.empty:
             hint = "" if score == "contrast" else "; try --score contrast"
             console.print(f"  No positive evidence for {named}{hint}.")

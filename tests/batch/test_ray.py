@@ -21,6 +21,7 @@ from camcli.batch import ray_engine
 from camcli.batch.explain import make_explanation
 from camcli.batch.heatmaps import read_heatmaps
 from camcli.batch.ray_engine import RayEngine
+from camcli.batch.ray_here import check_ray
 from camcli.batch.ray_worker import TRIES, Job, Worker
 from camcli.batch.run import Run
 from camcli.batch.rundir import RunDirectory
@@ -321,9 +322,8 @@ def test_a_gpu_each_where_there_are_some():
 
 def test_without_ray_the_pip_command(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
-    monkeypatch.setitem(sys.modules, "ray.data", None)
     with pytest.raises(UnavailableError, match=r"pip install 'camcli\[ray\]'"):
-        ray_engine.check_ray()
+        check_ray()
 
 
 def test_ray_that_does_not_start_is_told(monkeypatch):
