@@ -56,20 +56,17 @@ def check(**options: Unpack[Described]) -> None:
     words.check_input_size(options["input_size"])
     words.layer_names(options["layer"])
     if checkpoint is not None:
-        _check_file(checkpoint, "--checkpoint")
+        if not checkpoint.exists() or checkpoint.is_dir():
+            raise UsageError(
+                f"There is no checkpoint {checkpoint}; 'camcli train' writes one."
+                + words.inside(checkpoint)
+            )
     else:
         words.check_model(model)
         words.check_weights(weights, model)
-    if options["classes"] is not None:
-        _check_file(options["classes"], "--classes")
-
-
-def _check_file(path: Path, option: str) -> None:
-    """Refuse a file that is not there."""
-    if path.is_dir():
-        raise UsageError(f"{path} is a folder; {option} takes a file.")
-    if not path.exists():
-        raise UsageError(f"There is no file {path} ({option}).")
+    classes = options["classes"]
+    if classes is not None and (not classes.exists() or classes.is_dir()):
+        raise UsageError(f"There is no file of class names {classes}.")
 
 
 def load(*, quiet: bool = False, **options: Unpack[Described]) -> Classifier:

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from camcli.data.preprocess import Preprocess
 from camcli.errors import CamcliError, UsageError
 from camcli.models.imagenet import imagenet_classes
-from camcli.models.opening import inside
 from camcli.models.states import Match, listed, shape_of
+from camcli.models.words import inside
 
 Source = Literal["bundled", "torchvision", "timm", "user", "random", "checkpoint"]
 IMAGENET = 1000

@@ -25,9 +25,9 @@ from camcli.files import whole_file
 from camcli.models.ensemble import block_head
 from camcli.models.finite import check_finite
 from camcli.models.formats import ForeignFileError, UnreasonableFileError, recognise
-from camcli.models.opening import inside
 from camcli.models.parts import LinearHead
 from camcli.models.states import shape_of
+from camcli.models.words import inside
 
 FORMAT = 2
 """The newest that is read and written; a single network is still written as 1."""

@@ -27,6 +27,7 @@ import torch
 from camcli.errors import CamcliError, UsageError
 from camcli.files import open_regular
 from camcli.models.formats import Format, member, recognise
+from camcli.models.words import inside
 
 _LOADING = threading.Lock()
 _LEGACY = 4 << 20  # raw numbers follow the pickle, and need not be searched for names
@@ -126,19 +127,6 @@ def open_weights(path: Path) -> Any:
     if kind == "safetensors":
         return _open_safetensors(path)
     return _open_torch(path, kind)
-
-
-def inside(path: Path) -> str:
-    """What to give in place of a folder, for the end of a message; empty for anything else."""
-    if not path.is_dir():
-        return ""
-    ends = (".safetensors", ".pth", ".pt", ".bin", ".ckpt")
-    try:
-        names = sorted(p.name for p in itertools.islice(path.iterdir(), 1000) if p.suffix in ends)
-    except OSError:
-        return ""
-    hint = f" with {', '.join(names[:3])}: give one of them" if names else ": give a file"
-    return f" It is a folder{hint}."
 
 
 def _open_safetensors(path: Path) -> Any:

@@ -19,7 +19,7 @@ MISTAKES = [
     ("explain cat.jpg --model module:", "module:factory"),
     ("explain cat.jpg --model resnet18 --weights gone.pth", "gone.pth"),
     ("explain cat.jpg --checkpoint gone.safetensors", "gone.safetensors"),
-    ("explain cat.jpg --checkpoint run", "is a folder"),
+    ("explain cat.jpg --checkpoint run", "It is a folder"),
     ("explain cat.jpg --classes gone.txt", "gone.txt"),
     ("explain cat.jpg --checkpoint cat.jpg --model resnet18", "leave --model"),
     ("explain cat.jpg --device gpu", "Unknown device"),
