@@ -20,7 +20,7 @@ class Heat:
     Attributes:
         target: name of the class that the map explains.
         index: its index.
-        prob: softmax probability of the class, in [0, 1].
+        prob: probability of the class, in [0, 1].
         heatmap: (h, w) float32, signed and unscaled, as the method defines it.
         x: horizontal centre of mass of the positive heat, in [0, 1] of the photograph; None if
             the map is empty.
@@ -54,10 +54,12 @@ class Result:
         error: one sentence when status is ``error``, else None.
         pred: name of the predicted class (None on error, as everything below).
         pred_index: its index.
-        prob: its softmax probability.
+        prob: its probability.
         correct: whether the prediction is the label; None when the label is unknown, or names none
             of the network's classes.
         top: the best classes as (name, probability), best first.
+        positives: of a network whose labels do not exclude each other, all with a probability
+            above one half, likewise; empty for other networks.
         method: name of the CAM method.
         layer: name of the layer that was explained.
         versus: name of the class that the maps' classes are compared with, if any.
@@ -77,6 +79,7 @@ class Result:
     prob: float | None = None
     correct: bool | None = None
     top: tuple[tuple[str, float], ...] = ()
+    positives: tuple[tuple[str, float], ...] = ()
     method: str | None = None
     layer: str | None = None
     versus: str | None = None

@@ -161,7 +161,7 @@ def _concepts(added: Tensor, strengths: Tensor, classes: Sequence[str]) -> tuple
 def _in_images(
     group: Sequence[Decoded], look: Look, maps: Tensor, added: Tensor, classifier: Classifier
 ) -> Iterator[InImage]:
-    probs = look.logits.softmax(1)
+    probs = classifier.probabilities(look.logits)
     for b, image in enumerate(group):
         best = int(probs[b].argmax())
         yield InImage(

@@ -21,6 +21,7 @@ from camcli.data.sources import ImageRef
 from camcli.errors import ImageError, of_image, stage
 from camcli.models.classifier import Classifier
 from camcli.models.labels import label_index
+from camcli.models.outputs import POSITIVE
 from camcli.result import Result
 
 # Reads and decodes one image, or raises ImageError.
@@ -172,10 +173,11 @@ def explain_batch(
             [maps_of(classifier, seen, targets[:, n], what.how) for n in range(targets.shape[1])],
             dim=1,
         ).float().cpu().numpy()  # fmt: skip
-    probs = logits.softmax(1)
+    probs = classifier.probabilities(logits)
     target_probs = probs.gather(1, targets).cpu().tolist()
     best_probs = probs.gather(1, best).cpu().tolist()
     best_rows, target_rows = best.cpu().tolist(), targets.cpu().tolist()
+    labels = probs.cpu().tolist() if classifier.output.kind == "sigmoid" else None
     versus = what.how.versus
 
     def result(b: int) -> Result:
@@ -188,6 +190,11 @@ def explain_batch(
             for n, c in enumerate(target_rows[b])
             if n < explained or c not in target_rows[b][:explained]
         )  # fmt: skip
+        positives = (
+            ()
+            if labels is None
+            else tuple((classifier.classes[c], labels[b][c]) for c in labels_above(labels[b]))
+        )
         return Result(
             ref=image.ref,
             status="empty" if heats[0].empty else "ok",
@@ -198,6 +205,7 @@ def explain_batch(
             top=tuple(
                 (classifier.classes[c], p) for c, p in zip(best_rows[b], best_probs[b], strict=True)
             )[: what.top],
+            positives=positives,
             method=what.method.name,
             layer="all" if what.method.network else classifier.layer,
             versus=None if versus is None else classifier.classes[versus],
@@ -220,6 +228,11 @@ def explain_batch(
         except Exception as error:
             results.append(failed(image.ref, error))
     return results
+
+
+def labels_above(probs: Sequence[float], least: float = POSITIVE) -> list[int]:
+    """Indices of the labels with a probability above `least`, the most probable first."""
+    return sorted((c for c, p in enumerate(probs) if p > least), key=lambda c: -probs[c])
 
 
 def _shapes(image: Decoded) -> tuple[torch.Size, torch.Size | None]:

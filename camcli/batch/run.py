@@ -145,6 +145,7 @@ class Run:
     def config(self) -> dict[str, Any]:
         """What decides the rows, as plain values: the same config gives the same rows."""
         provenance, predicting = self.classifier.provenance, self.classifier.predicting
+        kind = self.classifier.output.kind
         return {
             "source": self.source.finder.root,
             "model": {"name": provenance.name, "weights": provenance.weights,
@@ -153,6 +154,8 @@ class Run:
             "precision": precision_of(self.classifier),
             "preprocess": self.classifier.preprocess.to_dict(),
             **({"predict_size": predicting.size} if predicting else {}),
+            # Absent where it is the usual, so that older runs can be resumed.
+            **({} if kind == "softmax" else {"output": kind}),
             "method": self.what.method.name,
             "layer": self.classifier.layer,
             "target": self.what.target,

@@ -159,7 +159,7 @@ def parse_only(text: str, classes: Sequence[str] = ()) -> Wanted:
     if word == "class" and rest:
         named = {plain(rest)}
         with suppress(UsageError):  # it may be a label that is none of the network's classes
-            named = {plain(classes[match_class(rest, classes)])}
+            named = {plain(classes[match_class(rest, classes)])} if classes else named
         return lambda result: bool(
             named & {plain(result.pred or ""), plain(result.ref.label or "")}
         )

@@ -13,6 +13,7 @@ from camcli.cam.facts import Score
 from camcli.cam.how import Effort
 from camcli.cam.target import class_score, head_weights
 from camcli.errors import UsageError
+from camcli.models.outputs import OutputKind
 from camcli.models.parts import LinearHead, Tail
 
 # normalised images (n, 3, H, W) -> (logits (n, C), A (n, K, h, w), tail), without autograd
@@ -35,6 +36,7 @@ class Evidence:
         see: the whole network.
         effort: for methods with many passes.
         forward: normalised images -> logits, with autograd through the whole network.
+        output: what the logits are.
     """
 
     A: Tensor
@@ -48,17 +50,25 @@ class Evidence:
     see: See | None = None
     effort: Effort = field(default_factory=Effort)
     forward: Callable[[Tensor], Tensor] | None = None
+    output: OutputKind = "softmax"
+
+    @property
+    def bends(self) -> bool:
+        """Whether S is no linear function of the logits."""
+        return self.score == "probability" and self.output != "probabilities"
 
     def scored(self, logits: Tensor, of: Tensor | None = None) -> Tensor:
         """The explained score (n,) of logits (n, C); `of` (n,) says whose each row is."""
         index = self.index if of is None else self.index[of]
         against = self.against if of is None or self.against is None else self.against[of]
-        return class_score(logits, index, self.score, against)
+        return class_score(logits, index, self.score, against, self.output)
 
     def w(self) -> Tensor:
         """∂S/∂mean(A) (B, K) through the linear head."""
         assert self.head is not None
-        return head_weights(self.head, self.logits, self.index, self.score, self.against)
+        return head_weights(
+            self.head, self.logits, self.index, self.score, self.against, self.output
+        )
 
     def gradient(self) -> Tensor:
         """The gradient ∂S/∂A (B, K, h, w), by autograd through the tail and nothing else."""

@@ -95,7 +95,7 @@ def shapleycam(e: Evidence) -> Tensor:
     Returns:
         v (B, K).
     """
-    if e.score != "probability":
+    if not e.bends:
         if e.head is not None:
             return e.w() / (e.A.shape[2] * e.A.shape[3])
         if is_piecewise_linear(e.tail.run):

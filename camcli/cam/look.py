@@ -118,5 +118,5 @@ def _evidence(classifier: Classifier, seen: Look, n: int, index: Tensor, how: Ho
 
     return Evidence(
         part.A, seen.logits, index, part.tail, part.head, how.score or how.method.score, against,
-        seen.images, see, how.effort, forward,
+        seen.images, see, how.effort, forward, classifier.output.kind,
     )  # fmt: skip

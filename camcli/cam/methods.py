@@ -15,6 +15,7 @@ from camcli.cam.facts import FACTS, Facts, Score, find_facts
 from camcli.cam.how import Effort
 from camcli.cam.target import nearest_classes
 from camcli.errors import UsageError
+from camcli.models.outputs import OutputKind
 from camcli.models.parts import LinearHead, Tail
 
 # Finer-CAM compares with this many classes, as the authors and pytorch-grad-cam do.
@@ -102,6 +103,7 @@ def heatmaps(
     see: See | None = None,
     effort: Effort | None = None,
     forward: Callable[[Tensor], Tensor] | None = None,
+    output: OutputKind = "softmax",
 ) -> Tensor:
     """One map for each image of a batch.
 
@@ -118,6 +120,7 @@ def heatmaps(
         see: the whole network, for the same.
         effort: how much work methods with many passes may do.
         forward: the whole network with autograd, for methods that look at every layer.
+        output: what the logits are.
 
     Returns:
         M (B, h, w), signed and unscaled.
@@ -128,7 +131,7 @@ def heatmaps(
     tail = tail if isinstance(tail, Tail) else Tail(tail)
     e = Evidence(
         A, logits, index, tail, head, score or method.score, against, images, see,
-        effort or Effort(), forward,
+        effort or Effort(), forward, output,
     )  # fmt: skip
     return explain(method, e)
 

@@ -28,7 +28,7 @@ def smoothgradcam_plus_plus(e: Evidence) -> Tensor:
     Returns:
         v (B, K).
     """
-    if e.head is not None and e.score != "probability":
+    if e.head is not None and not e.bends:
         return activations.gradcam_plus_plus(e.A, e.w())
     first, second, third = (torch.zeros(e.A.shape, dtype=torch.float64) for _ in range(3))
     _, see = e.whole()

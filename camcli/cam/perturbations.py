@@ -36,7 +36,7 @@ def ablated_scores_linear(e: Evidence) -> Tensor:
     """
     assert e.head is not None
     mean = e.A.mean((2, 3))
-    if e.score != "probability":
+    if not e.bends:
         # S is linear in the logits, so in the channels too.
         return e.scored(e.logits)[:, None] - mean * e.w()
     # (K, C) logits an image, one image at a time: 5 MB for 1280 channels and 1000 classes.
@@ -80,7 +80,7 @@ def reciprocam(e: Evidence) -> Tensor:
     """
     B, _, h, w = e.A.shape
     window = _WINDOW.to(e.A)
-    if e.head is not None and e.score != "probability":
+    if e.head is not None and not e.bends:
         grad_cam = cam(e.A, e.w()) / (h * w)
         return functional.conv2d(grad_cam[:, None], window[None, None], padding=1)[:, 0]
     spots = torch.eye(h * w, device=e.A.device, dtype=e.A.dtype).view(-1, 1, h, w)

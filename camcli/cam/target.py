@@ -7,15 +7,20 @@ from torch import Tensor
 
 from camcli.cam.facts import Score
 from camcli.models.cut import LinearHead
+from camcli.models.outputs import OutputKind, probabilities
 
 
 def class_score(
-    logits: Tensor, index: Tensor, score: Score, against: Tensor | None = None
+    logits: Tensor,
+    index: Tensor,
+    score: Score,
+    against: Tensor | None = None,
+    output: OutputKind = "softmax",
 ) -> Tensor:
     """S, the number that a map explains.
 
     - logit: S_c
-    - probability: p_c = softmax(S)_c
+    - probability: p_c, softmax(S)_c or sigmoid(S_c)
     - contrast: S_c - mean_j S_j. Adding one constant to all logits changes neither a probability
       nor this, so a winning class with a negative logit still gets evidence.
 
@@ -24,12 +29,13 @@ def class_score(
         index: (B,) int64, the class c of each image.
         score: which of the three.
         against: (B, n) int64, classes whose mean score is taken off.
+        output: what the logits are.
 
     Returns:
         (B,), differentiable.
     """
     if score == "probability":
-        logits = logits.softmax(1)
+        logits = probabilities(logits, output)
     elif score == "contrast":
         logits = logits - logits.mean(1, keepdim=True)
     S = logits.gather(1, index[:, None])[:, 0]
@@ -42,11 +48,12 @@ def head_weights(
     index: Tensor,
     score: Score,
     against: Tensor | None = None,
+    output: OutputKind = "softmax",
 ) -> Tensor:
     """w_eff = dS/d mean(A): `class_score` differentiated through a linear head by hand.
 
     - logit: w_c
-    - probability: p_c (w_c - Σ_j p_j w_j)
+    - probability: p_c (w_c - Σ_j p_j w_j); of labels with a sigmoid each p_c (1 - p_c) w_c
     - contrast: w_c - mean_j w_j
 
     Args:
@@ -55,17 +62,22 @@ def head_weights(
         index: (B,) int64.
         score: which score.
         against: (B, n) int64, or None.
+        output: what the logits are.
 
     Returns:
         (B, K).
     """
     if against is not None:
-        others = [head_weights(head, logits, column, score) for column in against.unbind(1)]
-        return head_weights(head, logits, index, score) - torch.stack(others).mean(0)
+        others = [
+            head_weights(head, logits, column, score, output=output) for column in against.unbind(1)
+        ]
+        own = head_weights(head, logits, index, score, output=output)
+        return own - torch.stack(others).mean(0)
     w = head.weight[index]
-    if score == "probability":
-        p = logits.softmax(1)
-        return p.gather(1, index[:, None]) * (w - p @ head.weight)
+    if score == "probability" and output != "probabilities":
+        p = probabilities(logits, output)
+        own = p.gather(1, index[:, None])
+        return own * (w - p @ head.weight) if output == "softmax" else own * (1 - own) * w
     if score == "contrast":
         return w - head.weight.mean(0)
     return w

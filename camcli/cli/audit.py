@@ -24,7 +24,17 @@ class Clusters(StrEnum):
 
 
 # Options that say how maps are made; a run has its own.
-_MAKING = ("labels", "method", "model", "checkpoint", "fit", "input_size", "device", "offline")
+_MAKING = (
+    "labels",
+    "method",
+    "model",
+    "checkpoint",
+    "fit",
+    "input_size",
+    "output",
+    "device",
+    "offline",
+)
 WHY = {
     "stray": "a second peak away from the object is {value:.0%} of the strongest heat "
     "(other classes {others:.0%})",
@@ -73,6 +83,7 @@ def audit(
         ),
     ] = o.Fit.squash,
     input_size: o.InputSize = None,
+    output: o.OutputOption = o.Outputs.auto,
     device: o.Device = "auto",
     offline: o.Offline = False,
     clusters: Annotated[
@@ -177,7 +188,7 @@ def audit(
         described: Described = {
             "model": model, "weights": None, "checkpoint": checkpoint, "classes": None,
             "device": device, "offline": offline, "fit": fit, "input_size": input_size,
-            "layer": "last",
+            "layer": "last", "output": output,
         }  # fmt: skip
         check(**described)
         with slow("Looking for images ..."):

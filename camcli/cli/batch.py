@@ -180,6 +180,7 @@ def batch(
     classes: o.Classes = None,
     fit: o.FitOption = None,
     input_size: o.InputSize = None,
+    output: o.OutputOption = o.Outputs.auto,
     native_predictions: o.NativePredictions = False,
     device: o.Device = "auto",
     offline: o.Offline = False,
@@ -297,6 +298,7 @@ def batch(
         "model": model, "checkpoint": checkpoint, "weights": weights, "classes": classes,
         "device": device, "offline": offline, "fit": fit, "input_size": input_size, "layer": layer,
         "native_predictions": native_predictions, "weights_key": weights_key,
+        "output": output,
     }  # fmt: skip
     check(**described)
     if name_template:

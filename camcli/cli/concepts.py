@@ -47,6 +47,7 @@ def concepts(
     classes: o.Classes = None,
     fit: o.FitOption = None,
     input_size: o.InputSize = None,
+    output: o.OutputOption = o.Outputs.auto,
     device: o.Device = "auto",
     offline: o.Offline = False,
     alpha: o.Alpha = 0.6,
@@ -79,7 +80,7 @@ def concepts(
     described: Described = {
         "model": model, "checkpoint": checkpoint, "weights": weights, "classes": classes,
         "device": device, "offline": offline, "fit": fit, "input_size": input_size, "layer": layer,
-        "weights_key": weights_key,
+        "weights_key": weights_key, "output": output,
     }  # fmt: skip
     check(**described)
     with slow("Looking for images ..."):

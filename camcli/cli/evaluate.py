@@ -232,6 +232,7 @@ def evaluate(
     layer: o.Layer = "last",
     fit: o.FitOption = None,
     input_size: o.InputSize = None,
+    output: o.OutputOption = o.Outputs.auto,
     device: o.Device = "auto",
     offline: o.Offline = False,
     config: Annotated[
@@ -294,6 +295,7 @@ def evaluate(
     subjects = find_subjects(
         models, weights or (), classes=classes, device=device, offline=offline, fit=chosen_fit,
         input_size=input_size, layer=layer, weights_key=weights_key,
+        output=output.value,
     )  # fmt: skip
     if not (boxes or masks or grid or faithfulness or sanity or labels != "none"):
         raise UsageError("Nothing to measure: give --boxes, --masks, --grid, or --faithfulness.")
@@ -321,6 +323,7 @@ def evaluate(
         "data": data, "photographs": len(refs), "unreadable": sorted(found.failures),
         "settings": {
             "fit": chosen_fit, "input_size": input_size, "layer": layer, "smooth": smooth,
+            **({} if output is o.Outputs.auto else {"output": output.value}),
             "converge": converge, "scale": scale_name, "threshold": threshold,
             "tolerance": tolerance, "preset": preset,
         },

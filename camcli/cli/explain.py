@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from camcli.batch.sinks import Style
     from camcli.cam.how import How
+    from camcli.models.outputs import OutputKind
     from camcli.result import Result
 
 
@@ -70,6 +72,7 @@ def explain(
     classes: o.Classes = None,
     fit: o.FitOption = None,
     input_size: o.InputSize = None,
+    output: o.OutputOption = o.Outputs.auto,
     native_predictions: o.NativePredictions = False,
     device: o.Device = "auto",
     runtime: o.RuntimeOption = "auto",
@@ -126,7 +129,7 @@ def explain(
     described: Described = {
         "model": model, "checkpoint": checkpoint, "weights": weights, "classes": classes,
         "device": device, "offline": offline, "fit": fit, "input_size": input_size, "layer": layer,
-        "native_predictions": native_predictions, "weights_key": weights_key,
+        "native_predictions": native_predictions, "weights_key": weights_key, "output": output,
     }  # fmt: skip
     check(**described)
     check_names(
@@ -175,9 +178,9 @@ def explain(
             failures += 1
             failed(result.error)
         if as_json:
-            emit_json(_record(result, written, what.how))
+            emit_json(_record(result, written, what.how, classifier.output.kind))
         elif result.status != "error":
-            _table(result, written, what.score, how.shortcut())
+            _table(result, written, what.score, how.shortcut(), classifier.output.kind)
     if failures:
         say(f"{failures} of {len(refs)} images could not be explained.")
         raise typer.Exit(SOME_FAILED)
@@ -242,14 +245,17 @@ def _save_raw(result: Result, path: Path, overwrite: bool) -> Path:
     return path
 
 
-def _record(result: Result, written: list[Path], how: How) -> dict[str, object]:
+def _record(result: Result, written: list[Path], how: How, output: OutputKind) -> dict[str, object]:
+    labels = {"positives": _listed(result.positives)} if output == "sigmoid" else {}
     return {
         "path": str(result.ref.path),
         "status": result.status,
         "error": result.error,
         "pred": result.pred,
         "prob": result.prob,
-        "top": [{"class": name, "prob": prob} for name, prob in result.top],
+        "top": _listed(result.top),
+        **labels,
+        **({} if output == "softmax" else {"output": output}),
         "method": result.method,
         "layer": result.layer,
         "options": how.options(),
@@ -274,7 +280,13 @@ def _record(result: Result, written: list[Path], how: How) -> dict[str, object]:
     }
 
 
-def _table(result: Result, written: list[Path], score: str, shortcut: str) -> None:
+def _listed(classes: Sequence[tuple[str, float]]) -> list[dict[str, object]]:
+    return [{"class": name, "prob": prob} for name, prob in classes]
+
+
+def _table(
+    result: Result, written: list[Path], score: str, shortcut: str, output: OutputKind
+) -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -290,6 +302,9 @@ def _table(result: Result, written: list[Path], score: str, shortcut: str) -> No
         bar = Text("━" * max(1, round(20 * prob)), style="green" if rank == 1 else "dim")
         table.add_row(str(rank), Text(name), f"{prob:.1%}", bar)
     console.print(table)
+    if output == "sigmoid":
+        above = ", ".join(f"{name} ({prob:.1%})" for name, prob in result.positives)
+        console.print(f"  Above 50%: {escape(above) or 'no label'}.")
     about = f", approximated by {shortcut}" if shortcut else ""
     against = f" versus {result.versus}" if result.versus else ""
     for heat in result.heats:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, Unpack
 
 from camcli.cli.console import say, warn
-from camcli.cli.options import Fit
+from camcli.cli.options import Fit, Outputs
 from camcli.errors import UsageError
 from camcli.models import words
 
@@ -32,6 +32,7 @@ class Described(TypedDict):
     layer: str
     native_predictions: NotRequired[bool]
     weights_key: NotRequired[str | None]
+    output: NotRequired[Outputs]
 
 
 def check(**options: Unpack[Described]) -> None:
@@ -88,6 +89,8 @@ def load(*, quiet: bool = False, **options: Unpack[Described]) -> Classifier:
     classifier = load_classifier(**_plain(options))
     for note in classifier.provenance.notes:
         say(note)
+    if classifier.output.told:
+        say(classifier.output.told)
     if classifier.provenance.source == "random":
         warn(
             "these weights are RANDOM: predictions and heatmaps mean nothing. "
@@ -130,5 +133,9 @@ def loader(**options: Unpack[Described]) -> Callable[[], Classifier]:
 
 def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of `load_classifier`."""
-    fit = options["fit"]
-    return {**options, "fit": fit.value if fit else None}
+    fit, output = options["fit"], options.get("output")
+    return {
+        **options,
+        "fit": fit.value if fit else None,
+        "output": output.value if output else "auto",
+    }

@@ -43,6 +43,16 @@ class Score(StrEnum):
     contrast = "contrast"
 
 
+class Outputs(StrEnum):
+    """What a network returns."""
+
+    auto = "auto"
+    softmax = "softmax"
+    sigmoid = "sigmoid"
+    binary = "binary"
+    probabilities = "probabilities"
+
+
 Model = Annotated[
     str,
     typer.Option(
@@ -162,6 +172,18 @@ InputSize = Annotated[
         "--input-size",
         help="Side of the network's input in pixels, if not the weights' own. Larger gives "
         "finer maps.",
+        rich_help_panel=MODEL,
+    ),
+]
+OutputOption = Annotated[
+    Outputs,
+    typer.Option(
+        "--output",
+        help="What a network of your own returns: softmax, logits of classes that exclude each "
+        "other; sigmoid, logits of labels that do not; binary, one logit for two classes; or "
+        "probabilities. Default: found out, and told where it is not the first.",
+        metavar="KIND",
+        show_default=False,
         rich_help_panel=MODEL,
     ),
 ]

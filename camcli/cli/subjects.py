@@ -74,6 +74,7 @@ class Subject:
         input_size: side of its input; None for its own.
         layer: whose maps are explained.
         weights_key: which of several sets in the file of `weights`.
+        output: what it returns, or ``auto``; for networks that are no checkpoints.
     """
 
     name: str
@@ -86,6 +87,7 @@ class Subject:
     input_size: int | None
     layer: str
     weights_key: str | None = None
+    output: str = "auto"
 
     @property
     def has_imagenet_classes(self) -> bool:
@@ -121,6 +123,7 @@ class Subject:
             "offline": self.offline, "fit": o.Fit(self.fit) if self.fit else None,
             "input_size": self.input_size, "layer": layer or self.layer,
             "weights_key": None if file else self.weights_key,
+            "output": o.Outputs("auto" if file else self.output),
         }  # fmt: skip
 
     def copies(self) -> Copies:
@@ -135,6 +138,7 @@ class Subject:
             self.name, weights=self.weights, classes=self.classes, offline=self.offline,
             fit=self.fit, input_size=self.input_size, device=self.device, layer=self.layer,
             weights_key=self.weights_key,
+            output=self.output,
         )  # fmt: skip
 
 

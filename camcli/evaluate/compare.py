@@ -193,7 +193,9 @@ def compare(
         mosaics = choose_cells(kept, n, confidence=ask.grid_confidence, seed=ask.seed)
         games = grid_game(classifier, mosaics, hows, n)
         rows += [_row(name, method, part, ask) for method, part in games.items()]
-    predictions = judged(logits, labels, classifier.classes, confidence)
+    predictions = judged(
+        logits, labels, classifier.classes, confidence, output=classifier.output.kind
+    )
     if predictions is None:
         return Outcome(merged(rows), {})
     first = _row(name, CLASSIFICATION, predictions, ask)

@@ -51,7 +51,7 @@ def from_photographs(
         how = make_how(method, score="contrast")
     facts = []
     for seen in see_photographs(classifier, refs, {method: how}, features=True, failed=failed):
-        probs = seen.logits.softmax(0)
+        probs = seen.probs
         best = int(probs.argmax())
         facts.append(
             fact_of(

@@ -37,7 +37,7 @@ def choose_cells(
     Raises:
         UsageError: there are too few.
     """
-    sure = [s for s in photographs if float(s.logits.softmax(0)[s.index]) >= confidence]
+    sure = [s for s in photographs if float(s.probs[s.index]) >= confidence]
     order = np.random.default_rng(seed).permutation(len(sure))
     left, mosaics = [sure[i] for i in order], []
     while True:

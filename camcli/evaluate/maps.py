@@ -34,6 +34,7 @@ class Seen:
         view: the part that the network saw, in its pixels.
         image: normalised, (3, H, W).
         logits: (C,), on the CPU.
+        probs: (C,), likewise.
         label: index of the true class, None where it is unknown.
         index: of the explained class: the true one where it is known, else the predicted one.
         maps: (h, w) float32, signed and unscaled, by method.
@@ -45,6 +46,7 @@ class Seen:
     view: View
     image: Tensor
     logits: Tensor
+    probs: Tensor
     label: int | None
     index: int
     maps: dict[str, np.ndarray]
@@ -115,6 +117,7 @@ def _see(
         for one in decoded
     ]
     best = look.logits.argmax(1).tolist()
+    probs = classifier.probabilities(look.logits).cpu()
     index = [
         given.get(one.ref.rel, p if label is None else label)
         for one, p, label in zip(decoded, best, labels, strict=True)
@@ -130,7 +133,7 @@ def _see(
     return [
         Seen(
             one.ref, (one.width, one.height), one.view, look.images[n], look.logits[n].cpu(),
-            labels[n], index[n], {name: values[n] for name, values in maps.items()},
+            probs[n], labels[n], index[n], {name: values[n] for name, values in maps.items()},
             look.parts[0].A[n].clone() if features else None,
         )
         for n, one in enumerate(decoded)
@@ -153,7 +156,7 @@ def probability_of(classifier: Classifier, index: int, *, chunk: int = 16) -> Ca
 
     def ask(images: Tensor) -> Tensor:
         logits = torch.cat([classifier.see(part).logits for part in images.split(chunk)])
-        return logits.softmax(1)[:, index].cpu()
+        return classifier.probabilities(logits)[:, index].cpu()
 
     return ask
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from camcli.models.outputs import OutputKind, log_probabilities
 from camcli.train.metrics import most_confused, score
 
 CLASSIFICATION = "classification"
@@ -27,6 +28,7 @@ class Predictions:
         *,
         confidence: float | None = None,
         unlabelled: int = 0,
+        output: OutputKind = "softmax",
     ) -> None:
         """Judge logits.
 
@@ -36,10 +38,11 @@ class Predictions:
             classes: the C names.
             confidence: also judge those of at least this probability alone.
             unlabelled: photographs whose class is not known, for `record`.
+            output: what the logits are.
         """
         self._classes, self._confidence, self._unlabelled = classes, confidence, unlabelled
-        self._scores = score(logits, truth, classes)
-        log_p = logits.double().cpu().log_softmax(1)
+        self._scores = score(logits, truth, classes, output)
+        log_p = log_probabilities(logits.double().cpu(), output)
         p, predicted = log_p.exp().max(1)
         self._truth = truth.numpy()
         self._right = (predicted == truth).double().numpy()
@@ -115,6 +118,8 @@ def judged(
     labels: Sequence[int],
     classes: Sequence[str],
     confidence: float | None = None,
+    *,
+    output: OutputKind = "softmax",
 ) -> Predictions | None:
     """The photographs whose label names a class of the network; None when there are none.
 
@@ -123,6 +128,7 @@ def judged(
         labels: their true classes, -1 where unknown.
         classes: the C names.
         confidence: see `Predictions`.
+        output: what the logits are.
     """
     truth = torch.tensor(labels, dtype=torch.int64)
     known = truth >= 0
@@ -130,5 +136,5 @@ def judged(
         return None
     return Predictions(
         torch.stack(list(logits))[known], truth[known], classes, confidence=confidence,
-        unlabelled=int((~known).sum()),
+        unlabelled=int((~known).sum()), output=output,
     )  # fmt: skip

@@ -27,6 +27,7 @@ from camcli.evaluate.sanity import (
 )
 from camcli.models.checkpoint import join_checkpoints, load_checkpoint, save_checkpoint
 from camcli.models.classifier import Classifier, cut_classifier, find_device
+from camcli.models.outputs import check_output
 from camcli.models.words import layer_names
 from camcli.models.zoo import build_model
 
@@ -120,6 +121,7 @@ def copies_of_model(
     input_size: int | None = None,
     device: str = "auto",
     layer: str = "last",
+    output: str = "auto",
     stops: int = 4,
     seed: int = 0,
 ) -> Copies:
@@ -135,6 +137,7 @@ def copies_of_model(
         input_size: override the side of the input.
         device: where to run them.
         layer: where to cut them.
+        output: what the network returns.
         stops: how many.
         seed: of the random weights.
     """
@@ -148,6 +151,7 @@ def copies_of_model(
             cut_classifier(
                 built.module, classes=built.classes, preprocess=preprocess,
                 provenance=built.provenance, device=find_device(device), layers=layer_names(layer),
+                output=check_output(output),
             ),
         )  # fmt: skip
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from camcli.data.preprocess import Preprocess
 from camcli.errors import CamcliError, UsageError
 from camcli.models.imagenet import imagenet_classes
+from camcli.models.outputs import label_names, rows_of
 from camcli.models.states import Match, listed, shape_of
 from camcli.models.words import inside
 
@@ -83,9 +84,14 @@ def provenance(
 def name_outputs(classes: tuple[str, ...] | None, outputs: int, model: str) -> tuple[str, ...]:
     """The names of a model's outputs: the user's, ImageNet's for 1000, else numbers from 0.
 
+    A network with one output has two classes.
+
     Raises:
         UsageError: the user's names do not count up to the outputs.
     """
+    two = label_names(classes, outputs, model)
+    if two is not None:
+        return two
     if classes is not None:
         if len(classes) != outputs:
             raise UsageError(
@@ -146,21 +152,22 @@ def reason(error: BaseException) -> str:
 
 
 def outputs_of(module: nn.Module, size: int, model: str) -> int:
-    """C, from one forward pass of a black picture: a user's own module does not say.
+    """C, from one forward pass of black pictures: a user's own module does not say.
 
     Raises:
-        CamcliError: the pass fails, or what it returns is not logits (1, C).
+        CamcliError: the pass fails, or what it returns is not logits (B, C).
     """
     module.eval()
     try:
         with torch.inference_mode():
-            logits = module(torch.zeros(1, 3, size, size))
+            out = module(torch.zeros(2, 3, size, size))
     except Exception as error:
         raise CamcliError(
             f"{model} fails on a picture of 3x{size}x{size}: {type(error).__name__}: "
             f"{reason(error)}."
         ) from error
-    if not isinstance(logits, Tensor) or logits.ndim != 2 or logits.shape[0] != 1:
-        got = f"shape {shape_of(logits)}" if isinstance(logits, Tensor) else type(logits).__name__
-        raise CamcliError(f"{model} should return logits of shape 1xC for one picture, not {got}.")
+    logits = rows_of(out, 2)
+    if logits is None:
+        got = f"shape {shape_of(out)}" if isinstance(out, Tensor) else type(out).__name__
+        raise CamcliError(f"{model} should return logits of shape BxC for B pictures, not {got}.")
     return logits.shape[1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -15,6 +15,7 @@ from camcli.models.checkpoint import Checkpoint, load_checkpoint
 from camcli.models.cut import Cut, LinearHead, Tail, cut
 from camcli.models.ensemble import join, split_head
 from camcli.models.on_gpu import to_device
+from camcli.models.outputs import Output, OutputKind, check_output, probabilities
 from camcli.models.parts import channels_last
 from camcli.models.weights import sha256_of
 from camcli.models.words import LAST, check_input_size, is_own_code, layer_names
@@ -70,6 +71,7 @@ class Classifier:
         cut: all places where the network is cut; None stands for `features` and `tail` alone.
         predicting: preprocess of a second pass that predictions are taken from, while maps come
             from the one at `preprocess`; None where one pass does both.
+        output: what the logits are, and so how they become probabilities.
     """
 
     features: Callable[[Tensor], Tensor]
@@ -82,6 +84,14 @@ class Classifier:
     device: torch.device
     cut: Cut | None = None
     predicting: Preprocess | None = None
+    output: Output = field(default_factory=Output)
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """Of each class, (B, C) in [0, 1], from the logits (B, C) of this network.
+
+        They sum to 1 unless `output` is ``sigmoid``.
+        """
+        return probabilities(logits, self.output.kind)
 
     def __call__(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Feature maps and logits of a batch, without autograd.
@@ -146,6 +156,7 @@ def load_classifier(
     input_size: int | None = None,
     native_predictions: bool = False,
     layer: str = LAST,
+    output: str = "auto",
 ) -> Classifier:
     """Load a classifier by name and cut it at its last spatial map, or at other layers.
 
@@ -166,6 +177,9 @@ def load_classifier(
             the predictions from a second one at the weights' own.
         layer: which layer's maps to explain, as the network names it (``layer3``), or several
             with commas between; ``last`` is the last map before the logits.
+        output: what the network returns: logits of classes that exclude each other, ``softmax``;
+            logits of labels that do not, ``sigmoid``; one logit that tells two classes apart,
+            ``binary``; or ``probabilities``; by default it is found out.
 
     Returns:
         The classifier, ready for `camcli.explain` and `camcli.batch`.
@@ -182,6 +196,7 @@ def load_classifier(
     """
     where = find_device(device)
     layers = layer_names(layer)
+    kind = check_output(output)
     if native_predictions and input_size is None:
         raise UsageError(
             "--native-predictions keeps the predictions at the network's own size while the maps "
@@ -190,6 +205,8 @@ def load_classifier(
     if checkpoint is not None:
         if weights_key:
             raise UsageError("--weights-key belongs to --weights: a checkpoint has one set only.")
+        if kind is not None:
+            raise UsageError("A checkpoint knows what its outputs are: leave --output out.")
         saved = load_checkpoint(Path(checkpoint))
         own = saved.preprocess
         classifier = _from_checkpoint(
@@ -207,6 +224,7 @@ def load_classifier(
             provenance=built.provenance,
             device=where,
             layers=layers,
+            output=kind,
         )
     return _predicting(classifier, _adjusted(own, fit, None)) if native_predictions else classifier
 
@@ -237,23 +255,25 @@ def cut_classifier(
     provenance: Provenance,
     device: torch.device,
     layers: Sequence[str] = (LAST,),
+    output: OutputKind | None = None,
 ) -> Classifier:
     """Cut a network that is already in memory.
 
     Args:
         module: images (B, 3, H, W) -> logits (B, C). Put in eval mode; else left alone.
-        classes: C names.
+        classes: C names; two of a network with one output.
         preprocess: the network's own.
         provenance: which weights these are.
         device: where to run it.
         layers: where to cut it.
+        output: what it returns; None to find out.
 
     Raises:
         CamcliError: it cannot be cut.
         UsageError: `classes` has another length than the logits, or there is no such layer.
     """
     module.eval().requires_grad_(False)
-    halves = cut(module, preprocess.size, layers)
+    halves = cut(module, preprocess.size, layers, output=output)
     if halves.outputs != len(classes):
         raise UsageError(
             f"The network has {halves.outputs} classes but {len(classes)} names were given."
@@ -273,7 +293,7 @@ def _classifier(
     features = halves.first if halves.plain else halves.features
     return Classifier(
         features, halves.tail, halves.head, classes, preprocess, provenance, halves.layer, device,
-        None if halves.plain else halves,
+        None if halves.plain else halves, output=halves.output,
     )  # fmt: skip
 
 

@@ -17,8 +17,11 @@ from torch import Tensor, nn
 
 from camcli.errors import CamcliError, UsageError
 from camcli.models import on_graph, on_hooks
-from camcli.models.graph import PROBE, trace, trunk
+from camcli.models.ends import Whole, end_on_graph, ending_at, settle
+from camcli.models.graph import PROBE, Traced, trace, trunk
+from camcli.models.outputs import Output, OutputKind, TwoSided, rows_of
 from camcli.models.parts import Cut, LinearHead, NoMapError, Place, Tail
+from camcli.models.purity import check_steady, noticing_chance, same
 from camcli.models.tokens import layout_of, map_shape
 from camcli.models.words import LAST
 
@@ -33,6 +36,7 @@ def cut(
     layers: Sequence[str] = (LAST,),
     *,
     head: LinearHead | None = None,
+    output: OutputKind | None = None,
 ) -> Cut:
     """Cut `model`.
 
@@ -42,29 +46,31 @@ def cut(
         layers: names as `list_layers` gives them; ``last`` is the last spatial map before the
             logits, or for a transformer with a class token the last tokens that it looks at.
         head: what to put in place of everything after ``last``.
+        output: what the network returns; None to find out (`camcli.models.ends`).
 
     Returns:
-        The two halves, checked on a trial input: ``tail(features(x)) == model(x)``.
+        The two halves, checked on a trial input: ``tail(features(x)) == model(x)``, but for an
+        activation at the end of `model`, which is left out. A network with one output has two.
 
     Raises:
-        CamcliError: the network returns no (B, C) logits, or has no spatial map.
+        CamcliError: the network returns no (B, C) logits, or has no spatial map, or answers
+            differently each time.
         UsageError: a layer's name is unknown, or the layer has no map, or the network does not
-            take images of this size.
+            take images of this size, or its outputs cannot be what `output` says.
     """
     probe = _probe(size)
     with torch.no_grad():  # not inference mode: the halves' copied weights must allow autograd
-        expected = _logits(model, probe)
+        raw, writes = _answer(model, probe)
         if head is not None:
             last = cut(model, size)
             if tuple(layers) in ((LAST,), (last.layer,)):
                 place = replace(last.places[0], tail=head, batched=(), head=head)
                 first = last.first if last.plain else last.features
                 return Cut(first, (place,), len(head.weight))
-            expected = head(last.features(probe))
+            raw = head(last.features(probe))
         try:
-            traced = trace(model, probe)
-            if head is not None:
-                traced = on_graph.new_head(traced, head, probe)
+            traced = trace(model, probe, writes=writes)
+            traced, expected, found = _ended(traced, probe, raw, head, output)
             made = on_graph.cut_at(traced, [on_graph.find(traced, name) for name in layers])
             _check(made, probe, expected)
         except (NoMapError, UsageError):
@@ -76,15 +82,77 @@ def cut(
                     "head of one's own: leave --layer out."
                 ) from error
             log.debug("graph cut failed (%s); cutting with hooks", error)
-            made = on_hooks.cut_at(model, probe, layers, expected)
-            _check(made, probe, expected)
+            made, expected, found = _with_hooks(model, probe, layers, raw, output)
         places = tuple(
             replace(place, matters=_matters(tail, A))
             if place.batched
             else replace(place, head=_linear_head(model, tail, A, expected))
             for (A, tail), place in zip(made.split(probe), made.places, strict=True)
         )
-    return replace(made, places=places)
+    made = replace(made, places=places, output=found)
+    return _two_sided(made) if made.outputs == 1 and head is None else made
+
+
+def _ended(
+    traced: Traced,
+    probe: Tensor,
+    raw: Tensor,
+    head: LinearHead | None,
+    asked: OutputKind | None,
+) -> tuple[Traced, Tensor, Output]:
+    """The graph that ends in logits, these for the probe, and what they are."""
+    if head is not None:
+        return on_graph.new_head(traced, head, probe), raw, Output()
+    end = end_on_graph(traced, probe, raw)
+    found, without = settle(raw, end and end[0], asked)
+    node = end[1] if end and without else traced.output.all_input_nodes[0]
+    if traced.shapes[node] != tuple(raw.shape) or (end and without):
+        traced = ending_at(traced, node, raw.shape[1])
+    return traced, traced.whole(probe) if without else raw, found
+
+
+def _with_hooks(
+    model: nn.Module,
+    probe: Tensor,
+    layers: Sequence[str],
+    raw: Tensor,
+    asked: OutputKind | None,
+) -> tuple[Cut, Tensor, Output]:
+    """The same for a network that cannot be traced, or not as it is.
+
+    Raises:
+        CamcliError: it is no function of one picture.
+    """
+    if not same(rows_of(model(probe[:1].repeat(PROBE, 1, 1, 1)), PROBE), raw[:1].repeat(PROBE, 1)):
+        check_steady(model, probe)
+    whole = Whole(model, probe, raw)
+    found, without = settle(raw, whole.family, asked)
+    if not without:
+        whole.keep_end()
+    expected = whole(probe)
+    try:
+        made = on_hooks.cut_at(whole, probe, layers, expected)
+        _check(made, probe, expected)
+    except UsageError:
+        raise
+    except CamcliError:
+        check_steady(model, probe)  # says what is wrong, if it is this
+        raise
+    return made, expected, found
+
+
+def _two_sided(made: Cut) -> Cut:
+    """A network with one output as the two columns of its two classes."""
+    kind = made.output.kind
+    places = []
+    for place in made.places:
+        head = place.head
+        if head is not None:
+            # p becomes (1 - p, p), a logit z (-z, z).
+            rest = 1 - head.bias if kind == "probabilities" else -head.bias
+            head = LinearHead(torch.cat([-head.weight, head.weight]), torch.cat([rest, head.bias]))
+        places.append(replace(place, tail=TwoSided(place.tail, kind), head=head))
+    return replace(made, places=tuple(places), outputs=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +185,9 @@ def list_layers(model: nn.Module, size: int) -> list[Layer]:
     """
     probe = _probe(size)
     with torch.no_grad():
-        _logits(model, probe)
+        _, writes = _answer(model, probe)
         try:
-            traced = trace(model, probe)
+            traced = trace(model, probe, writes=writes)
         except Exception as error:
             log.debug("cannot trace (%s); watching with hooks", error)
             return [
@@ -151,9 +219,17 @@ def _probe(size: int) -> Tensor:
     return torch.randn(PROBE, 3, size, size, generator=torch.Generator().manual_seed(0))
 
 
-def _logits(model: nn.Module, images: Tensor) -> Tensor:
+def _answer(model: nn.Module, images: Tensor) -> tuple[Tensor, bool]:
+    """What a network says, (B, C), and whether it writes into its input.
+
+    Raises:
+        UsageError: it does not take images of this size.
+        CamcliError: it answers something else, or by chance.
+    """
+    given = images.clone()
     try:
-        out = model(images)
+        with noticing_chance() as chance:
+            out = model(given)
     except torch.OutOfMemoryError:
         raise
     except (AssertionError, RuntimeError) as error:  # a transformer's positions, a flattened map
@@ -162,13 +238,16 @@ def _logits(model: nn.Module, images: Tensor) -> Tensor:
             f"The network cannot look at {side}x{side} pixels ({reason[-1][:200].rstrip('.!')}): "
             "leave --input-size out, or give the side that it is built for."
         ) from error
-    if not isinstance(out, Tensor) or out.ndim != 2:
+    logits = rows_of(out, len(images))
+    if logits is None:
         shape = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
         raise CamcliError(
             f"The network must return logits of shape (B, C) for a batch of images; it returned "
             f"{shape}."
         )
-    return out
+    if any(chance):
+        check_steady(model, images)
+    return logits, not torch.equal(given, images)
 
 
 def _check(made: Cut, probe: Tensor, expected: Tensor) -> None:

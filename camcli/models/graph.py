@@ -17,6 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
+from camcli.models.purity import copy_input, follow_writes, same
+
 
 class Tracer(fx.Tracer):
     """Keeps normalisation layers whole, and what timm declares untraceable.
@@ -66,7 +68,7 @@ class _Values(fx.Interpreter):
         super().__init__(module)
         self.shapes: dict[fx.Node, tuple[int, ...]] = {}
         self.others: dict[fx.Node, Any] = {}
-        self.run(images)
+        self.answer = self.run(images)
 
     def run_node(self, n: fx.Node) -> Any:
         value = super().run_node(n)
@@ -111,12 +113,13 @@ class Traced:
         return node.name
 
 
-def trace(model: nn.Module, probe: Tensor) -> Traced:
+def trace(model: nn.Module, probe: Tensor, *, writes: bool = False) -> Traced:
     """The graph of `model`, which is not changed.
 
     Args:
         model: in eval mode.
-        probe: (PROBE, 3, size, size).
+        probe: (PROBE, 3, H, W).
+        writes: whether the model writes into its input; its graph writes into a copy.
 
     Raises:
         Exception: whatever tracing meets in code that it cannot follow.
@@ -124,7 +127,11 @@ def trace(model: nn.Module, probe: Tensor) -> Traced:
     tracer = Tracer()
     graph = tracer.trace(model)
     _drop_options(graph)
+    if writes:
+        copy_input(graph)
     whole = fx.GraphModule(model, graph)
+    follow_writes(whole, whole.graph)
+    whole.recompile()
     by_name = {n.name: n for n in whole.graph.nodes}
     names = {name: by_name[n.name] for name, n in tracer.outputs.items()}
     return _observed(whole, names, probe)
@@ -146,6 +153,8 @@ def _drop_options(graph: fx.Graph) -> None:
 
 def _observed(whole: fx.GraphModule, names: dict[str, fx.Node], probe: Tensor) -> Traced:
     two, three = _Values(whole, probe), _Values(whole, torch.cat([probe, probe[:1]]))
+    if not same(three.answer[:PROBE], two.answer):
+        raise ValueError("a picture's answer depends on the batch")
     others = {n: (value, three.others[n]) for n, value in two.others.items()}
     return Traced(whole, names, two.shapes, three.shapes, others)
 

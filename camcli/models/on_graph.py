@@ -10,13 +10,14 @@ from torch import Tensor, fx, nn
 from camcli.models import graph
 from camcli.models.graph import PROBE, Traced, first_part, fold_batchnorm, second_part, trunk
 from camcli.models.parts import Cut, LinearHead, NoMapError, Place, not_a_map
+from camcli.models.purity import is_input
 from camcli.models.tokens import Layout, from_maps, layout_of, map_shape, prefix_tokens, to_maps
 
 
 def layout(traced: Traced, node: fx.Node) -> Layout | None:
     """How a node holds maps; a flattened map (B, K, h·w) is not mistaken for tokens (B, N, K)."""
     shape = traced.shapes.get(node)
-    if shape is None or shape[:1] != (PROBE,) or node.op == "placeholder":
+    if shape is None or shape[:1] != (PROBE,) or is_input(node):
         return None
     found = layout_of(shape)
     if found == "tokens":

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from camcli.errors import UsageError
+from camcli.models.ends import Whole
 from camcli.models.parts import Cut, NoMapError, Place, not_a_map
 from camcli.models.tokens import from_maps, layout_of, map_shape, prefix_tokens, to_maps
 from camcli.models.words import LAST
@@ -30,16 +31,23 @@ def watch(model: nn.Module, probe: Tensor) -> dict[str, tuple[int, ...]]:
 
             handles.append(module.register_forward_hook(watch))
     try:
-        model(probe)
+        model(probe.clone())
     finally:
         for handle in handles:
             handle.remove()
     return seen
 
 
-def cut_at(model: nn.Module, probe: Tensor, layers: Sequence[str], expected: Tensor) -> Cut:
-    """For networks that cannot be traced: the tail is the whole network, its layer replaced."""
-    seen = watch(model, probe)
+def cut_at(whole: Whole, probe: Tensor, layers: Sequence[str], expected: Tensor) -> Cut:
+    """For networks that cannot be traced: the tail is the whole network, its layer replaced.
+
+    Args:
+        whole: runs the network as a whole.
+        probe: (PROBE, 3, H, W).
+        layers: where to cut.
+        expected: what `whole` says of the probe.
+    """
+    seen = watch(whole.model, probe)
     maps = [name for name, shape in seen.items() if layout_of(shape)]
     for name in set(layers) - {LAST}:
         if name in seen and name not in maps:
@@ -51,7 +59,7 @@ def cut_at(model: nn.Module, probe: Tensor, layers: Sequence[str], expected: Ten
                 f"The network has no layer {name!r}.{hint} 'camcli layers' lists its layers."
             )
     hooked = [
-        _hooked_last(model, probe, seen, maps) if name == LAST else _Hooked(model, name, seen[name])
+        _hooked_last(whole, probe, seen, maps) if name == LAST else _Hooked(whole, name, seen[name])
         for name in layers
     ]
     outputs = expected.shape[1]
@@ -73,11 +81,11 @@ def cut_at(model: nn.Module, probe: Tensor, layers: Sequence[str], expected: Ten
 
 
 def _hooked_last(
-    model: nn.Module, probe: Tensor, seen: dict[str, tuple[int, ...]], maps: list[str]
+    whole: Whole, probe: Tensor, seen: dict[str, tuple[int, ...]], maps: list[str]
 ) -> _Hooked:
     """The last module with a map; for tokens the last whose map has influence on the logits."""
     for name in reversed(maps):
-        hooked = _Hooked(model, name, seen[name])
+        hooked = _Hooked(whole, name, seen[name])
         if layout_of(seen[name]) != "tokens":
             return hooked
         A, *prefix = hooked.first(probe)
@@ -91,14 +99,14 @@ def _hooked_last(
 class _Hooked:
     """One layer of a network that is run as a whole, to read or to replace what it returns."""
 
-    def __init__(self, model: nn.Module, name: str, shape: tuple[int, ...]) -> None:
+    def __init__(self, whole: Whole, name: str, shape: tuple[int, ...]) -> None:
         layout = layout_of(shape)
         assert layout is not None
-        self.model, self.name, self.shape, self.layout = model, name, shape, layout
-        self.module = model.get_submodule(name)
+        self.whole, self.name, self.shape, self.layout = whole, name, shape, layout
+        self.module = whole.model.get_submodule(name)
         self.prefix = prefix_tokens(shape, layout) > 0
         # Hooks are seen by every thread that runs the network.
-        self.lock = _LOCKS.setdefault(model, threading.RLock())
+        self.lock = _LOCKS.setdefault(whole.model, threading.RLock())
 
     def first(self, images: Tensor) -> tuple[Tensor, ...]:
         """A, and a prefix where there is one."""
@@ -117,8 +125,7 @@ class _Hooked:
         with self.lock:
             handle = self.module.register_forward_hook(hook)
             try:
-                out: Tensor = self.model(images)
-                return out
+                return self.whole(images)
             finally:
                 handle.remove()
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from camcli.errors import CamcliError, UsageError
+from camcli.models.outputs import Output
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +89,13 @@ class Cut:
             ((A, *context), ...) in the order of `places`.
         places: in the order that was asked for.
         outputs: C, the number of logits.
+        output: what they are.
     """
 
     first: Callable[[Tensor], Any]
     places: tuple[Place, ...]
     outputs: int
+    output: Output = field(default_factory=Output)
 
     @property
     def plain(self) -> bool:

@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor
 
+from camcli.models.outputs import OutputKind, log_probabilities
+
 BINS = 15
 """Equal-width confidence bins of the calibration error, as in Guo et al. 2017."""
 
@@ -67,20 +69,23 @@ class Scores:
         return {name: getattr(self, name) for name in names}
 
 
-def score(logits: Tensor, truth: Tensor, classes: Sequence[str]) -> Scores:
+def score(
+    logits: Tensor, truth: Tensor, classes: Sequence[str], output: OutputKind = "softmax"
+) -> Scores:
     """Judge logits.
 
     Args:
         logits: (N, C), N at least 1.
         truth: (N,) int64.
         classes: the C names.
+        output: what the logits are.
 
     Example:
         >>> score(torch.eye(2) * 9, torch.tensor([0, 1]), ("cat", "dog")).top1
         1.0
     """
     logits, truth = logits.double().cpu(), truth.cpu()
-    log_p = logits.log_softmax(1)
+    log_p = log_probabilities(logits, output)
     confidence, predicted = log_p.exp().max(1)
     right = predicted == truth
     top5 = logits.topk(min(5, logits.shape[1]), dim=1).indices == truth[:, None]

@@ -14,7 +14,7 @@ from camcli.evaluate.maps import see_photographs
 def sure_of(index, p=0.99, classes=8):
     probs = torch.full((classes,), (1 - p) / (classes - 1))
     probs[index] = p
-    return SimpleNamespace(logits=probs.log(), index=index)
+    return SimpleNamespace(probs=probs, index=index)
 
 
 def test_cell_shares_by_hand():

@@ -324,7 +324,7 @@ def test_a_timm_module_brings_its_preprocessing(own, tmp_path):
         ("own_net:MISSING", UsageError, "no 'MISSING'"),
         ("own_net:needs", UsageError, "size"),
         ("own_net:torch", UsageError, "not a function"),
-        ("own_net:maps", CamcliError, "logits of shape 1xC"),
+        ("own_net:maps", CamcliError, "logits of shape BxC"),
         (":", UsageError, "module:factory"),
         (":net", UsageError, "module:factory"),
         ("own_net:", UsageError, "module:factory"),

@@ -1,0 +1,306 @@
+"""The activation that a network ends in: found, left out, and what its outputs are then.
+
+A network that ends in softmax or a sigmoid gives probabilities. Where its graph shows that end it
+is left out, so that maps explain the logits before it, and applied again where probabilities are
+asked for. Whether that is right is decided by numbers: the activation of what was left must be
+what the network itself says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, fx, nn
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+
+from camcli.errors import UsageError
+from camcli.models.graph import PROBE, Traced
+from camcli.models.outputs import Output, OutputKind, rows_of
+
+Family = Literal["softmax", "sigmoid"]
+# Where classes exclude each other, and where they do not; with their logarithms.
+_ACTIVATIONS: dict[Family, tuple[Callable[[Tensor], Tensor], ...]] = {
+    "softmax": (lambda z: z.softmax(1), lambda z: z.log_softmax(1)),
+    "sigmoid": (torch.sigmoid, functional.logsigmoid),
+}
+_FUNCTIONS: dict[Any, Family] = {
+    **dict.fromkeys(
+        (functional.softmax, torch.softmax, Tensor.softmax, torch.special.softmax,
+         functional.log_softmax, torch.log_softmax, Tensor.log_softmax,
+         torch.special.log_softmax),
+        "softmax",
+    ),
+    **dict.fromkeys(
+        (torch.sigmoid, Tensor.sigmoid, functional.sigmoid, torch.special.expit, torch.sigmoid_,
+         Tensor.sigmoid_, functional.logsigmoid),
+        "sigmoid",
+    ),
+}  # fmt: skip
+_METHODS: dict[str, Family] = {
+    "softmax": "softmax", "log_softmax": "softmax", "sigmoid": "sigmoid", "sigmoid_": "sigmoid",
+}  # fmt: skip
+_MODULES: dict[type[nn.Module], Family] = {
+    nn.Softmax: "softmax", nn.LogSoftmax: "softmax", nn.Softmax2d: "softmax",
+    nn.Sigmoid: "sigmoid", nn.LogSigmoid: "sigmoid",
+}  # fmt: skip
+# So many steps before the output are searched: what squeezes, flattens or clamps may follow.
+_STEPS = 8
+# How near to 1 the probabilities of an image must sum.
+_SUM = 1e-3
+
+
+def end_on_graph(traced: Traced, probe: Tensor, raw: Tensor) -> tuple[Family, fx.Node] | None:
+    """The activation at the end of a graph, and the node of the logits before it.
+
+    Args:
+        traced: the network.
+        probe: (PROBE, 3, H, W).
+        raw: what the network says of it, (PROBE, C).
+    """
+    node = traced.output.all_input_nodes[0]
+    for _ in range(_STEPS):
+        inputs = [n for n in node.all_input_nodes if n in traced.shapes and n.op != "get_attr"]
+        if len(inputs) != 1:
+            return None
+        family = _family(traced.whole, node)
+        if family is not None:
+            logits = rows_of(_Value(traced.whole, inputs[0]).of(probe), PROBE)
+            if logits is not None and explains(family, logits, raw):
+                return family, inputs[0]
+        node = inputs[0]
+    return None
+
+
+def _family(whole: fx.GraphModule, node: fx.Node) -> Family | None:
+    if node.op == "call_function":
+        return _FUNCTIONS.get(node.target)
+    if node.op == "call_method":
+        return _METHODS.get(str(node.target))
+    if node.op == "call_module":
+        module = whole.get_submodule(str(node.target))
+        named = next((f for kind, f in _MODULES.items() if isinstance(module, kind)), None)
+        # timm has modules of its own for the same functions.
+        return named or {"Sigmoid": "sigmoid"}.get(type(module).__name__)  # type: ignore[return-value]
+    return None
+
+
+class _Value(fx.Interpreter):
+    """Runs a graph up to one node."""
+
+    def __init__(self, whole: fx.GraphModule, node: fx.Node) -> None:
+        super().__init__(whole)
+        self._node, self._value = node, None
+
+    def of(self, images: Tensor) -> Any:
+        """The node's value, before anything writes over it."""
+        self.run(images)
+        return self._value
+
+    def run_node(self, n: fx.Node) -> Any:
+        value = super().run_node(n)
+        if n is self._node:
+            self._value = value.clone()
+        return value
+
+
+def explains(family: Family, logits: Tensor, raw: Tensor) -> bool:
+    """Whether an activation of these logits is what the network says."""
+    return logits.shape == raw.shape and any(
+        torch.allclose(activation(logits.float()), raw.float(), rtol=1e-3, atol=1e-6)
+        for activation in _ACTIVATIONS[family]
+    )
+
+
+def ending_at(traced: Traced, node: fx.Node, outputs: int) -> Traced:
+    """The network with `node` as its logits (B, C), and nothing after it.
+
+    Args:
+        traced: the network; its graph is changed.
+        node: returns logits, in any shape that `rows_of` takes.
+        outputs: C.
+    """
+    whole, output = traced.whole, traced.output
+    shapes, more = dict(traced.shapes), dict(traced.more)
+    if traced.shapes[node] != (PROBE, outputs):
+        with whole.graph.inserting_before(output):
+            node = whole.graph.call_method("reshape", (node, -1, outputs))
+        shapes[node], more[node] = (PROBE, outputs), (PROBE + 1, outputs)
+    output.args = (node,)
+    whole.graph.eliminate_dead_code()
+    whole.recompile()
+    kept = set(whole.graph.nodes)
+    return Traced(
+        whole,
+        {name: n for name, n in traced.names.items() if n in kept},
+        {n: shape for n, shape in shapes.items() if n in kept},
+        {n: shape for n, shape in more.items() if n in kept},
+        {n: value for n, value in traced.others.items() if n in kept},
+    )
+
+
+class Whole:
+    """A network that cannot be traced, run as a whole without the activation at its end.
+
+    Attributes:
+        model: the network, which is not changed.
+        outputs: C.
+        family: of the activation that is left out; None for none.
+    """
+
+    def __init__(self, model: nn.Module, probe: Tensor, raw: Tensor) -> None:
+        """Find the activation.
+
+        Args:
+            model: the network.
+            probe: (PROBE, 3, H, W).
+            raw: what it says of it, (PROBE, C).
+        """
+        self.model, self.outputs = model, raw.shape[1]
+        self.family: Family | None = None
+        self._left_out: int | None = None
+        with _Activations() as seen:
+            out = model(probe.clone())
+        for number, (family, value) in enumerate(seen.calls):
+            if value.data_ptr() == out.data_ptr() and value.numel() == out.numel():
+                self._left_out = number
+                if explains(family, self(probe), raw):
+                    self.family = family
+        if self.family is None:
+            self._left_out = None
+
+    def keep_end(self) -> None:
+        """Leave nothing out after all."""
+        self._left_out = None
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Logits (B, C); the images are not written to."""
+        if self._left_out is None:
+            out: Tensor = self.model(images.clone())
+        else:
+            with _Activations(self._left_out):
+                out = self.model(images.clone())
+        return out.reshape(len(images), self.outputs)
+
+
+class _Activations(TorchFunctionMode):
+    """Notes the activations that a network calls in this thread, and leaves one of them out."""
+
+    def __init__(self, left_out: int | None = None) -> None:
+        super().__init__()
+        self.calls: list[tuple[Family, Tensor]] = []
+        self._left_out, self._count = left_out, 0
+
+    def __torch_function__(
+        self, func: Any, types: Sequence[type], args: Any = (), kwargs: Any = None
+    ) -> Any:
+        family = _FUNCTIONS.get(func)
+        if family is None:
+            return func(*args, **(kwargs or {}))
+        number, self._count = self._count, self._count + 1
+        if number == self._left_out:
+            return args[0] if args else kwargs["input"]
+        out = func(*args, **(kwargs or {}))
+        if self._left_out is None:  # kept, so that no other tensor gets its memory
+            self.calls.append((family, out))
+        return out
+
+
+def settle(raw: Tensor, family: Family | None, asked: OutputKind | None) -> tuple[Output, bool]:
+    """What a network's outputs are, and whether the activation at its end is left out.
+
+    Args:
+        raw: what the network says of trial images, (n, C).
+        family: of the activation that it ends in; None where none was found.
+        asked: what the user says that they are; None to find out.
+
+    Raises:
+        UsageError: it cannot be what the user says, or nothing that has a probability.
+    """
+    if raw.shape[1] == 1:
+        return _settle_one(raw, family, asked)
+    if asked == "binary":
+        raise UsageError(
+            f"--output binary is for networks with one output, and this one has {raw.shape[1]}: "
+            "take softmax, or sigmoid where several classes can be right at once."
+        )
+    if asked == "softmax":
+        return Output("softmax"), family == "softmax"
+    if asked == "sigmoid":
+        if family == "softmax":
+            raise UsageError(
+                "--output sigmoid: this network ends in a softmax, so its classes exclude each "
+                "other. Leave --output out."
+            )
+        return Output("sigmoid"), family == "sigmoid"
+    if family is not None:
+        told = (
+            "The network ends in a softmax: probabilities are its own, and maps explain the "
+            "logits before it."
+            if family == "softmax"
+            else "The network ends in a sigmoid: each class has a probability of its own, which "
+            "do not sum to 1, and maps explain the logits before it."
+        )
+        return Output(family, told), True
+    within = bool(((raw >= -1e-6) & (raw <= 1 + 1e-6)).all())
+    if asked == "probabilities":
+        _check_range(raw, within)
+        return Output("probabilities"), False
+    if within and bool(((raw.sum(1) - 1).abs() < _SUM).all()):
+        told = (
+            "The network's outputs are probabilities, which sum to 1: they are shown as they are, "
+            "and maps explain them."
+        )
+        return Output("probabilities", told), False
+    told = (
+        "The network's outputs lie between 0 and 1 on trial images and are taken for logits: say "
+        "--output probabilities if they are probabilities."
+    )
+    return Output("softmax", told if within else ""), False
+
+
+def _settle_one(
+    raw: Tensor, family: Family | None, asked: OutputKind | None
+) -> tuple[Output, bool]:
+    """The same for a network with one output."""
+    if family == "softmax":
+        raise UsageError(
+            "The network softmaxes its one output, which is 1 for every picture: let it return "
+            "what goes into the softmax, or give it one output a class."
+        )
+    if asked == "softmax":
+        raise UsageError(
+            "--output softmax: the softmax of one output is 1 for every picture; this network has "
+            "one. Take binary."
+        )
+    if family == "sigmoid":
+        told = (
+            "The network has one output and ends in a sigmoid: that is the probability of its "
+            "second class, and the first class has the rest."
+        )
+        return Output("binary", "" if asked else told), True
+    if asked == "probabilities":
+        _check_range(raw, bool(((raw >= -1e-6) & (raw <= 1 + 1e-6)).all()))
+        return Output("probabilities"), False
+    told = (
+        "The network has one output, taken for the logit of its second class against its first: "
+        "the probability is its sigmoid. Say --output probabilities if it is one already; of a "
+        "measurement, an age, say, these probabilities mean nothing."
+    )
+    return Output("binary", "" if asked else told), False
+
+
+def _check_range(raw: Tensor, within: bool) -> None:
+    """Refuse what are no probabilities.
+
+    Raises:
+        UsageError: they are outside of [0, 1].
+    """
+    if not within:
+        low, high = float(raw.min()), float(raw.max())
+        raise UsageError(
+            f"--output probabilities: on trial images this network says {low:.3g} to {high:.3g}, "
+            "and probabilities are 0 to 1. Leave --output out."
+        )

@@ -1,0 +1,136 @@
+"""What a network's outputs are: logits of one class out of many, of labels, or probabilities.
+
+It belongs to the classifier beside the names of its classes, and nothing downstream softmaxes by
+itself: a softmax of what is softmaxed already is never above 0.73 for two classes, and one output
+alone would always have the probability 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from camcli.errors import UsageError
+
+OutputKind = Literal["softmax", "sigmoid", "binary", "probabilities"]
+"""
+- softmax: logits of classes of which one is right; p = softmax(S).
+- sigmoid: logits of labels, each of which is right or not; p_c = sigmoid(S_c).
+- binary: one logit z, as two columns: S_0 = -z and S_1 = z; p_c = sigmoid(S_c), which sum to 1.
+- probabilities: the outputs are probabilities; p = S.
+"""
+KINDS: tuple[OutputKind, ...] = get_args(OutputKind)
+# Labels are predictions from here on.
+POSITIVE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What a network's outputs are, and how that was found out.
+
+    Attributes:
+        kind: what they are after the cut: an activation at the end of the graph is left out.
+        told: a sentence for the user about what was recognised or assumed; empty for the usual.
+    """
+
+    kind: OutputKind = "softmax"
+    told: str = ""
+
+
+def check_output(name: str) -> OutputKind | None:
+    """`name` as a kind, None for ``auto``.
+
+    Raises:
+        UsageError: there is no such kind.
+    """
+    for kind in KINDS:
+        if kind == name:
+            return kind
+    if name == "auto":
+        return None
+    raise UsageError(f"Unknown output {name!r}. Choose one of auto, {', '.join(KINDS)}.")
+
+
+def probabilities(logits: Tensor, kind: OutputKind) -> Tensor:
+    """Of each class, (B, C) in [0, 1]; differentiable.
+
+    Args:
+        logits: S (B, C), as a `Cut` returns them.
+        kind: what they are.
+    """
+    if kind == "softmax":
+        return logits.softmax(1)
+    return logits if kind == "probabilities" else logits.sigmoid()
+
+
+def log_probabilities(logits: Tensor, kind: OutputKind) -> Tensor:
+    """Their logarithms, (B, C), precise where they are near 0."""
+    if kind == "softmax":
+        return logits.log_softmax(1)
+    if kind == "probabilities":
+        return logits.clamp(min=torch.finfo(logits.dtype).tiny).log()
+    return functional.logsigmoid(logits)
+
+
+def rows_of(out: Any, count: int) -> Tensor | None:
+    """A network's answer for `count` images as logits (count, C); None where it is something else.
+
+    ``(count,)`` of a network with one output, and maps of one pixel (count, C, 1, 1), are.
+    """
+    if not isinstance(out, Tensor) or out.ndim == 0 or len(out) != count or not out.numel():
+        return None
+    if sum(side > 1 for side in out.shape[1:]) > 1:
+        return None
+    return out.reshape(count, -1)
+
+
+def label_names(names: tuple[str, ...] | None, outputs: int, model: str) -> tuple[str, ...] | None:
+    """The two names of a network with one output, from what the user named.
+
+    Args:
+        names: one, of what the output speaks for; or two, of the output's 0 first; or None.
+        outputs: of the network.
+        model: its name, for the error.
+
+    Returns:
+        Two names, or None where the network has more outputs.
+
+    Raises:
+        UsageError: there are more than two.
+    """
+    if outputs != 1:
+        return None
+    if names is None:
+        return "0", "1"
+    if len(names) > 2:
+        raise UsageError(
+            f"{model} has one output, which tells two classes apart, and {len(names)} names were "
+            "given: give two, that of the output's 0 first, or one, of what the output speaks for."
+        )
+    return names if len(names) == 2 else (f"not {names[0]}", names[0])
+
+
+class TwoSided(nn.Module):
+    """A tail with one output as the two columns of a binary network.
+
+    The logit z becomes (-z, z), a probability p becomes (1 - p, p).
+    """
+
+    def __init__(self, tail: object, kind: OutputKind) -> None:
+        super().__init__()
+        self.tail, self.kind = tail, kind
+
+    def forward(self, A: Tensor, *context: object) -> Tensor:
+        """(B, 2) of what the tail takes."""
+        out: Tensor = self.tail(A, *context)  # type: ignore[operator]
+        return two_sided(out, self.kind)
+
+
+def two_sided(out: Tensor, kind: OutputKind) -> Tensor:
+    """One output (B, 1) as (B, 2)."""
+    other = 1 - out if kind == "probabilities" else -out
+    return torch.cat([other, out], 1)
