@@ -165,6 +165,8 @@ def check_signed(how: How, layer: str) -> None:
         )
 
 
+# More noisy copies no longer change a map that anybody could see, and take hours an image.
+MOST_SAMPLES = 10_000
 MASKED = ("scorecam", "sscam", "iscam")
 # These show the network masked images, whatever comes after the layer.
 SHOWN = (*MASKED, "scorecam-softmax")
@@ -203,8 +205,8 @@ def make_how(
         raise UsageError("--channels counts channels: give 1 or more.")
     if converge is not None and not 0 < converge < 1:
         raise UsageError("--converge is a cosine between 0 and 1: 0.98, say.")
-    if samples is not None and samples < 1:
-        raise UsageError("--samples counts noisy copies: give 1 or more.")
+    if samples is not None and not 1 <= samples <= MOST_SAMPLES:
+        raise UsageError(f"--samples counts noisy copies: give 1 to {MOST_SAMPLES}.")
     if samples is not None and smooth != "noise" and found.name not in SAMPLED:
         raise UsageError(f"--samples is for --smooth noise and {', '.join(SAMPLED)}.")
     effort = Effort(channels=channels, converge=converge, samples=samples or Effort().samples)

@@ -22,6 +22,7 @@ from camcli.cli import (
     train,
     weights,
 )
+from camcli.cli.command import Command
 from camcli.cli.console import Friendly
 
 app = typer.Typer(
@@ -53,16 +54,16 @@ def _root(
     pass
 
 
-app.command("explain")(explain.explain)
-app.command("batch")(batch.batch)
-app.command("merge")(merge.merge)
-app.command("train")(train.train)
-app.command("report")(report.report)
-app.command("evaluate")(evaluate.evaluate)
-app.command("audit")(audit.audit)
-app.command("concepts")(concepts.concepts)
-app.command("models")(models.models)
-app.command("layers")(layers.layers)
-app.command("methods")(methods.methods)
+app.command("explain", cls=Command)(explain.explain)
+app.command("batch", cls=Command)(batch.batch)
+app.command("merge", cls=Command)(merge.merge)
+app.command("train", cls=Command)(train.train)
+app.command("report", cls=Command)(report.report)
+app.command("evaluate", cls=Command)(evaluate.evaluate)
+app.command("audit", cls=Command)(audit.audit)
+app.command("concepts", cls=Command)(concepts.concepts)
+app.command("models", cls=Command)(models.models)
+app.command("layers", cls=Command)(layers.layers)
+app.command("methods", cls=Command)(methods.methods)
 app.add_typer(weights.app, name="weights")
 app.add_typer(data.app, name="data")

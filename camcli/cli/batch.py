@@ -79,6 +79,7 @@ def batch(
             help="Images in one forward pass. Default: 16 on a CPU, on a GPU what is fastest of 16 "
             "to 128. Halved where memory does not hold them.",
             min=1,
+            max=65536,
             metavar="N",
             rich_help_panel=o.RUN,
         ),
@@ -89,6 +90,7 @@ def batch(
             "--workers",
             help="Threads that decode images and draw overlays. Default: one a core.",
             min=1,
+            max=1024,
             metavar="N",
             rich_help_panel=o.RUN,
         ),

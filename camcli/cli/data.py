@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from camcli.cli.command import Command
 from camcli.cli.console import SOME_FAILED, USAGE, emit, emit_json, fail, say, warn
 from camcli.errors import UsageError
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from camcli.data.describe import Description
 
 app = typer.Typer(no_args_is_help=True, help="Fetch, check and draw labelled images for training.")
+
+
+MOST_SCENES = 1_000_000  # a class and split
 
 
 class TaggedTest(StrEnum):
@@ -37,7 +41,7 @@ DataDir = Annotated[
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar, no remarks.")]
 
 
-@app.command("fetch")
+@app.command("fetch", cls=Command)
 def fetch_(
     name: Annotated[
         str,
@@ -86,7 +90,7 @@ def fetch_(
     emit(where)
 
 
-@app.command("describe")
+@app.command("describe", cls=Command)
 def describe_(
     data: Annotated[
         str, typer.Argument(help="A folder, a CSV of path,label[,split], or a data set's name.")
@@ -134,22 +138,28 @@ def describe_(
         raise typer.Exit(SOME_FAILED)
 
 
-@app.command("synthetic")
+@app.command("synthetic", cls=Command)
 def synthetic_(
     folder: Annotated[
         Path | None,
         typer.Argument(help="Where to. Default: 'synthetic' in the folder of data sets."),
     ] = None,
-    train: Annotated[int, typer.Option("--train", help="Scenes a class to train.", min=1)] = 60,
-    val: Annotated[int, typer.Option("--val", help="Scenes a class to validate.", min=0)] = 15,
-    test: Annotated[int, typer.Option("--test", help="Scenes a class to test.", min=0)] = 25,
+    train: Annotated[
+        int, typer.Option("--train", help="Scenes a class to train.", min=1, max=1_000_000)
+    ] = 60,
+    val: Annotated[
+        int, typer.Option("--val", help="Scenes a class to validate.", min=0, max=1_000_000)
+    ] = 15,
+    test: Annotated[
+        int, typer.Option("--test", help="Scenes a class to test.", min=0, max=1_000_000)
+    ] = 25,
     classes: Annotated[
         str | None,
         typer.Option(
             "--classes", help="Which fruits, with commas: apple,pear. Default: all eight."
         ),
     ] = None,
-    size: Annotated[int, typer.Option("--size", help="Side in pixels.", min=32)] = 160,
+    size: Annotated[int, typer.Option("--size", help="Side in pixels.", min=32, max=4096)] = 160,
     seed: Annotated[int, typer.Option("--seed", help="Other scenes.", min=0)] = 0,
     shortcut: Annotated[
         str | None,

@@ -212,6 +212,7 @@ def evaluate(
         typer.Option(
             "--bootstrap",
             min=0,
+            max=100_000,
             help="Sets drawn for the 95% intervals; 0 for none.",
             rich_help_panel=ASK,
         ),

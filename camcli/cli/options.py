@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from camcli.cam.how import MOST_SAMPLES
+
 MODEL, IMAGE, TARGET, LOOK, RUN = "Model", "Input", "Explanation", "Picture", "Run"
 
 
@@ -224,6 +226,7 @@ TopK = Annotated[
         "-k",
         help="Explain each of the K best classes: K maps, side by side in one picture.",
         min=1,
+        max=1000,
         metavar="K",
         rich_help_panel=TARGET,
     ),
@@ -284,6 +287,7 @@ Samples = Annotated[
         help="How many noisy copies --smooth noise, smoothgradcam++, sscam and iscam take. "
         "Default: 8.",
         min=1,
+        max=MOST_SAMPLES,
         rich_help_panel=TARGET,
     ),
 ]

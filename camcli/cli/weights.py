@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from camcli.cli.command import Command
 from camcli.cli.console import emit, emit_json, say
 from camcli.errors import CamcliError, UnavailableError, UsageError
 
@@ -19,7 +20,7 @@ app = typer.Typer(
 )
 
 
-@app.command("list")
+@app.command("list", cls=Command)
 def list_(
     as_json: Annotated[bool, typer.Option("--json", help="A JSON list, for scripts.")] = False,
 ) -> None:
@@ -43,7 +44,7 @@ def list_(
             emit(f"  {file.size / 2**20:5.0f} MB  {name}{of}")
 
 
-@app.command()
+@app.command(cls=Command)
 def where(
     model: Annotated[
         str | None, typer.Argument(help="A model as --model takes it; none for the folders.")
@@ -72,7 +73,7 @@ def where(
     emit(found.path)
 
 
-@app.command()
+@app.command(cls=Command)
 def fetch(
     models: Annotated[list[str], typer.Argument(metavar="MODEL...", help="As --model takes them.")],
     weights: Annotated[
@@ -113,7 +114,7 @@ def fetch(
         emit(path)
 
 
-@app.command()
+@app.command(cls=Command)
 def verify(
     names: Annotated[
         list[str] | None,
