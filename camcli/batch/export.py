@@ -8,13 +8,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from camcli.batch.journal import header, read_rows
+from camcli.batch.reading import INTEGERS, header, is_number, read_rows
 from camcli.errors import CamcliError, UsageError
 from camcli.files import whole_file
 
 FORMATS = ("csv", "jsonl", "parquet")
-_INTEGERS = {"correct", "box_x0", "box_y0", "box_x1", "box_y1", "width", "height"}
-_TEXTS = {"path", "label", "pred", "target", "method", "layer", "overlay", "status", "error"}
 _ROWS = 10_000  # in memory at a time
 
 
@@ -69,13 +67,9 @@ def _typed(row: dict[str, str]) -> dict[str, Any]:
 def _value(key: str, text: str) -> str | int | float | None:
     if text == "":
         return None
-    if _is_text(key):
+    if not is_number(key):
         return text
-    return int(text) if key in _INTEGERS else float(text)
-
-
-def _is_text(key: str) -> bool:
-    return key in _TEXTS or (key.startswith("top") and key[3:].isdigit())
+    return int(text) if key in INTEGERS else float(text)
 
 
 def _jsonl(rows: Iterator[dict[str, Any]], columns: list[str], path: Path) -> None:
@@ -88,8 +82,8 @@ def _parquet(rows: Iterator[dict[str, Any]], columns: list[str], path: Path) -> 
     import pyarrow as pa
     from pyarrow import parquet
 
-    kinds = {key: pa.int32() if key in _INTEGERS else pa.float32() for key in columns}
-    kinds |= {key: pa.string() for key in columns if _is_text(key)}
+    kinds = {key: pa.int32() if key in INTEGERS else pa.float32() for key in columns}
+    kinds |= {key: pa.string() for key in columns if not is_number(key)}
     schema = pa.schema(list(kinds.items()))
     with parquet.ParquetWriter(path, schema, compression="zstd") as writer:
         while chunk := list(islice(rows, _ROWS)):

@@ -15,16 +15,22 @@ from pathlib import Path
 from typing import Any
 
 from camcli.batch.appending import Appender
-from camcli.errors import CamcliError, UsageError
+from camcli.batch.reading import ENCODING, ERRORS, header, is_number, read_rows
+from camcli.errors import UsageError
+from camcli.spreadsheet import cell, plain
 
-# File names need not be valid Unicode; this carries any bytes to the file and back.
-ENCODING, ERRORS = "utf-8", "surrogateescape"
+__all__ = [
+    "Journal", "complete_bytes", "copy_in_order", "copy_without", "drop_torn_row", "header",
+    "read_rows",
+]  # fmt: skip
+
+
 # Surrogates that stand for no byte of a file name.
 _HALVES = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 
 
 class Journal(Appender):
-    """Appends rows to a CSV (RFC 4180), one write a row.
+    """Appends rows to a CSV (RFC 4180), one write a row; texts are safe for spreadsheets.
 
     Example:
         >>> with Journal(path, ["path", "pred"]) as journal:
@@ -64,7 +70,9 @@ class Journal(Appender):
 
     def line(self, values: Mapping[str, Any]) -> bytes:
         """One row as it will be in the file; nothing is written."""
-        return _line([values[name] for name in self.columns])
+        return _line(
+            [values[name] if is_number(name) else cell(values[name]) for name in self.columns]
+        )
 
     def write(self, line: bytes) -> None:
         """Add a row that `line` made.
@@ -83,19 +91,6 @@ def _line(cells: list[Any]) -> bytes:
         return text.encode(ENCODING, ERRORS)
     except UnicodeEncodeError:  # half a character, as JSON can write it into a class's name
         return _HALVES.sub("\ufffd", text).encode(ENCODING, ERRORS)
-
-
-def read_rows(path: Path) -> Iterator[dict[str, str]]:
-    """The rows of a run's CSV, one at a time.
-
-    Raises:
-        CamcliError: the file cannot be read.
-    """
-    try:
-        with path.open(encoding=ENCODING, errors=ERRORS, newline="") as file:
-            yield from csv.DictReader(file)
-    except (OSError, csv.Error) as error:
-        raise CamcliError(f"Cannot read {path}: {error}") from error
 
 
 def copy_without(path: Path, to: Path, names: Container[str]) -> None:
@@ -144,7 +139,7 @@ def _places(path: Path) -> Iterator[tuple[str, tuple[int, int]]]:
         next(rows, None)
         start = end
         for cells in rows:
-            yield (cells or [""])[0], (start, end)
+            yield plain((cells or [""])[0]), (start, end)
             start = end
 
 
@@ -155,19 +150,6 @@ def _copy(path: Path, to: Path, places: Iterable[tuple[int, int]]) -> None:
         for start, end in places:
             file.seek(start)
             copy.write(file.read(end - start))
-
-
-def header(path: Path) -> list[str]:
-    """The names of the columns of a run's CSV.
-
-    Raises:
-        CamcliError: the file cannot be read.
-    """
-    try:
-        with path.open(encoding=ENCODING, errors=ERRORS, newline="") as file:
-            return next(csv.reader(file), [])
-    except (OSError, csv.Error) as error:
-        raise CamcliError(f"Cannot read {path}: {error}") from error
 
 
 def drop_torn_row(path: Path) -> int:

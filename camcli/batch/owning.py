@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from camcli.batch.journal import header, read_rows
+from camcli.batch.reading import header, read_rows
 from camcli.errors import CamcliError
 from camcli.ours import FILES, KIND, files_of, read_record
 
@@ -18,6 +18,7 @@ BATCH = "batch"
 _OLDER = ("camcli", "state", "config", "counts", "provenance")
 _FIRST_COLUMNS = ["path", "label", "pred", "prob", "correct", "target", "method", "layer"]
 _LAST_COLUMNS = ["status", "error"]
+_FIRST = ",".join(_FIRST_COLUMNS).encode()
 # What a killed run leaves half-written: `camcli.files.whole_file`'s, and the tokens of Ray's.
 _PARTS = (".camcli-*.part", "ray-*")
 
@@ -25,6 +26,21 @@ _PARTS = (".camcli-*.part", "ray-*")
 def is_run(info: dict[str, Any] | None) -> bool:
     """Whether ``run.json`` says that 'camcli batch' made it."""
     return files_of(info, BATCH, _OLDER) is not None
+
+
+def problem_of(info: Any) -> str | None:
+    """What keeps a ``run.json`` from being read as one; None if nothing does."""
+    if not isinstance(info, dict):
+        return "it holds no JSON object"
+    for name in ("config", "counts", "provenance"):
+        if not isinstance(info.get(name, {}), dict):
+            return f"{name!r} is {info[name]!r:.60}, not an object"
+    for name, count in info.get("counts", {}).items():
+        if not isinstance(count, int) or isinstance(count, bool) or count < 0:
+            return f"the count {name!r} is {count!r:.60}"
+    if not isinstance(info.get("state", ""), str):
+        return f"'state' is {info['state']!r:.60}"
+    return None
 
 
 def kind_of(path: Path) -> str | None:
@@ -35,12 +51,19 @@ def kind_of(path: Path) -> str | None:
 
 
 def is_table(path: Path) -> bool:
-    """Whether a file is the table of a run, with rows or without."""
+    """Whether a file is the table of a run, with rows or without, or the begin of its first."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(4096)
+        if b"\n" not in start and (_FIRST.startswith(start) or start.startswith(_FIRST)):
+            return True  # killed while it was written
+    except OSError:
+        return False
     try:
         names = header(path)
     except CamcliError:
         return False
-    return names[:8] == _FIRST_COLUMNS and names[-2:] == _LAST_COLUMNS
+    return {*_FIRST_COLUMNS, *_LAST_COLUMNS} <= set(names)
 
 
 def is_heatmaps(path: Path) -> bool:
@@ -118,7 +141,15 @@ def recorded(info: dict[str, Any], sheet: str, stem: str) -> list[str]:
 
 def overlays_of(table: Path, folder: str) -> Iterator[str]:
     """The pictures that a table lists, relative to their folder."""
-    for row in read_rows(table):
+    for row in read_rows(table, strict=False):
         overlay = row.get("overlay") or ""
         if overlay.startswith(f"{folder}/"):
             yield overlay.removeprefix(f"{folder}/")
+
+
+def remove_folder(folder: Path) -> None:
+    """An empty one, or a link to one."""
+    if folder.is_symlink():
+        folder.unlink()
+    else:
+        folder.rmdir()

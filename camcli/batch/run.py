@@ -19,6 +19,7 @@ from camcli.batch.engine import stream
 from camcli.batch.explain import Explanation, Load, failed
 from camcli.batch.heatmaps import Heatmaps, line
 from camcli.batch.journal import Journal, copy_in_order, copy_without
+from camcli.batch.listing import Listing
 from camcli.batch.naming import Namer
 from camcli.batch.owning import BATCH
 from camcli.batch.ray_engine import RayEngine
@@ -121,6 +122,7 @@ class Run:
     _namer: Namer = field(init=False)
     _finished: set[str] = field(init=False, default_factory=set)
     _unsorted: bool = field(init=False, default=False)
+    _listing: Listing = field(init=False, default_factory=Listing)
 
     def __post_init__(self) -> None:
         self._namer = Namer(self.name_template)
@@ -322,7 +324,8 @@ class Run:
         own = self.directory.path.resolve()
         inside = own.is_relative_to(source.root)
         shard = self.directory.shard
-        for ref in shard.take(source) if shard else source:
+        found = self._listing.watch(source) if source is self.source else source
+        for ref in shard.take(found) if shard else found:
             if not (inside and own in ref.path.parents):
                 yield ref
 
@@ -357,6 +360,7 @@ class Run:
             "machine": {"python": platform.python_version(), "platform": platform.platform()},
             "counts": asdict(self.counts),
             **({_UNSORTED: True} if self._unsorted else {}),
+            "listing": self._listing.record(),
             FILES: self.directory.files,
             "written": now(),
             "seconds": None if seconds is None else round(seconds, 3),

@@ -15,7 +15,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 from camcli.batch import owning
 from camcli.batch.comparing import different
-from camcli.batch.journal import drop_torn_row, read_rows
+from camcli.batch.journal import drop_torn_row
+from camcli.batch.reading import is_as_written, read_rows
 from camcli.data.images import printable
 from camcli.errors import CamcliError, ImageError, UsageError
 from camcli.files import lock, only_this_file, whole_file, write_whole
@@ -29,6 +30,8 @@ HEATMAPS, REPORT = "heatmaps.jsonl", "report"
 _TEMPORARY = ".tmp"
 # What run.json says while --overwrite deletes the run that it described.
 CLEARING = "being replaced"
+# Columns without which a table says nothing.
+NEEDED = ("pred", "prob", "status")
 
 
 def _of_shard(name: str, shard: Shard) -> str:
@@ -113,6 +116,7 @@ class RunDirectory:
                 if there and overwrite:
                     self._clear(config)
                 if resume:
+                    self._check_appendable()
                     drop_torn_row(self.csv)
                 self.files = list(dict.fromkeys([*self.files, *files]))
                 owning.sweep(self.temporary)
@@ -297,7 +301,7 @@ class RunDirectory:
             # The table says which pictures there are, so it comes last.
             remove(self.overlays, owning.overlays_of(self.csv, OVERLAYS))
             if self.overlays.is_dir() and not any(self.overlays.iterdir()):
-                _remove_folder(self.overlays)
+                owning.remove_folder(self.overlays)
             if (self.path / REPORT).is_dir():
                 from camcli.render.report.pages import remove_page
 
@@ -305,6 +309,19 @@ class RunDirectory:
         remove(self.path, [self.heatmaps.name, *self.files])
         self.files = []
         os.truncate(self.csv, 0)  # held open, so it must stay the same file
+
+    def _check_appendable(self) -> None:
+        """Refuse to append rows of one kind to those of another.
+
+        Raises:
+            UsageError: a spreadsheet has saved the table.
+        """
+        if not is_as_written(self.csv):
+            raise UsageError(
+                f"{self.csv} was saved by another program (its first line is not as 'camcli batch' "
+                "wrote it), so no rows can be added. Put the run's own file back, save it as CSV "
+                "with commas and without a byte order mark, or start again with --overwrite."
+            )
 
     def _check_same(self, config: dict[str, Any]) -> None:
         try:
@@ -327,11 +344,13 @@ class RunDirectory:
         """
         try:
             info = json.loads(self._info.read_text("utf-8"))
-        except (OSError, ValueError) as error:
-            raise CamcliError(f"Cannot read {self._info}: {error}") from error
-        if not isinstance(info, dict):
-            raise CamcliError(f"{self._info} is not a run's description.")
-        return info
+        except OSError as error:
+            raise CamcliError(f"Cannot read {self._info}: {error.strerror}.") from error
+        except (ValueError, RecursionError) as error:
+            raise CamcliError(f"Cannot read {self._info}: it is no JSON ({error}).") from error
+        if problem := owning.problem_of(info):
+            raise CamcliError(f"{self._info} is not a run's description: {problem}.")
+        return dict(info)
 
     def earlier(self) -> dict[str, Any]:
         """What ``run.json`` says, if anything."""
@@ -343,8 +362,31 @@ class RunDirectory:
         self.write(self._info, text.encode())
 
     def rows(self) -> Iterator[dict[str, str]]:
-        """The finished rows; none if there is no table yet."""
-        return read_rows(self.csv) if self.csv.exists() else iter(())
+        """The finished rows; none if there is no table yet.
+
+        Raises:
+            CamcliError: it is not the table of a run.
+        """
+        return read_rows(self.csv, NEEDED) if self.csv.exists() else iter(())
+
+    def check_merged(self, files: Sequence[str]) -> None:
+        """Refuse to put the joined table of shards in the place of somebody's files.
+
+        Raises:
+            UsageError: there is one.
+        """
+        for file, ours in (
+            (self._info, lambda: owning.is_run(read_record(self._info))),
+            (self.csv, lambda: owning.is_table(self.csv)),
+            (self.heatmaps, lambda: owning.is_heatmaps(self.heatmaps)),
+        ):
+            if os.path.lexists(file) and not ours():
+                raise UsageError(
+                    f"{file} is not what 'camcli merge' writes under that name, so it will not be "
+                    "replaced. Move it away."
+                )
+        self._check_files(files)
+        self.files = list(dict.fromkeys([*self.files, *files]))
 
     def write(self, path: Path, data: bytes) -> None:
         """Write a file so that it is either whole or not there.
@@ -393,14 +435,6 @@ class RunDirectory:
         """Remove the folder of half-written files, and let others write."""
         owning.sweep(self.temporary)
         self._let_go()
-
-
-def _remove_folder(folder: Path) -> None:
-    """An empty one, or a link to one."""
-    if folder.is_symlink():
-        folder.unlink()
-    else:
-        folder.rmdir()
 
 
 def now() -> str:

@@ -29,10 +29,17 @@ def merge(
     from camcli.batch.shard import merge as join
 
     check_format(table_format)
-    info = join(run)
+    beside = [] if table_format == "csv" else [Path(CSV).with_suffix(f".{table_format}").name]
+    info = join(run, beside)
+    if info.get("listing") is None:
+        say(
+            "These shards are of an older camcli and do not say which images they found in the "
+            "source: that it did not change between them was told by the rows alone."
+        )
     counts = info["counts"]
-    say(f"{counts['done']} images from {info['shards']} shards, {counts['failed']} of them failed.")
-    if counts["labelled"]:
-        share = counts["correct"] / counts["labelled"]
-        say(f"accuracy {share:.4f} ({counts['correct']} of {counts['labelled']})")
+    failed = counts.get("failed", 0)
+    say(f"{counts['done']} images from {info['shards']} shards, {failed} of them failed.")
+    if counts.get("labelled"):
+        correct, labelled = counts.get("correct", 0), counts["labelled"]
+        say(f"accuracy {correct / labelled:.4f} ({correct} of {labelled})")
     emit(export(run / CSV, table_format))

@@ -1,4 +1,5 @@
 import csv
+import json
 
 import pytest
 from hypothesis import given
@@ -129,3 +130,64 @@ def test_a_table_cut_after_the_run_is_noticed(part):
 def test_nothing_to_merge(tmp_path):
     with pytest.raises(UsageError, match="no shards"):
         merge(tmp_path)
+
+
+def test_a_source_that_changed_between_the_shards_is_refused_and_named(part, folder):
+    out = part(Shard(1, 2))
+    (folder / "a" / "0000_new.jpg").write_bytes((folder / "b" / "frame_0000.jpg").read_bytes())
+    part(Shard(2, 2))
+    with pytest.raises(CamcliError, match=r"1-of-2 and 2-of-2: they found other .*\(9 and 10\)"):
+        merge(out)
+    assert not (out / "predictions.csv").exists()
+    part(Shard(1, 2), overwrite=True)
+    assert merge(out)["counts"]["done"] == 10
+    # As many, but another one.
+    (folder / "a" / "0000_new.jpg").rename(folder / "a" / "0001_new.jpg")
+    part(Shard(2, 2), overwrite=True)
+    with pytest.raises(CamcliError, match=r"\(10 each, but not the same\)"):
+        merge(out)
+
+
+def test_a_source_that_changed_while_a_shard_was_interrupted(part, folder):
+    out = part(Shard(1, 2), take=2)
+    (folder / "a" / "0000_new.jpg").write_bytes((folder / "b" / "frame_0000.jpg").read_bytes())
+    part(Shard(1, 2), resume=True)
+    part(Shard(2, 2))
+    with pytest.raises(CamcliError, match=r"has [67] rows, and 5 of the 10 .* again|two rows"):
+        merge(out)
+    part(Shard(1, 2), overwrite=True)
+    assert merge(out)["counts"]["done"] == 10
+
+
+def test_shards_of_before_there_were_listings(part, folder):
+    out = part(Shard(1, 2))
+    (folder / "a" / "0000_new.jpg").write_bytes((folder / "b" / "frame_0000.jpg").read_bytes())
+    part(Shard(2, 2))
+
+    def forget(out):
+        for file in out.glob("run.*-of-2.json"):
+            info = json.loads(file.read_text())
+            info.pop("listing", None)
+            file.write_text(json.dumps(info))
+
+    forget(out)
+    with pytest.raises(CamcliError, match=r"'a/frame_0000\.jpg' has two rows"):
+        merge(out)
+    part(Shard(1, 2), overwrite=True)
+    forget(out)
+    info = merge(out)
+    assert info.get("listing") is None
+    assert info["counts"]["done"] == 10
+
+
+def test_merging_into_a_folder_with_somebodys_files(part):
+    out = part(Shard(1, 1))
+    for name in ("predictions.csv", "run.json", "heatmaps.jsonl", "predictions.jsonl"):
+        (out / name).write_text("mine\n")
+        with pytest.raises(UsageError, match=name):
+            merge(out, ["predictions.jsonl"])
+        assert (out / name).read_text() == "mine\n"
+        (out / name).unlink()
+    assert merge(out, ["predictions.jsonl"])["files"] == ["predictions.jsonl"]
+    (out / "predictions.jsonl").write_text("the run's")
+    merge(out, ["predictions.jsonl"])
