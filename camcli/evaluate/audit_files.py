@@ -26,6 +26,7 @@ from camcli.render.colormaps import get_colormap
 from camcli.render.contact_sheet import Tile, contact_sheet
 from camcli.render.overlay import overlay
 from camcli.render.picture import encode_jpeg
+from camcli.spreadsheet import cell
 
 RECORD = "audit.json"
 FILES = (RECORD, "images.csv", "clusters.jpg", "flagged.jpg")
@@ -210,7 +211,7 @@ def _csv(facts: Sequence[Fact], alike: Alike) -> str:
         correct = "" if f.label is None else int(f.right)
         textured = f"{alike.textured[f.rel]:.4g}" if f.rel in alike.textured else ""
         writer.writerow(
-            (f.rel, f.label or "", f.pred, f"{f.prob:.5g}", correct, stray, f"{f.border:.4g}",
+            (cell(f.rel), cell(f.label or ""), cell(f.pred), f"{f.prob:.5g}", correct, stray, f"{f.border:.4g}",
              numbers.get(f.rel, ""), textured)
         )  # fmt: skip
     return out.getvalue()

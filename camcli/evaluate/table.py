@@ -18,6 +18,7 @@ from camcli.evaluate.sanity import UNRELATED, is_kept
 from camcli.files import write_whole
 from camcli.ours import FILES as LISTED
 from camcli.ours import KIND, remove
+from camcli.spreadsheet import safe
 
 # In this order, by group: (heading, metrics, how to read them).
 GROUPS: tuple[tuple[str, tuple[str, ...], str], ...] = (
@@ -145,7 +146,7 @@ def csv_text(rows: Sequence[Row]) -> str:
         for metric, value in row.metrics.items():
             low, high = row.intervals.get(metric, (None, None))
             numbers = [None if v is None else f"{v:.5g}" for v in (value, low, high)]
-            writer.writerow((row.model, row.method, row.count, metric, *numbers))
+            writer.writerow((safe(row.model), safe(row.method), row.count, metric, *numbers))
     return out.getvalue()
 
 

@@ -17,6 +17,7 @@ from typing import IO, Any
 from camcli.errors import CamcliError, UsageError
 from camcli.files import lock, write_whole
 from camcli.ours import FILES, KIND, read_record, remove
+from camcli.spreadsheet import cell
 from camcli.train.config import TrainConfig, to_toml
 
 BEST, LAST, STATE, INFO = "best.safetensors", "last.safetensors", "state.pt", "run.json"
@@ -211,9 +212,10 @@ class TrainDirectory:
         rows = [_finite(row) for row in rows]
         columns = list(dict.fromkeys(key for row in rows for key in row))
         text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, columns, restval="")
-        writer.writeheader()
-        writer.writerows(rows)
+        writer = csv.writer(text)
+        writer.writerow(map(cell, columns))
+        # Class and file names are not for a spreadsheet to run.
+        writer.writerows([cell(row.get(name, "")) for name in columns] for row in rows)
         # Paths need not be valid Unicode.
         self.write(name, text.getvalue().encode("utf-8", "surrogateescape"))
 

@@ -16,8 +16,9 @@ from camcli.spreadsheet import plain, safe
 COLUMNS = columns(2)
 ROWS = [
     {"path": "a/é, x.jpg", "label": "cat", "pred": "=HYPERLINK(\"http://x\",\"y\")",
-     "prob": 0.98124, "correct": 0, "target": "dog", "method": "gradcam", "layer": "bn2", "top2": "-x",
-     "top2_prob": 1e-05, "heat_x": 0.5, "heat_y": 0.25, "box_x0": 1, "box_y0": 2, "box_x1": 30, "box_y1": 40,
+     "prob": 0.98124, "correct": 0, "target": "dog", "method": "gradcam", "layer": "bn2",
+     "top2": "-x", "top2_prob": 1e-05, "heat_x": 0.5, "heat_y": 0.25, "box_x0": 1, "box_y0": 2,
+     "box_x1": 30, "box_y1": 40,
      "heat_area": 0.125, "heat_border": 0.5, "overlay": "overlays/a/é, x.jpg", "width": 451,
      "height": 300, "status": "ok", "error": None},
     {**dict.fromkeys(COLUMNS), "path": "b;c.jpg", "status": "error", "error": "cut short;\nso"},
