@@ -5,7 +5,8 @@ four for the corners, or wsolevaluation's ``localization.txt``. Masks: a folder 
 the photographs' relative paths.
 
 An annotation belongs to the photograph with its relative path or, where that is not known, to the
-only one with its file name.
+only one with its file name; names with their extension count first, so that the boxes of ``x.jpg``
+and of ``x.png`` are not mixed. One without extension (``x.xml``) that could be of both is refused.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from camcli.data.finders import is_image_name
 from camcli.data.sources import ImageRef
 from camcli.errors import UsageError
 from camcli.evaluate.canvas import SIDE, Truth, box_of
@@ -46,37 +48,82 @@ class Boxes:
     """Boxes by photograph, in its pixels, by their edges.
 
     Attributes:
-        by_name: relative path, or file name, without its suffix -> boxes.
+        by_file: relative path, or file name, as the annotations have it -> boxes.
     """
 
-    by_name: dict[str, tuple[Box, ...]]
+    by_file: dict[str, tuple[Box, ...]]
+
+    @property
+    def by_name(self) -> dict[str, tuple[Box, ...]]:
+        """The same by names without their extension."""
+        found: dict[str, tuple[Box, ...]] = {}
+        for name, boxes in self.by_file.items():
+            found[_stem(name)] = found.get(_stem(name), ()) + boxes
+        return found
 
     def match(self, refs: Iterable[ImageRef]) -> dict[str, tuple[Box, ...]]:
         """Relative path of a photograph -> its boxes; photographs without any are left out.
 
         Raises:
-            UsageError: no photograph has an annotation.
+            UsageError: no photograph has an annotation, or one could be of several.
         """
-        found = _match(self.by_name, refs)
+        found = _match(self.by_file, refs)
         if not found:
-            some = ", ".join(list(self.by_name)[:3])
+            some = ", ".join(list(self.by_file)[:3])
             raise UsageError(f"None of the images has a box: the annotations are of {some} ...")
         return found
 
 
-def _match(by_name: dict[str, Any], refs: Iterable[ImageRef]) -> dict[str, Any]:
+def _match(by_file: dict[str, Any], refs: Iterable[ImageRef]) -> dict[str, Any]:
+    """What belongs to each photograph.
+
+    Raises:
+        UsageError: it cannot be told to which of two photographs something belongs.
+    """
     refs = list(refs)
-    stems = Counter(PurePosixPath(ref.rel).stem for ref in refs)
-    found = {}
+    found: dict[str, Any] = {}
+    used: set[str] = set()
+    # With the extension: a/b/c.jpg is annotated as a/b/c.jpg, b/c.jpg, or c.jpg if there is one.
+    named = Counter(PurePosixPath(ref.rel).name for ref in refs)
     for ref in refs:
-        path = PurePosixPath(ref.rel)
-        # a/b/c.jpg is annotated as a/b/c, b/c, or c if there is one c only.
-        names = ["/".join(path.with_suffix("").parts[n:]) for n in range(len(path.parts))]
-        for name in names:
-            if name in by_name and (name != path.stem or stems[path.stem] == 1 or len(names) == 1):
-                found[ref.rel] = by_name[name]
+        parts = PurePosixPath(ref.rel).parts
+        for n in range(len(parts)):
+            name = "/".join(parts[n:])
+            if name in by_file and (n < len(parts) - 1 or n == 0 or named[name] == 1):
+                found[ref.rel] = by_file[name]
+                used.add(name)
                 break
+    # Without it, where that leaves one annotation and one photograph.
+    stems: dict[str, list[str]] = {}
+    for name in by_file:
+        if name not in used:
+            stems.setdefault(_stem(name), []).append(name)
+    left = [ref.rel for ref in refs if ref.rel not in found]
+    whole = Counter(PurePosixPath(rel).with_suffix("") for rel in left)
+    alone = Counter(PurePosixPath(rel).stem for rel in left)
+    for rel in left:
+        path = PurePosixPath(rel).with_suffix("")
+        for n in range(len(path.parts)):
+            name = "/".join(path.parts[n:])
+            bare = n == len(path.parts) - 1
+            if name not in stems or (bare and n > 0 and alone[name] > whole[path]):
+                continue
+            if whole[path] > 1 or len(stems[name]) > 1:
+                others = [other for other in left if PurePosixPath(other).with_suffix("") == path]
+                given = " and of ".join(sorted(stems[name])[:2])
+                raise UsageError(
+                    f"The annotation of {given} could be that of {' or of '.join(others[:2])}: name "
+                    "the photographs with their extension in the annotations, or take one of them "
+                    "away."
+                )
+            found[rel] = by_file[stems[name][0]]
+            break
     return found
+
+
+def _stem(name: str) -> str:
+    """A name without the extension of a picture; ``cat.0`` has none."""
+    return name.rpartition(".")[0] if is_image_name(name.rpartition("/")[2]) else name
 
 
 def read_boxes(path: Path) -> Boxes:
@@ -118,7 +165,7 @@ def read_boxes(path: Path) -> Boxes:
 
 
 def _key(name: str) -> str:
-    return PurePosixPath(name.replace("\\", "/")).with_suffix("").as_posix()
+    return PurePosixPath(name.replace("\\", "/")).as_posix()
 
 
 def _box(values: Iterable[Any], where: str, *, sized: bool = False) -> Box:
@@ -256,8 +303,16 @@ def find_masks(folder: Path, refs: Iterable[ImageRef]) -> dict[str, Path]:
     if not folder.is_dir():
         raise UsageError(f"There are no masks at {folder}: no such folder.")
     files = [f for f in sorted(folder.rglob("*")) if f.suffix.lower() in MASK_SUFFIXES]
-    by_name = {f.relative_to(folder).with_suffix("").as_posix(): f for f in files}
-    found = _match(by_name, refs)
+    by_file: dict[str, Path] = {}
+    for file in files:
+        name = file.relative_to(folder).with_suffix("").as_posix()
+        if name in by_file:
+            raise UsageError(
+                f"{by_file[name].name} and {file.name} in {file.parent} are both masks of {name}: "
+                "keep one."
+            )
+        by_file[name] = file
+    found = _match(by_file, refs)
     if not found:
         raise UsageError(
             f"None of the images has a mask in {folder}: expected the image's relative path with "

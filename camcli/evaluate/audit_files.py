@@ -211,7 +211,7 @@ def _csv(facts: Sequence[Fact], alike: Alike) -> str:
         correct = "" if f.label is None else int(f.right)
         textured = f"{alike.textured[f.rel]:.4g}" if f.rel in alike.textured else ""
         writer.writerow(
-            (cell(f.rel), cell(f.label or ""), cell(f.pred), f"{f.prob:.5g}", correct, stray, f"{f.border:.4g}",
-             numbers.get(f.rel, ""), textured)
+            (cell(f.rel), cell(f.label or ""), cell(f.pred), f"{f.prob:.5g}", correct, stray,
+             f"{f.border:.4g}", numbers.get(f.rel, ""), textured)
         )  # fmt: skip
     return out.getvalue()

@@ -136,6 +136,40 @@ def test_ambiguous_file_names_are_not_guessed(tmp_path):
     assert list(boxes.match([ref("c.jpg"), ref("b/c.jpg")])) == ["c.jpg"]
 
 
+def test_boxes_of_one_stem_are_not_mixed(tmp_path):
+    (tmp_path / "l.txt").write_text(
+        "a/x.jpg,1,2,30,40\na/x.png,5,6,7,8\na/y.jpg,0,0,1,1\nz.0.jpg,0,0,2,2"
+    )
+    boxes = read_boxes(tmp_path / "l.txt")
+    found = boxes.match(
+        [ref(f"a/{name}") for name in ("x.jpg", "x.png", "x.bmp", "y.png", "z.0.jpg")]
+    )
+    assert found == {
+        "a/x.jpg": ((1, 2, 30, 40),),
+        "a/x.png": ((5, 6, 7, 8),),
+        "a/y.png": ((0, 0, 1, 1),),  # converted; no other y
+        "a/z.0.jpg": ((0, 0, 2, 2),),
+    }
+    with pytest.raises(UsageError, match=r"a/x\.jpg and of a/x\.png could be that of a/x\.bmp"):
+        boxes.match([ref("a/x.bmp")])
+    (tmp_path / "voc").mkdir()
+    (tmp_path / "voc/x.xml").write_text(VOC)
+    with pytest.raises(UsageError, match=r"x could be that of x\.jpg or of x\.png"):
+        read_boxes(tmp_path / "voc").match([ref("x.jpg"), ref("x.png")])
+    assert list(read_boxes(tmp_path / "voc").match([ref("x.jpg"), ref("y.png")])) == ["x.jpg"]
+
+
+def test_masks_of_one_stem_are_not_mixed(tmp_path):
+    for name in ("x.jpg.png", "x.png.png", "y.png"):
+        (tmp_path / name).touch()
+    refs = [ref(name) for name in ("x.jpg", "x.png", "y.jpg")]
+    found = {rel: file.name for rel, file in find_masks(tmp_path, refs).items()}
+    assert found == {"x.jpg": "x.jpg.png", "x.png": "x.png.png", "y.jpg": "y.png"}
+    (tmp_path / "y.gif").touch()
+    with pytest.raises(UsageError, match=r"y\.gif and y\.png in .* are both masks of y"):
+        find_masks(tmp_path, refs)
+
+
 def test_masks_trimaps_and_borders(tmp_path):
     values = np.array([[1, 2, 3]], np.uint8)
     Image.fromarray(values).save(tmp_path / "pet.png")
