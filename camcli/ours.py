@@ -85,24 +85,51 @@ def check_replaceable(
             )
 
 
+class Inside:
+    """Tells which relative names lie below a folder, links resolved; a table may name anything."""
+
+    def __init__(self, folder: Path) -> None:
+        """Take the folder as it is now; it need not be there."""
+        self._folder = os.fspath(folder)
+        self._root = os.path.realpath(folder)
+        self._known: dict[str, bool] = {}
+
+    def holds(self, name: str) -> bool:
+        """Whether a file of this name would be below the folder.
+
+        Args:
+            name: relative, with forward slashes.
+        """
+        parts = name.split("/")
+        if not name or "\0" in name or os.path.isabs(name) or ".." in parts:
+            return False
+        path = os.path.join(self._folder, *parts)
+        parent = os.path.dirname(path)
+        if parent not in self._known:
+            self._known[parent] = self._below(parent)
+        return self._known[parent] and (not os.path.islink(path) or self._below(path))
+
+    def _below(self, path: str) -> bool:
+        real = os.path.realpath(path)
+        return real == self._root or real.startswith(self._root.rstrip(os.sep) + os.sep)
+
+
 def below(folder: Path, names: Iterable[str]) -> Iterator[Path]:
     """The files, or links, of these relative names that are there.
 
     What would lie elsewhere, through ``..`` or a link to another folder, is left out: a record may
     have been written by anybody.
     """
-    root = os.path.realpath(folder)
     inside: dict[str, bool] = {}
+    folders = Inside(folder)
     for name in names:
-        parts = name.split("/")
-        if not name or "\0" in name or os.path.isabs(name) or ".." in parts:
-            continue
-        path = os.path.join(folder, *parts)
-        parent = os.path.dirname(path)
+        parent, slash, last = name.rpartition("/")
         if parent not in inside:
-            real = os.path.realpath(parent)
-            inside[parent] = real == root or real.startswith(root.rstrip(os.sep) + os.sep)
-        if inside[parent] and os.path.lexists(path) and _is_file(path):
+            inside[parent] = folders.holds(f"{parent}/." if slash else ".")
+        path = os.path.join(folder, *name.split("/"))
+        if last in ("", ".", "..") or "\0" in last or not inside[parent]:
+            continue
+        if os.path.islink(path) or os.path.isfile(path):
             yield Path(path)
 
 
@@ -142,7 +169,3 @@ def unlisted(folder: Path, names: Collection[str]) -> list[str]:
             if rel not in names:
                 found.append(rel)
     return sorted(found)
-
-
-def _is_file(path: str) -> bool:
-    return os.path.islink(path) or os.path.isfile(path)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -84,7 +85,8 @@ def line(result: Result) -> str:
 def read_heatmaps(path: Path) -> Iterator[dict[str, Any]]:
     """The lines of a file as `line` wrote them, with ``values`` as (h, w) float32 arrays.
 
-    A line that cannot be read, as a killed run may leave one, is skipped.
+    A line that holds no maps, as a killed run may leave one, is skipped: its image is then shown
+    without.
 
     Raises:
         CamcliError: the file cannot be read.
@@ -94,13 +96,35 @@ def read_heatmaps(path: Path) -> Iterator[dict[str, Any]]:
             for text in file:
                 try:
                     record = json.loads(text)
-                    for one in (*record["maps"], *filter(None, [record["truth"]])):
-                        one["values"] = _values(one)
-                except (ValueError, KeyError, TypeError):
+                    maps = [_map(one) for one in record["maps"]]
+                    truth = None if record["truth"] is None else _map(record["truth"])
+                    name, view = record["path"], [float(edge) for edge in record["view"]]
+                except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
                     continue
-                yield record
+                known = len(view) == 4 and view[0] < view[2] and view[1] < view[3]
+                if isinstance(name, str) and maps and (known or not view) and _finite(view):
+                    yield {"path": name, "view": view, "maps": maps, "truth": truth}
     except OSError as error:
         raise CamcliError(f"Cannot read {path}: {error.strerror}.") from error
+
+
+def _finite(values: list[float]) -> bool:
+    return all(math.isfinite(value) for value in values)
+
+
+def _map(one: Any) -> dict[str, Any]:
+    """A map as `_record` wrote it, with its ``values`` as an array.
+
+    Raises:
+        ValueError: it is none; TypeError and KeyError likewise.
+    """
+    prob, shape = float(one["prob"]), one["shape"]
+    if not isinstance(one["target"], str) or len(shape) != 2 or not 0 <= prob <= 1.000001:
+        raise ValueError("not a map")
+    values = _values(one)
+    if not np.isfinite(values).all() or not values.size or max(shape) > 4 * LARGEST:
+        raise ValueError("not a map")
+    return {**one, "prob": prob, "empty": bool(one["empty"]), "values": values}
 
 
 def _record(heat: Heat) -> dict[str, Any]:

@@ -81,7 +81,7 @@ def is_heatmaps(path: Path) -> bool:
         return True
     try:
         record = json.loads(first)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return isinstance(record, dict) and {"path", "maps"} <= record.keys()
 

@@ -112,9 +112,9 @@ def _match(by_file: dict[str, Any], refs: Iterable[ImageRef]) -> dict[str, Any]:
                 others = [other for other in left if PurePosixPath(other).with_suffix("") == path]
                 given = " and of ".join(sorted(stems[name])[:2])
                 raise UsageError(
-                    f"The annotation of {given} could be that of {' or of '.join(others[:2])}: name "
-                    "the photographs with their extension in the annotations, or take one of them "
-                    "away."
+                    f"The annotation of {given} could be that of {' or of '.join(others[:2])}: "
+                    "name the photographs with their extension in the annotations, or take one of "
+                    "them away."
                 )
             found[rel] = by_file[stems[name][0]]
             break

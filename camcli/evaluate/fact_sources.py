@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from camcli.batch.heatmaps import read_heatmaps
-from camcli.batch.journal import read_rows
+from camcli.batch.reading import read_rows
 from camcli.batch.rundir import CSV, HEATMAPS, RunDirectory
 from camcli.cam.how import make_how
-from camcli.data.refs import ImageRef
-from camcli.errors import ImageError, UsageError
+from camcli.data.refs import Blob, ImageRef
+from camcli.errors import CamcliError, ImageError, UsageError
 from camcli.evaluate.annotations import find_masks, read_mask, truth_of
 from camcli.evaluate.facts import Fact, fact_of
+from camcli.ours import Inside
 
 if TYPE_CHECKING:  # the maps that a run kept are read without torch, which takes seconds
     from torch import Tensor
@@ -96,9 +97,14 @@ def from_run(folder: Path, masks: Path | None) -> list[Fact]:
             "audit the photographs themselves."
         )
     maps = {record["path"]: record for record in read_heatmaps(folder / HEATMAPS)}
-    rows = [row for row in read_rows(folder / CSV) if row["path"] in maps and row["pred"]]
-    root = Path(RunDirectory(folder).read_info().get("config", {}).get("source", ""))
-    refs = [ImageRef(root / row["path"], row["path"], row["label"] or None) for row in rows]
+    needed = ("label", "pred", "prob", "correct", "width", "height")
+    rows = [
+        row for row in read_rows(folder / CSV, needed)
+        if row["path"] in maps and all(row[name] for name in ("pred", "prob", "width", "height"))
+    ]  # fmt: skip
+    root = Path(str(RunDirectory(folder).read_info().get("config", {}).get("source") or folder))
+    inside = Inside(root)
+    refs = [_ref(root, row["path"], row["label"] or None, inside) for row in rows]
     files = find_masks(masks, refs) if masks else {}
     facts = []
     for row, ref in zip(rows, refs, strict=True):
@@ -110,15 +116,29 @@ def from_run(folder: Path, masks: Path | None) -> list[Fact]:
                 "a run without --target."
             )
         size = int(row["width"]), int(row["height"])
-        label = {"1": row["pred"], "0": row["label"], "": None}[row["correct"]]
+        view = record["view"] or [0, 0, *size]
+        if min(size) < 1 or not all(-max(size) <= edge <= 2 * max(size) for edge in view):
+            raise CamcliError(
+                f"{folder / HEATMAPS} and {CSV} do not fit together: {row['path']!r} is {size[0]}x"
+                f"{size[1]} pixels and its map covers {view}. Make the run anew."
+            )
+        label = {"1": row["pred"], "0": row["label"] or None, "": None}[row["correct"]]
         facts.append(
             fact_of(
-                first["values"], tuple(record["view"]), size, rel=row["path"], label=label,
+                first["values"], tuple(view), size, rel=row["path"], label=label,
                 pred=row["pred"], prob=float(row["prob"]),
                 mask=_mask(files.get(row["path"]), size), photo=ref,
             )
         )  # fmt: skip
     return facts
+
+
+def _ref(root: Path, rel: str, label: str | None, inside: Inside) -> ImageRef:
+    """A row's photograph; nothing is taken from outside of the source, whatever a table says."""
+    if inside.holds(rel):
+        return ImageRef(root / rel, rel, label)
+    problem = "it is not below the run's photographs, so it is not read."
+    return ImageRef(root / "outside", rel, label, Blob(str(root), problem=problem))
 
 
 def _mask(file: Path | None, size: tuple[int, int]) -> np.ndarray | None:

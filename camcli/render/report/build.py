@@ -11,6 +11,7 @@ import numpy as np
 
 from camcli.data.images import printable
 from camcli.errors import CamcliError, UsageError
+from camcli.ours import Inside
 from camcli.render.colormaps import COLORMAPS, get_colormap, signed_colormap
 from camcli.render.report import pages
 from camcli.render.report.rows import ERROR, UNKNOWN, Names, Row, RunData, in_order, read_rows
@@ -105,8 +106,8 @@ def write(
 
 
 def photo(run: RunData, row: Row) -> Path | None:
-    """The photograph of a row; None if it could not be read when the run was made."""
-    return None if row.size is None else run.source / row.path
+    """The photograph of a row; None if it could not be read, or lies outside of the source."""
+    return run.source / row.path if row.size and Inside(run.source).holds(row.path) else None
 
 
 def run_settings(run: RunData, out: Path) -> dict[str, Any]:
@@ -118,7 +119,7 @@ def run_settings(run: RunData, out: Path) -> dict[str, Any]:
     )
     return {
         "name": run.name,
-        "method": run.setting("method"),
+        "method": method if isinstance(method := run.setting("method"), str) else None,
         # Overlays of one picture can be laid over the photograph; panels cannot.
         "overlayFits": plain,
         **pages.picture_of(run.path, run.source, out),
@@ -131,7 +132,7 @@ def look(run: RunData, signed: bool) -> dict[str, Any]:
     style = style if isinstance(style, Mapping) else {}
     name = style.get("colormap")
     alpha = style.get("alpha")
-    table = get_colormap(name if name in COLORMAPS else "jet")
+    table = get_colormap(name if isinstance(name, str) and name in COLORMAPS else "jet")
     opacity = np.full(256, 255, np.uint8)
     if signed:
         table, weight = signed_colormap()

@@ -90,6 +90,7 @@ def detail_page(rows: Sequence[Row], most: int, signed: bool = False) -> dict[st
                 "area": [_share(side.area) for side in column],
                 "overlay": [_overlay(row, side) for row, side in zip(rows, column, strict=True)],
                 "error": [printable(side.error) if side.error else 0 for side in column],
+                "outside": [int(side.outside) for side in column],
             }
             for column in ([row.sides[s] for row in rows] for s in range(len(rows[0].sides)))
         ],

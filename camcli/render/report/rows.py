@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from camcli.models.imagenet import imagenet_classes, plain, wnid_index
+from camcli.ours import Inside
 from camcli.render.report.heat import PageMap
 
 RIGHT, WRONG, UNKNOWN, ERROR, MISSING = "r", "w", "u", "e", "m"
@@ -41,8 +42,10 @@ class RunData:
 
     @property
     def source(self) -> Path:
-        """The folder that the rows' paths are relative to."""
-        return Path(str(self.setting("source") or "."))
+        """The folder that the rows' paths are relative to; one that is not there if not known."""
+        source = self.setting("source")
+        known = isinstance(source, str) and "\0" not in source
+        return Path(source) if known and source else self.path / "source-not-recorded"
 
     @property
     def signed(self) -> bool:
@@ -74,6 +77,7 @@ class Side:
         maps: one for each explained class.
         truth: of the true class, where it is not among them.
         empty: there is no positive evidence.
+        outside: the photograph would lie outside of the run's source, where nothing is taken from.
     """
 
     verdict: str
@@ -89,6 +93,7 @@ class Side:
     maps: list[PageMap] = field(default_factory=list)
     truth: PageMap | None = None
     empty: bool = False
+    outside: bool = False
 
 
 @dataclass(slots=True)
@@ -138,6 +143,7 @@ def read_rows(run: RunData, names: Names, signed: bool = False) -> list[Row]:
     Returns:
         The rows in the order of the table; no pictures are held.
     """
+    photos, pictures = Inside(run.source), Inside(run.path)
     maps: dict[str, tuple[list[float] | None, list[PageMap], PageMap | None]] = {}
     for record in run.heatmaps:
         view = [float(v) for v in record["view"]]
@@ -154,6 +160,11 @@ def read_rows(run: RunData, names: Names, signed: bool = False) -> list[Row]:
         side.view, side.maps, side.truth = maps.get(path, (None, [], None))
         width, height = _whole(values.get("width")), _whole(values.get("height"))
         size = (width, height) if width and height else None
+        if side.view and size and not _plausible(side.view, size):
+            side.view, side.maps, side.truth = None, [], None
+        side.outside = not photos.holds(path)
+        if side.overlay is not None and not pictures.holds(side.overlay):
+            side.overlay = None
         rows[path] = Row(path, -1, len(rows), size, [side])
         if label := values.get("label"):
             labels[path] = sys.intern(label)
@@ -167,16 +178,16 @@ def _side(values: Mapping[str, str], names: Names) -> Side:
     if values.get("status") == "error":
         return Side(ERROR, error=values.get("error") or "unknown error")
     verdict = {"1": RIGHT, "0": WRONG}.get(values.get("correct") or "", UNKNOWN)
-    side = Side(verdict, names.number(values.get("pred") or ""), _number(values.get("prob")) or 0.0)
+    side = Side(verdict, names.number(values.get("pred") or ""), _share(values.get("prob")) or 0.0)
     for n in range(2, 1000):
         name = values.get(f"top{n}")
         if not name:
             break
-        side.top.append((names.number(name), _number(values.get(f"top{n}_prob")) or 0.0))
+        side.top.append((names.number(name), _share(values.get(f"top{n}_prob")) or 0.0))
     side.empty = values.get("status") == "empty"
     if not side.empty:
-        side.border = _number(values.get("heat_border"))
-        side.area = _number(values.get("heat_area"))
+        side.border = _share(values.get("heat_border"))
+        side.area = _share(values.get("heat_area"))
     box = [_whole(values.get(f"box_{k}")) for k in ("x0", "y0", "x1", "y1")]
     side.box = [edge for edge in box if edge is not None] if None not in box else None
     side.overlay = values.get("overlay") or None
@@ -218,9 +229,22 @@ def _number(text: str | None) -> float | None:
     return value if math.isfinite(value) else None
 
 
+def _share(text: str | None) -> float | None:
+    value = _number(text)
+    return None if value is None else min(1.0, max(0.0, value))
+
+
 def _whole(text: str | None) -> int | None:
     value = _number(text)
-    return None if value is None else round(value)
+    return None if value is None or abs(value) >= 1 << 31 else round(value)
+
+
+def _plausible(view: list[float], size: tuple[int, int]) -> bool:
+    """Whether what the network saw is the photograph, with margins at most as large as it is."""
+    long = max(size)
+    return (
+        all(-long <= edge <= 2 * long for edge in view) and view[0] < view[2] and view[1] < view[3]
+    )
 
 
 def in_order(rows: list[Row]) -> list[Row]:

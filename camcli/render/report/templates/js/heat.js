@@ -97,6 +97,12 @@
       frame.append(camcli.el("span", { text: "could not be read" }));
       return stage;
     }
+    if (side.outside) {
+      // Whoever made the table may have named any file of the reader's.
+      frame.classList.add("broken");
+      frame.append(camcli.el("span", { text: "not below the run's photographs, so not shown" }));
+      return stage;
+    }
     const [width, height] = detail.size;
     frame.style.aspectRatio = `${width} / ${height}`;
     // The frame is as large as fits into its stage.

@@ -104,6 +104,7 @@
         area: side.area[i],
         overlay: OVERLAY[side.overlay[i]] ? OVERLAY[side.overlay[i]](path) : side.overlay[i],
         error: side.error[i],
+        outside: side.outside[i],
       })),
     };
   };

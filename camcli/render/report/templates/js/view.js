@@ -65,7 +65,7 @@
     if (detail.size) add("Size", `${detail.size[0]} × ${detail.size[1]} pixels`);
     if (!contained) {
       const links = [];
-      if (side.verdict !== "m") {
+      if (side.verdict !== "m" && !own.outside) {
         links.push(el("a", { href: runs[s].photos + camcli.url(row.path), text: "photograph" }));
       }
       if (own.overlay) {
