@@ -152,7 +152,7 @@ def whole_file(path: Path, aside: Path | None = None) -> Iterator[Path]:
 
 
 def write_whole(path: Path, data: bytes | str, aside: Path | None = None) -> None:
-    """Replace a file in one step; text becomes UTF-8.
+    """Replace a file in one step; text becomes UTF-8, in which names keep bytes that are not.
 
     Args:
         path: replaced if it exists; its folder must exist.
@@ -163,7 +163,7 @@ def write_whole(path: Path, data: bytes | str, aside: Path | None = None) -> Non
         OSError: it cannot be written; nothing is left behind.
     """
     with whole_file(path, aside) as part:
-        part.write_bytes(data.encode() if isinstance(data, str) else data)
+        part.write_bytes(_encoded(data) if isinstance(data, str) else data)
 
 
 # What keeps every file from being written, also where a small one still has room.
@@ -187,6 +187,13 @@ def only_this_file(error: OSError, folder: Path) -> bool:
     except OSError:
         return False
     return True
+
+
+def _encoded(text: str) -> bytes:
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # half a character that stands for no byte
+        return text.encode("utf-8", "replace")
 
 
 @contextmanager

@@ -24,6 +24,13 @@ def test_a_file_appears_whole_and_alone(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_text_with_a_name_that_is_not_unicode(tmp_path):
+    write_whole(tmp_path / "a.csv", "é\udcff")
+    assert (tmp_path / "a.csv").read_bytes() == b"\xc3\xa9\xff"
+    write_whole(tmp_path / "a.csv", "x\ud800")
+    assert (tmp_path / "a.csv").read_bytes() == b"x?"
+
+
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
 def test_a_file_that_was_not_finished_leaves_the_old_one(tmp_path, error):
     path = tmp_path / "a.txt"

@@ -133,15 +133,17 @@ def audit(
         ),
     ] = False,
     out: Annotated[
-        Path,
+        Path | None,
         typer.Option(
             "--out",
             "-o",
             help="A folder for audit.json, images.csv, and pictures of each class's clusters and "
-            "of what is flagged.",
+            "of what is flagged. Default: camcli-audit, or camcli-audit-NAME where that holds the "
+            "audit of something else.",
+            show_default=False,
             rich_help_panel=o.RUN,
         ),
-    ] = Path("camcli-audit"),
+    ] = None,
     overwrite: Annotated[
         bool,
         typer.Option(
@@ -161,9 +163,10 @@ def audit(
     from camcli.cam.facts import find_facts
     from camcli.evaluate import audit as a
     from camcli.evaluate.alike import Grouping
-    from camcli.evaluate.audit_files import check_out, save
+    from camcli.evaluate.audit_files import check_out, default_out, save
 
     find_facts(method)
+    out = out or default_out(source)
     check_out(out, overwrite=overwrite)
     folder = Path(source)
     failures: list[str] = []
@@ -209,7 +212,7 @@ def audit(
     found = a.suspicions(facts)
     rows = a.summarise(facts, found)
     how = Grouping(clusters is Clusters.spectral, k, stretch, texture, merge)
-    written = save(out, facts, found, rows, how)
+    written = save(out, facts, found, rows, how, source)
     _print(rows, found, with_masks=masks is not None)
     say(f"Wrote {written} to {out}.")
     for failure in failures:

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +15,7 @@ import cv2
 import numpy as np
 
 from camcli.data.images import load_image
+from camcli.data.refs import is_url
 from camcli.errors import CamcliError, ImageError
 from camcli.evaluate.alike import Alike, Grouping, group, merged
 from camcli.evaluate.audit import ClassSummary, Suspicion
@@ -21,7 +23,7 @@ from camcli.evaluate.canvas import SIDE
 from camcli.evaluate.facts import Fact
 from camcli.files import write_whole
 from camcli.ours import FILES as LISTED
-from camcli.ours import KIND, check_replaceable, remove
+from camcli.ours import KIND, check_replaceable, read_record, remove
 from camcli.render.colormaps import get_colormap
 from camcli.render.contact_sheet import Tile, contact_sheet
 from camcli.render.overlay import overlay
@@ -35,6 +37,25 @@ EXAMPLES = 5
 _TILE = (150, 150)
 # What is wrong with a flagged class, as short as a caption must be.
 _CAPTIONS = {"stray": "away from the object", "corner": "in one corner", "border": "at the border"}
+
+
+def default_out(source: str) -> Path:
+    """Where an audit goes that was not told where to: two of different things never collide.
+
+    Args:
+        source: what is audited, as the user named it.
+    """
+    usual = Path("camcli-audit")
+    before = (read_record(usual / RECORD) or {}).get("source")
+    if before is None or before == _source(source):
+        return usual
+    name = re.sub(r"[^\w.-]+", "-", Path(_source(source)).name).strip("-.") or "other"
+    return usual.with_name(f"{usual.name}-{name}")
+
+
+def _source(source: str) -> str:
+    """What is audited, so that it is known again from another folder."""
+    return source if is_url(source) else str(Path(source).resolve())
 
 
 def check_out(out: Path, *, overwrite: bool) -> None:
@@ -55,6 +76,7 @@ def save(
     found: Sequence[Suspicion],
     rows: Sequence[ClassSummary],
     how: Grouping,
+    source: str = "",
 ) -> str:
     """Cluster the maps of each class and write everything, each file whole or not at all.
 
@@ -64,6 +86,7 @@ def save(
         found: the suspicions.
         rows: the classes, in the order in which they are shown.
         how: maps are prepared and clustered.
+        source: what was audited, for the record.
 
     Returns:
         The names of the files, for a message.
@@ -82,7 +105,7 @@ def save(
         "flagged.jpg": draw_flagged(facts, found),
     }
     files |= {name: encode_jpeg(rgb, 90) for name, rgb in pictures.items() if rgb is not None}
-    files[RECORD] = _json(facts, found, rows, alike, list(files))
+    files[RECORD] = _json(facts, found, rows, alike, list(files), source)
     try:
         out.mkdir(parents=True, exist_ok=True)
         # An earlier audit's, with --overwrite: `check_out` found no other ones.
@@ -177,6 +200,7 @@ def _json(
     rows: Sequence[ClassSummary],
     alike: Alike,
     files: list[str],
+    source: str,
 ) -> str:
     def plain(values: dict[str, object]) -> dict[str, object]:
         return {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in values.items()}
@@ -184,6 +208,7 @@ def _json(
     record = {
         KIND: "audit",
         LISTED: files,
+        "source": _source(source) if source else None,
         "photographs": len(facts),
         "flagged": [asdict(s) for s in found],
         "classes": [plain(asdict(row)) for row in rows],
@@ -194,7 +219,7 @@ def _json(
             for name, own in alike.clusters.items()
         },
     }  # fmt: skip
-    return json.dumps(record, indent=1, ensure_ascii=False)
+    return json.dumps(record, indent=1)
 
 
 def _csv(facts: Sequence[Fact], alike: Alike) -> str:

@@ -299,7 +299,7 @@ def save(out: Path, rows: Sequence[Row], checks: Sequence[Row], record: dict[str
         files["results.png"] = chart(rows)
     files.update(confusion_pictures(record["predictions"]))
     record = {KIND: "evaluate", LISTED: list(files), **record}
-    files[RECORD] = json.dumps(record, indent=1, ensure_ascii=False)
+    files[RECORD] = json.dumps(record, indent=1)
     try:
         out.mkdir(parents=True, exist_ok=True)
         # Those of before, with --overwrite: `check_out` found no other ones.

@@ -53,6 +53,19 @@ def test_photographs_with_masks(run, scenes, clusters):
     again = run(scenes / "test")
     assert again.exit_code == 2
     assert "--overwrite" in again.stderr
+    # Of something else: not refused, and not in the place of this one.
+    before = Path("camcli-audit/audit.json").read_bytes()
+    other = run(scenes / "test" / "banana", "--input-size", 64, "--labels", "folder", "--overwrite")
+    assert other.exit_code == 0, other.output
+    assert "camcli-audit-banana" in other.stderr
+    assert Path("camcli-audit-banana/audit.json").is_file()
+    assert Path("camcli-audit/audit.json").read_bytes() == before
+    Path("mine").mkdir()
+    Path("mine/images.csv").write_text("mine")
+    refused = run(scenes / "test", "--out", "mine", "--overwrite")
+    assert refused.exit_code == 2
+    assert "was not written by 'camcli audit'" in " ".join(refused.stderr.split())
+    assert Path("mine/images.csv").read_text() == "mine"
 
 
 def test_a_run_keeps_enough_to_be_audited(run, scenes, bundled):
