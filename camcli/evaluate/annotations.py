@@ -11,36 +11,24 @@ and of ``x.png`` are not mixed. One without extension (``x.xml``) that could be 
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
-from xml.parsers import expat
 
 import cv2
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from camcli.data.finders import is_image_name
 from camcli.data.sources import ImageRef
 from camcli.errors import UsageError
+from camcli.evaluate.box_files import Box, read_files
 from camcli.evaluate.canvas import SIDE, Truth, box_of
-from camcli.files import open_regular, read_regular
+from camcli.files import open_regular
 
-Box = tuple[float, float, float, float]
 MASK_SUFFIXES = (".png", ".bmp", ".gif", ".tif", ".tiff")
-# Corner columns of a CSV, and whether the third and fourth are a width and a height.
-CORNERS = (
-    (("x0", "y0", "x1", "y1"), False),
-    (("xmin", "ymin", "xmax", "ymax"), False),
-    (("x", "y", "w", "h"), True),
-    (("x", "y", "width", "height"), True),
-)
-PATHS = ("path", "image", "filename", "file_name", "image_id", "file")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +58,11 @@ class Boxes:
         found = _match(self.by_file, refs)
         if not found:
             some = ", ".join(list(self.by_file)[:3])
-            raise UsageError(f"None of the images has a box: the annotations are of {some} ...")
+            raise UsageError(
+                f"None of the images has a box: the annotations are of {some} ..."
+                if some
+                else "None of the images has a box: there is none in the annotations."
+            )
         return found
 
 
@@ -137,156 +129,8 @@ def read_boxes(path: Path) -> Boxes:
     """
     if not path.exists():
         raise UsageError(f"There are no boxes at {path}: no such file or folder.")
-    try:
-        if path.is_dir():
-            found: dict[str, list[Box]] = {}
-            files = sorted(path.rglob("*.xml"))
-            if not files:
-                raise UsageError(f"The folder {path} holds no .xml files (Pascal VOC boxes).")
-            # The annotation's own name: <filename> is often that of another copy of the set.
-            for file in files:
-                found[file.relative_to(path).with_suffix("").as_posix()] = _voc(file)
-        else:
-            readers: dict[str, Callable[[Path], dict[str, list[Box]]]] = {
-                ".xml": lambda file: {file.stem: _voc(file)},
-                ".json": _coco,
-                ".csv": _table,
-                ".txt": _wsol,
-            }
-            if path.suffix.lower() not in readers:
-                raise UsageError(
-                    f"{path.name}: boxes are read from a folder of VOC .xml files, a COCO .json, "
-                    "a .csv or wsolevaluation's localization.txt."
-                )
-            found = readers[path.suffix.lower()](path)
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read: {error}.") from error
+    found = read_files(path)
     return Boxes({name: tuple(boxes) for name, boxes in found.items()})
-
-
-def _key(name: str) -> str:
-    return PurePosixPath(name.replace("\\", "/")).as_posix()
-
-
-def _box(values: Iterable[Any], where: str, *, sized: bool = False) -> Box:
-    """Four numbers as edges."""
-    try:
-        x0, y0, x1, y1 = (float(v) for v in values)
-    except (TypeError, ValueError):
-        raise UsageError(f"{where}: a box needs four numbers.") from None
-    if sized:
-        x1, y1 = x0 + x1, y0 + y1
-    if not (np.isfinite([x0, y0, x1, y1]).all() and x1 > x0 and y1 > y0):
-        raise UsageError(f"{where}: the box {x0:g},{y0:g},{x1:g},{y1:g} has no area.")
-    return x0, y0, x1, y1
-
-
-def _voc(file: Path) -> list[Box]:
-    """Pascal VOC counts pixels from 1 and includes the last."""
-    boxes: list[dict[str, str]] = []
-    path: list[str] = []
-    text = ""
-
-    def start(tag: str, attributes: dict[str, str]) -> None:
-        nonlocal text
-        path.append(tag)
-        text = ""
-        if path[-2:] == ["object", "bndbox"]:
-            boxes.append({})
-
-    def end(tag: str) -> None:
-        nonlocal text
-        if path[-2:-1] == ["bndbox"] and path[-3:-2] == ["object"]:
-            boxes[-1][tag] = text
-        path.pop()
-        text = ""
-
-    def characters(more: str) -> None:
-        nonlocal text
-        text += more
-
-    def refuse(*declaration: Any) -> None:
-        # Entities can read files and grow without bounds; no annotation needs them.
-        raise UsageError(f"{file}: a document type declaration is not allowed in annotations.")
-
-    parser = expat.ParserCreate()
-    parser.StartElementHandler, parser.EndElementHandler = start, end
-    parser.CharacterDataHandler, parser.StartDoctypeDeclHandler = characters, refuse
-    try:
-        parser.Parse(read_regular(file), True)
-    except expat.ExpatError as error:
-        raise UsageError(f"{file} is no XML file: {error}.") from None
-    found = []
-    for box in boxes:
-        corners = [box.get(c) for c in ("xmin", "ymin", "xmax", "ymax")]
-        try:
-            x0, y0, x1, y1 = (float(c) for c in corners if c is not None)
-        except ValueError:
-            raise UsageError(f"{file}: a box needs numbers for xmin, ymin, xmax, ymax.") from None
-        found.append(_box((x0 - 1, y0 - 1, x1, y1), str(file)))
-    return found
-
-
-def _coco(file: Path) -> dict[str, list[Box]]:
-    """COCO: ``bbox`` is x, y, width, height; crowds are left out."""
-    try:
-        data = json.loads(read_regular(file).decode())
-        files = {image["id"]: image["file_name"] for image in data["images"]}
-        found: dict[str, list[Box]] = {}
-        for n, one in enumerate(data["annotations"]):
-            if one.get("iscrowd"):
-                continue
-            box = _box(one["bbox"], f"{file}, annotation {n}", sized=True)
-            found.setdefault(_key(files[one["image_id"]]), []).append(box)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise UsageError(
-            f"{file} is not in COCO's form (images with id and file_name, annotations with "
-            f"image_id and bbox): {error}."
-        ) from None
-    return found
-
-
-def _table(file: Path) -> dict[str, list[Box]]:
-    """A CSV with a header; several rows may be of one image."""
-    with io.TextIOWrapper(open_regular(file), encoding="utf-8-sig", newline="") as text:
-        rows = csv.DictReader(text)
-        header = {str(name).strip().lower(): name for name in rows.fieldnames or ()}
-        path = next((header[p] for p in PATHS if p in header), None)
-        kind = next(((c, s) for c, s in CORNERS if all(x in header for x in c)), None)
-        if path is None or kind is None:
-            raise UsageError(
-                f"{file} needs a header with path and x0,y0,x1,y1 (or xmin,..., or x,y,w,h)."
-            )
-        found: dict[str, list[Box]] = {}
-        for row in rows:
-            where = f"{file}, line {rows.line_num}"
-            if not row[path]:
-                raise UsageError(f"{where}: the path is missing.")
-            box = _box((row[header[c]] for c in kind[0]), where, sized=kind[1])
-            found.setdefault(_key(row[path]), []).append(box)
-    return found
-
-
-def _wsol(file: Path) -> dict[str, list[Box]]:
-    """Wsolevaluation's ``localization.txt``: image,x0,y0,x1,y1 a line.
-
-    That of its OpenImages names masks, image,mask,ignore, which `find_masks` reads.
-    """
-    found: dict[str, list[Box]] = {}
-    for number, line in enumerate(read_regular(file).decode().splitlines(), 1):
-        if not line.strip():
-            continue
-        # The image's name may hold commas: the box is what comes last.
-        image, *values = line.rsplit(",", 4)
-        if line.rstrip().lower().endswith(MASK_SUFFIXES):
-            raise UsageError(
-                f"{file}, line {number} names a mask, not a box: give the folder of the masks with "
-                "--masks."
-            )
-        if len(values) != 4:
-            raise UsageError(f"{file}, line {number}: expected image,x0,y0,x1,y1, not {line!r}.")
-        found.setdefault(_key(image), []).append(_box(values, f"{file}, line {number}"))
-    return found
 
 
 def find_masks(folder: Path, refs: Iterable[ImageRef]) -> dict[str, Path]:
@@ -340,7 +184,8 @@ def read_mask(path: Path, *, trimap: bool = False) -> tuple[np.ndarray, np.ndarr
             palette = picture.mode == "P"
             plain = picture if palette or picture.mode in ("L", "1", "I;16") else None
             values = np.asarray(plain or picture.convert("L"))
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError, ValueError) as error:
+    # Pillow's decoders raise what they happen to meet in a broken file.
+    except Exception as error:
         raise UsageError(f"The mask {path} cannot be read: {error}.") from None
     if trimap:
         if not np.isin(values, (1, 2, 3)).all():

@@ -1,3 +1,4 @@
+import copy
 import json
 from pathlib import Path
 
@@ -15,6 +16,15 @@ VOC = """<annotation><filename>other.jpg</filename>
 <object><name>dog</name><bndbox><xmin>11</xmin><ymin>21</ymin><xmax>30</xmax><ymax>40</ymax></bndbox>
 <part><name>head</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>2</xmax><ymax>2</ymax></bndbox></part>
 </object></annotation>"""
+
+
+def refusal(read):
+    """What a reader says of a mistake; empty if there is none. Other exceptions pass."""
+    try:
+        read()
+    except UsageError as error:
+        return str(error)
+    return ""
 
 
 def ref(rel):
@@ -208,3 +218,112 @@ def test_dog_boxes(test_data):
     boxes = read_boxes(test_data / "dog-boxes" / "boxes").match(refs)
     assert len(boxes) == len(refs) == 20
     assert boxes["000002.jpg"] == ((116, 10, 353, 365),)
+
+
+GOOD = {
+    "images": [{"id": 1, "file_name": "a.jpg"}],
+    "annotations": [{"image_id": 1, "bbox": [1, 2, 3, 4]}],
+}
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+    | st.sampled_from(["1", "a.jpg", "..", "x/", 10**400, float("nan")]),
+    lambda inner: st.lists(inner, max_size=4)
+    | st.dictionaries(st.sampled_from(["id", "file_name", "bbox", "image_id"]), inner, max_size=4),
+    max_leaves=8,
+)  # fmt: skip
+PLACES = [
+    (), ("images",), ("images", 0), ("images", 0, "id"), ("images", 0, "file_name"),
+    ("annotations",), ("annotations", 0), ("annotations", 0, "image_id"),
+    ("annotations", 0, "bbox"), ("annotations", 0, "bbox", 2), ("annotations", 0, "iscrowd"),
+]  # fmt: skip
+
+
+@given(st.sampled_from(PLACES), JSON)
+def test_any_nesting_of_coco_is_boxes_or_one_sentence_with_the_file(tmp_path_factory, place, value):
+    data = copy.deepcopy(GOOD)
+    if place:
+        inner = data
+        for key in place[:-1]:
+            inner = inner[key]
+        inner[place[-1]] = value
+    else:
+        data = value
+    file = tmp_path_factory.mktemp("coco", numbered=True) / "boxes.json"
+    file.write_text(json.dumps(data))
+    said = refusal(lambda: read_boxes(file).match([ref("a.jpg")]))
+    assert "boxes.json" in said or "None of the images" in said or not said
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "named"),
+    [
+        ((), [], "images"),
+        (("images",), {}, "images should be a list"),
+        (("images", 0), "a.jpg", "images[0]"),
+        (("images", 0, "file_name"), 7, "images[0]: file_name"),
+        (("images", 0, "id"), [1], "images[0]: id"),
+        (("annotations",), None, "annotations should be a list"),
+        (("annotations", 0), 3, "annotations[0]"),
+        (("annotations", 0, "image_id"), 2, "annotations[0]: image_id 2"),
+        (("annotations", 0, "bbox"), "1234", "annotations[0], bbox"),
+        (("annotations", 0, "bbox"), {"x": 1}, "annotations[0], bbox"),
+        (("annotations", 0, "bbox"), [1, 2, 3], "annotations[0], bbox"),
+        (("annotations", 0, "bbox"), [1, 2, [3], 4], "annotations[0], bbox"),
+        (("annotations", 0, "bbox"), [1, 2, 10**400, 4], "annotations[0], bbox"),
+        (("annotations", 0, "bbox"), [1, 2, True, 4], "annotations[0], bbox"),
+    ],
+)
+def test_what_is_wrong_in_coco_is_named_with_its_place(tmp_path, place, value, named):
+    data = copy.deepcopy(GOOD)
+    inner = data
+    for key in place[:-1]:
+        inner = inner[key]
+    if place:
+        inner[place[-1]] = value
+    (tmp_path / "b.json").write_text(json.dumps(data if place else value))
+    with pytest.raises(UsageError) as caught:
+        read_boxes(tmp_path / "b.json")
+    assert named in str(caught.value)
+    assert "b.json" in str(caught.value)
+
+
+def test_numbers_may_be_texts_and_a_mark_may_begin_the_file(tmp_path):
+    data = copy.deepcopy(GOOD)
+    data["annotations"][0]["bbox"] = ["1", "2", "3", "4"]
+    (tmp_path / "b.json").write_bytes(b"\xef\xbb\xbf" + json.dumps(data).encode())
+    assert read_boxes(tmp_path / "b.json").match([ref("a.jpg")]) == {"a.jpg": ((1, 2, 4, 6),)}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x00\x01\xff",
+        b"<a",
+        b"<?xml version='1.0' encoding='x'?>",
+        b"<?xml version='1.0' encoding='utf-7'?><a/>",
+        b"path,x0,y0,x1,y1\n\x00,1,2,3,4\n",
+        b"path,x0,y0,x1,y1\na,1,2\n",
+        b"path,x0,y0,x1,y1\n..,1,2,3,4",
+        b'path,x0,y0,x1,y1\n"' + b"a" * 200_000,
+        b"[" * 100_000,
+    ],
+)
+@pytest.mark.parametrize("suffix", [".xml", ".json", ".csv", ".txt"])
+def test_a_file_of_anything_is_boxes_or_a_sentence(tmp_path, suffix, content):
+    file = tmp_path / f"odd{suffix}"
+    file.write_bytes(content)
+    said = refusal(lambda: read_boxes(file))
+    assert "odd" in said or not said
+
+
+def test_a_voc_box_without_a_corner_is_named(tmp_path):
+    (tmp_path / "a.xml").write_text("<a><object><bndbox><xmin>1</xmin></bndbox></object></a>")
+    with pytest.raises(UsageError, match=r"a\.xml, object 1: its bndbox has no ymin"):
+        read_boxes(tmp_path)
+
+
+def test_no_photograph_has_hundreds_of_thousands_of_boxes(tmp_path):
+    rows = "a.jpg,1,2,3,4\n" * 300_000
+    (tmp_path / "b.csv").write_text("path,x0,y0,x1,y1\n" + rows)
+    with pytest.raises(UsageError, match=r"more than 10,000 boxes for the one photograph a\.jpg"):
+        read_boxes(tmp_path / "b.csv")
