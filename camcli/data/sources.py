@@ -35,7 +35,7 @@ from camcli.data.layout import Labeller, labeller_for
 from camcli.data.lists import PathList, Several
 from camcli.data.refs import Blob, ImageRef, is_url
 from camcli.data.remote import Remote
-from camcli.data.tars import SUFFIX, images_in
+from camcli.data.tars import COMPRESSED, COMPRESSED_TAR, SUFFIX, images_in
 from camcli.data.unique import Unique, bounded
 from camcli.errors import UsageError
 
@@ -97,7 +97,9 @@ class Source:
                     yield ImageRef(at, inside.take(wanted), known, member.blob)
             else:
                 blob = Blob(path) if is_url(path) else None
-                name = rel if blob is None else _on_a_disk(rel)
+                if path.lower().endswith(COMPRESSED):
+                    blob = Blob(path, problem=COMPRESSED_TAR)
+                name = _on_a_disk(rel) if is_url(path) else rel
                 yield ImageRef(Path(path), names.take(name) if names else name, label(rel), blob)
 
     def _mixed(self) -> bool:

@@ -30,6 +30,8 @@ from camcli.errors import CamcliError
 from camcli.files import open_regular
 
 SUFFIX = ".tar"
+COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
+COMPRESSED_TAR = "the shard is compressed, so images cannot be found in it; decompress it first."
 # What a picture shows that is called cat.seg.png and lies beside cat.jpg.
 MASKS = frozenset(
     ("seg", "segm", "segmentation", "semantic", "instance", "panoptic", "mask", "masks", "matte",
@@ -292,7 +294,7 @@ def _no_tar(file: IO[bytes]) -> str:
     if not start:
         return "the shard is empty (0 bytes); copy or download it again."
     if start.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")):
-        return "the shard is compressed, so images cannot be found in it; decompress it first."
+        return COMPRESSED_TAR
     return "this is no tar file; copy or download it again."
 
 

@@ -337,3 +337,10 @@ def test_images_of_a_folder_and_of_a_tar_never_share_a_name(tmp_path):
     # Tars alone: one's name leads into the other.
     assert len({rel for rel, _ in found(names[1:])}) == 3
     assert find_images(names).count() == 5
+
+
+@pytest.mark.parametrize("name", ["s.tar.gz", "s.TGZ", "s.tar.zst", "s.tar"])
+def test_a_compressed_shard_is_one_row_that_says_so(tmp_path, name):
+    (tmp_path / name).write_bytes(b"\x1f\x8b\x08" + bytes(100))
+    (what,) = told(tmp_path / name).values()
+    assert "decompress it first" in what
