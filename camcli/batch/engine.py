@@ -29,6 +29,7 @@ import torch
 
 from camcli.batch.explain import Decoded, Explanation, Load, failed, read
 from camcli.batch.fitting import Fitting
+from camcli.data.budget import BUDGET
 from camcli.data.images import load_picture
 from camcli.data.sources import ImageRef
 from camcli.errors import ImageError, stage
@@ -37,6 +38,9 @@ from camcli.models.on_gpu import own_stream
 from camcli.models.on_openvino import SLICE, available_cores
 from camcli.models.runtimes import precision_of
 from camcli.result import Result
+
+# Bytes a pixel while a large photograph is decoded once more and drawn on.
+_DRAWN = 9
 
 # A result and the pixels that its picture will be drawn on.
 Explained = tuple[Result, np.ndarray | None]
@@ -182,11 +186,16 @@ def _draw(
 
 def _write(sink: Sink, load: Load, result: Result, rgb: np.ndarray | None) -> Result:
     try:
-        if rgb is None:
+        if rgb is not None:
+            with stage("draw"):
+                sink.write(result, rgb)
+            return result
+        with BUDGET.held((result.width or 0) * (result.height or 0) * _DRAWN):
             with stage("decode"):  # which fails where the file changed since it was decoded
                 rgb = sink.keep(load(result.ref).rgb)
-        with stage("draw"):
-            sink.write(result, rgb)
+            with stage("draw"):
+                sink.write(result, rgb)
+            del rgb
     except Exception as error:
         return failed(result.ref, error)
     return result

@@ -15,6 +15,7 @@ from camcli.cam.how import How, make_how
 from camcli.cam.look import check_influence, maps_of
 from camcli.cam.postprocess import describe
 from camcli.cam.target import top_classes
+from camcli.data.budget import BUDGET
 from camcli.data.images import Picture, load_picture, printable
 from camcli.data.preprocess import View, stacked
 from camcli.data.sources import ImageRef
@@ -97,23 +98,34 @@ def read(
     Raises:
         CamcliError: something that concerns every image.
     """
-    second = classifier.predicting
     try:
-        with stage("decode"):  # where the loader does not say it better
-            rgb, width, height = load(ref)
-        with stage("resize"):
-            kept = keep(rgb)
-            return Decoded(
-                ref,
-                width,
-                height,
-                classifier.preprocess.view(width, height),
-                classifier.preprocess.pixels(rgb, (width, height)),
-                kept if kept.nbytes <= KEEP_BYTES else None,
-                None if second is None else second.pixels(rgb, (width, height)),
-            )
+        with BUDGET.held():
+            return _decoded(ref, classifier, keep, load)
     except Exception as error:
         return of_image(error, printable(ref.path))
+
+
+def _decoded(
+    ref: ImageRef,
+    classifier: Classifier,
+    keep: Callable[[np.ndarray], np.ndarray],
+    load: Load,
+) -> Decoded:
+    """`read`, but for its errors. All of the picture's pixels are gone when it returns."""
+    second = classifier.predicting
+    with stage("decode"):  # where the loader does not say it better
+        rgb, width, height = load(ref)
+    with stage("resize"):
+        kept = keep(rgb)
+        return Decoded(
+            ref,
+            width,
+            height,
+            classifier.preprocess.view(width, height),
+            classifier.preprocess.pixels(rgb, (width, height)),
+            kept if kept.nbytes <= KEEP_BYTES else None,
+            None if second is None else second.pixels(rgb, (width, height)),
+        )
 
 
 def explain_batch(

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageFile
 
+from camcli.data.budget import BUDGET, ask
 from camcli.data.colours import is_negative, rgb_pixels, transparent_pixels
 from camcli.data.formats import what_instead
 from camcli.data.opening import opened
@@ -29,6 +30,9 @@ MAX_PIXELS = 178_956_970
 
 MAX_BYTES = 1 << 30
 """Largest file that is read into memory, 1 GiB."""
+
+# Bytes a pixel while a picture is decoded and resized: Pillow's own, ours, and some to spare.
+_PLAIN, _OTHER = 8, 12
 
 _ORIENTATION = 0x0112
 _TRANSPOSE = {
@@ -201,7 +205,7 @@ def decode_picture(data: bytes, name: str, enough: Enough | None = None) -> Pict
     name = printable(name)
     if not data:
         raise ImageError(f"{name}: the file is empty (0 bytes); copy or download it again.")
-    with _strict:
+    with BUDGET.held(), _strict:
         try:
             return _decode(data, name, enough)
         except ImageError:
@@ -263,6 +267,7 @@ def _decode(data: bytes, name: str, enough: Enough | None) -> Picture:
         divisor = _divisor(width, height, enough) if enough and image.format == "JPEG" else 1
         if divisor > 1:
             image.draft(None, (width // divisor, height // divisor))
+        ask(image.width * image.height * (_PLAIN if image.mode in ("L", "RGB") else _OTHER))
         image.load()
         upright: Image.Image = image
         transparent = transparent_pixels(image, data)

@@ -26,6 +26,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from camcli.data.budget import BUDGET, asking
 from camcli.data.images import MAX_PIXELS, Enough, Picture, decode_picture, printable, read_bytes
 from camcli.data.refs import ImageRef
 from camcli.errors import CamcliError, ImageError, UsageError, stage
@@ -40,6 +41,8 @@ MEMORY = 4 << 30
 """Bytes that a decoding process may map: the largest picture that is read takes about 3 GB."""
 
 _PIPE = 1 << 20
+# The answer to a decoder that needs room, and the most bytes a pixel that it may ask for.
+_GO, _MOST = b"go\n", 16
 _LONGEST_LINE = 1 << 16
 
 
@@ -96,6 +99,11 @@ class Isolated:
         """
         with stage("read"):
             name, data = read_bytes(image)
+        with BUDGET.held():
+            return self._tried(name, data)
+
+    def _tried(self, name: str, data: bytes) -> Picture:
+        """Decode, with a second process where the first one died."""
         try:
             try:
                 return self._decode(name, data)
@@ -185,6 +193,16 @@ class _Process:
             if not line:
                 raise EOFError
             answer = json.loads(line)
+            if "needs" in answer:  # once: it has seen the header and waits
+                if not 0 <= answer["needs"] <= MAX_PIXELS * _MOST:
+                    raise ValueError
+                BUDGET.take(answer["needs"])
+                self._in.write(_GO)
+                self._in.flush()
+                line = self._out.readline(_LONGEST_LINE)
+                if not line:
+                    raise EOFError
+                answer = json.loads(line)
             if "error" in answer:
                 raise ImageError(printable(answer["error"]))
             h, w, width, height = (int(answer[key]) for key in ("h", "w", "width", "height"))
@@ -241,6 +259,15 @@ def serve(
         signal.signal(alarm, signal.SIG_DFL)
     out.write(b"ready\n")
     out.flush()
+
+    def room(count: int) -> None:
+        """Ask the other end, and wait for as long as it takes."""
+        left, _ = signal.setitimer(signal.ITIMER_REAL, 0)
+        _send(out, {"needs": count}, b"")
+        if requests.readline() != _GO:
+            sys.exit()
+        signal.setitimer(signal.ITIMER_REAL, left)
+
     while line := requests.readline():
         request = json.loads(line)
         data = requests.read(request["bytes"])
@@ -251,16 +278,22 @@ def serve(
         signal.setitimer(signal.ITIMER_PROF, seconds)
         signal.setitimer(signal.ITIMER_REAL, clock)
         try:
-            rgb, width, height = decode(data, request["name"], enough)
-            h, w = rgb.shape[:2]
-            answer: dict[str, Any] = {"h": h, "w": w, "width": width, "height": height}
-            body: Any = rgb.reshape(-1)
+            with asking(room):
+                answer, body = _answer(decode(data, request["name"], enough))
         except ImageError as error:
             answer, body = {"error": str(error)[:2000]}, b""
         finally:
             signal.setitimer(signal.ITIMER_PROF, 0)
             signal.setitimer(signal.ITIMER_REAL, 0)
         _send(out, answer, body)
+        del body  # or the pixels would be kept until the next picture is asked for
+
+
+def _answer(picture: Picture) -> tuple[dict[str, Any], Any]:
+    h, w = picture.rgb.shape[:2]
+    return {"h": h, "w": w, "width": picture.width, "height": picture.height}, picture.rgb.reshape(
+        -1
+    )
 
 
 def _send(pipe: IO[bytes], header: dict[str, Any], body: Any) -> None:

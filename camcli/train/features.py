@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from camcli.batch.engine import available_cores, threads
 from camcli.batch.fitting import by_halves
+from camcli.data.budget import BUDGET
 from camcli.data.images import load_image, printable
 from camcli.errors import CamcliError, ImageError, of_image, stage
 from camcli.files import read_regular
@@ -174,10 +175,11 @@ def _stream(
 
     def read(path: Path, content: str) -> Tensor | ImageError:
         try:
-            with stage("decode"):
-                rgb = load_image(path)
-            with stage("resize"):
-                return view.pixels(rgb, content)
+            with BUDGET.held():
+                with stage("decode"):
+                    rgb = load_image(path)
+                with stage("resize"):
+                    return view.pixels(rgb, content)
         except Exception as error:
             return of_image(error, printable(path))
 

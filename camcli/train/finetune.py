@@ -12,6 +12,7 @@ import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor
 
 from camcli.batch.engine import available_cores, keep_big_blocks
+from camcli.data.budget import BUDGET
 from camcli.data.images import load_image
 from camcli.errors import ImageError
 from camcli.models.classifier import Classifier
@@ -106,7 +107,8 @@ def decoded(
 
     def read(i: int) -> Tensor:
         try:
-            return view.pixels(load_image(paths[i]), contents[i])
+            with BUDGET.held():
+                return view.pixels(load_image(paths[i]), contents[i])
         except ImageError as error:
             raise gone(str(error)) from error
 
