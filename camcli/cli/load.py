@@ -11,6 +11,8 @@ from camcli.cli.console import say, warn
 from camcli.cli.options import Fit, Outputs
 from camcli.errors import UsageError
 from camcli.models import words
+from camcli.models.class_names import read_class_names
+from camcli.models.formats import check_checkpoint
 
 if TYPE_CHECKING:
     from camcli.models.classifier import Classifier
@@ -40,7 +42,8 @@ def check(**options: Unpack[Described]) -> None:
 
     Raises:
         UsageError: options that contradict each other, a name that nothing has, a number out of
-            range, or a file that is not there.
+            range, a file that is not there, or class names that cannot be read.
+        CamcliError: a file that holds no weights.
     """
     model, checkpoint, weights = options["model"], options["checkpoint"], options["weights"]
     named = model != DEFAULT_MODEL and not words.is_own_code(model)
@@ -62,12 +65,14 @@ def check(**options: Unpack[Described]) -> None:
                 f"There is no checkpoint {checkpoint}; 'camcli train' writes one."
                 + words.inside(checkpoint)
             )
+        check_checkpoint(checkpoint)
     else:
         words.check_model(model)
         words.check_weights(weights, model)
     classes = options["classes"]
     if classes is not None and (not classes.exists() or classes.is_dir()):
         raise UsageError(f"There is no file of class names {classes}.")
+    read_class_names(classes)
 
 
 def load(*, quiet: bool = False, **options: Unpack[Described]) -> Classifier:

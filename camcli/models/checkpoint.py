@@ -24,7 +24,7 @@ from camcli.errors import CamcliError, UsageError
 from camcli.files import whole_file
 from camcli.models.ensemble import block_head
 from camcli.models.finite import check_finite
-from camcli.models.formats import ForeignFileError, UnreasonableFileError, recognise
+from camcli.models.formats import check_checkpoint
 from camcli.models.parts import LinearHead
 from camcli.models.states import shape_of
 from camcli.models.words import inside
@@ -128,7 +128,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise UsageError(
             f"There is no checkpoint {path}; 'camcli train' writes one." + inside(path)
         )
-    _check_kind(path)
+    check_checkpoint(path)
     try:
         with safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {}).get("camcli", "null"))
@@ -141,23 +141,6 @@ def load_checkpoint(path: Path) -> Checkpoint:
             f"{path} is not a whole safetensors file ({error}); copy it again, or train anew."
         ) from error
     return _with_tensors(described, tensors, path)
-
-
-def _check_kind(path: Path) -> None:
-    """Raise if this is no safetensors file, and say which option takes what it is."""
-    try:
-        kind = recognise(path)
-    except (ForeignFileError, UnreasonableFileError):
-        raise
-    except CamcliError as error:
-        raise CamcliError(
-            f"{path} is not a whole safetensors file; copy it again, or train anew."
-        ) from error
-    if kind != "safetensors":
-        raise UsageError(
-            f"{path} was saved by torch.save and is not a checkpoint of camcli: give it with "
-            "--weights FILE and --model NAME."
-        )
 
 
 def _described(header: Any, path: Path, names: Sequence[str]) -> dict[str, Any]:

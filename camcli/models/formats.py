@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
 
-from camcli.errors import CamcliError
+from camcli.errors import CamcliError, UsageError
 from camcli.files import open_regular
 
 MAX_HEADER = 16 << 20
@@ -185,6 +185,28 @@ def recognise(path: Path) -> Format:
         raise _refused(path, foreign)
     kind = "safetensors file" if path.suffix == ".safetensors" else "file saved by torch.save"
     raise CamcliError(f"{path} is not a {kind}, or is cut short: copy or download it again.")
+
+
+def check_checkpoint(path: Path) -> None:
+    """That a file may be a checkpoint of camcli, which are safetensors.
+
+    Raises:
+        UsageError: torch wrote it: says which option takes it.
+        CamcliError: it is of another kind, or damaged.
+    """
+    try:
+        kind = recognise(path)
+    except (ForeignFileError, UnreasonableFileError):
+        raise
+    except CamcliError as error:
+        raise CamcliError(
+            f"{path} is not a whole safetensors file; copy it again, or train anew."
+        ) from error
+    if kind != "safetensors":
+        raise UsageError(
+            f"{path} was saved by torch.save and is not a checkpoint of camcli: give it with "
+            "--weights FILE and --model NAME."
+        )
 
 
 def _refused(path: Path, foreign: Foreign) -> ForeignFileError:

@@ -17,6 +17,7 @@ from functools import cache
 from pathlib import Path
 
 from camcli.errors import UsageError
+from camcli.models.formats import recognise
 
 BUNDLED = "efficientnet_lite0"
 LAST = "last"
@@ -70,7 +71,7 @@ def check_model(name: str) -> None:
 
 
 def check_weights(weights: str | None, model: str) -> None:
-    """Refuse a file of weights that is not there.
+    """Refuse a file of weights that is not there, or holds none.
 
     Args:
         weights: what the user gave: a file, the name of a set of weights, or ``random``.
@@ -78,12 +79,15 @@ def check_weights(weights: str | None, model: str) -> None:
 
     Raises:
         UsageError: it is written as a file and there is none.
+        CamcliError: it is of another kind, or damaged as far as that shows without opening it.
     """
     if not weights or weights == "random":
         return
     path = Path(weights)
     with suppress(RuntimeError):  # ~somebody whom the machine does not know
         path = path.expanduser()
+    if path.is_file():
+        recognise(path)
     written_as_file = "/" in weights or path.suffix.lower() in _WEIGHT_SUFFIXES
     if written_as_file and not path.exists():
         raise UsageError(f"There is no weight file {path}; besides a file, {model} takes random.")

@@ -14,6 +14,7 @@ from typing import Any
 
 from camcli.errors import UsageError
 from camcli.files import read_regular
+from camcli.models.words import check_input_size
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "split": ("given", "video"),
@@ -24,6 +25,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
 }
 """The settings that take one of a few words."""
 _UNSET = {"fit": (None,)}
+_MAX_BYTES = 1 << 20
 MEMBERS = ("pretrained", "random", "reinit")
 """What the weights of an ensemble's member are at the start."""
 # What is beyond can only be a slip, and does not fit into what it is counted with.
@@ -93,11 +95,18 @@ class TrainConfig:
         for name, least in at_least.items():
             value = getattr(self, name)
             if value is not None and not value >= least:
-                raise UsageError(f"{_option(name)} must be at least {least}, not {value}.")
+                raise UsageError(f"{_option(name)} must be at least {least}, not {_short(value)}.")
         for name, most in _AT_MOST.items():
             value = getattr(self, name)
             if value is not None and value > most:
-                raise UsageError(f"{_option(name)} must be at most {most}, not {value}.")
+                raise UsageError(f"{_option(name)} must be at most {most}, not {_short(value)}.")
+        for name in ("val", "test"):
+            if not 0 <= getattr(self, name) < 1:
+                raise UsageError(
+                    f"{_option(name)} is a share of the images, from 0 to below 1, not "
+                    f"{getattr(self, name)}."
+                )
+        check_input_size(self.input_size)
         for name in ("lr", "lr2"):
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):
@@ -174,12 +183,12 @@ def read_toml(path: Path) -> dict[str, Any]:
         UsageError: it cannot be read, or is not TOML.
     """
     try:
-        return tomllib.loads(read_regular(path).decode("utf-8"))
+        return tomllib.loads(read_regular(path, _MAX_BYTES).decode("utf-8"))
     except OSError as error:
         raise UsageError(f"Cannot read the configuration {path}: {error.strerror}.") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{path} is not UTF-8 text, as TOML has to be.") from error
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # also a number of thousands of digits
         raise UsageError(f"{path} is not well-formed TOML: {error}.") from error
 
 
@@ -195,13 +204,15 @@ def check_values(values: Mapping[str, Any], origin: str) -> dict[str, Any]:
         if name not in hints:
             near = difflib.get_close_matches(name, hints, n=1)
             hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(hints)}."
-            raise UsageError(f"{origin}: there is no setting {name!r}; {hint}")
+            raise UsageError(f"{origin}: there is no setting {_short(name)!r}; {hint}")
         kinds = _kinds(hints[name])
-        if float in kinds and type(value) is int:
+        if float in kinds and type(value) is int and abs(value) < 1e300:
             value = float(value)
         if type(value) not in kinds:
             wanted = " or ".join(_WORDS[k] for k in kinds if k is not type(None))
-            raise UsageError(f"{origin}: {name} must be {wanted}, not {value!r}.")
+            raise UsageError(f"{origin}: {name} must be {wanted}, not {_short(value)!r}.")
+        if isinstance(value, str) and "\0" in value:
+            raise UsageError(f"{origin}: {name} has a NUL in it, which no name or path has.")
         checked[name] = value
     return checked
 
@@ -246,6 +257,12 @@ def _toml(value: Any) -> str:
 
 
 _WORDS = {str: "a text in quotes", int: "a whole number", float: "a number", bool: "true or false"}
+
+
+def _short(value: Any) -> Any:
+    """The value for a message: as it is, if that is short."""
+    text = str(value)
+    return value if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _kinds(hint: Any) -> tuple[type, ...]:

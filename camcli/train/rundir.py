@@ -16,6 +16,7 @@ from typing import IO, Any
 
 from camcli.errors import CamcliError, UsageError
 from camcli.files import lock, write_whole
+from camcli.models.formats import recognise
 from camcli.ours import FILES, KIND, read_record, remove
 from camcli.spreadsheet import cell
 from camcli.train.config import TrainConfig, to_toml
@@ -143,10 +144,12 @@ class TrainDirectory:
                     )
             return False
         now = {"weights_key": None, **json.loads(json.dumps(config.to_dict()))}
+        made = before.get("config")
+        made = made if isinstance(made, dict) else {}
         for key, value in now.items():
-            if before.get("config", {}).get(key) != value:
+            if made.get(key) != value:
                 raise UsageError(
-                    f"{self.path} was made with {key} = {before.get('config', {}).get(key)!r}, and "
+                    f"{self.path} was made with {key} = {made.get(key)!r}, and "
                     f"this run has {value!r}. Resume with the same, or choose another --out."
                 )
         return True
@@ -239,8 +242,10 @@ class TrainDirectory:
         import torch
 
         try:
+            recognise(path)  # its sizes are within reason
             state = torch.load(path, map_location="cpu", weights_only=True)
-            state["stage"]
+            if state["stage"] not in (1, 2):
+                raise ValueError("there is no such stage")
         except Exception as error:
             raise CamcliError(
                 f"{path} is damaged: delete it, and --resume starts from the cached features."

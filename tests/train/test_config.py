@@ -54,6 +54,22 @@ def test_command_line_beats_file_beats_default(tmp_path):
         ("l2 = nan", "--l2 must be at least 0"),
         ("input-size = 1000000000", "--input-size must be at most 10000"),
         ("ensemble = 1000000000", "--ensemble must be at most 1000"),
+        (f"seed = {10**400}", "--seed must be at most"),
+        (f"lr = {10**400}", "lr must be a number"),
+        (f"epochs = {'9' * 5000}", "not well-formed TOML"),
+        ("epochs = 1_000_000_000_000", "--epochs must be at most"),
+        ("batch-size = 1_000_000_001", "--batch-size must be at most"),
+        ("augment = 1_000_000", "--augment must be at most"),
+        ("input-size = 1", "at least 32"),
+        ("val = 1.5", "--val is a share"),
+        ("val = nan", "--val is a share"),
+        ("test = -0.1", "--test is a share"),
+        ("data = 'a\\u0000b'".replace("'", '"'), "NUL"),
+        ("data = ['a']", "data must be a text"),
+        ("data = 2020-01-01", "data must be a text"),
+        ("seed = {a = 1}", "seed must be a whole number"),
+        ("x" * 5000 + " = 1", "there is no setting"),
+        ("a = " + "[" * 5000, "not well-formed TOML"),
     ],
 )
 def test_a_wrong_file_is_refused_with_its_name(tmp_path, text, said):
@@ -61,6 +77,15 @@ def test_a_wrong_file_is_refused_with_its_name(tmp_path, text, said):
     with pytest.raises(UsageError, match=said) as caught:
         resolve(path, {})
     assert str(path) in str(caught.value)
+    assert len(str(caught.value)) < 800 + len(str(path))
+
+
+def test_a_file_of_gigabytes_is_not_read(tmp_path):
+    path = tmp_path / "huge.toml"
+    with path.open("wb") as file:
+        file.truncate(2 << 30)
+    with pytest.raises(UsageError, match="more than"):
+        resolve(path, {})
 
 
 def test_missing_and_binary_files(tmp_path):
@@ -71,7 +96,11 @@ def test_missing_and_binary_files(tmp_path):
         resolve(tmp_path / "b.toml", {})
 
 
-@given(data=st.text(), unfreeze=st.none() | st.text(), lr=st.none() | st.floats(1e-9, 1e9))
+# What no name has, NUL, is refused.
+NAMES = st.text(st.characters(exclude_characters="\0"))
+
+
+@given(data=NAMES, unfreeze=st.none() | NAMES, lr=st.none() | st.floats(1e-9, 1e9))
 def test_what_is_written_reads_back(tmp_path_factory, data, unfreeze, lr):
     config = TrainConfig(data=data, unfreeze=unfreeze, lr=lr, augment=3)
     path = tmp_path_factory.mktemp("c") / "config.toml"
