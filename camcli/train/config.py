@@ -100,12 +100,6 @@ class TrainConfig:
             value = getattr(self, name)
             if value is not None and value > most:
                 raise UsageError(f"{_option(name)} must be at most {most}, not {_short(value)}.")
-        for name in ("val", "test"):
-            if not 0 <= getattr(self, name) < 1:
-                raise UsageError(
-                    f"{_option(name)} is a share of the images, from 0 to below 1, not "
-                    f"{getattr(self, name)}."
-                )
         check_input_size(self.input_size)
         for name in ("lr", "lr2"):
             value = getattr(self, name)
