@@ -11,7 +11,9 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from camcli.cam.evidence import Evidence
-from camcli.models.tokens import layout_of, to_maps
+from camcli.models.tokens import Layout, layout_of, to_maps
+
+_CHANNELS_FIRST = Layout("maps", (0, 0, 0))
 
 
 def fullgrad(e: Evidence) -> Tensor:
@@ -76,7 +78,11 @@ def _map(
     """(1, H, W)."""
     total = torch.zeros_like(image[:, 0])
     for part, channels_first in full_gradients(image, forward, score):
-        layout = "maps" if channels_first else layout_of(tuple(part.shape))
+        layout = (
+            _CHANNELS_FIRST
+            if channels_first
+            else layout_of(part.shape, (image.shape[2], image.shape[3]))
+        )
         # What has no places (the last layer's bias, a squeezed map) or another number of rows (a
         # window's tokens) cannot be drawn.
         if layout is None or len(part) != 1 or (channels_first and part.ndim != 4):

@@ -52,8 +52,10 @@ def layers(
 
         model = buildable(load_checkpoint(checkpoint), checkpoint, model)
     # Weights do not matter here, and need not be on this machine. A user's factory has its own.
-    built = build_model(model, weights=None if is_own_code(model) else "random")
-    size = input_size or built.preprocess.size
+    built = build_model(
+        model, weights=None if is_own_code(model) else "random", input_size=input_size
+    )
+    size = built.preprocess.with_(size=input_size).shape
     found = list_layers(built.module, size)
     last = cut(built.module, size).places[0]
     if as_json:

@@ -30,7 +30,7 @@ class Preprocess:
     """How an image becomes the network's input. It belongs to the weights.
 
     Attributes:
-        size: side of the square input in pixels.
+        size: side of the square input in pixels; its height, where it is no square.
         fit: ``crop`` resizes the shorter side to ``round(size / crop_pct)`` and takes the centre,
             as ImageNet models are evaluated; ``squash`` squeezes the whole picture into the
             square, so that every pixel of the photograph is seen; ``whole`` resizes as ``crop``
@@ -40,6 +40,10 @@ class Preprocess:
         interpolation: ``bilinear`` or ``bicubic``, always antialiased.
         mean: per channel, of pixel values in [0, 1].
         std: per channel, of pixel values in [0, 1].
+        width: of an input that is no square, in pixels; None for a square. ``crop`` then takes
+            the middle of the photograph resized until it covers the rectangle.
+        grey: the network takes one channel, the luminance (ITU-R 601, as Pillow's ``L``),
+            normalised by the means of `mean` and of `std`.
     """
 
     size: int = 224
@@ -48,6 +52,13 @@ class Preprocess:
     interpolation: Interpolation = "bilinear"
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    width: int | None = None
+    grey: bool = False
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(channels, height, width) of the network's input, where `fit` is not ``whole``."""
+        return 1 if self.grey else 3, self.size, self.width or self.size
 
     def view(self, width: int, height: int) -> View:
         """The part of a width x height photograph that the network sees.
@@ -58,9 +69,9 @@ class Preprocess:
         if self.fit != "crop":
             return 0.0, 0.0, float(width), float(height)
         resized_w, resized_h = self._resized(width, height)
-        left, top = _centre(resized_w, self.size), _centre(resized_h, self.size)
+        left, top, right, bottom = self._window(resized_w, resized_h)
         sx, sy = width / resized_w, height / resized_h
-        return left * sx, top * sy, (left + self.size) * sx, (top + self.size) * sy
+        return left * sx, top * sy, right * sx, bottom * sy
 
     def pixels(self, rgb: np.ndarray, size: tuple[int, int] | None = None) -> Tensor:
         """Resize and crop, still in bytes: cheap to hand from a decoding thread to the model.
@@ -73,14 +84,13 @@ class Preprocess:
                 seen is then what would have been seen of the photograph, to the pixel.
 
         Returns:
-            (3, size, size) uint8, channels last in memory; (3, h, w) when `fit` is ``whole``.
+            (3, size, width) uint8, channels last in memory; (3, h, w) when `fit` is ``whole``.
         """
         height, width = rgb.shape[:2]
         resized_w, resized_h = self._resized(*(size or (width, height)))
         window = 0, 0, resized_w, resized_h
         if self.fit != "whole":
-            left, top = _centre(resized_w, self.size), _centre(resized_h, self.size)
-            window = left, top, left + self.size, top + self.size
+            window = self._window(resized_w, resized_h)
         return resized(rgb, (resized_w, resized_h), self.interpolation, window)
 
     def enough(self) -> int:
@@ -90,7 +100,8 @@ class Preprocess:
         is resized to, probabilities move less than from storing the file anew with quality 90: by
         0.003 in the median and 0.02 at most (benchmarks/RESULTS.md).
         """
-        return _SPARE * min(self._resized(self.size, self.size))
+        sides = self._resized(self.size, self.size)
+        return _SPARE * (max if self.width else min)(sides)
 
     def normalise(self, pixels: Tensor) -> Tensor:
         """Bytes to what the network wants.
@@ -99,10 +110,14 @@ class Preprocess:
             pixels: (B, 3, size, size) uint8, on any device.
 
         Returns:
-            (B, 3, size, size) float32.
+            (B, 3, size, size) float32; one channel where `grey`.
         """
         import torch
 
+        if self.grey:
+            r, g, b = pixels.float().unbind(1)
+            light = (0.299 * r + 0.587 * g + 0.114 * b)[:, None] / 255
+            return (light - sum(self.mean) / 3) / (sum(self.std) / 3)
         mean = torch.tensor(self.mean, device=pixels.device).mul_(255)
         scale = torch.tensor(self.std, device=pixels.device).mul_(255).reciprocal_()
         # Whole rows of a channels-last batch: a loop over three channels is ten times slower.
@@ -116,12 +131,20 @@ class Preprocess:
         return self.normalise(self.pixels(rgb)[None])
 
     def with_(self, **changes: Any) -> Preprocess:
-        """A copy with some fields changed; what is None stays as it is."""
-        return replace(self, **{name: x for name, x in changes.items() if x is not None})
+        """A copy with some fields changed; what is None stays as it is.
+
+        Another `size` of an input that is no square keeps its shape.
+        """
+        given = {name: x for name, x in changes.items() if x is not None}
+        if self.width and "size" in given and "width" not in given:
+            given["width"] = round(given["size"] * self.width / self.size)
+        return replace(self, **given)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for a checkpoint or ``run.json``."""
-        return asdict(self)
+        # What is usual is left out, as it was when there was nothing else.
+        values = asdict(self)
+        return {k: v for k, v in values.items() if k not in ("width", "grey") or v}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Preprocess:
@@ -141,17 +164,35 @@ class Preprocess:
         made = cls(**values)
         if type(made.size) is not int or not 1 <= made.size <= MAX_SIZE:
             raise ValueError(f"size must be 1 to {MAX_SIZE} pixels")
+        if made.width is not None and (
+            type(made.width) is not int or not 1 <= made.width <= MAX_SIZE
+        ):
+            raise ValueError(f"width must be 1 to {MAX_SIZE} pixels")
+        if type(made.grey) is not bool:
+            raise ValueError("grey must be true or false")
         if made.fit not in get_args(Fit) or made.interpolation not in ("bilinear", "bicubic"):
             raise ValueError("fit or interpolation is unknown")
         if not _is_number(made.crop_pct) or not 0.01 <= made.crop_pct <= 10:
             raise ValueError("crop_pct must be a share")
         return made
 
+    def _window(self, width: int, height: int) -> tuple[int, int, int, int]:
+        """(left, top, right, bottom) of the centre that is kept of a resized picture."""
+        wide = self.width or self.size
+        left, top = _centre(width, wide), _centre(height, self.size)
+        return left, top, left + wide, top + self.size
+
     def _resized(self, width: int, height: int) -> tuple[int, int]:
         """(width, height) after the resize, before the crop; torchvision's rounding."""
         if self.fit == "squash":
-            return self.size, self.size
-        short = max(self.size, int(self.size / self.crop_pct))
+            return self.width or self.size, self.size
+        if self.width and self.fit == "crop":
+            # The smallest that covers the rectangle, and its border.
+            tall, wide = (max(s, int(s / self.crop_pct)) for s in (self.size, self.width))
+            scale = max(wide / width, tall / height)
+            return max(wide, int(width * scale)), max(tall, int(height * scale))
+        size = min(self.size, self.width or self.size)
+        short = max(size, int(size / self.crop_pct))
         if self.fit == "whole":
             # At most 4:1, or one panorama would take the memory of a whole batch.
             scale = short / min(width, height)

@@ -27,10 +27,12 @@ def blurred(x: Tensor, kernel: int = 11, sigma: float = 5.0) -> Tensor:
     """(3, H, W) with its details gone: the picture that insertion starts from."""
     t = torch.arange(kernel, dtype=x.dtype, device=x.device) - kernel // 2
     bell = torch.exp(-(t**2) / (2 * sigma**2))
-    bell = (bell / bell.sum()).repeat(3, 1, 1, 1)
-    pad = kernel // 2
-    x = F.conv2d(F.pad(x[None], (pad, pad, 0, 0), mode="replicate"), bell, groups=3)
-    x = F.conv2d(F.pad(x, (0, 0, pad, pad), mode="replicate"), bell.transpose(2, 3), groups=3)
+    channels, pad = len(x), kernel // 2
+    bell = (bell / bell.sum()).repeat(channels, 1, 1, 1)
+    x = F.conv2d(F.pad(x[None], (pad, pad, 0, 0), mode="replicate"), bell, groups=channels)
+    x = F.conv2d(
+        F.pad(x, (0, 0, pad, pad), mode="replicate"), bell.transpose(2, 3), groups=channels
+    )
     return x[0]
 
 
@@ -111,7 +113,7 @@ def imputed(
     Returns:
         (n, 3, H, W).
     """
-    n, (_, H, W) = len(holes), x.shape
+    n, (channels, H, W) = len(holes), x.shape
     hole = holes[:, None].to(x.dtype)
 
     def spread(values: Tensor) -> Tensor:
@@ -122,8 +124,8 @@ def imputed(
         v = v[..., :-2, :] + v[..., 2:, :] + 2 * v[..., 1:-1, :]
         return (v - 4 * values) / 12
 
-    degree = spread(torch.ones(1, 3, H, W, dtype=x.dtype, device=x.device))
-    images = x.expand(n, 3, H, W)
+    degree = spread(torch.ones(1, channels, H, W, dtype=x.dtype, device=x.device))
+    images = x.expand(n, channels, H, W)
     b = spread(images * (1 - hole)) * hole
     solution = images.mean((2, 3), keepdim=True) * hole
     residual = b - (degree * solution - spread(solution)) * hole
@@ -142,7 +144,7 @@ def imputed(
         direction = residual + new / rr.clamp(min=1e-30) * direction
         rr = new
     generator = torch.Generator().manual_seed(seed)
-    grain = torch.randn(n, 3, H, W, generator=generator).to(x) * noise
+    grain = torch.randn(n, channels, H, W, generator=generator).to(x) * noise
     return torch.where(holes[:, None], solution + grain, images)
 
 

@@ -142,8 +142,9 @@ def copies_of_model(
         seed: of the random weights.
     """
     built = build_model(
-        name, weights=weights, weights_key=weights_key, offline=offline, classes=classes
-    )
+        name, weights=weights, weights_key=weights_key, offline=offline, classes=classes,
+        input_size=input_size,
+    )  # fmt: skip
     preprocess = built.preprocess.with_(fit=fit, size=input_size)
     for last in cascade(layers_from_the_top(built.module), seed, stops):
         yield (

@@ -9,14 +9,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from camcli.data.preprocess import Preprocess
-from camcli.errors import CamcliError, UsageError
+from camcli.errors import UsageError
 from camcli.models.imagenet import imagenet_classes
-from camcli.models.outputs import label_names, rows_of
-from camcli.models.states import Match, listed, shape_of
+from camcli.models.outputs import label_names
+from camcli.models.states import Match, listed
 from camcli.models.words import inside
 
 Source = Literal["bundled", "torchvision", "timm", "user", "random", "checkpoint"]
@@ -149,25 +148,3 @@ def reason(error: BaseException) -> str:
         return error.strerror
     lines = str(error).strip().splitlines()
     return lines[0].rstrip(".") if lines else type(error).__name__
-
-
-def outputs_of(module: nn.Module, size: int, model: str) -> int:
-    """C, from one forward pass of black pictures: a user's own module does not say.
-
-    Raises:
-        CamcliError: the pass fails, or what it returns is not logits (B, C).
-    """
-    module.eval()
-    try:
-        with torch.inference_mode():
-            out = module(torch.zeros(2, 3, size, size))
-    except Exception as error:
-        raise CamcliError(
-            f"{model} fails on a picture of 3x{size}x{size}: {type(error).__name__}: "
-            f"{reason(error)}."
-        ) from error
-    logits = rows_of(out, 2)
-    if logits is None:
-        got = f"shape {shape_of(out)}" if isinstance(out, Tensor) else type(out).__name__
-        raise CamcliError(f"{model} should return logits of shape BxC for B pictures, not {got}.")
-    return logits.shape[1]

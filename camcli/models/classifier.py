@@ -214,8 +214,9 @@ def load_classifier(
         )
     else:
         built = build_model(
-            model, weights=weights, weights_key=weights_key, offline=offline, classes=classes
-        )
+            model, weights=weights, weights_key=weights_key, offline=offline, classes=classes,
+            input_size=input_size,
+        )  # fmt: skip
         own = built.preprocess
         classifier = cut_classifier(
             built.module,
@@ -238,7 +239,7 @@ def _predicting(classifier: Classifier, native: Preprocess) -> Classifier:
     if native == classifier.preprocess:
         return classifier
     try:
-        classifier.look(torch.zeros(1, 3, native.size, native.size, dtype=torch.uint8))
+        classifier.look(torch.zeros(1, 3, *native.shape[1:], dtype=torch.uint8))
     except (AssertionError, RuntimeError) as error:
         raise UsageError(
             f"{classifier.provenance.name} cannot look at {classifier.preprocess.size} and "
@@ -273,7 +274,7 @@ def cut_classifier(
         UsageError: `classes` has another length than the logits, or there is no such layer.
     """
     module.eval().requires_grad_(False)
-    halves = cut(module, preprocess.size, layers, output=output)
+    halves = cut(module, preprocess.shape, layers, output=output)
     if halves.outputs != len(classes):
         raise UsageError(
             f"The network has {halves.outputs} classes but {len(classes)} names were given."
@@ -333,9 +334,9 @@ def _from_checkpoint(
     cuts = []
     for tensors, own in zip(saved.networks(), split_head(head, saved.members), strict=True):
         # Whatever weights it has are replaced one by one; what the cut leaves out is not used.
-        module = build_model(architecture, weights=weights).module
+        module = build_model(architecture, weights=weights, input_size=preprocess.size).module
         _fill_backbone(module, tensors, path, architecture)
-        cuts.append(cut(module, preprocess.size, layers, head=own))
+        cuts.append(cut(module, preprocess.shape, layers, head=own))
         module.to(device)  # where hooks are needed it runs itself
     halves = cuts[0] if saved.members == 1 else join(cuts)
     provenance = Provenance(

@@ -22,17 +22,17 @@ from camcli.models.graph import PROBE, Traced, trace, trunk
 from camcli.models.outputs import Output, OutputKind, TwoSided, rows_of
 from camcli.models.parts import Cut, LinearHead, NoMapError, Place, Tail
 from camcli.models.purity import check_steady, noticing_chance, same
-from camcli.models.tokens import layout_of, map_shape
 from camcli.models.words import LAST
 
 __all__ = ["Cut", "Layer", "LinearHead", "Place", "Tail", "cut", "list_layers"]
 
 log = logging.getLogger(__name__)
+Shape = tuple[int, int, int]
 
 
 def cut(
     model: nn.Module,
-    size: int,
+    size: int | Shape,
     layers: Sequence[str] = (LAST,),
     *,
     head: LinearHead | None = None,
@@ -42,7 +42,8 @@ def cut(
 
     Args:
         model: in eval mode; images (B, 3, H, W) -> logits (B, C). It is not changed.
-        size: side of a square input, in pixels, for the trial run.
+        size: side of a square input, in pixels, for the trial run; or its (channels, height,
+            width).
         layers: names as `list_layers` gives them; ``last`` is the last spatial map before the
             logits, or for a transformer with a class token the last tokens that it looks at.
         head: what to put in place of everything after ``last``.
@@ -173,12 +174,12 @@ class Layer:
     main: bool
 
 
-def list_layers(model: nn.Module, size: int) -> list[Layer]:
+def list_layers(model: nn.Module, size: int | Shape) -> list[Layer]:
     """The layers that `cut` takes, in the order of computation.
 
     Args:
         model: in eval mode.
-        size: side of a square input, in pixels.
+        size: as for `cut`.
 
     Raises:
         CamcliError: the network returns no (B, C) logits.
@@ -190,10 +191,11 @@ def list_layers(model: nn.Module, size: int) -> list[Layer]:
             traced = trace(model, probe, writes=writes)
         except Exception as error:
             log.debug("cannot trace (%s); watching with hooks", error)
+            seen = on_hooks.watch(model, probe)
+            held = on_hooks.layouts(model, seen, (probe.shape[2], probe.shape[3]))
             return [
-                Layer(name, _kind(model, name), map_shape(shape), "." not in name)
-                for name, shape in on_hooks.watch(model, probe).items()
-                if layout_of(shape)
+                Layer(name, _kind(model, name), layout.shape, "." not in name)
+                for name, layout in held.items()
             ]
     position = {n: i for i, n in enumerate(traced.whole.graph.nodes)}
     every = set(trunk(traced))
@@ -203,11 +205,10 @@ def list_layers(model: nn.Module, size: int) -> list[Layer]:
             shortest[node] = name
     return [
         Layer(
-            name, _kind(model, name), map_shape(traced.shapes[node]),
-            node in every and shortest[node] == name,
+            name, _kind(model, name), layout.shape, node in every and shortest[node] == name,
         )
         for name, node in sorted(traced.names.items(), key=lambda item: position[item[1]])
-        if name and on_graph.layout(traced, node)
+        if name and (layout := on_graph.layout(traced, node))
     ]  # fmt: skip
 
 
@@ -215,8 +216,9 @@ def _kind(model: nn.Module, name: str) -> str:
     return type(model.get_submodule(name)).__name__
 
 
-def _probe(size: int) -> Tensor:
-    return torch.randn(PROBE, 3, size, size, generator=torch.Generator().manual_seed(0))
+def _probe(size: int | Shape) -> Tensor:
+    shape = (3, size, size) if isinstance(size, int) else size
+    return torch.randn(PROBE, *shape, generator=torch.Generator().manual_seed(0))
 
 
 def _answer(model: nn.Module, images: Tensor) -> tuple[Tensor, bool]:
@@ -233,9 +235,11 @@ def _answer(model: nn.Module, images: Tensor) -> tuple[Tensor, bool]:
     except torch.OutOfMemoryError:
         raise
     except (AssertionError, RuntimeError) as error:  # a transformer's positions, a flattened map
-        side, reason = images.shape[-1], str(error).strip().splitlines() or [repr(error)]
+        height, width = images.shape[2:]
+        lines = str(error).strip().splitlines() or [repr(error)]
+        reason = lines[-1][:200].rstrip(".!")
         raise UsageError(
-            f"The network cannot look at {side}x{side} pixels ({reason[-1][:200].rstrip('.!')}): "
+            f"The network cannot look at {height}x{width} pixels ({reason}): "
             "leave --input-size out, or give the side that it is built for."
         ) from error
     logits = rows_of(out, len(images))

@@ -11,13 +11,14 @@ import copy
 import operator
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 
 from camcli.models.purity import copy_input, follow_writes, same
+from camcli.models.tokens import Layout
 
 
 class Tracer(fx.Tracer):
@@ -89,6 +90,7 @@ class Traced:
         shapes: of each node whose value is a tensor, for a batch of `PROBE` images.
         more: the same for one image more.
         others: the values of the other nodes, for both batches.
+        layouts: how the nodes hold tokens, as far as that was asked.
     """
 
     whole: fx.GraphModule
@@ -96,6 +98,7 @@ class Traced:
     shapes: dict[fx.Node, tuple[int, ...]]
     more: dict[fx.Node, tuple[int, ...]]
     others: dict[fx.Node, tuple[Any, Any]]
+    layouts: dict[fx.Node, Layout | None] = field(default_factory=dict)
 
     @property
     def output(self) -> fx.Node:
@@ -183,7 +186,7 @@ def trunk(traced: Traced) -> list[fx.Node]:
     """The nodes through which everything in the image passes on its way to the logits, in order."""
     nodes = list(traced.whole.graph.nodes)
     position = {n: i for i, n in enumerate(nodes)}
-    needed = _before(traced.output)
+    needed = before(traced.output)
     live: set[fx.Node] = set()  # tensors that depend on the image
     result, last_use = [], -1
     for n in nodes:
@@ -198,7 +201,7 @@ def trunk(traced: Traced) -> list[fx.Node]:
     return result
 
 
-def _before(*nodes: fx.Node) -> set[fx.Node]:
+def before(*nodes: fx.Node) -> set[fx.Node]:
     """The nodes and all that they are computed from."""
     found: set[fx.Node] = set()
     stack = list(nodes)
@@ -231,7 +234,7 @@ def second_part(traced: Traced, node: fx.Node) -> Second:
     Raises:
         ValueError: it needs something from before that is not one value an image.
     """
-    needed = _before(traced.output)
+    needed = before(traced.output)
     after = {node}
     for n in traced.whole.graph.nodes:
         if n in needed and any(m in after for m in n.all_input_nodes):
@@ -294,7 +297,7 @@ def first_part(traced: Traced, cuts: list[tuple[fx.Node, tuple[fx.Node, ...]]]) 
         images -> A for one cut without context, else ((A, *context), ...) in the order of `cuts`.
     """
     wanted = [n for node, context in cuts for n in (node, *context)]
-    needed = _before(*wanted)
+    needed = before(*wanted)
     new = fx.Graph()
     copied: dict[fx.Node, fx.Node] = {}
     for n in traced.whole.graph.nodes:

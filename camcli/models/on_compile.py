@@ -77,26 +77,30 @@ class Compiled:
     """A compiled backbone; called by several threads."""
 
     def __init__(
-        self, run: Callable[[Tensor], Any], size: int, device: torch.device, slices: bool
+        self,
+        run: Callable[[Tensor], Any],
+        shape: tuple[int, int, int],
+        device: torch.device,
+        slices: bool,
     ) -> None:
         """Compile it, which takes seconds on a CPU and may take minutes on a GPU.
 
         Args:
             run: normalised images (B, 3, H, W) -> A, or tuples of tensors: the backbone, or the
                 backbone in 16 bits.
-            size: side of the square input, in pixels.
+            shape: (channels, height, width) of the input.
             device: where the backbone lives.
             slices: let `SLICE` images through at a time, with one thread: for CPUs.
 
         Raises:
             CamcliError: it cannot be compiled.
         """
-        self._run, self._size, self._slices = run, size, slices
+        self._run, self._size, self._slices = run, shape[1:], slices
         self._compiled = torch.compile(run, fullgraph=True)
         # It warns where a GPU's toolkit is installed but no GPU.
         logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
         with ExitStack() as during, torch.inference_mode():
-            images = torch.zeros(SLICE if slices else 16, 3, size, size, device=device)
+            images = torch.zeros(SLICE if slices else 16, *shape, device=device)
             if slices:
                 during.enter_context(one_thread())
                 # Not as `options`: half of torch asks the global setting. In this process, because
@@ -117,7 +121,7 @@ class Compiled:
 
     def __call__(self, images: Tensor) -> Any:
         """What the backbone returns for normalised images (B, 3, H, W)."""
-        if images.shape[2:] != (self._size, self._size):
+        if images.shape[2:] != self._size:
             return self._run(images)
         with torch.inference_mode():
             if not images.is_inference():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -11,21 +13,102 @@ from camcli.models import graph
 from camcli.models.graph import PROBE, Traced, first_part, fold_batchnorm, second_part, trunk
 from camcli.models.parts import Cut, LinearHead, NoMapError, Place, not_a_map
 from camcli.models.purity import is_input
-from camcli.models.tokens import Layout, from_maps, layout_of, map_shape, prefix_tokens, to_maps
+from camcli.models.tokens import Grid, Layout, fits, from_maps, layout_of, to_maps
 
 
 def layout(traced: Traced, node: fx.Node) -> Layout | None:
-    """How a node holds maps; a flattened map (B, K, h·w) is not mistaken for tokens (B, N, K)."""
+    """How a node holds maps.
+
+    Tokens lie on a grid that the network itself has made: that of an earlier map. As many rows as
+    a grid has places may be something else, such as the rows of a Gram matrix; where a map also
+    has so many channels, a trial tells: a change at one place must show most at its own token.
+    """
     shape = traced.shapes.get(node)
     if shape is None or shape[:1] != (PROBE,) or is_input(node):
         return None
-    found = layout_of(shape)
-    if found == "tokens":
-        for before in node.all_input_nodes:
-            source = traced.shapes.get(before, ())
-            if len(source) == 4 and source[1] == shape[1] and source[2] * source[3] == shape[2]:
-                return None
-    return found
+    images = next(n for n in traced.whole.graph.nodes if n.op == "placeholder")
+    image = (traced.shapes[images][2], traced.shapes[images][3])
+    if len(shape) != 3:
+        return layout_of(shape, image)
+    if node not in traced.layouts:
+        traced.layouts[node] = _tokens(traced, node, image)
+    return traced.layouts[node]
+
+
+def _tokens(traced: Traced, node: fx.Node, image: Grid) -> Layout | None:
+    shape = traced.shapes[node]
+    before = [n for n in graph.before(node) if n is not node and n in traced.shapes]
+    maps = {
+        n: found.shape
+        for n in traced.whole.graph.nodes
+        if n in before and not is_input(n) and len(traced.shapes[n]) == 4
+        and traced.shapes[n][0] == PROBE
+        and (found := layout_of(traced.shapes[n], image)) is not None
+    }  # fmt: skip
+    grids = {(h, w) for _, h, w in maps.values()}
+    for n in before:  # patches that are cut out without a convolution: (B, 3, h, 16, w, 16)
+        sides = traced.shapes[n][1:] if len(traced.shapes[n]) > 4 else ()
+        grids |= {pair for pair in itertools.combinations(sides, 2) if fits(pair, image)}
+    found = layout_of(shape, image, grids)
+    channels = {K for K, _, _ in maps.values()}
+    if found is None or shape[1] not in channels:
+        return found
+    sources = [n for n, (_, *grid) in maps.items() if tuple(grid) == found.shape[1:]]
+    return found if sources and _stays(traced, node, sources[-1], found, image) else None
+
+
+def _stays(traced: Traced, node: fx.Node, source: fx.Node, held: Layout, image: Grid) -> bool:
+    """Whether a change at one place of a map shows most at that place's token."""
+    _, h, w = held.shape
+    first_last = layout_of(traced.shapes[source], image)
+    assert first_last is not None
+    places = torch.tensor([0, h * w // 3, 2 * h * w // 3, h * w - 1])
+    shape = traced.shapes[next(iter(traced.whole.graph.nodes))]
+    images = torch.randn((1, *shape[1:]), generator=torch.Generator().manual_seed(0))
+
+    def disturb(value: Tensor) -> Tensor:
+        value = value.clone()
+        size = 10 * value.std().clamp(min=1e-3)
+        for row, place in enumerate(places.tolist(), 1):
+            i, j = divmod(place, w)
+            if first_last.kind == "maps":
+                value[row, :, i, j] += size
+            else:
+                value[row, i, j] += size
+        return value
+
+    run = _Disturbed(traced.whole, source, node, disturb)
+    value = run.of(images.repeat(len(places) + 1, 1, 1, 1))
+    most = (value[1:] - value[:1]).norm(dim=2).argmax(1)
+    return bool((most == places + held.prefix).sum() >= len(places) - 1)
+
+
+class _Disturbed(fx.Interpreter):
+    """Runs a graph with one node's value changed."""
+
+    def __init__(
+        self,
+        whole: fx.GraphModule,
+        source: fx.Node,
+        node: fx.Node,
+        change: Callable[[Tensor], Tensor],
+    ) -> None:
+        super().__init__(whole)
+        self._source, self._node, self._change = source, node, change
+        self._value = torch.empty(0)
+
+    def of(self, images: Tensor) -> Tensor:
+        """The value of the node."""
+        self.run(images)
+        return self._value
+
+    def run_node(self, n: fx.Node) -> Any:
+        value = super().run_node(n)
+        if n is self._source:
+            value = self._change(value)
+        if n is self._node:
+            self._value = value.clone()
+        return value
 
 
 def find(traced: Traced, name: str) -> fx.Node:
@@ -71,11 +154,12 @@ def _last(traced: Traced) -> fx.Node:
 
 def _matters(traced: Traced, node: fx.Node) -> bool:
     """Whether a change in the map changes the logits; always true for ordinary maps."""
-    if layout(traced, node) != "tokens":
+    held = layout(traced, node)
+    if held is None or held.kind != "tokens":
         return True
     made = cut_at(traced, [node])
-    size = traced.shapes[next(iter(traced.whole.graph.nodes))][-1]
-    images = torch.randn(PROBE, 3, size, size, generator=torch.Generator().manual_seed(0))
+    shape = traced.shapes[next(iter(traced.whole.graph.nodes))]
+    images = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     ((A, tail),) = made.split(images)
     changed = tail(A + A.std() * torch.randn(A.shape, generator=torch.Generator().manual_seed(2)))
     return not torch.equal(changed, tail(A))
@@ -100,23 +184,22 @@ def cut_at(traced: Traced, nodes: list[fx.Node]) -> Cut:
     for node, second in zip(nodes, seconds, strict=True):
         held = layout(traced, node)
         assert held is not None
-        shape = traced.shapes[node]
-        prefix = prefix_tokens(shape, held) > 0
+        prefix = held.prefix > 0
         layouts.append(held)
         # A tail that writes into A would change the map that is being explained.
         tail = graph.without_inplace(second.module)
         places.append(
             Place(
                 traced.name(node),
-                tail if held == "maps" else _FromMaps(tail, held, prefix),
+                tail if held.kind == "maps" else _FromMaps(tail, held, prefix),
                 ((True,) if prefix else ()) + second.batched,
                 None,
-                map_shape(shape),
+                held.shape,
             )
         )
     single = len(nodes) == 1 and not seconds[0].context
     outputs = traced.shapes[traced.output.all_input_nodes[0]][1]
-    if layouts == ["maps"] and single:
+    if single and layouts[0].kind == "maps":
         return Cut(first, tuple(places), outputs)
     plain = single and not places[0].batched
     return Cut(_ToMaps(first, layouts, single, plain), tuple(places), outputs)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from camcli.errors import UsageError
 from camcli.models.ends import Whole
 from camcli.models.parts import Cut, NoMapError, Place, not_a_map
-from camcli.models.tokens import from_maps, layout_of, map_shape, prefix_tokens, to_maps
+from camcli.models.tokens import Layout, from_maps, layout_of, to_maps
 from camcli.models.words import LAST
 
 
@@ -38,6 +38,36 @@ def watch(model: nn.Module, probe: Tensor) -> dict[str, tuple[int, ...]]:
     return seen
 
 
+def layouts(
+    model: nn.Module, seen: dict[str, tuple[int, ...]], image: tuple[int, int]
+) -> dict[str, Layout]:
+    """How modules return maps; others are left out.
+
+    Tokens lie on the grid of an earlier map, or on one that a module names (``grid_size``); where
+    there is neither, their number must do.
+
+    Args:
+        model: the network.
+        seen: what `watch` saw.
+        image: (height, width) of its images.
+    """
+    found: dict[str, Layout] = {}
+    grids: set[tuple[int, int]] = {
+        (int(grid[0]), int(grid[1]))
+        for module in model.modules()
+        if isinstance(grid := getattr(module, "grid_size", None), (tuple, list)) and len(grid) == 2
+    }
+    for name, shape in seen.items():
+        # A square matrix an image is one of channels by channels, but for a strange coincidence.
+        gram = len(shape) == 3 and shape[1] == shape[2]
+        held = None if gram else layout_of(shape, image, grids or None)
+        if held is not None:
+            found[name] = held
+            if held.kind != "tokens":
+                grids.add(held.shape[1:])
+    return found
+
+
 def cut_at(whole: Whole, probe: Tensor, layers: Sequence[str], expected: Tensor) -> Cut:
     """For networks that cannot be traced: the tail is the whole network, its layer replaced.
 
@@ -48,7 +78,8 @@ def cut_at(whole: Whole, probe: Tensor, layers: Sequence[str], expected: Tensor)
         expected: what `whole` says of the probe.
     """
     seen = watch(whole.model, probe)
-    maps = [name for name, shape in seen.items() if layout_of(shape)]
+    held = layouts(whole.model, seen, (probe.shape[2], probe.shape[3]))
+    maps = list(held)
     for name in set(layers) - {LAST}:
         if name in seen and name not in maps:
             raise not_a_map(name, seen[name])
@@ -59,7 +90,7 @@ def cut_at(whole: Whole, probe: Tensor, layers: Sequence[str], expected: Tensor)
                 f"The network has no layer {name!r}.{hint} 'camcli layers' lists its layers."
             )
     hooked = [
-        _hooked_last(whole, probe, seen, maps) if name == LAST else _Hooked(whole, name, seen[name])
+        _hooked_last(whole, probe, held) if name == LAST else _Hooked(whole, name, held[name])
         for name in layers
     ]
     outputs = expected.shape[1]
@@ -70,23 +101,21 @@ def cut_at(whole: Whole, probe: Tensor, layers: Sequence[str], expected: Tensor)
         alone = _without_images(one, blank)
         A = one.first(probe)[0]
         if torch.allclose(alone(A), expected, rtol=1e-3, atol=1e-3 * float(expected.abs().max())):
-            place = Place(one.name, alone, (), None, map_shape(one.shape))
+            place = Place(one.name, alone, (), None, one.layout.shape)
             return Cut(lambda images: one.first(images)[0], (place,), outputs)
     places = tuple(
         Place(one.name, one.tail, (True, True) if one.prefix else (True,), None,
-              map_shape(one.shape))
+              one.layout.shape)
         for one in hooked
     )  # fmt: skip
     return Cut(lambda images: [(*one.first(images), images) for one in hooked], places, outputs)
 
 
-def _hooked_last(
-    whole: Whole, probe: Tensor, seen: dict[str, tuple[int, ...]], maps: list[str]
-) -> _Hooked:
+def _hooked_last(whole: Whole, probe: Tensor, held: dict[str, Layout]) -> _Hooked:
     """The last module with a map; for tokens the last whose map has influence on the logits."""
-    for name in reversed(maps):
-        hooked = _Hooked(whole, name, seen[name])
-        if layout_of(seen[name]) != "tokens":
+    for name in reversed(held):
+        hooked = _Hooked(whole, name, held[name])
+        if held[name].kind != "tokens":
             return hooked
         A, *prefix = hooked.first(probe)
         noise = torch.randn(A.shape, generator=torch.Generator().manual_seed(2))
@@ -99,12 +128,10 @@ def _hooked_last(
 class _Hooked:
     """One layer of a network that is run as a whole, to read or to replace what it returns."""
 
-    def __init__(self, whole: Whole, name: str, shape: tuple[int, ...]) -> None:
-        layout = layout_of(shape)
-        assert layout is not None
-        self.whole, self.name, self.shape, self.layout = whole, name, shape, layout
+    def __init__(self, whole: Whole, name: str, layout: Layout) -> None:
+        self.whole, self.name, self.layout = whole, name, layout
         self.module = whole.model.get_submodule(name)
-        self.prefix = prefix_tokens(shape, layout) > 0
+        self.prefix = layout.prefix > 0
         # Hooks are seen by every thread that runs the network.
         self.lock = _LOCKS.setdefault(whole.model, threading.RLock())
 

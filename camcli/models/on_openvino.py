@@ -63,12 +63,12 @@ class Converted:
     per_image: tuple[bool, ...]
 
 
-def convert(backbone: nn.Module, size: int) -> Converted:
+def convert(backbone: nn.Module, shape: tuple[int, int, int]) -> Converted:
     """Convert `backbone`, which is left alone.
 
     Args:
         backbone: normalised images (B, 3, H, W) -> A, or tuples of tensors.
-        size: side of a square input, in pixels.
+        shape: (channels, height, width) of an input.
     """
     import openvino as ov
     from openvino.frontend import FrontEndManager
@@ -76,7 +76,7 @@ def convert(backbone: nn.Module, size: int) -> Converted:
         TorchScriptPythonDecoder,
     )
 
-    example = torch.zeros(2, 3, size, size).contiguous(memory_format=torch.channels_last)
+    example = torch.zeros(2, *shape).contiguous(memory_format=torch.channels_last)
     frontend = FrontEndManager().load_by_framework("pytorch")
     with one_thread(), torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # tracing is deprecated; OpenVINO still asks for it
@@ -104,16 +104,16 @@ def convert(backbone: nn.Module, size: int) -> Converted:
 class OpenVino:
     """A converted backbone, compiled for the CPU; called by several threads."""
 
-    def __init__(self, converted: Converted, size: int, precision: str) -> None:
+    def __init__(self, converted: Converted, shape: tuple[int, int, int], precision: str) -> None:
         """Compile it for its own square input.
 
         Args:
             converted: from `convert`, or quantised.
-            size: side of the square input, in pixels.
+            shape: (channels, height, width) of the input.
             precision: ``float32``, ``bfloat16`` or ``int8``.
         """
         self._rows, self._per_image = converted.rows, converted.per_image
-        self._slice, self._size = SLICE[precision], size
+        self._slice, self._size = SLICE[precision], shape[1:]
         self._any_size = converted.model
         streams = available_cores()
         self._settings = {
@@ -123,7 +123,7 @@ class OpenVino:
             "ENABLE_CPU_PINNING": False,
         }
         square = self._any_size.clone()
-        square.reshape([self._slice, size, size, 3])
+        square.reshape([self._slice, *shape[1:], shape[0]])
         self._compiled = {True: self._compile(square)}
         self._compiling = threading.Lock()
         self._own = threading.local()
@@ -145,7 +145,7 @@ class OpenVino:
 
     def __call__(self, images: Tensor) -> Any:
         """What the backbone returns for normalised images (B, 3, H, W)."""
-        square = images.shape[2:] == (self._size, self._size)
+        square = images.shape[2:] == self._size
         request = self._request(square)
         rest = -len(images) % self._slice if square else 0
         batch = images.permute(0, 2, 3, 1)

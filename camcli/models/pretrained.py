@@ -387,7 +387,8 @@ def timm_classes(cfg: Any, outputs: int) -> tuple[str, ...] | None:
 def timm_preprocess(cfg: Any) -> Preprocess:
     """The preprocessing that timm stores with a model's weights."""
     return Preprocess(
-        size=cfg.input_size[-1],
+        size=cfg.input_size[-2],
+        width=None if cfg.input_size[-1] == cfg.input_size[-2] else cfg.input_size[-1],
         fit="squash" if cfg.crop_mode == "squash" else "crop",
         crop_pct=cfg.crop_pct,
         interpolation="bilinear" if cfg.interpolation == "bilinear" else "bicubic",

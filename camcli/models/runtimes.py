@@ -194,7 +194,7 @@ def with_runtime(
         problem = why_not_compile(backbone, classifier.device, classifier.provenance.name)
         if problem:
             raise problem
-        run = Compiled(run, classifier.preprocess.size, classifier.device, slices=kind == "cpu")
+        run = Compiled(run, classifier.preprocess.shape, classifier.device, slices=kind == "cpu")
     if run is not backbone:
         return _with_backbone(
             classifier,
@@ -213,13 +213,13 @@ def with_runtime(
     assert isinstance(backbone, nn.Module)
     pixels = int8.sample(images or (), classifier.preprocess) if precision == "int8" else []
     try:
-        size = classifier.preprocess.size
+        shape = classifier.preprocess.shape
 
         def converted() -> Converted:
-            return kept("openvino", name_of(backbone, size), partial(convert, backbone, size))
+            return kept("openvino", name_of(backbone, shape), partial(convert, backbone, shape))
 
         network = int8.quantised(converted, classifier, backbone, pixels) if pixels else converted()
-        compiled = OpenVino(network, size, precision)
+        compiled = OpenVino(network, shape, precision)
     except CamcliError:
         raise
     except Exception as error:  # a converter meets whatever users put into their networks

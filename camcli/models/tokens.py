@@ -8,6 +8,8 @@ token) have no place in a map: they stay with the tail.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -15,73 +17,94 @@ from torch import Tensor
 
 from camcli.errors import CamcliError
 
-Layout = Literal["maps", "last", "tokens"]
+Kind = Literal["maps", "last", "tokens"]
+Grid = tuple[int, int]
 # More prefix tokens than any network known: one class token, one to distil, a few registers.
 MOST_PREFIX = 16
 
 
-def layout_of(shape: tuple[int, ...]) -> Layout | None:
-    """How a tensor made from square images holds maps, if it does.
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a tensor holds maps.
+
+    Attributes:
+        kind: (B, K, h, w), (B, h, w, K), or (B, P + h·w, K) with a few prefix tokens P.
+        shape: of the map, (K, h, w), for the trial's images.
+        prefix: P.
+    """
+
+    kind: Kind
+    shape: tuple[int, int, int]
+    prefix: int = 0
+
+
+def layout_of(
+    shape: tuple[int, ...], image: Grid, grids: Iterable[Grid] | None = None
+) -> Layout | None:
+    """How a tensor holds maps, if it does.
 
     Args:
-        shape: (B, K, h, w), (B, h, w, K), or (B, P + h·w, K) with a few prefix tokens P.
+        shape: of the tensor.
+        image: (height, width) of the images that it was made from; maps have their proportions.
+        grids: those that the network lays tokens on, (h, w); None where that is not known, and
+            the number of tokens must do.
     """
-    if len(shape) == 4 and shape[2] == shape[3] > 1:
-        return "maps"
-    if len(shape) == 4 and shape[1] == shape[2] > 1:
-        return "last"
-    if len(shape) == 3 and _grid(shape[1]) > 1 and shape[1] - _grid(shape[1]) ** 2 <= MOST_PREFIX:
-        return "tokens"
-    return None
+    if len(shape) == 4 and fits((shape[2], shape[3]), image):
+        return Layout("maps", (shape[1], shape[2], shape[3]))
+    if len(shape) == 4 and fits((shape[1], shape[2]), image):
+        return Layout("last", (shape[3], shape[1], shape[2]))
+    if len(shape) != 3:
+        return None
+    if grids is None:
+        side = math.sqrt(shape[1] * image[0] / image[1])
+        grids = [(math.floor(side), math.floor(side * image[1] / image[0]))]
+    rest = {
+        shape[1] - h * w: (h, w)
+        for h, w in grids
+        if min(h, w) > 1 and 0 <= shape[1] - h * w <= MOST_PREFIX
+    }
+    if not rest:
+        return None
+    prefix = min(rest)
+    return Layout("tokens", (shape[2], *rest[prefix]), prefix)
 
 
-def _grid(tokens: int) -> int:
-    return math.isqrt(tokens)
+def fits(grid: Grid, image: Grid) -> bool:
+    """Whether a grid has the proportions of an image, but for rounding where that is no square."""
+    (h, w), (H, W) = grid, image
+    if H == W:
+        return h == w > 1
+    return min(h, w) > 1 and abs(h * W - w * H) <= max(H, W)
 
 
 def to_maps(value: Tensor, layout: Layout) -> tuple[Tensor, ...]:
     """The maps (B, K, h, w), and for tokens with a prefix also that (B, P, K).
 
     Raises:
-        CamcliError: tokens that do not fill a square, because the images were not square.
+        CamcliError: tokens whose places are not known, because the images were not square.
     """
-    if layout == "maps":
+    if layout.kind == "maps":
         return (value,)
-    if layout == "last":
+    if layout.kind == "last":
         return (value.permute(0, 3, 1, 2),)
     B, N, K = value.shape
-    side = _grid(N)
-    prefix = N - side * side
-    if prefix > MOST_PREFIX:
+    (_, h, w), prefix = layout.shape, layout.prefix
+    if N - prefix != h * w:  # images of another size
+        h = w = math.isqrt(max(0, N - prefix))
+    if N - prefix != h * w:
         raise CamcliError(
             f"This layer's {N} tokens do not lie on a square grid: give square images "
             "(--fit crop or --fit squash)."
         )
-    maps = value[:, prefix:].transpose(1, 2).reshape(B, K, side, side)
+    maps = value[:, prefix:].transpose(1, 2).reshape(B, K, h, w)
     return (maps, value[:, :prefix]) if prefix else (maps,)
 
 
 def from_maps(A: Tensor, layout: Layout, prefix: Tensor | None = None) -> Tensor:
     """The inverse of `to_maps`."""
-    if layout == "maps":
+    if layout.kind == "maps":
         return A
-    if layout == "last":
+    if layout.kind == "last":
         return A.permute(0, 2, 3, 1)
     tokens = A.flatten(2).transpose(1, 2)
     return tokens if prefix is None else torch.cat([prefix, tokens], 1)
-
-
-def prefix_tokens(shape: tuple[int, ...], layout: Layout) -> int:
-    """How many tokens of a tensor of this shape are no part of the map."""
-    return shape[1] - _grid(shape[1]) ** 2 if layout == "tokens" else 0
-
-
-def map_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
-    """(K, h, w) of a tensor that holds maps."""
-    layout = layout_of(shape)
-    if layout == "maps":
-        return shape[1], shape[2], shape[3]
-    if layout == "last":
-        return shape[3], shape[1], shape[2]
-    side = int((shape[1] - prefix_tokens(shape, "tokens")) ** 0.5 + 0.5)
-    return shape[2], side, side

@@ -28,13 +28,14 @@ from camcli.models.built import (
     Provenance,
     fill,
     name_outputs,
-    outputs_of,
     provenance,
     reason,
     weight_path,
 )
 from camcli.models.class_names import read_class_names
 from camcli.models.finite import check_finite
+from camcli.models.inputs import answers_of
+from camcli.models.on_cpu import without_cuda
 from camcli.models.pretrained import build_timm, build_torchvision, timm_preprocess
 from camcli.models.states import Candidate, Candidates, head_rows, match
 from camcli.models.weights import read_candidates
@@ -56,6 +57,7 @@ def build_model(
     offline: bool = False,
     classes: str | Path | Sequence[str] | None = None,
     seed: int = 0,
+    input_size: int | None = None,
 ) -> BuiltModel:
     """Build a classifier and load its weights.
 
@@ -73,6 +75,7 @@ def build_model(
         classes: the class names, or a file of them (`camcli.models.class_names`). None stands for
             ImageNet's where the model has 1000 classes, else for the numbers from 0.
         seed: of ``random``; the global random state is left as it was.
+        input_size: side of the input that a network of one's own is tried at; by default its own.
 
     Returns:
         The model, in eval mode with no gradients.
@@ -97,7 +100,7 @@ def build_model(
         elif name.startswith("timm:"):
             built = build_timm(name, weights, names, offline, weights_key)
         elif is_own_code(name):
-            built = _user(name, weights, names, weights_key)
+            built = _user(name, weights, names, weights_key, input_size)
         else:
             built = build_torchvision(name, weights, names, offline, weights_key)
     built.module.eval().requires_grad_(False)
@@ -141,7 +144,11 @@ def _bundled(
 
 
 def _user(
-    name: str, weights: str | Path | None, classes: tuple[str, ...] | None, key: str | None
+    name: str,
+    weights: str | Path | None,
+    classes: tuple[str, ...] | None,
+    key: str | None,
+    input_size: int | None,
 ) -> BuiltModel:
     """What the user's own factory makes.
 
@@ -170,7 +177,7 @@ def _user(
     own = getattr(module, "classes", None)
     if classes is None and isinstance(own, (list, tuple)):
         classes = read_class_names(own)
-    outputs = outputs_of(module, preprocess.size, name)
+    outputs, preprocess = answers_of(module, preprocess, name, input_size)
     return BuiltModel(module, name_outputs(classes, outputs, name), preprocess, made)
 
 
@@ -218,11 +225,12 @@ def _call_factory(name: str, **options: int) -> nn.Module:
     """What ``package.module:factory`` returns."""
     factory, what = _find_factory(name), name.partition(":")[2]
     if isinstance(factory, nn.Module):
-        return factory
+        return factory.cpu()
     if not callable(factory):
         raise UsageError(f"--model {name}: '{what}' is a {type(factory).__name__}, not a function.")
     try:
-        module = factory(**options)
+        with without_cuda():
+            module = factory(**options)
     except (Exception, SystemExit) as error:
         raise UsageError(
             f"--model {name}: {what}() fails: {type(error).__name__}: {reason(error)}."
@@ -231,7 +239,7 @@ def _call_factory(name: str, **options: int) -> nn.Module:
         raise UsageError(
             f"--model {name}: {what}() returned a {type(module).__name__}, not a torch.nn.Module."
         )
-    return module
+    return module.cpu()  # it is tried and cut there, and then moved to where it runs
 
 
 def _own_preprocess(module: nn.Module) -> Preprocess:

@@ -34,12 +34,12 @@ def augmented(rgb: np.ndarray, preprocess: Preprocess, rng: np.random.Generator)
         rng: decides; equal states give equal views.
 
     Returns:
-        (3, size, size) uint8.
+        (3, height, width) uint8, as the network takes it.
     """
     height, width = rgb.shape[:2]
     x, y, w, h = random_box(width, height, preprocess, rng)
-    part, size = rgb[y : y + h, x : x + w], preprocess.size
-    view = resized(part, (size, size), preprocess.interpolation, (0, 0, size, size)).contiguous()
+    part, (_, tall, wide) = rgb[y : y + h, x : x + w], preprocess.shape
+    view = resized(part, (wide, tall), preprocess.interpolation, (0, 0, wide, tall)).contiguous()
     if rng.random() < 0.5:
         view = view.flip(2)
     return _relit(view, rng)
@@ -51,7 +51,9 @@ def random_box(
     """(x, y, w, h) in whole pixels: `MIN_AREA` to all of what the fit shows, inside the photo."""
     unit_w, unit_h = (width, height)
     if preprocess.fit != "squash":
-        unit_w = unit_h = min(width, height)
+        _, tall, wide = preprocess.shape
+        scale = min(width / wide, height / tall)
+        unit_w, unit_h = round(wide * scale), round(tall * scale)
     area = rng.uniform(MIN_AREA, 1)
     ratio = math.exp(rng.uniform(-math.log(RATIO), math.log(RATIO)))
     w = min(width, max(1, round(unit_w * math.sqrt(area * ratio))))

@@ -72,7 +72,10 @@ def _backbone(
     name, seed = config.backbone, config.seed + number
     weights = "random" if kind == "random" else config.weights
     key = None if kind == "random" else config.weights_key
-    built = build_model(name, weights=weights, weights_key=key, offline=offline, seed=seed)
+    built = build_model(
+        name, weights=weights, weights_key=key, offline=offline, seed=seed,
+        input_size=config.input_size,
+    )  # fmt: skip
     if kind == "reinit":
         fresh = build_model(name, weights="random", seed=seed).module
         for layer in module_names(built.module, config.unfreeze or ""):
@@ -101,6 +104,6 @@ def _backbone(
             f"{layers} layers come after it, so a GAP + linear head there would learn little: take "
             "a convolutional network."
         )
-    blank = torch.zeros(1, 3, preprocess.size, preprocess.size, dtype=torch.uint8, device=device)
+    blank = torch.zeros(1, 3, *preprocess.shape[1:], dtype=torch.uint8, device=device)
     channels = pooled(classifier, blank).shape[1]
     return Backbone(kind, built.module, classifier, tensors, digest_of(tensors), channels)

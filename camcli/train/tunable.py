@@ -118,8 +118,8 @@ def _shortened(net: nn.Module, classifier: Classifier, head: LinearHead) -> tupl
     keep their names. Tracing fixes what a module's own code, not a layer in it, does in training:
     stochastic depth stays off.
     """
-    size = classifier.preprocess.size
-    probe = torch.randn(PROBE, 3, size, size, generator=torch.Generator().manual_seed(0))
+    shape = classifier.preprocess.shape
+    probe = torch.randn(PROBE, *shape, generator=torch.Generator().manual_seed(0))
     try:
         with torch.no_grad():
             own = LinearHead(head.weight.clone(), head.bias.clone())

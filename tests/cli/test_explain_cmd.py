@@ -148,7 +148,7 @@ def test_where_the_maps_of_ones_own_network_come_from(camcli, cat, monkeypatch):
 def test_the_class_compared_with_is_named(camcli, cat):
     options = ("--target", "tabby", "--versus", "golden retriever")
     done = camcli("explain", cat, *options, "--out", "a.png")
-    assert "%) versus golden retriever: heat in" in " ".join(done.stdout.split()), done.output
+    assert "tabby versus golden retriever: heat in" in " ".join(done.stdout.split()), done.output
     camcli("explain", cat, "--target", "tabby", "--out", "b.png")
     named, plain = (np.asarray(Image.open(name))[300:] for name in ("a.png", "b.png"))
     assert named.shape == plain.shape

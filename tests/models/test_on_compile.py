@@ -82,7 +82,7 @@ def test_batches_of_any_size_from_any_lane_are_torchs_and_compile_nothing_more(t
 def test_as_on_a_gpu_one_compilation_serves_any_number_of_images_in_16_bits(tiny):
     plain = tiny(convnet())
     half = Autocast(plain.features, "cpu", "bfloat16")
-    fast = Compiled(half, 32, torch.device("cpu"), slices=False)
+    fast = Compiled(half, (3, 32, 32), torch.device("cpu"), slices=False)
     before, images = compilations(), torch.randn(20, 3, 32, 32)
     for count in (16, 1, 2, 5, 20):
         A = fast(images[:count])
@@ -100,7 +100,7 @@ def test_several_values_with_and_without_a_row_an_image():
         def forward(self, images):
             return (images * 2, torch.arange(8.0) + 1), (images.mean((2, 3)),)
 
-    fast = Compiled(Run(), 4, torch.device("cpu"), slices=True)
+    fast = Compiled(Run(), (3, 4, 4), torch.device("cpu"), slices=True)
     for count in (3, 19):
         images = torch.randn(count, 3, 4, 4)
         (double, same), (mean,) = fast(images)
