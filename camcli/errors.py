@@ -115,3 +115,20 @@ TOO_MANY_FILES = (
 def out_of_files(error: BaseException) -> bool:
     """Whether an exception says that too many files are open, here or on the whole machine."""
     return isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE)
+
+
+# What torch (also as its OutOfMemoryError), its allocators, C++, and the loader of libraries say.
+_NO_MEMORY = (
+    "out of memory", "DefaultCPUAllocator", "annot allocate memory", "an't allocate memory",
+    "std::bad_alloc", "failed to map segment",
+)  # fmt: skip
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an exception says that an allocation failed, on any device."""
+    if isinstance(error, MemoryError) or (
+        isinstance(error, OSError) and error.errno == errno.ENOMEM
+    ):
+        return True
+    told = isinstance(error, RuntimeError | ImportError | OSError)
+    return told and any(words in str(error) for words in _NO_MEMORY)

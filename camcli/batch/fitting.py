@@ -16,7 +16,7 @@ from typing import TypeVar
 import torch
 
 from camcli.batch.explain import Decoded, Explanation, explain_batch, failed
-from camcli.errors import CamcliError, ImageError, of_image, reason, stage
+from camcli.errors import CamcliError, ImageError, of_image, out_of_memory, reason, stage
 from camcli.models.classifier import Classifier
 from camcli.result import Result
 
@@ -206,14 +206,6 @@ def by_halves(
         *by_halves(work, items[:half], device, name),
         *by_halves(work, items[half:], device, name),
     ]
-
-
-def out_of_memory(error: BaseException) -> bool:
-    """Whether this is what torch raises when an allocation fails, on any device."""
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
-        return True
-    text = str(error)
-    return "out of memory" in text or "DefaultCPUAllocator" in text
 
 
 def no_room(device: torch.device) -> str:

@@ -20,7 +20,7 @@ import typer
 from typer.core import TyperGroup
 
 from camcli.cli.streams import ReaderGoneError, tolerated
-from camcli.errors import CamcliError
+from camcli.errors import CamcliError, out_of_memory
 
 OK, FATAL, USAGE, SOME_FAILED, UNAVAILABLE, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 4, 130, 143
 
@@ -87,7 +87,7 @@ def refusal(error: Exception) -> str | None:
     Args:
         error: that nobody has caught where more was known about it.
     """
-    if isinstance(error, MemoryError):
+    if out_of_memory(error):
         return f"There is not enough memory: {_ADVICE[errno.ENOMEM]}."
     # A module that is missing or a library that does not load is the installation's mistake.
     if isinstance(error, ImportError) and not (error.name or "").startswith("camcli"):

@@ -108,8 +108,15 @@ def _walk(root: str, enter: _Enter, every_file: bool = False) -> Iterator[tuple[
         status = os.stat(root)
         yield from visit(root, (), ((status.st_dev, status.st_ino),), 0)
     except OSError as error:
+        gone = isinstance(error, FileNotFoundError | NotADirectoryError)
         raise UsageError(
-            f"The folder {root!r} could not be listed: {error.strerror}; check its permissions."
+            f"The folder {root!r} is not there any more: it was removed or renamed meanwhile. What "
+            "was finished is kept; put it back and go on."
+            if gone
+            else f"The folder {root!r} could not be listed: {error.strerror}; check its "
+            "permissions."
+            if isinstance(error, PermissionError)
+            else f"The folder {root!r} could not be listed: {error.strerror}."
         ) from error
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from camcli.errors import CamcliError, UsageError
+from camcli.errors import CamcliError, UsageError, out_of_memory
 from camcli.models import on_graph, on_hooks
 from camcli.models.ends import Whole, end_on_graph, ending_at, settle
 from camcli.models.graph import PROBE, Traced, trace, trunk
@@ -235,6 +235,8 @@ def _answer(model: nn.Module, images: Tensor) -> tuple[Tensor, bool]:
     except torch.OutOfMemoryError:
         raise
     except (AssertionError, RuntimeError) as error:  # a transformer's positions, a flattened map
+        if out_of_memory(error):  # a limit on this process: torch has no type of its own for it
+            raise MemoryError(str(error)) from error
         height, width = images.shape[2:]
         lines = str(error).strip().splitlines() or [repr(error)]
         reason = lines[-1][:200].rstrip(".!")
