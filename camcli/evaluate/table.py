@@ -6,12 +6,14 @@ import csv
 import io
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from camcli.errors import CamcliError
 from camcli.evaluate.compare import CONTROLS, Row
 from camcli.evaluate.confused import confusion_markdown, confusion_pictures
+from camcli.evaluate.controls import LOWER, Standing, best, is_control, standing
 from camcli.evaluate.predictions import CLASSIFICATION
 from camcli.evaluate.results import FILES, RECORD, pictures_in
 from camcli.evaluate.sanity import UNRELATED, is_kept
@@ -66,10 +68,6 @@ GROUPS: tuple[tuple[str, tuple[str, ...], str], ...] = (
         "lower is better; an infidelity of 1 foretells nothing",
     ),
 )
-LOWER = {
-    "kl", "fpr", "top1_loc_error", "top5_loc_error", "deletion", "average_drop", "infidelity",
-    "max_sensitivity",
-}  # fmt: skip
 
 
 def groups(rows: Sequence[Row]) -> list[tuple[str, list[str], str]]:
@@ -99,16 +97,17 @@ def cell(row: Row, metric: str) -> str:
     return text
 
 
-def best(rows: Sequence[Row], metric: str) -> float | None:
-    """The best value of a metric among the methods, controls left out."""
-    values = [r.metrics[metric] for r in rows if metric in r.metrics and r.method not in CONTROLS]
-    if not values:
-        return None
-    return min(values) if metric in LOWER else max(values)
+def standings(rows: Sequence[Row]) -> list[Standing]:
+    """How the methods stand against the centred box, for each group in which it can be said."""
+    found = (standing(rows, metrics, name_of) for _, metrics, _ in groups(rows))
+    return [each for each in found if each is not None]
 
 
 def markdown(rows: Sequence[Row]) -> str:
-    """One Markdown table a group; the best value of each column is bold."""
+    """One Markdown table a group, and what it says beside the centred box.
+
+    The best value of each column is bold, unless a control's is better.
+    """
     parts = []
     for heading, metrics, hint in groups(rows):
         lines = [
@@ -124,11 +123,13 @@ def markdown(rows: Sequence[Row]) -> str:
                 continue
             cells = [
                 f"**{cell(row, m)}**"
-                if row.method not in CONTROLS and row.metrics.get(m) == best(rows, m)
+                if m in row.metrics and not is_control(row) and row.metrics[m] == best(rows, m)
                 else cell(row, m)
                 for m in metrics
             ]
             lines.append(f"| {_escaped(name_of(row))} | " + " | ".join(cells) + " |")
+        if found := standing(rows, metrics, name_of):
+            lines += ["", _escaped(found.sentence())]
         parts.append("\n".join(lines))
     return "\n\n".join(parts) + "\n" if parts else ""
 
@@ -290,6 +291,9 @@ def save(out: Path, rows: Sequence[Row], checks: Sequence[Row], record: dict[str
     """
     record = {**record, "rows": records(rows), "sanity": records(checks)}
     record["verdicts"] = verdicts(checks)
+    record["against_centre_box"] = [
+        {**asdict(each), "sentence": each.sentence()} for each in standings(rows)
+    ]
     files: dict[str, bytes | str] = {
         RECORD: "",  # first: it says whose the others are
         "results.csv": csv_text([*rows, *checks]),

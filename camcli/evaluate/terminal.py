@@ -11,6 +11,7 @@ from rich.table import Table
 
 from camcli.evaluate import table
 from camcli.evaluate.compare import Row
+from camcli.evaluate.controls import is_control, standing
 
 _WIDE = 11  # letters of an interval; a longer heading is broken
 
@@ -90,7 +91,7 @@ def _draw(
         drawn.add_column(escape(words), justify="right", overflow="fold")
     shown = [row for row in rows if any(m in row.metrics for m in metrics)]
     for row in shown:
-        dim = row.method in (*table.CONTROLS, table.UNRELATED, "random")
+        dim = is_control(row) or row.method == table.UNRELATED
         drawn.add_row(
             escape(row.method if short else table.name_of(row)),
             *(table.cell(row, m).replace(" (", "\n(") for m in metrics),
@@ -99,3 +100,6 @@ def _draw(
     console.print()
     console.print(drawn)
     console.print(f"  {hint}.", style="dim")
+    found = standing(rows, metrics, (lambda row: row.method) if short else table.name_of)
+    if found is not None:
+        console.print(f"  {escape(found.sentence())}")

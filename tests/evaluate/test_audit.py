@@ -175,6 +175,7 @@ def _canvas(mask):
     return truth_of(mask.shape[::-1], mask=mask).mask
 
 
+@pytest.mark.slow  # two sets of scenes
 def test_a_planted_mark_is_found_and_a_clean_set_is_clean():
     """benchmarks/audit.py does this for twenty seeds of each."""
     found = audit_scenes(2, "cherry", test=12)

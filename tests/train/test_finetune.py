@@ -83,7 +83,7 @@ def test_fine_tuning_learns_and_the_checkpoint_says_the_same(quick, tmp_path):
     ("backbone", "size", "unfreeze"),
     [
         ("squeezenet1_1", 64, "features.12"),  # classes from a convolution and a ReLU
-        ("timm:vit_tiny_patch16_224", 224, "blocks.10"),  # from a class token
+        ("timm:test_vit", 160, "blocks.4"),  # from a class token
     ],
 )
 def test_networks_that_end_in_something_else(quick, tmp_path, backbone, size, unfreeze):

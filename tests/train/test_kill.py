@@ -19,7 +19,10 @@ from safetensors.torch import load_file
 from camcli.train.config import to_toml
 from camcli.train.run import train
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="kill -9")
+pytestmark = [
+    pytest.mark.skipif(os.name != "posix", reason="kill -9"),
+    pytest.mark.slow,  # three processes that import torch
+]
 
 
 def start(arguments: list[str]) -> subprocess.Popen[str]:
@@ -68,7 +71,7 @@ def kill_in(stage: str, out: Path, arguments: list[str]) -> None:
 def test_killed_in_each_stage_it_ends_with_the_same(quick, tmp_path):
     # So many epochs that a run is still in a stage after two of its epochs.
     config = replace(
-        quick, epochs=80, lr=1e-3, unfreeze="conv5", epochs2=15, lr2=1e-3, augment=1, bn="train"
+        quick, epochs=80, lr=1e-3, unfreeze="conv5", epochs2=8, lr2=1e-3, augment=1, bn="train"
     )  # fmt: skip
     whole, out, cache = tmp_path / "whole", tmp_path / "cut", tmp_path / "cache"
     train(config, whole, cache_dir=cache, device="cpu")

@@ -37,6 +37,7 @@ def rows_of(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow  # trains three networks, twice
 def test_two_phases_and_three_members_in_one_checkpoint(seed_recipe, tmp_path, cache, ear_until):
     whole, out = tmp_path / "whole", tmp_path / "cut"
     outcome = train(seed_recipe, whole, cache_dir=cache)

@@ -13,6 +13,8 @@ from camcli.models.classifier import load_classifier
 from camcli.train.config import TrainConfig
 from camcli.train.run import train
 
+pytestmark = pytest.mark.slow  # photographs of 640 pixels, for maps that are fine enough
+
 MARK = Shortcut("apple")
 
 

@@ -58,6 +58,7 @@ def test_the_others_wait_for_the_first_one_and_stop_with_it():
     assert done == [0, 1]
 
 
+@pytest.mark.slow  # three processes that import torch
 def test_two_processes_train_the_same_network(quick, tmp_path, draw, gloo):
     # An odd number of images: the last batch has one, and one process nothing of it.
     data = draw(tmp_path / "data", {"train": 9, "val": 3, "test": 2}, classes=("red", "green"))

@@ -1,0 +1,70 @@
+"""What stands below a table: who beats the centred box; and who is never bold."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+from rich.console import Console
+
+from camcli.evaluate import table
+from camcli.evaluate.compare import Row
+from camcli.evaluate.controls import standing
+from camcli.evaluate.terminal import show
+
+
+def row(method, value, low, high, metric="maxboxacc_v2", model="net"):
+    model = "" if method in ("centre-box", "centre-gaussian", "noise") else model
+    return Row(model, method, 20, {metric: value}, {metric: (low, high)})
+
+
+ROWS = [
+    row("cam", 0.9, 0.85, 0.95),
+    row("layercam", 0.7, 0.6, 0.8),
+    row("eigencam", 0.3, 0.2, 0.4),
+    row("random", 0.99, 0.98, 1.0),
+    row("centre-box", 0.65, 0.55, 0.75),
+]
+
+
+def test_who_beats_ties_with_and_loses_to_the_box():
+    found = standing(ROWS, ["maxboxacc_v2"], lambda r: r.method)
+    assert (found.beat, found.tie, found.lose) == (("cam",), ("layercam",), ("eigencam",))
+    assert found.sentence() == (
+        "By maxboxacc_v2, against the centred box (a tie: intervals overlap): cam beats; layercam "
+        "ties with; eigencam loses to it."
+    )
+    flat = [row("cam", 0.2, 0.1, 0.3), row("centre-box", 0.65, 0.55, 0.75)]
+    said = standing(flat, ["maxboxacc_v2"], lambda r: r.method).sentence()
+    assert said == "By maxboxacc_v2, cam loses to the centred box (intervals apart)."
+    assert standing(flat[:1], ["maxboxacc_v2"], lambda r: r.method) is None
+
+
+def test_lower_is_better_where_it_is():
+    rows = [
+        row("cam", 0.1, 0.05, 0.15, "top1_loc_error"),
+        row("centre-box", 0.5, 0.4, 0.6, "top1_loc_error"),
+    ]
+    assert standing(rows, ["top1_loc_error"], lambda r: r.method).beat == ("cam",)
+
+
+@pytest.mark.parametrize("control", ["centre-box", "centre-gaussian", "noise", "random"])
+def test_a_method_that_loses_to_a_control_is_not_bold(control):
+    rows = [row("cam", 0.6, 0.5, 0.7), row("layercam", 0.5, 0.4, 0.6), row(control, 0.7, 0.6, 0.8)]
+    assert "**" not in table.markdown(rows)
+    rows[2] = row(control, 0.55, 0.4, 0.7)
+    assert table.markdown(rows).count("**0.600 (0.50-0.70)**") == 1
+    assert table.markdown(rows).count("**") == 2
+
+
+def test_terminal_json_and_table_say_the_same(tmp_path):
+    out = io.StringIO()
+    show(ROWS, [], {}, {}, Console(file=out, width=200))
+    assert "cam beats; layercam ties with; eigencam loses to it." in out.getvalue()
+    table.save(tmp_path, ROWS, [], {"predictions": {}})
+    text = (tmp_path / "results.md").read_text()
+    assert "cam (net) beats; layercam (net) ties with; eigencam (net) loses to it." in text
+    (found,) = json.loads((tmp_path / "results.json").read_text())["against_centre_box"]
+    assert found["beat"] == ["cam (net)"]
+    assert found["sentence"] in text
