@@ -18,6 +18,7 @@ from camcli.evaluate.canvas import SIDE, Truth
 
 LEVELS = 256
 IOUS = (0.3, 0.5, 0.7)
+_PAIRS = 1 << 20  # of boxes, compared at a time
 
 
 def iou(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
@@ -40,6 +41,13 @@ def iou(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
     areas = [(b[:, 2:] - b[:, :2]).clip(0).prod(1) for b in (boxes, others)]
     union = areas[0][:, None] + areas[1][None] - both
     return np.divide(both, union, out=np.zeros_like(both), where=union > 0)
+
+
+def _best_iou(boxes: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """(n,) best IoU of each of n boxes with any of m true ones, in parts that memory holds."""
+    step = max(1, _PAIRS // len(truth))
+    parts = (boxes[i : i + step] for i in range(0, len(boxes), step))
+    return np.concatenate([iou(part, truth).max(1) for part in parts])
 
 
 def quantised(score: np.ndarray) -> np.ndarray:
@@ -109,7 +117,7 @@ class BoxAccuracy:
         present = np.unique(levels)
         for below, level in zip(np.r_[0, present[:-1]], present, strict=True):
             if level and len(truth.boxes):
-                overlap = iou(boxes_at(levels, int(below)), truth.boxes).max(1)
+                overlap = _best_iou(boxes_at(levels, int(below)), truth.boxes)
                 rows[0, below:level] = overlap[0]
                 rows[1, below:level] = overlap.max()
         self._largest.append(rows[0])

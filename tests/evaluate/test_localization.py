@@ -320,3 +320,19 @@ def test_bootstrap_interval_of_a_mean_is_that_of_statistics():
     error = values.std() / 20
     assert low == pytest.approx(values.mean() - 1.96 * error, abs=0.2 * error)
     assert high == pytest.approx(values.mean() + 1.96 * error, abs=0.2 * error)
+
+
+def test_thousands_of_boxes_on_one_photograph_are_compared_in_parts(monkeypatch):
+    from camcli.evaluate import localization
+
+    rng = np.random.default_rng(0)
+    score = rng.random((SIDE, SIDE))  # hundreds of parts at each level
+    corners = rng.uniform(0, SIDE - 40, (300, 2))
+    truth = Truth(np.hstack([corners, corners + rng.uniform(5, 40, (300, 2))]), None)
+    found = []
+    for pairs in (1 << 20, 1000):
+        monkeypatch.setattr(localization, "_PAIRS", pairs)
+        metric = localization.BoxAccuracy()
+        metric.accumulate(score[::8, ::8].repeat(8, 0).repeat(8, 1), truth)
+        found.append((metric._largest[0], metric._any[0]))
+    assert np.array_equal(found[0], found[1])
