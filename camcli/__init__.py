@@ -13,7 +13,16 @@ Names are looked up when they are first used, so that ``import camcli`` does not
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import TYPE_CHECKING, Any
+
+# Threads of OpenMP that wait are to sleep, not to spin: where other programs want the cores, or
+# decoding threads do, spinning costs twice the seconds of the processor (benchmarks/start.py).
+# OpenMP reads this when torch is imported; whoever has said how to wait is left alone.
+_SAID = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
+if "torch" not in sys.modules and not any(name in os.environ for name in _SAID):
+    os.environ["OMP_WAIT_POLICY"] = "passive"
 
 if TYPE_CHECKING:
     from camcli.api import batch, explain

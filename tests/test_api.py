@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -74,3 +77,17 @@ def test_a_folder_with_signed_pictures(cat, bundled, tmp_path):
     assert (tmp_path / "run" / result.overlay).is_file()
     with pytest.raises(UsageError, match="layercam"):
         camcli.batch(cat.parent, tmp_path / "other", bundled, method="layercam", signed=True)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [({}, "passive"), ({"OMP_WAIT_POLICY": "active"}, "active"), ({"GOMP_SPINCOUNT": "5"}, None)],
+)
+def test_threads_that_wait_sleep_unless_the_user_said_how(given, expected):
+    names = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
+    kept = {name: value for name, value in os.environ.items() if name not in names}
+    done = subprocess.run(
+        [sys.executable, "-c", "import camcli, os; print(os.environ.get('OMP_WAIT_POLICY'))"],
+        env=kept | given, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.strip() == str(expected)

@@ -23,7 +23,7 @@ from camcli.cli import (
     weights,
 )
 from camcli.cli.command import Command
-from camcli.cli.console import Friendly
+from camcli.cli.console import Friendly, emit
 
 app = typer.Typer(
     cls=Friendly,
@@ -41,7 +41,7 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"camcli {__version__}")
+        emit(f"camcli {__version__}")
         raise typer.Exit
 
 

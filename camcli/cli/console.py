@@ -197,8 +197,10 @@ def stops_gently(stop: Callable[[], object]) -> Iterator[None]:
 
 def say(text: str) -> None:
     """One line on stderr."""
+    stream = sys.stderr
+    if stream is None:  # a program without a console, which calls this from Python
+        return
     with suppress(OSError, ValueError):  # nobody is there to read it
-        stream = sys.stderr
         try:
             stream.write(f"{text}\n")
         except UnicodeEncodeError:

@@ -17,7 +17,7 @@ def methods(
     A are the K feature maps of the explained layer, S the explained score, g its gradient there, w
     the weights of a linear head.
     """
-    from camcli.cam.methods import METHODS
+    from camcli.cam.facts import FACTS
 
     if as_json:
         records = [
@@ -31,7 +31,7 @@ def methods(
                 "class_specific": m.class_specific,
                 "score": m.score,
             }
-            for m in METHODS.values()
+            for m in FACTS.values()
         ]
         emit_json(records, indent=2)
         return
@@ -43,7 +43,7 @@ def methods(
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column()
-    for m in METHODS.values():
+    for m in FACTS.values():
         lines = Text(m.formula)
         if m.equals:
             lines.append(f"\n= {m.equals} for a GAP head", "green")
