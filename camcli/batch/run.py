@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import platform
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
+from functools import lru_cache, partial
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 from camcli.batch.engine import stream
@@ -321,12 +323,11 @@ class Run:
     def _mine(self, source: Source | None = None) -> Iterator[ImageRef]:
         """The images of the source, or of the shard; never the run's own pictures."""
         source = source or self.source
-        own = self.directory.path.resolve()
-        inside = own.is_relative_to(source.root)
+        is_own = _inside(self.directory.path)
         shard = self.directory.shard
         found = self._listing.watch(source) if source is self.source else source
         for ref in shard.take(found) if shard else found:
-            if not (inside and own in ref.path.parents):
+            if ref.blob is not None or not is_own(str(ref.path.parent)):
                 yield ref
 
     def total(self) -> int | None:
@@ -361,6 +362,7 @@ class Run:
             "counts": asdict(self.counts),
             **({_UNSORTED: True} if self._unsorted else {}),
             "listing": self._listing.record(),
+            "left_out": dict(self.source.left_out.counts),
             FILES: self.directory.files,
             "written": now(),
             "seconds": None if seconds is None else round(seconds, 3),
@@ -372,3 +374,27 @@ def _names(classes: Sequence[str]) -> str:
     """Class names in a few words that no other names have."""
     digest = hashlib.sha256(json.dumps(list(classes)).encode()).hexdigest()
     return f"{len(classes)} from {classes[0]!r} to {classes[-1]!r} ({digest[:12]})"
+
+
+def _inside(folder: Path) -> Callable[[str], bool]:
+    """Tells whether a folder is this one or below it, by whatever links and mounts it is named."""
+
+    def identity(path: str) -> tuple[int, int] | None:
+        try:
+            status = os.stat(path)  # noqa: PTH116
+        except (OSError, ValueError):
+            return None
+        return status.st_dev, status.st_ino
+
+    own = identity(str(folder))
+
+    @lru_cache(maxsize=256)
+    def inside(path: str) -> bool:
+        if own is None:
+            return False
+        if identity(path) == own:
+            return True
+        parent = os.path.dirname(path)  # noqa: PTH120
+        return parent != path and inside(parent)
+
+    return lambda path: inside(os.path.realpath(path))

@@ -103,12 +103,17 @@ NOTHING = (
 )
 
 
-def check_labels(refs: Sequence[ImageRef], subjects: Sequence[Subject]) -> None:
+Named = Callable[[Sequence["ImageRef"], tuple[str, ...]], list["ImageRef"]]
+"""Photographs, their labels as a network's classes are called: `Source.renamed`."""
+
+
+def check_labels(refs: Sequence[ImageRef], subjects: Sequence[Subject], named: Named) -> None:
     """Refuse to judge predictions where no photograph has a label that says what is right.
 
     Args:
         refs: the photographs.
         subjects: the networks. Where one has ImageNet's classes, these are known beforehand.
+        named: photographs as a network's classes are called.
 
     Raises:
         UsageError: there is no label, or none that could be a class.
@@ -121,6 +126,7 @@ def check_labels(refs: Sequence[ImageRef], subjects: Sequence[Subject]) -> None:
         raise UsageError(NOTHING)
     if all(subject.has_imagenet_classes for subject in subjects):
         known = imagenet_classes()
+        labels = {ref.label for ref in named(refs, known) if ref.label is not None}
         if all(label_index(label, known) is None for label in labels):
             raise UsageError(NOTHING)
 
@@ -133,6 +139,7 @@ def ask_all(
     *,
     confidence: float | None,
     sanity: bool,
+    named: Named,
 ) -> Answers:
     """Evaluate the networks one after the other; only one is in memory at a time.
 
@@ -143,6 +150,7 @@ def ask_all(
         ask: what to measure.
         confidence: also the accuracy of predictions at least this probable.
         sanity: also whether the maps depend on what the network learned.
+        named: photographs as a network's classes are called.
 
     Raises:
         UsageError: there was nothing that could be measured.
@@ -151,17 +159,18 @@ def ask_all(
     from camcli.models.labels import label_index
 
     found = Answers()
-    labels = {ref.label for ref in refs if ref.label is not None}
     only_labels = not (ask.annotations or ask.grid or ask.faithfulness or sanity)
     for number, subject in enumerate(subjects):
         classifier = subject.load()
+        own = named(refs, classifier.classes)
+        labels = {ref.label for ref in own if ref.label is not None}
         # Found out before the network looks at anything, rather than after.
         if only_labels and all(label_index(one, classifier.classes) is None for one in labels):
             say(f"No label names a class of {subject.name}: its predictions cannot be judged.")
             continue
         with _bar(subject.name, len(refs)) as step:
             outcome = compare(
-                classifier, subject.name, refs, hows, ask, controls=number == 0,
+                classifier, subject.name, own, hows, ask, controls=number == 0,
                 confidence=confidence, failed=lambda error: found.failures.add(str(error)),
                 progress=step,
             )  # fmt: skip
@@ -169,7 +178,7 @@ def ask_all(
         if outcome.predictions:
             found.predictions[subject.name] = outcome.predictions
         if sanity:
-            _check(subject, classifier, refs, hows, found)
+            _check(subject, classifier, own, hows, found)
     if not any(row.metrics for row in [*found.rows, *found.checks]):
         raise UsageError(NOTHING)
     return found

@@ -10,6 +10,7 @@ import typer
 
 from camcli.cli import options as o
 from camcli.cli.console import SOME_FAILED, failed, say, slow
+from camcli.cli.pictures import listed, tell_notes
 from camcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -195,13 +196,17 @@ def audit(
         }  # fmt: skip
         check(**described)
         with slow("Looking for images ..."):
-            refs = list(find_images(source, labels=labels))
+            images = find_images(source, labels=labels)
+            refs = listed(images)
+        tell_notes(images)
         if masks:
             find_masks(masks, refs)  # whether there are any, before the network looks at images
         classifier = load(**described)
 
         from camcli.evaluate.fact_sources import from_photographs
 
+        tell_notes(images.numbered(classifier.classes), told=images.notes)
+        refs = images.renamed(refs, classifier.classes)
         with Progress().bar("audit", len(refs), "image") as bar:
             facts = from_photographs(
                 classifier, refs, method, masks,

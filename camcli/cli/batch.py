@@ -23,6 +23,7 @@ from camcli.cli.console import (
     warn,
 )
 from camcli.cli.following import above, above_resumed, follow, summarize, warn_if_nothing_drawn
+from camcli.cli.pictures import tell_notes
 from camcli.errors import UsageError
 
 
@@ -313,6 +314,9 @@ def batch(
     style = Style(colormap, alpha, panel, max_size, quality, signed, min_size)
     with slow(f"Looking for images in {' '.join(images[:3])} ...", quiet=quiet):
         source = find_images(images[0] if len(images) == 1 else images, limit=limit, labels=labels)
+    told = source.notes
+    if not quiet:
+        tell_notes(source)
     if only:
         check_only(only, source, overlays=not no_overlays)
     classifier = load(quiet=quiet, **described)
@@ -328,6 +332,8 @@ def batch(
     if where and not quiet:
         above(where)
     source = source.numbered(classifier.classes)
+    if not quiet:
+        tell_notes(source, told=told)
     classifier = with_runtime(
         classifier, runtime, precision=precision, images=source, passes=how.passes(classifier),
         warn=warn, say=(lambda _: None) if quiet else above,

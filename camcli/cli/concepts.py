@@ -9,7 +9,13 @@ import typer
 
 from camcli.cli import options as o
 from camcli.cli.console import SOME_FAILED, emit_json, failed, say, slow
-from camcli.cli.pictures import picture_files, refuse_existing, refuse_inputs, write_picture
+from camcli.cli.pictures import (
+    listed,
+    picture_files,
+    refuse_existing,
+    refuse_inputs,
+    write_picture,
+)
 from camcli.errors import UsageError, of_image, stage
 
 if TYPE_CHECKING:
@@ -84,7 +90,7 @@ def concepts(
     }  # fmt: skip
     check(**described)
     with slow("Looking for images ..."):
-        refs = list(find_images(images))
+        refs = listed(find_images(images))
     files = picture_files([ref.rel for ref in refs], out, "concepts")
     refuse_inputs(files, [ref.path for ref in refs])
     if not overwrite:

@@ -12,6 +12,7 @@ import typer
 from camcli.cli import options as o
 from camcli.cli.asking import ask_all, check_labels, find_truths, questions
 from camcli.cli.console import SOME_FAILED, emit, failed, say, slow
+from camcli.cli.pictures import listed, tell_notes
 from camcli.cli.subjects import find_methods, find_subjects
 from camcli.errors import UsageError
 
@@ -305,10 +306,12 @@ def evaluate(
     if not 0 <= threshold < 1:
         raise UsageError("--threshold must be at least 0 and below 1.")
     with slow("Looking for photographs ..."):
-        refs = list(find_images(data, limit=limit, labels=labels))
+        photographs = find_images(data, limit=limit, labels=labels)
+        refs = listed(photographs)
+    tell_notes(photographs)
     truths = find_truths(refs, boxes=boxes, masks=masks, trimap=trimap)
     if not (boxes or masks or grid or faithfulness or sanity):
-        check_labels(refs, subjects)
+        check_labels(refs, subjects, named=photographs.renamed)
     say(f"{len(refs)} photographs, {len(subjects)} networks.")  # before seconds of silence
 
     from camcli.evaluate import table
@@ -319,7 +322,9 @@ def evaluate(
         faithfulness=faithfulness, grid=tuple(dict.fromkeys(grid or ())),
         grid_confidence=0.9 if confidence is None else confidence, repeats=bootstrap,
     )  # fmt: skip
-    found = ask_all(subjects, refs, hows, ask, confidence=confidence, sanity=sanity)
+    found = ask_all(
+        subjects, refs, hows, ask, confidence=confidence, sanity=sanity, named=photographs.renamed
+    )
     record = {
         "data": data, "photographs": len(refs), "unreadable": sorted(found.failures),
         "settings": {

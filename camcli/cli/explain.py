@@ -12,6 +12,7 @@ import typer
 from camcli.cli import options as o
 from camcli.cli.console import SOME_FAILED, emit_json, failed, say, slow, warn
 from camcli.cli.pictures import (
+    listed,
     name_of_asked,
     picture_files,
     refuse_existing,
@@ -139,7 +140,8 @@ def explain(
         check_signed(how, layer)
     style = Style(colormap, alpha, panel, max_size, quality, signed, min_size)
     with slow("Looking for images ..."):
-        refs = list(find_images(images))
+        source = find_images(images)
+        refs = listed(source)
     single = out is not None and out.suffix.lower() in {".jpg", ".jpeg", ".png"}
     asked = name_of_asked(how.method.name, layer, target, versus)
     files = _files([ref.rel for ref in refs], out, single, asked)
@@ -148,6 +150,7 @@ def explain(
         for file in files:
             refuse_existing(file)
     classifier = load(**described)
+    refs = source.renamed(refs, classifier.classes)
 
     from camcli.batch.engine import stream
     from camcli.batch.explain import failed as as_error

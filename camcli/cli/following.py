@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,8 @@ def follow(run: Run, *, quiet: bool) -> None:
     from camcli.cli.bars import bar
 
     total = None if quiet else run.total()
+    if run.source.left_out and not quiet:
+        say(run.source.left_out.note())
     with (
         stops_gently(run.stop.set),
         bar(total, unit="img", initial=run.counts.before, quiet=quiet) as shown,
@@ -63,9 +66,20 @@ def summarize(run: Run, out: Path) -> None:
     if c.labelled:
         say(f"accuracy {c.correct / c.labelled:.4f} ({c.correct} of {c.labelled})")
     elif run.source.labelled and c.done > c.failed:
-        say("The images have labels, but none of them names a class of this network; no accuracy.")
+        theirs, ours = _few(run.source.some_labels()), _few(run.classifier.classes[:3])
+        say(
+            "The images have labels, but none of them names a class of this network; no accuracy. "
+            f"The first labels: {theirs}; the first classes: {ours}. --labels says where labels "
+            "come from."
+        )
     if c.drawn:
         say(f"Overlays: {out / 'overlays'}" + (f" ({c.drawn} drawn)" if run.only else ""))
+
+
+def _few(names: Sequence[str]) -> str:
+    from camcli.data.shown import printable
+
+    return ", ".join(repr(printable(name)) for name in names)
 
 
 def warn_if_nothing_drawn(run: Run) -> None:

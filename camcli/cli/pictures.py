@@ -6,7 +6,9 @@ import hashlib
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from camcli.cli.console import say
 from camcli.errors import CamcliError, ImageError, UsageError
 from camcli.files import only_this_file, write_whole
 from camcli.models.words import LAST
@@ -37,6 +39,25 @@ def name_of_asked(method: str, layer: str, target: str | None, versus: str | Non
 def _word(text: str) -> str:
     """A text as a part of a file name: letters of any script, digits, and a few signs."""
     return re.sub(r"[^\w.+-]+", "-", text).strip("-.")
+
+
+if TYPE_CHECKING:
+    from camcli.data.sources import ImageRef, Source
+
+
+def tell_notes(source: Source, told: Sequence[str] = ()) -> None:
+    """Say what there is to know about a source's labels, but for what was told before."""
+    for note in source.notes:
+        if note not in told:
+            say(note)
+
+
+def listed(source: Source) -> list[ImageRef]:
+    """All images of a source; what was left out is said."""
+    refs = list(source)
+    if source.left_out:
+        say(source.left_out.note())
+    return refs
 
 
 def picture_files(rels: Sequence[str], folder: Path, what: str) -> list[Path]:

@@ -20,9 +20,10 @@ from pathlib import Path, PurePosixPath
 from typing import Literal, NamedTuple
 
 from camcli.data import fruits360
-from camcli.data.layout import SPLITS, Layout, Split, detect
+from camcli.data.layout import Layout, Split, recognise, split_of
 from camcli.data.places import locate
-from camcli.data.sources import ImageRef, find_images
+from camcli.data.shown import some
+from camcli.data.sources import ImageRef, Source, find_images
 from camcli.data.splitting import hold_out
 from camcli.data.tables import read_table
 from camcli.errors import UsageError
@@ -152,7 +153,7 @@ def load_dataset(
         notes += more
     elif is_fruits:
         notes.append(fruits360.LEAK)
-    problems = [*_empty_folders(root, layout, found), *_problems(found)]
+    problems = _problems(found)
     if is_fruits and group is None:
         runs = fruits360.contiguous_runs([x.ref for x in found if x.split == "train"], val, seed)
         settled = found if _has(found, "val") else _set(found, runs, "val")
@@ -188,21 +189,22 @@ def _from_folder(
     root: Path, labels: str, domains: _Domains
 ) -> tuple[list[Labelled], str, list[str]]:
     """All labelled images below `root`, how it was understood, and notes."""
-    layout = detect(str(root)) if labels == "auto" else None
-    if layout is None and labels == "auto":
-        return _flat(root)
-    images = list(find_images(root, labels=labels))
+    layout = recognise(str(root)) if labels == "auto" else None
+    if labels == "auto" and not isinstance(layout, Layout):
+        return _flat(root, layout.why if layout else "")
+    source = find_images(root, labels=labels)
+    images = list(source)
     found = [Labelled(ref) for ref in images if ref.label is not None]
-    notes = []
+    notes = _left_out(source)
     skipped = len(images) - len(found)
     if not found:
         raise UsageError(f"Nothing in {root} has a label by {labels!r}; see --labels.")
-    if layout is None:
+    if not isinstance(layout, Layout):
         if skipped:
             notes.append(f"{skipped} images without a label are left out.")
         return found, "names" if labels != "folder" else "folders", notes
     if layout.kind == "splits":
-        trees = [(tree.folder, SPLITS[name.lower()]) for name, tree in layout.trees]
+        trees = [(tree.folder, split_of(name) or "train") for name, tree in layout.trees]
         found = [replace(x, split=_split_of(x.ref.rel, trees)) for x in found]
         if not _has(found, "train"):
             raise UsageError(
@@ -210,22 +212,24 @@ def _from_folder(
             )
     if skipped:
         outside = {ref.rel.rpartition("/")[0].split("/")[0] for ref in images if ref.label is None}
-        where = _some(sorted(folder or "the folder itself" for folder in outside))
+        where = some(sorted(folder or "the folder itself" for folder in outside))
         notes.append(f"{skipped} images outside the class folders are left out: those in {where}.")
+    notes += _empty_folders(layout)
     if layout.kind == "domains":
         found, more = _by_domain(root, layout, found, domains)
         notes += more
     return found, layout.kind, notes
 
 
-def _flat(root: Path) -> tuple[list[Labelled], str, list[str]]:
+def _flat(root: Path, why: str) -> tuple[list[Labelled], str, list[str]]:
     """Labels from file names, when every image has one and all are at the top."""
-    images = list(find_images(root, labels="prefix"))
+    source = find_images(root, labels="prefix")
+    images = list(source)
     named = Counter(ref.label for ref in images)
     flat = all("/" not in ref.rel for ref in images)
     if flat and None not in named and 2 <= len(named) <= len(images) // 2:
-        note = f"Labels are the file names without their numbers: {_some(sorted(named, key=str))}."
-        return [Labelled(ref) for ref in images], "names", [note]
+        note = f"Labels are the file names without their numbers: {some(sorted(named, key=str))}."
+        return [Labelled(ref) for ref in images], "names", [note, *_left_out(source)]
     folders = {str(PurePosixPath(ref.rel).parent) for ref in images}
     if len(folders) == 1 and "." not in folders:
         raise UsageError(
@@ -233,10 +237,16 @@ def _flat(root: Path) -> tuple[list[Labelled], str, list[str]]:
             "tell apart."
         )
     raise UsageError(
-        f"The labels in {root} were not recognised: expected <class>/, train/<class>/, "
+        f"The labels in {root} were not recognised{': ' * bool(why)}{why}. Expected <class>/, "
+        "train/<class>/, "
         "<domain>/<class>/ or names such as cat.0.jpg in one folder; say where they are with "
         "--labels, or give a CSV of path,label."
     )
+
+
+def _left_out(source: Source) -> list[str]:
+    note = source.left_out.note()
+    return [note] if note else []
 
 
 def _by_domain(
@@ -308,7 +318,7 @@ def _videos(
     held, single = fruits360.whole_videos(refs, {"test": test, "val": val}, seed)
     note = (
         [
-            f"{len(single)} classes have one video only and are not tested: {_some(single)}; "
+            f"{len(single)} classes have one video only and are not tested: {some(single)}; "
             "merging varieties gives more videos a class."
         ]
         if single
@@ -331,7 +341,7 @@ def _problems(found: Sequence[Labelled]) -> list[str]:
         )
         if unknown:
             problems.append(
-                f"The {split} split has classes that are never trained: {_some(unknown)}; add "
+                f"The {split} split has classes that are never trained: {some(unknown)}; add "
                 "training images or remove them."
             )
     if len(trained) < 2:
@@ -340,23 +350,14 @@ def _problems(found: Sequence[Labelled]) -> list[str]:
     return problems
 
 
-def _empty_folders(root: Path, layout: str, found: Sequence[Labelled]) -> list[str]:
-    """Class folders without images: a class that was meant, and would silently be missing."""
-    if layout in ("table", "names", "folders"):
-        return []
-    trees = {x.ref.path.parent.parent for x in found if x.split in (None, "train")}
-    filled = {x.ref.path.parent for x in found}
+def _empty_folders(layout: Layout) -> list[str]:
+    """Class folders without images: perhaps a class that was meant, and is missing."""
     names = [
-        str(folder.relative_to(root))
-        for tree in sorted(trees)
-        for folder in sorted(tree.iterdir())
-        if folder.is_dir() and not folder.name.startswith(".") and folder not in filled
+        f"{tree.folder}{name}"
+        for split, tree in layout.trees
+        if split_of(split) in (None, "train")
+        for name in tree.empty
     ]
     if not names:
         return []
-    return [f"The class folder {_some(names)} of {root} holds no images; fill or remove it."]
-
-
-def _some(names: Sequence[str | None], most: int = 5) -> str:
-    shown = ", ".join(str(n) for n in names[:most])
-    return shown + (f" and {len(names) - most} more" if len(names) > most else "")
+    return [f"No class, as there are no images in it: {some(names)}."]

@@ -8,9 +8,19 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from camcli.data.formats import EXTENSIONS
+from camcli.data.leftovers import (
+    MADE_PICTURE,
+    RUN,
+    LeftOut,
+    is_run,
+    is_telling,
+    leftover_file,
+    leftover_folder,
+    made_pictures,
+)
 from camcli.errors import UsageError
 
 MAX_LINKS = 3
@@ -23,12 +33,26 @@ class Finder(Protocol):
     def root(self) -> str:
         """Absolute path of the folder that relative paths start from."""
 
+    def walk(self, left: LeftOut) -> Iterator[tuple[str, str]]:
+        """Pairs of absolute path and path relative to the root; counts what is left out."""
+
     def __iter__(self) -> Iterator[tuple[str, str]]:
-        """Pairs of absolute path and path relative to the root."""
+        """The same, for whom it does not matter what is left out."""
+
+
+class Walked:
+    """What can be walked can be iterated."""
+
+    def walk(self, left: LeftOut) -> Iterator[tuple[str, str]]:
+        """As `Finder.walk`."""
+        raise NotImplementedError
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return self.walk(LeftOut())
 
 
 @dataclass(frozen=True)
-class File:
+class File(Walked):
     """One file that was named."""
 
     path: str
@@ -38,75 +62,77 @@ class File:
         """Its folder."""
         return os.path.dirname(self.path)
 
-    def __iter__(self) -> Iterator[tuple[str, str]]:
+    def walk(self, left: LeftOut) -> Iterator[tuple[str, str]]:
+        """Just this one, whatever it is."""
         yield self.path, os.path.basename(self.path)
 
 
 @dataclass(frozen=True)
-class Folder:
+class Folder(Walked):
     """The images in a folder, and below it."""
 
     root: str
     recursive: bool = True
 
-    def __iter__(self) -> Iterator[tuple[str, str]]:
-        return _walk(self.root, lambda parts: self.recursive)
+    def walk(self, left: LeftOut) -> Iterator[tuple[str, str]]:
+        """By name, a folder's own pictures before its sub-folders."""
+        return _walk(self.root, _InFolder(self.recursive), left)
 
 
-class _Enter(Protocol):
-    def __call__(self, parts: tuple[str, ...]) -> bool:
+class _Choice(Protocol):
+    """What is taken of a folder's content."""
+
+    def enters(self, parts: tuple[str, ...]) -> bool:
         """Whether to walk into the folder at these parts below the root."""
 
+    def takes(self, parts: tuple[str, ...]) -> bool:
+        """Whether the file at these parts below the root is meant."""
 
-def _walk(root: str, enter: _Enter, every_file: bool = False) -> Iterator[tuple[str, str]]:
-    """Images below `root`, by name.
+    def means(self, parts: tuple[str, ...]) -> bool:
+        """Whether it would be taken, if any name were an image's."""
+
+    def names(self, depth: int) -> bool:
+        """Whether what lies so deep is named, so that it is taken though it be a leftover."""
+
+
+@dataclass(frozen=True)
+class _InFolder:
+    recursive: bool
+
+    def enters(self, parts: tuple[str, ...]) -> bool:
+        return self.recursive
+
+    def takes(self, parts: tuple[str, ...]) -> bool:
+        return is_image_name(parts[-1])
+
+    def means(self, parts: tuple[str, ...]) -> bool:
+        return True
+
+    def names(self, depth: int) -> bool:
+        return False
+
+
+class _Level(NamedTuple):
+    """A folder that is being walked; `folders` are still to come, the last one next."""
+
+    path: str
+    parts: tuple[str, ...]
+    parents: tuple[tuple[int, int], ...]
+    links: int
+    folders: list[tuple[str, bool]]
+
+
+def _walk(root: str, choice: _Choice, left: LeftOut) -> Iterator[tuple[str, str]]:
+    """Files below `root`, by name.
 
     Args:
         root: absolute path of a folder.
-        enter: which folders to walk into.
-        every_file: yield all files, whatever their extension, and leave the choice to the caller.
+        choice: what is taken.
+        left: counts what would have been taken, but for what it is.
     """
-
-    def visit(
-        folder: str, parts: tuple[str, ...], parents: tuple[tuple[int, int], ...], links: int
-    ) -> Iterator[tuple[str, str]]:
-        images, folders = [], []
-        try:
-            with os.scandir(folder) as entries:
-                for entry in entries:
-                    if is_image_name(entry.name):  # file, dangling link or folder: named so
-                        images.append(entry.name)
-                    elif _hidden(entry.name):
-                        continue
-                    elif _is_dir(entry):
-                        folders.append((entry.name, entry.is_symlink()))
-                    elif every_file:
-                        images.append(entry.name)
-        except OSError:
-            if parts:
-                yield folder, "/".join(parts)  # becomes an error row that says why
-                return
-            raise
-        images.sort()
-        for name in images:
-            yield os.path.join(folder, name), "/".join((*parts, name))
-        del images
-        for name, is_link in sorted(folders):
-            below = (*parts, name)
-            path = os.path.join(folder, name)
-            if not enter(below) or links + is_link > MAX_LINKS:
-                continue
-            try:
-                status = os.stat(path)
-            except OSError:
-                continue  # gone since it was listed
-            identity = status.st_dev, status.st_ino
-            if identity not in parents:
-                yield from visit(path, below, (*parents, identity), links + is_link)
-
     try:
         status = os.stat(root)
-        yield from visit(root, (), ((status.st_dev, status.st_ino),), 0)
+        files, folders = _listed(root, (), choice, left)
     except OSError as error:
         gone = isinstance(error, FileNotFoundError | NotADirectoryError)
         raise UsageError(
@@ -118,15 +144,84 @@ def _walk(root: str, enter: _Enter, every_file: bool = False) -> Iterator[tuple[
             if isinstance(error, PermissionError)
             else f"The folder {root!r} could not be listed: {error.strerror}."
         ) from error
+    for name in files:
+        yield os.path.join(root, name), name
+    # No recursion: a tree may be deeper than Python's stack.
+    stack = [_Level(root, (), ((status.st_dev, status.st_ino),), 0, folders)]
+    while stack:
+        level = stack[-1]
+        if not level.folders:
+            stack.pop()
+            continue
+        name, is_link = level.folders.pop()
+        links = level.links + is_link
+        parts = (*level.parts, name)
+        path = os.path.join(level.path, name)
+        if not choice.enters(parts) or links > MAX_LINKS:
+            continue
+        try:
+            status = os.stat(path)
+        except OSError:
+            continue  # gone since it was listed
+        identity = status.st_dev, status.st_ino
+        if identity in level.parents:
+            continue
+        try:
+            files, folders = _listed(path, parts, choice, left)
+        except OSError:
+            yield path, "/".join(parts)  # becomes an error row that says why
+            continue
+        for file in files:
+            yield os.path.join(path, file), "/".join((*parts, file))
+        stack.append(_Level(path, parts, (*level.parents, identity), links, folders))
+
+
+def _listed(
+    folder: str, parts: tuple[str, ...], choice: _Choice, left: LeftOut
+) -> tuple[list[str], list[tuple[str, bool]]]:
+    """The files of a folder by name, and its sub-folders backwards, with whether they are links.
+
+    Raises:
+        OSError: it may not be listed.
+    """
+    files: list[str] = []
+    folders: list[tuple[str, bool]] = []
+    telling: list[str] = []
+    named = choice.names(len(parts))
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            name = entry.name
+            at = (*parts, name)
+            if is_telling(name):
+                telling.append(name)
+            if is_image_name(name):  # file, dangling link or folder: named so
+                if choice.takes(at):
+                    files.append(name)
+            elif _is_dir(entry):
+                if not named and (what := leftover_folder(name)):
+                    if choice.enters(at):
+                        left.add(what)
+                else:
+                    folders.append((name, entry.is_symlink()))
+            elif not named and (what := leftover_file(name)):
+                if choice.means(at):
+                    left.add(what)
+            elif choice.takes(at):
+                files.append(name)
+    if telling and parts and not choice.names(len(parts) - 1) and is_run(folder, telling):
+        left.add(RUN)
+        return [], []
+    if telling and (made := made_pictures(folder, {*telling, *files}) & {*files}):
+        left.add(MADE_PICTURE, len(made))
+        files = [name for name in files if name not in made]
+    files.sort()
+    folders.sort(reverse=True)
+    return files, folders
 
 
 def is_image_name(name: str) -> bool:
     """Whether a visible file of this name is taken for an image in a folder."""
-    return os.path.splitext(name)[1].lower() in EXTENSIONS and not _hidden(name)
-
-
-def _hidden(name: str) -> bool:
-    return name.startswith(".")
+    return os.path.splitext(name)[1].lower() in EXTENSIONS and not name.startswith(".")
 
 
 def _is_dir(entry: os.DirEntry[str]) -> bool:
@@ -137,7 +232,7 @@ def _is_dir(entry: os.DirEntry[str]) -> bool:
 
 
 @dataclass(frozen=True)
-class Glob:
+class Glob(Walked):
     """A pattern below a fixed folder: the part before the first segment with a wildcard."""
 
     root: str
@@ -145,28 +240,50 @@ class Glob:
 
     @classmethod
     def parse(cls, pattern: str) -> Glob:
-        """Split a pattern into what is fixed and what is to be matched."""
+        """Split a pattern into what is fixed and what is to be matched.
+
+        A segment that is there as it is written (``shots [2024]``) is fixed.
+        """
         parts = pattern.replace(os.sep, "/").split("/")
-        first = next(i for i, part in enumerate(parts) if has_magic(part))
+        first = 0
+        while first < len(parts) - 1 and (
+            not has_magic(parts[first]) or os.path.lexists("/".join(parts[: first + 1]) or "/")
+        ):
+            first += 1
         prefix = "/".join(parts[:first]) + ("/" if first else "")
         root = absolute(prefix or ".")
         if not os.path.isdir(root):
             raise UsageError(f"No folder {root!r}, in which {pattern!r} was to be looked for.")
-        return cls(root, tuple(part for part in parts[first:] if part not in ("", ".")))
+        segments = [part for part in parts[first:] if part not in ("", ".")]
+        single = [s for i, s in enumerate(segments) if s != "**" or segments[i - 1 : i] != ["**"]]
+        return cls(root, tuple(single))
 
-    def __iter__(self) -> Iterator[tuple[str, str]]:
-        # `photos/*` means the pictures in it; `photos/*.dat` means what it says.
-        named = not self.segments[-1].endswith(("*", "?", "]"))
+    def walk(self, left: LeftOut) -> Iterator[tuple[str, str]]:
+        """As a folder's images, those that match."""
+        return _walk(self.root, self, left)
+
+    def takes(self, parts: tuple[str, ...]) -> bool:
+        """``photos/*`` means the pictures in it; ``photos/*.dat`` means what it says."""
+        any_name = self.segments[-1].endswith(("*", "?", "]"))
+        return self.means(parts) and (not any_name or is_image_name(parts[-1]))
+
+    def means(self, parts: tuple[str, ...]) -> bool:
+        """Whether the pattern matches, whatever the file may be."""
+        return _matches(parts, self.segments)
+
+    def enters(self, parts: tuple[str, ...]) -> bool:
+        """Whether something below the folder at these parts can match."""
+        at = len(parts) - 1
         deep = "**" in self.segments
         fixed = self.segments.index("**") if deep else len(self.segments) - 1
+        return _fits(parts[at], self.segments[at]) if at < fixed else deep
 
-        def enter(parts: tuple[str, ...]) -> bool:
-            at = len(parts) - 1
-            return fnmatchcase(parts[at], self.segments[at]) if at < fixed else deep
-
-        for path, rel in _walk(self.root, enter, every_file=named):
-            if _matches(tuple(rel.split("/")), self.segments):
-                yield path, rel
+    def names(self, depth: int) -> bool:
+        """Whether the segment for what lies so deep has no wildcard, or asks for hidden ones."""
+        before = self.segments[: depth + 1]
+        if "**" in before or len(before) <= depth:
+            return False
+        return not has_magic(before[depth]) or before[depth].startswith(".")
 
 
 def _matches(parts: tuple[str, ...], segments: tuple[str, ...]) -> bool:
@@ -176,7 +293,12 @@ def _matches(parts: tuple[str, ...], segments: tuple[str, ...]) -> bool:
     if segments[0] == "**":
         rest = segments[1:] or ("*",)
         return _matches(parts, rest) or _matches(parts[1:], segments)
-    return fnmatchcase(parts[0], segments[0]) and _matches(parts[1:], segments[1:])
+    return _fits(parts[0], segments[0]) and _matches(parts[1:], segments[1:])
+
+
+def _fits(name: str, segment: str) -> bool:
+    """Whether a name is what a segment says, letter by letter or as a pattern."""
+    return name == segment or fnmatchcase(name, segment)
 
 
 def has_magic(text: str) -> bool:

@@ -22,6 +22,7 @@ from camcli.data.colours import is_negative, rgb_pixels, transparent_pixels
 from camcli.data.formats import what_instead
 from camcli.data.opening import opened
 from camcli.data.refs import Blob, ImageRef
+from camcli.data.shown import printable as printable
 from camcli.errors import TOO_MANY_FILES, CamcliError, ImageError, out_of_files, stage
 from camcli.files import SpecialFileError, read_regular
 
@@ -245,12 +246,6 @@ def header_size(data: bytes) -> tuple[int, int] | None:
             return image.size
     except Exception:  # as in `decode_picture`: anything can be raised for a broken file
         return None
-
-
-def printable(name: str | Path) -> str:
-    """A file name as it can be shown on one line of any terminal: controls are escaped."""
-    text = str(name).encode("utf-8", "backslashreplace").decode()
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _decode(data: bytes, name: str, enough: Enough | None) -> Picture:

@@ -1,64 +1,66 @@
-"""Whether a folder's layout says what is in its images, and how.
+"""Whether a folder's layout says what is in its images, and how: by structure, not by names.
 
-Looked at are directories and the first entries of each, never the images, so that a folder of a
-million pictures is judged in milliseconds. With ``<class>`` a folder that holds images and no
-sub-folders, these are taken for class-per-folder, at least two classes each:
+Looked at are directories and the first image of each, never all images, so that a folder of a
+million pictures is judged in milliseconds. A *class folder* holds images, and perhaps folders
+with more of the same class; what lies anywhere below it has its label, as torchvision's
+ImageFolder has it. At least two make a tree:
 
 =============================  ==================================================================
-``<class>/``                   ImageFolder; no images beside the class folders. Not when the
-                               names are all dates (``2023``, ``2024-05-01``), camera folders
-                               (``100CANON``) or kinds of files (``images``, ``masks``): albums.
-``<split>/<class>/``           ``train``, ``Training``, ``val``, ``test`` and the like; a split
-                               without class folders (an unlabelled ``test``) has no labels.
+``<class>/``                   No images beside the class folders. A folder whose sub-folders are
+                               called like these classes (a copy of them) is no class; nor are
+                               masks and annotations beside a folder of images.
+``<class>/<one folder>/``      As Tiny ImageNet's ``n01443537/images/``.
+``<split>/<class>/``           ``train``, ``Training``, ``val2017``, ``test_set`` and the like; a
+                               split without class folders (an unlabelled ``test``) has no labels.
 ``<domain>/<class>/``          two or more folders that share most of their classes, as Office-31's
                                ``amazon``, ``dslr`` and ``webcam``.
 =============================  ==================================================================
 
-A level called ``images`` (or ``domain_adaptation_images``) with nothing beside it is looked
-through, at the top and below a split or domain, so Office-31's ``amazon/`` has 31 classes and not
-one called ``images``. Anything else (deeper trees, images at the top, one class) has no labels:
-when in doubt, none.
+A folder with nothing beside it is looked through, at the top and below a split or domain, so
+Office-31's ``amazon/images/`` has 31 classes and not one called ``images``. Anything else (deeper
+trees, images at the top, one class) has no labels, and `Unrecognised` says why.
 """
 
-# ruff: noqa: PTH118, PTH122
+# ruff: noqa: PTH116, PTH118
 from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
-from itertools import islice
-from typing import Literal, Protocol
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
 
 from camcli.data.finders import is_image_name
-from camcli.errors import UsageError
+from camcli.data.leftovers import is_run_at, leftover_folder
+from camcli.data.shown import some
 
 Split = Literal["train", "val", "test"]
 
 SPLITS: dict[str, Split] = {
-    **dict.fromkeys(("train", "training", "trainval", "train_set", "training_set"), "train"),
-    **dict.fromkeys(("val", "valid", "validation", "dev", "validation_set"), "val"),
-    **dict.fromkeys(("test", "testing", "test_set"), "test"),
+    **dict.fromkeys(("train", "training", "trainval"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev", "eval"), "val"),
+    **dict.fromkeys(("test", "testing"), "test"),
 }
-"""Names of split folders, in lower case, and the split that each means."""
+"""Words for a split, in lower case, and the split that each means; see `split_of`."""
 
-WRAPPERS = frozenset({"images", "image", "imgs", "img", "data", "domain_adaptation_images"})
-
-_PROBE = 200  # entries of a class folder that are looked at
-_MAX_CLASSES = 5000  # folders of one level that are looked at
-_KINDS = re.compile(
-    r"(images?|imgs?|pictures?|photos?|originals?|raw|jpe?gs?|pngs?|masks?|labels?|annotations?|"
-    r"overlays?|heatmaps?|thumb(nail)?s?|previews?|depth|left|right|rgb|ir|crops?|out(put)?)"
+_SPLIT = re.compile(
+    rf"(seg[-_])?({'|'.join(SPLITS)})([-_ ]?(set|split|data|images))?[-_]?(\d{{4}})?"
 )
-_NUMBERING = "0123456789 _-.,#()[]"
-_DATES = re.compile(r"(19|20)\d\d([-_. ]?\d\d?){0,2}([-_ ].*)?")
-_CAMERA = re.compile(r"\d{3}([A-Z_]{5}|_?[A-Z0-9]{4,5})", re.IGNORECASE)
+# Pictures, and what describes them pixel by pixel, in folders beside each other.
+_PICTURES = re.compile(r"(jpeg)?(images?|imgs?|photos?|pictures?|originals?)")
+_ANNOTATIONS = re.compile(
+    r"(masks?|labels?|annotations?|segmentations?\w*|segmentation(class|object)|trimaps?|"
+    r"gt|ground[-_ ]?truths?)"
+)
+_MAX_DEPTH = 8
+_MAX_FOLDERS = 50_000  # that are listed, to judge one layout
 
 
-class Labeller(Protocol):
-    """The true class of an image, by its relative path."""
-
-    def __call__(self, rel: str) -> str | None:
-        """The class of the image at `rel`, or None."""
+def split_of(name: str) -> Split | None:
+    """Which split a folder of this name is, if any: ``Training``, ``val2017``, ``test_set``."""
+    match = _SPLIT.fullmatch(name.lower())
+    return SPLITS[match[2]] if match else None
 
 
 @dataclass(frozen=True)
@@ -67,11 +69,15 @@ class ClassTree:
 
     Attributes:
         folder: path of the tree below the root, ``""`` or with a trailing slash.
-        classes: names of the class folders, sorted.
+        classes: names of the class folders that hold images, sorted.
+        empty: names of folders beside them that hold none.
+        beside: names of folders that hold images but are no classes.
     """
 
     folder: str
     classes: tuple[str, ...]
+    empty: tuple[str, ...] = ()
+    beside: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -87,83 +93,30 @@ class Layout:
     kind: str
     trees: tuple[tuple[str, ClassTree], ...]
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of all class folders that hold images, sorted."""
+        return tuple(sorted({name for _, tree in self.trees for name in tree.classes}))
+
     def __call__(self, rel: str) -> str | None:
         """The class of the image at the relative path `rel`, None outside the class folders."""
         for _, tree in self.trees:
             if rel.startswith(tree.folder):
-                name, slash, rest = rel[len(tree.folder) :].partition("/")
-                if slash and "/" not in rest:
+                name, slash, _ = rel[len(tree.folder) :].partition("/")
+                if slash and name not in tree.beside:
                     return name
         return None
 
 
 @dataclass(frozen=True)
-class Parent:
-    """The label is the name of the folder that holds the image."""
+class Unrecognised:
+    """There are folders, but they do not say what is in the images.
 
-    def __call__(self, rel: str) -> str | None:
-        """None for an image at the top."""
-        return rel.split("/")[-2] if "/" in rel else None
-
-
-@dataclass(frozen=True)
-class Prefix:
-    """The label is the file's name without its number: ``cat.0.jpg``, ``great_dane_12 (1).jpg``."""
-
-    def __call__(self, rel: str) -> str | None:
-        """None when there is no number, or nothing but the number."""
-        stem = os.path.splitext(rel.rsplit("/", 1)[-1])[0]
-        label = stem.rstrip(_NUMBERING)
-        numbered = any(c.isdigit() for c in stem[len(label) :])
-        return label if label and numbered else None
-
-
-@dataclass(frozen=True)
-class Regex:
-    """The label is a group of a regular expression that is searched in the relative path."""
-
-    pattern: re.Pattern[str]
-
-    def __call__(self, rel: str) -> str | None:
-        """None where nothing matches."""
-        match = self.pattern.search(rel)
-        return match["label" if "label" in self.pattern.groupindex else 1] if match else None
-
-
-def labeller_for(labels: str, folder: str | None) -> Labeller | None:
-    """What `--labels` means.
-
-    Args:
-        labels: ``auto``, ``folder``, ``prefix``, ``none`` or a regular expression with a group.
-        folder: absolute path of the folder whose layout ``auto`` looks at; None: there is none.
-
-    Returns:
-        A function from relative path to label, or None for no labels.
-
-    Raises:
-        UsageError: neither a known word nor a regular expression with a group.
+    Attributes:
+        why: a clause, such as "there are images beside the folders".
     """
-    if labels == "auto":
-        return detect(folder) if folder else None
-    if labels == "none":
-        return None
-    if labels == "folder":
-        return Parent()
-    if labels == "prefix":
-        return Prefix()
-    try:
-        pattern = re.compile(labels)
-    except re.error as error:
-        raise UsageError(
-            f"The labels {labels!r} are not a regular expression ({error}); say auto, folder, "
-            "prefix, none, or an expression such as '^(.+?)_\\d'."
-        ) from error
-    if not pattern.groups:
-        raise UsageError(
-            f"The labels {labels!r} have no group to take the label from; say auto, folder, "
-            "prefix, none, or an expression such as '^(.+?)_\\d'."
-        )
-    return Regex(pattern)
+
+    why: str
 
 
 def detect(folder: str) -> Layout | None:
@@ -175,78 +128,217 @@ def detect(folder: str) -> Layout | None:
     Returns:
         The layout, or None: no labels.
     """
-    return _detect(folder, "")
+    found = recognise(folder)
+    return found if isinstance(found, Layout) else None
 
 
-def _detect(root: str, below: str) -> Layout | None:
-    """`below`: path of the wrapper that was looked through, empty or with a trailing slash."""
-    names, images = _list(os.path.join(root, below))
-    if images or not names:
-        return None
-    splits = tuple((n, t) for n in names if n.lower() in SPLITS and (t := _tree(root, below + n)))
-    if splits:
-        return Layout("splits", splits)
-    if len(names) == 1:
-        wrapped = not below.count("/") > 1 and names[0].lower() in WRAPPERS
-        return _detect(root, f"{below}{names[0]}/") if wrapped else None
-    # A class folder holds images; a domain holds class folders. One look at the first tells.
-    tree = _tree(root, below.rstrip("/"))
-    if tree:
-        albums = all(
-            _KINDS.fullmatch(c.lower()) or c.lower() in SPLITS for c in tree.classes
-        ) or any(all(rule.fullmatch(c) for c in tree.classes) for rule in (_DATES, _CAMERA))
-        return None if albums else Layout("classes", (("", tree),))
-    domains = []
-    for name in names:
-        domain = _tree(root, below + name)
-        if domain is None:
-            return None
-        domains.append((name, domain))
-    shared = set.intersection(*(set(t.classes) for _, t in domains))
-    if 2 * len(shared) >= max(len(t.classes) for _, t in domains):
-        return Layout("domains", tuple(domains))
-    return None
+def recognise(folder: str) -> Layout | Unrecognised | None:
+    """Recognise class-per-folder labels, or say why not.
 
+    Args:
+        folder: path of the root.
 
-def _tree(root: str, folder: str) -> ClassTree | None:
-    """The class tree in `folder` (below `root`), perhaps behind a wrapper; None if it is none."""
-    path = os.path.join(root, folder)
-    names, images = _list(path)
-    if images:
-        return None
-    if len(names) == 1 and names[0].lower() in WRAPPERS:
-        inner = f"{folder}/{names[0]}" if folder else names[0]
-        return _tree(root, inner)
-    classes = []
-    for name in names:
-        below, images = _list(os.path.join(path, name), _PROBE)
-        if below:
-            return None
-        if images:  # an empty folder is no class
-            classes.append(name)
-    if len(classes) < 2:
-        return None
-    return ClassTree(f"{folder}/" if folder else "", tuple(sorted(classes)))
-
-
-def _list(path: str, probe: int | None = None) -> tuple[list[str], bool]:
-    """(names of visible sub-folders, whether there are images); the first images suffice.
-
-    With `probe`, only so many entries are looked at.
+    Returns:
+        The layout; why there is none; or None where there are no sub-folders to ask about.
     """
-    names: list[str] = []
-    images = False
     try:
+        return _Judge(folder).judge("")
+    except _TooManyError:
+        return Unrecognised(f"there are more than {_MAX_FOLDERS:,} folders to look at")
+
+
+class _TooManyError(Exception):
+    pass
+
+
+class _Node(NamedTuple):
+    """What a folder holds.
+
+    Attributes:
+        images: whether there are images in it.
+        inner: its sub-folders with images, in it or, where that is one without images of its
+            own, in that one and so on.
+        through: path from the folder to where `inner` is, empty or with a slash at its end.
+        empty: names of the folders beside those of `inner` that hold no images.
+    """
+
+    images: bool
+    inner: dict[str, _Node]
+    through: str = ""
+    empty: tuple[str, ...] = ()
+
+    @property
+    def holds(self) -> bool:
+        """Whether there are images, in it or below."""
+        return self.images or bool(self.inner)
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether it can only be a class: with images, or one folder with images."""
+        one = len(self.inner) == 1 and all(node.images for node in self.inner.values())
+        return self.images or one
+
+
+@dataclass
+class _Judge:
+    """Judges one root; lists each folder at most once."""
+
+    root: str
+    listed: int = field(default=0)
+
+    def judge(self, below: str) -> Layout | Unrecognised | None:
+        """The layout of what is at `below`, empty or with a slash at its end."""
+        top = self._node(os.path.join(self.root, below), ())
+        folders = dict(top.inner)
+        below += top.through
+        if top.images:
+            beside = self._has_filled_folders(os.path.join(self.root, below))
+            return Unrecognised("there are images beside the folders") if beside else None
+        if not folders:
+            return None
+        if any(_PICTURES.fullmatch(name.lower()) for name in folders):
+            described = [name for name in folders if _ANNOTATIONS.fullmatch(name.lower())]
+            if described and len(folders) - len(described) == 1:
+                (name,) = set(folders) - set(described)
+                if folders[name].is_leaf:
+                    return Unrecognised(f"{some(described)} beside {name} are taken for its masks")
+                return self.judge(f"{below}{name}/")
+        splits = [
+            (name, tree)
+            for name, node in sorted(folders.items())
+            if split_of(name) and (tree := _classes(node, f"{below}{name}/"))
+        ]
+        if splits:
+            return Layout("splits", tuple(splits))
+        if all(split_of(name) for name in folders):
+            return Unrecognised(f"{some(sorted(folders))} hold no folders of two or more classes")
+        if len(folders) == 1:
+            (name,) = folders
+            if self._has_filled_folders(os.path.join(self.root, below, name)):
+                return Unrecognised(f"there are images beside the folders in {some([name])}")
+            return Unrecognised(f"all images are in one folder, {some([name])}")
+        tree = _classes(top._replace(through=""), below)
+        if tree:
+            return Layout("classes", (("", tree),))
+        return _domains(folders, below) or Unrecognised(
+            "the images lie two or more folders deep, and the upper ones do not share the names "
+            "of the lower ones"
+        )
+
+    def _node(self, path: str, parents: tuple[tuple[int, int], ...]) -> _Node:
+        """What a folder holds; nothing, if it may not be listed or is one of its own parents."""
+        nothing = _Node(False, {})
+        try:
+            status = os.stat(path)
+            identity = status.st_dev, status.st_ino
+            if identity in parents or len(parents) > _MAX_DEPTH:
+                return nothing
+            names, images = self._list(path)
+        except OSError:
+            return nothing
+        if images:
+            return _Node(True, {})
+        names = [name for name in names if not is_run_at(os.path.join(path, name))]
+        nodes = {n: self._node(os.path.join(path, n), (*parents, identity)) for n in names}
+        inner = {name: node for name, node in nodes.items() if node.holds}
+        empty = tuple(name for name in names if name not in inner)
+        if len(inner) == 1:
+            ((name, node),) = inner.items()
+            # Looked through; but that there is only a test split must be known.
+            if not node.images and (parents or not split_of(name)):
+                return node._replace(through=f"{name}/{node.through}")
+        return _Node(False, inner, "", empty)
+
+    def _list(self, path: str) -> tuple[list[str], bool]:
+        """Names of the visible sub-folders, or that there are images: the first one suffices."""
+        self.listed += 1
+        if self.listed > _MAX_FOLDERS:
+            raise _TooManyError
+        names = []
         with os.scandir(path) as entries:
-            for entry in islice(entries, probe):
+            for entry in entries:
                 if is_image_name(entry.name):
-                    images = True
-                    if probe is None:
-                        break
-                elif not entry.name.startswith(".") and entry.is_dir():
+                    return [], True
+                if not leftover_folder(entry.name) and _is_dir(entry):
                     names.append(entry.name)
-                    if len(names) >= _MAX_CLASSES:
-                        break
+        return sorted(names), False
+
+    def _has_filled_folders(self, path: str) -> bool:
+        """Whether there are folders with images beside the images of a folder."""
+        with suppress(OSError), os.scandir(path) as entries:
+            for number, entry in enumerate(entries):
+                if number > 1000:
+                    break
+                if is_image_name(entry.name) or leftover_folder(entry.name) or not _is_dir(entry):
+                    continue
+                if not is_run_at(entry.path) and self._node(entry.path, ()).holds:
+                    return True
+        return False
+
+
+def _classes(node: _Node, folder: str) -> ClassTree | None:
+    """The sub-folders of a folder as classes, if they are.
+
+    Args:
+        node: what the folder holds.
+        folder: its path below the root, empty or with a slash at its end.
+    """
+    leaves = {name for name, inner in node.inner.items() if inner.is_leaf}
+    deeper = {name: inner for name, inner in node.inner.items() if name not in leaves}
+    # Splits inside the classes: cat/train/, cat/test/.
+    leaves |= {name for name, inner in deeper.items() if all(map(split_of, inner.inner))}
+    deeper = {name: inner for name, inner in deeper.items() if name not in leaves}
+    copies = {name for name, inner in deeper.items() if _overlap(set(inner.inner), leaves)}
+    classes = leaves | (set(deeper) - copies)
+    # What is more often divided further than not is no list of classes.
+    if len(classes) < 2 or len(deeper) - len(copies) > len(leaves):
+        return None
+    return ClassTree(
+        folder + node.through, tuple(sorted(classes)), tuple(node.empty), frozenset(copies)
+    )
+
+
+def _domains(folders: dict[str, _Node], below: str) -> Layout | None:
+    """Folders with the same classes each; others may lie beside them."""
+    trees = {
+        name: tree
+        for name, node in sorted(folders.items())
+        if (tree := _classes(node, f"{below}{name}/"))
+    }
+    if len(trees) < 2 or 2 * len(trees) < len(folders):
+        return None
+    shared = set.intersection(*(set(tree.classes) for tree in trees.values()))
+    if 2 * len(shared) < max(len(tree.classes) for tree in trees.values()):
+        return None
+    return Layout("domains", tuple(trees.items()))
+
+
+def _overlap(names: set[str], others: set[str]) -> bool:
+    """Whether at least two names, and half of them, are among others."""
+    return len(names & others) >= max(2, len(names) / 2)
+
+
+def _is_dir(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
     except OSError:
-        return [], False
-    return sorted(names), images
+        return False
+
+
+def why_not(found: Unrecognised) -> str:
+    """One line for a person: why there are no labels, and which option takes them."""
+    return (
+        f"No labels are taken from the folders: {found.why}. --labels folder takes the name of "
+        "the folder that holds an image, --labels '^([^/]+)/' that of the topmost one."
+    )
+
+
+def how(found: Layout) -> str:
+    """One line for a person where a layout could be meant otherwise; else empty."""
+    if found.kind != "domains":
+        return ""
+    names: Sequence[str] = [name for name, _ in found.trees]
+    return (
+        f"Labels are the folders in {some(names)}, which share them; --labels '^([^/]+)/' takes "
+        "the upper folders instead."
+    )

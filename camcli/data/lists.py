@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import select
 import shutil
@@ -19,17 +20,25 @@ from functools import reduce
 from hashlib import blake2b
 from typing import IO
 
-from camcli.data.finders import Finder, absolute
-from camcli.data.refs import is_url
+from camcli.data.finders import Finder, Walked, absolute
+from camcli.data.leftovers import LeftOut
+from camcli.data.refs import is_url, local_path
 from camcli.errors import UsageError
 from camcli.files import open_regular
 
+# The longer ones first: UTF-32's begins as UTF-16's.
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 # How long a pipe with a name may wait for whoever writes to it.
 _PIPE_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
-class PathList:
+class PathList(Walked):
     """One path a line, or NUL-separated; read again at every iteration, one line at a time.
 
     Attributes:
@@ -66,6 +75,11 @@ class PathList:
     def __post_init__(self) -> None:
         with self._open() as stream:
             stream.seek(0)
+            if encoding := _wide(stream.read(1024)):
+                stream.seek(0)
+                object.__setattr__(self, "copy", _as_utf8(stream, encoding, self.name))
+        with self._open() as stream:
+            stream.seek(0)
             nul = any(b"\0" in block for block in iter(lambda: stream.read(1 << 16), b""))
         object.__setattr__(self, "nul", nul)
         root = None
@@ -77,7 +91,8 @@ class PathList:
     def _open(self) -> AbstractContextManager[IO[bytes]]:
         return nullcontext(self.copy) if self.copy else open_regular(self.name)
 
-    def __iter__(self) -> Iterator[tuple[str, str]]:
+    def walk(self, left: LeftOut) -> Iterator[tuple[str, str]]:
+        """In the list's order; what is listed is taken, whatever it is."""
         return _once((path, relative(path, self.root)) for path in self._paths())
 
     def _paths(self) -> Iterator[str]:
@@ -87,7 +102,7 @@ class PathList:
     def _resolve(self, entry: bytes) -> str:
         text = os.fsdecode(entry)
         if is_url(text):
-            return text
+            return local_path(text) or text
         here = absolute(text)
         if self.name and not os.path.isabs(text) and not os.path.lexists(here):
             beside = absolute(os.path.join(os.path.dirname(self.name), text))
@@ -96,7 +111,7 @@ class PathList:
 
 
 @dataclass(frozen=True)
-class Several:
+class Several(Walked):
     """Several arguments one after the other, under their common folder."""
 
     parts: tuple[Finder, ...]
@@ -106,12 +121,13 @@ class Several:
         """The folder that holds all of them."""
         return reduce(common, (part.root for part in self.parts))
 
-    def __iter__(self) -> Iterator[tuple[str, str]]:
+    def walk(self, left: LeftOut) -> Iterator[tuple[str, str]]:
+        """In the order in which they were given."""
         root = self.root
         return _once(
             (path, relative(os.path.join(part.root, *rel.split("/")), root))
             for part in self.parts
-            for path, rel in part
+            for path, rel in part.walk(left)
         )
 
 
@@ -135,6 +151,41 @@ def names_in(stream: IO[bytes], separator: bytes) -> Iterator[bytes]:
                 yield name
         if not block:
             return
+
+
+def _wide(start: bytes) -> str:
+    """The encoding of text with several bytes a character, as Windows writes it; else empty."""
+    for mark, encoding in _MARKS:
+        if start.startswith(mark):
+            return encoding
+    # Without a mark: names of one letter each, if NULs were what separates them.
+    for zero, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
+        high, low = start[zero::2], start[1 - zero :: 2]
+        latin = high.count(0) > 0.7 * len(high) and low.count(0) < 0.1 * len(low)
+        if latin and (b"." in low or b"/" in low):
+            return encoding
+    return ""
+
+
+def _as_utf8(stream: IO[bytes], encoding: str, name: str) -> IO[bytes]:
+    """The same text in the encoding that names of files have.
+
+    Raises:
+        UsageError: it is cut short or no text.
+    """
+    copy = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the source
+    decoder = codecs.getincrementaldecoder(encoding)()
+    try:
+        while block := stream.read(1 << 16):
+            copy.write(os.fsencode(decoder.decode(block)))
+        copy.write(os.fsencode(decoder.decode(b"", final=True)))
+    except UnicodeError as error:
+        shown = repr(name) if name else "on standard input"
+        raise UsageError(
+            f"The list {shown} begins as {encoding.upper()} text and is none ({error}); save it "
+            "as UTF-8."
+        ) from error
+    return copy
 
 
 def _copy(stream: IO[bytes]) -> IO[bytes]:

@@ -7,16 +7,24 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.request import url2pathname
 
 from camcli.errors import (
     TOO_MANY_FILES,
     CamcliError,
     ImageError,
     UnavailableError,
+    UsageError,
     out_of_files,
 )
 from camcli.files import open_regular
 
+# One connection at a time, which the threads of a run would mix up.
+_UNREAD = frozenset({"ftp", "ftps", "sftp", "ssh", "telnet"})
+# What can be read with fsspec's drivers, where they are not installed.
+_KNOWN = frozenset(
+    "s3 s3a gs gcs az abfs abfss adl http https hdfs hf oci oss memory dropbox github smb".split()  # noqa: SIM905
+)
 # Seconds to wait before a remote read is tried again; networks fail for a moment.
 _PAUSES = (1.0, 4.0)
 
@@ -76,25 +84,65 @@ def is_url(text: str) -> bool:
     return bool(sign) and scheme.replace("+", "").replace("-", "").isalnum()
 
 
+def local_path(url: str) -> str | None:
+    """The path that a ``file://`` URL names; None for other URLs.
+
+    Raises:
+        UsageError: it is on another machine.
+    """
+    scheme, _, rest = url.partition("://")
+    if scheme.lower() != "file":
+        return None
+    host, slash, path = rest.partition("/")
+    if host not in ("", "localhost") or not slash:
+        raise UsageError(f"{url} is on another machine; give a path, or file:///folder/name.")
+    return url2pathname(slash + path)
+
+
 def file_system(url: str) -> tuple[Any, str]:
     """The fsspec file system of a URL, and the URL's path in it.
 
     Raises:
+        UsageError: nothing reads this kind of URL.
         UnavailableError: fsspec, or its driver for this kind of URL, is not installed.
     """
+    scheme = url.partition("://")[0].lower()
+    if scheme in _UNREAD:
+        raise UsageError(
+            f"{url}: {scheme}:// is not read; download it first and give its path. Read are "
+            "folders, files, and URLs such as s3://bucket/photos and gs://bucket/photos."
+        )
     try:
+        from fsspec import available_protocols
         from fsspec.core import url_to_fs
     except ImportError:
+        if scheme not in _KNOWN:
+            raise UsageError(_not_read(url, scheme)) from None
         raise UnavailableError(
             f"{url} needs fsspec: pip install 'camcli[remote]' brings it with s3:// and gs://."
         ) from None
+    if scheme not in available_protocols():
+        raise UsageError(_not_read(url, scheme))
     try:
         system, path = url_to_fs(url)
     except (ImportError, ValueError) as error:  # "Install s3fs to access S3"; unknown scheme
         raise UnavailableError(
             f"{url} cannot be opened: {error}. pip install 'camcli[remote]' brings s3:// and gs://."
         ) from None
+    # Drivers raise errors of their own libraries, and some connect at once.
+    except Exception as error:
+        raise UsageError(
+            f"{url} could not be opened ({type(error).__name__}: {error}); check the name, the "
+            "network and your credentials."
+        ) from None
     return system, path
+
+
+def _not_read(url: str, scheme: str) -> str:
+    return (
+        f"{url}: nothing reads {scheme}:// URLs. Read are folders, files, and URLs such as "
+        "s3://bucket/photos and gs://bucket/photos."
+    )
 
 
 def _local(blob: Blob) -> bytes:
@@ -118,7 +166,7 @@ def _remote(blob: Blob) -> bytes:
         return b""
     try:
         system, path = file_system(blob.place)
-    except UnavailableError as error:
+    except (UnavailableError, UsageError) as error:
         raise ImageError(str(error)) from error
     end = None if blob.offset is None else blob.offset + blob.size
     for pause in (*_PAUSES, None):

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, Any
 
-from camcli.data.finders import has_magic, is_image_name
+from camcli.data.finders import Walked, has_magic, is_image_name
+from camcli.data.leftovers import LeftOut, leftover_file, leftover_folder
 from camcli.data.lists import names_in
 from camcli.data.refs import file_system
 from camcli.data.tars import SUFFIX
@@ -19,16 +20,18 @@ from camcli.errors import UsageError
 
 
 @dataclass(frozen=True)
-class Remote:
+class Remote(Walked):
     """A folder, a glob or one object.
 
     Attributes:
         root: URL of the folder that relative paths start from.
         listing: relative paths of the images, each ended by a NUL.
+        left: what was left out of it.
     """
 
     root: str
     listing: IO[bytes]
+    left: LeftOut
 
     @classmethod
     def parse(cls, url: str, recursive: bool = True) -> Remote:
@@ -41,7 +44,8 @@ class Remote:
         system, path = file_system(url)
         # Drivers raise errors of their own libraries.
         try:
-            root, rels = _find(system, path, recursive)
+            left = LeftOut()
+            root, rels = _find(system, path, recursive, left)
             listing = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the source
             for rel in rels:
                 listing.write(rel.encode("utf-8", "surrogateescape") + b"\0")
@@ -54,37 +58,61 @@ class Remote:
             ) from error
         below = path.rstrip("/").count("/") - root.count("/")
         parts = url.rstrip("/").split("/")
-        return cls("/".join(parts[: len(parts) - below]), listing)
+        return cls("/".join(parts[: len(parts) - below]), listing, left)
 
-    def __iter__(self) -> Iterator[tuple[str, str]]:
+    def walk(self, left: LeftOut) -> Iterator[tuple[str, str]]:
+        """As it was listed."""
+        left.include(self.left)
         for name in names_in(self.listing, b"\0"):
             rel = name.decode("utf-8", "surrogateescape")
             yield f"{self.root}/{rel}", rel
 
 
-def _find(system: Any, path: str, recursive: bool) -> tuple[str, Iterator[str]]:
+def _find(system: Any, path: str, recursive: bool, left: LeftOut) -> tuple[str, Iterator[str]]:
     """The root in the file system, and the relative paths below it."""
     if has_magic(path):
-        fixed = path.split("/")[: next(i for i, p in enumerate(path.split("/")) if has_magic(p))]
-        root = "/".join(fixed)
+        root = _fixed(system, path)
+        # What is there as it is written (``shots [2024]``) is no pattern.
+        pattern = root.replace("[", "[[]") + path[len(root) :]
         # `photos/*` means the pictures in it; `photos/*.dat` means what it says.
         named = not path.endswith(("*", "?", "]"))
-        found = [p[len(root) :].lstrip("/") for p in system.glob(path)]
-        visible = (rel for rel in found if not any(p.startswith(".") for p in rel.split("/")))
+        found = [p[len(root) :].lstrip("/") for p in system.glob(pattern)]
+        visible = (rel for rel in found if _is_wanted(rel, left))
         chosen = (rel for rel in visible if named or is_image_name(rel.rpartition("/")[2]))
         return root, iter(sorted(chosen, key=_order))
     if system.isdir(path):
         path = path.rstrip("/")
-        if any(True for _ in _walk(system, path, "", recursive, "")):
-            return path, _walk(system, path, "", recursive, "")
-        return path, _walk(system, path, "", recursive, SUFFIX)
+        if any(True for _ in _walk(system, path, "", recursive, "", LeftOut())):
+            return path, _walk(system, path, "", recursive, "", left)
+        return path, _walk(system, path, "", recursive, SUFFIX, left)
     if not system.exists(path):
         raise FileNotFoundError(path)
     root, _, name = path.rpartition("/")
     return root, iter([name])
 
 
-def _walk(system: Any, root: str, below: str, recursive: bool, suffix: str) -> Iterator[str]:
+def _fixed(system: Any, path: str) -> str:
+    """The part of a pattern's path before the first segment that is one."""
+    parts = path.split("/")
+    first = 0
+    while first < len(parts) - 1 and (
+        not has_magic(parts[first]) or system.isdir("/".join(parts[: first + 1]))
+    ):
+        first += 1
+    return "/".join(parts[:first])
+
+
+def _is_wanted(rel: str, left: LeftOut) -> bool:
+    *folders, name = rel.split("/")
+    what = next((w for w in map(leftover_folder, folders) if w), None)
+    if what := leftover_file(name) or (what and what.replace("folder", "file")):
+        left.add(what)
+    return not what
+
+
+def _walk(
+    system: Any, root: str, below: str, recursive: bool, suffix: str, left: LeftOut
+) -> Iterator[str]:
     """Relative paths, by name, a folder's own pictures before its sub-folders.
 
     Args:
@@ -93,20 +121,24 @@ def _walk(system: Any, root: str, below: str, recursive: bool, suffix: str) -> I
         below: relative path of the folder to walk, empty or with a slash at its end.
         recursive: walk into sub-folders.
         suffix: what the names of files end in; empty for images.
+        left: counts what is left out.
     """
     images, folders = [], []
     for entry in system.ls(f"{root}/{below}".rstrip("/"), detail=True):
         name = entry["name"].rstrip("/").rpartition("/")[2]
         # Some stores list a folder in itself, as an empty object.
-        if name.startswith(".") or entry["name"].strip("/") == f"{root}/{below}".strip("/"):
+        if entry["name"].strip("/") == f"{root}/{below}".strip("/"):
             continue
-        if entry["type"] == "directory":
+        is_folder = entry["type"] == "directory"
+        if what := leftover_folder(name) if is_folder else leftover_file(name):
+            left.add(what)
+        elif is_folder:
             folders.append(name)
         elif name.endswith(suffix) if suffix else is_image_name(name):
             images.append(name)
     yield from (below + name for name in sorted(images))
     for name in sorted(folders) if recursive else ():
-        yield from _walk(system, root, f"{below}{name}/", recursive, suffix)
+        yield from _walk(system, root, f"{below}{name}/", recursive, suffix, left)
 
 
 def _order(rel: str) -> tuple[tuple[bool, str], ...]:

@@ -6,7 +6,8 @@ The order is the same on every machine: by name, a folder's own pictures before 
 What is an image. In a folder, and in a glob that names no extension, files with one of
 `camcli.data.formats.EXTENSIONS`. A file that is named (on the command line, in a list, by a glob
 such as ``*.dat``) is taken whatever it is called. Hidden files and folders (``.git``,
-``.DS_Store``) are skipped.
+``._1.jpg``), what NAS boxes and archives leave behind, and camcli's own runs are passed over and
+counted (`camcli.data.leftovers`), unless they are named.
 
 What cannot be read is still named. A dangling link ``x.jpg``, a *folder* ``x.jpg`` (which is not
 walked: its name says picture) and a folder that may not be listed are yielded like images, so
@@ -23,24 +24,25 @@ Tar files. A ``.tar`` that is named, listed or matched stands for the images in 
 from __future__ import annotations
 
 import os
-import re
+import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice, pairwise
 from pathlib import Path
 
+from camcli.data.braces import expand
 from camcli.data.finders import File, Finder, Folder, Glob, absolute, has_magic
 from camcli.data.formats import TABLE
-from camcli.data.layout import Labeller, labeller_for
+from camcli.data.labelling import Indexed, Labeller, are_indices, make_labeller
+from camcli.data.layout import Layout, Unrecognised, how, recognise, why_not
+from camcli.data.leftovers import LeftOut
 from camcli.data.lists import PathList, Several
-from camcli.data.refs import Blob, ImageRef, is_url
+from camcli.data.refs import Blob, ImageRef, is_url, local_path
 from camcli.data.remote import Remote
+from camcli.data.shown import printable
 from camcli.data.tars import COMPRESSED, COMPRESSED_TAR, SUFFIX, images_in
 from camcli.data.unique import Unique, bounded
 from camcli.errors import UsageError
-
-# {000..009} and {a,b}, as shells and WebDataset write them.
-_BRACES = re.compile(r"\{(\d+)\.\.(\d+)\}|\{([^{}]*,[^{}]*)\}")
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,8 @@ class Source:
         limit: at most so many images.
         own_labels: whether tar shards' labels are taken, where there is no `labeller`.
         classes: what the numbers in tar shards' labels mean.
+        notes: what a person should know about the labels, a line each.
+        left_out: what was passed over, as far as the source has been walked.
     """
 
     root: Path
@@ -62,6 +66,8 @@ class Source:
     limit: int | None = None
     own_labels: bool = True
     classes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    left_out: LeftOut = field(default_factory=LeftOut, compare=False, repr=False)
 
     @property
     def labelled(self) -> bool:
@@ -72,12 +78,41 @@ class Source:
     def may_have_labels(self) -> bool:
         """Whether an image, the first or a later one, can have a label; opens no tar shard."""
         return self.labeller is not None or (
-            self.own_labels and any(path.endswith(SUFFIX) for path, _ in self.finder)
+            self.own_labels and any(path.endswith(SUFFIX) for path, _ in self._found())
         )
 
     def numbered(self, classes: tuple[str, ...]) -> Source:
-        """The same, with class numbers in tar shards as these classes' names."""
-        return replace(self, classes=classes)
+        """The same, with what can only be a class's number as these classes' names.
+
+        These are numbers in tar shards, and class folders that are all called ``0`` to C-1.
+        """
+        labeller, notes = self.labeller, self.notes
+        if isinstance(labeller, Layout) and are_indices(labeller.classes, classes):
+            some = sorted(labeller.classes, key=int)[:3]
+            means = ", ".join(f"{name} is {printable(classes[int(name)])}" for name in some)
+            labeller = Indexed(labeller, classes)
+            notes += (
+                f"Folder names are taken for the indices of the network's classes: {means}; "
+                "--labels folder takes them as they are.",
+            )
+        return replace(self, classes=classes, labeller=labeller, notes=notes)
+
+    def renamed(self, refs: Sequence[ImageRef], classes: tuple[str, ...]) -> list[ImageRef]:
+        """References of this source with labels as `numbered` has them, in the same order."""
+        labeller = self.numbered(classes).labeller
+        if not isinstance(labeller, Indexed):
+            return list(refs)
+        return [replace(ref, label=labeller(ref.rel)) for ref in refs]
+
+    def some_labels(self, most: int = 3) -> list[str]:
+        """The first few different labels; as many images are looked at as it takes."""
+        found: dict[str, None] = {}
+        for ref in self:
+            if ref.label is not None:
+                found.setdefault(ref.label)
+            if len(found) == most:
+                break
+        return list(found)
 
     def __iter__(self) -> Iterator[ImageRef]:
         """References in a fixed order."""
@@ -86,7 +121,7 @@ class Source:
     def _all(self) -> Iterator[ImageRef]:
         label = self.labeller or (lambda rel: None)
         names = Unique() if self._mixed() else None
-        for path, rel in self.finder:
+        for path, rel in self._found():
             if path.endswith(SUFFIX):
                 shard, folder = Path(path), rel.removesuffix(SUFFIX)
                 inside = names or Unique()
@@ -122,6 +157,13 @@ class Source:
         order = sorted(folders)
         return any(two.startswith(one) for one, two in pairwise(order))
 
+    def _found(self) -> Iterator[tuple[str, str]]:
+        left = LeftOut()
+        try:
+            yield from self.finder.walk(left)
+        finally:  # also where only the first few were wanted
+            self.left_out.include(left)
+
     def _own(self, label: str | int | None) -> str | None:
         if not self.own_labels or label is None:
             return None
@@ -135,7 +177,7 @@ class Source:
         None where that would download remote shards.
         """
         total = 0
-        for path, _ in self.finder:
+        for path, _ in self._found():
             if not path.endswith(SUFFIX):
                 total += 1
             elif is_url(path):
@@ -165,10 +207,11 @@ def find_images(
         recursive: walk into the sub-folders of a folder.
         limit: take the first so many.
         labels: ``auto`` takes class-per-folder labels where the layout of a folder shows them
-            (`camcli.data.layout`); ``folder``: the name of the folder that holds the image;
-            ``prefix``: the file's name without its number (``cat.0.jpg`` is a cat); ``none``; or
-            a regular expression, searched in the relative path, whose first group (or the group
-            called ``label``) is the label.
+            (`camcli.data.layout`; `Source.notes` says why if it does not); ``folder``: the name
+            of the folder that holds the image; ``prefix``: the file's name without its number
+            (``cat.0.jpg`` is a cat); ``none``; or a regular expression, searched in the relative
+            path, whose first group (or the group called ``label``) is the label, without the
+            file's extension.
 
     Returns:
         A source that can be iterated again; it holds at least one image.
@@ -183,7 +226,7 @@ def find_images(
     if limit is not None and limit < 1:
         raise UsageError(f"The limit must be at least 1, not {limit}.")
     given = [spec] if isinstance(spec, str | Path) else list(spec)
-    specs: list[str | Path] = [one for text in given for one in _expand(text)]
+    specs = expand(given)
     if not specs:
         raise UsageError("No images named: give a folder, a glob, a file, @list.txt or -.")
     finder: Finder
@@ -194,13 +237,14 @@ def find_images(
     first = next(iter(finder), None)
     if first is None and isinstance(finder, Folder):
         finder = Glob(finder.root, ("**", "*" + SUFFIX) if recursive else ("*" + SUFFIX,))
-    folder = finder.root if isinstance(finder, Folder | Glob) else None
-    source = Source(
-        Path(finder.root), finder, labeller_for(labels, folder), limit, own_labels=labels == "auto"
-    )
+    auto = labels == "auto"
+    labeller, notes = _recognised(finder) if auto else (make_labeller(labels), ())
+    # islice counts no further, and no disk holds so many.
+    most = None if limit is None else min(limit, sys.maxsize)
+    source = Source(Path(finder.root), finder, labeller, most, own_labels=auto, notes=notes)
     # Nothing at all, or shards without images.
     if (first is None or first[0].endswith(SUFFIX)) and next(iter(source), None) is None:
-        raise UsageError(_nothing(specs, recursive))
+        raise UsageError(_nothing(specs, recursive, source.left_out))
     return source
 
 
@@ -210,22 +254,20 @@ def _on_a_disk(rel: str) -> str:
     return bounded("/".join(f"{part}~" if part in odd else part for part in rel.split("/")))
 
 
-def _expand(spec: str | Path) -> Iterator[str | Path]:
-    """``s-{000..009}.tar`` as ten names, unless there is a file of that very name."""
-    text = os.fspath(spec)
-    found = _BRACES.search(text)
-    if not found or os.path.lexists(text):
-        yield spec
-        return
-    first, last, words = found.groups()
-    if first is not None:
-        step = 1 if int(first) <= int(last) else -1
-        width = len(first) if first.startswith("0") else 0
-        parts: Iterable[str] = (f"{n:0{width}}" for n in range(int(first), int(last) + step, step))
-    else:
-        parts = words.split(",")
-    for part in parts:
-        yield from _expand(text[: found.start()] + part + text[found.end() :])
+def _recognised(finder: Finder) -> tuple[Labeller | None, tuple[str, ...]]:
+    """What ``auto`` means here, and what there is to say about it."""
+    if not isinstance(finder, Folder | Glob):
+        several = isinstance(finder, Several) and any(
+            isinstance(part, Folder | Glob) for part in finder.parts
+        )
+        why = "several sources were named, and only a single folder's layout is looked at"
+        return None, (why_not(Unrecognised(why)),) if several else ()
+    if isinstance(finder, Folder) and not finder.recursive:
+        return None, ()
+    found = recognise(finder.root)
+    if isinstance(found, Layout):
+        return found, tuple(filter(None, [how(found)]))
+    return None, (why_not(found),) if found else ()
 
 
 def _finder(spec: str | Path, recursive: bool) -> Finder:
@@ -235,12 +277,17 @@ def _finder(spec: str | Path, recursive: bool) -> Finder:
         raise UsageError("An empty name was given where a folder, glob or file is expected.")
     if text == "-":
         return PathList.from_stdin()
-    if is_url(text):
-        return Remote.parse(text, recursive)
-    if os.path.isdir(text):
-        return Folder(absolute(text), recursive)
-    if os.path.lexists(text):
-        return File(absolute(text))
+    if is_url(text) and not os.path.lexists(text):
+        if (path := local_path(text)) is None:
+            return Remote.parse(text, recursive)
+        text = path
+    try:
+        if os.path.isdir(text):
+            return Folder(absolute(text), recursive)
+        if os.path.lexists(text):
+            return File(absolute(text))
+    except ValueError:
+        raise UsageError(f"The name {printable(text)!r} holds a NUL, as no file's can.") from None
     if text.startswith("@"):
         return PathList.from_file(text[1:])
     if has_magic(text):
@@ -248,7 +295,7 @@ def _finder(spec: str | Path, recursive: bool) -> Finder:
     raise UsageError(f"No file or folder {text!r} (looked for {absolute(text)!r}).")
 
 
-def _each(specs: Iterable[str | Path], recursive: bool) -> Iterator[Finder]:
+def _each(specs: Iterable[str], recursive: bool) -> Iterator[Finder]:
     """Several arguments; a missing file among them becomes an error row, as in a list."""
     for spec in specs:
         text = os.fspath(spec)
@@ -257,12 +304,13 @@ def _each(specs: Iterable[str | Path], recursive: bool) -> Iterator[Finder]:
         yield File(absolute(text)) if missing else _finder(spec, recursive)
 
 
-def _nothing(specs: list[str | Path], recursive: bool) -> str:
+def _nothing(specs: list[str], recursive: bool, left: LeftOut) -> str:
+    more = f" {left.note()}" if left else ""
     shown = ", ".join(repr(os.fspath(s)) for s in specs[:3]) + (", ..." if specs[3:] else "")
     if len(specs) == 1 and os.path.isdir(specs[0]):
         where = "it or its sub-folders" if recursive else "it (sub-folders were not searched)"
         known = " ".join(e[1:] for each in TABLE if each.readers for e in each.extensions.split())
-        return f"No images in the folder {shown}: no file in {where} ends in one of {known}."
+        return f"No images in the folder {shown}: no file in {where} ends in one of {known}.{more}"
     if specs == ["-"]:
         return "No images: standard input named none (expected one path a line)."
-    return f"No images found for {shown} (seen from the folder {os.getcwd()!r})."
+    return f"No images found for {shown} (seen from the folder {os.getcwd()!r}).{more}"

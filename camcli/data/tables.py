@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from camcli.data.finders import absolute
-from camcli.data.layout import SPLITS, Split
+from camcli.data.layout import Split, split_of
 from camcli.data.lists import common, relative
 from camcli.data.sources import ImageRef
 from camcli.errors import UsageError
@@ -68,12 +68,11 @@ def _row(values: dict[str, str], table: Path, line: int) -> tuple[str, str, Spli
     if not name or not label:
         raise UsageError(f"Line {line} of {table} has no {'label' if name else 'path'}.")
     text = (values.get("split") or "").strip()
-    if text and text.lower() not in SPLITS:
+    if text and not split_of(text):
         raise UsageError(f"Line {line} of {table}: the split {text!r} is not train, val or test.")
     if "split" in values and not text:
         raise UsageError(f"Line {line} of {table} has no split: fill the column or remove it.")
-    split: Split | None = SPLITS[text.lower()] if text else None
-    return name, label, split
+    return name, label, split_of(text) if text else None
 
 
 def _referenced(rows: list[tuple[str, str, Split | None]], table: Path) -> list[Row]:

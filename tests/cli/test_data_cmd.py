@@ -47,8 +47,8 @@ def test_draw_then_describe(tmp_path):
     assert "[bold]\\udcff.jpg: the file is empty" in shown.stdout
     (tmp_path / "set" / "train" / "plum").mkdir()
     shown = run("describe", tmp_path / "set")
-    assert shown.exit_code == 2
-    assert "train/plum" in shown.stderr
+    assert shown.exit_code == 3  # the unreadable picture's
+    assert "No class, as there are no images in it: train/plum." in shown.stderr
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,7 @@ def test_flat_folder_by_prefix_and_by_expression(tmp_path):
         ["IMG_1.jpg", "IMG_2.jpg", "IMG_3.jpg", "IMG_4.jpg"],  # one prefix
         ["a1.jpg", "b1.jpg", "c1.jpg"],  # one image each
         ["a1.jpg", "a2.jpg", "b1.jpg", "b2.jpg", "other.jpg"],
-        ["a/b/a1.jpg", "a/b/a2.jpg", "c/d/b1.jpg", "c/d/b2.jpg"],
+        ["a/b/1.jpg", "a/c/2.jpg", "d/e/1.jpg", "d/f/2.jpg"],  # two folders deep
     ],
 )
 def test_labels_are_not_guessed(tmp_path, names):
@@ -182,11 +182,11 @@ def test_any_table_is_a_data_set_or_one_sentence(tmp_path_factory, body):
 def test_empty_class_folder(tmp_path):
     tree(tmp_path, "a/1.jpg", "b/1.jpg")
     (tmp_path / "forgotten").mkdir()
-    with pytest.raises(UsageError, match=r"class folder forgotten .* no images"):
-        load_dataset(tmp_path)
-    data = load_dataset(tmp_path, strict=False)
-    assert len(data.problems) == 1
+    (tmp_path / "a" / "@eaDir").mkdir()
+    data = load_dataset(tmp_path)
     assert data.classes == ("a", "b")
+    assert "No class, as there are no images in it: forgotten." in data.notes
+    assert "Left out: 1 @eaDir folder (name one as the source to take it)." in data.notes
 
 
 def test_one_class(tmp_path):

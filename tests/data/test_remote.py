@@ -1,4 +1,5 @@
 import io
+import re
 import tarfile
 
 import numpy as np
@@ -105,9 +106,43 @@ def test_nothing_there(bucket, tmp_path):
         load_image(ref)
 
 
-def test_what_is_not_installed_is_named():
+def test_what_is_not_installed_is_named(monkeypatch):
+    def missing(url):
+        raise ImportError("Install s3fs to access S3")
+
+    monkeypatch.setattr(fsspec.core, "url_to_fs", missing)
     with pytest.raises(UnavailableError, match=r"pip install 'camcli\[remote\]'"):
-        find_images("nosuchscheme://bucket/photos")
+        find_images("s3://bucket/photos")
+
+
+@pytest.mark.parametrize("scheme", ["nosuchscheme", "ftp", "FTP", "sftp", "foo+bar"])
+def test_urls_that_nothing_reads(scheme):
+    with pytest.raises(UsageError, match=rf"{re.escape(scheme)}://.* read"):
+        find_images(f"{scheme}://host/photos")
+
+
+def test_a_driver_that_cannot_connect_is_one_sentence(monkeypatch):
+    def fail(url):
+        raise OSError("no route to host")
+
+    monkeypatch.setattr(fsspec.core, "url_to_fs", fail)
+    with pytest.raises(UsageError, match=r"could not be opened \(OSError: no route to host\)"):
+        find_images("http://host/photos")
+
+
+def test_a_file_url_is_a_path(tmp_path):
+    (tmp_path / "a b").mkdir()
+    (tmp_path / "a b" / "1.jpg").write_bytes(b"x")
+    url = (tmp_path / "a b").as_uri()
+    assert "%20" in url
+    assert rels(url) == ["1.jpg"]
+    (tmp_path / "list").write_text(f"{url}/1.jpg\n")
+    (ref,) = find_images(f"@{tmp_path / 'list'}")
+    assert ref.path == tmp_path / "a b" / "1.jpg"
+    with pytest.raises(UsageError, match="another machine"):
+        find_images("file://server/photos")
+    with pytest.raises(UsageError, match="No file or folder"):
+        find_images("file:///no/such/folder")
 
 
 def test_a_read_that_fails_for_a_moment_is_repeated(bucket, monkeypatch):

@@ -379,3 +379,35 @@ def test_nothing_found_says_what_was_looked_for(tmp_path, monkeypatch):
     (tmp_path / "folder.txt").mkdir()
     with pytest.raises(UsageError, match=r"folder\.txt"):
         find_images("@folder.txt")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-8-sig"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_list_as_windows_writes_it(tmp_path, encoding, end):
+    touch(tmp_path, "é/1.jpg", "😀.jpg")
+    text = "".join(f"{tmp_path}/{name}{end}" for name in ("é/1.jpg", "😀.jpg"))
+    (tmp_path / "list").write_bytes(text.encode(encoding))
+    assert rels(f"@{tmp_path / 'list'}") == ["é/1.jpg", "😀.jpg"]
+
+
+def test_a_list_that_begins_as_utf_16_and_is_none(tmp_path):
+    (tmp_path / "list").write_bytes(b"\xff\xfe\x00\xd8\x00")
+    with pytest.raises(UsageError, match="save it as UTF-8"):
+        find_images(f"@{tmp_path / 'list'}")
+
+
+def test_names_of_one_letter_between_nuls_are_no_utf_16(tmp_path, monkeypatch):
+    monkeypatch.chdir(touch(tmp_path, "a", "b", "c", "d"))
+    (tmp_path / "list").write_bytes(b"a\0b\0c\0d\0")
+    assert rels("@list") == ["a", "b", "c", "d"]
+
+
+@pytest.mark.parametrize("limit", [sys.maxsize, 10**30])
+def test_a_limit_beyond_all_there_is(tmp_path, limit):
+    source = find_images(touch(tmp_path, "1.jpg"), limit=limit)
+    assert len(list(source)) == source.count() == 1
+
+
+def test_a_nul_in_a_name(tmp_path):
+    with pytest.raises(UsageError, match=r"holds a NUL|No file or folder"):
+        find_images("a\0b.jpg")

@@ -1,0 +1,17 @@
+"""Names in messages: a few of many, on one line of any terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def printable(name: object) -> str:
+    """A file name as it can be shown on one line of any terminal: controls are escaped."""
+    text = str(name).encode("utf-8", "backslashreplace").decode()
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def some(names: Sequence[object], most: int = 5) -> str:
+    """The first names with commas between, and how many more there are."""
+    shown = ", ".join(printable(name) for name in names[:most])
+    return shown + (f" and {len(names) - most} more" if len(names) > most else "")
