@@ -79,7 +79,7 @@ def summarize(run: Run, out: Path) -> None:
 def _few(names: Sequence[str]) -> str:
     from camcli.data.shown import printable
 
-    return ", ".join(repr(printable(name)) for name in names)
+    return ", ".join(f"'{printable(name)}'" for name in names)
 
 
 def warn_if_nothing_drawn(run: Run) -> None:

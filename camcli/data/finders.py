@@ -187,6 +187,7 @@ def _listed(
     files: list[str] = []
     folders: list[tuple[str, bool]] = []
     telling: list[str] = []
+    passed: list[str] = []
     named = choice.names(len(parts))
     with os.scandir(folder) as entries:
         for entry in entries:
@@ -200,17 +201,19 @@ def _listed(
             elif _is_dir(entry):
                 if not named and (what := leftover_folder(name)):
                     if choice.enters(at):
-                        left.add(what)
+                        passed.append(what)
                 else:
                     folders.append((name, entry.is_symlink()))
             elif not named and (what := leftover_file(name)):
                 if choice.means(at):
-                    left.add(what)
+                    passed.append(what)
             elif choice.takes(at):
                 files.append(name)
     if telling and parts and not choice.names(len(parts) - 1) and is_run(folder, telling):
         left.add(RUN)
         return [], []
+    for what in passed:
+        left.add(what)
     if telling and (made := made_pictures(folder, {*telling, *files}) & {*files}):
         left.add(MADE_PICTURE, len(made))
         files = [name for name in files if name not in made]

@@ -70,7 +70,9 @@ def contiguous_runs(refs: Sequence[ImageRef], share: float, seed: int) -> set[st
     for name, frames in sorted(_by_video(refs).items()):
         length = min(len(frames) - 1, max(1, round(share * len(frames))))
         if share and length > 0:
-            start = Random(f"{seed}/{name}").randrange(len(frames) - length + 1)
+            start = Random(f"{seed}/{name}".encode("utf-8", "surrogateescape")).randrange(
+                len(frames) - length + 1
+            )
             held.update(ref.rel for ref in frames[start : start + length])
     return held
 
@@ -97,7 +99,7 @@ def whole_videos(
     single = []
     for label, videos in sorted(classes.items()):
         order = sorted(videos)
-        Random(f"{seed}/{label}").shuffle(order)
+        Random(f"{seed}/{label}".encode("utf-8", "surrogateescape")).shuffle(order)
         if len(order) == 1:
             single.append(label)
         left = order[1:]

@@ -266,12 +266,14 @@ class _Judge:
     def _has_filled_folders(self, path: str) -> bool:
         """Whether there are folders with images beside the images of a folder."""
         with suppress(OSError), os.scandir(path) as entries:
+            status = os.stat(path)
+            own = ((status.st_dev, status.st_ino),)
             for number, entry in enumerate(entries):
                 if number > 1000:
                     break
                 if is_image_name(entry.name) or leftover_folder(entry.name) or not _is_dir(entry):
                     continue
-                if not is_run_at(entry.path) and self._node(entry.path, ()).holds:
+                if not is_run_at(entry.path) and self._node(entry.path, own).holds:
                     return True
         return False
 

@@ -29,7 +29,7 @@ _FOLDERS = {
 }  # fmt: skip
 _FILES = {name.lower(): name for name in ("Thumbs.db", "ehthumbs.db", "desktop.ini", "Icon\r")}
 
-RUN = "folder of an earlier camcli run"
+RUN = "folder of a camcli run"
 MADE_PICTURE = "picture that camcli made"
 
 _INFO = re.compile(r"run(\.\d+-of-\d+)?\.json")

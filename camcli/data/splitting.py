@@ -45,7 +45,7 @@ def hold_out(
     taken: dict[str, Split | None] = {}
     for label in sorted(classes):
         order = sorted(classes[label])
-        Random(f"{seed}/{label}").shuffle(order)
+        Random(f"{seed}/{label}".encode("utf-8", "surrogateescape")).shuffle(order)
         # The last group trains, unless another class has already taken it.
         keep = next((key for key in reversed(order) if key not in taken), None)
         if keep is not None:

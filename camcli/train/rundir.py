@@ -168,7 +168,7 @@ class TrainDirectory:
             remove(self.path, [name for name in old if name != INFO])
         except OSError as error:
             raise CamcliError(f"Cannot write to {self.path}: {error.strerror}.") from error
-        self.write(CONFIG, to_toml(config).encode())
+        self.write(CONFIG, to_toml(config).encode("utf-8", "surrogateescape"))
         self.write_json(INFO, {**info, KIND: "train", FILES: will})
 
     def finish(self, info: Mapping[str, Any]) -> None:

@@ -46,7 +46,7 @@ def test_a_nas_with_earlier_runs_inside(camcli, put, tmp_path):
             "dog/1.jpg": "dog",
         }
         left = json.loads((tmp_path / f"run{n}" / "run.json").read_text())["left_out"]
-        runs = {"folder of an earlier camcli run": n}  # its own too
+        runs = {"folder of a camcli run": n}  # its own too
         assert left == {"@eaDir folder": 1, "hidden file": 1} | runs
         assert done.stderr.count("Left out: ") == 1
     # Labels that name no class: three of each, and no accuracy.

@@ -63,4 +63,5 @@ def test_all_problems_are_listed(root):
     assert found.imbalance == float("inf")
     values = found.to_dict()
     assert values["imbalance"] is None
-    assert len(values["problems"]) == 2
+    assert len(values["problems"]) == 1
+    assert "No class, as there are no images in it: train/forgotten." in values["notes"]

@@ -88,10 +88,10 @@ def test_the_note():
     assert not left
     assert left.note() == ""
     left.add("@eaDir folder", 2)
-    left.add("folder of an earlier camcli run")
+    left.add("folder of a camcli run")
     left.add("hidden file", 12)
     assert left.note() == (
-        "Left out: 12 hidden files, 2 @eaDir folders, 1 folder of an earlier camcli run "
+        "Left out: 12 hidden files, 2 @eaDir folders, 1 folder of a camcli run "
         "(name one as the source to take it)."
     )
 
@@ -128,7 +128,7 @@ def test_a_run_beside_the_pictures_is_none_of_them(tmp_path, kind, spec):
     run_of(root / "run1", kind)
     found, left = seen(f"{root}{spec}")
     assert found == ["cat/1.jpg", "dog/1.jpg"]
-    assert left == {"folder of an earlier camcli run": 1}
+    assert left == {"folder of a camcli run": 1}
     assert {ref.label for ref in find_images(root)} == {"cat", "dog"}
     # Named, it is taken.
     assert seen(root / "run1" / "overlays")[0] == ["1.jpg"]

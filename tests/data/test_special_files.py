@@ -16,8 +16,8 @@ from camcli.data.sources import find_images
 from camcli.data.tables import read_table
 from camcli.errors import ImageError, UsageError
 from camcli.evaluate.annotations import read_boxes, read_mask
-from camcli.models.built import read_classes
 from camcli.models.checkpoint import load_checkpoint
+from camcli.models.class_names import read_class_names
 from camcli.train.config import read_toml
 from camcli.train.features import hash_files
 
@@ -49,7 +49,7 @@ def test_in_a_class_folder_they_are_unreadable_and_nothing_waits(tmp_path, speci
 
 
 @pytest.mark.parametrize(
-    "read", [read_table, read_classes, load_checkpoint, read_toml, read_boxes, read_mask]
+    "read", [read_table, read_class_names, load_checkpoint, read_toml, read_boxes, read_mask]
 )
 @pytest.mark.parametrize("suffix", [".csv", ".json", ".txt", ".xml"])
 def test_as_anything_else_they_are_a_users_mistake(tmp_path, read, suffix, special_files):
