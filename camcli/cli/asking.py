@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from camcli.evaluate.compare import Questions, Row
     from camcli.models.classifier import Classifier
 
+    # Photographs, their labels as a network's classes are called: `Source.renamed`.
+    Named = Callable[[Sequence[ImageRef], tuple[str, ...]], list[ImageRef]]
+
 
 @dataclass(slots=True)
 class Answers:
@@ -101,10 +104,6 @@ NOTHING = (
     "Nothing could be measured: no annotation, and no label names a class of the network. "
     "Give --boxes, --masks, --grid, --faithfulness or --labels."
 )
-
-
-Named = Callable[[Sequence["ImageRef"], tuple[str, ...]], list["ImageRef"]]
-"""Photographs, their labels as a network's classes are called: `Source.renamed`."""
 
 
 def check_labels(refs: Sequence[ImageRef], subjects: Sequence[Subject], named: Named) -> None:
