@@ -19,7 +19,8 @@ from camcli.cli.explain import explain as explain_command
 from camcli.errors import UsageError
 
 # Belong to `load_classifier`, to what is printed, or to the files of a command.
-LOADING = {"model", "checkpoint", "weights", "classes", "fit", "device", "offline"}
+LOADING = {"model", "checkpoint", "weights", "weights_key", "classes", "fit", "device", "offline",
+           "output"}  # fmt: skip
 COMMAND = {"out", "as_json", "save_raw", "overwrite", "topk_files", "images", "methods",
            "quiet", "report", "contact_sheet", "contact_order", "fail_on", "shard", "no_overlays",
            "table_format", "scale", "engine", "address"}  # fmt: skip

@@ -94,6 +94,11 @@ def load(*, quiet: bool = False, **options: Unpack[Described]) -> Classifier:
     classifier = load_classifier(**_plain(options))
     for note in classifier.provenance.notes:
         say(note)
+    if classifier.preprocess.grey:
+        say(
+            "The network takes one channel: it sees the luminance of the photographs, normalised "
+            "by the mean of its three channels' means and deviations."
+        )
     if classifier.output.told:
         say(classifier.output.told)
     if classifier.provenance.source == "random":

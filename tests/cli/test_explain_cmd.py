@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 
@@ -210,3 +211,95 @@ def test_a_picture_that_cannot_be_drawn_is_an_error_of_its_own(
     assert records["b.png"]["error"].endswith("b.png: ValueError: too wide.")
     assert records["c.png"]["error"].startswith("write: Cannot write")
     assert records["d.png"]["files"] == ["out/d_gradcam.jpg"]
+
+
+NETS = """
+import torch
+from torch import nn
+
+def net(channels, outputs, *end):
+    torch.manual_seed(1)
+    return nn.Sequential(nn.Conv2d(channels, 8, 3, 4, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1),
+                         nn.Flatten(), nn.Linear(8, outputs), *end)
+
+def one(): return net(3, 1)
+def softmax(): return net(3, 2, nn.Softmax(1))
+def labels():
+    made = net(3, 4, nn.Sigmoid())
+    made[4].bias.data = torch.tensor([3.0, -3.0, 2.0, -2.0])
+    made.classes = ["edema", "mass", "nodule", "pneumonia"]
+    return made
+def grey(): return net(1, 3)
+def logits(): return net(3, 3)
+"""
+
+
+def own_words(camcli, tmp_path, monkeypatch, name, *options):
+    """The record and what was told, of a network in a module of one's own."""
+    (tmp_path / "nets_of_kinds.py").write_text(NETS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    own = ("--model", f"nets_of_kinds:{name}", "--input-size", "32")
+    done = camcli("explain", "cat.png", *own, "--json", "--out", f"{name}.jpg", *options)
+    assert done.exit_code == 0, done.output
+    return json.loads(done.stdout), " ".join(done.stderr.split())
+
+
+def by_hand(name, cat):
+    """What the network itself says of the picture, with ImageNet's preprocessing."""
+    import nets_of_kinds
+
+    from camcli.data.preprocess import Preprocess
+
+    rgb = np.asarray(Image.open(cat).convert("RGB"))
+    with torch.no_grad():
+        return getattr(nets_of_kinds, name)().eval()(Preprocess(size=32).tensor(rgb))[0].tolist()
+
+
+def test_what_a_network_returns_is_recognised_and_told(camcli, cat, tmp_path, monkeypatch):
+    record, said = own_words(camcli, tmp_path, monkeypatch, "one")
+    (z,) = by_hand("one", cat)
+    p = 1 / (1 + np.exp(-z))
+    assert "one output" in said
+    assert record["output"] == "binary"
+    found = {one["class"]: one["prob"] for one in record["top"]}
+    assert found == pytest.approx({"0": 1 - p, "1": p}, abs=1e-4)
+    Path("names.txt").write_text("healthy\nill\n")
+    named, said = own_words(
+        camcli, tmp_path, monkeypatch, "one", "--classes", "names.txt", "--output", "binary",
+        "--overwrite",
+    )  # fmt: skip
+    assert "one output" not in said
+    assert {one["class"] for one in named["top"]} == {"healthy", "ill"}
+
+    record, said = own_words(camcli, tmp_path, monkeypatch, "softmax")
+    assert "ends in a softmax" in said
+    found = {one["class"]: one["prob"] for one in record["top"]}
+    truth = dict(zip("01", by_hand("softmax", cat), strict=True))
+    assert found == pytest.approx(truth, abs=1e-4)
+
+    record, said = own_words(camcli, tmp_path, monkeypatch, "labels")
+    names = ("edema", "mass", "nodule", "pneumonia")
+    truth = dict(zip(names, by_hand("labels", cat), strict=True))
+    assert {one["class"]: one["prob"] for one in record["top"]} == pytest.approx(truth, abs=1e-4)
+    assert {one["class"] for one in record["positives"]} == {"edema", "nodule"}
+    assert "a probability of its own" in said
+
+    _, said = own_words(camcli, tmp_path, monkeypatch, "grey")
+    assert "luminance" in said
+    record, said = own_words(camcli, tmp_path, monkeypatch, "logits")
+    assert "output" not in record
+    assert "positives" not in record
+    assert "probabilit" not in said
+
+
+def test_a_run_records_what_the_network_returns(camcli, cat, tmp_path, monkeypatch):
+    own_words(camcli, tmp_path, monkeypatch, "labels")
+    for name, kind in (("labels", "sigmoid"), ("logits", None)):
+        own = ("--model", f"nets_of_kinds:{name}", "--input-size", "32", "--out", f"run-{name}")
+        done = camcli("batch", cat, *own, "--runtime", "torch")
+        assert done.exit_code == 0, done.output
+        assert json.loads(Path(f"run-{name}/run.json").read_text())["config"].get("output") == kind
+    # Other probabilities are another run.
+    done = camcli("batch", cat, *own, "--resume", "--output", "sigmoid")
+    assert done.exit_code == 2
+    assert "output" in done.stderr
