@@ -14,8 +14,9 @@ from torch import nn
 from camcli.data.preprocess import Preprocess
 from camcli.errors import UsageError
 from camcli.models.imagenet import imagenet_classes
+from camcli.models.mismatch import listed
 from camcli.models.outputs import label_names
-from camcli.models.states import Match, listed
+from camcli.models.states import Match
 from camcli.models.words import inside
 
 Source = Literal["bundled", "torchvision", "timm", "user", "random", "checkpoint"]

@@ -25,8 +25,8 @@ from camcli.files import whole_file
 from camcli.models.ensemble import block_head
 from camcli.models.finite import check_finite
 from camcli.models.formats import check_checkpoint
+from camcli.models.mismatch import shape_of
 from camcli.models.parts import LinearHead
-from camcli.models.states import shape_of
 from camcli.models.words import inside
 
 FORMAT = 2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from camcli.data.preprocess import Fit, Preprocess
-from camcli.errors import CamcliError, UsageError
+from camcli.errors import UsageError
+from camcli.models.backbone import cut_with_head, fill_backbone
 from camcli.models.checkpoint import Checkpoint, load_checkpoint
 from camcli.models.cut import Cut, LinearHead, Tail, cut
 from camcli.models.ensemble import join, split_head
@@ -335,32 +336,14 @@ def _from_checkpoint(
     for tensors, own in zip(saved.networks(), split_head(head, saved.members), strict=True):
         # Whatever weights it has are replaced one by one; what the cut leaves out is not used.
         module = build_model(architecture, weights=weights, input_size=preprocess.size).module
-        _fill_backbone(module, tensors, path, architecture)
-        cuts.append(cut(module, preprocess.shape, layers, head=own))
+        missing = fill_backbone(module, tensors, path, architecture)
+        cuts.append(cut_with_head(module, preprocess.shape, layers, own, missing, path))
         module.to(device)  # where hooks are needed it runs itself
     halves = cuts[0] if saved.members == 1 else join(cuts)
     provenance = Provenance(
         saved.architecture, str(path), sha256_of(path), "checkpoint", dict(saved.versions)
     )
     return _classifier(halves, saved.classes, preprocess, provenance, device)
-
-
-def _fill_backbone(
-    module: nn.Module, tensors: Mapping[str, Tensor], path: Path, architecture: str
-) -> None:
-    """Put a checkpoint's tensors where they belong.
-
-    Raises:
-        CamcliError: the network has no place for one of them.
-    """
-    state = module.state_dict()
-    fits = {n: t for n, t in tensors.items() if n in state and state[n].shape == t.shape}
-    if len(fits) < len(tensors):
-        odd = sorted(set(tensors) - set(fits))[:3]
-        raise CamcliError(
-            f"{path} does not fit {architecture} as this machine builds it: {', '.join(odd)}."
-        )
-    module.load_state_dict(fits, strict=False)
 
 
 def find_device(name: str) -> torch.device:

@@ -199,6 +199,8 @@ def check_checkpoint(path: Path) -> None:
     except (ForeignFileError, UnreasonableFileError):
         raise
     except CamcliError as error:
+        if isinstance(error.__cause__, OSError):
+            raise
         raise CamcliError(
             f"{path} is not a whole safetensors file; copy it again, or train anew."
         ) from error

@@ -10,8 +10,8 @@ from torch import nn
 from camcli.data.preprocess import Preprocess
 from camcli.errors import CamcliError, UsageError
 from camcli.models.built import reason
+from camcli.models.mismatch import shape_of
 from camcli.models.outputs import rows_of
-from camcli.models.states import shape_of
 
 # Sides that networks are built for, the usual first.
 SIDES = (224, 256, 32, 64, 96, 128, 299, 384, 28, 48, 112, 160, 192, 288, 320, 448, 512)

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field, replace
 from torch import Tensor, nn
 
 from camcli.errors import CamcliError, UsageError
+from camcli.models.mismatch import differences, listed, other_classes
 
 _DEEPEST = 8
 _MOST = 64
@@ -29,7 +30,7 @@ _WITHIN = re.compile(
 )
 # Averages of the weights: taken only when asked for, or when there is nothing else.
 _AVERAGE = re.compile(r"(?:^|[._])(?:ema|avg|averaged?|swa|teacher|momentum|shadow)(?:[._]|$)")
-_COUNTER = "num_batches_tracked"
+COUNTER = "num_batches_tracked"
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ class _View:
 
     def __post_init__(self) -> None:
         own, mapped = self.own, self.mapped
-        missing = [n for n in own if n not in mapped and not n.endswith(_COUNTER)]
+        missing = [n for n in own if n not in mapped and not n.endswith(COUNTER)]
         wrong = [n for n in own if n in mapped and not self._shaped(n)]
         surplus: list[str] = []
         spare: list[str] = []
@@ -151,7 +152,7 @@ class _View:
     @property
     def named(self) -> int:
         """How many of the network's tensors are there by name."""
-        return sum(name in self.mapped for name in self.own if not name.endswith(_COUNTER))
+        return sum(name in self.mapped for name in self.own if not name.endswith(COUNTER))
 
     def nearness(self) -> tuple[int, bool, bool, int]:
         """Greater for what a user more likely meant; few names in common are chance."""
@@ -247,7 +248,7 @@ def match(
     fitting = _distinct([view for view in views if view.fits])
     if not fitting:
         nearest = max(views, key=_View.nearness)
-        raise UsageError(_differences(nearest, candidates.origin, model))
+        raise UsageError(differences(nearest, candidates.origin, model))
     best = min(fitting, key=lambda view: _order(view, fitting))
     once = Counter(view.candidate.key for view in fitting)
     keys = {id(v): v.candidate.key if once[v.candidate.key] == 1 else v.key for v in fitting}
@@ -368,7 +369,8 @@ def _note(best: _View, candidates: Candidates, match: Match, asked: bool) -> str
         )
     beside = Counter[str]()
     for candidate in candidates.each:
-        if candidate is not best.candidate and not _within(candidate.key, others):
+        # Who asked for one set knows that there are others.
+        if not asked and candidate is not best.candidate and not _within(candidate.key, others):
             beside[candidate.key.partition(".")[0] or "top level"] += len(candidate.tensors)
     left = [*match.dropped, *(f"{key} ({count} tensors)" for key, count in beside.items())]
     if left:
@@ -380,81 +382,13 @@ def _within(key: str, keys: Collection[str]) -> bool:
     return any(other == key or other.startswith(f"{key}.") for other in keys)
 
 
-def listed(names: Collection[str], most: int = 3) -> str:
-    """The first few of some names."""
-    more = f", ... ({len(names)} in all)" if len(names) > most else ""
-    return ", ".join(list(names)[:most]) + more
-
-
-def _differences(view: _View, origin: str, model: str) -> str:
-    """Why a file is not a network's, with the likely cause."""
-    full = view.added + "{}"
-    wrong = [
-        f"{full.format(n)} is {shape_of(view.mapped[n])} and should be {shape_of(view.own[n])}"
-        for n in view.wrong
-    ]
-    problems = [
-        f"{len(names)} {what}: {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}"
-        for what, names in (
-            ("missing", [full.format(n) for n in view.missing]),
-            (
-                "unknown",
-                [n for n in view.mapped if n not in view.own] if view.missing else view.surplus,
-            ),
-            ("of another shape", wrong),
-        )
-        if names
-    ]
-    under = f" (under {view.key!r})" if view.key else ""
-    return f"{origin}{under} does not fit {model}: {_cause(view)}. Tensors {'; '.join(problems)}."
-
-
-def _cause(view: _View) -> str:
-    """The likely reason, from what differs."""
-    if not view.named:
-        return "it is another architecture's"
-    rows = _other_classes(view)
-    if rows is not None:
-        found, wanted = rows
-        return f"it was trained for {found} classes, and the network is built for {wanted}"
-    if view.missing and not (view.wrong or view.surplus):
-        last = list(view.own)[-1].rpartition(".")[0]
-        if all(name.rpartition(".")[0] == last for name in view.missing):
-            return "it has no head, so it gives features and no classes"
-    if view.wrong and not (view.missing or view.surplus):
-        return "the names agree and the sizes do not, so it is a wider or narrower variant's"
-    if view.surplus and not (view.missing or view.wrong):
-        return "it has more layers, so it is a deeper variant's"
-    if view.missing and not (view.surplus or view.wrong):
-        return "it lacks layers, so it is a smaller variant's, or not whole"
-    return "it is another architecture's"
-
-
-def _other_classes(view: _View) -> tuple[int, int] | None:
-    """The rows of the head in the file and in the network, if only these differ."""
-    if view.missing or view.surplus or not view.wrong:
-        return None
-    parent = {name.rpartition(".")[0] for name in view.wrong}
-    pairs = [(view.mapped[n].shape, view.own[n].shape) for n in view.wrong]
-    if len(parent) > 1 or any(len(a) != len(b) or not a or a[1:] != b[1:] for a, b in pairs):
-        return None
-    counts = {(a[0], b[0]) for a, b in pairs}
-    last = {name.rpartition(".")[0] for name in list(view.own)[-1:]}
-    return counts.pop() if len(counts) == 1 and parent == last else None
-
-
 def head_rows(
     candidates: Candidates, module: nn.Module | Mapping[str, Tensor], key: str | None = None
 ) -> int | None:
     """The number of classes of a file that differs from a network in nothing else, or None."""
     own = module.state_dict() if isinstance(module, nn.Module) else module
     for view in _choices(candidates, key, own, frozenset(), ()):
-        rows = _other_classes(view)
+        rows = other_classes(view)
         if rows is not None:
             return rows[0]
     return None
-
-
-def shape_of(tensor: Tensor) -> str:
-    """Such as ``64x3x7x7``."""
-    return "x".join(map(str, tensor.shape)) or "a scalar"

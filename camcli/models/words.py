@@ -86,7 +86,7 @@ def check_weights(weights: str | None, model: str) -> None:
     path = Path(weights)
     with suppress(RuntimeError):  # ~somebody whom the machine does not know
         path = path.expanduser()
-    if path.is_file():
+    if path.exists() and not path.is_dir():
         recognise(path)
     written_as_file = "/" in weights or path.suffix.lower() in _WEIGHT_SUFFIXES
     if written_as_file and not path.exists():

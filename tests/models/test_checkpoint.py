@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 
 import pytest
 import torch
@@ -314,3 +315,34 @@ def test_a_checkpoint_of_another_architecture(trained, tmp_path):
     ))  # fmt: skip
     with pytest.raises(CamcliError, match=r"does not fit.*conv_stem\.weight"):
         load_classifier(checkpoint=tmp_path / "m.safetensors", device="cpu")
+
+
+@pytest.mark.parametrize("layer", ["last", "blocks.2"])
+def test_a_head_for_other_channels(trained, tmp_path, layer):
+    """Told once when it is opened, not for each image."""
+    _, checkpoint, _ = trained
+    path = tmp_path / "m.safetensors"
+    save_checkpoint(path, replace(checkpoint, weight=torch.ones(3, 7)))
+    with pytest.raises(CamcliError, match="head is for 7 channels"):
+        load_classifier(checkpoint=path, device="cpu", layer=layer)
+
+
+@pytest.mark.parametrize("lacks", ["blocks.3.1.conv_pw.weight", "bn2.running_mean"])
+def test_a_backbone_that_lacks_a_tensor_is_not_filled_with_random_numbers(trained, tmp_path, lacks):
+    _, checkpoint, _ = trained
+    path = tmp_path / "m.safetensors"
+    less = {name: tensor for name, tensor in checkpoint.backbone.items() if name != lacks}
+    save_checkpoint(path, replace(checkpoint, backbone=less))
+    with pytest.raises(CamcliError, match=f"lack {lacks}"):
+        load_classifier(checkpoint=path, device="cpu")
+    save_checkpoint(path, replace(checkpoint, backbone={}))
+    with pytest.raises(CamcliError, match=r"lack conv_stem\.weight.*in all"):
+        load_classifier(checkpoint=path, device="cpu")
+
+
+def test_pipes_and_devices_are_called_what_they_are(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    from camcli.models.formats import check_checkpoint
+
+    with pytest.raises(CamcliError, match="it is a pipe"):
+        check_checkpoint(tmp_path / "pipe")
