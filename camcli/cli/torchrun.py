@@ -18,13 +18,18 @@ def first_speaks(*errors: type[BaseException]) -> Iterator[None]:
     try:
         yield
     except errors as error:
-        if not several() or os.environ.get("RANK", "0") == "0":
+        if speaks():
             raise
         if not isinstance(error, (KeyboardInterrupt, Terminated)):
             # torchrun ends all as soon as one is gone: the first one is to speak before that.
             with suppress(KeyboardInterrupt, Terminated):
                 time.sleep(5)
         raise typer.Exit(FATAL) from None
+
+
+def speaks() -> bool:
+    """Whether this process is the one, or the first of several, that tells a person something."""
+    return not several() or os.environ.get("RANK", "0") == "0"
 
 
 def several() -> bool:

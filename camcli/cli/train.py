@@ -12,7 +12,7 @@ import typer
 from camcli.cli import options as o
 from camcli.cli.console import INTERRUPTED, TERMINATED, Terminated, emit, fail, say, slow
 from camcli.cli.progress import Progress
-from camcli.cli.torchrun import first_speaks, several
+from camcli.cli.torchrun import first_speaks, several, speaks
 from camcli.errors import CamcliError, UnavailableError, UsageError
 from camcli.models import words
 from camcli.train.config import TrainConfig, resolve
@@ -323,7 +323,8 @@ def train(
             resuming = TrainDirectory(out).check(settings, resume=resume, overwrite=overwrite)
             with slow(f"Looking for images in {settings.data} ...", quiet=quiet):
                 dataset = None if resuming else read_data(settings)
-    listener.say(f"Loading {settings.backbone} ...")
+    if speaks():
+        listener.say(f"Loading {settings.backbone} ...")
 
     from camcli.train.run import train as run
 

@@ -47,8 +47,8 @@ def test_a_run_leaves_rows_overlays_and_its_description(bundled, folder, tmp_pat
             assert row["overlay"] == ""
         else:
             picture = cv2.imread(str(out / row["overlay"]))
-            assert picture.shape[1] == 120
-            assert picture.shape[0] > 90  # the strip is below the photograph
+            assert picture.shape[1] == 300  # of 120: small photographs are drawn enlarged
+            assert picture.shape[0] > 225  # the strip is below the photograph
     info = json.loads((out / "run.json").read_text())
     assert info["state"] == "finished"
     assert info["counts"]["done"] == 9

@@ -120,7 +120,7 @@ def test_versus_is_a_difference_of_maps(bundled, seen):
         ("scorecam", {"channels": 0}, "1 or more"),
         ("scorecam", {"converge": 1.5}, "between 0 and 1"),
         ("gradcam", {"samples": 4}, "--samples is for"),
-        ("gradcam", {"smooth": "noise", "samples": 0}, "1 or more"),
+        ("gradcam", {"smooth": "noise", "samples": 0}, "give 1 to"),
         ("eigencam", {"smooth": "eigen"}, "no channel weights|needs channel weights"),
         ("eigencam", {"score": "contrast"}, "looks at no class"),
         ("gradcam", {"smooth": "blur"}, "aug, noise, eigen"),

@@ -333,6 +333,8 @@ def test_the_bundled_network_needs_few_masks_for_a_photograph(bundled, photos):
     passes = [0]
 
     class Watched:
+        output = bundled.output
+
         def see(self, images):
             passes[0] += len(images)
             return bundled.see(images)
