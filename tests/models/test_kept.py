@@ -94,7 +94,7 @@ def test_the_newest_stay(cache, monkeypatch, tiny):
             os.utime(path, (path.stat().st_mtime - 60,) * 2)
         if seed == 1:
             fast(tiny(network(0)))  # used again
-    names = {name_of(tiny(network(seed)).features, (32, 32)) for seed in (0, 2)}
+    names = {name_of(tiny(network(seed)).features, (3, 32, 32)) for seed in (0, 2)}
     assert {path.name for path in cache.iterdir()} == names
 
 
