@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from camcli.cli.console import say, stops_gently, warn
+from camcli.cli.console import say, slow, stops_gently, warn
 
 if TYPE_CHECKING:
     from camcli.batch.run import Counts, Run
@@ -39,7 +39,8 @@ def follow(run: Run, *, quiet: bool) -> None:
     """Run to the end, with a progress bar on stderr."""
     from camcli.cli.bars import bar
 
-    total = None if quiet else run.total()
+    with slow("Counting the images ...", quiet=quiet):
+        total = None if quiet else run.total()
     if run.source.left_out and not quiet:
         say(run.source.left_out.note())
     with (

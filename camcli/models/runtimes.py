@@ -11,7 +11,6 @@ import logging
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, replace
-from functools import partial
 from importlib.metadata import version
 from itertools import islice
 from typing import Any
@@ -215,9 +214,15 @@ def with_runtime(
     try:
         shape = classifier.preprocess.shape
 
-        def converted() -> Converted:
-            return kept("openvino", name_of(backbone, shape), partial(convert, backbone, shape))
+        def made() -> Converted:
+            say(f"Converting {classifier.provenance.name} to OpenVINO ...")
+            return convert(backbone, shape)
 
+        def converted() -> Converted:
+            return kept("openvino", name_of(backbone, shape), made)
+
+        if pixels:
+            say(f"Calibrating int8 on {len(pixels)} images ...")
         network = int8.quantised(converted, classifier, backbone, pixels) if pixels else converted()
         compiled = OpenVino(network, shape, precision)
     except CamcliError:
