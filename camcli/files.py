@@ -207,7 +207,7 @@ def whole_folder(path: Path, *, replace: bool = True) -> Iterator[Path]:
     Raises:
         OSError: it cannot be written; `path` is as it was.
     """
-    path = path.resolve() if path.is_symlink() else path
+    path = Path(os.path.realpath(path)) if path.is_symlink() else path
     path.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(dir=path.parent, prefix=".camcli-", suffix=".part"))
     old = part.with_suffix(".old")

@@ -23,6 +23,7 @@ import os
 import pickle
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 import threading
@@ -53,6 +54,8 @@ log = logging.getLogger(__name__)
 _BLOCK = 64
 # Blocks that Ray keeps count of; beyond so many they get larger.
 _BLOCKS = 20_000
+
+_PATIENCE = 10.0  # seconds, for an answer from the cluster's machine
 
 
 @dataclass(frozen=True)
@@ -197,6 +200,25 @@ def _pool(there: dict[str, float], use_gpus: bool) -> tuple[int, dict[str, Any]]
     return max(1, cores), {"num_cpus": 1}
 
 
+def _knock(address: str) -> None:
+    """Find out in seconds that nobody is there: Ray itself tries for many minutes.
+
+    Raises:
+        UnavailableError: no program answers at this address.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():
+        return  # "auto", "local": Ray's own words
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_PATIENCE).close()
+    except (OSError, OverflowError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UnavailableError(
+            f"No Ray cluster at {address} ({reason}); 'ray start --head' on its first machine "
+            "shows the address."
+        ) from error
+
+
 @contextmanager
 def _cluster(address: str | None) -> Iterator[Any]:
     """Ray, connected; disconnected at the end unless the caller had connected it before.
@@ -215,6 +237,8 @@ def _cluster(address: str | None) -> Iterator[Any]:
         yield ray
         return
     here = address is None and not os.environ.get("RAY_ADDRESS")
+    if not here:
+        _knock(address or os.environ["RAY_ADDRESS"])
     main = threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGTERM)
     with ExitStack() as stack:

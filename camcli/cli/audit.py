@@ -227,13 +227,13 @@ def audit(
 
 
 def _print(rows: list[ClassSummary], found: list[Suspicion], *, with_masks: bool) -> None:
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
+    from camcli.cli.console import tables
     from camcli.evaluate.audit import LEAST
 
-    console = Console(highlight=False)
+    console = tables()
     table = Table(box=None)
     table.add_column("class")
     for name in ("correct", *(["stray heat"] if with_masks else []), "at border", "one corner"):

@@ -13,6 +13,7 @@ from camcli.cli.pictures import (
     listed,
     picture_files,
     refuse_existing,
+    refuse_file,
     refuse_inputs,
     write_picture,
 )
@@ -91,6 +92,7 @@ def concepts(
     check(**described)
     with slow("Looking for images ..."):
         refs = listed(find_images(images))
+    refuse_file(out)
     files = picture_files([ref.rel for ref in refs], out, "concepts")
     refuse_inputs(files, [ref.path for ref in refs])
     if not overwrite:
@@ -178,9 +180,10 @@ def _record(
 
 
 def _table(found: Found, layer: str) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
+
+    from camcli.cli.console import tables
 
     table = Table(box=None, padding=(0, 2, 0, 0))
     table.add_column("Concept", justify="right")
@@ -192,7 +195,7 @@ def _table(found: Found, layer: str) -> None:
         r, g, b = COLOURS[number]
         name = Text("■ ", f"rgb({r},{g},{b})").append(str(number + 1), "default")
         table.add_row(name, f"{concept.strength:.0%}", Text(_words(concept)))
-    console = Console(highlight=False)
+    console = tables()
     console.print(table)
     console.print(
         f"{len(found.concepts)} concepts explain {found.explained:.0%} of the features at {layer}."

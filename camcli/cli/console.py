@@ -14,13 +14,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import IO, TYPE_CHECKING, Any, NoReturn, TextIO, cast
 
 import typer
 from typer.core import TyperGroup
 
 from camcli.cli.streams import ReaderGoneError, tolerated
 from camcli.errors import CamcliError, out_of_memory
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 OK, FATAL, USAGE, SOME_FAILED, UNAVAILABLE, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 4, 130, 143
 
@@ -266,6 +269,30 @@ def emit(text: object, end: str = "\n") -> None:
     except UnicodeEncodeError:
         sys.stdout.write(tolerated(line, sys.stdout.encoding))
     sys.stdout.flush()
+
+
+class _Tolerant:
+    """A stream that writes what its encoding has not in another way, whoever made it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Take a text."""
+        try:
+            return self._stream.write(text)
+        except UnicodeEncodeError:
+            return self._stream.write(tolerated(text, self._stream.encoding))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def tables() -> Console:
+    """What draws tables on stdout."""
+    from rich.console import Console
+
+    return Console(file=cast(IO[str], _Tolerant(sys.stdout)), highlight=False)
 
 
 def emit_json(value: Any, *, indent: int | None = None) -> None:

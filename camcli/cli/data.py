@@ -212,13 +212,13 @@ def synthetic_(
 
 def _show(found: Description) -> None:
     """The description for people, on stdout."""
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
+    from camcli.cli.console import tables
     from camcli.data.images import printable
 
-    console = Console(highlight=False)
+    console = tables()
     data = found.dataset
     splits = [s for s, n in data.counts().items() if n]
     title = f"{printable(data.root)}: {len(data.items)} images, {len(data.classes)} classes"

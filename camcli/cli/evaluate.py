@@ -11,7 +11,7 @@ import typer
 
 from camcli.cli import options as o
 from camcli.cli.asking import ask_all, check_labels, find_truths, questions
-from camcli.cli.console import SOME_FAILED, emit, failed, say, slow
+from camcli.cli.console import SOME_FAILED, emit, failed, say, slow, tables
 from camcli.cli.pictures import listed, tell_notes
 from camcli.cli.subjects import find_methods, find_subjects
 from camcli.errors import UsageError
@@ -342,7 +342,7 @@ def evaluate(
     elif as_format is Format.markdown:
         emit(table.report(found.rows, found.checks, found.predictions), end="")
     else:
-        show(found.rows, found.checks, found.predictions, found.learned)
+        show(found.rows, found.checks, found.predictions, found.learned, tables())
     for failure in sorted(found.failures):
         failed(failure)
     if found.failures:

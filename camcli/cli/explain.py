@@ -16,6 +16,7 @@ from camcli.cli.pictures import (
     name_of_asked,
     picture_files,
     refuse_existing,
+    refuse_file,
     refuse_inputs,
     write_picture,
 )
@@ -197,6 +198,8 @@ def _files(rels: list[str], out: Path | None, single: bool, asked: str) -> list[
                 f"{len(rels)} images do not fit into the one file {out}: name a folder."
             )
         return [out]
+    if out is not None:
+        refuse_file(out)
     return picture_files(rels, out or Path(), asked)
 
 
@@ -290,12 +293,13 @@ def _listed(classes: Sequence[tuple[str, float]]) -> list[dict[str, object]]:
 def _table(
     result: Result, written: list[Path], score: str, shortcut: str, output: OutputKind
 ) -> None:
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(highlight=False)
+    from camcli.cli.console import tables
+
+    console = tables()
     table = Table(title=escape(result.ref.rel), title_justify="left", title_style="bold", box=None)
     table.add_column("", justify="right", style="dim")
     table.add_column("class", min_width=20)

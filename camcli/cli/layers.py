@@ -68,8 +68,9 @@ def layers(
 
 
 def _print(layers: list[Layer], last: str, shape: tuple[int, int, int]) -> None:
-    from rich.console import Console
     from rich.table import Table
+
+    from camcli.cli.console import tables
 
     table = Table(box=None, padding=(0, 2, 0, 0))
     table.add_column("Layer", style="bold", overflow="fold")
@@ -79,7 +80,7 @@ def _print(layers: list[Layer], last: str, shape: tuple[int, int, int]) -> None:
     for layer in layers:
         channels, height, width = layer.shape
         table.add_row(layer.name, layer.kind, str(channels), f"{height}x{width}")
-    console = Console()
+    console = tables()
     console.print(table)
     channels, height, width = shape
     console.print(

@@ -40,6 +40,8 @@ def methods(
     from rich.table import Table
     from rich.text import Text
 
+    from camcli.cli.console import tables
+
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column()
@@ -51,7 +53,7 @@ def methods(
             lines.append("\nthe same map for every class", "green")
         lines.append(f"\n{m.paper}\ncost: {_cost(m.cost)}", "dim")
         table.add_row(m.name, lines)
-    Console().print(table)
+    tables().print(table)
     Console(stderr=True, highlight=False).print(_NOTES)
 
 

@@ -46,9 +46,9 @@ def models(
         emit_json([entry.to_dict() for entry in entries], indent=2)
         return
 
-    from rich.console import Console
+    from camcli.cli.console import tables
 
-    Console().print(_lines(entries) if everything or text else _families(entries))
+    tables().print(_lines(entries) if everything or text else _families(entries))
     say("* the weights are on this machine; `camcli weights fetch MODEL` gets others.")
     if not (everything or text):
         say("--filter TEXT shows sizes and accuracies, and finds timm's models too (timm:NAME).")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -81,6 +82,16 @@ def _file(rel: str, what: str) -> str:
     return f"{above}{slash}{name}.jpg"
 
 
+def refuse_file(out: Path) -> None:
+    """A file where a folder for pictures was named.
+
+    Raises:
+        UsageError: there is one.
+    """
+    if os.path.lexists(out) and not out.is_dir():
+        raise UsageError(f"{out} is a file, and no name of a picture: --out takes a folder.")
+
+
 def refuse_existing(path: Path) -> None:
     """A picture that would be overwritten without being asked for.
 
@@ -97,9 +108,10 @@ def refuse_inputs(files: Sequence[Path], images: Sequence[Path]) -> None:
     Raises:
         UsageError: there is one.
     """
-    inputs = {image.resolve() for image in images}
+    # Not Path.resolve, which raises where links go in a circle.
+    inputs = {os.path.realpath(image) for image in images}
     for file in files:
-        if file.resolve() in inputs:
+        if os.path.realpath(file) in inputs:
             raise UsageError(
                 f"{file} is one of the photographs, which are never written over. Choose another "
                 "--out."

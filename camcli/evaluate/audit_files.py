@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -55,7 +56,7 @@ def default_out(source: str) -> Path:
 
 def _source(source: str) -> str:
     """What is audited, so that it is known again from another folder."""
-    return source if is_url(source) else str(Path(source).resolve())
+    return source if is_url(source) else os.path.realpath(source)
 
 
 def check_out(out: Path, *, overwrite: bool) -> None:

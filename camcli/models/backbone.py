@@ -12,9 +12,10 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from camcli.errors import CamcliError
-from camcli.models.cut import LAST, Cut, LinearHead, cut
+from camcli.models.cut import Cut, LinearHead, cut
 from camcli.models.mismatch import listed
 from camcli.models.states import COUNTER
+from camcli.models.words import LAST
 
 
 def fill_backbone(

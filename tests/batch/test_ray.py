@@ -334,6 +334,7 @@ def test_ray_that_does_not_start_is_told(monkeypatch):
 
     monkeypatch.setattr(ray, "init", init)
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray_engine, "_knock", lambda address: None)
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     for address, message in [
         (None, r"does not start on this machine \(The current node timed out during startup\.\)"),
@@ -350,3 +351,12 @@ def test_names_that_workers_cannot_keep_apart(bundled, folder, tmp_path):
             find_images(folder), bundled, make_explanation(bundled), RunDirectory(tmp_path),
             name_template="{stem}", engine=RayEngine(LOAD),
         )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "address", ["localhost:1", "ray://localhost:1", "localhost:99999", "a..b:1"]
+)
+def test_an_address_at_which_nobody_answers_is_told_at_once(address):
+    with pytest.raises(UnavailableError, match="No Ray cluster at"):
+        ray_engine._knock(address)
+    ray_engine._knock("auto")

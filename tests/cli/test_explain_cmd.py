@@ -303,3 +303,40 @@ def test_a_run_records_what_the_network_returns(camcli, cat, tmp_path, monkeypat
     done = camcli("batch", cat, *own, "--resume", "--output", "sigmoid")
     assert done.exit_code == 2
     assert "output" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("asked", "name"),
+    [
+        (("gradcam", "last", None, None), "gradcam"),
+        (("gradcam", "layer3", "lynx", "tabby"), "gradcam_layer3_lynx-vs-tabby"),
+        (("layercam", "a.0,b", "golden retriever", None), "layercam_a.0+b_golden-retriever"),
+        (("gradcam", "last", None, "285"), "gradcam_vs-285"),
+        (("gradcam", "last", "../x/\n*?", None), "gradcam_x"),
+        (("gradcam", "last", "猫", None), "gradcam_猫"),
+    ],
+)
+def test_a_pictures_name_says_what_was_asked(asked, name):
+    from camcli.cli.pictures import name_of_asked
+
+    assert name_of_asked(*asked) == name
+
+
+def test_names_of_pictures_are_as_long_as_disks_take(tmp_path):
+    from camcli.cli.pictures import picture_files
+
+    rels = ["a/" + "ü" * 120 + ".jpg", "a/" + "ü" * 120 + ".png", "b" * 250 + "\udce9.jpg"]
+    files = picture_files(rels, tmp_path, "gradcam_" + "x" * 200)
+    assert len(set(files)) == 3
+    for file in files:
+        file.parent.mkdir(exist_ok=True)
+        file.with_stem(file.stem + "_10000").touch()
+
+
+def test_a_second_question_is_not_refused(camcli, cat):
+    assert camcli("explain", cat).exit_code == 0
+    assert camcli("explain", cat).exit_code == 2
+    done = camcli("explain", cat, "--target", "tabby", "--versus", "lynx")
+    assert done.exit_code == 0, done.output
+    assert Path("cat_gradcam_tabby-vs-lynx.jpg").is_file()
+    assert Path("cat_gradcam.jpg").is_file()
