@@ -192,7 +192,8 @@ def list_layers(model: nn.Module, size: int | Shape) -> list[Layer]:
         except Exception as error:
             log.debug("cannot trace (%s); watching with hooks", error)
             seen = on_hooks.watch(model, probe)
-            held = on_hooks.layouts(model, seen, (probe.shape[2], probe.shape[3]))
+            _, C, H, W = probe.shape
+            held = on_hooks.layouts(model, seen, (C, H, W))
             return [
                 Layer(name, _kind(model, name), layout.shape, "." not in name)
                 for name, layout in held.items()

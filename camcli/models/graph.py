@@ -91,6 +91,7 @@ class Traced:
         more: the same for one image more.
         others: the values of the other nodes, for both batches.
         layouts: how the nodes hold tokens, as far as that was asked.
+        answers: which tokens answer to changes in a picture, once that was asked.
     """
 
     whole: fx.GraphModule
@@ -99,6 +100,7 @@ class Traced:
     more: dict[fx.Node, tuple[int, ...]]
     others: dict[fx.Node, tuple[Any, Any]]
     layouts: dict[fx.Node, Layout | None] = field(default_factory=dict)
+    answers: dict[fx.Node, Tensor] = field(default_factory=dict)
 
     @property
     def output(self) -> fx.Node:

@@ -12,8 +12,12 @@ from torch import Tensor, fx, nn
 from camcli.models import graph
 from camcli.models.graph import PROBE, Traced, first_part, fold_batchnorm, second_part, trunk
 from camcli.models.parts import Cut, LinearHead, NoMapError, Place, not_a_map
+from camcli.models.places import answering, disturbed, lies_so
 from camcli.models.purity import is_input
 from camcli.models.tokens import Grid, Layout, fits, from_maps, layout_of, to_maps
+
+# How many maps before a node are near it: the two of a bilinear pooling, each before its ReLU.
+_NEAR = 4
 
 
 def layout(traced: Traced, node: fx.Node) -> Layout | None:
@@ -21,7 +25,8 @@ def layout(traced: Traced, node: fx.Node) -> Layout | None:
 
     Tokens lie on a grid that the network itself has made: that of an earlier map. As many rows as
     a grid has places may be something else, such as the rows of a Gram matrix; where a map also
-    has so many channels, a trial tells: a change at one place must show most at its own token.
+    has so many channels, or there is no such map, a trial tells: a change at one place must show
+    most at its own token.
     """
     shape = traced.shapes.get(node)
     if shape is None or shape[:1] != (PROBE,) or is_input(node):
@@ -50,11 +55,43 @@ def _tokens(traced: Traced, node: fx.Node, image: Grid) -> Layout | None:
         sides = traced.shapes[n][1:] if len(traced.shapes[n]) > 4 else ()
         grids |= {pair for pair in itertools.combinations(sides, 2) if fits(pair, image)}
     found = layout_of(shape, image, grids)
-    channels = {K for K, _, _ in maps.values()}
-    if found is None or shape[1] not in channels:
+    if found is None:
+        found = layout_of(shape, image)  # by their number, if they also lie so
+        return found if found and lies_so(found, _answers(traced)[node]) else None
+    # What a matrix of channels by channels would be made of: the maps just before it.
+    if shape[1] not in {K for K, _, _ in list(maps.values())[-_NEAR:]}:
         return found
     sources = [n for n, (_, *grid) in maps.items() if tuple(grid) == found.shape[1:]]
     return found if sources and _stays(traced, node, sources[-1], found, image) else None
+
+
+def _answers(traced: Traced) -> dict[fx.Node, Tensor]:
+    """For each node that may hold tokens, which of them answer to a change in a picture."""
+    if not traced.answers:
+        images = next(n for n in traced.whole.graph.nodes if n.op == "placeholder")
+        _, C, H, W = traced.shapes[images]
+        wanted = {n for n, s in traced.shapes.items() if len(s) == 3 and s[0] == PROBE}
+        traced.answers.update(_Answers(traced.whole, wanted).of(disturbed((C, H, W))))
+    return traced.answers
+
+
+class _Answers(fx.Interpreter):
+    """Runs a graph and notes which tokens answer."""
+
+    def __init__(self, whole: fx.GraphModule, wanted: set[fx.Node]) -> None:
+        super().__init__(whole)
+        self._wanted, self._found = wanted, dict[fx.Node, Tensor]()
+
+    def of(self, images: Tensor) -> dict[fx.Node, Tensor]:
+        """By node."""
+        self.run(images)
+        return self._found
+
+    def run_node(self, n: fx.Node) -> Any:
+        value = super().run_node(n)
+        if n in self._wanted:
+            self._found[n] = answering(value)
+        return value
 
 
 def _stays(traced: Traced, node: fx.Node, source: fx.Node, held: Layout, image: Grid) -> bool:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from camcli.errors import UsageError
 from camcli.models.ends import Whole
 from camcli.models.parts import Cut, NoMapError, Place, not_a_map
+from camcli.models.places import answering, disturbed, lies_so
 from camcli.models.tokens import Layout, from_maps, layout_of, to_maps
 from camcli.models.words import LAST
 
@@ -21,50 +22,77 @@ from camcli.models.words import LAST
 def watch(model: nn.Module, probe: Tensor) -> dict[str, tuple[int, ...]]:
     """The shape that each module returns, in the order of computation."""
     seen: dict[str, tuple[int, ...]] = {}
+
+    def note(name: str, out: Any) -> None:
+        seen.pop(name, None)
+        seen[name] = tuple(out.shape) if isinstance(out, Tensor) else ()
+
+    _with_outputs(model, probe, note)
+    return seen
+
+
+def _with_outputs(model: nn.Module, images: Tensor, note: Callable[[str, Any], None]) -> None:
+    """Run a network and show what each of its modules returns, by the module's name."""
     handles = []
     for name, module in model.named_modules():
         if name:
 
-            def watch(m: nn.Module, _: Any, out: Any, name: str = name) -> None:
-                seen.pop(name, None)
-                seen[name] = tuple(out.shape) if isinstance(out, Tensor) else ()
+            def hook(m: nn.Module, _: Any, out: Any, name: str = name) -> None:
+                note(name, out)
 
-            handles.append(module.register_forward_hook(watch))
+            handles.append(module.register_forward_hook(hook))
     try:
-        model(probe.clone())
+        model(images.clone())
     finally:
         for handle in handles:
             handle.remove()
-    return seen
 
 
 def layouts(
-    model: nn.Module, seen: dict[str, tuple[int, ...]], image: tuple[int, int]
+    model: nn.Module, seen: dict[str, tuple[int, ...]], image: tuple[int, int, int]
 ) -> dict[str, Layout]:
     """How modules return maps; others are left out.
 
     Tokens lie on the grid of an earlier map, or on one that a module names (``grid_size``); where
-    there is neither, their number must do.
+    there is neither, or as many channels as tokens, a trial tells (`camcli.models.places`).
 
     Args:
         model: the network.
         seen: what `watch` saw.
-        image: (height, width) of its images.
+        image: (channels, height, width) of its images.
     """
     found: dict[str, Layout] = {}
+    answers: dict[str, Tensor] = {}
+    channels: set[int] = set()
     grids: set[tuple[int, int]] = {
         (int(grid[0]), int(grid[1]))
         for module in model.modules()
         if isinstance(grid := getattr(module, "grid_size", None), (tuple, list)) and len(grid) == 2
     }
     for name, shape in seen.items():
-        # A square matrix an image is one of channels by channels, but for a strange coincidence.
-        gram = len(shape) == 3 and shape[1] == shape[2]
-        held = None if gram else layout_of(shape, image, grids or None)
+        held = layout_of(shape, image[1:], grids)
+        if len(shape) == 3 and (held is None or shape[1] in channels):
+            held = held or layout_of(shape, image[1:])
+            if held is not None:
+                answers = answers or _answers(model, image)
+                held = held if name in answers and lies_so(held, answers[name]) else None
         if held is not None:
             found[name] = held
             if held.kind != "tokens":
                 grids.add(held.shape[1:])
+                channels.add(held.shape[0])
+    return found
+
+
+def _answers(model: nn.Module, image: tuple[int, int, int]) -> dict[str, Tensor]:
+    """For each module that may return tokens, which of them answer to a change in a picture."""
+    images, found = disturbed(image), dict[str, Tensor]()
+
+    def note(name: str, out: Any) -> None:
+        if isinstance(out, Tensor) and out.ndim == 3 and len(out) == len(images):
+            found[name] = answering(out)
+
+    _with_outputs(model, images, note)
     return found
 
 
@@ -78,7 +106,8 @@ def cut_at(whole: Whole, probe: Tensor, layers: Sequence[str], expected: Tensor)
         expected: what `whole` says of the probe.
     """
     seen = watch(whole.model, probe)
-    held = layouts(whole.model, seen, (probe.shape[2], probe.shape[3]))
+    _, C, H, W = probe.shape
+    held = layouts(whole.model, seen, (C, H, W))
     maps = list(held)
     for name in set(layers) - {LAST}:
         if name in seen and name not in maps:
