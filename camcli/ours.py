@@ -10,14 +10,30 @@ stays, and so does the folder around it. A folder without such a record is not t
 from __future__ import annotations
 
 import json
+import math
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from camcli.errors import UsageError
+from camcli.files import open_regular
 
 KIND, FILES = "kind", "files"
+
+MADE_HERE = b"\xff\xfe" + (2 + len(b"camcli")).to_bytes(2, "big") + b"camcli"
+"""The comment in each JPEG file that camcli writes, by which it knows its own again."""
+
+
+def is_made_here(path: str) -> bool:
+    """Whether a file is a picture that camcli wrote, a regular file and no link."""
+    if os.path.islink(path):
+        return False
+    try:
+        with open_regular(path) as file:
+            return MADE_HERE in file.read(64)
+    except OSError:
+        return False
 
 
 def read_record(path: Path) -> dict[str, Any] | None:
@@ -27,6 +43,17 @@ def read_record(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
+
+
+def finite(value: Any) -> Any:
+    """Plain values as JSON has them: the same with None for NaN and infinity, at any depth."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(each) for each in value]
+    return value
 
 
 def files_of(record: dict[str, Any] | None, kind: str, older: Collection[str]) -> list[str] | None:

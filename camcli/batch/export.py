@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -69,13 +70,14 @@ def _value(key: str, text: str) -> str | int | float | None:
         return None
     if not is_number(key):
         return text
-    return int(text) if key in INTEGERS else float(text)
+    number = int(text) if key in INTEGERS else float(text)
+    return number if math.isfinite(number) else None  # an older camcli's: JSON has no such numbers
 
 
 def _jsonl(rows: Iterator[dict[str, Any]], columns: list[str], path: Path) -> None:
     with path.open("w", encoding="ascii") as file:
         for row in rows:
-            file.write(json.dumps(row) + "\n")
+            file.write(json.dumps(row, allow_nan=False) + "\n")
 
 
 def _parquet(rows: Iterator[dict[str, Any]], columns: list[str], path: Path) -> None:

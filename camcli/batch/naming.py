@@ -86,17 +86,25 @@ class Namer:
         name = "/".join(_short(part) for part in parts if part not in {"/", ".", ".."}) + ".jpg"
         if not self.take(name):
             raise ImageError(
-                f"The overlay name {name!r} is already taken by another image; add {{rel}} to "
-                "--name-template to tell them apart."
+                f"The overlay name {name!r} is already taken by another image; {{rel}} and "
+                "{ext} in --name-template tell them apart."
             )
         return name
 
 
 def _check(template: str) -> None:
     try:
-        fields = {field for _, field, _, _ in string.Formatter().parse(template)} - {None}
+        parts = list(string.Formatter().parse(template))
     except ValueError as error:
         raise UsageError(f"--name-template {template!r} is malformed: {error}.") from None
+    fields = {field for _, field, _, _ in parts} - {None}
+    for _, field, how, _ in parts:
+        # A width of millions is memory, and a field within one is whatever a file is called.
+        if how and (re.search(r"\d{4}", how) or "{" in how):
+            raise UsageError(
+                f"--name-template formats {{{field}}} as {how!r}; names have fewer than 256 "
+                "characters, and widths are written as numbers."
+            )
     choices = ", ".join(f"{{{name}}}" for name in FIELDS)
     for field in sorted(fields - set(FIELDS), key=str):
         raise UsageError(f"--name-template has an unknown field {{{field}}}. Use {choices}.")

@@ -1,16 +1,19 @@
 """Which folders are run directories, and what in them is a run's own."""
 
+# ruff: noqa: PTH114, PTH118
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from camcli.batch.reading import header, read_rows
-from camcli.errors import CamcliError
+from camcli.data.shown import printable
+from camcli.errors import CamcliError, UsageError
 from camcli.ours import FILES, KIND, files_of, read_record
 
 BATCH = "batch"
@@ -145,6 +148,39 @@ def overlays_of(table: Path, folder: str) -> Iterator[str]:
         overlay = row.get("overlay") or ""
         if overlay.startswith(f"{folder}/"):
             yield overlay.removeprefix(f"{folder}/")
+
+
+def check_kept(
+    folder: Path, overlays: str, page: str, files: Iterable[str], paths: Iterable[str]
+) -> None:
+    """Refuse to overwrite a run whose own pictures are going to be read.
+
+    Args:
+        folder: the run.
+        overlays: name of the folder of its overlays.
+        page: of its report.
+        files: names of what else it wrote.
+        paths: absolute, of what is going to be read; URLs are elsewhere.
+
+    Raises:
+        UsageError: to overwrite the run deletes one of them first, or draws over it.
+    """
+    root, lost = os.path.realpath(folder), set(files)
+    folders: dict[str, str] = {}
+    for path in paths:
+        parent, name = os.path.split(path)
+        if parent not in folders:
+            folders[parent] = os.path.realpath(parent)
+        real = os.path.join(folders[parent], name)
+        real = os.path.realpath(real) if os.path.islink(real) else real
+        if not real.startswith(root + os.sep):
+            continue
+        rel = real[len(root) + 1 :].replace(os.sep, "/")
+        if rel in lost or rel.startswith((f"{overlays}/", f"{page}/")):
+            raise UsageError(
+                f"{printable(path)} was made by the run in {folder}, which --overwrite deletes "
+                "before anything is read. Choose another --out."
+            )
 
 
 def remove_folder(folder: Path) -> None:

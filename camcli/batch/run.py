@@ -197,6 +197,8 @@ class Run:
         """
         if retry_failed and not resume:
             raise UsageError("--retry-failed goes on with a run: add --resume.")
+        if overwrite:
+            self.directory.check_source(path for path, _ in self.source.finder)
         self.directory.prepare(self.config(), resume=resume, overwrite=overwrite, files=files)
         self._unsorted = bool(self.directory.earlier().get(_UNSORTED))
         if retry_failed:

@@ -8,7 +8,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from camcli.batch.reading import is_as_written, read_rows
 from camcli.data.images import printable
 from camcli.errors import CamcliError, ImageError, UsageError
 from camcli.files import lock, only_this_file, whole_file, write_whole
-from camcli.ours import FILES, KIND, read_record, remove
+from camcli.ours import FILES, KIND, finite, is_made_here, read_record, remove
 
 if TYPE_CHECKING:
     from camcli.batch.shard import Shard
@@ -80,6 +80,7 @@ class RunDirectory:
         self._held: list[IO[bytes]] = []
         self.files: list[str] = []
         self.folds = False
+        self._shared = False  # whether somebody's files may lie where overlays go
 
     def prepare(
         self, config: dict[str, Any], *, resume: bool, overwrite: bool, files: Sequence[str] = ()
@@ -143,6 +144,19 @@ class RunDirectory:
             self._check_free(resume, overwrite)
         except OSError as error:
             raise CamcliError(f"Cannot write to {self.path}: {error.strerror}.") from error
+
+    def check_source(self, paths: Iterable[str]) -> None:
+        """Refuse to overwrite the run where its own pictures are what is going to be read.
+
+        Args:
+            paths: of the source, absolute.
+
+        Raises:
+            UsageError: as it says.
+        """
+        if info := read_record(self._info):
+            files = owning.recorded(info, SHEET, self.csv.stem)
+            owning.check_kept(self.path, OVERLAYS, REPORT, files, paths)
 
     def _check_free(self, resume: bool, overwrite: bool) -> bool:
         """Whether a run is there already.
@@ -298,6 +312,7 @@ class RunDirectory:
         about = {KIND: owning.BATCH, "state": CLEARING, "config": config, "written": now()}
         self.write_info({**about, "camcli": "", "counts": {}, "provenance": {}, FILES: self.files})
         if self.shard is None:
+            self._shared = True
             # The table says which pictures there are, so it comes last.
             remove(self.overlays, owning.overlays_of(self.csv, OVERLAYS))
             if self.overlays.is_dir() and not any(self.overlays.iterdir()):
@@ -358,7 +373,7 @@ class RunDirectory:
 
     def write_info(self, info: dict[str, Any]) -> None:
         """Replace ``run.json`` in one step."""
-        text = json.dumps(info, indent=2, ensure_ascii=True) + "\n"
+        text = json.dumps(finite(info), indent=2, ensure_ascii=True, allow_nan=False) + "\n"
         self.write(self._info, text.encode())
 
     def rows(self) -> Iterator[dict[str, str]]:
@@ -416,6 +431,11 @@ class RunDirectory:
             ImageError: there can be no file of this name; others can be written.
             CamcliError: as `write` does.
         """
+        if self._shared and os.path.lexists(path) and not is_made_here(os.fspath(path)):
+            raise ImageError(
+                f"{printable(path)} was there and no picture of camcli's, so it is not replaced; "
+                "move it away, or choose another --out."
+            )
         try:
             self.write(path, data)
         except CamcliError as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import json
-import math
 import os
 import signal
 import sys
@@ -21,6 +20,7 @@ from typer.core import TyperGroup
 
 from camcli.cli.streams import ReaderGoneError, tolerated
 from camcli.errors import CamcliError, out_of_memory
+from camcli.ours import finite
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -301,7 +301,7 @@ def emit_json(value: Any, *, indent: int | None = None) -> None:
     A number that is not finite becomes null. Where a name is not UTF-8, or stdout is not, all that
     is not ASCII is escaped.
     """
-    value = _finite(value)
+    value = finite(value)
     text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)
     try:
         text.encode(sys.stdout.encoding or "ascii")
@@ -309,17 +309,6 @@ def emit_json(value: Any, *, indent: int | None = None) -> None:
     except UnicodeEncodeError:
         text = json.dumps(value, indent=indent, ensure_ascii=True, allow_nan=False)
     emit(text)
-
-
-def _finite(value: Any) -> Any:
-    """The same with None for NaN and infinity."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _finite(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(one) for one in value]
-    return value
 
 
 def printed(name: Any) -> str:

@@ -20,6 +20,7 @@ from camcli.data.leftovers import (
     leftover_file,
     leftover_folder,
     made_pictures,
+    not_read_file,
 )
 from camcli.errors import UsageError
 
@@ -94,6 +95,10 @@ class _Choice(Protocol):
     def names(self, depth: int) -> bool:
         """Whether what lies so deep is named, so that it is taken though it be a leftover."""
 
+    @property
+    def any_name(self) -> bool:
+        """Whether files are taken for what they are called like, not because they were named."""
+
 
 @dataclass(frozen=True)
 class _InFolder:
@@ -110,6 +115,10 @@ class _InFolder:
 
     def names(self, depth: int) -> bool:
         return False
+
+    @property
+    def any_name(self) -> bool:
+        return True
 
 
 class _Level(NamedTuple):
@@ -196,7 +205,11 @@ def _listed(
             if is_telling(name):
                 telling.append(name)
             if is_image_name(name):  # file, dangling link or folder: named so
-                if choice.takes(at):
+                if not choice.takes(at):
+                    continue
+                if choice.any_name and (what := not_read_file(name)) and not _is_dir(entry):
+                    passed.append(what)
+                else:
                     files.append(name)
             elif _is_dir(entry):
                 if not named and (what := leftover_folder(name)):
@@ -223,8 +236,13 @@ def _listed(
 
 
 def is_image_name(name: str) -> bool:
-    """Whether a visible file of this name is taken for an image in a folder."""
+    """Whether a visible file of this name is called like an image."""
     return os.path.splitext(name)[1].lower() in EXTENSIONS and not name.startswith(".")
+
+
+def is_found(name: str) -> bool:
+    """Whether a file of this name is taken for an image where only a folder was named."""
+    return is_image_name(name) and not not_read_file(name)
 
 
 def _is_dir(entry: os.DirEntry[str]) -> bool:
@@ -267,8 +285,12 @@ class Glob(Walked):
 
     def takes(self, parts: tuple[str, ...]) -> bool:
         """``photos/*`` means the pictures in it; ``photos/*.dat`` means what it says."""
-        any_name = self.segments[-1].endswith(("*", "?", "]"))
-        return self.means(parts) and (not any_name or is_image_name(parts[-1]))
+        return self.means(parts) and (not self.any_name or is_image_name(parts[-1]))
+
+    @property
+    def any_name(self) -> bool:
+        """Whether the pattern names no extension."""
+        return self.segments[-1].endswith(("*", "?", "]"))
 
     def means(self, parts: tuple[str, ...]) -> bool:
         """Whether the pattern matches, whatever the file may be."""

@@ -31,7 +31,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from camcli.data.finders import is_image_name
+from camcli.data.finders import is_found
 from camcli.data.leftovers import is_run_at, leftover_folder
 from camcli.data.shown import some
 
@@ -257,7 +257,7 @@ class _Judge:
         names = []
         with os.scandir(path) as entries:
             for entry in entries:
-                if is_image_name(entry.name):
+                if is_found(entry.name):
                     return [], True
                 if not leftover_folder(entry.name) and _is_dir(entry):
                     names.append(entry.name)
@@ -271,7 +271,7 @@ class _Judge:
             for number, entry in enumerate(entries):
                 if number > 1000:
                     break
-                if is_image_name(entry.name) or leftover_folder(entry.name) or not _is_dir(entry):
+                if is_found(entry.name) or leftover_folder(entry.name) or not _is_dir(entry):
                     continue
                 if not is_run_at(entry.path) and self._node(entry.path, own).holds:
                     return True

@@ -1,8 +1,9 @@
 """What lies among pictures and is none of them: hidden things, leftovers, camcli's own output.
 
 Disks, cameras, archives and editors put folders of their own beside photographs (thumbnails,
-recycle bins, halves of Mac files), and camcli's runs hold overlays. None of these is walked into
-unless it is named. What is left out is counted, so that nothing is missing in silence.
+recycle bins, halves of Mac files), cameras put raw files beside their JPEGs, and camcli's runs hold
+overlays. None of these is taken or walked into unless it is named. What is left out is counted, so
+that nothing is missing in silence.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from camcli.data.formats import RAW, named
 from camcli.files import open_regular, read_regular
 
 # In lower case. Hidden ones (.ipynb_checkpoints, .Trashes, .@__thumb, ...) need no names.
@@ -97,6 +99,13 @@ def leftover_file(name: str) -> str | None:
         return "hidden file"
     known = _FILES.get(name.lower())
     return f"{known.strip()} file" if known else None
+
+
+def not_read_file(name: str) -> str | None:
+    """What a file of this name is, if it is a camera's own, which mostly lies beside its JPEG."""
+    if not named(name, RAW):
+        return None
+    return f"{RAW.name} file ({os.path.splitext(name)[1].lower()})"  # noqa: PTH122
 
 
 def is_telling(name: str) -> bool:

@@ -102,7 +102,10 @@ class PathList(Walked):
     def _resolve(self, entry: bytes) -> str:
         text = os.fsdecode(entry)
         if is_url(text):
-            return local_path(text) or text
+            try:
+                return local_path(text) or text
+            except UsageError:  # one line of many: it becomes an error row
+                return text
         here = absolute(text)
         if self.name and not os.path.isabs(text) and not os.path.lexists(here):
             beside = absolute(os.path.join(os.path.dirname(self.name), text))

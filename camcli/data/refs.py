@@ -165,6 +165,7 @@ def _remote(blob: Blob) -> bytes:
     if blob.offset is not None and blob.size == 0:
         return b""
     try:
+        local_path(blob.place)  # which refuses other machines' files
         system, path = file_system(blob.place)
     except (UnavailableError, UsageError) as error:
         raise ImageError(str(error)) from error

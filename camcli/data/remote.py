@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, Any
 
-from camcli.data.finders import Walked, has_magic, is_image_name
+from camcli.data.finders import Walked, has_magic, is_found
 from camcli.data.leftovers import LeftOut, leftover_file, leftover_folder
 from camcli.data.lists import names_in
 from camcli.data.refs import file_system
@@ -78,7 +78,7 @@ def _find(system: Any, path: str, recursive: bool, left: LeftOut) -> tuple[str, 
         named = not path.endswith(("*", "?", "]"))
         found = [p[len(root) :].lstrip("/") for p in system.glob(pattern)]
         visible = (rel for rel in found if _is_wanted(rel, left))
-        chosen = (rel for rel in visible if named or is_image_name(rel.rpartition("/")[2]))
+        chosen = (rel for rel in visible if named or is_found(rel.rpartition("/")[2]))
         return root, iter(sorted(chosen, key=_order))
     if system.isdir(path):
         path = path.rstrip("/")
@@ -134,7 +134,7 @@ def _walk(
             left.add(what)
         elif is_folder:
             folders.append(name)
-        elif name.endswith(suffix) if suffix else is_image_name(name):
+        elif name.endswith(suffix) if suffix else is_found(name):
             images.append(name)
     yield from (below + name for name in sorted(images))
     for name in sorted(folders) if recursive else ():

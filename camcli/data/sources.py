@@ -119,13 +119,20 @@ class Source:
         return islice(self._all(), self.limit)
 
     def _all(self) -> Iterator[ImageRef]:
+        left = LeftOut()
+        try:
+            yield from self._each(left)
+        finally:
+            self.left_out.include(left)
+
+    def _each(self, left: LeftOut) -> Iterator[ImageRef]:
         label = self.labeller or (lambda rel: None)
         names = Unique() if self._mixed() else None
         for path, rel in self._found():
             if path.endswith(SUFFIX):
                 shard, folder = Path(path), rel.removesuffix(SUFFIX)
                 inside = names or Unique()
-                for member in images_in(path):
+                for member in images_in(path, left):
                     at = shard / member.name if member.name else shard
                     wanted = f"{folder}/{member.name}" if member.name else rel
                     known = label(wanted) if self.labeller else self._own(member.label)
@@ -234,7 +241,8 @@ def find_images(
         finder = _finder(specs[0], recursive)
     else:
         finder = Several(tuple(_each(specs, recursive)))
-    first = next(iter(finder), None)
+    seen = LeftOut()
+    first = next(finder.walk(seen), None)
     if first is None and isinstance(finder, Folder):
         finder = Glob(finder.root, ("**", "*" + SUFFIX) if recursive else ("*" + SUFFIX,))
     auto = labels == "auto"
@@ -242,6 +250,8 @@ def find_images(
     # islice counts no further, and no disk holds so many.
     most = None if limit is None else min(limit, sys.maxsize)
     source = Source(Path(finder.root), finder, labeller, most, own_labels=auto, notes=notes)
+    if first is None:
+        source.left_out.include(seen)
     # Nothing at all, or shards without images.
     if (first is None or first[0].endswith(SUFFIX)) and next(iter(source), None) is None:
         raise UsageError(_nothing(specs, recursive, source.left_out))

@@ -5,8 +5,9 @@ is unpacked. In WebDataset's layout the members of one sample stand together and
 name up to its first dot: ``000/cat.jpg``, ``000/cat.cls``.
 
 Every member that is called like an image is one, ``cat.1.jpg`` beside ``cat.jpg`` too. Left out are
-hidden ones and a sample's annotations in the form of pictures (`MASKS`): ``cat.seg.png`` beside
-``cat.jpg``. Links inside the shard are the image that they lead to.
+a sample's annotations in the form of pictures (`MASKS`), ``cat.seg.png`` beside ``cat.jpg``, and,
+counted, what is left out of folders as well: hidden things, ``__MACOSX/``, ``@eaDir/``, camera
+raw files. Links inside the shard are the image that they lead to.
 
 What is wrong with a member becomes its error row: stored as a sparse file, a link that leads
 nowhere, a device. What is wrong with a shard becomes an error row of the shard: one that is
@@ -24,6 +25,7 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 from camcli.data.finders import is_image_name
+from camcli.data.leftovers import LeftOut, leftover_file, leftover_folder, not_read_file
 from camcli.data.refs import Blob, file_system, is_url
 from camcli.data.unique import bounded
 from camcli.errors import CamcliError
@@ -42,6 +44,8 @@ MASKS = frozenset(
 _LABEL_BYTES = 1 << 20
 # Longer names and extended headers are no names; tarfile would hold all of them.
 _HEADER_BYTES = 1 << 20
+# Of the number of a class; Python refuses to read thousands of digits.
+_DIGITS = 18
 # Members of one sample that are held until its label is known.
 _SAMPLE = 10_000
 _BLOCK = 512
@@ -100,11 +104,12 @@ class _Entry:
         return word.lower() in MASKS and extension != plain.name.rpartition(".")[2]
 
 
-def images_in(place: str) -> Iterator[Member]:
+def images_in(place: str, left: LeftOut | None = None) -> Iterator[Member]:
     """The images of one shard, in its order; names may occur twice.
 
     Args:
         place: path or URL of the shard.
+        left: counts what is left out, folders once.
     """
     sample: list[_Entry] = []
 
@@ -124,7 +129,7 @@ def images_in(place: str) -> Iterator[Member]:
     problem = None
     try:
         with _opened(place) as file:
-            for entry in _entries(file):
+            for entry in _entries(file, _Passed(LeftOut() if left is None else left)):
                 if sample and (entry.key != sample[0].key or len(sample) >= _SAMPLE):
                     yield from flush()
                     sample.clear()
@@ -164,7 +169,29 @@ class _Info(tarfile.TarInfo):
         return super()._proc_member(archive)  # type: ignore[misc]
 
 
-def _entries(file: IO[bytes]) -> Iterator[_Entry]:
+class _Passed:
+    """What is left out of one archive, counted in `left`."""
+
+    def __init__(self, left: LeftOut) -> None:
+        self._left = left
+        self._folders: set[int] = set()  # digests: there may be a hidden one for each member
+
+    def passes(self, name: str) -> bool:
+        """Whether a member lies in what is left out, or is it."""
+        *parents, last = name.split("/")
+        for depth, parent in enumerate(parents, 1):
+            if what := leftover_folder(parent):
+                folder = hash("/".join(parents[:depth]))
+                if folder not in self._folders:
+                    self._folders.add(folder)
+                    self._left.add(f"{what} in a tar")
+                return True
+        if what := leftover_file(last) or not_read_file(last):
+            self._left.add(f"{what} in a tar")
+        return what is not None
+
+
+def _entries(file: IO[bytes], passed: _Passed) -> Iterator[_Entry]:
     """The files of an archive, visible ones.
 
     Raises:
@@ -174,7 +201,7 @@ def _entries(file: IO[bytes]) -> Iterator[_Entry]:
     links = _Links(file)
     for info in _headers(file):
         name = _inside(info.name)
-        if not name or info.isdir():
+        if not name or info.isdir() or passed.passes(name):
             continue
         labels = name.endswith((".cls", ".json"))
         if info.isreg():
@@ -209,6 +236,8 @@ def _headers(file: IO[bytes]) -> Iterator[tarfile.TarInfo]:
             info = archive.next()
         except tarfile.ReadError as error:
             raise CamcliError(_damaged(name, str(error))) from error
+        except (ValueError, OverflowError) as error:  # numbers that are none, or beyond all files
+            raise CamcliError(_damaged(name, "damaged header")) from error
         if info is None:
             break
         archive.members.clear()  # type: ignore[attr-defined] # or a big shard's stay in memory
@@ -304,9 +333,8 @@ def _damaged(name: str, why: str) -> str:
 
 
 def _inside(name: str) -> str:
-    """A member's name as a path that stays where it is put; empty for hidden ones."""
-    parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".", "..")]
-    return "" if any(part.startswith(".") for part in parts) else "/".join(parts)
+    """A member's name as a path that stays where it is put."""
+    return "/".join(p for p in name.replace("\\", "/").split("/") if p not in ("", ".", ".."))
 
 
 def _label(name: str, data: bytes) -> str | int | None:
@@ -316,7 +344,7 @@ def _label(name: str, data: bytes) -> str | int | None:
     if name.endswith(".json"):
         try:
             record = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
         if not isinstance(record, dict):
             return None
@@ -324,4 +352,6 @@ def _label(name: str, data: bytes) -> str | int | None:
         value = next((record[key] for key in keys if record.get(key) is not None), None)
     if isinstance(value, bool) or not isinstance(value, str | int):
         return None
-    return int(value) if isinstance(value, int) or value.isdecimal() else value or None
+    if isinstance(value, str) and not (value.isdecimal() and len(value) <= _DIGITS):
+        return value or None
+    return int(value)

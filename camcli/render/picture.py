@@ -9,6 +9,7 @@ import numpy as np
 
 from camcli.cam import postprocess
 from camcli.data.preprocess import View
+from camcli.ours import MADE_HERE
 from camcli.render.colormaps import get_colormap, signed_colormap
 from camcli.render.label import filled, font_size, paste, strip
 from camcli.render.overlay import dim, heat_to_canvas, overlay, seen_box
@@ -112,7 +113,7 @@ def side_by_side(
 
 
 def encode_jpeg(rgb: np.ndarray, quality: int = 90) -> bytes:
-    """A picture as a JPEG file's bytes.
+    """A picture as a JPEG file's bytes, with `MADE_HERE` in it.
 
     Args:
         rgb: (H, W, 3) uint8.
@@ -121,7 +122,10 @@ def encode_jpeg(rgb: np.ndarray, quality: int = 90) -> bytes:
     Raises:
         ImageError: the picture is too large for a JPEG file (65,500 pixels a side).
     """
-    return _encode(rgb, ".jpg", [cv2.IMWRITE_JPEG_QUALITY, quality])
+    data = _encode(rgb, ".jpg", [cv2.IMWRITE_JPEG_QUALITY, quality])
+    # A comment behind JFIF's own segment, which must be the first.
+    at = 4 + int.from_bytes(data[4:6], "big") if data[2:4] == b"\xff\xe0" else 2
+    return data[:at] + MADE_HERE + data[at:]
 
 
 def encode_png(rgb: np.ndarray) -> bytes:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import math
 import os
 import re
 import sys
@@ -17,7 +16,7 @@ from typing import IO, Any
 from camcli.errors import CamcliError, UsageError
 from camcli.files import lock, write_whole
 from camcli.models.formats import recognise
-from camcli.ours import FILES, KIND, read_record, remove
+from camcli.ours import FILES, KIND, finite, read_record, remove
 from camcli.spreadsheet import cell
 from camcli.train.config import TrainConfig, to_toml
 
@@ -204,7 +203,7 @@ class TrainDirectory:
 
     def write_json(self, name: str, values: Mapping[str, Any]) -> None:
         """Plain values as JSON, which has no NaN: what is no number is null."""
-        text = json.dumps(_finite(values), indent=2, allow_nan=False)
+        text = json.dumps(finite(values), indent=2, allow_nan=False)
         self.write(name, (text + "\n").encode())
 
     def write_csv(self, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -212,7 +211,7 @@ class TrainDirectory:
 
         A cell whose value is no finite number is empty.
         """
-        rows = [_finite(row) for row in rows]
+        rows = [finite(row) for row in rows]
         columns = list(dict.fromkeys(key for row in rows for key in row))
         text = io.StringIO(newline="")
         writer = csv.writer(text)
@@ -284,14 +283,3 @@ def _alone(file: IO[bytes]) -> bool:
         return lock(file, wait=False)
     except OSError:
         return True
-
-
-def _finite(value: Any) -> Any:
-    """The same with None for numbers that are not finite, at any depth."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {key: _finite(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(each) for each in value]
-    return value

@@ -53,3 +53,12 @@ def test_parquet_reads_back(table):
 def test_unknown_format():
     with pytest.raises(UsageError, match="csv, jsonl, parquet"):
         check_format("xlsx")
+
+
+def test_a_number_that_is_none_is_null(tmp_path):
+    table = tmp_path / "predictions.csv"
+    table.write_text("path,prob,width\na.jpg,nan,5\nb.jpg,inf,6\nc.jpg,0.5,7\n")
+    lines = export(table, "jsonl").read_text().splitlines()
+    assert [json.loads(line, parse_constant=pytest.fail)["prob"] for line in lines] == [
+        None, None, 0.5,
+    ]  # fmt: skip

@@ -120,3 +120,9 @@ def test_name_at_the_limit_of_the_file_system_stays_writable(tmp_path):
     for name in names:
         assert len(name.split("/")[1].encode()) <= 255
         (tmp_path / name.split("/")[1]).touch()
+
+
+@pytest.mark.parametrize("template", ["{stem:99999999}", "{stem:.1000000}", "{stem:{name}}"])
+def test_a_template_does_not_take_memory(template):
+    with pytest.raises(UsageError, match="--name-template formats"):
+        Namer(template)

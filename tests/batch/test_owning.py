@@ -275,3 +275,43 @@ def test_files_that_no_record_lists_are_not_replaced(tmp_path):
     check(overwrite=True)
     with pytest.raises(CamcliError, match="is a file"):
         ours.check_replaceable(tmp_path / "a.csv", (), record="", kind="", older=(), overwrite=True)
+
+
+def test_a_run_that_is_read_is_not_overwritten(bundled, run, tmp_path):
+    before = files(run)
+    (tmp_path / "link").symlink_to(run / "overlays")
+    (tmp_path / "one.jpg").symlink_to(run / "overlays/a/1.jpg")
+    sources = [run, run / "overlays", run / "contact_sheet.jpg", tmp_path / "link",
+               tmp_path / "one.jpg", str(run / "overlays/a/*.jpg")]  # fmt: skip
+    for source in sources:
+        with pytest.raises(UsageError, match="was made by the run"):
+            make(bundled, source, run).prepare(overwrite=True)
+        assert files(run) == before
+
+
+def test_a_new_overlay_is_not_written_over_somebodys_picture(bundled, run, tmp_path):
+    put(run / "overlays", ["c/1.jpg"])
+    (tmp_path / "elsewhere").mkdir()
+    put(tmp_path / "elsewhere", ["2.jpg"])
+    (run / "overlays/d").symlink_to(tmp_path / "elsewhere")
+    for name in ("c/1.jpg", "c/2.jpg", "d/2.jpg"):
+        (run.parent / "in" / name).parent.mkdir(exist_ok=True)
+        shutil.copy(run.parent / "in/a/1.jpg", run.parent / "in" / name)
+    # What a killed run had drawn and not listed yet is the run's own.
+    shutil.copy(run / "overlays/a/1.jpg", run / "overlays/c/2.jpg")
+    again = make(bundled, run.parent / "in", run)
+    again.prepare(overwrite=True)
+    failed = {result.ref.rel: str(result.error) for result in again if result.error}
+    assert set(failed) == {"c/1.jpg", "d/2.jpg"}
+    assert all("no picture of camcli's" in error for error in failed.values())
+    for name in (run / "overlays/c/1.jpg", tmp_path / "elsewhere/2.jpg"):
+        assert not name.read_bytes().startswith(b"\xff\xd8")
+
+
+def test_a_record_has_no_nan(tmp_path):
+    (tmp_path / "run").mkdir()
+    directory = RunDirectory(tmp_path / "run")
+    directory.prepare({}, resume=False, overwrite=False)
+    directory.write_info({"state": "finished", "seconds": float("nan"), "a": [float("inf")]})
+    text = (tmp_path / "run/run.json").read_text()
+    assert json.loads(text) == {"state": "finished", "seconds": None, "a": [None]}

@@ -14,7 +14,7 @@ from PIL import Image
 
 from camcli.data import opening
 from camcli.data.finders import is_image_name
-from camcli.data.formats import EXTENSIONS, HEIC, TABLE
+from camcli.data.formats import EXTENSIONS, HEIC, RAW, TABLE
 from camcli.data.images import decode, header_size
 from camcli.data.sources import find_images
 from camcli.errors import ImageError
@@ -78,7 +78,7 @@ def test_netpbm_of_all_kinds():
 
 
 def test_a_folder_gives_all_of_them_and_heic_is_not_silent(tmp_path):
-    names = [f"cat{extension}" for extension in sorted(EXTENSIONS)]
+    names = [f"cat{extension}" for extension in sorted(EXTENSIONS - {*RAW.extensions.split()})]
     for name in names:
         (tmp_path / name).write_bytes(b"x")
         (tmp_path / name.upper()).write_bytes(b"x")

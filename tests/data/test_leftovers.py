@@ -213,3 +213,18 @@ def test_a_pattern_is_one_where_nothing_is_called_so(tmp_path):
     touch(root, "x [1].jpg", "x 1.jpg")
     assert seen(f"{root}/x [1].jpg")[0] == ["x [1].jpg"]
     assert seen(f"{root}/x [[]*.jpg")[0] == ["x [1].jpg"]
+
+
+def test_camera_raw_files_beside_their_jpegs_are_counted(tmp_path):
+    for name in ("a/1.jpg", "a/1.NEF", "a/2.nef", "b/1.CR2", "b/2.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    source = find_images(tmp_path)
+    assert [ref.rel for ref in source] == ["a/1.jpg", "b/2.jpg"]
+    assert "2 camera raw files (.nef), 1 camera raw file (.cr2)" in source.left_out.note()
+    # Named, it is wanted.
+    assert [ref.rel for ref in find_images(tmp_path / "b/1.CR2")] == ["1.CR2"]
+    assert [ref.rel for ref in find_images(str(tmp_path / "a/*.nef"))] == ["2.nef"]
+    (tmp_path / "b/2.jpg").unlink()
+    with pytest.raises(UsageError, match="1 camera raw file"):
+        find_images(tmp_path / "b")

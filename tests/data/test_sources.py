@@ -411,3 +411,13 @@ def test_a_limit_beyond_all_there_is(tmp_path, limit):
 def test_a_nul_in_a_name(tmp_path):
     with pytest.raises(UsageError, match=r"holds a NUL|No file or folder"):
         find_images("a\0b.jpg")
+
+
+def test_a_line_of_a_list_never_ends_a_run(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(b"x")
+    lines = ["a.jpg", "file://host/x.jpg", "ftp://h/x.jpg", "s3://", "nothere.jpg", "/dev/zero"]
+    (tmp_path / "list").write_text("\n".join(lines))
+    refs = list(find_images(f"@{tmp_path}/list"))
+    assert len(refs) == len(lines)
+    with pytest.raises(ImageError, match="on another machine"):
+        refs[1].blob.read()

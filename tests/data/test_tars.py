@@ -344,3 +344,46 @@ def test_a_compressed_shard_is_one_row_that_says_so(tmp_path, name):
     (tmp_path / name).write_bytes(b"\x1f\x8b\x08" + bytes(100))
     (what,) = told(tmp_path / name).values()
     assert "decompress it first" in what
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [("b.json", b"[" * 100_000), ("b.cls", b"9" * 5000), ("b.json", b'{"label": 1e400}'),
+     ("b.cls", b"\xff\0"), ("b.json", b'{"label": ' + b"9" * 5000 + b"}")],
+)  # fmt: skip
+def test_no_label_ends_a_shard(tmp_path, name, data):
+    members = [("a.jpg", jpeg()), (name, data), ("b.jpg", jpeg()), ("c.jpg", jpeg())]
+    shard(tmp_path / "s.tar", members)
+    assert [rel for rel, _ in found(tmp_path / "s.tar")] == ["s/a.jpg", "s/b.jpg", "s/c.jpg"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"size": "9" * 20}, {"GNU.sparse.map": "0,1,x"},
+     {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": "5"}],
+)  # fmt: skip
+def test_numbers_in_headers_that_are_none_are_damage_in_plain_words(tmp_path, headers):
+    with tarfile.open(tmp_path / "s.tar", "w", format=tarfile.PAX_FORMAT) as archive:
+        for name in ("a.jpg", "b.jpg", "c.jpg"):
+            info = tarfile.TarInfo(name)
+            info.size = len(jpeg())
+            info.pax_headers = headers if name == "b.jpg" else {}
+            archive.addfile(info, io.BytesIO(jpeg()))
+    *_, last = find_images(tmp_path / "s.tar")
+    assert last.rel == "s.tar"
+    with pytest.raises(ImageError, match=r"damaged after [ab]\.jpg \(damaged header\)"):
+        load_image(last)
+
+
+def test_leftovers_in_a_tar_are_left_out_and_counted(tmp_path):
+    names = ["x/1.jpg", "x/@eaDir/1.jpg/M.jpg", "x/@eaDir/2.jpg/M.jpg", "__MACOSX/x/._1.jpg",
+             "y/@eaDir/a.jpg", "._z.jpg", "x/1.NEF", "x/Thumbs.db", ".cache/q.jpg"]  # fmt: skip
+    shard(tmp_path / "s.tar", [(name, jpeg()) for name in names])
+    source = find_images(tmp_path / "s.tar")
+    for _ in range(2):  # the same, however often it is walked
+        assert [ref.rel for ref in source] == ["s/x/1.jpg"]
+        assert source.left_out.note() == (
+            "Left out: 2 @eaDir folders in a tar, 1 Thumbs.db file in a tar, 1 __MACOSX folder in "
+            "a tar, 1 camera raw file (.nef) in a tar, 1 hidden file in a tar, 1 hidden folder in "
+            "a tar (name one as the source to take it)."
+        )
