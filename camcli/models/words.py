@@ -24,7 +24,7 @@ LAST = "last"
 RUNTIMES = ("auto", "torch", "compile", "openvino")
 PRECISIONS = ("float32", "bfloat16", "float16", "int8")
 # Below, nothing is left after five halvings; above, one picture takes the memory of a machine.
-SMALLEST_INPUT, LARGEST_INPUT = 32, 8192
+SMALLEST_INPUT, LARGEST_INPUT = 16, 8192
 _WEIGHT_SUFFIXES = (".pth", ".pt", ".bin", ".safetensors", ".ckpt", ".tar", ".onnx", ".h5")
 _DEVICE = re.compile(r"auto|(cpu|cuda|mps)(:\d{1,4})?")
 

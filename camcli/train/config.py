@@ -31,7 +31,7 @@ MEMBERS = ("pretrained", "random", "reinit")
 # What is beyond can only be a slip, and does not fit into what it is counted with.
 _AT_MOST = {
     "epochs": 10**9, "epochs2": 10**9, "batch_size": 10**9, "ensemble": 1000, "augment": 10_000,
-    "patience": 10**9, "seed": 2**32 - 1, "input_size": 10_000, "weight_decay": 1e30,
+    "patience": 10**9, "seed": 2**32 - 1, "weight_decay": 1e30,
     "warmup": 1e9, "l2": 1e30,
 }  # fmt: skip
 EVALUATE = "evaluate"

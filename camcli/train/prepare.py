@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from camcli.data.layout import Split
 from camcli.errors import UnavailableError, UsageError
 from camcli.models.classifier import Classifier, cut_classifier, find_device
+from camcli.models.words import check_input_size
 from camcli.models.zoo import build_model
 from camcli.train.config import TrainConfig
 from camcli.train.features import backbone_tensors, digest_of, pooled
@@ -84,8 +85,7 @@ def _backbone(
             own |= {n: t for n, t in other.items() if own[n].shape == t.shape}
             built.module.get_submodule(layer).load_state_dict(own)
     preprocess = built.preprocess.with_(fit=config.fit, size=config.input_size)
-    if preprocess.size < 32:
-        raise UsageError(f"--input-size must be at least 32 pixels, not {preprocess.size}.")
+    check_input_size(preprocess.size)
     classifier = cut_classifier(
         built.module,
         classes=built.classes,

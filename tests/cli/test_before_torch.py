@@ -24,7 +24,7 @@ MISTAKES = [
     ("explain cat.jpg --checkpoint cat.jpg --model resnet18", "leave --model"),
     ("explain cat.jpg --device gpu", "Unknown device"),
     ("explain cat.jpg --runtime fast", "Unknown runtime"),
-    ("explain cat.jpg --input-size 8", "at least 32"),
+    ("explain cat.jpg --input-size 8", "at least 16"),
     ("explain cat.jpg --input-size 100000", "100000"),
     ("explain cat.jpg --colormap rainbow", "rainbow"),
     ("explain cat.jpg --alpha 2", "--alpha"),

@@ -145,8 +145,8 @@ def test_another_input_size_gives_a_finer_map(bundled):
     assert A.shape[2:] == (10, 10)
     assert classifier.preprocess.size == 320
     assert torch.isfinite(logits).all()
-    with pytest.raises(UsageError, match="at least 32"):
-        load_classifier(input_size=16)
+    with pytest.raises(UsageError, match="at least 16"):
+        load_classifier(input_size=15)
 
 
 def test_fit_is_only_changed_on_demand(bundled):

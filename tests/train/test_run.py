@@ -232,7 +232,7 @@ def test_missing_weights_say_what_can_be_done(quick, tmp_path, monkeypatch):
         ({"unfreeze": "layer9"}, "no layer 'layer9'.*stage4"),
         ({"unfreeze": "relu"}, "no layer 'relu' with weights"),
         ({"data": ""}, "--data"),
-        ({"input_size": 16}, "at least 32"),
+        ({"input_size": 15}, "at least 16"),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_written(quick, tmp_path, cache, change, said):
