@@ -17,8 +17,13 @@ def different(one: dict[str, Any], other: dict[str, Any]) -> str:
     for key in other | one:  # options that are not used are not there
         if key in _NEWER and not (key in one and key in other):
             continue
-        if one.get(key) != other.get(key):
-            return f"{key} {_say(one.get(key))} and {_say(other.get(key))}"
+        mine, theirs = one.get(key), other.get(key)
+        if mine != theirs:
+            if isinstance(mine, dict) and isinstance(theirs, dict):  # only what differs in them
+                differ = {k for k in mine | theirs if mine.get(k) != theirs.get(k)}
+                mine, theirs = ({k: d.get(k) for k in mine | theirs if k in differ}
+                                for d in (mine, theirs))  # fmt: skip
+            return f"{key} {_say(mine)} and {_say(theirs)}"
     return ""
 
 

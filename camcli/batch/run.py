@@ -51,6 +51,7 @@ class Counts:
         correct: of these, predicted right.
         drawn: rows with an overlay.
         before: rows that were there when the run was resumed.
+        foreign: rows with a label that names none of the network's classes.
     """
 
     done: int = 0
@@ -60,9 +61,14 @@ class Counts:
     correct: int = 0
     drawn: int = 0
     before: int = 0
+    foreign: int = 0
 
-    def add(self, status: str, correct: bool | None, *, drawn: bool) -> None:
+    def add(
+        self, status: str, correct: bool | None, *, drawn: bool, label: str | None = None
+    ) -> None:
         """Count one row."""
+        if label and correct is None and status != "error":
+            self.foreign += 1
         self.done += 1
         self.failed += status == "error"
         self.drawn += drawn
@@ -212,6 +218,7 @@ class Run:
                 values["status"],
                 None if correct == "" else correct == "1",
                 drawn=bool(values["overlay"]),
+                label=values["label"],
             )
             if values["overlay"]:
                 self._namer.take(values["overlay"].removeprefix(f"{OVERLAYS}/"))
@@ -275,7 +282,10 @@ class Run:
                 # Closed before what it uses is closed, however the run ends.
                 for explained in stack.enter_context(closing(results)):
                     result = self._record(explained, journal, heatmaps)
-                    self.counts.add(result.status, result.correct, drawn=result.overlay is not None)
+                    self.counts.add(
+                        result.status, result.correct, drawn=result.overlay is not None,
+                        label=result.ref.label,
+                    )  # fmt: skip
                     yield result
             if not self.stop.is_set():
                 if self._unsorted:

@@ -200,6 +200,11 @@ class RunDirectory:
                 )
             ours = True
         if not ours:
+            if self.shard is not None and owning.is_run(read_record(self.path / INFO)):
+                raise UsageError(
+                    f"{self.path} holds a whole run, which no shard can join: go on with it "
+                    "without --shard, or choose another --out."
+                )
             kind = owning.kind_of(self._info)
             raise UsageError(
                 f"{self.path} is not empty and "

@@ -21,6 +21,7 @@ from camcli.cli.pictures import (
     write_picture,
 )
 from camcli.errors import UsageError, stage
+from camcli.models.words import BUNDLED
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,8 +43,8 @@ def explain(
             "--out",
             "-o",
             help="A folder for the pictures, or a .jpg or .png file for a single one. "
-            "Default: NAME_METHOD.jpg in the current folder, and in its name the layer and the "
-            "classes that were asked for.",
+            "Default: NAME_METHOD.jpg in the current folder, and in its name what else was asked "
+            "for: layer, classes, score ...",
             rich_help_panel=o.RUN,
             show_default=False,
         ),
@@ -144,7 +145,14 @@ def explain(
         source = find_images(images)
         refs = listed(source)
     single = out is not None and out.suffix.lower() in {".jpg", ".jpeg", ".png"}
-    asked = name_of_asked(how.method.name, layer, target, versus)
+    asked = name_of_asked(
+        how.method.name, layer, target, versus,
+        *_otherwise(how, model, checkpoint, weights),
+        topk > 1 and not topk_files and f"top{topk}",
+        fit, input_size and f"{input_size}px", native_predictions and "native",
+        output.value != "auto" and output.value,
+        signed and "signed", panel and "panel", colormap != "jet" and colormap,
+    )  # fmt: skip
     files = _files([ref.rel for ref in refs], out, single, asked)
     refuse_inputs(files, [ref.path for ref in refs])
     if not overwrite and not (topk > 1 and topk_files):
@@ -188,6 +196,20 @@ def explain(
     if failures:
         say(f"{failures} of {len(refs)} images could not be explained.")
         raise typer.Exit(SOME_FAILED)
+
+
+def _otherwise(how: How, model: str, checkpoint: Path | None, weights: str | None) -> list[str]:
+    """What was asked of the method and the network besides the usual, as words of a file name."""
+    effort = how.effort
+    return [
+        *([] if model == BUNDLED else [model]),
+        *(Path(name).stem for name in (checkpoint, weights) if name),
+        *(str(word) for word in (how.score, how.smooth) if word),
+        *([] if how.fuse == "mean" else [how.fuse]),
+        *(["samples", str(effort.samples)] if "samples" in how.options() else []),
+        *(["channels", str(effort.channels)] if effort.channels else []),
+        *(["converge", f"{effort.converge:g}"] if effort.converge else []),
+    ]
 
 
 def _files(rels: list[str], out: Path | None, single: bool, asked: str) -> list[Path]:

@@ -66,6 +66,8 @@ def summarize(run: Run, out: Path) -> None:
     say(", ".join(parts) + ".")
     if c.labelled:
         say(f"accuracy {c.correct / c.labelled:.4f} ({c.correct} of {c.labelled})")
+        if c.foreign:
+            say(_strangers(run))
     elif run.source.labelled and c.done > c.failed:
         theirs, ours = _few(run.source.some_labels()), _few(run.classifier.classes[:3])
         say(
@@ -75,6 +77,26 @@ def summarize(run: Run, out: Path) -> None:
         )
     if c.drawn:
         say(f"Overlays: {out / 'overlays'}" + (f" ({c.drawn} drawn)" if run.only else ""))
+
+
+def _strangers(run: Run) -> str:
+    """Which labels are left out of the accuracy, and whether folders may be counted from 1."""
+    from camcli.models.labels import label_index
+
+    classes, number = run.classifier.classes, run.counts.foreign
+    labels = dict.fromkeys(ref.label for ref in run.source if ref.label)
+    names = [label for label in labels if label_index(label, classes) is None]
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    text = (
+        f"Not in the accuracy: {_images(number)} whose label names no class of this network: "
+        f"{_few(names[:3])}{more}."
+    )
+    if str(len(classes)) in names and classes == tuple(map(str, range(len(classes)))):
+        text += (
+            f" Its classes are called 0 to {len(classes) - 1}: if the labels are counted from 1, "
+            "the accuracy is wrong; --classes with a file of the names mends that."
+        )
+    return text
 
 
 def _few(names: Sequence[str]) -> str:

@@ -18,7 +18,9 @@ from camcli.models.words import LAST
 _LONGEST, _BEHIND = 255, 12
 
 
-def name_of_asked(method: str, layer: str, target: str | None, versus: str | None) -> str:
+def name_of_asked(
+    method: str, layer: str, target: str | None, versus: str | None, *more: object
+) -> str:
     """What was asked, for a file's name, so that another question gets another file.
 
     Args:
@@ -26,14 +28,17 @@ def name_of_asked(method: str, layer: str, target: str | None, versus: str | Non
         layer: as the user named it.
         target: as the user named it, None for the predicted class.
         versus: likewise, None for no comparison.
+        more: what else was asked and changes the picture; what is false was not.
 
     Returns:
-        ``gradcam`` where nothing else was asked, ``gradcam_layer3_lynx-vs-tabby`` where more was.
+        ``gradcam`` where nothing else was asked, ``gradcam_layer3_lynx-vs-tabby_contrast`` where
+        more was.
     """
     who = target or ""
     if versus is not None:
         who = f"{who}-vs-{versus}" if who else f"vs-{versus}"
-    parts = (method, "" if layer == LAST else layer.replace(",", "+"), who)
+    parts = [method, "" if layer == LAST else layer.replace(",", "+"), who]
+    parts += (str(each) for each in more if each)
     return "_".join(word for word in map(_word, parts) if word)
 
 

@@ -28,7 +28,7 @@ import os
 import re
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
 from camcli.data.finders import is_found
@@ -88,10 +88,12 @@ class Layout:
         kind: ``classes``, ``splits`` or ``domains``.
         trees: the class trees by the name of their split or domain; the name is ``""`` when
             there is just one.
+        outside: paths of folders that hold images, which are of no class.
     """
 
     kind: str
     trees: tuple[tuple[str, ClassTree], ...]
+    outside: tuple[str, ...] = ()
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -202,16 +204,26 @@ class _Judge:
                 (name,) = set(folders) - set(described)
                 if folders[name].is_leaf:
                     return Unrecognised(f"{some(described)} beside {name} are taken for its masks")
-                return self.judge(f"{below}{name}/")
+                inner = self.judge(f"{below}{name}/")
+                if isinstance(inner, Layout):
+                    outside = (*inner.outside, *(f"{below}{each}" for each in described))
+                    return replace(inner, outside=outside)
+                return inner
         splits = [
             (name, tree)
             for name, node in sorted(folders.items())
             if split_of(name) and (tree := _classes(node, f"{below}{name}/"))
         ]
         if splits:
-            return Layout("splits", tuple(splits))
+            mixed = {name for name in folders if self._beside(folders, below, name)}
+            return _of_splits(folders, splits, below, mixed)
         if all(split_of(name) for name in folders):
-            return Unrecognised(f"{some(sorted(folders))} hold no folders of two or more classes")
+            if named := [name for name in sorted(folders) if self._beside(folders, below, name)]:
+                return Unrecognised(f"there are images beside the folders in {some(named)}")
+            holds = "holds" if len(folders) == 1 else "hold"
+            return Unrecognised(
+                f"{some(sorted(folders))} {holds} no folders of two or more classes"
+            )
         if len(folders) == 1:
             (name,) = folders
             if self._has_filled_folders(os.path.join(self.root, below, name)):
@@ -219,11 +231,17 @@ class _Judge:
             return Unrecognised(f"all images are in one folder, {some([name])}")
         tree = _classes(top._replace(through=""), below)
         if tree:
-            return Layout("classes", (("", tree),))
+            outside = tuple(f"{tree.folder}{name}" for name in sorted(tree.beside))
+            return Layout("classes", (("", tree),), outside)
         return _domains(folders, below) or Unrecognised(
             "the images lie two or more folders deep, and the upper ones do not share the names "
             "of the lower ones"
         )
+
+    def _beside(self, folders: dict[str, _Node], below: str, name: str) -> bool:
+        """Whether a folder has images of its own beside folders of images."""
+        path = os.path.join(self.root, below, name)
+        return folders[name].images and self._has_filled_folders(path)
 
     def _node(self, path: str, parents: tuple[tuple[int, int], ...]) -> _Node:
         """What a folder holds; nothing, if it may not be listed or is one of its own parents."""
@@ -312,7 +330,35 @@ def _domains(folders: dict[str, _Node], below: str) -> Layout | None:
     shared = set.intersection(*(set(tree.classes) for tree in trees.values()))
     if 2 * len(shared) < max(len(tree.classes) for tree in trees.values()):
         return None
-    return Layout("domains", tuple(trees.items()))
+    return Layout("domains", tuple(trees.items()), _outside(folders, trees, below))
+
+
+def _of_splits(
+    folders: dict[str, _Node],
+    splits: list[tuple[str, ClassTree]],
+    below: str,
+    beside: set[str],
+) -> Layout:
+    """Splits with class folders, and those that have only one of the classes of the others."""
+    trees = dict(splits)
+    known = {name for tree in trees.values() for name in tree.classes}
+    for name, node in folders.items():
+        if name not in trees and split_of(name) and not node.images and set(node.inner) <= known:
+            folder = f"{below}{name}/{node.through}"
+            trees[name] = ClassTree(folder, tuple(sorted(node.inner)), node.empty)
+    outside = tuple(
+        f"{path} (there are images beside its folders)" if name in beside else path
+        for path, name in ((path, path[len(below) :]) for path in _outside(folders, trees, below))
+    )
+    return Layout("splits", tuple(sorted(trees.items())), outside)
+
+
+def _outside(folders: dict[str, _Node], trees: dict[str, ClassTree], below: str) -> tuple[str, ...]:
+    """The paths of what has no labels: beside the trees, and in them."""
+    return (
+        *(f"{below}{name}" for name in sorted(folders) if name not in trees),
+        *(f"{tree.folder}{each}" for tree in trees.values() for each in sorted(tree.beside)),
+    )
 
 
 def _overlap(names: set[str], others: set[str]) -> bool:
@@ -331,7 +377,8 @@ def why_not(found: Unrecognised) -> str:
     """One line for a person: why there are no labels, and which option takes them."""
     return (
         f"No labels are taken from the folders: {found.why}. --labels folder takes the name of "
-        "the folder that holds an image, --labels '^([^/]+)/' that of the topmost one."
+        "the folder that holds an image, --labels '^([^/]+)/' that of the topmost one, --labels "
+        "prefix the file's own name without its number."
     )
 
 
@@ -343,4 +390,14 @@ def how(found: Layout) -> str:
     return (
         f"Labels are the folders in {some(names)}, which share them; --labels '^([^/]+)/' takes "
         "the upper folders instead."
+    )
+
+
+def outside(found: Layout) -> str:
+    """One line for a person about the images that get no label; empty where all get one."""
+    if not found.outside:
+        return ""
+    return (
+        f"Images in {some(found.outside)} get no label: they do not lie in the class folders of "
+        f"{some([tree.folder.rstrip('/') or 'the top' for _, tree in found.trees])}."
     )

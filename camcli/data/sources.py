@@ -26,6 +26,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice, pairwise
 from pathlib import Path
@@ -34,15 +35,17 @@ from camcli.data.braces import expand
 from camcli.data.finders import File, Finder, Folder, Glob, absolute, has_magic
 from camcli.data.formats import TABLE
 from camcli.data.labelling import Indexed, Labeller, are_indices, make_labeller
-from camcli.data.layout import Layout, Unrecognised, how, recognise, why_not
+from camcli.data.layout import Layout, Unrecognised, how, outside, recognise, why_not
 from camcli.data.leftovers import LeftOut
 from camcli.data.lists import PathList, Several
 from camcli.data.refs import Blob, ImageRef, is_url, local_path
 from camcli.data.remote import Remote
-from camcli.data.shown import printable
+from camcli.data.shown import printable, some
 from camcli.data.tars import COMPRESSED, COMPRESSED_TAR, SUFFIX, images_in
 from camcli.data.unique import Unique, bounded
 from camcli.errors import UsageError
+
+_PACKED = (".zip", ".7z", ".rar", *COMPRESSED)
 
 
 @dataclass(frozen=True)
@@ -276,7 +279,7 @@ def _recognised(finder: Finder) -> tuple[Labeller | None, tuple[str, ...]]:
         return None, ()
     found = recognise(finder.root)
     if isinstance(found, Layout):
-        return found, tuple(filter(None, [how(found)]))
+        return found, tuple(filter(None, [how(found), outside(found)]))
     return None, (why_not(found),) if found else ()
 
 
@@ -314,11 +317,24 @@ def _each(specs: Iterable[str], recursive: bool) -> Iterator[Finder]:
         yield File(absolute(text)) if missing else _finder(spec, recursive)
 
 
+def _packed(folder: str) -> str:
+    """The first few archives right in a folder, which nobody has unpacked; empty for none."""
+    with suppress(OSError), os.scandir(folder) as entries:
+        found = [e.name for e in islice(entries, 1000) if e.name.lower().endswith(_PACKED)]
+        return some(sorted(found))
+    return ""
+
+
 def _nothing(specs: list[str], recursive: bool, left: LeftOut) -> str:
     more = f" {left.note()}" if left else ""
     shown = ", ".join(repr(os.fspath(s)) for s in specs[:3]) + (", ..." if specs[3:] else "")
     if len(specs) == 1 and os.path.isdir(specs[0]):
         where = "it or its sub-folders" if recursive else "it (sub-folders were not searched)"
+        if packed := _packed(specs[0]):
+            return (
+                f"No images in the folder {shown}, but {packed}: unpack it, or name .tar archives "
+                "themselves, which are read where they lie."
+            )
         known = " ".join(e[1:] for each in TABLE if each.readers for e in each.extensions.split())
         return f"No images in the folder {shown}: no file in {where} ends in one of {known}.{more}"
     if specs == ["-"]:

@@ -53,6 +53,13 @@ def read_table(path: Path) -> list[Row]:
                 )
             rows = [_row(values, path, reader.line_num) for values in reader]
     except UnicodeDecodeError as error:
+        with open_regular(path) as binary:
+            zipped = binary.read(4) == b"PK\x03\x04"
+        if zipped:
+            raise UsageError(
+                f"{path} is a ZIP archive, or a spreadsheet that is one: unpack it and give its "
+                "folder, or save the sheet as CSV."
+            ) from error
         raise UsageError(f"The table {path} is not UTF-8 text; is it a CSV file?") from error
     except csv.Error as error:
         raise UsageError(f"The table {path} is not well-formed CSV: {error}.") from error

@@ -51,9 +51,12 @@ def match_class(query: str, classes: Sequence[str]) -> int:
     if number.isascii() and number.removeprefix("-").isdigit():
         if number.isdigit() and len(number) < 10 and int(number) < len(classes):
             return int(number)
+        named = ""
+        if any(name.isdigit() for name in names):
+            named = f", called {_listing(range(min(3, len(names))), classes)} ..."
         raise UsageError(
             f"Class index {number[:20]} is out of range: this model has {len(classes)} classes, "
-            f"0 to {len(classes) - 1}."
+            f"0 to {len(classes) - 1}{named}."
         )
     synonyms = _synonyms(classes)
     index = wnid_index(query) if synonyms else None

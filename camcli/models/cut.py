@@ -17,9 +17,9 @@ from torch import Tensor, nn
 
 from camcli.errors import CamcliError, UsageError, out_of_memory
 from camcli.models import on_graph, on_hooks
-from camcli.models.ends import Whole, end_on_graph, ending_at, settle
+from camcli.models.ends import Whole, end_on_graph, ending_at, in_float32, settle
 from camcli.models.graph import PROBE, Traced, trace, trunk
-from camcli.models.outputs import Output, OutputKind, TwoSided, rows_of
+from camcli.models.outputs import Output, OutputKind, TwoSided, rows_of, what_else
 from camcli.models.parts import Cut, LinearHead, NoMapError, Place, Tail
 from camcli.models.purity import check_steady, noticing_chance, same
 from camcli.models.words import LAST
@@ -105,11 +105,14 @@ def _ended(
     if head is not None:
         return on_graph.new_head(traced, head, probe), raw, Output()
     end = end_on_graph(traced, probe, raw)
-    found, without = settle(raw, end and end[0], asked)
+    found, without = settle(raw.float(), end and end[0], asked)
     node = end[1] if end and without else traced.output.all_input_nodes[0]
     if traced.shapes[node] != tuple(raw.shape) or (end and without):
         traced = ending_at(traced, node, raw.shape[1])
-    return traced, traced.whole(probe) if without else raw, found
+    expected = traced.whole(probe) if without else raw
+    if expected.dtype != torch.float32:  # some compute their last step in double precision
+        traced, expected = in_float32(traced), expected.float()
+    return traced, expected, found
 
 
 def _with_hooks(
@@ -127,7 +130,7 @@ def _with_hooks(
     if not same(rows_of(model(probe[:1].repeat(PROBE, 1, 1, 1)), PROBE), raw[:1].repeat(PROBE, 1)):
         check_steady(model, probe)
     whole = Whole(model, probe, raw)
-    found, without = settle(raw, whole.family, asked)
+    found, without = settle(raw.float(), whole.family, asked)
     if not without:
         whole.keep_end()
     expected = whole(probe)
@@ -247,10 +250,9 @@ def _answer(model: nn.Module, images: Tensor) -> tuple[Tensor, bool]:
         ) from error
     logits = rows_of(out, len(images))
     if logits is None:
-        shape = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
         raise CamcliError(
-            f"The network must return logits of shape (B, C) for a batch of images; it returned "
-            f"{shape}."
+            "The network must return logits of shape (B, C) for a batch of images; it returned "
+            f"{what_else(out)}."
         )
     if any(chance):
         check_steady(model, images)

@@ -122,13 +122,34 @@ def ending_at(traced: Traced, node: fx.Node, outputs: int) -> Traced:
         node: returns logits, in any shape that `rows_of` takes.
         outputs: C.
     """
-    whole, output = traced.whole, traced.output
+    whole = traced.whole
     shapes, more = dict(traced.shapes), dict(traced.more)
     if traced.shapes[node] != (PROBE, outputs):
-        with whole.graph.inserting_before(output):
+        with whole.graph.inserting_before(traced.output):
             node = whole.graph.call_method("reshape", (node, -1, outputs))
         shapes[node], more[node] = (PROBE, outputs), (PROBE + 1, outputs)
-    output.args = (node,)
+    return _returning(traced, node, shapes, more)
+
+
+def in_float32(traced: Traced) -> Traced:
+    """The network with its logits in single precision, as everything after it computes."""
+    node = traced.output.all_input_nodes[0]
+    with traced.whole.graph.inserting_before(traced.output):
+        last = traced.whole.graph.call_method("float", (node,))
+    shapes, more = dict(traced.shapes), dict(traced.more)
+    shapes[last], more[last] = shapes[node], more[node]
+    return _returning(traced, last, shapes, more)
+
+
+def _returning(
+    traced: Traced,
+    node: fx.Node,
+    shapes: dict[fx.Node, tuple[int, ...]],
+    more: dict[fx.Node, tuple[int, ...]],
+) -> Traced:
+    """The network with another node as its answer, and nothing that only the old one needs."""
+    whole = traced.whole
+    traced.output.args = (node,)
     whole.graph.eliminate_dead_code()
     whole.recompile()
     kept = set(whole.graph.nodes)
@@ -182,7 +203,7 @@ class Whole:
         else:
             with _Activations(self._left_out):
                 out = self.model(images.clone())
-        return out.reshape(len(images), self.outputs)
+        return out.reshape(len(images), self.outputs).float()
 
 
 class _Activations(TorchFunctionMode):
@@ -254,11 +275,27 @@ def settle(raw: Tensor, family: Family | None, asked: OutputKind | None) -> tupl
             "and maps explain them."
         )
         return Output("probabilities", told), False
+    if asked is None and (what := _no_scores(raw)):
+        raise UsageError(
+            f"The network's outputs are no scores of classes but {what}: let it return "
+            "probabilities, or what goes into its last step; --output softmax takes them for "
+            "logits all the same."
+        )
     told = (
         "The network's outputs lie between 0 and 1 on trial images and are taken for logits: say "
         "--output probabilities if they are probabilities."
     )
     return Output("softmax", told if within else ""), False
+
+
+def _no_scores(raw: Tensor) -> str:
+    """What else a network's outputs (n, C) are, where numbers show it; empty if they do not."""
+    sums, least = raw.sum(1), float(raw.min())
+    if least >= 0 and bool(((sums - 100).abs() < 100 * _SUM).all()):
+        return "percentages, which sum to 100"
+    if least >= 0 and bool((((-raw).exp().sum(1) - 1).abs() < _SUM).all()):
+        return "negative logarithms of probabilities, of which the smallest is the likeliest"
+    return ""
 
 
 def _settle_one(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from importlib import resources
+
+_NEGATIVE = re.compile(r"\s*-\d+\s*")
 
 
 @cache
@@ -64,5 +67,10 @@ def wnid_index(wnid: str) -> int | None:
 
 
 def plain(name: str) -> str:
-    """Without what people type differently: capitals, and what stands between words."""
+    """Without what people type differently: capitals, and what stands between words.
+
+    A minus before nothing but a number belongs to it: -1 is not 1.
+    """
+    if _NEGATIVE.fullmatch(name):
+        return name.strip()
     return " ".join(name.casefold().replace("_", " ").replace("-", " ").split())

@@ -10,8 +10,7 @@ from torch import nn
 from camcli.data.preprocess import Preprocess
 from camcli.errors import CamcliError, UsageError
 from camcli.models.built import reason
-from camcli.models.mismatch import shape_of
-from camcli.models.outputs import rows_of
+from camcli.models.outputs import rows_of, what_else
 
 # Sides that networks are built for, the usual first.
 SIDES = (224, 256, 32, 64, 96, 128, 299, 384, 28, 48, 112, 160, 192, 288, 320, 448, 512)
@@ -48,8 +47,9 @@ def answers_of(
     out = error
     logits = rows_of(out, 2)
     if logits is None:
-        got = f"shape {shape_of(out)}" if isinstance(out, torch.Tensor) else type(out).__name__
-        raise CamcliError(f"{model} should return logits of shape BxC for B pictures, not {got}.")
+        raise CamcliError(
+            f"{model} should return logits of shape BxC for B pictures, not {what_else(out)}."
+        )
     return logits.shape[1], preprocess
 
 

@@ -7,6 +7,7 @@ alone would always have the probability 1.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -79,13 +80,50 @@ def log_probabilities(logits: Tensor, kind: OutputKind) -> Tensor:
 def rows_of(out: Any, count: int) -> Tensor | None:
     """A network's answer for `count` images as logits (count, C); None where it is something else.
 
-    ``(count,)`` of a network with one output, and maps of one pixel (count, C, 1, 1), are.
+    ``(count,)`` of a network with one output, and maps of one pixel (count, C, 1, 1), are. Whole
+    numbers are the index of a class or a yes or no, and no scores.
     """
     if not isinstance(out, Tensor) or out.ndim == 0 or len(out) != count or not out.numel():
+        return None
+    if not out.is_floating_point():
         return None
     if sum(side > 1 for side in out.shape[1:]) > 1:
         return None
     return out.reshape(count, -1)
+
+
+def what_else(out: Any) -> str:
+    """What a network returned that is no (B, C) logits, and what to do, for the end of a message.
+
+    Args:
+        out: its answer for two pictures or more.
+    """
+    if isinstance(out, Tensor):
+        shape = "x".join(map(str, out.shape))
+        if out.is_floating_point():
+            return f"a tensor of {shape}" if shape else "a single number"
+        kind = str(out.dtype).removeprefix("torch.")
+        return (
+            f"{kind} numbers{' of ' * bool(shape)}{shape}: let it return the scores before they "
+            "are decided on"
+        )
+    parts: list[tuple[str, Any]] = []
+    if isinstance(out, Mapping):
+        parts = [(repr(str(key)), value) for key, value in out.items()]
+    elif isinstance(out, tuple | list):
+        parts = [(str(number), value) for number, value in enumerate(out)]
+    elif not isinstance(out, str | int | float | type(None)):
+        parts = [(f".{key}", value) for key, value in getattr(out, "__dict__", {}).items()]
+    of = ", ".join(
+        f"{key} {'x'.join(map(str, value.shape))}"
+        for key, value in parts[:6]
+        if isinstance(value, Tensor)
+    )
+    name = "None" if out is None else f"a {type(out).__name__}"
+    return (
+        f"{name}{' of ' * bool(of)}{of}: wrap it in a module whose forward returns the scores of "
+        "the classes and nothing else"
+    )
 
 
 def label_names(names: tuple[str, ...] | None, outputs: int, model: str) -> tuple[str, ...] | None:

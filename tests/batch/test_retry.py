@@ -15,6 +15,7 @@ from camcli.batch.journal import Journal, copy_in_order, copy_without, read_rows
 from camcli.batch.run import Run
 from camcli.batch.rundir import RunDirectory
 from camcli.batch.shard import Shard, merge
+from camcli.batch.sinks import Style
 from camcli.data.sources import find_images
 from camcli.errors import UsageError
 
@@ -227,3 +228,17 @@ def test_rows_are_copied_byte_by_byte(tmp_path_factory, paths, random):
     assert [r["path"] for r in read_rows(folder / "c.csv")] == order
     copy_in_order(folder / "c.csv", folder / "d.csv", iter(paths))
     assert (folder / "d.csv").read_bytes() == (folder / "a.csv").read_bytes()
+
+
+def test_only_the_setting_that_differs_is_named(bundled, images, tmp_path):
+    out = tmp_path / "out"
+    make(bundled, images, out).prepare()
+    with pytest.raises(UsageError, match=r"differ: style alpha 0.5 and alpha 0.2\."):
+        make(bundled, images, out, style=Style(alpha=0.2)).prepare(resume=True)
+
+
+def test_a_shard_of_a_whole_run_is_refused_as_what_it_is(bundled, images, tmp_path):
+    out = tmp_path / "out"
+    make(bundled, images, out).prepare()
+    with pytest.raises(UsageError, match="holds a whole run"):
+        make(bundled, images, out, shard=Shard(1, 2)).prepare(resume=True)

@@ -340,3 +340,34 @@ def test_a_second_question_is_not_refused(camcli, cat):
     assert done.exit_code == 0, done.output
     assert Path("cat_gradcam_tabby-vs-lynx.jpg").is_file()
     assert Path("cat_gradcam.jpg").is_file()
+
+
+SECOND = [
+    ("--topk", "3"),
+    ("--score", "contrast"),
+    ("--fit", "whole"),
+    ("--panel",),
+    ("--target", "tiger cat", "--score", "contrast"),
+    ("--input-size", "256"),
+    ("--signed", "--method", "cam"),
+    ("--smooth", "eigen"),
+    ("--colormap", "magma"),
+    ("--native-predictions", "--input-size", "288"),
+]
+
+
+def test_each_further_question_gets_a_picture_of_its_own(camcli, cat, monkeypatch):
+    """None is refused because an earlier one was asked; asked again, each is."""
+    asked = []
+    monkeypatch.setattr("camcli.cli.explain.refuse_existing", lambda file: asked.append(file.name))
+    stop = RuntimeError("before the network")
+
+    def load(**_):
+        raise stop
+
+    monkeypatch.setattr("camcli.cli.load.load", load)
+    for options in [(), *SECOND, ("--model", "resnet18", "--weights", "random")]:
+        assert camcli("explain", cat, *options).exit_code != 0
+    assert len(set(asked)) == len(asked) == len(SECOND) + 2, asked
+    assert asked[:3] == ["cat_gradcam.jpg", "cat_gradcam_top3.jpg", "cat_gradcam_contrast.jpg"]
+    assert asked[-1] == "cat_gradcam_resnet18_random.jpg"

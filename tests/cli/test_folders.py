@@ -123,3 +123,37 @@ def test_what_cannot_be_a_source_is_one_sentence(camcli, spec):
     assert done.exit_code == 2
     assert "mistake in camcli" not in done.output
     assert done.output.count("error:") == 1
+
+
+NET = """
+from torch import nn
+
+def net():
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3, 2), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 3)
+    )
+"""
+
+
+def test_labels_that_name_no_class_are_said_to_be_left_out(camcli, put, tmp_path, monkeypatch):
+    """Some of them: folders counted from 1 where the network counts from 0, a stranger."""
+    (tmp_path / "counting.py").write_text(NET)
+    monkeypatch.syspath_prepend(tmp_path)
+    options = ("--model", "counting:net", "--input-size", "64", "--no-overlays", "--overwrite")
+    put("one/1/a.jpg", "one/2/a.jpg", "one/3/a.jpg", "one/3/b.jpg")
+    done = camcli("batch", "one", "--out", "run", *options)
+    assert "of 2)" in done.stderr
+    assert "Not in the accuracy: 2 images whose label names no class of this network: '3'." in (
+        done.stderr
+    )
+    assert "called 0 to 2: if the labels are counted from 1" in done.stderr
+    done = camcli("batch", "one", "--out", "run", *options[:-1], "--resume")
+    assert "Not in the accuracy: 2 images" in done.stderr
+    put("two/-1/a.jpg", "two/0/a.jpg", "two/1/a.jpg")
+    done = camcli("batch", "two", "--out", "run2", *options)
+    assert "Not in the accuracy: 1 image whose label names no class of this network: '-1'." in (
+        done.stderr
+    )
+    assert "counted from 1" not in done.stderr
+    put("three/0/a.jpg", "three/1/a.jpg", "three/2/a.jpg")
+    assert "Not in the accuracy" not in camcli("batch", "three", "--out", "run3", *options).stderr

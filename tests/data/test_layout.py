@@ -326,3 +326,56 @@ def test_regular_expressions():
 def test_labels_that_mean_nothing(text):
     with pytest.raises(UsageError, match="auto, folder, prefix, none"):
         make_labeller(text)
+
+
+@pytest.mark.parametrize(
+    ("names", "labels", "told"),
+    [
+        (  # a split of which only one class is there
+            ["train/cat/1.jpg", "train/dog/1.jpg", "test/cat/2.jpg"],
+            ["cat", "cat", "dog"],
+            "",
+        ),
+        (  # its folders may be classes, but nobody can know
+            [
+                "train/cat/1.jpg",
+                "train/dog/1.jpg",
+                "train/map.jpg",
+                "val/cat/2.jpg",
+                "val/dog/2.jpg",
+            ],
+            [None, None, None, "cat", "dog"],
+            "train (there are images beside its folders) get no label",
+        ),
+        (
+            ["a/train/cat/1.jpg", "a/train/dog/1.jpg", "a/test1/test1/1.jpg"],
+            [None, "cat", "dog"],
+            "a/test1 get no label: they do not lie in the class folders of a/train",
+        ),
+        (
+            ["cat/1.jpg", "dog/1.jpg", "all/cat/1.jpg", "all/dog/1.jpg"],
+            [None, None, "cat", "dog"],
+            "Images in all get no label",
+        ),
+        (
+            ["images/a/1.jpg", "images/b/1.jpg", "masks/a/1.png", "masks/b/1.png"],
+            ["a", "b", None, None],
+            "Images in masks get no label",
+        ),
+    ],
+)
+def test_labels_of_a_part_are_never_missing_in_silence(tmp_path, names, labels, told):
+    for name in names:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    source = find_images(tmp_path)
+    assert [ref.label for ref in source] == labels
+    assert (told in " ".join(source.notes)) if told else not source.notes
+
+
+@pytest.mark.parametrize("archive", ["train.zip", "photos.tar.gz", "a.7z"])
+def test_a_folder_of_archives_says_that_they_must_be_unpacked(tmp_path, archive):
+    (tmp_path / archive).touch()
+    with pytest.raises(UsageError, match=f"{archive}: unpack it"):
+        find_images(tmp_path)

@@ -127,3 +127,10 @@ def test_every_exact_name_is_found(data):
     classes = data.draw(st.lists(name, min_size=1, unique=True))
     index = data.draw(st.integers(0, len(classes) - 1))
     assert match_class(classes[index], classes) == index
+
+
+def test_a_number_that_neither_is_a_class_nor_an_index_shows_what_the_classes_are_called():
+    with pytest.raises(UsageError, match=r"0 to 2, called '2019' \(0\)"):
+        match_class("2022", ["2019", "2020", "2021"])
+    with pytest.raises(UsageError, match="out of range"):
+        match_class("-1", ["1", "2"])

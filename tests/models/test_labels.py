@@ -20,3 +20,9 @@ def test_names_that_differ_in_case_only_must_be_exact():
 def test_wordnet_ids_are_for_imagenet_only():
     assert label_index("n02123045", imagenet_classes()) == imagenet_classes().index("tabby")
     assert label_index("n02123045", ("a", "b")) is None
+
+
+def test_a_negative_number_is_not_its_positive():
+    assert label_index("-1", ("0", "1", "2")) is None
+    assert label_index("-1", ("0", "-1")) == 1
+    assert label_index("b-1", ("b 1",)) == 0

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -13,7 +16,7 @@ from camcli.cam.how import make_how
 from camcli.cam.look import maps_of
 from camcli.cam.methods import METHODS
 from camcli.data.preprocess import Preprocess
-from camcli.errors import UsageError
+from camcli.errors import CamcliError, UsageError
 from camcli.models.classifier import cut_classifier
 from camcli.models.outputs import log_probabilities, probabilities
 from camcli.models.zoo import Provenance
@@ -315,3 +318,58 @@ def test_results_list_the_labels_that_hold(pixels, tmp_path):
     assert [p for _, p in result.positives] == sorted((p for p in truth if p > 0.5), reverse=True)
     assert result.positives, "some hold"
     assert len(result.positives) < 4, "and some do not"
+
+
+@pytest.mark.parametrize("branches", [False, True], ids=["traced", "hooked"])
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda z: z.double(),
+        lambda z: z.double().softmax(1),
+        lambda z: z.double().softmax(1).float(),
+        lambda z: z.bfloat16(),
+        lambda z: z.double().sigmoid(),
+    ],
+)
+def test_a_last_step_in_another_precision_changes_nothing(end, branches, pixels):
+    module = Ends(3, end, branches=branches)
+    classifier = classifier_of(module, "abc")
+    logits = classifier.look(pixels[:2]).logits
+    assert logits.dtype == torch.float32
+    with torch.no_grad():
+        said = own(module, classifier, pixels[:2]).float()
+    truth = said if bool((said.min() >= 0) & (said.max() <= 1)) else said.softmax(1)
+    got = probabilities(logits, classifier.output.kind)
+    torch.testing.assert_close(got, truth, rtol=1e-2, atol=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("end", "said"),
+    [
+        (lambda z: z.argmax(1), "int64 numbers of 2: let it return the scores"),
+        (lambda z: z > 0, "bool numbers"),
+        (lambda z: (10 * z).long(), "int64 numbers"),
+        (lambda z: z.to(torch.complex64), "complex64 numbers"),
+        (lambda z: {"logits": z, "hidden": z[:, :2]}, "a dict of 'logits' 2x3, 'hidden' 2x2: wrap"),
+        (lambda z: (z, z), "a tuple of 0 2x3, 1 2x3: wrap it"),
+        (lambda z: SimpleNamespace(logits=z), "SimpleNamespace of .logits 2x3"),
+        (lambda z: None, "None: wrap it"),
+    ],
+)
+@pytest.mark.parametrize("branches", [False, True], ids=["traced", "hooked"])
+def test_what_is_no_scores_is_named_with_the_way_out(end, said, branches):
+    with pytest.raises(CamcliError, match=re.escape(said)):
+        classifier_of(Ends(3, end, branches=branches), "abc")
+
+
+@pytest.mark.parametrize(
+    ("end", "said"),
+    [
+        (lambda z: 100 * z.softmax(1), "percentages"),
+        (lambda z: -z.log_softmax(1), "negative logarithms"),
+    ],
+)
+def test_numbers_of_which_a_softmax_would_be_wrong_are_refused(end, said):
+    with pytest.raises(UsageError, match=said):
+        classifier_of(Ends(3, end), "abc")
+    assert classifier_of(Ends(3, end), "abc", output="softmax").output.kind == "softmax"
