@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from camcli.data.preprocess import Preprocess
+from camcli.data.shown import printable
+from camcli.data.sources import Source
+from camcli.errors import UsageError
 
 # What runs of earlier versions did not record: nothing is known of it, so nothing differs.
 _NEWER = ("labels", "classes")
@@ -40,3 +44,32 @@ def _say(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{k} {v}" for k, v in value.items() if not isinstance(v, dict | list))
     return repr(value)
+
+
+def check_labels(rows: Iterable[Mapping[str, str]], source: Source) -> None:
+    """Refuse to go on with a run where the same images have got other labels: half a table lies.
+
+    Folders may have changed since, so that they are no class folders any more, or are now.
+
+    Args:
+        rows: of the run.
+        source: the images as they are now.
+
+    Raises:
+        UsageError: they have.
+    """
+    label = source.labeller
+    if label is None and source.may_have_labels:
+        return  # they lie in tar shards, as ever
+    for row in rows:
+        before, now = row["label"], (label(row["path"]) if label else None) or ""
+        if before != now:
+            raise UsageError(
+                f"The label of {printable(row['path'])} was {_quoted(before)} in that run and is "
+                f"{_quoted(now)} now: its folders have changed. Put them back as they were, or "
+                "choose another --out."
+            )
+
+
+def _quoted(label: str) -> str:
+    return f"'{printable(label)}'" if label else "none"

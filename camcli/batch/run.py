@@ -17,6 +17,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from camcli.batch.comparing import check_labels
 from camcli.batch.engine import stream
 from camcli.batch.explain import Explanation, Load, failed
 from camcli.batch.heatmaps import Heatmaps, line
@@ -198,7 +199,8 @@ class Run:
             files: what will be written beside the table, the maps and the overlays.
 
         Raises:
-            UsageError: the directory is not free, or holds another run.
+            UsageError: the directory is not free, or holds another run, or one of the same
+                images with other labels.
             CamcliError: it cannot be written.
         """
         if retry_failed and not resume:
@@ -206,6 +208,12 @@ class Run:
         if overwrite:
             self.directory.check_source(path for path, _ in self.source.finder)
         self.directory.prepare(self.config(), resume=resume, overwrite=overwrite, files=files)
+        if resume:
+            try:
+                check_labels(self.directory.rows(), self.source)
+            except BaseException:
+                self.directory.finish()
+                raise
         self._unsorted = bool(self.directory.earlier().get(_UNSORTED))
         if retry_failed:
             self._forget_failed()

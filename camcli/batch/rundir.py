@@ -348,7 +348,7 @@ class RunDirectory:
             before = self.read_info().get("config", {})
         except CamcliError as error:
             raise CamcliError(
-                f"{error}. Start again with --overwrite, or choose another --out."
+                f"{str(error).rstrip('.')}. Start again with --overwrite, or choose another --out."
             ) from error
         if differs := different(before, json.loads(json.dumps(config))):
             raise UsageError(

@@ -367,7 +367,7 @@ def batch(
         beside.append(directory.csv.with_suffix(f".{table_format}").name)
     run.prepare(resume=resume, overwrite=overwrite, retry_failed=retry_failed, files=beside)
     if not quiet:
-        above_resumed(run)
+        above_resumed(run, retried=retry_failed)
     try:
         follow(run, quiet=quiet)
         if grid:

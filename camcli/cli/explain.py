@@ -23,6 +23,9 @@ from camcli.cli.pictures import (
 from camcli.errors import UsageError, stage
 from camcli.models.words import BUNDLED
 
+# Columns of a terminal that a table with bars needs.
+_WIDE = 48
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -323,13 +326,15 @@ def _table(
 
     console = tables()
     table = Table(title=escape(result.ref.rel), title_justify="left", title_style="bold", box=None)
+    wide = console.width >= _WIDE  # the numbers must be there on any terminal
     table.add_column("", justify="right", style="dim")
-    table.add_column("class", min_width=20)
-    table.add_column("probability", justify="right")
-    table.add_column("", no_wrap=True)
+    table.add_column("class", min_width=20 if wide else None, overflow="fold")
+    table.add_column("probability" if wide else "prob", justify="right", no_wrap=True)
+    if wide:
+        table.add_column("", no_wrap=True)
     for rank, (name, prob) in enumerate(result.top, 1):
         bar = Text("━" * max(1, round(20 * prob)), style="green" if rank == 1 else "dim")
-        table.add_row(str(rank), Text(name), f"{prob:.1%}", bar)
+        table.add_row(str(rank), Text(name), f"{prob:.1%}", *([bar] if wide else []))
     console.print(table)
     if output == "sigmoid":
         above = ", ".join(f"{name} ({prob:.1%})" for name, prob in result.positives)

@@ -20,11 +20,17 @@ def above(text: str) -> None:
     tqdm.write(text, file=sys.stderr)
 
 
-def above_resumed(run: Run) -> None:
+def above_resumed(run: Run, *, retried: bool) -> None:
     """What becomes of the images that failed in the run that is resumed."""
     if run.again:
         above(f"{_images(run.again)} that failed {'is' if run.again == 1 else 'are'} tried again.")
-    elif failed := run.counts.failed:
+    failed = run.counts.failed
+    if failed and retried:
+        above(
+            f"{_images(failed)} failed before and {'is' if failed == 1 else 'are'} not among the "
+            "images now, so not tried again: beyond --limit, or no longer there."
+        )
+    elif failed:
         above(
             f"{_images(failed)} failed before and {'is' if failed == 1 else 'are'} not tried "
             "again: --retry-failed does that."

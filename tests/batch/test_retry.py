@@ -242,3 +242,34 @@ def test_a_shard_of_a_whole_run_is_refused_as_what_it_is(bundled, images, tmp_pa
     make(bundled, images, out).prepare()
     with pytest.raises(UsageError, match="holds a whole run"):
         make(bundled, images, out, shard=Shard(1, 2)).prepare(resume=True)
+
+
+def test_a_resume_after_the_folders_have_changed_does_not_mix_labels(bundled, tmp_path):
+    """A picture beside the class folders, and nobody knows any more what they are."""
+    for name in ("a/1.png", "a/2.png", "b/1.png"):
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (60, 40), (9, 99, 9)).save(tmp_path / "in" / name)
+    images, out = tmp_path / "in", tmp_path / "out"
+    go(make(bundled, images, out, limit=2))
+    Image.new("RGB", (60, 40)).save(images / "cover.png")
+    before = (out / "predictions.csv").read_bytes()
+    with pytest.raises(UsageError, match=r"The label of a/1.png was 'a' .* and is none now"):
+        make(bundled, images, out).prepare(resume=True)
+    assert (out / "predictions.csv").read_bytes() == before
+    (images / "cover.png").unlink()
+    (images / "c").mkdir()
+    Image.new("RGB", (60, 40)).save(images / "c" / "1.png")  # one class more changes no label
+    assert go(make(bundled, images, out), resume=True) == ["b/1.png", "c/1.png"]
+
+
+def test_what_cannot_be_tried_again_is_told_as_that(bundled, images, tmp_path, capsys):
+    from camcli.cli.following import above_resumed
+
+    out = tmp_path / "out"
+    go(make(bundled, images, out))
+    run = make(bundled, images, out, limit=2)
+    run.prepare(resume=True, retry_failed=True)
+    above_resumed(run, retried=True)
+    said = capsys.readouterr().err
+    assert "1 image that failed is tried again." in said
+    assert "3 images failed before and are not among the images now" in said

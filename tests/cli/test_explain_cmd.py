@@ -342,6 +342,16 @@ def test_a_second_question_is_not_refused(camcli, cat):
     assert Path("cat_gradcam.jpg").is_file()
 
 
+def test_probabilities_are_there_on_a_narrow_terminal(camcli, cat, monkeypatch):
+    for columns in (20, 40, 80):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        done = camcli("explain", cat, "--overwrite")
+        assert done.exit_code == 0, done.output
+        lines = done.stdout.splitlines()
+        assert sum("%" in line for line in lines) == 5
+        assert max(map(len, lines)) <= columns
+
+
 SECOND = [
     ("--topk", "3"),
     ("--score", "contrast"),
