@@ -103,13 +103,16 @@ def _check_regular(status: os.stat_result, path: str | Path) -> None:
     for is_kind, what in _KINDS:
         if is_kind(status.st_mode):
             raise SpecialFileError(EINVAL, f"it is {what}, not a regular file", str(path))
-    if not stat.S_ISREG(status.st_mode) or _is_made_up(status.st_dev):
+    if not stat.S_ISREG(status.st_mode) or is_made_up(status.st_dev):
         raise SpecialFileError(EINVAL, "it is made up by the system, not a file on a disk", path)
 
 
 @lru_cache(maxsize=256)
-def _is_made_up(device: int) -> bool:
-    """Whether this is one of the kernel's own file systems."""
+def is_made_up(device: int) -> bool:
+    """Whether a device (``st_dev``) is one of the kernel's own file systems, such as ``/proc``.
+
+    Folders there lead to each other without end, and files are no files on a disk.
+    """
     if not sys.platform.startswith("linux"):
         return False
     wanted = f"{os.major(device)}:{os.minor(device)}"

@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol
 from camcli.data.formats import EXTENSIONS
 from camcli.data.leftovers import (
     MADE_PICTURE,
+    MADE_UP,
     RUN,
     LeftOut,
     is_run,
@@ -23,6 +24,7 @@ from camcli.data.leftovers import (
     not_read_file,
 )
 from camcli.errors import UsageError
+from camcli.files import is_made_up
 
 MAX_LINKS = 3
 
@@ -141,6 +143,8 @@ def _walk(root: str, choice: _Choice, left: LeftOut) -> Iterator[tuple[str, str]
     """
     try:
         status = os.stat(root)
+        if is_made_up(status.st_dev):
+            raise UsageError(f"The folder {root!r} is made up by the system and holds no pictures.")
         files, folders = _listed(root, (), choice, left)
     except OSError as error:
         gone = isinstance(error, FileNotFoundError | NotADirectoryError)
@@ -174,6 +178,9 @@ def _walk(root: str, choice: _Choice, left: LeftOut) -> Iterator[tuple[str, str]
             continue  # gone since it was listed
         identity = status.st_dev, status.st_ino
         if identity in level.parents:
+            continue
+        if is_made_up(status.st_dev):
+            left.add(MADE_UP)
             continue
         try:
             files, folders = _listed(path, parts, choice, left)

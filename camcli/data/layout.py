@@ -34,6 +34,7 @@ from typing import Literal, NamedTuple
 from camcli.data.finders import is_found
 from camcli.data.leftovers import is_run_at, leftover_folder
 from camcli.data.shown import some
+from camcli.files import is_made_up
 
 Split = Literal["train", "val", "test"]
 
@@ -249,7 +250,7 @@ class _Judge:
         try:
             status = os.stat(path)
             identity = status.st_dev, status.st_ino
-            if identity in parents or len(parents) > _MAX_DEPTH:
+            if identity in parents or len(parents) > _MAX_DEPTH or is_made_up(status.st_dev):
                 return nothing
             names, images = self._list(path)
         except OSError:

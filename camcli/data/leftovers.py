@@ -33,6 +33,7 @@ _FILES = {name.lower(): name for name in ("Thumbs.db", "ehthumbs.db", "desktop.i
 
 RUN = "folder of a camcli run"
 MADE_PICTURE = "picture that camcli made"
+MADE_UP = "folder that the system makes up"
 
 _INFO = re.compile(r"run(\.\d+-of-\d+)?\.json")
 _TABLE = re.compile(r"predictions(\.\d+-of-\d+)?\.csv")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -50,10 +52,18 @@ def resized(
         return torch.from_numpy(part).permute(2, 0, 1)
     # A view, not a copy. With the batch in front before the channels move: torch goes by the
     # strides, and by those of `permute(2, 0, 1)[None]` it answers with channels first.
+    if not rgb.flags.writeable:  # as Pillow's are; here it is only read
+        quiet_about_read_only()
     image = torch.from_numpy(np.ascontiguousarray(rgb))[None].permute(0, 3, 1, 2)
     if size != (width, height):
         image = functional.interpolate(image, size[::-1], mode=interpolation, antialias=True)
     return image[0, :, top:bottom, left:right]
+
+
+@lru_cache(maxsize=1)
+def quiet_about_read_only() -> None:
+    """Keep torch from warning about arrays that may not be written to; a copy would cost memory."""
+    warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
 
 
 def _thin(width: int, height: int) -> bool:

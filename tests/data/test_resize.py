@@ -1,5 +1,7 @@
 """Resizing: ordinary photographs by torch, to the bit; thin ones by what is seen of them."""
 
+import subprocess
+import sys
 import tracemalloc
 from itertools import product
 
@@ -99,3 +101,15 @@ def test_what_is_seen_of_a_line_is_its_middle():
     assert pixels[:, :, 28:36].min() > 200  # bilinear: full in the middle of the pixel
     assert pixels[:, :, 0].max() < pixels[:, :, 32].min()
     assert Preprocess(size=64).view(65_501, 1)[0] == pytest.approx(32_750.06, abs=0.01)
+
+
+def test_nothing_is_said_about_pixels_that_may_only_be_read():
+    # Torch says it once a process.
+    code = (
+        "import numpy as np; from camcli.data.resize import resized\n"
+        "rgb = np.zeros((50, 60, 3), np.uint8); rgb.flags.writeable = False\n"
+        "print(resized(rgb, (30, 30), 'bilinear', (0, 0, 30, 30)).shape)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "torch.Size([3, 30, 30])"
+    assert done.stderr == ""

@@ -112,3 +112,20 @@ def test_what_never_ends_is_ended_hard(tmp_path):
     )  # fmt: skip
     assert done.returncode == 128 + signal.SIGTERM
     assert "Terminated" in done.stderr
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc is Linux's")
+def test_folders_that_the_system_makes_up_are_not_walked_into(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/1.jpg").write_bytes(b"x")
+    for name in ("/proc", "/sys", "/proc/self/fd", "/proc/self"):
+        (tmp_path / name[1:].replace("/", "_")).symlink_to(name)
+    (tmp_path / "a/here").symlink_to(f"/proc/self/cwd/{os.path.relpath(tmp_path / 'b')}")
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b/2.jpg").write_bytes(b"x")
+    for source in (find_images(tmp_path), find_images(f"{tmp_path}/**/*.jpg")):
+        # A link through /proc to a real folder leads there.
+        assert [ref.rel for ref in source] == ["a/1.jpg", "a/here/2.jpg", "b/2.jpg"]
+        assert "4 folders that the system makes up" in source.left_out.note()
+    with pytest.raises(UsageError, match="made up by the system"):
+        find_images("/proc")
