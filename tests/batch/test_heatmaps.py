@@ -116,7 +116,7 @@ class _Listed:
 
     def __init__(self, source, refs):
         self.root, self.finder = source.root, source.finder
-        self.labelled, self._refs = True, refs
+        self.labelled, self.left_out, self._refs = True, source.left_out, refs
 
     def __iter__(self):
         return iter(self._refs)

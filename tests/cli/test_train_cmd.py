@@ -122,19 +122,21 @@ def test_data_sets_that_are_not_fit_for_training(run, tmp_path):
     only = tree("only", "cat.0.png", "cat.1.png")
     unseen = tree("unseen", "train/cat/0.png", "train/dog/0.png", "test/cat/0.png",
                   "test/eel/0.png")  # fmt: skip
-    empty = tree("empty", "train/cat/0.png", "train/dog/0.png")
-    (empty / "train" / "eel").mkdir()
     table = tmp_path / "t.csv"
     table.write_text("path,kind\na.png,cat\n")
     for data, options, said in (
         (only, ("--labels", "prefix"), "at least two classes"),
         (unseen, (), "never trained: eel"),
-        (empty, (), "train/eel"),
         (table, (), "no column label"),
     ):
         result = run("--data", data, *options, *FAST)
         assert result.exit_code == 2, result.output
         assert said in result.stderr
+    empty = tree("empty", "train/cat/0.png", "train/dog/0.png")
+    (empty / "train" / "eel").mkdir()
+    result = run("--data", empty, *FAST)
+    assert result.exit_code == 0, result.output
+    assert "no images in it: train/eel" in result.stderr
 
 
 def test_without_weights_it_exits_with_4(run, photos_folder, tmp_path, monkeypatch):
