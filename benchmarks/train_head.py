@@ -5,7 +5,8 @@ Usage: python benchmarks/train_head.py [--data DIR] [--backbone NAME] [--images 
 DIR defaults to $CAMCLI_TEST_DATA/cats-dogs, else ../shared/data/cats-dogs. All ways train the same
 head on the same images with the same seed, in one process, so their ratios mean something on a
 noisy machine; `plain loop` is what a script does: a frozen backbone without gradients, a batch of
-32 at a time, each image decoded and looked at in each epoch.
+32 at a time, each image decoded and looked at in each epoch. Below, the optimum of a head beside
+scikit-learn's on the same features (`head_optimum.py`, which has the large set, too).
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from head_optimum import compare, photographs
 from torch.nn import functional
 
 from camcli.data.images import load_image
 from camcli.train.config import TrainConfig
 from camcli.train.data import read_data
 from camcli.train.features import pooled
+from camcli.train.head import L2_GRID
 from camcli.train.prepare import load_backbones
 from camcli.train.run import train
 
@@ -121,6 +124,7 @@ def main() -> int:
                 f"{name:<42} {seconds:8.2f} s  {slowest / seconds:7.1f}x  "
                 f"validation accuracy {accuracy:.3f}"
             )
+    compare("photographs", photographs(options.data.parent), L2_GRID)
     return 0
 
 
