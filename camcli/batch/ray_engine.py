@@ -119,14 +119,15 @@ class RayEngine:
         runtime = self.runtime
         if runtime == "auto" and runtime_of(run.classifier)["name"] == "torch":
             runtime = "torch"
-        path = run.directory.path.absolute()
+        directory = RunDirectory(run.directory.path.absolute(), run.directory.shard)
+        directory.shared = run.directory.shared
         return Job(
             load=self.load,
             sha256=run.classifier.provenance.sha256,
             runtime=runtime,
             precision=self.precision,
             what=what,
-            directory=RunDirectory(path, run.directory.shard) if run.overlays else None,
+            directory=directory if run.overlays else None,
             folds=run.directory.folds,
             token=token,
             images=None if is_url(root) or not root else Path(root),

@@ -56,6 +56,7 @@ class RunDirectory:
         overlays: where pictures go.
         temporary: for half-written files; removed at the end.
         files: what else the run writes, by name: a contact sheet, its table in other formats.
+        shared: whether somebody's files may lie where overlays go, which are not replaced.
         folds: whether ``A.jpg`` and ``a.jpg`` are one file there; known once it is prepared.
     """
 
@@ -80,7 +81,7 @@ class RunDirectory:
         self._held: list[IO[bytes]] = []
         self.files: list[str] = []
         self.folds = False
-        self._shared = False  # whether somebody's files may lie where overlays go
+        self.shared = False
 
     def prepare(
         self, config: dict[str, Any], *, resume: bool, overwrite: bool, files: Sequence[str] = ()
@@ -317,7 +318,7 @@ class RunDirectory:
         about = {KIND: owning.BATCH, "state": CLEARING, "config": config, "written": now()}
         self.write_info({**about, "camcli": "", "counts": {}, "provenance": {}, FILES: self.files})
         if self.shard is None:
-            self._shared = True
+            self.shared = True
             # The table says which pictures there are, so it comes last.
             remove(self.overlays, owning.overlays_of(self.csv, OVERLAYS))
             if self.overlays.is_dir() and not any(self.overlays.iterdir()):
@@ -436,7 +437,7 @@ class RunDirectory:
             ImageError: there can be no file of this name; others can be written.
             CamcliError: as `write` does.
         """
-        if self._shared and os.path.lexists(path) and not is_made_here(os.fspath(path)):
+        if self.shared and os.path.lexists(path) and not is_made_here(os.fspath(path)):
             raise ImageError(
                 f"{printable(path)} was there and no picture of camcli's, so it is not replaced; "
                 "move it away, or choose another --out."
