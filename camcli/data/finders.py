@@ -174,8 +174,11 @@ def _walk(root: str, choice: _Choice, left: LeftOut) -> Iterator[tuple[str, str]
             continue
         try:
             status = os.stat(path)
-        except OSError:
+        except FileNotFoundError:
             continue  # gone since it was listed
+        except OSError:
+            yield path, "/".join(parts)  # as below
+            continue
         identity = status.st_dev, status.st_ino
         if identity in level.parents:
             continue

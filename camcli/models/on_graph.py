@@ -189,7 +189,7 @@ def _last(traced: Traced) -> fx.Node:
     if any(layout(traced, node) for node in traced.shapes):
         raise NoMapError(
             "No spatial feature map of the network decides its answer: the input reaches the "
-            "output by another way, too, or the answer is not finite."
+            "output by another way, too."
         )
     raise NoMapError("The network has no spatial feature map between its input and output.")
 

@@ -421,3 +421,19 @@ def test_a_line_of_a_list_never_ends_a_run(tmp_path):
     assert len(refs) == len(lines)
     with pytest.raises(ImageError, match="on another machine"):
         refs[1].blob.read()
+
+
+def test_a_tree_deeper_than_paths_may_be_long_is_not_passed_over_in_silence(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(b"x")
+    here = os.open(tmp_path, os.O_RDONLY)
+    try:
+        for _ in range(25):  # 5,000 bytes
+            os.mkdir("d" * 200, dir_fd=here)
+            here, above = os.open("d" * 200, os.O_RDONLY, dir_fd=here), here
+            os.close(above)
+    finally:
+        os.close(here)
+    first, too_deep = find_images(tmp_path)
+    assert first.rel == "a.jpg"
+    with pytest.raises(ImageError, match="too long"):
+        load_image(too_deep)

@@ -351,16 +351,15 @@ def test_a_size_that_the_network_does_not_take_is_said():
         cut(model, 96)
 
 
-@pytest.mark.parametrize("how", ["past", "infinite"])
-def test_an_answer_that_no_map_decides_is_said(how):
-    class Odd(nn.Module):
+def test_an_answer_that_no_map_decides_is_said():
+    class Past(nn.Module):
         def __init__(self):
             super().__init__()
             self.conv, self.fc = nn.Conv2d(3, 8, 3, 2, 1), nn.Linear(8, 3)
 
         def forward(self, x):
             y = self.fc(torch.relu(self.conv(x)).mean((2, 3)))
-            return y + x.mean((1, 2, 3))[:, None] if how == "past" else y * 1e38 * 1e3
+            return y + x.mean((1, 2, 3))[:, None]
 
     with pytest.raises(CamcliError, match="No spatial feature map of the network decides"):
-        cut(Odd().eval(), 32)
+        cut(Past().eval(), 32)
