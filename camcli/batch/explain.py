@@ -25,6 +25,9 @@ from camcli.models.labels import label_index
 from camcli.models.outputs import POSITIVE
 from camcli.result import Result
 
+# Letters of one image's error: whole paths of a disk fit, each byte of which is shown as four.
+_LONGEST_ERROR = 20_000
+
 # Reads and decodes one image, or raises ImageError.
 Load = Callable[[ImageRef], Picture]
 
@@ -276,7 +279,10 @@ def failed(ref: ImageRef, error: Exception) -> Result:
     Raises:
         CamcliError: `error` itself, where it concerns every image.
     """
-    return Result(ref=ref, status="error", error=str(of_image(error, printable(ref.path))))
+    text = str(of_image(error, printable(ref.path)))
+    if len(text) > _LONGEST_ERROR:  # of a name that somebody's list makes up
+        text = f"{text[: _LONGEST_ERROR // 2]} ... {text[-_LONGEST_ERROR // 2 :]}"
+    return Result(ref=ref, status="error", error=text)
 
 
 def make_explanation(

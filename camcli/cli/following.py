@@ -62,7 +62,7 @@ def follow(run: Run, *, quiet: bool) -> None:
 def summarize(run: Run, out: Path) -> None:
     """What came out of a run, in a few lines."""
     c: Counts = run.counts
-    parts = [f"{c.done} images"]
+    parts = [_images(c.done)]
     if c.before:
         parts.append(f"{c.before} of them from before")
     if c.failed:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import NamedTuple, Protocol
 
-from camcli.data.formats import EXTENSIONS
+from camcli.data.formats import EXTENSIONS, TAR
 from camcli.data.leftovers import (
     MADE_PICTURE,
     MADE_UP,
@@ -232,6 +232,8 @@ def _listed(
                     passed.append(what)
             elif choice.takes(at):
                 files.append(name)
+            elif name.endswith(TAR) and choice.any_name and choice.means(at):
+                passed.append("tar file")
     if telling and parts and not choice.names(len(parts) - 1) and is_run(folder, telling):
         left.add(RUN)
         return [], []

@@ -63,6 +63,9 @@ TABLE: tuple[Format, ...] = (
 EXTENSIONS = frozenset(extension for each in TABLE for extension in each.extensions.split())
 """Of the files that a folder gives. A file that is named is read whatever it is called."""
 
+TAR = ".tar"
+"""Of archives that are read where they lie."""
+
 READ = ", ".join(each.name for each in TABLE if each.readers)
 
 # What else is taken for a picture now and then: where in the file, its mark, and what it is.

@@ -23,6 +23,7 @@ from typing import IO
 from camcli.data.finders import Finder, Walked, absolute
 from camcli.data.leftovers import LeftOut
 from camcli.data.refs import is_url, local_path
+from camcli.data.unique import bounded
 from camcli.errors import UsageError
 from camcli.files import open_regular
 
@@ -33,6 +34,8 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+# Bytes of a name and a path that Linux takes, and letters that are never more.
+_LONGEST_NAME, _LONGEST_PATH, _SHORT = 255, 4096, 63
 # How long a pipe with a name may wait for whoever writes to it.
 _PIPE_SECONDS = 10.0
 
@@ -232,7 +235,8 @@ def _once(found: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
     That happens where there is no common folder: ``s3://b/x.jpg`` and ``/s3/b/x.jpg``.
     """
     seen: dict[bytes, bytes] = {}
-    for path, rel in found:
+    for path, name in found:
+        rel = name if len(name) <= _SHORT else _on_a_disk(name)
         key = blake2b(os.fsencode(rel), digest_size=16).digest()
         what = blake2b(os.fsencode(path), digest_size=8).digest()
         if key not in seen:
@@ -244,6 +248,13 @@ def _once(found: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
             if key not in seen:
                 seen[key] = what
                 yield path, other
+
+
+def _on_a_disk(rel: str) -> str:
+    """What no disk has, such as a line of a megabyte, by a name that every table holds."""
+    name = os.fsencode(rel)
+    fits = len(name) <= _LONGEST_PATH and max(map(len, name.split(b"/"))) <= _LONGEST_NAME
+    return rel if fits else bounded(rel)
 
 
 def common(one: str, other: str) -> str:

@@ -25,13 +25,14 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 from camcli.data.finders import is_image_name
+from camcli.data.formats import TAR
 from camcli.data.leftovers import LeftOut, leftover_file, leftover_folder, not_read_file
 from camcli.data.refs import Blob, file_system, is_url
 from camcli.data.unique import bounded
 from camcli.errors import CamcliError
 from camcli.files import open_regular
 
-SUFFIX = ".tar"
+SUFFIX = TAR
 COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
 COMPRESSED_TAR = "the shard is compressed, so images cannot be found in it; decompress it first."
 # What a picture shows that is called cat.seg.png and lies beside cat.jpg.

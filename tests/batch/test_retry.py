@@ -273,3 +273,14 @@ def test_what_cannot_be_tried_again_is_told_as_that(bundled, images, tmp_path, c
     said = capsys.readouterr().err
     assert "1 image that failed is tried again." in said
     assert "3 images failed before and are not among the images now" in said
+
+
+def test_a_name_too_long_for_any_disk_does_not_end_the_resume(bundled, images, tmp_path):
+    """A cell of a table holds 131,072 letters, and a line of a list as many as it likes."""
+    listed = tmp_path / "list.txt"
+    listed.write_text(f"{images / '0.png'}\n{'z' * 150_000}\n{images / '2.png'}\n")
+    out = tmp_path / "out"
+    go(make(bundled, f"@{listed}", out))
+    assert [failed for _, failed in table(out)] == [False, True, False]
+    assert go(make(bundled, f"@{listed}", out), resume=True) == []
+    assert max(len(row["error"]) for row in read_rows(out / "predictions.csv")) < 25_000

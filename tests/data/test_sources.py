@@ -437,3 +437,32 @@ def test_a_tree_deeper_than_paths_may_be_long_is_not_passed_over_in_silence(tmp_
     assert first.rel == "a.jpg"
     with pytest.raises(ImageError, match="too long"):
         load_image(too_deep)
+
+
+def test_a_tar_beside_pictures_is_passed_over_and_counted(tmp_path):
+    (tmp_path / "a.jpg").touch()
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "more.tar").touch()
+    source = find_images(tmp_path)
+    assert [ref.rel for ref in source] == ["a.jpg"]
+    assert source.left_out.note() == ("Left out: 1 tar file (name one as the source to take it).")
+
+
+def test_a_line_that_is_no_name_of_a_file_gets_one_that_tables_hold(tmp_path):
+    for name in ("a" * 240 + ".jpg", "b.jpg"):
+        (tmp_path / name).touch()
+    long = "x" * 200_000
+    lines = [
+        "a" * 240 + ".jpg",
+        long,
+        f"{long}y",
+        f"c/{long}.jpg",
+        "/".join(["d" * 200] * 30),
+        "b.jpg",
+    ]
+    (tmp_path / "list.txt").write_text("\n".join(lines))
+    rels = [ref.rel for ref in find_images(f"@{tmp_path / 'list.txt'}")]
+    assert rels[0].endswith("a" * 240 + ".jpg")
+    assert rels[-1].endswith("b.jpg")
+    assert len(set(rels)) == len(lines)
+    assert max(map(len, rels)) <= 1200
