@@ -408,13 +408,19 @@ def _inside(folder: Path) -> Callable[[str], bool]:
 
     own = identity(str(folder))
 
+    @lru_cache(maxsize=4096)
+    def is_own(path: str) -> bool:
+        return identity(path) == own
+
     @lru_cache(maxsize=256)
     def inside(path: str) -> bool:
         if own is None:
             return False
-        if identity(path) == own:
-            return True
-        parent = os.path.dirname(path)  # noqa: PTH120
-        return parent != path and inside(parent)
+        path = os.path.realpath(path)
+        while not is_own(path):  # no recursion: a tree may be deeper than Python's stack
+            path, below = os.path.dirname(path), path  # noqa: PTH120
+            if path == below:
+                return False
+        return True
 
-    return lambda path: inside(os.path.realpath(path))
+    return inside
