@@ -96,17 +96,11 @@ _RAW_MARKS = (
     (0, b"IIU\0"), (6, b"HEAPCCDR"), (0, b"FOVb"), (0, b"\0MRM"),
 )  # fmt: skip
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
-_DAMAGED = (
-    b"\xff\xd8",
-    b"\x89PNG",
-    b"GIF8",
-    b"BM",
-    b"RIFF",
-    b"\0\0\0\x0cjP  ",
-    b"\xff\x4f\xff\x51",
-)
-
-_BROKEN = "the header is cut short or damaged; copy or download it again."
+# How the files of formats that are read begin.
+_BEGINS = (
+    (b"\xff\xd8", "JPEG"), (b"\x89PNG", "PNG"), (b"GIF8", "GIF"), (b"BM", "BMP"),
+    (b"RIFF", "WebP"), (b"\0\0\0\x0cjP  ", "JPEG 2000"), (b"\xff\x4f\xff\x51", "JPEG 2000"),
+)  # fmt: skip
 
 
 def known(data: bytes) -> Format | None:
@@ -143,8 +137,15 @@ def named(name: str, each: Format) -> bool:
 
 def not_read(each: Format) -> str:
     """What is wrong with a file of a format that is not read here."""
-    article = "an" if each.name[0] in "AEIOU" else "a"
-    return f"{article} {each.name} picture; {each.advice}."
+    return f"{_a_picture(each.name)}; {each.advice}."
+
+
+def _a_picture(name: str) -> str:
+    return f"{'an' if name[0] in 'AEIOU' else 'a'} {name} picture"
+
+
+def _broken(name: str) -> str:
+    return f"{_a_picture(name)} whose header is cut short or damaged; copy or download it again."
 
 
 def what_instead(data: bytes) -> str:
@@ -157,7 +158,7 @@ def what_instead(data: bytes) -> str:
         The end of a sentence that names the file.
     """
     if each := known(data):
-        return _BROKEN if each.readers else not_read(each)
+        return _broken(each.name) if each.readers else not_read(each)
     start = data[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if start.startswith((b"<!doctype html", b"<html")):
         return "a web page saved under a picture's name; download the picture itself."
@@ -177,6 +178,7 @@ def what_instead(data: bytes) -> str:
             "a TIFF of a kind that is not read here, or its header is damaged; save it with 8 or "
             "16 bits a channel, grey or RGB."
         )
-    if data.startswith(_DAMAGED):
-        return _BROKEN
+    for begin, name in _BEGINS:
+        if data.startswith(begin):
+            return _broken(name)
     return f"not a picture in a format that is read here ({READ})."

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from camcli.errors import CamcliError, UsageError, out_of_memory
 from camcli.models import on_graph, on_hooks
-from camcli.models.ends import Whole, end_on_graph, ending_at, in_float32, settle
+from camcli.models.ends import Whole, end_on_graph, ending_at, in_precision, settle
 from camcli.models.graph import PROBE, Traced, trace, trunk
 from camcli.models.outputs import Output, OutputKind, TwoSided, rows_of, what_else
 from camcli.models.parts import Cut, LinearHead, NoMapError, Place, Tail
@@ -110,8 +110,8 @@ def _ended(
     if traced.shapes[node] != tuple(raw.shape) or (end and without):
         traced = ending_at(traced, node, raw.shape[1])
     expected = traced.whole(probe) if without else raw
-    if expected.dtype != torch.float32:  # some compute their last step in double precision
-        traced, expected = in_float32(traced), expected.float()
+    if expected.dtype != probe.dtype:  # some compute their last step in double precision
+        traced, expected = in_precision(traced, probe.dtype), expected.to(probe.dtype)
     return traced, expected, found
 
 

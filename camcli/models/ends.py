@@ -131,11 +131,11 @@ def ending_at(traced: Traced, node: fx.Node, outputs: int) -> Traced:
     return _returning(traced, node, shapes, more)
 
 
-def in_float32(traced: Traced) -> Traced:
-    """The network with its logits in single precision, as everything after it computes."""
+def in_precision(traced: Traced, dtype: torch.dtype) -> Traced:
+    """The network with its logits in the precision of its images, as all after it computes."""
     node = traced.output.all_input_nodes[0]
     with traced.whole.graph.inserting_before(traced.output):
-        last = traced.whole.graph.call_method("float", (node,))
+        last = traced.whole.graph.call_method("to", (node, dtype))
     shapes, more = dict(traced.shapes), dict(traced.more)
     shapes[last], more[last] = shapes[node], more[node]
     return _returning(traced, last, shapes, more)
@@ -203,7 +203,7 @@ class Whole:
         else:
             with _Activations(self._left_out):
                 out = self.model(images.clone())
-        return out.reshape(len(images), self.outputs).float()
+        return out.reshape(len(images), self.outputs).to(images.dtype)
 
 
 class _Activations(TorchFunctionMode):
