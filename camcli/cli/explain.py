@@ -117,11 +117,9 @@ def explain(
 
     camcli explain street.jpg --target 'traffic light' --json
     """
-    from camcli.batch.sinks import Style
     from camcli.cam.how import check_layer, check_signed, make_how
     from camcli.cli.load import Described, check, found, load
     from camcli.cli.named import check_names
-    from camcli.data.images import load_image
     from camcli.data.sources import find_images
     from camcli.models.words import check_runtime
 
@@ -143,10 +141,13 @@ def explain(
     )
     if signed:
         check_signed(how, layer)
-    style = Style(colormap, alpha, panel, max_size, quality, signed, min_size)
     with slow("Looking for images ..."):
         source = find_images(images)
         refs = listed(source)
+    from camcli.batch.sinks import Style  # OpenCV and Pillow, a third of what a mistake costs
+    from camcli.data.images import load_image
+
+    style = Style(colormap, alpha, panel, max_size, quality, signed, min_size)
     single = out is not None and out.suffix.lower() in {".jpg", ".jpeg", ".png"}
     asked = name_of_asked(
         how.method.name, layer, target, versus,
