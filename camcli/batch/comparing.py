@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from camcli.data.preprocess import Preprocess
 from camcli.data.shown import printable
 from camcli.data.sources import Source
 from camcli.errors import UsageError
@@ -36,6 +35,8 @@ def _filled(config: dict[str, Any]) -> dict[str, Any]:
     preprocess = config.get("preprocess")
     if not isinstance(preprocess, dict):
         return config
+    from camcli.data.preprocess import Preprocess  # it brings NumPy, and few runs are compared
+
     usual = json.loads(json.dumps(Preprocess().to_dict()))
     return {**config, "preprocess": usual | preprocess}
 

@@ -8,11 +8,14 @@ import string
 import unicodedata
 from contextlib import suppress
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
 from camcli.data.finders import is_image_name
 from camcli.data.refs import ImageRef
 from camcli.errors import ImageError, UsageError
-from camcli.result import Result
+
+if TYPE_CHECKING:  # it brings NumPy, which a mistake in --name-template need not wait for
+    from camcli.result import Result
 
 FIELDS = ("rel", "parent", "stem", "name", "ext", "label", "pred", "prob", "target", "method")
 # What some file system refuses in a name, and the separators of paths.

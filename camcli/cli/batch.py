@@ -258,7 +258,6 @@ def batch(
     from camcli.batch.naming import Namer
     from camcli.batch.rundir import SHEET, RunDirectory
     from camcli.batch.shard import parse_shard
-    from camcli.batch.sinks import Style, check_only
     from camcli.cam.how import check_layer, check_signed, make_how
     from camcli.cli.load import Described, check, found, load, loader
     from camcli.cli.named import check_names
@@ -311,12 +310,14 @@ def batch(
     )
     if signed:
         check_signed(how, layer)
-    style = Style(colormap, alpha, panel, max_size, quality, signed, min_size)
     with slow(f"Looking for images in {' '.join(images[:3])} ...", quiet=quiet):
         source = find_images(images[0] if len(images) == 1 else images, limit=limit, labels=labels)
     told = source.notes
     if not quiet:
         tell_notes(source)
+    from camcli.batch.sinks import Style, check_only  # OpenCV and Pillow
+
+    style = Style(colormap, alpha, panel, max_size, quality, signed, min_size)
     if only:
         check_only(only, source, overlays=not no_overlays)
     classifier = load(quiet=quiet, **described)
