@@ -17,11 +17,9 @@ from camcli.models.asked import match_class
 from camcli.models.imagenet import plain
 from camcli.render.colormaps import get_colormap
 from camcli.render.picture import annotate, encode_jpeg, side_by_side
+from camcli.render.ranges import check_picture
 from camcli.render.sizes import MIN_SIZE, drawable, enlarge, excess_of, shrink, too_large
 from camcli.result import Result
-
-# Of --min-size: 60 times the smallest photographs that networks are trained on.
-_LARGEST_MIN_SIZE = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +48,9 @@ class Style:
 
     def __post_init__(self) -> None:
         get_colormap(self.colormap)
-        if not 0 <= self.alpha <= 1:
-            raise UsageError(f"--alpha is a share between 0 and 1, not {self.alpha:g}.")
         if self.signed and self.colormap != "jet":
             raise UsageError("--signed has two colours of its own: leave --colormap out.")
-        if self.max_size is not None and self.max_size < 16:
-            raise UsageError(f"--max-size must be at least 16 pixels, not {self.max_size}.")
-        if not 0 <= self.min_size <= _LARGEST_MIN_SIZE:
-            raise UsageError(
-                f"--min-size is 0 to {_LARGEST_MIN_SIZE} pixels, not {self.min_size}: it enlarges "
-                "small photographs."
-            )
-        if not 1 <= self.quality <= 100:
-            raise UsageError(f"--quality is between 1 and 100, not {self.quality}.")
+        check_picture(self.alpha, self.max_size, self.min_size, self.quality)
 
     def recorded(self) -> dict[str, Any]:
         """What ``run.json`` says of it; without what is new and was not chosen.

@@ -122,6 +122,7 @@ def explain(
     from camcli.cli.named import check_names
     from camcli.data.sources import find_images
     from camcli.models.words import check_runtime
+    from camcli.render.ranges import check_picture
 
     # Everything that can be wrong without a network is checked before torch is imported.
     how = make_how(
@@ -130,6 +131,7 @@ def explain(
     )  # fmt: skip
     check_layer(how, layer)
     check_runtime(runtime)
+    check_picture(alpha, max_size, min_size, quality)
     described: Described = {
         "model": model, "checkpoint": checkpoint, "weights": weights, "classes": classes,
         "device": device, "offline": offline, "fit": fit, "input_size": input_size, "layer": layer,
