@@ -1,5 +1,6 @@
 # Two commands for a newcomer: `make demo` and `make test`. Both need Python and pip, nothing else.
-# `make quick` leaves out the tests that take seconds each: Ray, kills, compilers, whole trainings.
+# `make quick` leaves out the tests that take seconds each: Ray, kills, compilers, whole trainings,
+# the browser.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin

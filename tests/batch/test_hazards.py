@@ -319,6 +319,7 @@ def test_a_worker_thread_that_dies_ends_the_run_and_a_resume_makes_it_whole(
     check(out, expected)
 
 
+@pytest.mark.slow
 @posix
 def test_two_runs_into_one_folder_are_refused(bundled, many, expected, tmp_path):
     """Also after the first is begun anew, and not once it is over or was killed."""

@@ -47,6 +47,7 @@ def maps(results):
     return {rel: result.heats[0].heatmap for rel, result in results.items() if result.heats}
 
 
+@pytest.mark.slow
 def test_each_is_what_it_is_alone(both, bundled, folder, tmp_path):
     results = run(both, folder, tmp_path / "both", batch_size=9)
     native = run(bundled, folder, tmp_path / "native", batch_size=9)

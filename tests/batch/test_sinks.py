@@ -67,6 +67,7 @@ def test_an_older_run_can_be_resumed_with_the_default():
     assert set(asdict(Style())) - {"min_size"} == set(Style().recorded())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("size", "style", "maps"),
     [

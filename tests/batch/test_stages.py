@@ -124,6 +124,7 @@ def whole_run(bundled, folder, out, kind, prepared=lambda: None, **prepare):
     return list(read_rows(out / "predictions.csv"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ENGINES)
 def test_every_stage_fails_for_one_image_and_the_others_are_done(
     bundled, folder, tmp_path, monkeypatch, kind

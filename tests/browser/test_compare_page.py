@@ -5,6 +5,8 @@ import pytest
 from camcli.cli.report import read_run
 from camcli.render.report import write_comparison
 
+pytestmark = pytest.mark.slow  # a browser for each
+
 
 @pytest.fixture(scope="module")
 def comparison(make_run, items, tmp_path_factory):

@@ -13,6 +13,8 @@ from camcli.render.colormaps import get_colormap
 from camcli.render.overlay import heat_to_canvas
 from camcli.render.report import write_report
 
+pytestmark = pytest.mark.slow  # a browser for each
+
 keys = pytest.importorskip("selenium.webdriver.common.keys", reason="no selenium").Keys
 
 EVIL_CLASS = "<script>alert(1)</script>"

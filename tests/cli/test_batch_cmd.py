@@ -112,6 +112,7 @@ def test_truth_from_folders_gives_accuracy(camcli, tmp_path, photos):
     assert f"accuracy {right / 2:.4f} ({right} of 2)" in done.stderr
 
 
+@pytest.mark.slow
 def test_only_says_when_it_drew_nothing(camcli, tmp_path, photos):
     (tmp_path / "set" / "gizmo").mkdir(parents=True)
     Image.fromarray(photos[0]).save(tmp_path / "set" / "gizmo" / "1.png")
@@ -126,6 +127,7 @@ def test_only_says_when_it_drew_nothing(camcli, tmp_path, photos):
     assert "(1 drawn)" in done.stderr
 
 
+@pytest.mark.slow
 def test_shards_end_in_one_parquet(camcli, tmp_path, photos):
     parquet = pytest.importorskip("pyarrow.parquet", reason="Parquet is an extra")
     (tmp_path / "in").mkdir()
@@ -142,6 +144,7 @@ def test_shards_end_in_one_parquet(camcli, tmp_path, photos):
     assert camcli("merge", "run", "--format", "xlsx").exit_code == 2
 
 
+@pytest.mark.slow
 def test_stdout_is_the_table_and_nothing_else(camcli, tmp_path, rgb):
     Image.fromarray(rgb).save(tmp_path / "x.png")
     done = camcli("batch", "x.png", "--out", "run")
@@ -190,6 +193,7 @@ def test_mistakes_are_one_message_with_its_exit_code(
     assert done.stdout == ""
 
 
+@pytest.mark.slow
 def test_fail_on_decides_the_exit_code(camcli, tmp_path, rgb):
     (tmp_path / "in").mkdir()
     for n in range(3):
@@ -202,6 +206,7 @@ def test_fail_on_decides_the_exit_code(camcli, tmp_path, rgb):
     assert codes == {"any": 3, "none": 0, "25%": 0, "24.9%": 3}
 
 
+@pytest.mark.slow
 def test_lists_from_a_file_and_from_stdin(camcli, tmp_path, rgb):
     for name in ("a b.png", "c.png"):
         Image.fromarray(rgb[:60, :60]).save(tmp_path / name)
@@ -211,6 +216,7 @@ def test_lists_from_a_file_and_from_stdin(camcli, tmp_path, rgb):
     assert set(table("r1/predictions.csv")) == set(table("r2/predictions.csv"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", ["first", "worst", "random"])
 def test_contact_sheet(camcli, tmp_path, photos, order):
     (tmp_path / "in").mkdir()
@@ -293,6 +299,7 @@ def test_engines(camcli, tmp_path, monkeypatch):
     assert not (tmp_path / "camcli-run").exists()
 
 
+@pytest.mark.slow
 def test_failed_images_are_named_at_a_resume_and_tried_again_on_request(camcli, tmp_path, photos):
     (tmp_path / "in").mkdir()
     Image.fromarray(photos[0][:90, :90]).save(tmp_path / "in" / "good.png")

@@ -122,6 +122,7 @@ def told(tmp_path_factory):
     return {line: rest for line, *rest in lines}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("line", "part"), MISTAKES)
 def test_a_mistake_is_told_before_torch_is_imported(told, line, part):
     code, output, heavy = told[line]

@@ -80,6 +80,7 @@ def test_the_table_fits_into_80_letters():
         assert version in words
 
 
+@pytest.mark.slow
 def test_faithfulness_sanity_and_the_table(run, scenes):
     done = run(
         scenes / "test", "--faithfulness", "--sanity", "--methods", "cam,eigencam",
@@ -189,6 +190,7 @@ def test_mistakes_are_explained(run, scenes, args, message):
     assert done.stdout == ""
 
 
+@pytest.mark.slow
 def test_unreadable_photographs_are_named(run, scenes, tmp_path):
     write_scenes(tmp_path / "s", counts={"test": 1}, classes=("apple", "pear"), size=64)
     (tmp_path / "s" / "test" / "pear" / "broken.jpg").write_bytes(b"x")
@@ -201,6 +203,7 @@ def test_unreadable_photographs_are_named(run, scenes, tmp_path):
     assert "maxboxacc" in done.stdout
 
 
+@pytest.mark.slow
 def test_the_preset(run, scenes):
     done = run(
         scenes / "test", "--masks", scenes / "masks" / "test", "--preset", "localize", "--limit",

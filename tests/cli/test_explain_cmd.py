@@ -84,6 +84,7 @@ def test_same_names_of_different_folders_do_not_collide(camcli, cat):
     assert len(list(Path("o").rglob("*.jpg"))) == 3
 
 
+@pytest.mark.slow
 def test_every_method_draws(camcli, cat):
     from camcli.cam.methods import METHODS
 

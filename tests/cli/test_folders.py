@@ -34,6 +34,7 @@ def rows(run):
         return {row["path"]: row for row in csv.DictReader(file)}
 
 
+@pytest.mark.slow
 def test_a_nas_with_earlier_runs_inside(camcli, put, tmp_path):
     """Two runs in the folder of the pictures, and a third that sees them through a link."""
     put("cat/1.jpg", "dog/1.jpg", "cat/@eaDir/1.jpg/THUMB.jpg", "._2.jpg")

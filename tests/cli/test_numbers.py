@@ -88,6 +88,7 @@ def test_there_are_numbers():
     assert len(numbers()) > 40
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=" ".join)
 def test_a_number_out_of_range_is_refused_by_name(told, case):
     code, output, heavy = told[case]

@@ -95,6 +95,7 @@ def test_a_merged_run_has_the_maps_of_all_shards(camcli, run, tmp_path):
     assert one == two
 
 
+@pytest.mark.slow
 def test_batch_makes_the_page_too(camcli, run):
     done = camcli("batch", "photos", "--out", "run", "--overwrite", "--report", "--fail-on", "none")
     assert done.exit_code == 0, done.stderr

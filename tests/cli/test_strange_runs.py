@@ -172,6 +172,7 @@ def test_broken_files_are_one_sentence_or_do_not_matter(run, made, name, content
     resume(run, made)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e30, -5, "x", None, [], {}, True])
 def test_numbers_that_are_none_in_maps_and_tables(run, made, value):
     lines = []

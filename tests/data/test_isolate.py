@@ -81,6 +81,7 @@ def evil(tmp_path, monkeypatch):
     return make
 
 
+@pytest.mark.slow
 def test_the_same_pixels_and_the_same_errors(tmp_path, jpeg):
     big = io.BytesIO()
     Image.open(io.BytesIO(jpeg)).resize((700, 500)).save(big, "PNG")

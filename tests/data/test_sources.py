@@ -339,6 +339,7 @@ def test_relative_paths_of_any_list_are_unique_and_stay_inside(tmp_path_factory,
     assert len({os.path.realpath(ref.path) for ref in found}) <= len(wanted)
 
 
+@pytest.mark.slow
 def test_a_list_of_a_million_paths_stays_far_below_a_gigabyte(tmp_path):
     """By a fiftieth of it, whose peak is counted byte by byte."""
     count = 20_000

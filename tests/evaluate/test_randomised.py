@@ -25,6 +25,7 @@ def refs(tmp_path_factory):
     return list(find_images(folder / "test", labels="folder"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("members", [1, 2])
 def test_copies_of_a_checkpoint_lose_the_head_first(tmp_path, small, members):
     built = build_model()

@@ -276,6 +276,7 @@ def test_a_grey_network_sees_the_luminance(own):
         load_classifier(own("four"), device="cpu")
 
 
+@pytest.mark.slow
 def test_a_rectangle_is_seen_as_one(own, tmp_path):
     from PIL import Image
 

@@ -71,6 +71,7 @@ def test_logits_are_the_mean_of_the_members(files, layer):
     assert whole.layer == members[0].layer
 
 
+@pytest.mark.slow
 def test_the_cam_is_the_mean_of_the_members_maps_and_complete(files):
     members, whole = open_all(files, "last")
     target = torch.tensor([2, 0])

@@ -113,6 +113,7 @@ def test_the_other_set_can_be_chosen(tmp_path, net, state, averaged):
             build_model(NAME, weights=weights, weights_key="model")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["timm:resnet10t", "efficientnet_lite0"])
 def test_timms_networks_take_wrapped_weights_too(tmp_path, name):
     trained = build_model(name, weights="random", classes=["a", "b"], seed=3).module

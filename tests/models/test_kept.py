@@ -116,6 +116,7 @@ def test_all_that_decides_a_network_is_in_its_name():
     assert name_of(network()) == name_of(base)
 
 
+@pytest.mark.slow
 def test_the_name_is_the_same_in_another_process():
     code = (
         "import torch; from torch import nn; from camcli.models.kept import name_of\n"

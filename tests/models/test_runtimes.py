@@ -385,6 +385,7 @@ def test_a_run_records_its_runtime_and_may_be_resumed_in_another(bundled, fast, 
         run(checked, 3)
 
 
+@pytest.mark.slow
 @needs_openvino
 def test_a_run_says_how_near_to_torch_it_came(photos, tmp_path, monkeypatch):
     from typer.testing import CliRunner

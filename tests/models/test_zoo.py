@@ -159,6 +159,7 @@ def test_timms_own_weights(tmp_path):
     assert built.provenance.weights == file.filename
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["resnet18", "timm:resnet10t", "efficientnet_lite0"])
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
 def test_a_users_own_head(tmp_path, name, suffix):
@@ -398,6 +399,7 @@ def test_class_files_that_cannot_be_read(tmp_path):
             read_class_names(path)
 
 
+@pytest.mark.slow
 def test_torchvision_and_timm_are_not_imported_before_they_are_needed():
     code = (
         "import sys, camcli.models.zoo; "

@@ -87,6 +87,7 @@ def test_matrices_of_many_classes_fit(size):
     assert (edge > 240).all()
 
 
+@pytest.mark.slow
 @given(names=st.lists(st.text(max_size=40), min_size=2, max_size=3), title=st.text(max_size=80))
 @settings(max_examples=8, deadline=None)
 @pytest.mark.filterwarnings("ignore:Glyph")

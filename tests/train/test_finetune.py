@@ -26,6 +26,7 @@ def moved(before, after) -> set[str]:
     return {name for name in before if not torch.equal(before[name], after[name])}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bn", ["frozen", "train"])
 def test_only_the_unfrozen_layers_move(tuned, tmp_path, bn):
     out = tmp_path / "run"
@@ -48,6 +49,7 @@ def load_file_of_stage_one(config, tmp_path):
     return load_file(tmp_path / "first" / "last.safetensors")
 
 
+@pytest.mark.slow
 def test_an_interrupted_second_stage_resumes_to_the_same_checkpoint(tuned, tmp_path, ear_until):
     config = replace(tuned, augment=1)
     train(config, tmp_path / "whole", cache_dir=tmp_path)
@@ -63,6 +65,7 @@ def test_an_interrupted_second_stage_resumes_to_the_same_checkpoint(tuned, tmp_p
     assert [row.split(",")[:2] for row in rows[1:]] == [["1", "1"], ["2", "1"], ["2", "2"]]
 
 
+@pytest.mark.slow
 def test_fine_tuning_learns_and_the_checkpoint_says_the_same(quick, tmp_path):
     config = replace(
         quick, backbone="efficientnet_lite0", weights=None, epochs=1, unfreeze="conv_head,bn2",
@@ -79,6 +82,7 @@ def test_fine_tuning_learns_and_the_checkpoint_says_the_same(quick, tmp_path):
     assert outcome.scores["val"]["log_loss"] == pytest.approx(float(best["val_loss"]), abs=5e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("backbone", "size", "unfreeze"),
     [

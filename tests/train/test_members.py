@@ -91,6 +91,7 @@ def test_two_phases_and_three_members_in_one_checkpoint(seed_recipe, tmp_path, c
     assert [(r["member"], r["stage"], r["epoch"]) for r in rows_of(out / "metrics.csv")] == told
 
 
+@pytest.mark.slow
 def test_members_with_frozen_backbones(quick, tmp_path, cache):
     config = replace(
         quick, backbone="efficientnet_lite0", weights=None, members="pretrained,random", epochs=1

@@ -74,6 +74,7 @@ def resolve_path(config, rel):
     return Path(config.data) / rel
 
 
+@pytest.mark.slow
 def test_a_second_run_with_another_rate_looks_at_no_image(quick, tmp_path, monkeypatch):
     cache = tmp_path / "cache"
     train(quick, tmp_path / "a", cache_dir=cache)
@@ -84,6 +85,7 @@ def test_a_second_run_with_another_rate_looks_at_no_image(quick, tmp_path, monke
     assert {p: p.read_bytes() for p in cache.glob("*.features")} == before
 
 
+@pytest.mark.slow
 def test_other_preprocessing_weights_and_views_have_features_of_their_own(quick, tmp_path):
     cache = tmp_path / "cache"
     for n, change in enumerate(({}, {"fit": "squash"}, {"seed": 1}, {"augment": 2})):
@@ -108,6 +110,7 @@ def test_photographs_as_rectangles(quick, colours, tmp_path):
         assert float(prob) == pytest.approx(float(row["prob"]), abs=2e-3)
 
 
+@pytest.mark.slow
 def test_a_changed_image_is_looked_at_again(quick, colours, tmp_path, draw):
     data = tmp_path / "data"
     shutil.copytree(colours, data)
@@ -125,6 +128,7 @@ def test_a_changed_image_is_looked_at_again(quick, colours, tmp_path, draw):
     assert file.stat().st_size == size + size // 36
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [{}, {"cache": False, "augment": 1}, {"ensemble": 2}])
 def test_an_interrupted_run_resumes_to_the_same_checkpoint(
     quick, tmp_path, cache, change, ear_until

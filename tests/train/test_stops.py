@@ -64,6 +64,7 @@ class Inside(Listener):
         return super().bar(title, total, unit)
 
 
+@pytest.mark.slow
 def test_a_second_training_into_the_same_folder_is_refused(quick, tmp_path, cache):
     out, told = tmp_path / "run", []
 
