@@ -12,7 +12,7 @@ from camcli.cli.options import Fit, Outputs
 from camcli.errors import UsageError
 from camcli.models import words
 from camcli.models.class_names import read_class_names
-from camcli.models.formats import check_checkpoint
+from camcli.models.formats import check_checkpoint, inside
 
 if TYPE_CHECKING:
     from camcli.models.classifier import Classifier
@@ -63,7 +63,7 @@ def check(**options: Unpack[Described]) -> None:
         if not checkpoint.exists() or checkpoint.is_dir():
             raise UsageError(
                 f"There is no checkpoint {checkpoint}; 'camcli train' writes one."
-                + words.inside(checkpoint)
+                + inside(checkpoint)
             )
         check_checkpoint(checkpoint)
     else:

@@ -13,11 +13,11 @@ from torch import nn
 
 from camcli.data.preprocess import Preprocess
 from camcli.errors import UsageError
+from camcli.models.formats import inside
 from camcli.models.imagenet import imagenet_classes
 from camcli.models.mismatch import listed
 from camcli.models.outputs import label_names
 from camcli.models.states import Match
-from camcli.models.words import inside
 
 Source = Literal["bundled", "torchvision", "timm", "user", "random", "checkpoint"]
 IMAGENET = 1000

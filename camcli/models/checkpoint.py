@@ -24,10 +24,9 @@ from camcli.errors import CamcliError, UsageError
 from camcli.files import whole_file
 from camcli.models.ensemble import block_head
 from camcli.models.finite import check_finite
-from camcli.models.formats import check_checkpoint
+from camcli.models.formats import check_checkpoint, inside
 from camcli.models.mismatch import shape_of
 from camcli.models.parts import LinearHead
-from camcli.models.words import inside
 
 FORMAT = 2
 """The newest that is read and written; a single network is still written as 1."""

@@ -8,6 +8,7 @@ another kind is called by its name, with the way from there to weights that can 
 
 from __future__ import annotations
 
+import itertools
 import os
 import struct
 import zipfile
@@ -367,3 +368,16 @@ def member(path: Path, wanted: Callable[[str], bool]) -> bytes:
     with zipfile.ZipFile(path) as archive:
         name = next(name for name in archive.namelist() if wanted(name))
         return archive.read(name)
+
+
+def inside(path: Path) -> str:
+    """What to give in place of a folder, for the end of a message; empty for anything else."""
+    if not path.is_dir():
+        return ""
+    ends = (".safetensors", ".pth", ".pt", ".bin", ".ckpt")
+    try:
+        names = sorted(p.name for p in itertools.islice(path.iterdir(), 1000) if p.suffix in ends)
+    except OSError:
+        return ""
+    hint = f" with {', '.join(names[:3])}: give one of them" if names else ": give a file"
+    return f" It is a folder{hint}."

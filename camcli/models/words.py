@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import difflib
 import importlib.util
-import itertools
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -91,19 +90,6 @@ def check_weights(weights: str | None, model: str) -> None:
     written_as_file = "/" in weights or path.suffix.lower() in _WEIGHT_SUFFIXES
     if written_as_file and not path.exists():
         raise UsageError(f"There is no weight file {path}; besides a file, {model} takes random.")
-
-
-def inside(path: Path) -> str:
-    """What to give in place of a folder, for the end of a message; empty for anything else."""
-    if not path.is_dir():
-        return ""
-    ends = (".safetensors", ".pth", ".pt", ".bin", ".ckpt")
-    try:
-        names = sorted(p.name for p in itertools.islice(path.iterdir(), 1000) if p.suffix in ends)
-    except OSError:
-        return ""
-    hint = f" with {', '.join(names[:3])}: give one of them" if names else ": give a file"
-    return f" It is a folder{hint}."
 
 
 def check_device(name: str) -> None:

@@ -12,9 +12,10 @@ from PIL import Image
 from camcli.batch import journal
 from camcli.batch.explain import make_explanation
 from camcli.batch.journal import Journal, copy_in_order, copy_without, read_rows
+from camcli.batch.merge import merge
 from camcli.batch.run import Run
 from camcli.batch.rundir import RunDirectory
-from camcli.batch.shard import Shard, merge
+from camcli.batch.shard import Shard
 from camcli.batch.sinks import Style
 from camcli.data.sources import find_images
 from camcli.errors import UsageError

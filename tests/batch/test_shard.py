@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 
 from camcli.batch.explain import make_explanation
 from camcli.batch.heatmaps import read_heatmaps
+from camcli.batch.merge import merge
 from camcli.batch.run import Run
 from camcli.batch.rundir import RunDirectory
-from camcli.batch.shard import Shard, merge, parse_shard
+from camcli.batch.shard import Shard, parse_shard
 from camcli.data.sources import find_images
 from camcli.errors import CamcliError, UsageError
 

@@ -17,11 +17,12 @@ from camcli.batch import engine, explain, run, sinks
 from camcli.batch.explain import make_explanation
 from camcli.batch.heatmaps import read_heatmaps
 from camcli.batch.journal import read_rows
+from camcli.batch.merge import merge
 from camcli.batch.ray_engine import RayEngine
 from camcli.batch.ray_worker import Worker
 from camcli.batch.run import Run
 from camcli.batch.rundir import RunDirectory
-from camcli.batch.shard import Shard, merge
+from camcli.batch.shard import Shard
 from camcli.batch.sinks import Style
 from camcli.data import images, isolate
 from camcli.data.preprocess import Preprocess

@@ -5,9 +5,10 @@ import tarfile
 
 from camcli.batch.explain import make_explanation
 from camcli.batch.journal import read_rows
+from camcli.batch.merge import merge
 from camcli.batch.run import Run
 from camcli.batch.rundir import RunDirectory
-from camcli.batch.shard import Shard, merge
+from camcli.batch.shard import Shard
 from camcli.data.sources import find_images
 
 
