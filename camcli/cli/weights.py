@@ -95,10 +95,10 @@ def fetch(
     for model in models:
         check_model(model)
 
-    from camcli.data.download import present
     from camcli.models.catalogue import weight_file
     from camcli.models.weights import expected_sha256, find, is_offline, read_state
     from camcli.models.weights import fetch as fetch_file
+    from camcli.net.download import present
 
     for file in [weight_file(model, weights) for model in models]:
         path = present(folder / file.filename) if folder else find(file)

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from camcli.data.archive import unpack
-from camcli.data.download import Progress, download
 from camcli.data.places import NAMES
 from camcli.data.synthetic import write_scenes
 from camcli.errors import CamcliError, UnavailableError, UsageError
+from camcli.net.archive import unpack
+from camcli.net.download import Progress, download
 
 RECORD = "SOURCE.json"
 """File in a fetched folder that says where it came from."""

@@ -15,12 +15,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from camcli.data.download import download, present
 from camcli.errors import CamcliError, UnavailableError, UsageError
 from camcli.files import open_regular
 from camcli.models.formats import inside
 from camcli.models.opening import open_weights
 from camcli.models.states import Candidates, unwrap
+from camcli.net.download import download, present
 
 # The eight (or ten) hex digits before the suffix, as torch.hub and timm write them.
 _HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.[A-Za-z]+$")

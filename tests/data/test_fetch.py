@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from camcli.data.archive import unpack
 from camcli.data.datasets import load_dataset
-from camcli.data.download import download
 from camcli.data.fetch import REMOTES, announcement, fetch
 from camcli.errors import CamcliError, UnavailableError, UsageError
+from camcli.net.archive import unpack
+from camcli.net.download import download
 
 
 def archive(entries, top="fruits-360-100x100-2f98") -> bytes:

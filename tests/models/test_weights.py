@@ -14,8 +14,6 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from camcli.data import download as download_module
-from camcli.data.download import download, present
 from camcli.errors import CamcliError, UnavailableError, UsageError
 from camcli.models.weights import (
     WeightFile,
@@ -28,6 +26,8 @@ from camcli.models.weights import (
     read_state,
     search_dirs,
 )
+from camcli.net import download as download_module
+from camcli.net.download import download, present
 
 BODY = bytes(range(256)) * 20_000  # 5 MB
 SHA = hashlib.sha256(BODY).hexdigest()
