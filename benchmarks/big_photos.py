@@ -20,8 +20,8 @@ from PIL import Image
 
 from camcli.batch.engine import stream
 from camcli.batch.explain import Load, make_explanation
-from camcli.data.images import Enough, load_image, load_picture
-from camcli.data.sources import Source, find_images
+from camcli.data.decode.images import Enough, load_image, load_picture
+from camcli.data.sources.find import Source, find_images
 from camcli.models.classifier import Classifier, load_classifier
 from camcli.models.runtimes import with_runtime
 

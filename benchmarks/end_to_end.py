@@ -44,9 +44,9 @@ from camcli.batch.engine import available_cores, keep_big_blocks
 from camcli.batch.explain import Decoded, explain_batch, make_explanation, read
 from camcli.batch.rows import row
 from camcli.batch.sinks import Style
-from camcli.data.images import load_image
-from camcli.data.preprocess import Preprocess, stacked
-from camcli.data.sources import find_images
+from camcli.data.decode.images import load_image
+from camcli.data.decode.preprocess import Preprocess, stacked
+from camcli.data.sources.find import find_images
 from camcli.errors import CamcliError
 from camcli.models.classifier import Classifier, load_classifier
 from camcli.models.runtimes import with_runtime

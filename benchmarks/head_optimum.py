@@ -28,7 +28,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
-from camcli.data.sources import find_images
+from camcli.data.sources.find import find_images
 from camcli.models.classifier import load_classifier
 from camcli.train.cache import FeatureCache, cache_root
 from camcli.train.features import View, extract, hash_files

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from camcli.cam.how import make_how
-from camcli.data.sources import find_images
+from camcli.data.sources.find import find_images
 from camcli.evaluate.annotations import read_boxes
 from camcli.evaluate.canvas import centre_box, paint
 from camcli.evaluate.compare import Annotations

@@ -17,8 +17,8 @@ import numpy as np
 import camcli
 from camcli.batch.concepts import find_concepts
 from camcli.cam.how import MASKED
-from camcli.data.images import load_image
-from camcli.data.sources import find_images
+from camcli.data.decode.images import load_image
+from camcli.data.sources.find import find_images
 from camcli.render.concepts import draw_concepts
 from camcli.render.picture import annotate, encode_jpeg
 from camcli.render.text import Ink, line_height, printable, text_tile

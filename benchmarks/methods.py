@@ -29,8 +29,8 @@ from camcli.batch.explain import make_explanation
 from camcli.cam.how import make_how
 from camcli.cam.look import maps_of
 from camcli.cam.target import top_classes
-from camcli.data.images import load_image
-from camcli.data.sources import find_images
+from camcli.data.decode.images import load_image
+from camcli.data.sources.find import find_images
 from camcli.models.classifier import Classifier, cut_classifier, load_classifier
 from camcli.models.zoo import BuiltModel, build_model
 

@@ -33,7 +33,7 @@ from torch import Tensor, nn
 
 from camcli.api import batch
 from camcli.batch.engine import available_cores, keep_big_blocks
-from camcli.data.sources import find_images
+from camcli.data.sources.find import find_images
 from camcli.errors import CamcliError
 from camcli.models.classifier import Classifier, load_classifier
 from camcli.models.runtimes import with_runtime

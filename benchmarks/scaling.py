@@ -100,7 +100,7 @@ def run_of(
     from camcli.batch.run import Run
     from camcli.batch.rundir import RunDirectory
     from camcli.batch.sinks import Style
-    from camcli.data.sources import find_images
+    from camcli.data.sources.find import find_images
     from camcli.models.classifier import load_classifier
     from camcli.models.runtimes import with_runtime
 

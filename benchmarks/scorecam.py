@@ -23,8 +23,8 @@ from camcli.batch.engine import threads
 from camcli.cam.how import How, make_how
 from camcli.cam.look import maps_of
 from camcli.cam.target import top_classes
-from camcli.data.images import load_image
-from camcli.data.sources import ImageRef
+from camcli.data.decode.images import load_image
+from camcli.data.sources.find import ImageRef
 from camcli.models.classifier import Classifier, Look, cut_classifier
 from camcli.models.on_openvino import available_cores
 from camcli.models.runtimes import with_runtime

@@ -23,7 +23,7 @@ import torch
 from head_optimum import compare, photographs
 from torch.nn import functional
 
-from camcli.data.images import load_image
+from camcli.data.decode.images import load_image
 from camcli.train.config import TrainConfig
 from camcli.train.data import read_data
 from camcli.train.features import pooled

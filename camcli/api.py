@@ -12,7 +12,7 @@ from camcli.batch.run import Run
 from camcli.batch.rundir import RunDirectory
 from camcli.batch.sinks import Style
 from camcli.cam.how import check_layer, make_how
-from camcli.data.sources import ImageRef, find_images
+from camcli.data.sources.find import ImageRef, find_images
 from camcli.errors import UsageError
 from camcli.models.classifier import Classifier, load_classifier
 from camcli.models.runtimes import with_runtime
@@ -144,7 +144,7 @@ def batch(
         converge: see `explain`.
         input_size: see `explain`.
         native_predictions: see `explain`.
-        labels: how to find true labels, as `camcli.data.sources.find_images` says.
+        labels: how to find true labels, as `camcli.data.sources.find.find_images` says.
         limit: stop after this many images.
         name_template: names of the overlays, such as ``{stem}_pred_{pred}``.
         only: draw overlays only for ``wrong``, ``below 0.6`` or ``class NAME``.

@@ -7,8 +7,8 @@ from typing import Literal
 
 import numpy as np
 
-from camcli.data.preprocess import View
-from camcli.data.sources import ImageRef
+from camcli.data.decode.preprocess import View
+from camcli.data.sources.find import ImageRef
 
 Status = Literal["ok", "empty", "error"]
 

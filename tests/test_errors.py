@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from camcli.cli.console import refusal
-from camcli.data.sources import find_images
+from camcli.data.sources.find import find_images
 from camcli.errors import (
     CamcliError,
     ImageError,

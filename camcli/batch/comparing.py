@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from camcli.data.shown import printable
-from camcli.data.sources import Source
+from camcli.data.sources.find import Source
 from camcli.errors import UsageError
+from camcli.printable import printable
 
 # What runs of earlier versions did not record: nothing is known of it, so nothing differs.
 _NEWER = ("labels", "classes")
@@ -35,7 +35,9 @@ def _filled(config: dict[str, Any]) -> dict[str, Any]:
     preprocess = config.get("preprocess")
     if not isinstance(preprocess, dict):
         return config
-    from camcli.data.preprocess import Preprocess  # it brings NumPy, and few runs are compared
+    from camcli.data.decode.preprocess import (
+        Preprocess,  # it brings NumPy, and few runs are compared
+    )
 
     usual = json.loads(json.dumps(Preprocess().to_dict()))
     return {**config, "preprocess": usual | preprocess}

@@ -14,9 +14,9 @@ from torch import Tensor
 from camcli.batch.explain import Decoded, failed, read
 from camcli.batch.fitting import by_halves
 from camcli.cam.concepts import factorise, shares
-from camcli.data.images import printable
-from camcli.data.preprocess import stacked
-from camcli.data.sources import ImageRef
+from camcli.data.decode.images import printable
+from camcli.data.decode.preprocess import stacked
+from camcli.data.sources.find import ImageRef
 from camcli.errors import ImageError, UsageError
 from camcli.models.classifier import Classifier, Look
 from camcli.result import Result

@@ -29,9 +29,9 @@ import torch
 
 from camcli.batch.explain import Decoded, Explanation, Load, failed, read
 from camcli.batch.fitting import Fitting
-from camcli.data.budget import BUDGET
-from camcli.data.images import load_picture
-from camcli.data.sources import ImageRef
+from camcli.data.decode.images import load_picture
+from camcli.data.decode.memory_budget import BUDGET
+from camcli.data.sources.find import ImageRef
 from camcli.errors import ImageError, stage
 from camcli.models.classifier import Classifier
 from camcli.models.on_gpu import own_stream

@@ -15,10 +15,10 @@ from camcli.cam.how import How, make_how
 from camcli.cam.look import check_influence, maps_of
 from camcli.cam.postprocess import describe
 from camcli.cam.target import top_classes
-from camcli.data.budget import BUDGET
-from camcli.data.images import Picture, load_picture, printable
-from camcli.data.preprocess import View, stacked
-from camcli.data.sources import ImageRef
+from camcli.data.decode.images import Picture, load_picture, printable
+from camcli.data.decode.memory_budget import BUDGET
+from camcli.data.decode.preprocess import View, stacked
+from camcli.data.sources.find import ImageRef
 from camcli.errors import ImageError, of_image, stage
 from camcli.models.classifier import Classifier
 from camcli.models.labels import label_index

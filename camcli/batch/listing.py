@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from camcli.data.refs import ImageRef
+from camcli.data.sources.refs import ImageRef
 
 
 class Listing:

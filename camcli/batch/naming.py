@@ -10,8 +10,8 @@ from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from camcli.data.finders import is_image_name
-from camcli.data.refs import ImageRef
+from camcli.data.sources.finders import is_image_name
+from camcli.data.sources.refs import ImageRef
 from camcli.errors import ImageError, UsageError
 
 if TYPE_CHECKING:  # it brings NumPy, which a mistake in --name-template need not wait for

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from camcli.batch.reading import header, read_rows
-from camcli.data.shown import printable
 from camcli.errors import CamcliError, UsageError
 from camcli.ours import FILES, KIND, files_of, read_record
+from camcli.printable import printable
 
 BATCH = "batch"
 # By these is a run.json known that was written before it named its kind.

@@ -38,7 +38,7 @@ from typing import TYPE_CHECKING, Any
 from camcli.batch.explain import Explanation
 from camcli.batch.ray_worker import Job, Worker
 from camcli.batch.rundir import RunDirectory
-from camcli.data.refs import ImageRef, is_url
+from camcli.data.sources.refs import ImageRef, is_url
 from camcli.errors import CamcliError, UnavailableError
 from camcli.models.classifier import Classifier
 from camcli.models.runtimes import runtime_of

@@ -19,9 +19,9 @@ from camcli.batch.explain import Explanation, Load
 from camcli.batch.naming import Namer
 from camcli.batch.rundir import RunDirectory
 from camcli.batch.sinks import Overlays, Style, parse_only
-from camcli.data.images import Enough, load_picture
-from camcli.data.isolate import Isolated
-from camcli.data.refs import ImageRef
+from camcli.data.decode.images import Enough, load_picture
+from camcli.data.decode.isolate import Isolated
+from camcli.data.sources.refs import ImageRef
 from camcli.errors import CamcliError
 from camcli.models.classifier import Classifier
 from camcli.models.on_openvino import use_cores

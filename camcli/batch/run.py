@@ -30,9 +30,9 @@ from camcli.batch.rows import columns, row
 from camcli.batch.rundir import OVERLAYS, RunDirectory, now
 from camcli.batch.sinks import Overlays, Style, check_only, parse_only
 from camcli.cam.how import check_signed
-from camcli.data.images import Enough, load_picture
-from camcli.data.isolate import Isolated
-from camcli.data.sources import ImageRef, Source
+from camcli.data.decode.images import Enough, load_picture
+from camcli.data.decode.isolate import Isolated
+from camcli.data.sources.find import ImageRef, Source
 from camcli.errors import UsageError, stage
 from camcli.models.classifier import Classifier
 from camcli.models.runtimes import precision_of, runtime_of
@@ -102,7 +102,7 @@ class Run:
         overlays: whether there are pictures at all.
         batch_size: images in one forward pass.
         workers: threads that decode and draw.
-        isolate: decode in separate processes (`camcli.data.isolate`).
+        isolate: decode in separate processes (`camcli.data.decode.isolate`).
         labels: where the source's labels come from, in the user's words; recorded.
         engine: what explains the images in the place of this process; it writes the overlays.
         command: recorded in ``run.json``.

@@ -18,10 +18,10 @@ from camcli.batch.comparing import different
 from camcli.batch.journal import drop_torn_row
 from camcli.batch.reading import is_as_written, read_rows
 from camcli.batch.shard import Shard
-from camcli.data.shown import printable
 from camcli.errors import CamcliError, ImageError, UsageError
 from camcli.files import lock, only_this_file, whole_file, write_whole
 from camcli.ours import FILES, KIND, finite, is_made_here, read_record, remove
+from camcli.printable import printable
 
 CSV, INFO, OVERLAYS, SHEET = "predictions.csv", "run.json", "overlays", "contact_sheet.jpg"
 HEATMAPS, REPORT = "heatmaps.jsonl", "report"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from camcli.batch.engine import stream
 from camcli.batch.grids import Grid
 from camcli.batch.rundir import SHEET
-from camcli.data.images import load_image
+from camcli.data.decode.images import load_image
 from camcli.errors import ImageError
 from camcli.render.contact_sheet import Tile, contact_sheet
 from camcli.render.picture import annotate, encode_jpeg

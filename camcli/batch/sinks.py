@@ -11,7 +11,7 @@ import numpy as np
 
 from camcli.batch.naming import Namer
 from camcli.batch.rundir import OVERLAYS, RunDirectory
-from camcli.data.sources import Source
+from camcli.data.sources.find import Source
 from camcli.errors import UsageError, stage
 from camcli.models.asked import match_class
 from camcli.models.imagenet import plain

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from camcli.data.preprocess import View
+from camcli.data.decode.preprocess import View
 from camcli.result import Heat
 
 # Boxes and shares are measured on a grid of this many pixels along the view's longer side: fine

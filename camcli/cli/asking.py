@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from camcli.cam.how import How
     from camcli.cli.subjects import Subject
-    from camcli.data.sources import ImageRef
+    from camcli.data.sources.find import ImageRef
     from camcli.evaluate.compare import Questions, Row
     from camcli.models.classifier import Classifier
 

@@ -186,7 +186,7 @@ def audit(
     else:
         from camcli.cli.load import Described, check, load
         from camcli.cli.progress import Progress
-        from camcli.data.sources import find_images
+        from camcli.data.sources.find import find_images
         from camcli.evaluate.annotations import find_masks
 
         described: Described = {

@@ -261,7 +261,7 @@ def batch(
     from camcli.cam.how import check_layer, check_signed, make_how
     from camcli.cli.load import Described, check, found, load, loader
     from camcli.cli.named import check_names
-    from camcli.data.sources import find_images
+    from camcli.data.sources.find import find_images
     from camcli.models.words import check_runtime
     from camcli.render.ranges import check_picture
 

@@ -79,7 +79,7 @@ def concepts(
     """
     from camcli.batch.sinks import Style
     from camcli.cli.load import Described, check, load
-    from camcli.data.sources import find_images
+    from camcli.data.sources.find import find_images
 
     if "," in layer:
         raise UsageError("Concepts are found at one layer: give --layer one name.")
@@ -121,7 +121,7 @@ def concepts(
 
 def _write(found: Found, files: list[Path], style: Style) -> tuple[dict[str, Path], dict[str, str]]:
     """Draw and write; the pictures by image, and what went wrong with others."""
-    from camcli.data.images import load_image, printable
+    from camcli.data.decode.images import load_image, printable
     from camcli.render.concepts import draw_concepts
     from camcli.render.picture import encode_jpeg
     from camcli.render.sizes import drawable, shrink

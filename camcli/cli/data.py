@@ -14,7 +14,7 @@ from camcli.cli.console import SOME_FAILED, USAGE, emit, emit_json, fail, say, w
 from camcli.errors import UsageError
 
 if TYPE_CHECKING:
-    from camcli.data.describe import Description
+    from camcli.data.datasets.describe import Description
 
 app = typer.Typer(no_args_is_help=True, help="Fetch, check and draw labelled images for training.")
 
@@ -69,8 +69,8 @@ def fetch_(
     camcli data fetch fruits360 --to ~/data
     """
     from camcli.cli.bars import bar
-    from camcli.data.fetch import REMOTES, announcement, fetch
-    from camcli.data.places import data_places
+    from camcli.data.datasets.fetch import REMOTES, announcement, fetch
+    from camcli.data.datasets.paths import data_places
 
     folder = to or data_places()[0]
     present = (folder / name).is_dir()
@@ -119,8 +119,8 @@ def describe_(
     camcli data describe photos --labels prefix
     """
     from camcli.cli.bars import bar
-    from camcli.data.datasets import load_dataset
-    from camcli.data.describe import describe
+    from camcli.data.datasets.describe import describe
+    from camcli.data.datasets.load import load_dataset
 
     dataset = load_dataset(
         data, data_dir=data_dir, labels=labels, merge_varieties=merge_varieties, val=0.0,
@@ -191,9 +191,9 @@ def synthetic_(
     camcli data synthetic /tmp/tagged --shortcut lemon --shortcut-test swapped
     """
     from camcli.cli.bars import bar
-    from camcli.data.fruits import FRUITS
-    from camcli.data.places import data_places
-    from camcli.data.synthetic import Shortcut, write_scenes
+    from camcli.data.datasets.paths import data_places
+    from camcli.data.synthetic.fruits import FRUITS
+    from camcli.data.synthetic.scenes import Shortcut, write_scenes
 
     names = tuple(c.strip() for c in classes.split(",")) if classes else FRUITS
     if len(set(names)) < len(names):
@@ -216,7 +216,7 @@ def _show(found: Description) -> None:
     from rich.table import Table
 
     from camcli.cli.console import tables
-    from camcli.data.images import printable
+    from camcli.data.decode.images import printable
 
     console = tables()
     data = found.dataset

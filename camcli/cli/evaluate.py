@@ -281,7 +281,7 @@ def evaluate(
     A centred box, a centre Gaussian, noise and randomly weighted features are always in the
     table: a map that does not beat them shows nothing.
     """
-    from camcli.data.sources import find_images
+    from camcli.data.sources.find import find_images
     from camcli.evaluate.presets import find_preset
     from camcli.evaluate.results import check_out
 

@@ -120,7 +120,7 @@ def explain(
     from camcli.cam.how import check_layer, check_signed, make_how
     from camcli.cli.load import Described, check, found, load
     from camcli.cli.named import check_names
-    from camcli.data.sources import find_images
+    from camcli.data.sources.find import find_images
     from camcli.models.words import check_runtime
     from camcli.render.ranges import check_picture
 
@@ -147,7 +147,7 @@ def explain(
         source = find_images(images)
         refs = listed(source)
     from camcli.batch.sinks import Style  # OpenCV and Pillow, a third of what a mistake costs
-    from camcli.data.images import load_image
+    from camcli.data.decode.images import load_image
 
     style = Style(colormap, alpha, panel, max_size, quality, signed, min_size)
     single = out is not None and out.suffix.lower() in {".jpg", ".jpeg", ".png"}

@@ -106,7 +106,7 @@ def _strangers(run: Run) -> str:
 
 
 def _few(names: Sequence[str]) -> str:
-    from camcli.data.shown import printable
+    from camcli.printable import printable
 
     return ", ".join(f"'{printable(name)}'" for name in names)
 

@@ -48,7 +48,7 @@ def _word(text: str) -> str:
 
 
 if TYPE_CHECKING:
-    from camcli.data.sources import ImageRef, Source
+    from camcli.data.sources.find import ImageRef, Source
 
 
 def tell_notes(source: Source, told: Sequence[str] = ()) -> None:

@@ -13,7 +13,7 @@ from camcli.errors import UsageError
 if TYPE_CHECKING:
     from camcli.cam.how import How
     from camcli.cli.load import Described
-    from camcli.data.preprocess import Fit
+    from camcli.data.decode.preprocess import Fit
     from camcli.evaluate.randomised import Copies
     from camcli.models.classifier import Classifier
 

@@ -368,8 +368,8 @@ def _plain(value: Any) -> Any:
 
 def _download(settings: TrainConfig, quiet: bool) -> None:
     """Fetch a named set that is not here yet; the licence and the size are shown first."""
-    from camcli.data.fetch import announcement, fetch
-    from camcli.data.places import NAMES, data_places, locate
+    from camcli.data.datasets.fetch import announcement, fetch
+    from camcli.data.datasets.paths import NAMES, data_places, locate
 
     if settings.data not in NAMES:
         raise UsageError(

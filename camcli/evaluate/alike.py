@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from camcli.data.images import load_image
+from camcli.data.decode.images import load_image
 from camcli.errors import ImageError, UsageError
 from camcli.evaluate.canvas import SIDE
 from camcli.evaluate.clusters import LARGEST, kmeans, spectral

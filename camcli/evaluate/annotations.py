@@ -21,8 +21,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from camcli.data.finders import is_image_name
-from camcli.data.sources import ImageRef
+from camcli.data.sources.find import ImageRef
+from camcli.data.sources.finders import is_image_name
 from camcli.errors import UsageError
 from camcli.evaluate.box_files import Box, read_files
 from camcli.evaluate.canvas import SIDE, Truth, box_of

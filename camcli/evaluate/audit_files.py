@@ -15,8 +15,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from camcli.data.images import load_image
-from camcli.data.refs import is_url
+from camcli.data.decode.images import load_image
+from camcli.data.sources.refs import is_url
 from camcli.errors import CamcliError, ImageError
 from camcli.evaluate.alike import Alike, Grouping, group, merged
 from camcli.evaluate.audit import ClassSummary, Suspicion

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from camcli.cam.postprocess import is_empty
-from camcli.data.preprocess import View
+from camcli.data.decode.preprocess import View
 
 SIDE = 224
 Scale = Literal["relu", "minmax"]

@@ -11,7 +11,7 @@ import numpy as np
 
 from camcli.cam.how import How
 from camcli.cam.look import check_influence
-from camcli.data.sources import ImageRef
+from camcli.data.sources.find import ImageRef
 from camcli.errors import ImageError
 from camcli.evaluate import faithfulness as faith
 from camcli.evaluate.annotations import Box, read_mask, truth_of

@@ -12,7 +12,7 @@ from camcli.batch.heatmaps import read_heatmaps
 from camcli.batch.reading import read_rows
 from camcli.batch.rundir import CSV, HEATMAPS, RunDirectory
 from camcli.cam.how import make_how
-from camcli.data.refs import Blob, ImageRef
+from camcli.data.sources.refs import Blob, ImageRef
 from camcli.errors import CamcliError, ImageError, UsageError
 from camcli.evaluate.annotations import find_masks, read_mask, truth_of
 from camcli.evaluate.facts import Fact, fact_of

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 
 from camcli.cam.postprocess import scaled
-from camcli.data.preprocess import View
-from camcli.data.refs import ImageRef
+from camcli.data.decode.preprocess import View
+from camcli.data.sources.refs import ImageRef
 from camcli.evaluate.canvas import SIDE, paint
 
 MARGIN = 0.08  # of the photograph's side: heat so near to the object is the object's

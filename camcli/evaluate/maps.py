@@ -16,9 +16,9 @@ from camcli.batch.fitting import by_halves
 from camcli.cam.how import How
 from camcli.cam.look import maps_of
 from camcli.cam.postprocess import scaled
-from camcli.data.images import printable
-from camcli.data.preprocess import View
-from camcli.data.sources import ImageRef
+from camcli.data.decode.images import printable
+from camcli.data.decode.preprocess import View
+from camcli.data.sources.find import ImageRef
 from camcli.errors import ImageError, stage
 from camcli.models.classifier import Classifier, Look
 from camcli.models.labels import label_index

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from camcli.cam.how import Smooth
-from camcli.data.preprocess import Fit
+from camcli.data.decode.preprocess import Fit
 from camcli.errors import UsageError
 from camcli.evaluate.canvas import Scale
 

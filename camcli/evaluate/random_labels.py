@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from camcli.cam.how import How
-from camcli.data.refs import ImageRef
+from camcli.data.sources.refs import ImageRef
 from camcli.evaluate.compare import Row
 from camcli.evaluate.maps import see_photographs
 from camcli.evaluate.randomised import Likeness

@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from camcli.cam.how import How
-from camcli.data.preprocess import Fit
-from camcli.data.refs import ImageRef
+from camcli.data.decode.preprocess import Fit
+from camcli.data.sources.refs import ImageRef
 from camcli.evaluate.canvas import paint
 from camcli.evaluate.compare import Row
 from camcli.evaluate.localization import Means

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from torch import nn
 
-from camcli.data.preprocess import Preprocess
+from camcli.data.decode.preprocess import Preprocess
 from camcli.errors import UsageError
 from camcli.models.formats import inside
 from camcli.models.imagenet import imagenet_classes

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from camcli.data.preprocess import Preprocess
+from camcli.data.decode.preprocess import Preprocess
 from camcli.errors import UnavailableError
 
 NAME = "efficientnet_lite0"

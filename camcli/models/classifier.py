@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from camcli.data.preprocess import Fit, Preprocess
+from camcli.data.decode.preprocess import Fit, Preprocess
 from camcli.errors import UsageError
 from camcli.models.backbone import cut_with_head, fill_backbone
 from camcli.models.checkpoint import Checkpoint, load_checkpoint

@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from camcli.data.preprocess import Preprocess
+from camcli.data.decode.preprocess import Preprocess
 from camcli.errors import CamcliError, UsageError
 from camcli.models.built import reason
 from camcli.models.outputs import rows_of, what_else

@@ -21,9 +21,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from camcli.data.images import load_image
-from camcli.data.preprocess import Preprocess
-from camcli.data.refs import ImageRef
+from camcli.data.decode.images import load_image
+from camcli.data.decode.preprocess import Preprocess
+from camcli.data.sources.refs import ImageRef
 from camcli.errors import CamcliError, ImageError, UnavailableError, UsageError
 from camcli.models.classifier import Classifier
 from camcli.models.kept import kept, name_of

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from camcli.data.places import cache_home
+from camcli.data.datasets.paths import cache_home
 from camcli.files import whole_folder
 from camcli.models.on_openvino import Converted
 

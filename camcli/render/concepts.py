@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from camcli.data.preprocess import View
+from camcli.data.decode.preprocess import View
 from camcli.render.label import font_size, paste, percent
 from camcli.render.overlay import dim, heat_to_canvas, seen_box
 from camcli.render.text import Ink, baseline, ellipsised, line_height, printable, text_tile

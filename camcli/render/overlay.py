@@ -10,7 +10,7 @@ from itertools import pairwise
 import cv2
 import numpy as np
 
-from camcli.data.preprocess import View
+from camcli.data.decode.preprocess import View
 from camcli.render.colormaps import get_colormap, signed_colormap
 
 Box = tuple[int, int, int, int]

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from camcli.cam import postprocess
-from camcli.data.preprocess import View
+from camcli.data.decode.preprocess import View
 from camcli.ours import MADE_HERE
 from camcli.render.colormaps import get_colormap, signed_colormap
 from camcli.render.label import filled, font_size, paste, strip

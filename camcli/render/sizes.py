@@ -7,7 +7,7 @@ import math
 import cv2
 import numpy as np
 
-from camcli.data.resize import averaged
+from camcli.data.decode.resize import averaged
 from camcli.errors import ImageError
 from camcli.render.label import font_size
 

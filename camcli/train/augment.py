@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from camcli.data.preprocess import Preprocess
-from camcli.data.resize import resized
+from camcli.data.decode.preprocess import Preprocess
+from camcli.data.decode.resize import resized
 
 MIN_AREA = 0.35
 """Smallest share of the visible area that a view shows. ImageNet training goes down to 0.08, which

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from camcli.data.places import cache_home
+from camcli.data.datasets.paths import cache_home
 from camcli.errors import CamcliError
 from camcli.files import locked
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from camcli.data.datasets import Dataset, load_dataset
+from camcli.data.datasets.load import Dataset, load_dataset
 from camcli.errors import UsageError
 from camcli.train.config import TrainConfig
 

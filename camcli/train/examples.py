@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from camcli.data.datasets import Item
+from camcli.data.datasets.load import Item
 from camcli.errors import CamcliError, UsageError
 from camcli.models.classifier import Classifier
 from camcli.train.cache import FeatureCache

@@ -19,8 +19,8 @@ from torch import Tensor, nn
 
 from camcli.batch.engine import available_cores, threads
 from camcli.batch.fitting import by_halves
-from camcli.data.budget import BUDGET
-from camcli.data.images import load_image, printable
+from camcli.data.decode.images import load_image, printable
+from camcli.data.decode.memory_budget import BUDGET
 from camcli.errors import CamcliError, ImageError, of_image, stage
 from camcli.files import read_regular
 from camcli.models.classifier import Classifier

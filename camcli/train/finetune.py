@@ -12,8 +12,8 @@ import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor
 
 from camcli.batch.engine import available_cores, keep_big_blocks
-from camcli.data.budget import BUDGET
-from camcli.data.images import load_image
+from camcli.data.decode.images import load_image
+from camcli.data.decode.memory_budget import BUDGET
 from camcli.errors import ImageError
 from camcli.models.classifier import Classifier
 from camcli.models.parts import channels_last

@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import Tensor
 
-from camcli.data.layout import Split as DataSplit
+from camcli.data.sources.layout import Split as DataSplit
 from camcli.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from camcli.models.classifier import load_classifier
 from camcli.models.cut import LinearHead

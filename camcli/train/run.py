@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from camcli.batch.rundir import now
-from camcli.data.datasets import Dataset
-from camcli.data.layout import Split as DataSplit
+from camcli.data.datasets.load import Dataset
+from camcli.data.sources.layout import Split as DataSplit
 from camcli.models.checkpoint import (
     Checkpoint,
     join_checkpoints,

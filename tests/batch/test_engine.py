@@ -10,7 +10,7 @@ import torch
 from camcli.batch.engine import _batches, stream
 from camcli.batch.explain import KEEP_BYTES, make_explanation
 from camcli.batch.fitting import Fitting
-from camcli.data.sources import ImageRef, find_images
+from camcli.data.sources.find import ImageRef, find_images
 from camcli.errors import CamcliError, ImageError
 
 

@@ -15,7 +15,7 @@ from camcli.batch.explain import make_explanation
 from camcli.batch.journal import read_rows
 from camcli.batch.run import Run
 from camcli.batch.rundir import RunDirectory
-from camcli.data.sources import find_images
+from camcli.data.sources.find import find_images
 
 IMAGES, KILLS = 400, 50
 

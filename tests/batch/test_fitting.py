@@ -10,7 +10,7 @@ from camcli.batch import fitting
 from camcli.batch.engine import stream
 from camcli.batch.explain import explain_batch, make_explanation
 from camcli.batch.fitting import LARGEST, START, Fitting
-from camcli.data.sources import ImageRef, find_images
+from camcli.data.sources.find import ImageRef, find_images
 from camcli.errors import CamcliError
 from camcli.result import Result
 

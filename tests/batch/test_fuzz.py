@@ -15,7 +15,7 @@ from PIL import Image, features
 from typer.testing import CliRunner
 
 from camcli.batch.journal import read_rows
-from camcli.data.formats import EXTENSIONS
+from camcli.data.picture_formats import EXTENSIONS
 
 IMAGES, TREES = 2000, 200
 # What one picture may take; that of a whole run is bounded by it, for no picture is alone.

@@ -22,17 +22,17 @@ from camcli.batch.journal import read_rows
 from camcli.batch.run import Run
 from camcli.batch.rundir import RunDirectory
 from camcli.batch.sinks import Style
-from camcli.data import isolate
-from camcli.data.images import load_picture
-from camcli.data.isolate import Isolated
-from camcli.data.sources import find_images
+from camcli.data.decode import isolate
+from camcli.data.decode.images import load_picture
+from camcli.data.decode.isolate import Isolated
+from camcli.data.sources.find import find_images
 from camcli.errors import CamcliError, UsageError
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX")
 EVIL = """
 import os, signal
 from camcli.data import isolate
-from camcli.data.images import decode_picture
+from camcli.data.decode.images import decode_picture
 
 def decode(data, name, enough):
     if data == b"crash":

@@ -11,7 +11,7 @@ from camcli.batch.explain import make_explanation
 from camcli.batch.heatmaps import LARGEST, Heatmaps, line, read_heatmaps
 from camcli.batch.run import Run
 from camcli.batch.rundir import RunDirectory
-from camcli.data.sources import ImageRef, find_images
+from camcli.data.sources.find import ImageRef, find_images
 from camcli.result import Heat, Result
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from camcli.batch.naming import Namer
-from camcli.data.refs import Blob, ImageRef
+from camcli.data.sources.refs import Blob, ImageRef
 from camcli.errors import ImageError, UsageError
 from camcli.result import Result
 

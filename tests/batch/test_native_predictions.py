@@ -16,7 +16,7 @@ from camcli.batch.ray_worker import Job, Worker
 from camcli.batch.run import Run
 from camcli.batch.rundir import RunDirectory
 from camcli.batch.sinks import Style
-from camcli.data.sources import find_images
+from camcli.data.sources.find import find_images
 from camcli.errors import UsageError
 from camcli.models import on_openvino
 from camcli.models.checkpoint import Checkpoint, save_checkpoint

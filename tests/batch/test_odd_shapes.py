@@ -13,7 +13,7 @@ from camcli.batch.run import Run
 from camcli.batch.rundir import RunDirectory
 from camcli.batch.sheet import _side, draw_sheet
 from camcli.batch.sinks import Style
-from camcli.data.sources import find_images
+from camcli.data.sources.find import find_images
 from camcli.models.classifier import Classifier, load_classifier
 from camcli.render.report.thumbs import thumbnail
 from camcli.render.sizes import JPEG_SIDE

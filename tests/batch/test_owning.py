@@ -13,7 +13,7 @@ from camcli.batch.explain import make_explanation
 from camcli.batch.run import Run
 from camcli.batch.rundir import RunDirectory
 from camcli.cli.report import make_page
-from camcli.data.sources import find_images
+from camcli.data.sources.find import find_images
 from camcli.errors import CamcliError, UsageError
 
 

@@ -26,7 +26,7 @@ from camcli.batch.ray_worker import TRIES, Job, Worker
 from camcli.batch.run import Run
 from camcli.batch.rundir import RunDirectory
 from camcli.batch.sinks import Style
-from camcli.data.sources import find_images
+from camcli.data.sources.find import find_images
 from camcli.errors import CamcliError, UnavailableError, UsageError
 from camcli.models import on_openvino
 from camcli.models.classifier import load_classifier

@@ -17,7 +17,7 @@ from camcli.batch.run import Run
 from camcli.batch.rundir import RunDirectory
 from camcli.batch.shard import Shard
 from camcli.batch.sinks import Style
-from camcli.data.sources import find_images
+from camcli.data.sources.find import find_images
 from camcli.errors import UsageError
 
 BROKEN = (1, 4, 5, 8)

@@ -18,7 +18,7 @@ from camcli.batch.rows import columns
 from camcli.batch.run import Run
 from camcli.batch.rundir import RunDirectory
 from camcli.batch.sinks import Style
-from camcli.data.sources import find_images
+from camcli.data.sources.find import find_images
 from camcli.errors import CamcliError, UsageError
 
 
@@ -288,7 +288,7 @@ def test_big_jpegs_are_decoded_no_larger_than_needed(bundled, photos, tmp_path, 
     """Neither the prediction nor the picture shows it."""
     from PIL import Image
 
-    import camcli.data.images as images
+    import camcli.data.decode.images as images
 
     bundled = replace(bundled, preprocess=bundled.preprocess.with_(size=160))
     folder = tmp_path / "in"

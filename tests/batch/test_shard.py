@@ -11,7 +11,7 @@ from camcli.batch.merge import merge
 from camcli.batch.run import Run
 from camcli.batch.rundir import RunDirectory
 from camcli.batch.shard import Shard, parse_shard
-from camcli.data.sources import find_images
+from camcli.data.sources.find import find_images
 from camcli.errors import CamcliError, UsageError
 
 

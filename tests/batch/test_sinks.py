@@ -9,8 +9,8 @@ from camcli.batch.explain import make_explanation
 from camcli.batch.run import Run
 from camcli.batch.rundir import RunDirectory
 from camcli.batch.sinks import Style, check_only, parse_only
-from camcli.data.preprocess import Preprocess
-from camcli.data.sources import ImageRef, find_images
+from camcli.data.decode.preprocess import Preprocess
+from camcli.data.sources.find import ImageRef, find_images
 from camcli.errors import ImageError, UsageError
 from camcli.models.imagenet import imagenet_classes
 from camcli.render.picture import encode_jpeg

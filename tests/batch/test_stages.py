@@ -24,9 +24,9 @@ from camcli.batch.run import Run
 from camcli.batch.rundir import RunDirectory
 from camcli.batch.shard import Shard
 from camcli.batch.sinks import Style
-from camcli.data import images, isolate
-from camcli.data.preprocess import Preprocess
-from camcli.data.sources import find_images
+from camcli.data.decode import images, isolate
+from camcli.data.decode.preprocess import Preprocess
+from camcli.data.sources.find import find_images
 from camcli.errors import CamcliError
 from camcli.models.classifier import Classifier, load_classifier
 

@@ -9,7 +9,7 @@ from camcli.batch.merge import merge
 from camcli.batch.run import Run
 from camcli.batch.rundir import RunDirectory
 from camcli.batch.shard import Shard
-from camcli.data.sources import find_images
+from camcli.data.sources.find import find_images
 
 
 def run(bundled, images, out, *, take=None, **prepare):

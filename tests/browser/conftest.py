@@ -15,7 +15,7 @@ from PIL import Image
 
 from camcli.batch.heatmaps import line
 from camcli.batch.rows import columns, row
-from camcli.data.sources import ImageRef
+from camcli.data.sources.find import ImageRef
 from camcli.result import Heat, Result
 
 EVIL_CLASS = "<script>alert(1)</script>"

@@ -16,7 +16,7 @@ from camcli.cam.fullgrad import full_gradients
 from camcli.cam.how import check_layer, make_how
 from camcli.cam.look import maps_of
 from camcli.cam.methods import METHODS, explain
-from camcli.data.preprocess import Preprocess
+from camcli.data.decode.preprocess import Preprocess
 from camcli.errors import UsageError
 from camcli.models.classifier import cut_classifier
 from camcli.models.cut import Tail

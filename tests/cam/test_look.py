@@ -9,7 +9,7 @@ import torch
 from camcli.batch.explain import make_explanation
 from camcli.cam.how import Effort, make_how
 from camcli.cam.look import fused, maps_of
-from camcli.data.preprocess import Preprocess
+from camcli.data.decode.preprocess import Preprocess
 from camcli.errors import UsageError
 from camcli.models.classifier import cut_classifier, load_classifier
 from camcli.models.words import layer_names

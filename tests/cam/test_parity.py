@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from camcli.cam.methods import find_method, heatmaps
-from camcli.data.preprocess import Preprocess
+from camcli.data.decode.preprocess import Preprocess
 from camcli.models.classifier import Classifier, cut_classifier
 from camcli.models.zoo import Provenance, build_model
 

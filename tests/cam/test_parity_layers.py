@@ -13,7 +13,7 @@ from torchvision.models import resnet18
 
 from camcli.cam.how import make_how
 from camcli.cam.look import maps_of
-from camcli.data.preprocess import Preprocess
+from camcli.data.decode.preprocess import Preprocess
 from camcli.models.classifier import cut_classifier
 from camcli.models.zoo import Provenance
 

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from camcli.cli.audit import audit
 from camcli.cli.console import Friendly
-from camcli.data.synthetic import write_scenes
+from camcli.data.synthetic.scenes import write_scenes
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from camcli.data.sources import find_images
+from camcli.data.sources.find import find_images
 from camcli.render.concepts import COLOURS, draw_concepts
 from camcli.result import Result
 

@@ -75,7 +75,7 @@ def test_mistakes_are_one_sentence(tmp_path, monkeypatch, words, code, message):
 
 
 def test_fetch_says_what_it_would_bring(tmp_path, monkeypatch):
-    from camcli.data import fetch
+    from camcli.data.datasets import fetch
 
     monkeypatch.setattr(
         fetch, "_fetch_archive", lambda remote, folder, sha256, progress, pause: folder
@@ -88,7 +88,7 @@ def test_fetch_says_what_it_would_bring(tmp_path, monkeypatch):
 
 
 def test_fetch_draws_the_synthetic_set(tmp_path, monkeypatch):
-    from camcli.data import fetch
+    from camcli.data.datasets import fetch
 
     monkeypatch.setattr(
         fetch, "write_scenes", lambda folder: (folder.mkdir(), folder / "scenes.csv")[1]

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from camcli.cli.console import Friendly
 from camcli.cli.evaluate import evaluate
-from camcli.data.synthetic import write_scenes
+from camcli.data.synthetic.scenes import write_scenes
 from camcli.evaluate.terminal import show
 
 
@@ -96,7 +96,7 @@ def test_randomising_the_head_changes_cam_and_not_eigencam(photos, tmp_path):
     from PIL import Image
 
     from camcli.cam.how import make_how
-    from camcli.data.sources import find_images
+    from camcli.data.sources.find import find_images
     from camcli.evaluate.randomised import compare_copies, copies_of_model
     from camcli.models.classifier import load_classifier
 

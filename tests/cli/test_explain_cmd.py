@@ -249,7 +249,7 @@ def by_hand(name, cat):
     """What the network itself says of the picture, with ImageNet's preprocessing."""
     import nets_of_kinds
 
-    from camcli.data.preprocess import Preprocess
+    from camcli.data.decode.preprocess import Preprocess
 
     rgb = np.asarray(Image.open(cat).convert("RGB"))
     with torch.no_grad():

@@ -2,9 +2,9 @@ import time
 
 import pytest
 
-from camcli.data import braces
-from camcli.data.braces import expand
-from camcli.data.sources import find_images
+from camcli.data.sources import braces
+from camcli.data.sources.braces import expand
+from camcli.data.sources.find import find_images
 from camcli.errors import UsageError
 
 

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from camcli.data import budget, images, isolate
-from camcli.data.budget import Budget
-from camcli.data.images import load_image, load_picture
-from camcli.data.isolate import Isolated
+from camcli.data.decode import images, isolate, memory_budget
+from camcli.data.decode.images import load_image, load_picture
+from camcli.data.decode.isolate import Isolated
+from camcli.data.decode.memory_budget import Budget
 from camcli.errors import ImageError
 
 
@@ -102,7 +102,7 @@ def watched(monkeypatch):
     shared = Watched(2 * 8 * 300 * 200 + 1)
     monkeypatch.setattr(images, "BUDGET", shared)
     monkeypatch.setattr(isolate, "BUDGET", shared)
-    monkeypatch.setattr(budget, "_ASK", type(budget._ASK)("ask", default=shared.take))
+    monkeypatch.setattr(memory_budget, "_ASK", type(memory_budget._ASK)("ask", default=shared.take))
     return shared
 
 

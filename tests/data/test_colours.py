@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from camcli.data import colours
-from camcli.data.images import decode
+from camcli.data.decode import colours
+from camcli.data.decode.images import decode
 from camcli.errors import ImageError
 
 rng = np.random.default_rng(0)

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from camcli.data import fruits360
-from camcli.data.datasets import load_dataset
-from camcli.data.places import data_places, locate
-from camcli.data.sources import ImageRef
-from camcli.data.splitting import hold_out
+from camcli.data.datasets import fruits360
+from camcli.data.datasets.load import load_dataset
+from camcli.data.datasets.paths import data_places, locate
+from camcli.data.datasets.splitting import hold_out
+from camcli.data.sources.find import ImageRef
 from camcli.errors import UnavailableError, UsageError
 
 SHARED = Path(

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from camcli.data.datasets import load_dataset
-from camcli.data.describe import describe
+from camcli.data.datasets.describe import describe
+from camcli.data.datasets.load import load_dataset
 
 
 def picture(path, size, seed):

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from camcli.data.datasets import load_dataset
-from camcli.data.fetch import REMOTES, announcement, fetch
+from camcli.data.datasets.fetch import REMOTES, announcement, fetch
+from camcli.data.datasets.load import load_dataset
 from camcli.errors import CamcliError, UnavailableError, UsageError
 from camcli.net.archive import unpack
 from camcli.net.download import download

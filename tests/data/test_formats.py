@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from camcli.data import opening
-from camcli.data.finders import is_image_name
-from camcli.data.formats import EXTENSIONS, HEIC, RAW, TABLE
-from camcli.data.images import decode, header_size
-from camcli.data.sources import find_images
+from camcli.data.decode import pillow
+from camcli.data.decode.images import decode, header_size
+from camcli.data.picture_formats import EXTENSIONS, HEIC, RAW, TABLE
+from camcli.data.sources.find import find_images
+from camcli.data.sources.finders import is_image_name
 from camcli.errors import ImageError
 
 y, x = np.mgrid[0:48, 0:64]
@@ -60,7 +60,7 @@ def message(data: bytes, name: str = "photo.xyz") -> str:
     ],
 )  # fmt: skip
 def test_what_is_found_is_read(extension, kind, options):
-    if extension == ".avif" and "AVIF" not in opening._readers():
+    if extension == ".avif" and "AVIF" not in pillow._readers():
         pytest.skip("this Pillow has no AVIF")
     assert extension in EXTENSIONS
     data = encoded(kind, **options)
@@ -91,7 +91,7 @@ def test_a_folder_gives_all_of_them_and_heic_is_not_silent(tmp_path):
 def test_every_reader_of_the_table_is_one_of_pillow():
     Image.init()
     readers = {reader for each in TABLE for reader in each.readers} - {"HEIF"}
-    if "AVIF" not in opening._readers():
+    if "AVIF" not in pillow._readers():
         readers -= {"AVIF"}
     assert readers <= set(Image.OPEN)
     assert "EPS" not in readers
@@ -101,15 +101,15 @@ def test_every_reader_of_the_table_is_one_of_pillow():
 
 
 def test_heic_without_its_plugin_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(opening, "_register_heif", lambda: False)
-    opening._readers.cache_clear()
+    monkeypatch.setattr(pillow, "_register_heif", lambda: False)
+    pillow._readers.cache_clear()
     try:
         for data in (HEIC_FILE, b"\0\0\0\x18ftypheic" + bytes(64)):
             text = message(data, "IMG_1.HEIC")
             assert "a HEIC picture; pip install 'camcli[heif]'" in text
             assert "convert it to JPEG" in text
     finally:
-        opening._readers.cache_clear()
+        pillow._readers.cache_clear()
 
 
 @pytest.mark.skipif(
@@ -131,8 +131,8 @@ def test_the_plugin_that_only_decodes_comes_first(monkeypatch):
         asked.append(name)
         raise ImportError
 
-    monkeypatch.setattr(opening, "import_module", missing)
-    assert opening._register_heif() is False
+    monkeypatch.setattr(pillow, "import_module", missing)
+    assert pillow._register_heif() is False
     assert asked == ["pi_heif", "pillow_heif"]
 
 
@@ -189,7 +189,7 @@ def test_targa_is_known_by_its_name_only():
 
 
 def test_names_are_known_without_a_decoder():
-    code = "import sys, camcli.data.formats; print('PIL' in sys.modules, 'numpy' in sys.modules)"
+    code = "import sys, camcli.data.picture_formats; print('PIL' in sys.modules, 'numpy' in sys.modules)"
     run = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True,
         cwd=Path(__file__).parents[2],

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from camcli.data import images
-from camcli.data.images import Enough, decode_picture, header_size
-from camcli.data.opening import _readers
+from camcli.data.decode import images
+from camcli.data.decode.images import Enough, decode_picture, header_size
+from camcli.data.decode.pillow import _readers
 from camcli.errors import ImageError
 
 SECONDS = 10.0

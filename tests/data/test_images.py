@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
-from camcli.data import images
-from camcli.data.images import decode, load_image, printable
+from camcli.data.decode import images
+from camcli.data.decode.images import decode, load_image, printable
 from camcli.errors import ImageError
 
 SHARED = Path(
@@ -369,7 +369,7 @@ def test_nothing_reaches_stderr_from_threads(tmp_path):
     code = (
         "import sys, pathlib\n"
         "from concurrent.futures import ThreadPoolExecutor\n"
-        "from camcli.data.images import load_image\n"
+        "from camcli.data.decode.images import load_image\n"
         "from camcli.errors import ImageError\n"
         "def one(path):\n"
         "    try: load_image(path); return 0\n"

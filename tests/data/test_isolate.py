@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from camcli.data import isolate
-from camcli.data.images import Enough, load_picture
-from camcli.data.isolate import Isolated
+from camcli.data.decode import isolate
+from camcli.data.decode.images import Enough, load_picture
+from camcli.data.decode.isolate import Isolated
 from camcli.errors import CamcliError, ImageError
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX")
@@ -25,7 +25,7 @@ EVIL = """
 import os, signal, time
 from pathlib import Path
 from camcli.data import isolate
-from camcli.data.images import Picture, decode_picture
+from camcli.data.decode.images import Picture, decode_picture
 
 def decode(data, name, enough):
     word = data[:5]
@@ -180,7 +180,7 @@ def test_a_killed_program_leaves_no_process_behind(tmp_path, jpeg):
     program = """
 import sys, time
 from pathlib import Path
-from camcli.data.isolate import Isolated
+from camcli.data.decode.isolate import Isolated
 load = Isolated()
 load(Path(sys.argv[1]))
 print(load._idle.get()._process.pid, flush=True)
@@ -207,7 +207,7 @@ def alive(pid):
 def test_a_process_that_cannot_start_ends_the_run_with_a_reason(tmp_path, jpeg):
     (tmp_path / "a.jpg").write_bytes(jpeg)
     with (
-        Isolated(serve="camcli.data.isolate:nothing") as load,
+        Isolated(serve="camcli.data.decode.isolate:nothing") as load,
         pytest.raises(CamcliError, match="cannot be started"),
     ):
         load(tmp_path / "a.jpg")

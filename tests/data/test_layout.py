@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from camcli.data import layout
-from camcli.data.labelling import Parent, Prefix, make_labeller
-from camcli.data.layout import Layout, detect
-from camcli.data.sources import find_images
+from camcli.data.sources import layout
+from camcli.data.sources.find import find_images
+from camcli.data.sources.labels import Parent, Prefix, make_labeller
+from camcli.data.sources.layout import Layout, detect
 from camcli.errors import UsageError
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from camcli.data.finders import Glob
-from camcli.data.leftovers import LeftOut
-from camcli.data.sources import find_images
+from camcli.data.sources.find import find_images
+from camcli.data.sources.finders import Glob
+from camcli.data.sources.leftovers import LeftOut
 from camcli.errors import UsageError
 
 

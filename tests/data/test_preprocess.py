@@ -11,8 +11,8 @@ from PIL import Image
 from torchvision.transforms import InterpolationMode, v2
 
 from camcli.cam.postprocess import describe
-from camcli.data.images import decode, load_image
-from camcli.data.preprocess import MAX_SIZE, Preprocess, stacked
+from camcli.data.decode.images import decode, load_image
+from camcli.data.decode.preprocess import MAX_SIZE, Preprocess, stacked
 
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_images"
 # No two alike, and not in any order, so that channels that change places are seen.

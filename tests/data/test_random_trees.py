@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from camcli.data.layout import Layout, recognise
-from camcli.data.sources import find_images
+from camcli.data.sources.find import find_images
+from camcli.data.sources.layout import Layout, recognise
 from camcli.errors import UsageError
 
 NAMES = [

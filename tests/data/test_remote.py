@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from camcli.data import refs
-from camcli.data.images import load_image
-from camcli.data.refs import Blob
-from camcli.data.sources import find_images
+from camcli.data.decode.images import load_image
+from camcli.data.sources import refs
+from camcli.data.sources.find import find_images
+from camcli.data.sources.refs import Blob
 from camcli.errors import ImageError, UnavailableError, UsageError
 
 fsspec = pytest.importorskip("fsspec", reason="remote paths need fsspec")

@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from PIL import Image
 
-from camcli.data import resize
-from camcli.data.preprocess import Preprocess
+from camcli.data.decode import resize
+from camcli.data.decode.preprocess import Preprocess
 
 rng = np.random.default_rng(0)
 FITS = ("crop", "squash", "whole")
@@ -106,7 +106,7 @@ def test_what_is_seen_of_a_line_is_its_middle():
 def test_nothing_is_said_about_pixels_that_may_only_be_read():
     # Torch says it once a process.
     code = (
-        "import numpy as np; from camcli.data.resize import resized\n"
+        "import numpy as np; from camcli.data.decode.resize import resized\n"
         "rgb = np.zeros((50, 60, 3), np.uint8); rgb.flags.writeable = False\n"
         "print(resized(rgb, (30, 30), 'bilinear', (0, 0, 30, 30)).shape)"
     )

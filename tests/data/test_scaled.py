@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from camcli.data.images import Enough, decode_picture
-from camcli.data.preprocess import Preprocess
+from camcli.data.decode.images import Enough, decode_picture
+from camcli.data.decode.preprocess import Preprocess
 from camcli.errors import ImageError
 
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from camcli.data.finders import MAX_LINKS, Glob, _matches
-from camcli.data.images import load_image
-from camcli.data.sources import ImageRef, find_images
+from camcli.data.decode.images import load_image
+from camcli.data.sources.find import ImageRef, find_images
+from camcli.data.sources.finders import MAX_LINKS, Glob, _matches
 from camcli.errors import ImageError, UsageError
 
 

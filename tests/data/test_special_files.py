@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from camcli.data import lists
-from camcli.data.datasets import load_dataset
-from camcli.data.describe import describe
-from camcli.data.images import load_image
-from camcli.data.sources import find_images
-from camcli.data.tables import read_table
+from camcli.data.datasets.describe import describe
+from camcli.data.datasets.load import load_dataset
+from camcli.data.datasets.tables import read_table
+from camcli.data.decode.images import load_image
+from camcli.data.sources import lists
+from camcli.data.sources.find import find_images
 from camcli.errors import ImageError, UsageError
 from camcli.evaluate.annotations import read_boxes, read_mask
 from camcli.models.checkpoint import load_checkpoint

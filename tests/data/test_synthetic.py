@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from camcli.data.datasets import load_dataset
-from camcli.data.drawing import Canvas, Place, box, ellipse, leaf
-from camcli.data.fruits import FRUITS, draw_fruit
-from camcli.data.images import load_image
-from camcli.data.synthetic import Shortcut, draw_scene, draw_scenes, write_scenes
+from camcli.data.datasets.load import load_dataset
+from camcli.data.decode.images import load_image
+from camcli.data.synthetic.drawing import Canvas, Place, box, ellipse, leaf
+from camcli.data.synthetic.fruits import FRUITS, draw_fruit
+from camcli.data.synthetic.scenes import Shortcut, draw_scene, draw_scenes, write_scenes
 from camcli.errors import CamcliError, UsageError
 
 

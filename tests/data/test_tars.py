@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from camcli.data.images import load_image
-from camcli.data.sources import find_images
+from camcli.data.decode.images import load_image
+from camcli.data.sources.find import find_images
 from camcli.errors import ImageError, UsageError
 
 

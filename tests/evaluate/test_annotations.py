@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from camcli.data.sources import ImageRef, find_images
+from camcli.data.sources.find import ImageRef, find_images
 from camcli.errors import UsageError
 from camcli.evaluate.annotations import find_masks, read_boxes, read_mask
 
@@ -203,7 +203,7 @@ def test_masks_trimaps_and_borders(tmp_path):
 
 
 def test_masks_of_the_drawn_scenes(tmp_path):
-    from camcli.data.synthetic import draw_scene, write_scenes
+    from camcli.data.synthetic.scenes import draw_scene, write_scenes
 
     write_scenes(tmp_path / "s", counts={"test": 1}, classes=("apple", "pear"), size=64)
     refs = list(find_images(tmp_path / "s" / "test"))

@@ -7,7 +7,7 @@ import torch
 from scipy.stats import mannwhitneyu
 from sklearn.linear_model import LogisticRegression
 
-from camcli.data.synthetic import Shortcut, draw_scenes
+from camcli.data.synthetic.scenes import Shortcut, draw_scenes
 from camcli.evaluate.audit import rank_test, sameness, summarise, suspicions
 from camcli.evaluate.canvas import fill
 from camcli.evaluate.facts import Fact, border_share, corner_of, fact_of, stray_heat

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from camcli.cam.how import make_how
-from camcli.data.sources import find_images
+from camcli.data.sources.find import find_images
 from camcli.errors import UsageError
 from camcli.evaluate.grid import cell_shares, choose_cells, grid_game, mosaic
 from camcli.evaluate.maps import see_photographs

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from camcli.cam.how import make_how
-from camcli.data.sources import find_images
+from camcli.data.sources.find import find_images
 from camcli.errors import CamcliError
 from camcli.evaluate import maps
 from camcli.evaluate.maps import see_photographs

@@ -3,9 +3,9 @@ import pytest
 import torch
 
 from camcli.cam.how import make_how
-from camcli.data.refs import ImageRef
-from camcli.data.sources import find_images
-from camcli.data.synthetic import write_scenes
+from camcli.data.sources.find import find_images
+from camcli.data.sources.refs import ImageRef
+from camcli.data.synthetic.scenes import write_scenes
 from camcli.evaluate.random_labels import compare_labels, halves
 from camcli.evaluate.randomised import copies_of_checkpoint
 from camcli.models.checkpoint import Checkpoint, join_checkpoints, save_checkpoint

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from camcli.data.preprocess import Preprocess
+from camcli.data.decode.preprocess import Preprocess
 from camcli.models.classifier import cut_classifier
 from camcli.models.zoo import Provenance
 

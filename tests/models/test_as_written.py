@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional
 
 from camcli.batch.explain import explain_batch, make_explanation, read
-from camcli.data.preprocess import Preprocess
+from camcli.data.decode.preprocess import Preprocess
 from camcli.errors import CamcliError, UsageError
 from camcli.models.classifier import load_classifier
 from camcli.models.cut import NoMapError, cut, list_layers
@@ -280,7 +280,7 @@ def test_a_grey_network_sees_the_luminance(own):
 def test_a_rectangle_is_seen_as_one(own, tmp_path):
     from PIL import Image
 
-    from camcli.data.sources import find_images
+    from camcli.data.sources.find import find_images
 
     classifier = load_classifier(own("wide"), device="cpu")
     assert classifier.preprocess.shape == (3, 32, 64)

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from camcli.cam.methods import METHODS, heatmaps
-from camcli.data.preprocess import Preprocess
+from camcli.data.decode.preprocess import Preprocess
 from camcli.errors import UsageError
 from camcli.models.classifier import cut_classifier, find_device, load_classifier
 from camcli.models.zoo import Provenance, build_model

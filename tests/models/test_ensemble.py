@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from camcli.cam.methods import find_method, heatmaps
-from camcli.data.preprocess import Preprocess
+from camcli.data.decode.preprocess import Preprocess
 from camcli.errors import CamcliError
 from camcli.models.checkpoint import (
     Checkpoint,

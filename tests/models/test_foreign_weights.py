@@ -297,7 +297,7 @@ CIFAR = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse"
 
 def cifar_network():
     """A factory of one's own, which says what its pictures are."""
-    from camcli.data.preprocess import Preprocess
+    from camcli.data.decode.preprocess import Preprocess
 
     network = ResNet20()
     network.classes = CIFAR

@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from camcli.data.sources import find_images
+from camcli.data.sources.find import find_images
 from camcli.errors import CamcliError, UnavailableError, UsageError
 from camcli.models import int8
 from camcli.models.runtimes import precision_of, runtime_of, with_runtime

@@ -8,7 +8,7 @@ from PIL import Image
 
 from camcli.batch import engine
 from camcli.batch.explain import make_explanation
-from camcli.data.sources import find_images
+from camcli.data.sources.find import find_images
 from camcli.errors import CamcliError, UsageError
 from camcli.models import classifier as classifiers
 from camcli.models import on_gpu

@@ -15,7 +15,7 @@ from camcli.batch.explain import explain_batch, make_explanation, read
 from camcli.cam.how import make_how
 from camcli.cam.look import maps_of
 from camcli.cam.methods import METHODS
-from camcli.data.preprocess import Preprocess
+from camcli.data.decode.preprocess import Preprocess
 from camcli.errors import CamcliError, UsageError
 from camcli.models.classifier import cut_classifier
 from camcli.models.outputs import log_probabilities, probabilities
@@ -301,7 +301,7 @@ def test_ablation_of_a_labels_probability_by_hand(pixels):
 def test_results_list_the_labels_that_hold(pixels, tmp_path):
     from PIL import Image
 
-    from camcli.data.sources import find_images
+    from camcli.data.sources.find import find_images
 
     rgb = pixels[0].permute(1, 2, 0).numpy()
     Image.fromarray(rgb).save(tmp_path / "x.png")

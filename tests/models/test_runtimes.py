@@ -14,8 +14,8 @@ from camcli.batch.explain import make_explanation
 from camcli.batch.run import Run
 from camcli.batch.rundir import RunDirectory
 from camcli.cli.app import app
-from camcli.data.images import load_image
-from camcli.data.sources import find_images
+from camcli.data.decode.images import load_image
+from camcli.data.sources.find import find_images
 from camcli.errors import CamcliError, UnavailableError, UsageError
 from camcli.models.on_openvino import available_cores
 from camcli.models.runtimes import (

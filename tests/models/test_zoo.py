@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torchvision import models
 
-from camcli.data.preprocess import Preprocess
+from camcli.data.decode.preprocess import Preprocess
 from camcli.errors import CamcliError, UnavailableError, UsageError
 from camcli.models import pretrained
 from camcli.models.imagenet import imagenet_classes

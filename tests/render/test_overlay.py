@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from camcli.data.preprocess import Preprocess
+from camcli.data.decode.preprocess import Preprocess
 from camcli.errors import UsageError
 from camcli.render.colormaps import COLORMAPS, get_colormap
 from camcli.render.overlay import dim, heat_to_canvas, overlay, seen_box

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from camcli.data.preprocess import Preprocess
+from camcli.data.decode.preprocess import Preprocess
 from camcli.train.augment import MIN_AREA, RATIO, augmented, random_box, view_rng
 
 SIDES = st.integers(1, 400)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from camcli.data.images import load_image
+from camcli.data.decode.images import load_image
 from camcli.errors import UsageError
 from camcli.models.classifier import load_classifier
 from camcli.train.run import train

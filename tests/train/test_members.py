@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from camcli.data.images import load_image
+from camcli.data.decode.images import load_image
 from camcli.models.checkpoint import load_checkpoint
 from camcli.models.classifier import load_classifier
 from camcli.models.zoo import build_model

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from camcli.data.images import load_image
+from camcli.data.decode.images import load_image
 from camcli.errors import CamcliError, UnavailableError, UsageError
 from camcli.models.classifier import load_classifier
 from camcli.models.zoo import build_model

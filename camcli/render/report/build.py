@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from camcli.data.images import printable
+from camcli.data.decode.images import printable
 from camcli.errors import CamcliError, UsageError
 from camcli.ours import Inside
 from camcli.render.colormaps import COLORMAPS, get_colormap, signed_colormap

@@ -17,7 +17,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from camcli.data.images import printable
+from camcli.data.decode.images import printable
 from camcli.errors import CamcliError, UsageError
 from camcli.files import whole_folder, write_whole
 from camcli.ours import remove, unlisted

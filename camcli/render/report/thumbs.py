@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from camcli.data.images import load_image
+from camcli.data.decode.images import load_image
 from camcli.errors import ImageError
 from camcli.render.picture import encode_jpeg
 from camcli.render.sizes import shrink

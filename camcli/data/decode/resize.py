@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-if TYPE_CHECKING:  # see `camcli.data.preprocess`
+if TYPE_CHECKING:  # see `camcli.data.decode.preprocess`
     from torch import Tensor
 
 Interpolation = Literal["bilinear", "bicubic"]

@@ -7,8 +7,8 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from random import Random
 
-from camcli.data.layout import Split
-from camcli.data.sources import ImageRef
+from camcli.data.sources.find import ImageRef
+from camcli.data.sources.layout import Split
 from camcli.errors import UsageError
 
 

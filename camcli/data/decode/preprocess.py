@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
-from camcli.data.resize import Interpolation, resized
+from camcli.data.decode.resize import Interpolation, resized
 
 # torch takes seconds to import, and who draws or reads a run needs `View` alone: it is imported
 # where pixels become tensors.

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import NamedTuple, Protocol
 
-from camcli.data.formats import EXTENSIONS, TAR
-from camcli.data.leftovers import (
+from camcli.data.picture_formats import EXTENSIONS, TAR
+from camcli.data.sources.leftovers import (
     MADE_PICTURE,
     MADE_UP,
     RUN,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from camcli.data.finders import absolute
+from camcli.data.sources.finders import absolute
 from camcli.errors import UnavailableError, UsageError
 from camcli.files import home as home_folder
 

@@ -20,8 +20,8 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
-from camcli.data.drawing import Canvas, Place, box, clutter, surface, thing
-from camcli.data.fruits import FRUITS, draw_fruit
+from camcli.data.synthetic.drawing import Canvas, Place, box, clutter, surface, thing
+from camcli.data.synthetic.fruits import FRUITS, draw_fruit
 from camcli.errors import CamcliError, UsageError
 from camcli.files import whole_folder
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from camcli.data.places import NAMES
-from camcli.data.synthetic import write_scenes
+from camcli.data.datasets.paths import NAMES
+from camcli.data.synthetic.scenes import write_scenes
 from camcli.errors import CamcliError, UnavailableError, UsageError
 from camcli.net.archive import unpack
 from camcli.net.download import Progress, download

@@ -20,10 +20,10 @@ from functools import reduce
 from hashlib import blake2b
 from typing import IO
 
-from camcli.data.finders import Finder, Walked, absolute
-from camcli.data.leftovers import LeftOut
-from camcli.data.refs import is_url, local_path
-from camcli.data.unique import bounded
+from camcli.data.sources.finders import Finder, Walked, absolute
+from camcli.data.sources.leftovers import LeftOut
+from camcli.data.sources.refs import is_url, local_path
+from camcli.data.sources.unique_paths import bounded
 from camcli.errors import UsageError
 from camcli.files import open_regular
 

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, Any
 
-from camcli.data.finders import Walked, has_magic, is_found
-from camcli.data.leftovers import LeftOut, leftover_file, leftover_folder
-from camcli.data.lists import names_in
-from camcli.data.refs import file_system
-from camcli.data.tars import SUFFIX
+from camcli.data.sources.finders import Walked, has_magic, is_found
+from camcli.data.sources.leftovers import LeftOut, leftover_file, leftover_folder
+from camcli.data.sources.lists import names_in
+from camcli.data.sources.refs import file_system
+from camcli.data.sources.tars import SUFFIX
 from camcli.errors import UsageError
 
 

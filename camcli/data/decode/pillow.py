@@ -1,4 +1,4 @@
-"""Pillow, held to the formats of `camcli.data.formats` and kept quiet."""
+"""Pillow, held to the formats of `camcli.data.picture_formats` and kept quiet."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from importlib.util import find_spec
 
 from PIL import Image, ImageFile
 
-from camcli.data.formats import AVIF, HEIC, RAW, TABLE, TARGA, known, named, not_read
+from camcli.data.picture_formats import AVIF, HEIC, RAW, TABLE, TARGA, known, named, not_read
 from camcli.errors import ImageError
 
 _DNG_VERSION = 50706

@@ -4,10 +4,10 @@ Everything is lazy: a folder of a million pictures costs the names of one direct
 The order is the same on every machine: by name, a folder's own pictures before its sub-folders.
 
 What is an image. In a folder, and in a glob that names no extension, files with one of
-`camcli.data.formats.EXTENSIONS`. A file that is named (on the command line, in a list, by a glob
+`camcli.data.picture_formats.EXTENSIONS`. A file that is named (on the command line, in a list, by a glob
 such as ``*.dat``) is taken whatever it is called. Hidden files and folders (``.git``,
 ``._1.jpg``), what NAS boxes and archives leave behind, and camcli's own runs are passed over and
-counted (`camcli.data.leftovers`), unless they are named.
+counted (`camcli.data.sources.leftovers`), unless they are named.
 
 What cannot be read is still named. A dangling link ``x.jpg``, a *folder* ``x.jpg`` (which is not
 walked: its name says picture) and a folder that may not be listed are yielded like images, so
@@ -17,7 +17,7 @@ Links. Links to files are images; links to folders are walked, except into one o
 parents (a loop), and at most `MAX_LINKS` deep.
 
 Tar files. A ``.tar`` that is named, listed or matched stands for the images in it
-(`camcli.data.tars`); in a folder only where there are no images beside them.
+(`camcli.data.sources.tars`); in a folder only where there are no images beside them.
 """
 
 # ruff: noqa: PTH109, PTH112
@@ -31,19 +31,19 @@ from dataclasses import dataclass, field, replace
 from itertools import islice, pairwise
 from pathlib import Path
 
-from camcli.data.braces import expand
-from camcli.data.finders import File, Finder, Folder, Glob, absolute, has_magic
-from camcli.data.formats import TABLE
-from camcli.data.labelling import Indexed, Labeller, are_indices, make_labeller
-from camcli.data.layout import Layout, Unrecognised, how, outside, recognise, why_not
-from camcli.data.leftovers import LeftOut
-from camcli.data.lists import PathList, Several
-from camcli.data.refs import Blob, ImageRef, is_url, local_path
-from camcli.data.remote import Remote
-from camcli.data.shown import printable, some
-from camcli.data.tars import COMPRESSED, COMPRESSED_TAR, SUFFIX, images_in
-from camcli.data.unique import Unique, bounded
+from camcli.data.picture_formats import TABLE
+from camcli.data.sources.braces import expand
+from camcli.data.sources.finders import File, Finder, Folder, Glob, absolute, has_magic
+from camcli.data.sources.labels import Indexed, Labeller, are_indices, make_labeller
+from camcli.data.sources.layout import Layout, Unrecognised, how, outside, recognise, why_not
+from camcli.data.sources.leftovers import LeftOut
+from camcli.data.sources.lists import PathList, Several
+from camcli.data.sources.refs import Blob, ImageRef, is_url, local_path
+from camcli.data.sources.remote import Remote
+from camcli.data.sources.tars import COMPRESSED, COMPRESSED_TAR, SUFFIX, images_in
+from camcli.data.sources.unique_paths import Unique, bounded
 from camcli.errors import UsageError
+from camcli.printable import printable, some
 
 _PACKED = (".zip", ".7z", ".rar", *COMPRESSED)
 
@@ -213,11 +213,11 @@ def find_images(
             ``-`` (the same on stdin), or several of these, as ``{000..009}`` and ``{a,b}`` write
             them. A list may be separated by NUL bytes instead, as ``find -print0`` writes it. A
             relative path in a list starts from the current folder, or, if there is nothing, from
-            the list's own. URLs (``s3://photos``) go through fsspec (`camcli.data.remote`).
+            the list's own. URLs (``s3://photos``) go through fsspec (`camcli.data.sources.remote`).
         recursive: walk into the sub-folders of a folder.
         limit: take the first so many.
         labels: ``auto`` takes class-per-folder labels where the layout of a folder shows them
-            (`camcli.data.layout`; `Source.notes` says why if it does not); ``folder``: the name
+            (`camcli.data.sources.layout`; `Source.notes` says why if it does not); ``folder``: the name
             of the folder that holds the image; ``prefix``: the file's name without its number
             (``cat.0.jpg`` is a cat); ``none``; or a regular expression, searched in the relative
             path, whose first group (or the group called ``label``) is the label, without the

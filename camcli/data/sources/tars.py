@@ -24,11 +24,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, Any
 
-from camcli.data.finders import is_image_name
-from camcli.data.formats import TAR
-from camcli.data.leftovers import LeftOut, leftover_file, leftover_folder, not_read_file
-from camcli.data.refs import Blob, file_system, is_url
-from camcli.data.unique import bounded
+from camcli.data.picture_formats import TAR
+from camcli.data.sources.finders import is_image_name
+from camcli.data.sources.leftovers import LeftOut, leftover_file, leftover_folder, not_read_file
+from camcli.data.sources.refs import Blob, file_system, is_url
+from camcli.data.sources.unique_paths import bounded
 from camcli.errors import CamcliError
 from camcli.files import open_regular
 

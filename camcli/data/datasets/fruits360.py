@@ -12,8 +12,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from random import Random
 
-from camcli.data.layout import Split
-from camcli.data.sources import ImageRef
+from camcli.data.sources.find import ImageRef
+from camcli.data.sources.layout import Split
 
 LEAK = (
     "Fruits-360's Test images are frames of the videos in Training, so an accuracy near 100% "

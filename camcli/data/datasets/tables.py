@@ -8,10 +8,10 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from camcli.data.finders import absolute
-from camcli.data.layout import Split, split_of
-from camcli.data.lists import common, relative
-from camcli.data.sources import ImageRef
+from camcli.data.sources.find import ImageRef
+from camcli.data.sources.finders import absolute
+from camcli.data.sources.layout import Split, split_of
+from camcli.data.sources.lists import common, relative
 from camcli.errors import UsageError
 from camcli.files import open_regular
 

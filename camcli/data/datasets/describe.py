@@ -12,8 +12,8 @@ from itertools import islice
 from math import isfinite
 from typing import Any, NamedTuple
 
-from camcli.data.datasets import Dataset, Item
-from camcli.data.images import decode, read_bytes
+from camcli.data.datasets.load import Dataset, Item
+from camcli.data.decode.images import decode, read_bytes
 from camcli.errors import ImageError
 
 

@@ -31,10 +31,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
-from camcli.data.finders import is_found
-from camcli.data.leftovers import is_run_at, leftover_folder
-from camcli.data.shown import some
+from camcli.data.sources.finders import is_found
+from camcli.data.sources.leftovers import is_run_at, leftover_folder
 from camcli.files import is_made_up
+from camcli.printable import some
 
 Split = Literal["train", "val", "test"]
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from camcli.data.drawing import (
+from camcli.data.synthetic.drawing import (
     Array,
     Canvas,
     Place,

@@ -19,14 +19,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Literal, NamedTuple
 
-from camcli.data import fruits360
-from camcli.data.layout import Layout, Split, recognise, split_of
-from camcli.data.places import locate
-from camcli.data.shown import some
-from camcli.data.sources import ImageRef, Source, find_images
-from camcli.data.splitting import hold_out
-from camcli.data.tables import read_table
+from camcli.data.datasets import fruits360
+from camcli.data.datasets.paths import locate
+from camcli.data.datasets.splitting import hold_out
+from camcli.data.datasets.tables import read_table
+from camcli.data.sources.find import ImageRef, Source, find_images
+from camcli.data.sources.layout import Layout, Split, recognise, split_of
 from camcli.errors import UsageError
+from camcli.printable import some
 
 
 class Item(NamedTuple):

@@ -17,14 +17,14 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageFile
 
-from camcli.data.budget import BUDGET, ask
-from camcli.data.colours import is_negative, rgb_pixels, transparent_pixels
-from camcli.data.formats import what_instead
-from camcli.data.opening import opened
-from camcli.data.refs import Blob, ImageRef
-from camcli.data.shown import printable as printable
+from camcli.data.decode.colours import is_negative, rgb_pixels, transparent_pixels
+from camcli.data.decode.memory_budget import BUDGET, ask
+from camcli.data.decode.pillow import opened
+from camcli.data.picture_formats import what_instead
+from camcli.data.sources.refs import Blob, ImageRef
 from camcli.errors import TOO_MANY_FILES, CamcliError, ImageError, out_of_files, stage
 from camcli.files import SpecialFileError, read_regular
+from camcli.printable import printable as printable
 
 MAX_PIXELS = 178_956_970
 """Largest picture that is decoded (Pillow's own limit): 178.9 million pixels, 0.5 GB as RGB."""

@@ -26,9 +26,16 @@ from typing import IO, Any
 
 import numpy as np
 
-from camcli.data.budget import BUDGET, asking
-from camcli.data.images import MAX_PIXELS, Enough, Picture, decode_picture, printable, read_bytes
-from camcli.data.refs import ImageRef
+from camcli.data.decode.images import (
+    MAX_PIXELS,
+    Enough,
+    Picture,
+    decode_picture,
+    printable,
+    read_bytes,
+)
+from camcli.data.decode.memory_budget import BUDGET, asking
+from camcli.data.sources.refs import ImageRef
 from camcli.errors import CamcliError, ImageError, UsageError, stage
 
 SECONDS = 30.0
@@ -47,7 +54,7 @@ _LONGEST_LINE = 1 << 16
 
 
 class Isolated:
-    """Reads pictures like `camcli.data.images.load_picture`, decoding elsewhere; thread-safe.
+    """Reads pictures like `camcli.data.decode.images.load_picture`, decoding elsewhere; thread-safe.
 
     As many processes are started as threads call at once.
 
@@ -63,7 +70,7 @@ class Isolated:
         seconds: float = SECONDS,
         clock: float = CLOCK,
         memory: int = MEMORY,
-        serve: str = "camcli.data.isolate:serve",
+        serve: str = "camcli.data.decode.isolate:serve",
     ) -> None:
         """Nothing is started yet.
 

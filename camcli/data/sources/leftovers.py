@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from camcli.data.formats import RAW, named
+from camcli.data.picture_formats import RAW, named
 from camcli.files import open_regular, read_regular
 
 # In lower case. Hidden ones (.ipynb_checkpoints, .Trashes, .@__thumb, ...) need no names.
