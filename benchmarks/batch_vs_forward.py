@@ -23,7 +23,7 @@ import torch
 from camcli.api import batch
 from camcli.batch.engine import keep_big_blocks
 from camcli.models.classifier import Classifier, load_classifier
-from camcli.models.zoo import build_model
+from camcli.models.loading.zoo import build_model
 
 Cost = tuple[float, float]  # wall and CPU seconds an image
 

@@ -23,7 +23,7 @@ from camcli.batch.explain import Load, make_explanation
 from camcli.data.decode.images import Enough, load_image, load_picture
 from camcli.data.sources.find import Source, find_images
 from camcli.models.classifier import Classifier, load_classifier
-from camcli.models.runtimes import with_runtime
+from camcli.models.runtime.policy import with_runtime
 
 
 def enlarge(photos: Path, count: int, size: tuple[int, int], out: Path) -> None:

@@ -49,8 +49,8 @@ from camcli.data.decode.preprocess import Preprocess, stacked
 from camcli.data.sources.find import find_images
 from camcli.errors import CamcliError
 from camcli.models.classifier import Classifier, load_classifier
-from camcli.models.runtimes import with_runtime
-from camcli.models.zoo import build_model
+from camcli.models.loading.zoo import build_model
+from camcli.models.runtime.policy import with_runtime
 from camcli.render.picture import encode_jpeg
 
 RUNTIMES = {

@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from camcli.models.imagenet import wnid_index
-from camcli.models.zoo import build_model
+from camcli.models.classes.imagenet import wnid_index
+from camcli.models.loading.zoo import build_model
 
 SUFFIXES = {".jpeg", ".jpg", ".png"}
 

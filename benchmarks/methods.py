@@ -32,7 +32,7 @@ from camcli.cam.target import top_classes
 from camcli.data.decode.images import load_image
 from camcli.data.sources.find import find_images
 from camcli.models.classifier import Classifier, cut_classifier, load_classifier
-from camcli.models.zoo import BuiltModel, build_model
+from camcli.models.loading.zoo import BuiltModel, build_model
 
 FREE = ("cam", "gradcam", "gradcam++", "layercam", "elementwise", "finercam", "shapleycam", "fem",
         "ablationcam", "reciprocam", "eigencam", "kpcacam", "eigengradcam")  # fmt: skip

@@ -36,7 +36,7 @@ from camcli.batch.engine import available_cores, keep_big_blocks
 from camcli.data.sources.find import find_images
 from camcli.errors import CamcliError
 from camcli.models.classifier import Classifier, load_classifier
-from camcli.models.runtimes import with_runtime
+from camcli.models.runtime.policy import with_runtime
 
 BATCH = 16
 SETTINGS = {

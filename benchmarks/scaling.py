@@ -102,7 +102,7 @@ def run_of(
     from camcli.batch.sinks import Style
     from camcli.data.sources.find import find_images
     from camcli.models.classifier import load_classifier
-    from camcli.models.runtimes import with_runtime
+    from camcli.models.runtime.policy import with_runtime
 
     classifier = load_classifier()
     if size is not None:

@@ -26,9 +26,9 @@ from camcli.cam.target import top_classes
 from camcli.data.decode.images import load_image
 from camcli.data.sources.find import ImageRef
 from camcli.models.classifier import Classifier, Look, cut_classifier
-from camcli.models.on_openvino import available_cores
-from camcli.models.runtimes import with_runtime
-from camcli.models.zoo import BuiltModel, build_model
+from camcli.models.loading.zoo import BuiltModel, build_model
+from camcli.models.runtime.openvino import available_cores
+from camcli.models.runtime.policy import with_runtime
 
 
 def compare(model: str, weights: str | None, refs: list[ImageRef], channels: int) -> None:

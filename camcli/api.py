@@ -15,8 +15,8 @@ from camcli.cam.how import check_layer, make_how
 from camcli.data.sources.find import ImageRef, find_images
 from camcli.errors import UsageError
 from camcli.models.classifier import Classifier, load_classifier
-from camcli.models.runtimes import with_runtime
-from camcli.models.words import LAST
+from camcli.models.runtime.policy import with_runtime
+from camcli.models.spec import LAST
 from camcli.result import Result
 
 
@@ -152,7 +152,7 @@ def batch(
         batch_size: images in one forward pass; found by itself, and halved where memory is short.
         workers: threads that decode and draw.
         runtime: ``auto``, ``torch``, ``compile`` or ``openvino``
-            (`camcli.models.runtimes.with_runtime`).
+            (`camcli.models.runtime.policy.with_runtime`).
         precision: ``float32``; ``bfloat16`` on GPUs and in OpenVINO; ``float16`` on GPUs; ``int8``
             in OpenVINO.
         isolate: decode in separate processes, for files that may crash a decoder; needs `out`.

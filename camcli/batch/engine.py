@@ -34,9 +34,9 @@ from camcli.data.decode.memory_budget import BUDGET
 from camcli.data.sources.find import ImageRef
 from camcli.errors import ImageError, stage
 from camcli.models.classifier import Classifier
-from camcli.models.on_gpu import own_stream
-from camcli.models.on_openvino import SLICE, available_cores
-from camcli.models.runtimes import precision_of
+from camcli.models.cuda import own_stream
+from camcli.models.runtime.openvino import SLICE, available_cores
+from camcli.models.runtime.policy import precision_of
 from camcli.result import Result
 
 # Bytes a pixel while a large photograph is decoded once more and drawn on.

@@ -20,8 +20,8 @@ from camcli.data.decode.memory_budget import BUDGET
 from camcli.data.decode.preprocess import View, stacked
 from camcli.data.sources.find import ImageRef
 from camcli.errors import ImageError, of_image, stage
+from camcli.models.classes.label_index import label_index
 from camcli.models.classifier import Classifier
-from camcli.models.labels import label_index
 from camcli.models.outputs import POSITIVE
 from camcli.result import Result
 
@@ -311,7 +311,7 @@ def make_explanation(
             map has no influence.
     """
     from camcli.errors import UsageError
-    from camcli.models.asked import match_class
+    from camcli.models.classes.named_class import match_class
 
     if topk < 1 or top < 1:
         raise UsageError("--topk and --top count classes: give 1 or more.")

@@ -41,7 +41,7 @@ from camcli.batch.rundir import RunDirectory
 from camcli.data.sources.refs import ImageRef, is_url
 from camcli.errors import CamcliError, UnavailableError
 from camcli.models.classifier import Classifier
-from camcli.models.runtimes import runtime_of
+from camcli.models.runtime.policy import runtime_of
 from camcli.result import Result
 
 if TYPE_CHECKING:

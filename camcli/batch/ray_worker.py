@@ -24,8 +24,8 @@ from camcli.data.decode.isolate import Isolated
 from camcli.data.sources.refs import ImageRef
 from camcli.errors import CamcliError
 from camcli.models.classifier import Classifier
-from camcli.models.on_openvino import use_cores
-from camcli.models.runtimes import with_runtime
+from camcli.models.runtime.openvino import use_cores
+from camcli.models.runtime.policy import with_runtime
 
 # Ray gives a block to another worker whenever its worker dies; an image that kills each of them
 # must not do so for ever.

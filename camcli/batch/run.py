@@ -35,7 +35,7 @@ from camcli.data.decode.isolate import Isolated
 from camcli.data.sources.find import ImageRef, Source
 from camcli.errors import UsageError, stage
 from camcli.models.classifier import Classifier
-from camcli.models.runtimes import precision_of, runtime_of
+from camcli.models.runtime.policy import precision_of, runtime_of
 from camcli.ours import FILES, KIND
 from camcli.result import Result
 

@@ -13,8 +13,8 @@ from camcli.batch.naming import Namer
 from camcli.batch.rundir import OVERLAYS, RunDirectory
 from camcli.data.sources.find import Source
 from camcli.errors import UsageError, stage
-from camcli.models.asked import match_class
-from camcli.models.imagenet import plain
+from camcli.models.classes.imagenet import plain
+from camcli.models.classes.named_class import match_class
 from camcli.render.colormaps import get_colormap
 from camcli.render.picture import annotate, encode_jpeg, side_by_side
 from camcli.render.ranges import check_picture

@@ -11,7 +11,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from camcli.cam.evidence import Evidence
-from camcli.models.tokens import Layout, layout_of, to_maps
+from camcli.models.cutting.tokens import Layout, layout_of, to_maps
 
 _CHANNELS_FIRST = Layout("maps", (0, 0, 0))
 

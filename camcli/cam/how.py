@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from camcli.cam.facts import FACTS, Facts, Score, check_score, find_facts
 from camcli.errors import UsageError
-from camcli.models.words import LAST
+from camcli.models.spec import LAST
 
 if TYPE_CHECKING:
     from camcli.models.classifier import Classifier

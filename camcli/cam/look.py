@@ -12,7 +12,7 @@ from camcli.cam.methods import METHODS, explain
 from camcli.cam.noise import augmented, noisy_images
 from camcli.errors import UsageError
 from camcli.models.classifier import Classifier, Look
-from camcli.models.parts import Tail
+from camcli.models.cutting.types import Tail
 
 
 def check_influence(how: How, classifier: Classifier) -> None:

@@ -15,8 +15,8 @@ from camcli.cam.facts import FACTS, Facts, Score, find_facts
 from camcli.cam.how import Effort
 from camcli.cam.target import nearest_classes
 from camcli.errors import UsageError
+from camcli.models.cutting.types import LinearHead, Tail
 from camcli.models.outputs import OutputKind
-from camcli.models.parts import LinearHead, Tail
 
 # Finer-CAM compares with this many classes, as the authors and pytorch-grad-cam do.
 FINER = 3

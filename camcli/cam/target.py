@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from camcli.cam.facts import Score
-from camcli.models.cut import LinearHead
+from camcli.models.cutting.cut import LinearHead
 from camcli.models.outputs import OutputKind, probabilities
 
 

@@ -117,8 +117,8 @@ def check_labels(refs: Sequence[ImageRef], subjects: Sequence[Subject], named: N
     Raises:
         UsageError: there is no label, or none that could be a class.
     """
-    from camcli.models.imagenet import imagenet_classes
-    from camcli.models.labels import label_index
+    from camcli.models.classes.imagenet import imagenet_classes
+    from camcli.models.classes.label_index import label_index
 
     labels = {ref.label for ref in refs if ref.label is not None}
     if not labels:
@@ -155,7 +155,7 @@ def ask_all(
         UsageError: there was nothing that could be measured.
     """
     from camcli.evaluate.compare import compare
-    from camcli.models.labels import label_index
+    from camcli.models.classes.label_index import label_index
 
     found = Answers()
     only_labels = not (ask.annotations or ask.grid or ask.faithfulness or sanity)

@@ -262,7 +262,7 @@ def batch(
     from camcli.cli.load import Described, check, found, load, loader
     from camcli.cli.named import check_names
     from camcli.data.sources.find import find_images
-    from camcli.models.words import check_runtime
+    from camcli.models.spec import check_runtime
     from camcli.render.ranges import check_picture
 
     # Everything that can be wrong without a network is checked before torch is imported.
@@ -328,7 +328,7 @@ def batch(
     from camcli.batch.explain import make_explanation
     from camcli.batch.ray_engine import RayEngine
     from camcli.batch.run import Run
-    from camcli.models.runtimes import with_runtime
+    from camcli.models.runtime.policy import with_runtime
 
     keep_big_blocks()  # before a runtime starts threads of its own
     where = found(classifier, layer)

@@ -21,7 +21,7 @@ from camcli.cli.pictures import (
     write_picture,
 )
 from camcli.errors import UsageError, stage
-from camcli.models.words import BUNDLED
+from camcli.models.spec import BUNDLED
 
 # Columns of a terminal that a table with bars needs.
 _WIDE = 48
@@ -121,7 +121,7 @@ def explain(
     from camcli.cli.load import Described, check, found, load
     from camcli.cli.named import check_names
     from camcli.data.sources.find import find_images
-    from camcli.models.words import check_runtime
+    from camcli.models.spec import check_runtime
     from camcli.render.ranges import check_picture
 
     # Everything that can be wrong without a network is checked before torch is imported.
@@ -170,7 +170,7 @@ def explain(
     from camcli.batch.engine import stream
     from camcli.batch.explain import failed as as_error
     from camcli.batch.explain import make_explanation
-    from camcli.models.runtimes import with_runtime
+    from camcli.models.runtime.policy import with_runtime
 
     if where := found(classifier, layer):
         say(where)

@@ -87,7 +87,7 @@ def summarize(run: Run, out: Path) -> None:
 
 def _strangers(run: Run) -> str:
     """Which labels are left out of the accuracy, and whether folders may be counted from 1."""
-    from camcli.models.labels import label_index
+    from camcli.models.classes.label_index import label_index
 
     classes, number = run.classifier.classes, run.counts.foreign
     labels = dict.fromkeys(ref.label for ref in run.source if ref.label)

@@ -11,7 +11,7 @@ from camcli.cli import options as o
 from camcli.cli.console import emit_json, say
 
 if TYPE_CHECKING:
-    from camcli.models.cut import Layer
+    from camcli.models.cutting.cut import Layer
 
 
 def layers(
@@ -35,7 +35,7 @@ def layers(
     camcli explain cat.jpg --model resnet50 --layer layer2,layer3,layer4 --fuse max
     """
     from camcli.cli.load import check
-    from camcli.models.words import LAST, is_own_code
+    from camcli.models.spec import LAST, is_own_code
 
     check(
         model=model, checkpoint=checkpoint, weights=None, classes=None, device="cpu", offline=True,
@@ -43,12 +43,12 @@ def layers(
     )  # fmt: skip
     say(f"Loading {checkpoint or model} ...")
 
-    from camcli.models.cut import cut, list_layers
-    from camcli.models.zoo import build_model
+    from camcli.models.cutting.cut import cut, list_layers
+    from camcli.models.loading.zoo import build_model
 
     if checkpoint is not None:
-        from camcli.models.checkpoint import load_checkpoint
         from camcli.models.classifier import buildable
+        from camcli.models.loading.checkpoint import load_checkpoint
 
         model = buildable(load_checkpoint(checkpoint), checkpoint, model)
     # Weights do not matter here, and need not be on this machine. A user's factory has its own.

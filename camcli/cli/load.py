@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, Unpack
 from camcli.cli.console import say, warn
 from camcli.cli.options import Fit, Outputs
 from camcli.errors import UsageError
-from camcli.models import words
-from camcli.models.class_names import read_class_names
-from camcli.models.formats import check_checkpoint, inside
+from camcli.models import spec
+from camcli.models.classes.names_file import read_class_names
+from camcli.models.weights.formats import check_checkpoint, inside
 
 if TYPE_CHECKING:
     from camcli.models.classifier import Classifier
 
-DEFAULT_MODEL = words.BUNDLED
+DEFAULT_MODEL = spec.BUNDLED
 
 
 class Described(TypedDict):
@@ -46,7 +46,7 @@ def check(**options: Unpack[Described]) -> None:
         CamcliError: a file that holds no weights.
     """
     model, checkpoint, weights = options["model"], options["checkpoint"], options["weights"]
-    named = model != DEFAULT_MODEL and not words.is_own_code(model)
+    named = model != DEFAULT_MODEL and not spec.is_own_code(model)
     if checkpoint is not None and (weights or options["classes"] or named):
         raise UsageError(
             "--checkpoint is a whole classifier: leave --model, --weights and --classes out."
@@ -56,9 +56,9 @@ def check(**options: Unpack[Described]) -> None:
             "--native-predictions keeps the predictions at the network's own size while the maps "
             "come from a larger one: add --input-size N, or leave it out."
         )
-    words.check_device(options["device"])
-    words.check_input_size(options["input_size"])
-    words.layer_names(options["layer"])
+    spec.check_device(options["device"])
+    spec.check_input_size(options["input_size"])
+    spec.layer_names(options["layer"])
     if checkpoint is not None:
         if not checkpoint.exists() or checkpoint.is_dir():
             raise UsageError(
@@ -67,8 +67,8 @@ def check(**options: Unpack[Described]) -> None:
             )
         check_checkpoint(checkpoint)
     else:
-        words.check_model(model)
-        words.check_weights(weights, model)
+        spec.check_model(model)
+        spec.check_weights(weights, model)
     classes = options["classes"]
     if classes is not None and (not classes.exists() or classes.is_dir()):
         raise UsageError(f"There is no file of class names {classes}.")
@@ -117,7 +117,7 @@ def found(classifier: Classifier, layer: str) -> str | None:
         layer: as the user named it.
     """
     name = classifier.provenance.name
-    if layer != words.LAST or not words.is_own_code(name):
+    if layer != spec.LAST or not spec.is_own_code(name):
         return None
     return (
         f"The maps are those of {classifier.layer!r}, the last ones before the logits of {name}: "

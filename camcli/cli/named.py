@@ -30,8 +30,8 @@ def check_names(
     Raises:
         UsageError: a name is no class's, or several classes'.
     """
-    from camcli.models.asked import match_class, namesakes
-    from camcli.models.imagenet import imagenet_classes
+    from camcli.models.classes.imagenet import imagenet_classes
+    from camcli.models.classes.named_class import match_class, namesakes
 
     own = ":" in model or checkpoint is not None or classes is not None
     if own or not (weights in (None, "random", "bundled") or str(weights).startswith("IMAGENET1K")):

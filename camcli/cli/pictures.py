@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from camcli.cli.console import say
 from camcli.errors import CamcliError, ImageError, UsageError
 from camcli.files import only_this_file, write_whole
-from camcli.models.words import LAST
+from camcli.models.spec import LAST
 
 # File systems take names of 255 bytes. What may still be put behind one: _12345.jpeg
 _LONGEST, _BEHIND = 255, 12

@@ -92,7 +92,7 @@ class Subject:
     @property
     def has_imagenet_classes(self) -> bool:
         """Whether its classes are known to be ImageNet's before it is loaded."""
-        from camcli.models.words import is_own_code
+        from camcli.models.spec import is_own_code
 
         own = self.checkpoint or self.weights or self.classes
         return not own and not self.name.startswith("timm:") and not is_own_code(self.name)

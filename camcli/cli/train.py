@@ -14,7 +14,7 @@ from camcli.cli.console import INTERRUPTED, TERMINATED, Terminated, emit, fail, 
 from camcli.cli.progress import Progress
 from camcli.cli.torchrun import first_speaks, several, speaks
 from camcli.errors import CamcliError, UnavailableError, UsageError
-from camcli.models import words
+from camcli.models import spec as words
 from camcli.train.config import TrainConfig, resolve
 from camcli.train.listener import Listener
 from camcli.train.rundir import TrainDirectory

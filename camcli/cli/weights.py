@@ -25,7 +25,7 @@ def list_(
     as_json: Annotated[bool, typer.Option("--json", help="A JSON list, for scripts.")] = False,
 ) -> None:
     """List the weight files on this machine."""
-    from camcli.models.catalogue import files_here
+    from camcli.models.loading.catalogue import files_here
 
     files = list(files_here())
     if as_json:
@@ -52,16 +52,16 @@ def where(
 ) -> None:
     """Print where a model's weight file lies, or the folders in which files are looked up."""
     if model is None:
-        from camcli.models.weights import search_dirs
+        from camcli.models.weights.files import search_dirs
 
         for folder in search_dirs():
             emit(folder)
         return
-    from camcli.models.words import check_model
+    from camcli.models.spec import check_model
 
     check_model(model)
 
-    from camcli.models.catalogue import file_of, weight_file
+    from camcli.models.loading.catalogue import file_of, weight_file
 
     found = file_of(model)
     if found is None:
@@ -90,14 +90,14 @@ def fetch(
     ] = None,
 ) -> None:
     """Download weights and print where they are; an interrupted download is continued."""
-    from camcli.models.words import check_model
+    from camcli.models.spec import check_model
 
     for model in models:
         check_model(model)
 
-    from camcli.models.catalogue import weight_file
-    from camcli.models.weights import expected_sha256, find, is_offline, read_state
-    from camcli.models.weights import fetch as fetch_file
+    from camcli.models.loading.catalogue import weight_file
+    from camcli.models.weights.files import expected_sha256, find, is_offline, read_state
+    from camcli.models.weights.files import fetch as fetch_file
     from camcli.net.download import present
 
     for file in [weight_file(model, weights) for model in models]:
@@ -122,7 +122,7 @@ def verify(
     ] = None,
 ) -> None:
     """Check weight files against the sha256 that they should have; exit code 1 if one differs."""
-    from camcli.models.words import check_model
+    from camcli.models.spec import check_model
 
     for name in names or ():
         if Path(name).suffix in (".pth", ".pt", ".safetensors"):
@@ -131,8 +131,8 @@ def verify(
         elif not Path(name).is_file():
             check_model(name)
 
-    from camcli.models.catalogue import FoundFile, file_of, files_here
-    from camcli.models.weights import hash_in_name
+    from camcli.models.loading.catalogue import FoundFile, file_of, files_here
+    from camcli.models.weights.files import hash_in_name
 
     if names:
         files = []

@@ -20,8 +20,8 @@ from camcli.data.decode.images import printable
 from camcli.data.decode.preprocess import View
 from camcli.data.sources.find import ImageRef
 from camcli.errors import ImageError, stage
+from camcli.models.classes.label_index import label_index
 from camcli.models.classifier import Classifier, Look
-from camcli.models.labels import label_index
 
 
 @dataclass(frozen=True, slots=True, eq=False)

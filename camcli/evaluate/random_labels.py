@@ -21,7 +21,7 @@ from camcli.evaluate.compare import Row
 from camcli.evaluate.maps import see_photographs
 from camcli.evaluate.randomised import Likeness
 from camcli.models.classifier import Classifier
-from camcli.models.cut import LinearHead
+from camcli.models.cutting.cut import LinearHead
 from camcli.train.head import Recipe, Scale, linear, solve_head
 
 LABELS = "random-labels"

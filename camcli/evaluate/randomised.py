@@ -25,11 +25,11 @@ from camcli.evaluate.sanity import (
     rank_correlation,
     ssim,
 )
-from camcli.models.checkpoint import join_checkpoints, load_checkpoint, save_checkpoint
 from camcli.models.classifier import Classifier, cut_classifier, find_device
+from camcli.models.loading.checkpoint import join_checkpoints, load_checkpoint, save_checkpoint
+from camcli.models.loading.zoo import build_model
 from camcli.models.outputs import check_output
-from camcli.models.words import layer_names
-from camcli.models.zoo import build_model
+from camcli.models.spec import layer_names
 
 Copies = Iterable[tuple[str, Classifier]]
 

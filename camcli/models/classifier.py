@@ -11,16 +11,16 @@ from torch import Tensor, nn
 
 from camcli.data.decode.preprocess import Fit, Preprocess
 from camcli.errors import UsageError
-from camcli.models.backbone import cut_with_head, fill_backbone
-from camcli.models.checkpoint import Checkpoint, load_checkpoint
-from camcli.models.cut import Cut, LinearHead, Tail, cut
-from camcli.models.ensemble import join, split_head
-from camcli.models.on_gpu import to_device
+from camcli.models.cuda import to_device
+from camcli.models.cutting.cut import Cut, LinearHead, Tail, cut
+from camcli.models.cutting.types import channels_last
+from camcli.models.loading.backbone import cut_with_head, fill_backbone
+from camcli.models.loading.checkpoint import Checkpoint, load_checkpoint
+from camcli.models.loading.ensemble import join, split_head
+from camcli.models.loading.zoo import Provenance, build_model
 from camcli.models.outputs import Output, OutputKind, check_output, probabilities
-from camcli.models.parts import channels_last
-from camcli.models.weights import sha256_of
-from camcli.models.words import LAST, check_input_size, is_own_code, layer_names
-from camcli.models.zoo import Provenance, build_model
+from camcli.models.spec import LAST, check_input_size, is_own_code, layer_names
+from camcli.models.weights.files import sha256_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from typing import Any
 
 from camcli.errors import UsageError
 from camcli.files import read_regular
-from camcli.models.words import check_input_size
+from camcli.models.spec import check_input_size
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "split": ("given", "video"),

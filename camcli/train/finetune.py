@@ -16,7 +16,7 @@ from camcli.data.decode.images import load_image
 from camcli.data.decode.memory_budget import BUDGET
 from camcli.errors import ImageError
 from camcli.models.classifier import Classifier
-from camcli.models.parts import channels_last
+from camcli.models.cutting.types import channels_last
 from camcli.train.examples import Examples, gone
 from camcli.train.features import View, autocast
 from camcli.train.loop import Progress, Recipe, make_optimizer, run_epochs

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
 
-from camcli.models.cut import LinearHead
+from camcli.models.cutting.cut import LinearHead
 from camcli.train.loop import Progress, Recipe, make_optimizer, run_epochs
 from camcli.train.optimum import Problem
 

@@ -12,7 +12,7 @@ import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor
 
 from camcli.errors import CamcliError
-from camcli.models.cut import LinearHead
+from camcli.models.cutting.cut import LinearHead
 from camcli.train.team import ALONE, Team
 
 X = TypeVar("X")

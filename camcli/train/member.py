@@ -13,9 +13,9 @@ from typing import Any
 from torch import Tensor
 
 from camcli.data.sources.layout import Split as DataSplit
-from camcli.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from camcli.models.classifier import load_classifier
-from camcli.models.cut import LinearHead
+from camcli.models.cutting.cut import LinearHead
+from camcli.models.loading.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from camcli.train.config import TrainConfig
 from camcli.train.examples import Examples, Looker, gone, look_together
 from camcli.train.features import View

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from camcli.data.sources.layout import Split
 from camcli.errors import UnavailableError, UsageError
 from camcli.models.classifier import Classifier, cut_classifier, find_device
-from camcli.models.words import check_input_size
-from camcli.models.zoo import build_model
+from camcli.models.loading.zoo import build_model
+from camcli.models.spec import check_input_size
 from camcli.train.config import TrainConfig
 from camcli.train.features import backbone_tensors, digest_of, pooled
 from camcli.train.tunable import find_head, module_names

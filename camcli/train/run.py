@@ -15,13 +15,13 @@ from torch import Tensor
 from camcli.batch.rundir import now
 from camcli.data.datasets.load import Dataset
 from camcli.data.sources.layout import Split as DataSplit
-from camcli.models.checkpoint import (
+from camcli.models.cutting.cut import LinearHead
+from camcli.models.loading.checkpoint import (
     Checkpoint,
     join_checkpoints,
     load_checkpoint,
     save_checkpoint,
 )
-from camcli.models.cut import LinearHead
 from camcli.train.cache import FeatureCache, cache_root
 from camcli.train.config import TrainConfig
 from camcli.train.data import read_data

@@ -15,7 +15,7 @@ from typing import IO, Any
 
 from camcli.errors import CamcliError, UsageError
 from camcli.files import lock, write_whole
-from camcli.models.formats import recognise
+from camcli.models.weights.formats import recognise
 from camcli.ours import FILES, KIND, finite, read_record, remove
 from camcli.spreadsheet import cell
 from camcli.train.config import TrainConfig, to_toml

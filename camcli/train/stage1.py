@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from camcli.models.cut import LinearHead
+from camcli.models.cutting.cut import LinearHead
 from camcli.train.head import L2_GRID, Fit, Scale, Split, fit_to_optimum, train_head
 from camcli.train.listener import Listener
 from camcli.train.loop import DivergedError, Recipe

@@ -9,10 +9,10 @@ import torch
 from torch import nn
 
 from camcli.errors import UsageError
-from camcli.models import on_graph
 from camcli.models.classifier import Classifier
-from camcli.models.cut import LinearHead
-from camcli.models.graph import PROBE, trace
+from camcli.models.cutting import cut_graph
+from camcli.models.cutting.cut import LinearHead
+from camcli.models.cutting.fx_graph import PROBE, trace
 
 NORMS = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm)
 
@@ -123,7 +123,7 @@ def _shortened(net: nn.Module, classifier: Classifier, head: LinearHead) -> tupl
     try:
         with torch.no_grad():
             own = LinearHead(head.weight.clone(), head.bias.clone())
-            whole = on_graph.new_head(trace(net.cpu(), probe), own, probe).whole
+            whole = cut_graph.new_head(trace(net.cpu(), probe), own, probe).whole
     except Exception as error:  # whatever tracing meets in foreign code
         raise UsageError(
             f"--unfreeze: {classifier.provenance.name} does not end in global average pooling and "

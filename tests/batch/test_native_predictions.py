@@ -18,10 +18,10 @@ from camcli.batch.rundir import RunDirectory
 from camcli.batch.sinks import Style
 from camcli.data.sources.find import find_images
 from camcli.errors import UsageError
-from camcli.models import on_openvino
-from camcli.models.checkpoint import Checkpoint, save_checkpoint
 from camcli.models.classifier import load_classifier
-from camcli.models.zoo import build_model
+from camcli.models.loading.checkpoint import Checkpoint, save_checkpoint
+from camcli.models.loading.zoo import build_model
+from camcli.models.runtime import openvino
 
 PREDICTED = ("path", "status", "pred", "prob", "target", "top2", "top2_prob", "top5", "top5_prob")
 LOAD = partial(load_classifier, input_size=320, native_predictions=True)
@@ -88,7 +88,7 @@ def test_tar_shards_do_the_same(both, folder, shards, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("runtime", ["torch", "openvino"])
 def test_rays_workers_and_openvino_do_the_same(both, folder, tmp_path, monkeypatch, runtime):
-    monkeypatch.setattr(on_openvino, "_cores", None)  # undone at the end
+    monkeypatch.setattr(openvino, "_cores", None)  # undone at the end
     if runtime == "openvino":
         pytest.importorskip("openvino", reason="OpenVINO is not installed")
     here = run(both, folder, tmp_path / "local", overlays=False)

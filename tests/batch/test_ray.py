@@ -28,8 +28,8 @@ from camcli.batch.rundir import RunDirectory
 from camcli.batch.sinks import Style
 from camcli.data.sources.find import find_images
 from camcli.errors import CamcliError, UnavailableError, UsageError
-from camcli.models import on_openvino
 from camcli.models.classifier import load_classifier
+from camcli.models.runtime import openvino
 from camcli.result import Result
 
 LOAD = partial(load_classifier, "efficientnet_lite0", device="cpu")
@@ -220,7 +220,7 @@ def workers():
 
 @pytest.fixture
 def job(bundled, folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(on_openvino, "_cores", None)  # undone at the end
+    monkeypatch.setattr(openvino, "_cores", None)  # undone at the end
     directory = RunDirectory(tmp_path / "run")
     directory.prepare({}, resume=False, overwrite=False)
     directory.write_info({})

@@ -12,7 +12,7 @@ from camcli.batch.sinks import Style, check_only, parse_only
 from camcli.data.decode.preprocess import Preprocess
 from camcli.data.sources.find import ImageRef, find_images
 from camcli.errors import ImageError, UsageError
-from camcli.models.imagenet import imagenet_classes
+from camcli.models.classes.imagenet import imagenet_classes
 from camcli.render.picture import encode_jpeg
 from camcli.render.sizes import JPEG_SIDE, MOST_PIXELS
 from camcli.result import Heat, Result

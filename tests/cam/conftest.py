@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from camcli.models.cut import LinearHead, Tail
+from camcli.models.cutting.cut import LinearHead, Tail
 
 
 class Head:

@@ -12,7 +12,7 @@ from camcli.cam import masking
 from camcli.cam.evidence import Evidence
 from camcli.cam.how import Effort
 from camcli.cam.methods import explain, find_method, heatmaps
-from camcli.models.cut import LinearHead, Tail
+from camcli.models.cutting.cut import LinearHead, Tail
 
 # A_1 lights up the top left, A_2 the bottom row. Z = 4, mean(A) = (1, 1).
 A = torch.tensor([[[[4.0, 0], [0, 0]], [[0, 0], [2, 2]]]])

@@ -16,7 +16,7 @@ from camcli.cam.facts import SCORES
 from camcli.cam.how import Effort
 from camcli.cam.methods import METHODS, find_method, heatmaps
 from camcli.cam.target import class_score, head_weights
-from camcli.models.cut import LinearHead
+from camcli.models.cutting.cut import LinearHead
 
 
 def truth_score(logits: torch.Tensor, index: torch.Tensor, score: str) -> torch.Tensor:

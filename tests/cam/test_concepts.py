@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from camcli.cam.concepts import factorise, shares
-from camcli.models.parts import LinearHead
+from camcli.models.cutting.types import LinearHead
 
 
 def features(*shape, seed=0):

@@ -19,8 +19,8 @@ from camcli.cam.methods import METHODS, explain
 from camcli.data.decode.preprocess import Preprocess
 from camcli.errors import UsageError
 from camcli.models.classifier import cut_classifier
-from camcli.models.cut import Tail
-from camcli.models.zoo import Provenance
+from camcli.models.cutting.cut import Tail
+from camcli.models.loading.zoo import Provenance
 
 SIZE = 64
 

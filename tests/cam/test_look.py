@@ -12,8 +12,8 @@ from camcli.cam.look import fused, maps_of
 from camcli.data.decode.preprocess import Preprocess
 from camcli.errors import UsageError
 from camcli.models.classifier import cut_classifier, load_classifier
-from camcli.models.words import layer_names
-from camcli.models.zoo import Provenance
+from camcli.models.loading.zoo import Provenance
+from camcli.models.spec import layer_names
 
 
 @pytest.fixture(scope="module")

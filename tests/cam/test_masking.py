@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from camcli.cam.evidence import Evidence
 from camcli.cam.how import Effort
 from camcli.cam.methods import METHODS, explain
-from camcli.models.cut import Tail
+from camcli.models.cutting.cut import Tail
 
 
 class Net(nn.Module):

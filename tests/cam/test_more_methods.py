@@ -10,7 +10,7 @@ from torch import nn
 from camcli.cam.evidence import Evidence
 from camcli.cam.how import Effort
 from camcli.cam.methods import METHODS, explain
-from camcli.models.cut import Tail
+from camcli.models.cutting.cut import Tail
 
 
 class Curved(nn.Module):
@@ -234,7 +234,7 @@ def test_a_random_head_changes_the_map(bundled, photos, name):
     look = bundled.look(seen)
     generator = torch.Generator().manual_seed(0)
     order = torch.randperm(1280, generator=generator)
-    from camcli.models.cut import LinearHead
+    from camcli.models.cutting.cut import LinearHead
 
     shuffled = LinearHead(bundled.head.weight[:, order], bundled.head.bias)
     index = look.logits.argmax(1)

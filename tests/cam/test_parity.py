@@ -14,7 +14,7 @@ import torch
 from camcli.cam.methods import find_method, heatmaps
 from camcli.data.decode.preprocess import Preprocess
 from camcli.models.classifier import Classifier, cut_classifier
-from camcli.models.zoo import Provenance, build_model
+from camcli.models.loading.zoo import Provenance, build_model
 
 peer = pytest.importorskip("pytorch_grad_cam", reason="grad-cam is compared with, if installed")
 image_tools = pytest.importorskip("pytorch_grad_cam.utils.image")

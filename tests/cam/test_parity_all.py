@@ -42,7 +42,7 @@ from camcli.cam.how import Effort
 from camcli.cam.look import fused
 from camcli.cam.methods import METHODS, explain
 from camcli.cam.target import nearest_classes
-from camcli.models.cut import LinearHead, Tail
+from camcli.models.cutting.cut import LinearHead, Tail
 
 peer = pytest.importorskip("pytorch_grad_cam", reason="grad-cam is compared with, if installed")
 torchcam = pytest.importorskip("torchcam.methods", reason="torchcam is compared with, too")

@@ -15,7 +15,7 @@ from camcli.cam.how import make_how
 from camcli.cam.look import maps_of
 from camcli.data.decode.preprocess import Preprocess
 from camcli.models.classifier import cut_classifier
-from camcli.models.zoo import Provenance
+from camcli.models.loading.zoo import Provenance
 
 peer = pytest.importorskip("pytorch_grad_cam", reason="grad-cam is compared with, if installed")
 image_tools = pytest.importorskip("pytorch_grad_cam.utils.image")

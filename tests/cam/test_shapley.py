@@ -11,8 +11,8 @@ from torch.nn import functional
 from camcli.cam import gradients
 from camcli.cam.evidence import Evidence
 from camcli.cam.methods import METHODS
-from camcli.models.cut import Tail, cut
-from camcli.models.piecewise import is_piecewise_linear
+from camcli.models.cutting.cut import Tail, cut
+from camcli.models.cutting.piecewise import is_piecewise_linear
 
 
 class Small(nn.Module):

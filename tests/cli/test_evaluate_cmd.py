@@ -138,9 +138,9 @@ def test_predictions_are_judged_where_labels_name_classes(run, test_data):
 def test_a_named_network_beside_a_checkpoint(run, scenes):
     import torch
 
-    from camcli.models.checkpoint import Checkpoint, save_checkpoint
     from camcli.models.classifier import load_classifier
-    from camcli.models.zoo import build_model
+    from camcli.models.loading.checkpoint import Checkpoint, save_checkpoint
+    from camcli.models.loading.zoo import build_model
 
     state = build_model().module.state_dict()
     own = Checkpoint(

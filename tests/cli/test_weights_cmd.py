@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 from camcli.cli.console import Friendly
 from camcli.cli.weights import app as weights_app
-from camcli.models import bundled, catalogue
-from camcli.models.weights import WeightFile
+from camcli.models.loading import bundled, catalogue
+from camcli.models.weights.files import WeightFile
 
 
 @pytest.fixture

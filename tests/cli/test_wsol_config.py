@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from camcli.cli.app import app
 from camcli.data.synthetic.scenes import write_scenes
-from camcli.models.checkpoint import load_checkpoint
+from camcli.models.loading.checkpoint import load_checkpoint
 
 CONFIG = Path(__file__).resolve().parent.parent.parent / "configs" / "wsol.toml"
 

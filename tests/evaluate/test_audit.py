@@ -12,7 +12,7 @@ from camcli.evaluate.audit import rank_test, sameness, summarise, suspicions
 from camcli.evaluate.canvas import fill
 from camcli.evaluate.facts import Fact, border_share, corner_of, fact_of, stray_heat
 from camcli.models.classifier import load_classifier
-from camcli.models.cut import LinearHead
+from camcli.models.cutting.cut import LinearHead
 
 WHOLE, SIZE = (0.0, 0.0, 448.0, 448.0), (448, 448)
 

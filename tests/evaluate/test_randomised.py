@@ -8,9 +8,9 @@ from camcli.data.sources.refs import ImageRef
 from camcli.data.synthetic.scenes import write_scenes
 from camcli.evaluate.random_labels import compare_labels, halves
 from camcli.evaluate.randomised import copies_of_checkpoint
-from camcli.models.checkpoint import Checkpoint, join_checkpoints, save_checkpoint
 from camcli.models.classifier import load_classifier
-from camcli.models.zoo import build_model
+from camcli.models.loading.checkpoint import Checkpoint, join_checkpoints, save_checkpoint
+from camcli.models.loading.zoo import build_model
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import torch
 
 from camcli.data.decode.preprocess import Preprocess
 from camcli.models.classifier import cut_classifier
-from camcli.models.zoo import Provenance
+from camcli.models.loading.zoo import Provenance
 
 
 @pytest.fixture(scope="session")

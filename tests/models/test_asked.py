@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from camcli.errors import UsageError
-from camcli.models.asked import match_class, namesakes, near_classes
-from camcli.models.imagenet import imagenet_classes
+from camcli.models.classes.imagenet import imagenet_classes
+from camcli.models.classes.named_class import match_class, namesakes, near_classes
 
 CLASSES = imagenet_classes()
 

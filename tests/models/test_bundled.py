@@ -8,8 +8,8 @@ import timm
 import torch
 
 from camcli.errors import UnavailableError
-from camcli.models import bundled
-from camcli.models.weights import read_state
+from camcli.models.loading import bundled
+from camcli.models.weights.files import read_state
 
 
 @pytest.fixture(scope="module")
@@ -64,8 +64,8 @@ def test_real_photographs_are_recognised():
     import numpy as np
     from PIL import Image
 
-    from camcli.models.imagenet import wnid_index
-    from camcli.models.zoo import build_model
+    from camcli.models.classes.imagenet import wnid_index
+    from camcli.models.loading.zoo import build_model
 
     shared = Path(__file__).resolve().parents[3] / "shared" / "data"
     folder = Path(os.environ.get("CAMCLI_TEST_DATA", shared)) / "imagenet-samples"

@@ -14,9 +14,9 @@ from safetensors.torch import save_file
 
 from camcli.data.decode.preprocess import Preprocess
 from camcli.errors import CamcliError, UsageError
-from camcli.models.checkpoint import FORMAT, Checkpoint, load_checkpoint, save_checkpoint
 from camcli.models.classifier import load_classifier
-from camcli.models.zoo import build_model
+from camcli.models.loading.checkpoint import FORMAT, Checkpoint, load_checkpoint, save_checkpoint
+from camcli.models.loading.zoo import build_model
 
 
 def small(**changes) -> Checkpoint:
@@ -71,7 +71,7 @@ def test_overwriting_replaces_at_once_or_not_at_all(tmp_path, monkeypatch):
     def full(*_args, **_kwargs):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("camcli.models.checkpoint.save_file", full)
+    monkeypatch.setattr("camcli.models.loading.checkpoint.save_file", full)
     with pytest.raises(CamcliError, match="No space left"):
         save_checkpoint(path, small(architecture="other"))
     assert load_checkpoint(path).architecture == "resnet18"
@@ -342,7 +342,7 @@ def test_a_backbone_that_lacks_a_tensor_is_not_filled_with_random_numbers(traine
 
 def test_pipes_and_devices_are_called_what_they_are(tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    from camcli.models.formats import check_checkpoint
+    from camcli.models.weights.formats import check_checkpoint
 
     with pytest.raises(CamcliError, match="it is a pipe"):
         check_checkpoint(tmp_path / "pipe")

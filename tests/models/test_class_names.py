@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from camcli.errors import UsageError
-from camcli.models.class_names import MAX_BYTES, read_class_names
+from camcli.models.classes.names_file import MAX_BYTES, read_class_names
 
 PETS = ("cat", "dog", "horse")
 

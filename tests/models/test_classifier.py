@@ -10,7 +10,7 @@ from camcli.cam.methods import METHODS, heatmaps
 from camcli.data.decode.preprocess import Preprocess
 from camcli.errors import UsageError
 from camcli.models.classifier import cut_classifier, find_device, load_classifier
-from camcli.models.zoo import Provenance, build_model
+from camcli.models.loading.zoo import Provenance, build_model
 
 NOWHERE = Provenance("test", "random", None, "random")
 

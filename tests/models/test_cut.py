@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from camcli.errors import CamcliError, UsageError
-from camcli.models.cut import LinearHead, cut
+from camcli.models.cutting.cut import LinearHead, cut
 
 
 def images(size: int = 64, batch: int = 3) -> torch.Tensor:

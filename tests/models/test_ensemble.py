@@ -11,16 +11,16 @@ from torch import nn
 from camcli.cam.methods import find_method, heatmaps
 from camcli.data.decode.preprocess import Preprocess
 from camcli.errors import CamcliError
-from camcli.models.checkpoint import (
+from camcli.models.classifier import load_classifier
+from camcli.models.cutting.cut import cut
+from camcli.models.loading.checkpoint import (
     Checkpoint,
     join_checkpoints,
     load_checkpoint,
     save_checkpoint,
 )
-from camcli.models.classifier import load_classifier
-from camcli.models.cut import cut
-from camcli.models.ensemble import join
-from camcli.models.zoo import build_model
+from camcli.models.loading.ensemble import join
+from camcli.models.loading.zoo import build_model
 
 PIXELS = torch.randint(
     0, 256, (2, 3, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from camcli.errors import CamcliError
-from camcli.models.finite import check_finite, not_finite
+from camcli.models.weights.finite import check_finite, not_finite
 
 
 def small():

@@ -18,8 +18,8 @@ import torch
 from safetensors.torch import save_file
 
 from camcli.errors import CamcliError
-from camcli.models import formats
-from camcli.models.formats import ForeignFileError, UnreasonableFileError, recognise
+from camcli.models.weights import formats
+from camcli.models.weights.formats import ForeignFileError, UnreasonableFileError, recognise
 
 STATE = {"fc.weight": torch.arange(6.0).view(2, 3), "fc.bias": torch.zeros(2)}
 

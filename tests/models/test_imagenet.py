@@ -4,7 +4,7 @@ import importlib.util
 import re
 from pathlib import Path
 
-from camcli.models.imagenet import (
+from camcli.models.classes.imagenet import (
     imagenet_classes,
     imagenet_kinds,
     imagenet_synonyms,

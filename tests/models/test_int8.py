@@ -8,8 +8,8 @@ from PIL import Image
 
 from camcli.data.sources.find import find_images
 from camcli.errors import CamcliError, UnavailableError, UsageError
-from camcli.models import int8
-from camcli.models.runtimes import precision_of, runtime_of, with_runtime
+from camcli.models.runtime import int8
+from camcli.models.runtime.policy import precision_of, runtime_of, with_runtime
 
 needs_nncf = pytest.mark.skipif(
     not (importlib.util.find_spec("nncf") and importlib.util.find_spec("openvino")),

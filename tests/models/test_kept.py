@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import fx, nn
 
-from camcli.models import kept, runtimes
-from camcli.models.kept import name_of
-from camcli.models.runtimes import runtime_of, with_runtime
+from camcli.models.runtime import conversion_cache, policy
+from camcli.models.runtime.conversion_cache import name_of
+from camcli.models.runtime.policy import runtime_of, with_runtime
 
 
 @pytest.fixture(autouse=True)
@@ -53,7 +53,7 @@ def test_a_network_is_converted_once(kind, request, cache, monkeypatch, tiny):
     def again(*_):
         raise AssertionError("converted again")
 
-    monkeypatch.setattr(runtimes, "convert", again)
+    monkeypatch.setattr(policy, "convert", again)
     found = fast(tiny(make()))
     second = found.look(images)
     assert runtime_of(found)["name"] == "openvino"
@@ -87,7 +87,7 @@ def test_without_a_place_on_the_disk_it_is_converted(monkeypatch, tmp_path, tiny
 
 
 def test_the_newest_stay(cache, monkeypatch, tiny):
-    monkeypatch.setattr(kept, "_KEPT", 2)
+    monkeypatch.setattr(conversion_cache, "_KEPT", 2)
     for seed in range(3):
         fast(tiny(network(seed)))
         for path in cache.iterdir():  # all a minute older
@@ -119,7 +119,7 @@ def test_all_that_decides_a_network_is_in_its_name():
 @pytest.mark.slow
 def test_the_name_is_the_same_in_another_process():
     code = (
-        "import torch; from torch import nn; from camcli.models.kept import name_of\n"
+        "import torch; from torch import nn; from camcli.models.runtime.conversion_cache import name_of\n"
         "torch.manual_seed(0); print(name_of(nn.Conv2d(3, 8, 3), 32))"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

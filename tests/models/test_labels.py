@@ -1,5 +1,5 @@
-from camcli.models.imagenet import imagenet_classes
-from camcli.models.labels import label_index
+from camcli.models.classes.imagenet import imagenet_classes
+from camcli.models.classes.label_index import label_index
 
 
 def test_spelling_does_not_matter_but_nothing_is_guessed():

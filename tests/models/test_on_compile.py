@@ -6,13 +6,13 @@ import torch
 from torch._dynamo.utils import counters
 
 from camcli.errors import CamcliError, UnavailableError, UsageError
-from camcli.models import on_compile
-from camcli.models.on_compile import Compiled
-from camcli.models.on_gpu import Autocast
-from camcli.models.runtimes import runtime_of, with_runtime
+from camcli.models.cuda import Autocast
+from camcli.models.runtime import compiled
+from camcli.models.runtime.compiled import Compiled
+from camcli.models.runtime.policy import runtime_of, with_runtime
 
 needs_compiler = pytest.mark.skipif(
-    not on_compile.has_compiler(), reason="no C++ compiler on this machine"
+    not compiled.has_compiler(), reason="no C++ compiler on this machine"
 )
 
 
@@ -113,7 +113,7 @@ def test_several_values_with_and_without_a_row_an_image():
 
 
 def test_without_a_compiler_it_is_said_what_is_missing(monkeypatch, tiny):
-    monkeypatch.setattr(on_compile, "has_compiler", lambda: False)
+    monkeypatch.setattr(compiled, "has_compiler", lambda: False)
     with pytest.raises(UnavailableError, match=r"C\+\+ compiler.*install g\+\+ or clang"):
         with_runtime(tiny(convnet()), "compile")
 
@@ -122,7 +122,7 @@ def test_a_compiler_that_is_not_there_is_not_found():
     import torch._inductor.config as inductor
 
     with inductor.patch({"cpp.cxx": ("no-such-compiler",)}):
-        assert not on_compile.has_compiler()
+        assert not compiled.has_compiler()
 
 
 def test_devices_and_networks_that_it_cannot_take(monkeypatch, tiny):
@@ -131,7 +131,7 @@ def test_devices_and_networks_that_it_cannot_take(monkeypatch, tiny):
         with_runtime(replace(plain, device=torch.device("mps")), "compile")
     with pytest.raises(UsageError, match="cannot be traced"):
         with_runtime(replace(plain, features=lambda images: images), "compile")
-    monkeypatch.setattr(on_compile.importlib.util, "find_spec", lambda _name: None)
+    monkeypatch.setattr(compiled.importlib.util, "find_spec", lambda _name: None)
     with pytest.raises(UnavailableError, match="pip install triton"):
         with_runtime(replace(plain, device=torch.device("cuda")), "compile")
     for precision in ("bfloat16", "int8"):
@@ -154,9 +154,9 @@ def test_a_network_that_cannot_be_compiled_is_told_in_one_sentence(tiny):
 
 def test_the_line_that_says_what_is_wrong():
     log = "C++ compile error\n\nOutput:\na.cpp:1:1: note: x\na.cpp:2:2: fatal error: no omp.h\n^"
-    assert on_compile._reason(RuntimeError(log)) == "a.cpp:2:2: fatal error: no omp.h"
-    assert on_compile._reason(RuntimeError("one\ntwo")) == "one"
+    assert compiled._reason(RuntimeError(log)) == "a.cpp:2:2: fatal error: no omp.h"
+    assert compiled._reason(RuntimeError("one\ntwo")) == "one"
     wrapped = RuntimeError("backend raised:")
     wrapped.__cause__ = ValueError("the cause")
-    assert on_compile._reason(wrapped) == "the cause"
-    assert on_compile._reason(KeyError()) == "KeyError()"
+    assert compiled._reason(wrapped) == "the cause"
+    assert compiled._reason(KeyError()) == "KeyError()"

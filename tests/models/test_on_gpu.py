@@ -11,10 +11,10 @@ from camcli.batch.explain import make_explanation
 from camcli.data.sources.find import find_images
 from camcli.errors import CamcliError, UsageError
 from camcli.models import classifier as classifiers
-from camcli.models import on_gpu
-from camcli.models.on_gpu import Autocast, own_stream, to_device
-from camcli.models.runtimes import Checked, precision_of, runtime_of, with_runtime
-from camcli.models.words import PRECISIONS
+from camcli.models import cuda
+from camcli.models.cuda import Autocast, own_stream, to_device
+from camcli.models.runtime.policy import Checked, precision_of, runtime_of, with_runtime
+from camcli.models.spec import PRECISIONS
 
 CUDA = torch.device("cuda")
 
@@ -167,4 +167,4 @@ def test_sixteen_bits_leave_the_network_alone(convnet, images):
     before, _ = convnet(images)
     Autocast(convnet.features, "cpu", "bfloat16")(torch.rand(2, 3, 32, 32))
     assert torch.equal(convnet(images)[0], before)
-    assert on_gpu.DTYPES.keys() < set(PRECISIONS)
+    assert cuda.DTYPES.keys() < set(PRECISIONS)

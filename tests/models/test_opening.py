@@ -25,8 +25,14 @@ import torch
 from safetensors.torch import save_file
 
 from camcli.errors import CamcliError, UsageError
-from camcli.models import opening
-from camcli.models.opening import ListStandIn, MappingStandIn, StandIn, open_weights, stand_in
+from camcli.models.weights import opening
+from camcli.models.weights.opening import (
+    ListStandIn,
+    MappingStandIn,
+    StandIn,
+    open_weights,
+    stand_in,
+)
 
 STATE = {"fc.weight": torch.arange(6.0).view(2, 3), "fc.bias": torch.zeros(2)}
 

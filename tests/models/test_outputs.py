@@ -18,8 +18,8 @@ from camcli.cam.methods import METHODS
 from camcli.data.decode.preprocess import Preprocess
 from camcli.errors import CamcliError, UsageError
 from camcli.models.classifier import cut_classifier
+from camcli.models.loading.zoo import Provenance
 from camcli.models.outputs import log_probabilities, probabilities
-from camcli.models.zoo import Provenance
 
 SIZE = 32
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from camcli.errors import CamcliError, UsageError
-from camcli.models.states import head_rows, match, unwrap
+from camcli.models.weights.state_dict import head_rows, match, unwrap
 
 
 class Block(nn.Module):

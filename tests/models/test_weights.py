@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import save_file
 
 from camcli.errors import CamcliError, UnavailableError, UsageError
-from camcli.models.weights import (
+from camcli.models.weights.files import (
     WeightFile,
     expected_sha256,
     fetch,

@@ -16,11 +16,15 @@ from torchvision import models
 
 from camcli.data.decode.preprocess import Preprocess
 from camcli.errors import CamcliError, UnavailableError, UsageError
-from camcli.models import pretrained
-from camcli.models.imagenet import imagenet_classes
-from camcli.models.pretrained import torchvision_entries, torchvision_names, torchvision_preprocess
-from camcli.models.weights import WeightFile
-from camcli.models.zoo import build_model, read_class_names
+from camcli.models.classes.imagenet import imagenet_classes
+from camcli.models.loading import pretrained
+from camcli.models.loading.pretrained import (
+    torchvision_entries,
+    torchvision_names,
+    torchvision_preprocess,
+)
+from camcli.models.loading.zoo import build_model, read_class_names
+from camcli.models.weights.files import WeightFile
 
 
 @pytest.fixture(autouse=True)
@@ -402,7 +406,7 @@ def test_class_files_that_cannot_be_read(tmp_path):
 @pytest.mark.slow
 def test_torchvision_and_timm_are_not_imported_before_they_are_needed():
     code = (
-        "import sys, camcli.models.zoo; "
+        "import sys, camcli.models.loading.zoo; "
         "print([m for m in ('timm', 'torchvision', 'huggingface_hub') if m in sys.modules])"
     )
     root = Path(__file__).resolve().parents[2]

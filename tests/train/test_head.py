@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from camcli.models.cut import LinearHead
+from camcli.models.cutting.cut import LinearHead
 from camcli.train.head import (
     Fit,
     Scale,

@@ -16,8 +16,8 @@ from torch import nn
 
 from camcli.data.decode.preprocess import Preprocess
 from camcli.errors import CamcliError, UsageError
-from camcli.models.checkpoint import load_checkpoint
 from camcli.models.classifier import Provenance, cut_classifier
+from camcli.models.loading.checkpoint import load_checkpoint
 from camcli.train.features import View, extract, hash_files
 from camcli.train.listener import Listener
 from camcli.train.loop import DivergedError

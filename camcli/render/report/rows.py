@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from camcli.models.imagenet import imagenet_classes, plain, wnid_index
+from camcli.models.classes.imagenet import imagenet_classes, plain, wnid_index
 from camcli.ours import Inside
 from camcli.render.report.heat import PageMap
 

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from camcli.data.decode.preprocess import Preprocess
 from camcli.errors import UsageError
-from camcli.models import bundled
-from camcli.models.built import (
+from camcli.models.loading import bundled
+from camcli.models.loading.builder import (
     IMAGENET,
     BuiltModel,
     fill,
@@ -27,9 +27,9 @@ from camcli.models.built import (
     wake_zero_layers,
     weight_path,
 )
-from camcli.models.states import Candidates, Match, match
-from camcli.models.weights import WeightFile, find, locate, read_candidates, read_state
-from camcli.models.words import unknown
+from camcli.models.spec import unknown
+from camcli.models.weights.files import WeightFile, find, locate, read_candidates, read_state
+from camcli.models.weights.state_dict import Candidates, Match, match
 
 # Heads that only help training: torchvision's own loader drops them as well.
 _TRAINING_ONLY = ("aux1.", "aux2.", "AuxLogits.")

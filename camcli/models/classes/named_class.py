@@ -10,7 +10,7 @@ import difflib
 from collections.abc import Callable, Iterable, Sequence
 
 from camcli.errors import UsageError
-from camcli.models.imagenet import (
+from camcli.models.classes.imagenet import (
     imagenet_classes,
     imagenet_kinds,
     imagenet_synonyms,

@@ -26,8 +26,8 @@ from camcli.data.decode.preprocess import Preprocess
 from camcli.data.sources.refs import ImageRef
 from camcli.errors import CamcliError, ImageError, UnavailableError, UsageError
 from camcli.models.classifier import Classifier
-from camcli.models.kept import kept, name_of
-from camcli.models.on_openvino import Converted
+from camcli.models.runtime.conversion_cache import kept, name_of
+from camcli.models.runtime.openvino import Converted
 
 log = logging.getLogger(__name__)
 

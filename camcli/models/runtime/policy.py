@@ -19,15 +19,15 @@ import torch
 from torch import Tensor, nn
 
 from camcli.errors import CamcliError, UnavailableError, UsageError
-from camcli.models import int8
 from camcli.models.classifier import Classifier
-from camcli.models.int8 import Agreement
-from camcli.models.kept import kept, name_of
-from camcli.models.on_compile import Compiled, flat
-from camcli.models.on_compile import why_not as why_not_compile
-from camcli.models.on_gpu import DTYPES, Autocast
-from camcli.models.on_openvino import Converted, OpenVino, convert
-from camcli.models.words import check_runtime
+from camcli.models.cuda import DTYPES, Autocast
+from camcli.models.runtime import int8
+from camcli.models.runtime.compiled import Compiled, flat
+from camcli.models.runtime.compiled import why_not as why_not_compile
+from camcli.models.runtime.conversion_cache import kept, name_of
+from camcli.models.runtime.int8 import Agreement
+from camcli.models.runtime.openvino import Converted, OpenVino, convert
+from camcli.models.spec import check_runtime
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 TOLERANCE = 1e-3
 # In 16 bits single values are off by tenths while the map hardly changes. The least cosine of an
 # image's A with torch's: 0.993 over 96 photographs for EfficientNet-Lite0, 0.9999 for ResNet-50.
-# Int8 was compared on a sample before (`camcli.models.int8`), and a single image may be far off:
+# Int8 was compared on a sample before (`camcli.models.runtime.int8`), and a single image may be far off:
 # 0.75 was the least of 100. Here only nonsense is caught.
 COSINES = {"bfloat16": 0.98, "float16": 0.98, "int8": 0.5}
 # Fewer images than this, masked ones included, are done before another runtime has been converted
@@ -154,7 +154,7 @@ def with_runtime(
             compute it: about twice as fast, with maps that look the same and probabilities that
             are off by up to some hundredths; or ``float16``, on GPUs; or ``int8``, for OpenVINO
             with NNCF: two to four times as fast, calibrated on a sample of `images` and compared
-            on it (`camcli.models.int8`).
+            on it (`camcli.models.runtime.int8`).
         images: the references of what will be looked at. Only counted, and only up to `WORTH_IT`,
             unless int8 needs a sample of them.
         passes: how often each of them goes through the network, about, in one form or another.

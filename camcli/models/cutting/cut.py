@@ -1,7 +1,7 @@
 """Cut a network in two: images -> A (features), A -> logits (tail).
 
-The cut is made on the network's own graph (`camcli.models.on_graph`), so the tail can be run alone.
-What cannot be traced is cut with hooks (`camcli.models.on_hooks`). Nothing is assumed about names:
+The cut is made on the network's own graph (`camcli.models.cutting.cut_graph`), so the tail can be run alone.
+What cannot be traced is cut with hooks (`camcli.models.cutting.cut_hooks`). Nothing is assumed about names:
 the last map is the first one met on the way back from the logits, and whether the tail is global
 average pooling + linear is found out by comparing numbers.
 """
@@ -16,13 +16,19 @@ import torch
 from torch import Tensor, nn
 
 from camcli.errors import CamcliError, UsageError, out_of_memory
-from camcli.models import on_graph, on_hooks
-from camcli.models.ends import Whole, end_on_graph, ending_at, in_precision, settle
-from camcli.models.graph import PROBE, Traced, trace, trunk
+from camcli.models.cutting import cut_graph, cut_hooks
+from camcli.models.cutting.final_activation import (
+    Whole,
+    end_on_graph,
+    ending_at,
+    in_precision,
+    settle,
+)
+from camcli.models.cutting.fx_graph import PROBE, Traced, trace, trunk
+from camcli.models.cutting.purity import check_steady, noticing_chance, same
+from camcli.models.cutting.types import Cut, LinearHead, NoMapError, Place, Tail
 from camcli.models.outputs import Output, OutputKind, TwoSided, rows_of, what_else
-from camcli.models.parts import Cut, LinearHead, NoMapError, Place, Tail
-from camcli.models.purity import check_steady, noticing_chance, same
-from camcli.models.words import LAST
+from camcli.models.spec import LAST
 
 __all__ = ["Cut", "Layer", "LinearHead", "Place", "Tail", "cut", "list_layers"]
 
@@ -47,7 +53,7 @@ def cut(
         layers: names as `list_layers` gives them; ``last`` is the last spatial map before the
             logits, or for a transformer with a class token the last tokens that it looks at.
         head: what to put in place of everything after ``last``.
-        output: what the network returns; None to find out (`camcli.models.ends`).
+        output: what the network returns; None to find out (`camcli.models.cutting.final_activation`).
 
     Returns:
         The two halves, checked on a trial input: ``tail(features(x)) == model(x)``, but for an
@@ -72,7 +78,7 @@ def cut(
         try:
             traced = trace(model, probe, writes=writes)
             traced, expected, found = _ended(traced, probe, raw, head, output)
-            made = on_graph.cut_at(traced, [on_graph.find(traced, name) for name in layers])
+            made = cut_graph.cut_at(traced, [cut_graph.find(traced, name) for name in layers])
             _check(made, probe, expected)
         except (NoMapError, UsageError):
             raise
@@ -103,7 +109,7 @@ def _ended(
 ) -> tuple[Traced, Tensor, Output]:
     """The graph that ends in logits, these for the probe, and what they are."""
     if head is not None:
-        return on_graph.new_head(traced, head, probe), raw, Output()
+        return cut_graph.new_head(traced, head, probe), raw, Output()
     end = end_on_graph(traced, probe, raw)
     found, without = settle(raw.float(), end and end[0], asked)
     node = end[1] if end and without else traced.output.all_input_nodes[0]
@@ -135,7 +141,7 @@ def _with_hooks(
         whole.keep_end()
     expected = whole(probe)
     try:
-        made = on_hooks.cut_at(whole, probe, layers, expected)
+        made = cut_hooks.cut_at(whole, probe, layers, expected)
         _check(made, probe, expected)
     except UsageError:
         raise
@@ -194,9 +200,9 @@ def list_layers(model: nn.Module, size: int | Shape) -> list[Layer]:
             traced = trace(model, probe, writes=writes)
         except Exception as error:
             log.debug("cannot trace (%s); watching with hooks", error)
-            seen = on_hooks.watch(model, probe)
+            seen = cut_hooks.watch(model, probe)
             _, C, H, W = probe.shape
-            held = on_hooks.layouts(model, seen, (C, H, W))
+            held = cut_hooks.layouts(model, seen, (C, H, W))
             return [
                 Layer(name, _kind(model, name), layout.shape, "." not in name)
                 for name, layout in held.items()
@@ -212,7 +218,7 @@ def list_layers(model: nn.Module, size: int | Shape) -> list[Layer]:
             name, _kind(model, name), layout.shape, node in every and shortest[node] == name,
         )
         for name, node in sorted(traced.names.items(), key=lambda item: position[item[1]])
-        if name and (layout := on_graph.layout(traced, node))
+        if name and (layout := cut_graph.layout(traced, node))
     ]  # fmt: skip
 
 

@@ -17,9 +17,9 @@ from torch import Tensor
 
 from camcli.errors import CamcliError, UnavailableError, UsageError
 from camcli.files import open_regular
-from camcli.models.formats import inside
-from camcli.models.opening import open_weights
-from camcli.models.states import Candidates, unwrap
+from camcli.models.weights.formats import inside
+from camcli.models.weights.opening import open_weights
+from camcli.models.weights.state_dict import Candidates, unwrap
 from camcli.net.download import download, present
 
 # The eight (or ten) hex digits before the suffix, as torch.hub and timm write them.
@@ -203,7 +203,7 @@ def read_candidates(path: Path, expected: str | None = None) -> tuple[Candidates
         expected: the sha256, or its first digits, that the file must have.
 
     Returns:
-        All mappings from names to tensors in it, for `camcli.models.states.match`, and the file's
+        All mappings from names to tensors in it, for `camcli.models.weights.state_dict.match`, and the file's
         sha256.
 
     Raises:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from camcli.errors import UsageError
-from camcli.models import bundled
-from camcli.models.pretrained import (
+from camcli.models.loading import bundled
+from camcli.models.loading.pretrained import (
     is_classifier,
     timm_config,
     timm_file,
@@ -18,7 +18,8 @@ from camcli.models.pretrained import (
     torchvision_file,
     torchvision_names,
 )
-from camcli.models.weights import (
+from camcli.models.spec import unknown
+from camcli.models.weights.files import (
     WeightFile,
     expected_sha256,
     find,
@@ -26,7 +27,6 @@ from camcli.models.weights import (
     search_dirs,
     sha256_of,
 )
-from camcli.models.words import unknown
 
 _SUFFIXES = {".pth", ".pt", ".bin", ".safetensors"}
 _HUB_FILES = "models--*/snapshots/*/*.safetensors"

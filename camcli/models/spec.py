@@ -2,7 +2,7 @@
 
 torch, torchvision and timm take seconds to import, and a name that is mistyped should cost none of
 them. Names of models are therefore read from the installed libraries' own files, which is a search
-for text: nothing of them is run. What cannot be told for sure is left to `camcli.models.zoo`.
+for text: nothing of them is run. What cannot be told for sure is left to `camcli.models.loading.zoo`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 
 from camcli.errors import UsageError
-from camcli.models.formats import recognise
+from camcli.models.weights.formats import recognise
 
 BUNDLED = "efficientnet_lite0"
 LAST = "last"

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from camcli.models.parts import Cut, LinearHead, Place
+from camcli.models.cutting.types import Cut, LinearHead, Place
 
 
 def join(cuts: Sequence[Cut]) -> Cut:

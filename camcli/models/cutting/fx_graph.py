@@ -17,8 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from camcli.models.purity import copy_input, follow_writes, same
-from camcli.models.tokens import Layout
+from camcli.models.cutting.purity import copy_input, follow_writes, same
+from camcli.models.cutting.tokens import Layout
 
 
 class Tracer(fx.Tracer):

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from camcli.errors import CamcliError, UnavailableError, UsageError
-from camcli.models.on_openvino import one_thread
+from camcli.models.runtime.openvino import one_thread
 
 log = logging.getLogger(__name__)
 

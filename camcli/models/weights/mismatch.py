@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 class Compared(Protocol):
-    """A file's tensors beside a network's (`camcli.models.states`)."""
+    """A file's tensors beside a network's (`camcli.models.weights.state_dict`)."""
 
     @property
     def key(self) -> str:

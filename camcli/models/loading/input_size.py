@@ -9,7 +9,7 @@ from torch import nn
 
 from camcli.data.decode.preprocess import Preprocess
 from camcli.errors import CamcliError, UsageError
-from camcli.models.built import reason
+from camcli.models.loading.builder import reason
 from camcli.models.outputs import rows_of, what_else
 
 # Sides that networks are built for, the usual first.

@@ -13,11 +13,11 @@ from torch import nn
 
 from camcli.data.decode.preprocess import Preprocess
 from camcli.errors import UsageError
-from camcli.models.formats import inside
-from camcli.models.imagenet import imagenet_classes
-from camcli.models.mismatch import listed
+from camcli.models.classes.imagenet import imagenet_classes
 from camcli.models.outputs import label_names
-from camcli.models.states import Match
+from camcli.models.weights.formats import inside
+from camcli.models.weights.mismatch import listed
+from camcli.models.weights.state_dict import Match
 
 Source = Literal["bundled", "torchvision", "timm", "user", "random", "checkpoint"]
 IMAGENET = 1000
@@ -122,7 +122,7 @@ def weight_path(weights: str | Path, model: str, named: Iterable[str] = ()) -> P
 
 
 def fill(module: nn.Module, found: Match, origin: str) -> None:
-    """Load tensors that `camcli.models.states.match` found to be the network's.
+    """Load tensors that `camcli.models.weights.state_dict.match` found to be the network's.
 
     Raises:
         UsageError: torch cannot take them.

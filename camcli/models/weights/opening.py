@@ -26,7 +26,7 @@ import torch
 
 from camcli.errors import CamcliError, UsageError
 from camcli.files import open_regular
-from camcli.models.formats import Format, inside, member, recognise
+from camcli.models.weights.formats import Format, inside, member, recognise
 
 _LOADING = threading.Lock()
 _LEGACY = 4 << 20  # raw numbers follow the pickle, and need not be searched for names

@@ -22,11 +22,11 @@ from torch import Tensor
 from camcli.data.decode.preprocess import Preprocess
 from camcli.errors import CamcliError, UsageError
 from camcli.files import whole_file
-from camcli.models.ensemble import block_head
-from camcli.models.finite import check_finite
-from camcli.models.formats import check_checkpoint, inside
-from camcli.models.mismatch import shape_of
-from camcli.models.parts import LinearHead
+from camcli.models.cutting.types import LinearHead
+from camcli.models.loading.ensemble import block_head
+from camcli.models.weights.finite import check_finite
+from camcli.models.weights.formats import check_checkpoint, inside
+from camcli.models.weights.mismatch import shape_of
 
 FORMAT = 2
 """The newest that is read and written; a single network is still written as 1."""
@@ -37,7 +37,7 @@ class Checkpoint:
     """What a checkpoint file holds.
 
     Attributes:
-        architecture: the backbone, as `camcli.models.zoo.build_model` names it.
+        architecture: the backbone, as `camcli.models.loading.zoo.build_model` names it.
         classes: the C class names.
         preprocess: from RGB pixels to the backbone's input.
         backbone: the architecture's tensors up to the cut; with several members, each member's

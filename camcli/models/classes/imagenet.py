@@ -17,7 +17,7 @@ def _table() -> tuple[tuple[str, str, tuple[str, ...]], ...]:
 
 
 def _read(name: str) -> list[str]:
-    text = resources.files("camcli.models").joinpath(name).read_text(encoding="utf-8")
+    text = resources.files("camcli.models.classes").joinpath(name).read_text(encoding="utf-8")
     return text.splitlines()
 
 

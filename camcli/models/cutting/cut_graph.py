@@ -9,12 +9,19 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from camcli.models import graph
-from camcli.models.graph import PROBE, Traced, first_part, fold_batchnorm, second_part, trunk
-from camcli.models.parts import Cut, LinearHead, NoMapError, Place, not_a_map
-from camcli.models.places import answering, disturbed, lies_so
-from camcli.models.purity import is_input
-from camcli.models.tokens import Grid, Layout, fits, from_maps, layout_of, to_maps
+from camcli.models.cutting import fx_graph
+from camcli.models.cutting.fx_graph import (
+    PROBE,
+    Traced,
+    first_part,
+    fold_batchnorm,
+    second_part,
+    trunk,
+)
+from camcli.models.cutting.purity import is_input
+from camcli.models.cutting.token_positions import answering, disturbed, lies_so
+from camcli.models.cutting.tokens import Grid, Layout, fits, from_maps, layout_of, to_maps
+from camcli.models.cutting.types import Cut, LinearHead, NoMapError, Place, not_a_map
 
 # How many maps before a node are near it: the two of a bilinear pooling, each before its ReLU.
 _NEAR = 4
@@ -42,7 +49,7 @@ def layout(traced: Traced, node: fx.Node) -> Layout | None:
 
 def _tokens(traced: Traced, node: fx.Node, image: Grid) -> Layout | None:
     shape = traced.shapes[node]
-    before = [n for n in graph.before(node) if n is not node and n in traced.shapes]
+    before = [n for n in fx_graph.before(node) if n is not node and n in traced.shapes]
     maps = {
         n: found.shape
         for n in traced.whole.graph.nodes
@@ -212,7 +219,7 @@ def new_head(traced: Traced, head: LinearHead, probe: Tensor) -> Traced:
     node = _last(traced)
     held = layout(traced, node)
     assert held is not None
-    return graph.with_head(traced, node, _NewHead(head, held), probe)
+    return fx_graph.with_head(traced, node, _NewHead(head, held), probe)
 
 
 def cut_at(traced: Traced, nodes: list[fx.Node]) -> Cut:
@@ -229,7 +236,7 @@ def cut_at(traced: Traced, nodes: list[fx.Node]) -> Cut:
         prefix = held.prefix > 0
         layouts.append(held)
         # A tail that writes into A would change the map that is being explained.
-        tail = graph.without_inplace(second.module)
+        tail = fx_graph.without_inplace(second.module)
         places.append(
             Place(
                 traced.name(node),

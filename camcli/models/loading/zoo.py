@@ -21,8 +21,9 @@ from torch import nn
 
 from camcli.data.decode.preprocess import Preprocess
 from camcli.errors import UsageError
-from camcli.models import bundled
-from camcli.models.built import (
+from camcli.models.classes.names_file import read_class_names
+from camcli.models.loading import bundled
+from camcli.models.loading.builder import (
     IMAGENET,
     BuiltModel,
     Provenance,
@@ -32,14 +33,13 @@ from camcli.models.built import (
     reason,
     weight_path,
 )
-from camcli.models.class_names import read_class_names
-from camcli.models.finite import check_finite
-from camcli.models.inputs import answers_of
-from camcli.models.on_cpu import without_cuda
-from camcli.models.pretrained import build_timm, build_torchvision, timm_preprocess
-from camcli.models.states import Candidate, Candidates, head_rows, match
-from camcli.models.weights import read_candidates
-from camcli.models.words import is_own_code
+from camcli.models.loading.cuda_code import without_cuda
+from camcli.models.loading.input_size import answers_of
+from camcli.models.loading.pretrained import build_timm, build_torchvision, timm_preprocess
+from camcli.models.spec import is_own_code
+from camcli.models.weights.files import read_candidates
+from camcli.models.weights.finite import check_finite
+from camcli.models.weights.state_dict import Candidate, Candidates, head_rows, match
 
 # What timm assumes where a model's configuration is silent.
 _TIMM_DEFAULTS = {"crop_mode": "center", "crop_pct": 0.875, "interpolation": "bicubic"}
@@ -69,10 +69,10 @@ def build_model(
         weights: None for the model's default; a ``.pth`` or ``.safetensors`` file; the name of one
             of torchvision's sets of weights such as ``IMAGENET1K_V1``; or ``random`` for an
             untrained network, the same for the same `seed`.
-        weights_key: which of several sets in a file of `weights`, as `camcli.models.states.match`
+        weights_key: which of several sets in a file of `weights`, as `camcli.models.weights.state_dict.match`
             takes it.
         offline: never touch the network.
-        classes: the class names, or a file of them (`camcli.models.class_names`). None stands for
+        classes: the class names, or a file of them (`camcli.models.classes.names_file`). None stands for
             ImageNet's where the model has 1000 classes, else for the numbers from 0.
         seed: of ``random``; the global random state is left as it was.
         input_size: side of the input that a network of one's own is tried at; by default its own.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from camcli.models.imagenet import imagenet_classes, plain, wnid_index
+from camcli.models.classes.imagenet import imagenet_classes, plain, wnid_index
 
 
 def label_index(label: str, classes: tuple[str, ...]) -> int | None:

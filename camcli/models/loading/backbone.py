@@ -12,10 +12,10 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from camcli.errors import CamcliError
-from camcli.models.cut import Cut, LinearHead, cut
-from camcli.models.mismatch import listed
-from camcli.models.states import COUNTER
-from camcli.models.words import LAST
+from camcli.models.cutting.cut import Cut, LinearHead, cut
+from camcli.models.spec import LAST
+from camcli.models.weights.mismatch import listed
+from camcli.models.weights.state_dict import COUNTER
 
 
 def fill_backbone(

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from camcli.errors import UsageError
-from camcli.models.ends import Whole
-from camcli.models.parts import Cut, NoMapError, Place, not_a_map
-from camcli.models.places import answering, disturbed, lies_so
-from camcli.models.tokens import Layout, from_maps, layout_of, to_maps
-from camcli.models.words import LAST
+from camcli.models.cutting.final_activation import Whole
+from camcli.models.cutting.token_positions import answering, disturbed, lies_so
+from camcli.models.cutting.tokens import Layout, from_maps, layout_of, to_maps
+from camcli.models.cutting.types import Cut, NoMapError, Place, not_a_map
+from camcli.models.spec import LAST
 
 
 def watch(model: nn.Module, probe: Tensor) -> dict[str, tuple[int, ...]]:
@@ -54,7 +54,7 @@ def layouts(
     """How modules return maps; others are left out.
 
     Tokens lie on the grid of an earlier map, or on one that a module names (``grid_size``); where
-    there is neither, or as many channels as tokens, a trial tells (`camcli.models.places`).
+    there is neither, or as many channels as tokens, a trial tells (`camcli.models.cutting.token_positions`).
 
     Args:
         model: the network.

@@ -17,7 +17,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from camcli.errors import UsageError
-from camcli.models.graph import PROBE, Traced
+from camcli.models.cutting.fx_graph import PROBE, Traced
 from camcli.models.outputs import Output, OutputKind, rows_of
 
 Family = Literal["softmax", "sigmoid"]

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from torch import Tensor, nn
 
 from camcli.errors import CamcliError, UsageError
-from camcli.models.mismatch import differences, listed, other_classes
+from camcli.models.weights.mismatch import differences, listed, other_classes
 
 _DEEPEST = 8
 _MOST = 64
@@ -170,7 +170,7 @@ def unwrap(loaded: object, origin: str) -> Candidates:
     """The mappings with tensors within what a file held, at any depth.
 
     Args:
-        loaded: what `camcli.models.opening.open_weights` returned.
+        loaded: what `camcli.models.weights.opening.open_weights` returned.
         origin: the file, for messages.
 
     Raises:

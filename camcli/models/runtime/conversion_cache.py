@@ -22,7 +22,7 @@ from torch import Tensor, fx, nn
 
 from camcli.data.datasets.paths import cache_home
 from camcli.files import whole_folder
-from camcli.models.on_openvino import Converted
+from camcli.models.runtime.openvino import Converted
 
 log = logging.getLogger(__name__)
 

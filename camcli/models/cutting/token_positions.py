@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from camcli.models.tokens import Layout
+from camcli.models.cutting.tokens import Layout
 
 # (y, x) of what is changed, in shares of the sides: away from the borders of usual grids' cells.
 _SPOTS = ((0.05, 0.05), (0.34, 0.63), (0.63, 0.20), (0.20, 0.91), (0.91, 0.34), (0.77, 0.77))
