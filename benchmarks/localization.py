@@ -17,11 +17,11 @@ import torch
 
 from camcli.cam.how import make_how
 from camcli.data.sources.find import find_images
-from camcli.evaluate.annotations import read_boxes
-from camcli.evaluate.canvas import centre_box, paint
-from camcli.evaluate.compare import Annotations
-from camcli.evaluate.localization import IOUS, BoxAccuracy
-from camcli.evaluate.maps import see_photographs
+from camcli.evaluate.comparison.compare import Annotations
+from camcli.evaluate.measured.annotations import read_boxes
+from camcli.evaluate.measured.seen import see_photographs
+from camcli.evaluate.measured.square_canvas import centre_box, paint
+from camcli.evaluate.metrics.localization import IOUS, BoxAccuracy
 from camcli.models.classifier import load_classifier
 
 METHODS = ("cam", "layercam", "gradcam++")

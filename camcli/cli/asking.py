@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from camcli.cam.how import How
     from camcli.cli.subjects import Subject
     from camcli.data.sources.find import ImageRef
-    from camcli.evaluate.compare import Questions, Row
+    from camcli.evaluate.comparison.compare import Questions, Row
     from camcli.models.classifier import Classifier
 
     # Photographs, their labels as a network's classes are called: `Source.renamed`.
@@ -72,7 +72,7 @@ def find_truths(
     Raises:
         UsageError: broken annotations, or none that belongs to a photograph.
     """
-    from camcli.evaluate.annotations import find_masks, read_boxes
+    from camcli.evaluate.measured.annotations import find_masks, read_boxes
 
     if trimap and masks is None:
         raise UsageError("--trimap says how --masks are read: give them.")
@@ -95,7 +95,7 @@ def questions(truths: Truths, **more: Any) -> Questions:
         truths: the annotations.
         more: the other fields of `Questions`.
     """
-    from camcli.evaluate.compare import Annotations, Questions
+    from camcli.evaluate.comparison.compare import Annotations, Questions
 
     return Questions(annotations=Annotations(truths.boxes, truths.masks, truths.trimap), **more)
 
@@ -154,7 +154,7 @@ def ask_all(
     Raises:
         UsageError: there was nothing that could be measured.
     """
-    from camcli.evaluate.compare import compare
+    from camcli.evaluate.comparison.compare import compare
     from camcli.models.classes.label_index import label_index
 
     found = Answers()
@@ -191,9 +191,9 @@ def _check(
     found: Answers,
 ) -> None:
     """Both sanity checks of one network."""
-    from camcli.evaluate.compare import merged
-    from camcli.evaluate.random_labels import FEWEST, compare_labels
-    from camcli.evaluate.randomised import compare_copies
+    from camcli.evaluate.comparison.compare import merged
+    from camcli.evaluate.comparison.random_labels import FEWEST, compare_labels
+    from camcli.evaluate.comparison.randomised import compare_copies
 
     say(f"Randomising {subject.name} ...")
     rows = compare_copies(classifier, subject.name, refs, hows, subject.copies())

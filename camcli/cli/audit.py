@@ -14,7 +14,7 @@ from camcli.cli.pictures import listed, tell_notes
 from camcli.errors import UsageError
 
 if TYPE_CHECKING:
-    from camcli.evaluate.audit import ClassSummary, Suspicion
+    from camcli.evaluate.audit.audit import ClassSummary, Suspicion
 
 
 class Clusters(StrEnum):
@@ -162,9 +162,9 @@ def audit(
     """
     from camcli.batch.rundir import CSV
     from camcli.cam.facts import find_facts
-    from camcli.evaluate import audit as a
-    from camcli.evaluate.alike import Grouping
-    from camcli.evaluate.audit_files import check_out, default_out, save
+    from camcli.evaluate.audit import audit as a
+    from camcli.evaluate.audit.audit_files import check_out, default_out, save
+    from camcli.evaluate.audit.map_clusters import Grouping
 
     find_facts(method)
     out = out or default_out(source)
@@ -180,14 +180,14 @@ def audit(
             raise UsageError(
                 f"{source} is a run, whose maps are made: leave {' and '.join(given)} out."
             )
-        from camcli.evaluate.fact_sources import from_run
+        from camcli.evaluate.audit.audit_inputs import from_run
 
         facts = from_run(folder, masks)
     else:
         from camcli.cli.load import Described, check, load
         from camcli.cli.progress import Progress
         from camcli.data.sources.find import find_images
-        from camcli.evaluate.annotations import find_masks
+        from camcli.evaluate.measured.annotations import find_masks
 
         described: Described = {
             "model": model, "weights": None, "checkpoint": checkpoint, "classes": None,
@@ -203,7 +203,7 @@ def audit(
             find_masks(masks, refs)  # whether there are any, before the network looks at images
         classifier = load(**described)
 
-        from camcli.evaluate.fact_sources import from_photographs
+        from camcli.evaluate.audit.audit_inputs import from_photographs
 
         tell_notes(images.numbered(classifier.classes), told=images.notes)
         refs = images.renamed(refs, classifier.classes)
@@ -231,7 +231,7 @@ def _print(rows: list[ClassSummary], found: list[Suspicion], *, with_masks: bool
     from rich.table import Table
 
     from camcli.cli.console import tables
-    from camcli.evaluate.audit import LEAST
+    from camcli.evaluate.audit.audit import LEAST
 
     console = tables()
     table = Table(box=None)

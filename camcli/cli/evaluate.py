@@ -282,8 +282,8 @@ def evaluate(
     table: a map that does not beat them shows nothing.
     """
     from camcli.data.sources.find import find_images
-    from camcli.evaluate.presets import find_preset
-    from camcli.evaluate.results import check_out
+    from camcli.evaluate.comparison.presets import find_preset
+    from camcli.evaluate.comparison.result_files import check_out
 
     named = find_preset(preset) if preset else None
     scale_name = scale.value if scale else named.scale if named else "relu"
@@ -314,8 +314,8 @@ def evaluate(
         check_labels(refs, subjects, named=photographs.renamed)
     say(f"{len(refs)} photographs, {len(subjects)} networks.")  # before seconds of silence
 
-    from camcli.evaluate import table
-    from camcli.evaluate.terminal import show
+    from camcli.evaluate.comparison import table
+    from camcli.evaluate.comparison.terminal import show
 
     ask = questions(
         truths, scale=scale_name, threshold=threshold, tolerance=tolerance,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from camcli.cam.how import How
     from camcli.cli.load import Described
     from camcli.data.decode.preprocess import Fit
-    from camcli.evaluate.randomised import Copies
+    from camcli.evaluate.comparison.randomised import Copies
     from camcli.models.classifier import Classifier
 
 
@@ -128,7 +128,7 @@ class Subject:
 
     def copies(self) -> Copies:
         """Copies that know less and less, for the sanity check."""
-        from camcli.evaluate.randomised import copies_of_checkpoint, copies_of_model
+        from camcli.evaluate.comparison.randomised import copies_of_checkpoint, copies_of_model
 
         if self.checkpoint:
             return copies_of_checkpoint(

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from camcli.cli.console import Friendly
 from camcli.cli.evaluate import evaluate
 from camcli.data.synthetic.scenes import write_scenes
-from camcli.evaluate.terminal import show
+from camcli.evaluate.comparison.terminal import show
 
 
 @pytest.fixture
@@ -64,8 +64,8 @@ def test_one_table_with_the_controls(run, scenes):
 def test_the_table_fits_into_80_letters():
     import re
 
-    from camcli.evaluate.compare import CONTROLS, Row
-    from camcli.evaluate.table import GROUPS
+    from camcli.evaluate.comparison.compare import CONTROLS, Row
+    from camcli.evaluate.comparison.table import GROUPS
 
     names = [name for _, metrics, _ in GROUPS for name in metrics]
     metrics = dict.fromkeys(names, 0.5)
@@ -97,7 +97,7 @@ def test_randomising_the_head_changes_cam_and_not_eigencam(photos, tmp_path):
 
     from camcli.cam.how import make_how
     from camcli.data.sources.find import find_images
-    from camcli.evaluate.randomised import compare_copies, copies_of_model
+    from camcli.evaluate.comparison.randomised import compare_copies, copies_of_model
     from camcli.models.classifier import load_classifier
 
     for n, photo in enumerate(photos):

@@ -15,7 +15,7 @@ from camcli.data.decode.images import load_image
 from camcli.data.sources import lists
 from camcli.data.sources.find import find_images
 from camcli.errors import ImageError, UsageError
-from camcli.evaluate.annotations import read_boxes, read_mask
+from camcli.evaluate.measured.annotations import read_boxes, read_mask
 from camcli.models.classes.names_file import read_class_names
 from camcli.models.loading.checkpoint import load_checkpoint
 from camcli.train.config import read_toml

@@ -4,7 +4,9 @@ import pytest
 from PIL import Image
 
 from camcli.errors import UsageError
-from camcli.evaluate.alike import (
+from camcli.evaluate.audit.audit import Suspicion, summarise
+from camcli.evaluate.audit.audit_files import draw_clusters, draw_flagged
+from camcli.evaluate.audit.map_clusters import (
     Cluster,
     Grouping,
     group,
@@ -13,9 +15,7 @@ from camcli.evaluate.alike import (
     stretched,
     texture_of,
 )
-from camcli.evaluate.audit import Suspicion, summarise
-from camcli.evaluate.audit_files import draw_clusters, draw_flagged
-from camcli.evaluate.facts import THUMB, Fact
+from camcli.evaluate.audit.map_stats import THUMB, Fact
 
 
 def thumb(*hot, value=1.0):

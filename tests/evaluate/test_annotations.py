@@ -10,7 +10,7 @@ from PIL import Image
 
 from camcli.data.sources.find import ImageRef, find_images
 from camcli.errors import UsageError
-from camcli.evaluate.annotations import find_masks, read_boxes, read_mask
+from camcli.evaluate.measured.annotations import find_masks, read_boxes, read_mask
 
 VOC = """<annotation><filename>other.jpg</filename>
 <object><name>dog</name><bndbox><xmin>11</xmin><ymin>21</ymin><xmax>30</xmax><ymax>40</ymax></bndbox>

@@ -8,9 +8,9 @@ from scipy.stats import mannwhitneyu
 from sklearn.linear_model import LogisticRegression
 
 from camcli.data.synthetic.scenes import Shortcut, draw_scenes
-from camcli.evaluate.audit import rank_test, sameness, summarise, suspicions
-from camcli.evaluate.canvas import fill
-from camcli.evaluate.facts import Fact, border_share, corner_of, fact_of, stray_heat
+from camcli.evaluate.audit.audit import rank_test, sameness, summarise, suspicions
+from camcli.evaluate.audit.map_stats import Fact, border_share, corner_of, fact_of, stray_heat
+from camcli.evaluate.measured.square_canvas import fill
 from camcli.models.classifier import load_classifier
 from camcli.models.cutting.cut import LinearHead
 
@@ -170,7 +170,7 @@ def audit_scenes(seed, planted, *, train=20, test=20, classifier=None, known=Non
 
 
 def _canvas(mask):
-    from camcli.evaluate.annotations import truth_of
+    from camcli.evaluate.measured.annotations import truth_of
 
     return truth_of(mask.shape[::-1], mask=mask).mask
 

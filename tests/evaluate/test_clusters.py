@@ -4,7 +4,7 @@ from sklearn.cluster import SpectralClustering
 from sklearn.datasets import make_blobs, make_circles
 from sklearn.metrics import adjusted_rand_score
 
-from camcli.evaluate.clusters import LARGEST, kmeans, spectral
+from camcli.evaluate.audit.clustering import LARGEST, kmeans, spectral
 
 
 def test_kmeans_finds_blobs_largest_first():

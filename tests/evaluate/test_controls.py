@@ -8,10 +8,10 @@ import json
 import pytest
 from rich.console import Console
 
-from camcli.evaluate import table
-from camcli.evaluate.compare import Row
-from camcli.evaluate.controls import standing
-from camcli.evaluate.terminal import show
+from camcli.evaluate.comparison import table
+from camcli.evaluate.comparison.compare import Row
+from camcli.evaluate.comparison.controls import standing
+from camcli.evaluate.comparison.terminal import show
 
 
 def row(method, value, low, high, metric="maxboxacc_v2", model="net"):

@@ -5,7 +5,7 @@ import scipy.sparse
 import scipy.sparse.linalg
 import torch
 
-from camcli.evaluate.faithfulness import (
+from camcli.evaluate.metrics.faithfulness import (
     average_drop,
     blurred,
     curve_area,

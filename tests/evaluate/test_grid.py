@@ -7,8 +7,8 @@ import torch
 from camcli.cam.how import make_how
 from camcli.data.sources.find import find_images
 from camcli.errors import UsageError
-from camcli.evaluate.grid import cell_shares, choose_cells, grid_game, mosaic
-from camcli.evaluate.maps import see_photographs
+from camcli.evaluate.measured.seen import see_photographs
+from camcli.evaluate.metrics.grid import cell_shares, choose_cells, grid_game, mosaic
 
 
 def sure_of(index, p=0.99, classes=8):

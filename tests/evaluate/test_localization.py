@@ -5,11 +5,11 @@ from scipy.special import rel_entr
 from sklearn.metrics import average_precision_score, jaccard_score, roc_auc_score
 
 from camcli.errors import UsageError
-from camcli.evaluate import canvas
-from camcli.evaluate.annotations import truth_of
-from camcli.evaluate.bootstrap import intervals
-from camcli.evaluate.canvas import SIDE, Truth, paint
-from camcli.evaluate.localization import (
+from camcli.evaluate.measured import square_canvas
+from camcli.evaluate.measured.annotations import truth_of
+from camcli.evaluate.measured.square_canvas import SIDE, Truth, paint
+from camcli.evaluate.metrics.bootstrap import intervals
+from camcli.evaluate.metrics.localization import (
     BoxAccuracy,
     Localization,
     PerImage,
@@ -107,7 +107,7 @@ def test_empty_and_constant_maps(value):
     assert boxes.compute()["maxboxacc"] == value
     assert pointing(np.zeros_like(score), truth((0, 0, SIDE, SIDE))) == 0
     assert energy(np.zeros_like(score), truth((0, 0, 9, 9))) == 0
-    half = canvas.fill(np.array([[0, 0, SIDE / 2, SIDE]]))
+    half = square_canvas.fill(np.array([[0, 0, SIDE / 2, SIDE]]))
     assert correlation(score, half) == 0
     assert kl_divergence(score, half) == pytest.approx(np.log(2))
     pixels = Pixels()
@@ -181,7 +181,7 @@ def test_pixel_metrics_equal_scikit_learn(random_set):
 
 
 def test_best_iou_of_a_perfect_map_is_one():
-    mask = canvas.fill(np.array([[3, 3, 90, 70]]))
+    mask = square_canvas.fill(np.array([[3, 3, 90, 70]]))
     pixels = Pixels()
     pixels.accumulate(mask.astype(np.float32), truth(mask=mask))
     found = pixels.compute()
@@ -216,7 +216,7 @@ def test_pointing_with_tolerance_in_the_photographs_pixels():
 def test_energy_by_hand():
     score = score_of((0, 0, 10, 10, 0.5), (100, 100, 110, 110, 1))
     assert energy(score, truth((0, 0, 20, 20))) == pytest.approx(1 / 3)
-    ignore = canvas.fill(np.array([[100, 100, 105, 110]]))
+    ignore = square_canvas.fill(np.array([[100, 100, 105, 110]]))
     assert energy(score, truth((0, 0, 20, 20), ignore=ignore)) == pytest.approx(1 / 2)
 
 
@@ -235,7 +235,9 @@ def test_weights_equal_repeated_photographs(random_set):
     for n, (score, mask, ignore) in enumerate(zip(*random_set, strict=True)):
         # A few blobs: noise has thousands of contours at each level.
         score = paint(score[:7, :7], (0, 0, SIDE, SIDE), (SIDE, SIDE))
-        where = truth(tuple(canvas.box_of(mask)[0] - [0, 0, 60 * n, 40]), mask=mask, ignore=ignore)
+        where = truth(
+            tuple(square_canvas.box_of(mask)[0] - [0, 0, 60 * n, 40]), mask=mask, ignore=ignore
+        )
         weighted.accumulate(score, where)
         for _ in range(counts[n]):
             repeated.accumulate(score, where)
@@ -290,12 +292,12 @@ def test_centre_box_finds_every_centred_box():
     for half in (30, 70, 100):
         boxes = BoxAccuracy()
         box = (112 - half, 112 - half, 112 + half, 112 + half)
-        boxes.accumulate(canvas.centre_box(), truth(box))
+        boxes.accumulate(square_canvas.centre_box(), truth(box))
         assert boxes.curve(0.97).max() == 1
 
 
 def test_centre_gaussian_is_symmetric_and_peaks_in_the_middle():
-    bump = canvas.centre_gaussian()
+    bump = square_canvas.centre_gaussian()
     np.testing.assert_array_equal(bump, bump[::-1, ::-1])
     np.testing.assert_array_equal(bump, bump.T)
     assert bump.max() == 1 == bump[111, 112]
@@ -323,7 +325,7 @@ def test_bootstrap_interval_of_a_mean_is_that_of_statistics():
 
 
 def test_thousands_of_boxes_on_one_photograph_are_compared_in_parts(monkeypatch):
-    from camcli.evaluate import localization
+    from camcli.evaluate.metrics import localization
 
     rng = np.random.default_rng(0)
     score = rng.random((SIDE, SIDE))  # hundreds of parts at each level

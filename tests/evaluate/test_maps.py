@@ -8,9 +8,9 @@ from PIL import Image
 from camcli.cam.how import make_how
 from camcli.data.sources.find import find_images
 from camcli.errors import CamcliError
-from camcli.evaluate import maps
-from camcli.evaluate.maps import see_photographs
-from camcli.evaluate.randomised import Likeness
+from camcli.evaluate.comparison.randomised import Likeness
+from camcli.evaluate.measured import seen as maps
+from camcli.evaluate.measured.seen import see_photographs
 from camcli.models.classifier import Classifier
 
 

@@ -3,10 +3,10 @@ import pytest
 import torch
 from sklearn.metrics import average_precision_score, confusion_matrix, top_k_accuracy_score
 
-from camcli.evaluate import predictions
-from camcli.evaluate.bootstrap import intervals
-from camcli.evaluate.confused import confusion_markdown, confusion_pictures
-from camcli.evaluate.predictions import Predictions, judged
+from camcli.evaluate.metrics import predictions
+from camcli.evaluate.metrics.bootstrap import intervals
+from camcli.evaluate.metrics.confusion import confusion_markdown, confusion_pictures
+from camcli.evaluate.metrics.predictions import Predictions, judged
 
 NAMES = [f"c{n}" for n in range(8)]
 

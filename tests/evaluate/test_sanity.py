@@ -7,15 +7,15 @@ from scipy.stats import spearmanr
 from skimage.metrics import structural_similarity
 from torch import nn
 
-from camcli.evaluate.compare import Row
-from camcli.evaluate.sanity import (
+from camcli.evaluate.comparison.compare import Row
+from camcli.evaluate.comparison.table import sanity_markdown, verdicts
+from camcli.evaluate.metrics.sanity import (
     UNRELATED,
     cascade,
     layers_from_the_top,
     rank_correlation,
     ssim,
 )
-from camcli.evaluate.table import sanity_markdown, verdicts
 
 
 def test_rank_correlation_is_scipys():

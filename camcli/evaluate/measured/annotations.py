@@ -24,8 +24,8 @@ from PIL import Image
 from camcli.data.sources.find import ImageRef
 from camcli.data.sources.finders import is_image_name
 from camcli.errors import UsageError
-from camcli.evaluate.box_files import Box, read_files
-from camcli.evaluate.canvas import SIDE, Truth, box_of
+from camcli.evaluate.measured.box_files import Box, read_files
+from camcli.evaluate.measured.square_canvas import SIDE, Truth, box_of
 from camcli.files import open_regular
 
 MASK_SUFFIXES = (".png", ".bmp", ".gif", ".tif", ".tiff")

@@ -12,7 +12,7 @@ import numpy as np
 from camcli.cam.postprocess import scaled
 from camcli.data.decode.preprocess import View
 from camcli.data.sources.refs import ImageRef
-from camcli.evaluate.canvas import SIDE, paint
+from camcli.evaluate.measured.square_canvas import SIDE, paint
 
 MARGIN = 0.08  # of the photograph's side: heat so near to the object is the object's
 CORNER = 0.25  # of the side

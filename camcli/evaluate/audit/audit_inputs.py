@@ -14,8 +14,8 @@ from camcli.batch.rundir import CSV, HEATMAPS, RunDirectory
 from camcli.cam.how import make_how
 from camcli.data.sources.refs import Blob, ImageRef
 from camcli.errors import CamcliError, ImageError, UsageError
-from camcli.evaluate.annotations import find_masks, read_mask, truth_of
-from camcli.evaluate.facts import Fact, fact_of
+from camcli.evaluate.audit.map_stats import Fact, fact_of
+from camcli.evaluate.measured.annotations import find_masks, read_mask, truth_of
 from camcli.ours import Inside
 
 if TYPE_CHECKING:  # the maps that a run kept are read without torch, which takes seconds
@@ -43,7 +43,7 @@ def from_photographs(
         failed: told of unreadable photographs.
         progress: called after each photograph.
     """
-    from camcli.evaluate.maps import see_photographs
+    from camcli.evaluate.measured.seen import see_photographs
 
     files = find_masks(masks, refs) if masks else {}
     how = make_how(method)

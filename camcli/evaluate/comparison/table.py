@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from camcli.errors import CamcliError
-from camcli.evaluate.compare import CONTROLS, Row
-from camcli.evaluate.confused import confusion_markdown, confusion_pictures
-from camcli.evaluate.controls import LOWER, Standing, best, is_control, standing
-from camcli.evaluate.predictions import CLASSIFICATION
-from camcli.evaluate.results import FILES, RECORD, pictures_in
-from camcli.evaluate.sanity import UNRELATED, is_kept
+from camcli.evaluate.comparison.compare import CONTROLS, Row
+from camcli.evaluate.comparison.controls import LOWER, Standing, best, is_control, standing
+from camcli.evaluate.comparison.result_files import FILES, RECORD, pictures_in
+from camcli.evaluate.metrics.confusion import confusion_markdown, confusion_pictures
+from camcli.evaluate.metrics.predictions import CLASSIFICATION
+from camcli.evaluate.metrics.sanity import UNRELATED, is_kept
 from camcli.files import write_whole
 from camcli.ours import FILES as LISTED
 from camcli.ours import KIND, remove

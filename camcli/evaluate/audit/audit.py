@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from camcli.evaluate.facts import Fact
+from camcli.evaluate.audit.map_stats import Fact
 
 LEAST = 5  # correct predictions of a class below which nothing is said
 GAP = {"stray": 0.08, "corner": 0.4, "border": 0.2}

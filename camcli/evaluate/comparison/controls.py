@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from camcli.evaluate.compare import CONTROLS, Row
+from camcli.evaluate.comparison.compare import CONTROLS, Row
 
 LOWER = {
     "kl", "fpr", "top1_loc_error", "top5_loc_error", "deletion", "average_drop", "infidelity",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from camcli.cam.how import Smooth
 from camcli.data.decode.preprocess import Fit
 from camcli.errors import UsageError
-from camcli.evaluate.canvas import Scale
+from camcli.evaluate.measured.square_canvas import Scale
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,9 @@ from torch import Tensor
 
 from camcli.cam.how import How
 from camcli.errors import UsageError
-from camcli.evaluate.canvas import GAUSSIAN, centre_gaussian
-from camcli.evaluate.localization import Means
-from camcli.evaluate.maps import Seen, explained
+from camcli.evaluate.measured.seen import Seen, explained
+from camcli.evaluate.measured.square_canvas import GAUSSIAN, centre_gaussian
+from camcli.evaluate.metrics.localization import Means
 from camcli.models.classifier import Classifier
 
 CELL = 32  # each cell of a map is spread to so many pixels a side before its heat is counted

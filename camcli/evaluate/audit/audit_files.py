@@ -18,10 +18,10 @@ import numpy as np
 from camcli.data.decode.images import load_image
 from camcli.data.sources.refs import is_url
 from camcli.errors import CamcliError, ImageError
-from camcli.evaluate.alike import Alike, Grouping, group, merged
-from camcli.evaluate.audit import ClassSummary, Suspicion
-from camcli.evaluate.canvas import SIDE
-from camcli.evaluate.facts import Fact
+from camcli.evaluate.audit.audit import ClassSummary, Suspicion
+from camcli.evaluate.audit.map_clusters import Alike, Grouping, group, merged
+from camcli.evaluate.audit.map_stats import Fact
+from camcli.evaluate.measured.square_canvas import SIDE
 from camcli.files import write_whole
 from camcli.ours import FILES as LISTED
 from camcli.ours import KIND, check_replaceable, read_record, remove
@@ -93,7 +93,7 @@ def save(
         The names of the files, for a message.
 
     Raises:
-        UsageError: see `camcli.evaluate.alike.group`.
+        UsageError: see `camcli.evaluate.audit.map_clusters.group`.
         CamcliError: nothing can be written.
     """
     alike = group(facts, how)

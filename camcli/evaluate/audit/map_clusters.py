@@ -17,9 +17,9 @@ import numpy as np
 
 from camcli.data.decode.images import load_image
 from camcli.errors import ImageError, UsageError
-from camcli.evaluate.canvas import SIDE
-from camcli.evaluate.clusters import LARGEST, kmeans, spectral
-from camcli.evaluate.facts import THUMB, Fact
+from camcli.evaluate.audit.clustering import LARGEST, kmeans, spectral
+from camcli.evaluate.audit.map_stats import THUMB, Fact
+from camcli.evaluate.measured.square_canvas import SIDE
 
 WINDOW = 17  # canvas pixels a side in which texture is measured: a cell of a 7x7 map has 32
 FLAT = 8.0  # grey levels: noise and gradients of a sky stay below, edges and fur lie above

@@ -14,11 +14,11 @@ from torch import nn
 from camcli.cam.how import How
 from camcli.data.decode.preprocess import Fit
 from camcli.data.sources.refs import ImageRef
-from camcli.evaluate.canvas import paint
-from camcli.evaluate.compare import Row
-from camcli.evaluate.localization import Means
-from camcli.evaluate.maps import Seen, see_photographs
-from camcli.evaluate.sanity import (
+from camcli.evaluate.comparison.compare import Row
+from camcli.evaluate.measured.seen import Seen, see_photographs
+from camcli.evaluate.measured.square_canvas import paint
+from camcli.evaluate.metrics.localization import Means
+from camcli.evaluate.metrics.sanity import (
     UNRELATED,
     cascade,
     layers_from_the_top,

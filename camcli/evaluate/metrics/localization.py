@@ -1,9 +1,9 @@
 """Localization metrics: accumulate() one photograph at a time, compute() for the whole set.
 
 Every metric keeps a small row a photograph, so `compute` can weight the photographs: equal weights
-give the metric, resampled weights its bootstrap (`camcli.evaluate.bootstrap`).
+give the metric, resampled weights its bootstrap (`camcli.evaluate.metrics.bootstrap`).
 
-Scores are (SIDE, SIDE) maps in [0, 1] as `camcli.evaluate.canvas.paint` makes them, quantised to
+Scores are (SIDE, SIDE) maps in [0, 1] as `camcli.evaluate.measured.square_canvas.paint` makes them, quantised to
 `LEVELS` levels as wsolevaluation's box evaluator does. An empty (all 0) map finds no box and hits
 nothing; NaN is refused.
 """
@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from camcli.errors import UsageError
-from camcli.evaluate.canvas import SIDE, Truth
+from camcli.evaluate.measured.square_canvas import SIDE, Truth
 
 LEVELS = 256
 IOUS = (0.3, 0.5, 0.7)

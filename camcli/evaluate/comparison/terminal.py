@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from camcli.evaluate import table
-from camcli.evaluate.compare import Row
-from camcli.evaluate.controls import is_control, standing
+from camcli.evaluate.comparison import table
+from camcli.evaluate.comparison.compare import Row
+from camcli.evaluate.comparison.controls import is_control, standing
 
 _WIDE = 11  # letters of an interval; a longer heading is broken
 

@@ -13,10 +13,16 @@ from camcli.cam.how import How
 from camcli.cam.look import check_influence
 from camcli.data.sources.find import ImageRef
 from camcli.errors import ImageError
-from camcli.evaluate import faithfulness as faith
-from camcli.evaluate.annotations import Box, read_mask, truth_of
-from camcli.evaluate.bootstrap import intervals
-from camcli.evaluate.canvas import (
+from camcli.evaluate.measured.annotations import Box, read_mask, truth_of
+from camcli.evaluate.measured.seen import (
+    Seen,
+    heat_on,
+    logit_of,
+    mapper,
+    probability_of,
+    see_photographs,
+)
+from camcli.evaluate.measured.square_canvas import (
     GAUSSIAN,
     Scale,
     Truth,
@@ -25,17 +31,11 @@ from camcli.evaluate.canvas import (
     noise,
     paint,
 )
-from camcli.evaluate.grid import choose_cells, grid_game
-from camcli.evaluate.localization import Localization, Means
-from camcli.evaluate.maps import (
-    Seen,
-    heat_on,
-    logit_of,
-    mapper,
-    probability_of,
-    see_photographs,
-)
-from camcli.evaluate.predictions import CLASSIFICATION, Predictions, judged
+from camcli.evaluate.metrics import faithfulness as faith
+from camcli.evaluate.metrics.bootstrap import intervals
+from camcli.evaluate.metrics.grid import choose_cells, grid_game
+from camcli.evaluate.metrics.localization import Localization, Means
+from camcli.evaluate.metrics.predictions import CLASSIFICATION, Predictions, judged
 from camcli.models.classifier import Classifier
 
 # Rows that know nothing of the network, or nothing of what it learned about classes.

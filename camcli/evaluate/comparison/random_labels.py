@@ -17,9 +17,9 @@ from torch import Tensor
 
 from camcli.cam.how import How
 from camcli.data.sources.refs import ImageRef
-from camcli.evaluate.compare import Row
-from camcli.evaluate.maps import see_photographs
-from camcli.evaluate.randomised import Likeness
+from camcli.evaluate.comparison.compare import Row
+from camcli.evaluate.comparison.randomised import Likeness
+from camcli.evaluate.measured.seen import see_photographs
 from camcli.models.classifier import Classifier
 from camcli.models.cutting.cut import LinearHead
 from camcli.train.head import Recipe, Scale, linear, solve_head
