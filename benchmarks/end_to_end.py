@@ -42,8 +42,8 @@ from PIL import Image
 from camcli.api import batch
 from camcli.batch.engine import available_cores, keep_big_blocks
 from camcli.batch.explain import Decoded, explain_batch, make_explanation, read
-from camcli.batch.rows import row
-from camcli.batch.sinks import Style
+from camcli.batch.overlay_writer import Style
+from camcli.batch.tables.rows import row
 from camcli.data.decode.images import load_image
 from camcli.data.decode.preprocess import Preprocess, stacked
 from camcli.data.sources.find import find_images

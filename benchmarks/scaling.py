@@ -97,9 +97,9 @@ def run_of(
 
     # Only now, as libraries look at import how many cores there are.
     from camcli.batch.explain import make_explanation
+    from camcli.batch.overlay_writer import Style
     from camcli.batch.run import Run
-    from camcli.batch.rundir import RunDirectory
-    from camcli.batch.sinks import Style
+    from camcli.batch.run_files.rundir import RunDirectory
     from camcli.data.sources.find import find_images
     from camcli.models.classifier import load_classifier
     from camcli.models.runtime.policy import with_runtime

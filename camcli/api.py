@@ -8,9 +8,9 @@ from typing import Any
 
 from camcli.batch.engine import keep_big_blocks, stream
 from camcli.batch.explain import Explanation, make_explanation
+from camcli.batch.overlay_writer import Style
 from camcli.batch.run import Run
-from camcli.batch.rundir import RunDirectory
-from camcli.batch.sinks import Style
+from camcli.batch.run_files.rundir import RunDirectory
 from camcli.cam.how import check_layer, make_how
 from camcli.data.sources.find import ImageRef, find_images
 from camcli.errors import UsageError

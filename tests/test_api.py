@@ -13,7 +13,7 @@ from PIL import Image
 
 import camcli
 from camcli import api
-from camcli.batch.sinks import Style
+from camcli.batch.overlay_writer import Style
 from camcli.cli.batch import batch as batch_command
 from camcli.cli.explain import explain as explain_command
 from camcli.errors import UsageError

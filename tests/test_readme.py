@@ -34,7 +34,7 @@ def test_every_command_line_parses(words):
 
 
 def test_the_columns_are_those_of_the_table():
-    from camcli.batch.rows import columns
+    from camcli.batch.tables.rows import columns
 
     listed = re.search(r"has one row an image: `(.*?)`", README, re.S)[1]
     named = re.sub(r"\s+", " ", listed)

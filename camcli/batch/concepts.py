@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from camcli.batch.batch_size import by_halves
 from camcli.batch.explain import Decoded, failed, read
-from camcli.batch.fitting import by_halves
 from camcli.cam.concepts import factorise, shares
 from camcli.data.decode.images import printable
 from camcli.data.decode.preprocess import stacked

@@ -27,8 +27,8 @@ import cv2
 import numpy as np
 import torch
 
+from camcli.batch.batch_size import Fitting
 from camcli.batch.explain import Decoded, Explanation, Load, failed, read
-from camcli.batch.fitting import Fitting
 from camcli.data.decode.images import load_picture
 from camcli.data.decode.memory_budget import BUDGET
 from camcli.data.sources.find import ImageRef

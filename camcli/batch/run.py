@@ -17,18 +17,18 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from camcli.batch.comparing import check_labels
 from camcli.batch.engine import stream
 from camcli.batch.explain import Explanation, Load, failed
-from camcli.batch.heatmaps import Heatmaps, line
-from camcli.batch.journal import Journal, copy_in_order, copy_without
-from camcli.batch.listing import Listing
-from camcli.batch.naming import Namer
-from camcli.batch.owning import BATCH
-from camcli.batch.ray_engine import RayEngine
-from camcli.batch.rows import columns, row
-from camcli.batch.rundir import OVERLAYS, RunDirectory, now
-from camcli.batch.sinks import Overlays, Style, check_only, parse_only
+from camcli.batch.overlay_writer import Overlays, Style, check_only, parse_only
+from camcli.batch.ray.engine import RayEngine
+from camcli.batch.run_files.overlay_names import Namer
+from camcli.batch.run_files.ownership import BATCH
+from camcli.batch.run_files.rundir import OVERLAYS, RunDirectory, now
+from camcli.batch.run_files.same_settings import check_labels
+from camcli.batch.run_files.source_digest import Listing
+from camcli.batch.tables.heatmaps import Heatmaps, line
+from camcli.batch.tables.journal import Journal, copy_in_order, copy_without
+from camcli.batch.tables.rows import columns, row
 from camcli.cam.how import check_signed
 from camcli.data.decode.images import Enough, load_picture
 from camcli.data.decode.isolate import Isolated
@@ -97,7 +97,7 @@ class Run:
         directory: where everything goes.
         style: how pictures look.
         name_template: of the overlays' names; None for the relative path.
-        only: which Results get a picture, as `camcli.batch.sinks.parse_only` reads it; None for
+        only: which Results get a picture, as `camcli.batch.overlay_writer.parse_only` reads it; None for
             all of them.
         overlays: whether there are pictures at all.
         batch_size: images in one forward pass.

@@ -254,10 +254,10 @@ def batch(
     """
     if retry_failed and not resume:
         raise UsageError("--retry-failed goes on with a run: add --resume.")
-    from camcli.batch.export import check_format, export
-    from camcli.batch.naming import Namer
-    from camcli.batch.rundir import SHEET, RunDirectory
-    from camcli.batch.shard import parse_shard
+    from camcli.batch.run_files.overlay_names import Namer
+    from camcli.batch.run_files.rundir import SHEET, RunDirectory
+    from camcli.batch.run_files.shard import parse_shard
+    from camcli.batch.tables.export import check_format, export
     from camcli.cam.how import check_layer, check_signed, make_how
     from camcli.cli.load import Described, check, found, load, loader
     from camcli.cli.named import check_names
@@ -278,7 +278,7 @@ def batch(
     if engine not in ("local", "ray"):
         raise UsageError(f"--engine is local or ray, not {engine!r}.")
     if engine == "ray":
-        from camcli.batch.ray_here import check_ray
+        from camcli.batch.ray.installed import check_ray
 
         check_ray()
         if precision == "int8":
@@ -290,7 +290,7 @@ def batch(
         raise UsageError("--address is that of a Ray cluster: add --engine ray.")
     grid = None
     if contact_sheet:
-        from camcli.batch.grids import parse_grid
+        from camcli.batch.contact_grid import parse_grid
 
         grid = parse_grid(contact_sheet, contact_order)
     directory = RunDirectory(out, part)
@@ -317,7 +317,7 @@ def batch(
     told = source.notes
     if not quiet:
         tell_notes(source)
-    from camcli.batch.sinks import Style, check_only  # OpenCV and Pillow
+    from camcli.batch.overlay_writer import Style, check_only  # OpenCV and Pillow
 
     style = Style(colormap, alpha, panel, max_size, quality, signed, min_size)
     if only:
@@ -326,7 +326,7 @@ def batch(
 
     from camcli.batch.engine import keep_big_blocks
     from camcli.batch.explain import make_explanation
-    from camcli.batch.ray_engine import RayEngine
+    from camcli.batch.ray.engine import RayEngine
     from camcli.batch.run import Run
     from camcli.models.runtime.policy import with_runtime
 
@@ -374,7 +374,7 @@ def batch(
     try:
         follow(run, quiet=quiet)
         if grid:
-            from camcli.batch.sheet import draw_sheet
+            from camcli.batch.contact_sheet import draw_sheet
 
             draw_sheet(run, grid)
     except (KeyboardInterrupt, Terminated) as stop:

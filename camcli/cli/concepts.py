@@ -21,7 +21,7 @@ from camcli.errors import UsageError, of_image, stage
 
 if TYPE_CHECKING:
     from camcli.batch.concepts import Concept, Found
-    from camcli.batch.sinks import Style
+    from camcli.batch.overlay_writer import Style
 
 
 def concepts(
@@ -77,7 +77,7 @@ def concepts(
 
     camcli concepts 'photos/*.jpg' --model resnet50 --layer layer3
     """
-    from camcli.batch.sinks import Style
+    from camcli.batch.overlay_writer import Style
     from camcli.cli.load import Described, check, load
     from camcli.data.sources.find import find_images
 

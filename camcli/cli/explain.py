@@ -29,7 +29,7 @@ _WIDE = 48
 if TYPE_CHECKING:
     import numpy as np
 
-    from camcli.batch.sinks import Style
+    from camcli.batch.overlay_writer import Style
     from camcli.cam.how import How
     from camcli.models.outputs import OutputKind
     from camcli.result import Result
@@ -146,7 +146,9 @@ def explain(
     with slow("Looking for images ..."):
         source = find_images(images)
         refs = listed(source)
-    from camcli.batch.sinks import Style  # OpenCV and Pillow, a third of what a mistake costs
+    from camcli.batch.overlay_writer import (
+        Style,  # OpenCV and Pillow, a third of what a mistake costs
+    )
     from camcli.data.decode.images import load_image
 
     style = Style(colormap, alpha, panel, max_size, quality, signed, min_size)

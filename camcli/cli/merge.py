@@ -24,9 +24,9 @@ def merge(
 
     for i in 1 2 3 4; do camcli batch photos --out run --shard $i/4 & done; wait; camcli merge run
     """
-    from camcli.batch.export import check_format, export
-    from camcli.batch.merge import merge as join
-    from camcli.batch.rundir import CSV
+    from camcli.batch.run_files.merge import merge as join
+    from camcli.batch.run_files.rundir import CSV
+    from camcli.batch.tables.export import check_format, export
 
     check_format(table_format)
     beside = [] if table_format == "csv" else [Path(CSV).with_suffix(f".{table_format}").name]

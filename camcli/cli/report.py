@@ -107,7 +107,7 @@ def make_page(
 
     from tqdm import tqdm
 
-    from camcli.batch.rundir import REPORT
+    from camcli.batch.run_files.rundir import REPORT
     from camcli.render.report import write_report
 
     with tqdm(
@@ -129,8 +129,8 @@ def read_run(path: Path) -> RunData:
         UsageError: it is none, or its shards have not been merged.
         CamcliError: its description cannot be read.
     """
-    from camcli.batch.heatmaps import read_heatmaps
-    from camcli.batch.rundir import HEATMAPS, RunDirectory
+    from camcli.batch.run_files.rundir import HEATMAPS, RunDirectory
+    from camcli.batch.tables.heatmaps import read_heatmaps
     from camcli.render.report import RunData
 
     directory = RunDirectory(path)

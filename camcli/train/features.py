@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from camcli.batch.batch_size import by_halves
 from camcli.batch.engine import available_cores, threads
-from camcli.batch.fitting import by_halves
 from camcli.data.decode.images import load_image, printable
 from camcli.data.decode.memory_budget import BUDGET
 from camcli.errors import CamcliError, ImageError, of_image, stage

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from camcli.batch.rundir import now
+from camcli.batch.run_files.rundir import now
 from camcli.data.datasets.load import Dataset
 from camcli.data.sources.layout import Split as DataSplit
 from camcli.models.cutting.cut import LinearHead

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+from camcli.batch.batch_size import Fitting
 from camcli.batch.engine import _batches, stream
 from camcli.batch.explain import KEEP_BYTES, make_explanation
-from camcli.batch.fitting import Fitting
 from camcli.data.sources.find import ImageRef, find_images
 from camcli.errors import CamcliError, ImageError
 

@@ -3,9 +3,9 @@ import json
 import pytest
 
 from camcli.batch.explain import make_explanation
-from camcli.batch.export import check_format, export
-from camcli.batch.journal import Journal, read_rows
-from camcli.batch.rows import columns, row
+from camcli.batch.tables.export import check_format, export
+from camcli.batch.tables.journal import Journal, read_rows
+from camcli.batch.tables.rows import columns, row
 from camcli.data.sources.find import find_images
 from camcli.errors import UsageError
 

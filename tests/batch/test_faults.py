@@ -12,9 +12,9 @@ import torch
 from PIL import Image
 
 from camcli.batch.explain import make_explanation
-from camcli.batch.journal import read_rows
 from camcli.batch.run import Run
-from camcli.batch.rundir import RunDirectory
+from camcli.batch.run_files.rundir import RunDirectory
+from camcli.batch.tables.journal import read_rows
 from camcli.data.sources.find import find_images
 
 IMAGES, KILLS = 400, 50

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from camcli.batch import fitting
+from camcli.batch import batch_size
+from camcli.batch.batch_size import LARGEST, START, Fitting
 from camcli.batch.engine import stream
 from camcli.batch.explain import explain_batch, make_explanation
-from camcli.batch.fitting import LARGEST, START, Fitting
 from camcli.data.sources.find import ImageRef, find_images
 from camcli.errors import CamcliError
 from camcli.result import Result
@@ -43,7 +43,7 @@ class Network:
 def network(monkeypatch):
     def made(*args, **kw):
         one = Network(*args, **kw)
-        monkeypatch.setattr(fitting, "explain_batch", one)
+        monkeypatch.setattr(batch_size, "explain_batch", one)
         return one
 
     return made
@@ -115,7 +115,7 @@ def test_other_failures_are_those_of_single_images(monkeypatch, bundled, what):
             raise RuntimeError("shapes do not match\nsecond line")
         return list(images)
 
-    monkeypatch.setattr(fitting, "explain_batch", broken)
+    monkeypatch.setattr(batch_size, "explain_batch", broken)
     results = Fitting(16).explain(bundled, some(16), what)
     assert [r.ref.rel for r in results] == [f"{n}.jpg" for n in range(16)]
     assert {r.ref.rel: r.error for r in results if r.error} == {
@@ -131,7 +131,7 @@ def test_an_error_that_another_image_caused_is_not_kept(monkeypatch, bundled, wh
         bad = any(image.ref.rel == "2.jpg" for image in images)
         return [replace(i, status="error", error="not finite") if bad else i for i in images]
 
-    monkeypatch.setattr(fitting, "explain_batch", mixes)
+    monkeypatch.setattr(batch_size, "explain_batch", mixes)
     results = Fitting(8).explain(bundled, some(8), what)
     assert [r.ref.rel for r in results if r.error] == ["2.jpg"]
 
@@ -142,7 +142,7 @@ def test_what_concerns_every_image_is_not_tried_image_by_image(monkeypatch, bund
         raise CamcliError("this method cannot do this network")
 
     sizes = []
-    monkeypatch.setattr(fitting, "explain_batch", refuses)
+    monkeypatch.setattr(batch_size, "explain_batch", refuses)
     with pytest.raises(CamcliError, match="cannot do"):
         Fitting(4).explain(bundled, some(4), what)
     assert sizes == [4]
@@ -154,7 +154,7 @@ def test_a_gpu_that_is_lost_ends_the_run(monkeypatch, bundled, what):
     def broken(*_):
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
-    monkeypatch.setattr(fitting, "explain_batch", broken)
+    monkeypatch.setattr(batch_size, "explain_batch", broken)
     lost = replace(bundled, device=torch.device("cuda", 7))  # there is none
     with pytest.raises(CamcliError, match=r"cuda:7 does not answer.*illegal.*--resume"):
         Fitting(4).explain(lost, some(4), what)
@@ -170,7 +170,7 @@ def test_a_gpu_that_is_lost_ends_the_run(monkeypatch, bundled, what):
     ],
 )
 def test_every_device_says_it_in_its_own_way(error):
-    assert fitting.out_of_memory(error)
+    assert batch_size.out_of_memory(error)
 
 
 def test_a_stream_in_too_little_memory_gives_the_same_results(
@@ -184,7 +184,7 @@ def test_a_stream_in_too_little_memory_gives_the_same_results(
             raise torch.OutOfMemoryError("CUDA out of memory.")
         return explain_batch(classifier, images, what)
 
-    monkeypatch.setattr(fitting, "explain_batch", small)
+    monkeypatch.setattr(batch_size, "explain_batch", small)
     with caplog.at_level(logging.WARNING):  # other libraries set the levels of all handlers
         results = list(stream(source, bundled, what))
     assert "do not fit" in caplog.text

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image, features
 from typer.testing import CliRunner
 
-from camcli.batch.journal import read_rows
+from camcli.batch.tables.journal import read_rows
 from camcli.data.picture_formats import EXTENSIONS
 
 IMAGES, TREES = 2000, 200

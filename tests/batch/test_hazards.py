@@ -15,13 +15,13 @@ import pytest
 from PIL import Image
 
 from camcli.batch import run as run_module
-from camcli.batch import rundir
 from camcli.batch.explain import make_explanation
-from camcli.batch.heatmaps import read_heatmaps
-from camcli.batch.journal import read_rows
+from camcli.batch.overlay_writer import Style
 from camcli.batch.run import Run
-from camcli.batch.rundir import RunDirectory
-from camcli.batch.sinks import Style
+from camcli.batch.run_files import rundir
+from camcli.batch.run_files.rundir import RunDirectory
+from camcli.batch.tables.heatmaps import read_heatmaps
+from camcli.batch.tables.journal import read_rows
 from camcli.data.decode import isolate
 from camcli.data.decode.images import load_picture
 from camcli.data.decode.isolate import Isolated

@@ -8,9 +8,9 @@ from hypothesis.extra.numpy import arrays
 
 from camcli.batch.engine import stream
 from camcli.batch.explain import make_explanation
-from camcli.batch.heatmaps import LARGEST, Heatmaps, line, read_heatmaps
 from camcli.batch.run import Run
-from camcli.batch.rundir import RunDirectory
+from camcli.batch.run_files.rundir import RunDirectory
+from camcli.batch.tables.heatmaps import LARGEST, Heatmaps, line, read_heatmaps
 from camcli.data.sources.find import ImageRef, find_images
 from camcli.result import Heat, Result
 

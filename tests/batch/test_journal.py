@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from camcli.batch.journal import Journal, complete_bytes, drop_torn_row, read_rows
+from camcli.batch.tables.journal import Journal, complete_bytes, drop_torn_row, read_rows
 from camcli.errors import UsageError
 
 COLUMNS = ["path", "pred", "error"]

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from camcli.batch.naming import Namer
+from camcli.batch.run_files.overlay_names import Namer
 from camcli.data.sources.refs import Blob, ImageRef
 from camcli.errors import ImageError, UsageError
 from camcli.result import Result

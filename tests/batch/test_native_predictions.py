@@ -11,11 +11,11 @@ import pytest
 import torch
 
 from camcli.batch.explain import make_explanation
-from camcli.batch.journal import read_rows
-from camcli.batch.ray_worker import Job, Worker
+from camcli.batch.overlay_writer import Style
+from camcli.batch.ray.worker import Job, Worker
 from camcli.batch.run import Run
-from camcli.batch.rundir import RunDirectory
-from camcli.batch.sinks import Style
+from camcli.batch.run_files.rundir import RunDirectory
+from camcli.batch.tables.journal import read_rows
 from camcli.data.sources.find import find_images
 from camcli.errors import UsageError
 from camcli.models.classifier import load_classifier

@@ -7,12 +7,12 @@ import sys
 import pytest
 from PIL import Image
 
+from camcli.batch.contact_grid import parse_grid
+from camcli.batch.contact_sheet import _side, draw_sheet
 from camcli.batch.explain import make_explanation
-from camcli.batch.grids import parse_grid
+from camcli.batch.overlay_writer import Style
 from camcli.batch.run import Run
-from camcli.batch.rundir import RunDirectory
-from camcli.batch.sheet import _side, draw_sheet
-from camcli.batch.sinks import Style
+from camcli.batch.run_files.rundir import RunDirectory
 from camcli.data.sources.find import find_images
 from camcli.models.classifier import Classifier, load_classifier
 from camcli.render.report.thumbs import thumbnail

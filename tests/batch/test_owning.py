@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from camcli import ours
-from camcli.batch import rundir
 from camcli.batch.explain import make_explanation
 from camcli.batch.run import Run
-from camcli.batch.rundir import RunDirectory
+from camcli.batch.run_files import rundir
+from camcli.batch.run_files.rundir import RunDirectory
 from camcli.cli.report import make_page
 from camcli.data.sources.find import find_images
 from camcli.errors import CamcliError, UsageError

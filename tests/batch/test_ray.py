@@ -17,15 +17,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from camcli.batch import ray_engine
 from camcli.batch.explain import make_explanation
-from camcli.batch.heatmaps import read_heatmaps
-from camcli.batch.ray_engine import RayEngine
-from camcli.batch.ray_here import check_ray
-from camcli.batch.ray_worker import TRIES, Job, Worker
+from camcli.batch.overlay_writer import Style
+from camcli.batch.ray import engine as ray_engine
+from camcli.batch.ray.engine import RayEngine
+from camcli.batch.ray.installed import check_ray
+from camcli.batch.ray.worker import TRIES, Job, Worker
 from camcli.batch.run import Run
-from camcli.batch.rundir import RunDirectory
-from camcli.batch.sinks import Style
+from camcli.batch.run_files.rundir import RunDirectory
+from camcli.batch.tables.heatmaps import read_heatmaps
 from camcli.data.sources.find import find_images
 from camcli.errors import CamcliError, UnavailableError, UsageError
 from camcli.models.classifier import load_classifier

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from camcli.batch.journal import Journal
-from camcli.batch.reading import header, is_as_written, read_rows
-from camcli.batch.rows import columns
+from camcli.batch.tables.journal import Journal
+from camcli.batch.tables.reading import header, is_as_written, read_rows
+from camcli.batch.tables.rows import columns
 from camcli.errors import CamcliError
 from camcli.spreadsheet import plain, safe
 

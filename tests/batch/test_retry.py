@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from camcli.batch import journal
 from camcli.batch.explain import make_explanation
-from camcli.batch.journal import Journal, copy_in_order, copy_without, read_rows
-from camcli.batch.merge import merge
+from camcli.batch.overlay_writer import Style
 from camcli.batch.run import Run
-from camcli.batch.rundir import RunDirectory
-from camcli.batch.shard import Shard
-from camcli.batch.sinks import Style
+from camcli.batch.run_files.merge import merge
+from camcli.batch.run_files.rundir import RunDirectory
+from camcli.batch.run_files.shard import Shard
+from camcli.batch.tables import journal
+from camcli.batch.tables.journal import Journal, copy_in_order, copy_without, read_rows
 from camcli.data.sources.find import find_images
 from camcli.errors import UsageError
 

@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from camcli.batch.explain import make_explanation
-from camcli.batch.heatmaps import read_heatmaps
-from camcli.batch.merge import merge
 from camcli.batch.run import Run
-from camcli.batch.rundir import RunDirectory
-from camcli.batch.shard import Shard, parse_shard
+from camcli.batch.run_files.merge import merge
+from camcli.batch.run_files.rundir import RunDirectory
+from camcli.batch.run_files.shard import Shard, parse_shard
+from camcli.batch.tables.heatmaps import read_heatmaps
 from camcli.data.sources.find import find_images
 from camcli.errors import CamcliError, UsageError
 

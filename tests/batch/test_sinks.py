@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from camcli.batch.explain import make_explanation
+from camcli.batch.overlay_writer import Style, check_only, parse_only
 from camcli.batch.run import Run
-from camcli.batch.rundir import RunDirectory
-from camcli.batch.sinks import Style, check_only, parse_only
+from camcli.batch.run_files.rundir import RunDirectory
 from camcli.data.decode.preprocess import Preprocess
 from camcli.data.sources.find import ImageRef, find_images
 from camcli.errors import ImageError, UsageError

@@ -13,17 +13,17 @@ import torch
 from PIL import Image
 
 from camcli import files
-from camcli.batch import engine, explain, run, sinks
+from camcli.batch import engine, explain, overlay_writer, run
 from camcli.batch.explain import make_explanation
-from camcli.batch.heatmaps import read_heatmaps
-from camcli.batch.journal import read_rows
-from camcli.batch.merge import merge
-from camcli.batch.ray_engine import RayEngine
-from camcli.batch.ray_worker import Worker
+from camcli.batch.overlay_writer import Style
+from camcli.batch.ray.engine import RayEngine
+from camcli.batch.ray.worker import Worker
 from camcli.batch.run import Run
-from camcli.batch.rundir import RunDirectory
-from camcli.batch.shard import Shard
-from camcli.batch.sinks import Style
+from camcli.batch.run_files.merge import merge
+from camcli.batch.run_files.rundir import RunDirectory
+from camcli.batch.run_files.shard import Shard
+from camcli.batch.tables.heatmaps import read_heatmaps
+from camcli.batch.tables.journal import read_rows
 from camcli.data.decode import images, isolate
 from camcli.data.decode.preprocess import Preprocess
 from camcli.data.sources.find import find_images
@@ -85,9 +85,11 @@ def sabotage(patch, preprocess):
     fails(Classifier, "look", lambda self, pixels: looks_like(pixels, "network"))
     fails(explain, "maps_of", lambda classifier, seen, *_: seen_like(seen, "map"))
     fails(explain, "describe", lambda m, view, size, **_: size[0] == 120 + number("numbers"))
-    fails(sinks.Namer, "name", lambda self, result: "name" in result.ref.rel)
+    fails(overlay_writer.Namer, "name", lambda self, result: "name" in result.ref.rel)
     fails(Style, "draw", lambda self, rgb, result: "draw" in result.ref.rel)
-    fails(sinks, "encode_jpeg", lambda rgb, quality: rgb.shape[1] == 120 + number("encode"))
+    fails(
+        overlay_writer, "encode_jpeg", lambda rgb, quality: rgb.shape[1] == 120 + number("encode")
+    )
     fails(run, "line", lambda result: "heatmaps" in result.ref.rel)
     fails(run, "row", lambda result, top: "journal" in result.ref.rel and not result.error)
 

@@ -4,11 +4,11 @@ import shutil
 import tarfile
 
 from camcli.batch.explain import make_explanation
-from camcli.batch.journal import read_rows
-from camcli.batch.merge import merge
 from camcli.batch.run import Run
-from camcli.batch.rundir import RunDirectory
-from camcli.batch.shard import Shard
+from camcli.batch.run_files.merge import merge
+from camcli.batch.run_files.rundir import RunDirectory
+from camcli.batch.run_files.shard import Shard
+from camcli.batch.tables.journal import read_rows
 from camcli.data.sources.find import find_images
 
 

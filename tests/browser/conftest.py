@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from camcli.batch.heatmaps import line
-from camcli.batch.rows import columns, row
+from camcli.batch.tables.heatmaps import line
+from camcli.batch.tables.rows import columns, row
 from camcli.data.sources.find import ImageRef
 from camcli.result import Heat, Result
 

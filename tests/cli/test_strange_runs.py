@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from typer.testing import CliRunner
 
-from camcli.batch.reading import read_rows
+from camcli.batch.tables.reading import read_rows
 from camcli.cli.app import app
 
 NAMES = ("predictions.csv", "heatmaps.jsonl", "run.json")
@@ -122,7 +122,7 @@ def check(done):
 
 def resume(run, made):
     """Without a network: what is read of the run before anything is done."""
-    from camcli.batch.rundir import RunDirectory
+    from camcli.batch.run_files.rundir import RunDirectory
     from camcli.errors import CamcliError
 
     try:

@@ -12,7 +12,7 @@ from PIL import Image
 from camcli.batch.engine import stream
 from camcli.batch.explain import make_explanation
 from camcli.batch.run import Run
-from camcli.batch.rundir import RunDirectory
+from camcli.batch.run_files.rundir import RunDirectory
 from camcli.cli.app import app
 from camcli.data.decode.images import load_image
 from camcli.data.sources.find import find_images

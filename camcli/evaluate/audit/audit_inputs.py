@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from camcli.batch.heatmaps import read_heatmaps
-from camcli.batch.reading import read_rows
-from camcli.batch.rundir import CSV, HEATMAPS, RunDirectory
+from camcli.batch.run_files.rundir import CSV, HEATMAPS, RunDirectory
+from camcli.batch.tables.heatmaps import read_heatmaps
+from camcli.batch.tables.reading import read_rows
 from camcli.cam.how import make_how
 from camcli.data.sources.refs import Blob, ImageRef
 from camcli.errors import CamcliError, ImageError, UsageError

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from camcli.batch.batch_size import by_halves
 from camcli.batch.explain import Decoded, read
-from camcli.batch.fitting import by_halves
 from camcli.cam.how import How
 from camcli.cam.look import maps_of
 from camcli.cam.postprocess import scaled

@@ -1,6 +1,6 @@
 """What runs in each of Ray's workers: blocks of references in, Results out.
 
-Nothing here knows Ray: see `camcli.batch.ray_engine`.
+Nothing here knows Ray: see `camcli.batch.ray.engine`.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import Any
 
 from camcli.batch.engine import stream
 from camcli.batch.explain import Explanation, Load
-from camcli.batch.naming import Namer
-from camcli.batch.rundir import RunDirectory
-from camcli.batch.sinks import Overlays, Style, parse_only
+from camcli.batch.overlay_writer import Overlays, Style, parse_only
+from camcli.batch.run_files.overlay_names import Namer
+from camcli.batch.run_files.rundir import RunDirectory
 from camcli.data.decode.images import Enough, load_picture
 from camcli.data.decode.isolate import Isolated
 from camcli.data.sources.refs import ImageRef

@@ -11,7 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from camcli.batch.reading import header, read_rows
+from camcli.batch.tables.reading import header, read_rows
 from camcli.errors import CamcliError, UsageError
 from camcli.ours import FILES, KIND, files_of, read_record
 from camcli.printable import printable

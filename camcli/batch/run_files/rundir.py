@@ -13,11 +13,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from camcli.batch import owning
-from camcli.batch.comparing import different
-from camcli.batch.journal import drop_torn_row
-from camcli.batch.reading import is_as_written, read_rows
-from camcli.batch.shard import Shard
+from camcli.batch.run_files import ownership
+from camcli.batch.run_files.same_settings import different
+from camcli.batch.run_files.shard import Shard
+from camcli.batch.tables.journal import drop_torn_row
+from camcli.batch.tables.reading import is_as_written, read_rows
 from camcli.errors import CamcliError, ImageError, UsageError
 from camcli.files import lock, only_this_file, whole_file, write_whole
 from camcli.ours import FILES, KIND, finite, is_made_here, read_record, remove
@@ -119,11 +119,11 @@ class RunDirectory:
                     self._check_appendable()
                     drop_torn_row(self.csv)
                 self.files = list(dict.fromkeys([*self.files, *files]))
-                owning.sweep(self.temporary)
+                ownership.sweep(self.temporary)
                 if config.get("overlays", True):
                     self.overlays.mkdir(exist_ok=True)
                 self.temporary.mkdir(exist_ok=True)
-                self.folds = owning.folds_case(self.temporary)
+                self.folds = ownership.folds_case(self.temporary)
             except BaseException:
                 self._let_go()
                 raise
@@ -154,8 +154,8 @@ class RunDirectory:
             UsageError: as it says.
         """
         if info := read_record(self._info):
-            files = owning.recorded(info, SHEET, self.csv.stem)
-            owning.check_kept(self.path, OVERLAYS, REPORT, files, paths)
+            files = ownership.recorded(info, SHEET, self.csv.stem)
+            ownership.check_kept(self.path, OVERLAYS, REPORT, files, paths)
 
     def _check_free(self, resume: bool, overwrite: bool) -> bool:
         """Whether a run is there already.
@@ -170,8 +170,8 @@ class RunDirectory:
             return False
         if self.csv.is_file() and not self.csv.stat().st_size:
             names.discard(self.csv.name)
-        newborn = owning.is_newborn(self.path, self.csv.name, OVERLAYS, self.temporary.name)
-        there, ours = bool(names), newborn or owning.is_run(read_record(self._info))
+        newborn = ownership.is_newborn(self.path, self.csv.name, OVERLAYS, self.temporary.name)
+        there, ours = bool(names), newborn or ownership.is_run(read_record(self._info))
         shards_of = {int(m[1]) for m in map(_SHARD_FILE.fullmatch, names) if m}
         if self.shard is not None:
             # What other shards left is none of this one's business.
@@ -188,7 +188,7 @@ class RunDirectory:
                 "run anew, choose another --out."
             )
         lost = read_record(self._info) is None  # not there, or torn
-        if not ours and lost and self.csv.name in names and owning.is_table(self.csv):
+        if not ours and lost and self.csv.name in names and ownership.is_table(self.csv):
             if resume and self._info.exists():
                 self._check_same({})  # which says what is wrong with it
             if not overwrite:
@@ -199,18 +199,21 @@ class RunDirectory:
                 )
             ours = True
         if not ours:
-            if self.shard is not None and owning.is_run(read_record(self.path / INFO)):
+            if self.shard is not None and ownership.is_run(read_record(self.path / INFO)):
                 raise UsageError(
                     f"{self.path} holds a whole run, which no shard can join: go on with it "
                     "without --shard, or choose another --out."
                 )
-            kind = owning.kind_of(self._info)
+            kind = ownership.kind_of(self._info)
             raise UsageError(
                 f"{self.path} is not empty and "
                 + (f"a run of 'camcli {kind}', not of 'batch'" if kind else "not a run of camcli")
                 + ", so it will not be touched. Choose another --out."
             )
-        for file, is_ours in ((self.csv, owning.is_table), (self.heatmaps, owning.is_heatmaps)):
+        for file, is_ours in (
+            (self.csv, ownership.is_table),
+            (self.heatmaps, ownership.is_heatmaps),
+        ):
             if file.name in names and not is_ours(file):
                 raise UsageError(
                     f"{file} is not what 'camcli batch' writes under that name, so it will not be "
@@ -277,15 +280,15 @@ class RunDirectory:
     def _are_shards(self, names: set[str]) -> bool:
         """Whether any of these is a shard's, and none says that it is something else."""
         whole = self.path / INFO
-        if whole.exists() and not owning.is_run(read_record(whole)):
+        if whole.exists() and not ownership.is_run(read_record(whole)):
             return False
         for name in names:
             if not _SHARD_FILE.fullmatch(name):
                 continue
             path = self.path / name
-            if name.startswith("run.") and not owning.is_run(read_record(path)):
+            if name.startswith("run.") and not ownership.is_run(read_record(path)):
                 return False
-            if name.endswith(".csv") and path.stat().st_size and not owning.is_table(path):
+            if name.endswith(".csv") and path.stat().st_size and not ownership.is_table(path):
                 return False
         return any(map(_SHARD_FILE.fullmatch, names))
 
@@ -295,11 +298,11 @@ class RunDirectory:
         Raises:
             UsageError: somebody's file has the name of one that is going to be written.
         """
-        self.files = owning.recorded(read_record(self._info) or {}, SHEET, self.csv.stem)
+        self.files = ownership.recorded(read_record(self._info) or {}, SHEET, self.csv.stem)
         known = set(self.files)
         if self.shard is not None:  # shards draw one contact sheet, the last of them stays
             for other in self.path.glob("run.*-of-*.json"):
-                known.update(owning.recorded(read_record(other) or {}, SHEET, self.csv.stem))
+                known.update(ownership.recorded(read_record(other) or {}, SHEET, self.csv.stem))
         for name in files:
             if name not in known and os.path.lexists(self.path / name):
                 raise UsageError(
@@ -313,14 +316,14 @@ class RunDirectory:
         A shard shares its overlays with others, which may have drawn them since; its own are
         replaced one by one.
         """
-        about = {KIND: owning.BATCH, "state": CLEARING, "config": config, "written": now()}
+        about = {KIND: ownership.BATCH, "state": CLEARING, "config": config, "written": now()}
         self.write_info({**about, "camcli": "", "counts": {}, "provenance": {}, FILES: self.files})
         if self.shard is None:
             self.shared = True
             # The table says which pictures there are, so it comes last.
-            remove(self.overlays, owning.overlays_of(self.csv, OVERLAYS))
+            remove(self.overlays, ownership.overlays_of(self.csv, OVERLAYS))
             if self.overlays.is_dir() and not any(self.overlays.iterdir()):
-                owning.remove_folder(self.overlays)
+                ownership.remove_folder(self.overlays)
             if (self.path / REPORT).is_dir():
                 from camcli.render.report.pages import remove_page
 
@@ -367,7 +370,7 @@ class RunDirectory:
             raise CamcliError(f"Cannot read {self._info}: {error.strerror}.") from error
         except (ValueError, RecursionError) as error:
             raise CamcliError(f"Cannot read {self._info}: it is no JSON ({error}).") from error
-        if problem := owning.problem_of(info):
+        if problem := ownership.problem_of(info):
             raise CamcliError(f"{self._info} is not a run's description: {problem}.")
         return dict(info)
 
@@ -395,9 +398,9 @@ class RunDirectory:
             UsageError: there is one.
         """
         for file, ours in (
-            (self._info, lambda: owning.is_run(read_record(self._info))),
-            (self.csv, lambda: owning.is_table(self.csv)),
-            (self.heatmaps, lambda: owning.is_heatmaps(self.heatmaps)),
+            (self._info, lambda: ownership.is_run(read_record(self._info))),
+            (self.csv, lambda: ownership.is_table(self.csv)),
+            (self.heatmaps, lambda: ownership.is_heatmaps(self.heatmaps)),
         ):
             if os.path.lexists(file) and not ours():
                 raise UsageError(
@@ -457,7 +460,7 @@ class RunDirectory:
 
     def finish(self) -> None:
         """Remove the folder of half-written files, and let others write."""
-        owning.sweep(self.temporary)
+        ownership.sweep(self.temporary)
         self._let_go()
 
 

@@ -36,8 +36,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from camcli.batch.explain import Explanation
-from camcli.batch.ray_worker import Job, Worker
-from camcli.batch.rundir import RunDirectory
+from camcli.batch.ray.worker import Job, Worker
+from camcli.batch.run_files.rundir import RunDirectory
 from camcli.data.sources.refs import ImageRef, is_url
 from camcli.errors import CamcliError, UnavailableError
 from camcli.models.classifier import Classifier

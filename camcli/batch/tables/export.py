@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from camcli.batch.reading import INTEGERS, header, is_number, read_rows
+from camcli.batch.tables.reading import INTEGERS, header, is_number, read_rows
 from camcli.errors import CamcliError, UsageError
 from camcli.files import whole_file
 

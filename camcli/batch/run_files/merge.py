@@ -10,11 +10,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from camcli.batch.comparing import different
-from camcli.batch.journal import Journal
-from camcli.batch.reading import header
-from camcli.batch.rundir import RunDirectory, now
-from camcli.batch.shard import Shard
+from camcli.batch.run_files.rundir import RunDirectory, now
+from camcli.batch.run_files.same_settings import different
+from camcli.batch.run_files.shard import Shard
+from camcli.batch.tables.journal import Journal
+from camcli.batch.tables.reading import header
 from camcli.errors import CamcliError, UsageError
 from camcli.files import whole_file
 from camcli.ours import FILES

@@ -14,8 +14,8 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from camcli.batch.appending import Appender
-from camcli.batch.reading import ENCODING, ERRORS, header, is_number, read_rows
+from camcli.batch.tables.appending import Appender
+from camcli.batch.tables.reading import ENCODING, ERRORS, header, is_number, read_rows
 from camcli.errors import UsageError
 from camcli.spreadsheet import cell, plain
 

@@ -16,7 +16,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from camcli.batch.appending import Appender
+from camcli.batch.tables.appending import Appender
 from camcli.errors import CamcliError
 from camcli.result import Heat, Result
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from camcli.batch.naming import Namer
-from camcli.batch.rundir import OVERLAYS, RunDirectory
+from camcli.batch.run_files.overlay_names import Namer
+from camcli.batch.run_files.rundir import OVERLAYS, RunDirectory
 from camcli.data.sources.find import Source
 from camcli.errors import UsageError, stage
 from camcli.models.classes.imagenet import plain
