@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from camcli.cam.how import make_how
+from camcli.cam.map_options import make_how
 from camcli.data.sources.find import find_images
 from camcli.evaluate.comparison.compare import Annotations
 from camcli.evaluate.measured.annotations import read_boxes

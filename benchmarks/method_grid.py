@@ -16,7 +16,7 @@ import numpy as np
 
 import camcli
 from camcli.batch.concepts import find_concepts
-from camcli.cam.how import MASKED
+from camcli.cam.map_options import MASKED
 from camcli.data.decode.images import load_image
 from camcli.data.sources.find import find_images
 from camcli.render.concepts import draw_concepts

@@ -26,8 +26,8 @@ from torch import Tensor
 
 from camcli.batch.engine import stream
 from camcli.batch.explain import make_explanation
-from camcli.cam.how import make_how
-from camcli.cam.look import maps_of
+from camcli.cam.explainer import maps_of
+from camcli.cam.map_options import make_how
 from camcli.cam.target import top_classes
 from camcli.data.decode.images import load_image
 from camcli.data.sources.find import find_images

@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 
 from camcli.batch.engine import threads
-from camcli.cam.how import How, make_how
-from camcli.cam.look import maps_of
+from camcli.cam.explainer import maps_of
+from camcli.cam.map_options import How, make_how
 from camcli.cam.target import top_classes
 from camcli.data.decode.images import load_image
 from camcli.data.sources.find import ImageRef

@@ -11,7 +11,7 @@ from camcli.batch.explain import Explanation, make_explanation
 from camcli.batch.overlay_writer import Style
 from camcli.batch.run import Run
 from camcli.batch.run_files.rundir import RunDirectory
-from camcli.cam.how import check_layer, make_how
+from camcli.cam.map_options import check_layer, make_how
 from camcli.data.sources.find import ImageRef, find_images
 from camcli.errors import UsageError
 from camcli.models.classifier import Classifier, load_classifier

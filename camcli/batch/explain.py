@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from camcli.cam.facts import Facts, Score
-from camcli.cam.how import How, make_how
-from camcli.cam.look import check_influence, maps_of
+from camcli.cam.explainer import check_influence, maps_of
+from camcli.cam.map_options import How, make_how
+from camcli.cam.method_facts import Facts, Score
 from camcli.cam.postprocess import describe
 from camcli.cam.target import top_classes
 from camcli.data.decode.images import Picture, load_picture, printable

@@ -29,7 +29,7 @@ from camcli.batch.run_files.source_digest import Listing
 from camcli.batch.tables.heatmaps import Heatmaps, line
 from camcli.batch.tables.journal import Journal, copy_in_order, copy_without
 from camcli.batch.tables.rows import columns, row
-from camcli.cam.how import check_signed
+from camcli.cam.map_options import check_signed
 from camcli.data.decode.images import Enough, load_picture
 from camcli.data.decode.isolate import Isolated
 from camcli.data.sources.find import ImageRef, Source

@@ -12,7 +12,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from camcli.cam.evidence import Evidence
+from camcli.cam.method_input import Evidence
 
 
 def cam(A: Tensor, v: Tensor) -> Tensor:

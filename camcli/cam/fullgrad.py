@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from camcli.cam.evidence import Evidence
+from camcli.cam.method_input import Evidence
 from camcli.models.cutting.tokens import Layout, layout_of, to_maps
 
 _CHANNELS_FIRST = Layout("maps", (0, 0, 0))

@@ -17,7 +17,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 
 from camcli.cam.activations import eigencam
-from camcli.cam.evidence import Evidence
+from camcli.cam.method_input import Evidence
 from camcli.models.cutting.piecewise import is_piecewise_linear
 
 # What torch itself does when it first differentiates forwards; nothing of the user's.

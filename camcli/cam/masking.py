@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from camcli.cam.chunks import in_chunks
-from camcli.cam.evidence import Evidence
-from camcli.cam.kriging import Kriging
+from camcli.cam.chunked import in_chunks
+from camcli.cam.method_input import Evidence
+from camcli.cam.score_predictor import Kriging
 
 # Channels that a map which stops early looks at between two questions whether it may stop.
 STEP = 16

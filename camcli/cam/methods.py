@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from camcli.cam import activations, fullgrad, gradients, masking, noise, perturbations
-from camcli.cam.evidence import Evidence, See
-from camcli.cam.facts import FACTS, Facts, Score, find_facts
-from camcli.cam.how import Effort
+from camcli.cam.map_options import Effort
+from camcli.cam.method_facts import FACTS, Facts, Score, find_facts
+from camcli.cam.method_input import Evidence, See
 from camcli.cam.target import nearest_classes
 from camcli.errors import UsageError
 from camcli.models.cutting.types import LinearHead, Tail
@@ -81,7 +81,7 @@ METHODS: dict[str, Method] = {
 
 
 def find_method(name: str) -> Method:
-    """The method called `name`; see `camcli.cam.facts.find_facts`.
+    """The method called `name`; see `camcli.cam.method_facts.find_facts`.
 
     Raises:
         UsageError: there is no such method; names the nearest.

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from camcli.cam import activations, gradients
-from camcli.cam.evidence import Evidence
+from camcli.cam.method_input import Evidence
 
 # Of the normalised image's range, as SmoothGrad recommends (Smilkov 2017, arXiv 1706.03825).
 SIGMA = 0.15

@@ -7,8 +7,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from camcli.cam.activations import cam
-from camcli.cam.chunks import in_chunks
-from camcli.cam.evidence import Evidence
+from camcli.cam.chunked import in_chunks
+from camcli.cam.method_input import Evidence
 
 
 def ablationcam(e: Evidence) -> Tensor:

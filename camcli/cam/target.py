@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from camcli.cam.facts import Score
+from camcli.cam.method_facts import Score
 from camcli.models.cutting.cut import LinearHead
 from camcli.models.outputs import OutputKind, probabilities
 

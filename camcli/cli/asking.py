@@ -14,7 +14,7 @@ from camcli.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from camcli.cam.how import How
+    from camcli.cam.map_options import How
     from camcli.cli.subjects import Subject
     from camcli.data.sources.find import ImageRef
     from camcli.evaluate.comparison.compare import Questions, Row

@@ -161,7 +161,7 @@ def audit(
     A larger --input-size gives finer maps, which tell a small mark from the object beside it.
     """
     from camcli.batch.run_files.rundir import CSV
-    from camcli.cam.facts import find_facts
+    from camcli.cam.method_facts import find_facts
     from camcli.evaluate.audit import audit as a
     from camcli.evaluate.audit.audit_files import check_out, default_out, save
     from camcli.evaluate.audit.map_clusters import Grouping

@@ -258,7 +258,7 @@ def batch(
     from camcli.batch.run_files.rundir import SHEET, RunDirectory
     from camcli.batch.run_files.shard import parse_shard
     from camcli.batch.tables.export import check_format, export
-    from camcli.cam.how import check_layer, check_signed, make_how
+    from camcli.cam.map_options import check_layer, check_signed, make_how
     from camcli.cli.load import Described, check, found, load, loader
     from camcli.cli.named import check_names
     from camcli.data.sources.find import find_images

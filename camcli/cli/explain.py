@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from camcli.batch.overlay_writer import Style
-    from camcli.cam.how import How
+    from camcli.cam.map_options import How
     from camcli.models.outputs import OutputKind
     from camcli.result import Result
 
@@ -117,7 +117,7 @@ def explain(
 
     camcli explain street.jpg --target 'traffic light' --json
     """
-    from camcli.cam.how import check_layer, check_signed, make_how
+    from camcli.cam.map_options import check_layer, check_signed, make_how
     from camcli.cli.load import Described, check, found, load
     from camcli.cli.named import check_names
     from camcli.data.sources.find import find_images

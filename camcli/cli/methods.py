@@ -17,7 +17,7 @@ def methods(
     A are the K feature maps of the explained layer, S the explained score, g its gradient there, w
     the weights of a linear head.
     """
-    from camcli.cam.facts import FACTS
+    from camcli.cam.method_facts import FACTS
 
     if as_json:
         records = [

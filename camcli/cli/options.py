@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from camcli.cam.how import MOST_SAMPLES
+from camcli.cam.map_options import MOST_SAMPLES
 
 MODEL, IMAGE, TARGET, LOOK, RUN = "Model", "Input", "Explanation", "Picture", "Run"
 

@@ -11,7 +11,7 @@ from camcli.cli import options as o
 from camcli.errors import UsageError
 
 if TYPE_CHECKING:
-    from camcli.cam.how import How
+    from camcli.cam.map_options import How
     from camcli.cli.load import Described
     from camcli.data.decode.preprocess import Fit
     from camcli.evaluate.comparison.randomised import Copies
@@ -44,8 +44,8 @@ def find_methods(
     Raises:
         UsageError: an unknown method, one that is named twice, or none that could stop.
     """
-    from camcli.cam.facts import find_facts
-    from camcli.cam.how import MASKED, make_how
+    from camcli.cam.map_options import MASKED, make_how
+    from camcli.cam.method_facts import find_facts
 
     hows = {}
     for name in split_names(text, "--methods"):

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from camcli.cam import masking
-from camcli.cam.evidence import Evidence
-from camcli.cam.how import Effort
+from camcli.cam.map_options import Effort
+from camcli.cam.method_input import Evidence
 from camcli.cam.methods import explain, find_method, heatmaps
 from camcli.models.cutting.cut import LinearHead, Tail
 

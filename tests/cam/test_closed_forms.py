@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from camcli.cam.facts import SCORES
-from camcli.cam.how import Effort
+from camcli.cam.map_options import Effort
+from camcli.cam.method_facts import SCORES
 from camcli.cam.methods import METHODS, find_method, heatmaps
 from camcli.cam.target import class_score, head_weights
 from camcli.models.cutting.cut import LinearHead

@@ -11,10 +11,10 @@ from torch import nn
 from torch.nn import functional
 
 from camcli.batch.explain import make_explanation
-from camcli.cam.evidence import Evidence
+from camcli.cam.explainer import maps_of
 from camcli.cam.fullgrad import full_gradients
-from camcli.cam.how import check_layer, make_how
-from camcli.cam.look import maps_of
+from camcli.cam.map_options import check_layer, make_how
+from camcli.cam.method_input import Evidence
 from camcli.cam.methods import METHODS, explain
 from camcli.data.decode.preprocess import Preprocess
 from camcli.errors import UsageError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from camcli.cam.kriging import _NUGGET, Kriging
+from camcli.cam.score_predictor import _NUGGET, Kriging
 
 
 @pytest.fixture(name="A")

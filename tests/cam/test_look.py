@@ -7,8 +7,8 @@ import timm
 import torch
 
 from camcli.batch.explain import make_explanation
-from camcli.cam.how import Effort, make_how
-from camcli.cam.look import fused, maps_of
+from camcli.cam.explainer import fused, maps_of
+from camcli.cam.map_options import Effort, make_how
 from camcli.data.decode.preprocess import Preprocess
 from camcli.errors import UsageError
 from camcli.models.classifier import cut_classifier, load_classifier

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from camcli.cam.evidence import Evidence
-from camcli.cam.how import Effort
+from camcli.cam.map_options import Effort
+from camcli.cam.method_input import Evidence
 from camcli.cam.methods import METHODS, explain
 from camcli.models.cutting.cut import Tail
 
@@ -247,7 +247,7 @@ def test_converging_stops_early_and_near(wide, name):
 
 def test_converging_to_the_end_is_the_full_map(evidence, wide, monkeypatch):
     """Where nothing seems near enough, every channel is looked at."""
-    monkeypatch.setattr("camcli.cam.kriging.Kriging.cosine", lambda _: 0.0)
+    monkeypatch.setattr("camcli.cam.score_predictor.Kriging.cosine", lambda _: 0.0)
     e, net = evidence
     e = dataclasses.replace(e, effort=Effort(converge=0.98))
     got = explain(METHODS["scorecam"], e)
@@ -323,8 +323,8 @@ def test_masked_images_exist_for_one_chunk_only(wide, name, converge):
 
 def test_the_bundled_network_needs_few_masks_for_a_photograph(bundled, photos):
     """Against all masks, on a small copy of a photograph: the full map takes a while."""
-    from camcli.cam.how import make_how
-    from camcli.cam.look import maps_of
+    from camcli.cam.explainer import maps_of
+    from camcli.cam.map_options import make_how
     from camcli.cam.target import top_classes
 
     small = bundled.preprocess.with_(size=96)

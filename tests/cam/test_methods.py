@@ -9,8 +9,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from camcli.cam.facts import check_score
-from camcli.cam.how import Effort
+from camcli.cam.map_options import Effort
+from camcli.cam.method_facts import check_score
 from camcli.cam.methods import METHODS, find_method, heatmaps
 from camcli.cam.target import top_classes
 from camcli.errors import UsageError

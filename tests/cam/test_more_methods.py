@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from camcli.cam.evidence import Evidence
-from camcli.cam.how import Effort
+from camcli.cam.map_options import Effort
+from camcli.cam.method_input import Evidence
 from camcli.cam.methods import METHODS, explain
 from camcli.models.cutting.cut import Tail
 

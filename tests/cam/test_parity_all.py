@@ -36,10 +36,10 @@ from torch import nn
 
 from camcli.cam import masking
 from camcli.cam.activations import kpcacam
-from camcli.cam.evidence import Evidence
+from camcli.cam.explainer import fused
 from camcli.cam.gradients import first_component
-from camcli.cam.how import Effort
-from camcli.cam.look import fused
+from camcli.cam.map_options import Effort
+from camcli.cam.method_input import Evidence
 from camcli.cam.methods import METHODS, explain
 from camcli.cam.target import nearest_classes
 from camcli.models.cutting.cut import LinearHead, Tail

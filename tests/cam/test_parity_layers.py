@@ -11,8 +11,8 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torchvision.models import resnet18
 
-from camcli.cam.how import make_how
-from camcli.cam.look import maps_of
+from camcli.cam.explainer import maps_of
+from camcli.cam.map_options import make_how
 from camcli.data.decode.preprocess import Preprocess
 from camcli.models.classifier import cut_classifier
 from camcli.models.loading.zoo import Provenance

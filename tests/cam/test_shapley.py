@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional
 
 from camcli.cam import gradients
-from camcli.cam.evidence import Evidence
+from camcli.cam.method_input import Evidence
 from camcli.cam.methods import METHODS
 from camcli.models.cutting.cut import Tail, cut
 from camcli.models.cutting.piecewise import is_piecewise_linear

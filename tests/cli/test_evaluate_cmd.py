@@ -95,7 +95,7 @@ def test_faithfulness_sanity_and_the_table(run, scenes):
 def test_randomising_the_head_changes_cam_and_not_eigencam(photos, tmp_path):
     from PIL import Image
 
-    from camcli.cam.how import make_how
+    from camcli.cam.map_options import make_how
     from camcli.data.sources.find import find_images
     from camcli.evaluate.comparison.randomised import compare_copies, copies_of_model
     from camcli.models.classifier import load_classifier

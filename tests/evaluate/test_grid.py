@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from camcli.cam.how import make_how
+from camcli.cam.map_options import make_how
 from camcli.data.sources.find import find_images
 from camcli.errors import UsageError
 from camcli.evaluate.measured.seen import see_photographs

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from camcli.cam.how import make_how
+from camcli.cam.map_options import make_how
 from camcli.data.sources.find import find_images
 from camcli.errors import CamcliError
 from camcli.evaluate.comparison.randomised import Likeness

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from camcli.cam.how import make_how
+from camcli.cam.map_options import make_how
 from camcli.data.sources.find import find_images
 from camcli.data.sources.refs import ImageRef
 from camcli.data.synthetic.scenes import write_scenes

@@ -12,8 +12,8 @@ from torch import nn
 from torch.nn import functional
 
 from camcli.batch.explain import explain_batch, make_explanation, read
-from camcli.cam.how import make_how
-from camcli.cam.look import maps_of
+from camcli.cam.explainer import maps_of
+from camcli.cam.map_options import make_how
 from camcli.cam.methods import METHODS
 from camcli.data.decode.preprocess import Preprocess
 from camcli.errors import CamcliError, UsageError

@@ -11,7 +11,7 @@ import numpy as np
 from camcli.batch.run_files.rundir import CSV, HEATMAPS, RunDirectory
 from camcli.batch.tables.heatmaps import read_heatmaps
 from camcli.batch.tables.reading import read_rows
-from camcli.cam.how import make_how
+from camcli.cam.map_options import make_how
 from camcli.data.sources.refs import Blob, ImageRef
 from camcli.errors import CamcliError, ImageError, UsageError
 from camcli.evaluate.audit.map_stats import Fact, fact_of

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from camcli.cam.how import How
-from camcli.cam.look import check_influence
+from camcli.cam.explainer import check_influence
+from camcli.cam.map_options import How
 from camcli.data.sources.find import ImageRef
 from camcli.errors import ImageError
 from camcli.evaluate.measured.annotations import Box, read_mask, truth_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from camcli.cam.how import Smooth
+from camcli.cam.map_options import Smooth
 from camcli.data.decode.preprocess import Fit
 from camcli.errors import UsageError
 from camcli.evaluate.measured.square_canvas import Scale

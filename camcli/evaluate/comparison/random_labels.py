@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from camcli.cam.how import How
+from camcli.cam.map_options import How
 from camcli.data.sources.refs import ImageRef
 from camcli.evaluate.comparison.compare import Row
 from camcli.evaluate.comparison.randomised import Likeness

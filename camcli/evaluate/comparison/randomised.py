@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from camcli.cam.how import How
+from camcli.cam.map_options import How
 from camcli.data.decode.preprocess import Fit
 from camcli.data.sources.refs import ImageRef
 from camcli.evaluate.comparison.compare import Row

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from camcli.batch.batch_size import by_halves
 from camcli.batch.explain import Decoded, read
-from camcli.cam.how import How
-from camcli.cam.look import maps_of
+from camcli.cam.explainer import maps_of
+from camcli.cam.map_options import How
 from camcli.cam.postprocess import scaled
 from camcli.data.decode.images import printable
 from camcli.data.decode.preprocess import View

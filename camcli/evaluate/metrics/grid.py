@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from camcli.cam.how import How
+from camcli.cam.map_options import How
 from camcli.errors import UsageError
 from camcli.evaluate.measured.seen import Seen, explained
 from camcli.evaluate.measured.square_canvas import GAUSSIAN, centre_gaussian

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from camcli.cam.evidence import Evidence
-from camcli.cam.how import SHOWN, Fuse, How
+from camcli.cam.map_options import SHOWN, Fuse, How
+from camcli.cam.method_input import Evidence
 from camcli.cam.methods import METHODS, explain
 from camcli.cam.noise import augmented, noisy_images
 from camcli.errors import UsageError

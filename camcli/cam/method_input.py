@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from camcli.cam.facts import Score
-from camcli.cam.how import Effort
+from camcli.cam.map_options import Effort
+from camcli.cam.method_facts import Score
 from camcli.cam.target import class_score, head_weights
 from camcli.errors import UsageError
 from camcli.models.cutting.types import LinearHead, Tail

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from camcli.cam.how import Effort
+from camcli.cam.map_options import Effort
 
 
 def in_chunks(pairs: Tensor, score: Callable[[Tensor], Tensor], effort: Effort) -> Tensor:

@@ -6,7 +6,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from camcli.cam.facts import FACTS, Facts, Score, check_score, find_facts
+from camcli.cam.method_facts import FACTS, Facts, Score, check_score, find_facts
 from camcli.errors import UsageError
 from camcli.models.spec import LAST
 
