@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from camcli.cli.console import say, warn
-from camcli.train.listener import Bar, Listener
+from camcli.train.progress import Bar, Listener
 
 if TYPE_CHECKING:
     from tqdm import tqdm

@@ -16,7 +16,7 @@ from camcli.cli.torchrun import first_speaks, several, speaks
 from camcli.errors import CamcliError, UnavailableError, UsageError
 from camcli.models import spec as words
 from camcli.train.config import TrainConfig, resolve
-from camcli.train.listener import Listener
+from camcli.train.progress import Listener
 from camcli.train.rundir import TrainDirectory
 
 if TYPE_CHECKING:
@@ -311,7 +311,7 @@ def train(
         for field in fields(TrainConfig)
         if _is_given(ctx, field.name)
     }
-    from camcli.train.data import read_data
+    from camcli.train.dataset import read_data
 
     listener = Listener() if quiet else Progress()
     with first_speaks(CamcliError):

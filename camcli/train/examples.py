@@ -15,8 +15,8 @@ from camcli.errors import CamcliError, UsageError
 from camcli.models.classifier import Classifier
 from camcli.train.cache import FeatureCache
 from camcli.train.features import View, extract, hash_files
-from camcli.train.listener import Listener
-from camcli.train.team import ALONE, Team
+from camcli.train.processes import ALONE, Team
+from camcli.train.progress import Listener
 
 
 @dataclass

@@ -20,8 +20,8 @@ from camcli.models.cutting.types import channels_last
 from camcli.train.examples import Examples, gone
 from camcli.train.features import View, autocast
 from camcli.train.loop import Progress, Recipe, make_optimizer, run_epochs
-from camcli.train.team import ALONE, Team
-from camcli.train.tunable import Tunable
+from camcli.train.processes import ALONE, Team
+from camcli.train.trainable_layers import Tunable
 
 DEFAULT_LR2 = {"adamw": 1e-4, "sgd": 1e-3}
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from camcli.errors import CamcliError
 from camcli.models.cutting.cut import LinearHead
-from camcli.train.team import ALONE, Team
+from camcli.train.processes import ALONE, Team
 
 X = TypeVar("X")
 

@@ -21,12 +21,12 @@ from camcli.train.examples import Examples, Looker, gone, look_together
 from camcli.train.features import View
 from camcli.train.finetune import DEFAULT_LR2, TuneProgress, fine_tune
 from camcli.train.head import DEFAULT_LR, Split, linear, measure
-from camcli.train.listener import Listener
+from camcli.train.head_stage import Row, Save, Views, shown, train_heads
 from camcli.train.loop import DivergedError, Recipe
 from camcli.train.prepare import Backbone
-from camcli.train.stage1 import Row, Save, Views, shown, train_heads
-from camcli.train.team import ALONE, Team
-from camcli.train.tunable import Tunable
+from camcli.train.processes import ALONE, Team
+from camcli.train.progress import Listener
+from camcli.train.trainable_layers import Tunable
 
 HELD: tuple[DataSplit, ...] = ("val", "test")
 

@@ -15,7 +15,7 @@ from camcli.models.loading.zoo import build_model
 from camcli.models.spec import check_input_size
 from camcli.train.config import TrainConfig
 from camcli.train.features import backbone_tensors, digest_of, pooled
-from camcli.train.tunable import find_head, module_names
+from camcli.train.trainable_layers import find_head, module_names
 
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 

@@ -24,17 +24,17 @@ from camcli.models.loading.checkpoint import (
 )
 from camcli.train.cache import FeatureCache, cache_root
 from camcli.train.config import TrainConfig
-from camcli.train.data import read_data
+from camcli.train.dataset import read_data
 from camcli.train.examples import Examples, Looker, check_trained, class_weights
 from camcli.train.head import DEFAULT_LR
-from camcli.train.listener import Listener
+from camcli.train.head_stage import Row
 from camcli.train.loop import Recipe
 from camcli.train.member import Member
 from camcli.train.outputs import write_epochs, write_results
 from camcli.train.prepare import Backbone, load_backbones
+from camcli.train.processes import Team, team
+from camcli.train.progress import Listener
 from camcli.train.rundir import BEST, INFO, LAST, SUMMARY, TrainDirectory
-from camcli.train.stage1 import Row
-from camcli.train.team import Team, team
 
 SPLITS: tuple[DataSplit, ...] = ("train", "val", "test")
 
@@ -83,7 +83,7 @@ def train(
         offline: never touch the network.
         cache_dir: where features are kept; by default the user's cache folder.
         listener: hears what is going on.
-        dataset: what `camcli.train.data.read_data` gave for these settings, if it was called.
+        dataset: what `camcli.train.dataset.read_data` gave for these settings, if it was called.
 
     Returns:
         Where the checkpoint is and what it reached.

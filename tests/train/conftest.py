@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from camcli.train.config import TrainConfig
-from camcli.train.listener import Bar, Listener
+from camcli.train.progress import Bar, Listener
 
 COLOURS = {"red": (200, 40, 40), "green": (40, 180, 60), "blue": (40, 60, 200)}
 

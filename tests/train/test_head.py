@@ -19,8 +19,8 @@ from camcli.train.head import (
     solve_head,
     train_head,
 )
+from camcli.train.head_stage import Views, average, train_heads
 from camcli.train.loop import Recipe, is_better, rate
-from camcli.train.stage1 import Views, average, train_heads
 
 
 def blobs(n: int = 120, k: int = 12, c: int = 3, seed: int = 0) -> Split:

@@ -19,8 +19,8 @@ from camcli.errors import CamcliError, UsageError
 from camcli.models.classifier import Provenance, cut_classifier
 from camcli.models.loading.checkpoint import load_checkpoint
 from camcli.train.features import View, extract, hash_files
-from camcli.train.listener import Listener
 from camcli.train.loop import DivergedError
+from camcli.train.progress import Listener
 from camcli.train.run import train
 from camcli.train.rundir import LOCK, TrainDirectory
 

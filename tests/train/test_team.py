@@ -16,8 +16,8 @@ from safetensors.torch import load_file
 
 from camcli.errors import UsageError
 from camcli.train.config import to_toml
+from camcli.train.processes import Team
 from camcli.train.run import train
-from camcli.train.team import Team
 
 
 @pytest.fixture(scope="module")

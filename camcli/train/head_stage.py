@@ -11,8 +11,8 @@ from torch import Tensor
 
 from camcli.models.cutting.cut import LinearHead
 from camcli.train.head import L2_GRID, Fit, Scale, Split, fit_to_optimum, train_head
-from camcli.train.listener import Listener
 from camcli.train.loop import DivergedError, Recipe
+from camcli.train.progress import Listener
 
 Row = dict[str, Any]
 Save = Callable[[dict[str, Any], list[Row]], object]
