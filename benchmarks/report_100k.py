@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from camcli.batch.tables.rows import columns
-from camcli.cli.report import read_run
+from camcli.cli.commands.report import read_run
 from camcli.render.picture import encode_jpeg
 from camcli.render.report import write_report
 

@@ -11,11 +11,11 @@ def main() -> None:
     """Run the command line."""
     # No telemetry, no hub look-ups: before anything that might read these is imported.
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    from camcli.cli import streams
+    from camcli.cli.terminal import streams
 
     streams.prepare()
     from camcli.cli.app import app
-    from camcli.cli.console import TERMINATED, end_hard
+    from camcli.cli.terminal.console import TERMINATED, end_hard
 
     try:
         app()

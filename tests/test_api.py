@@ -14,8 +14,8 @@ from PIL import Image
 import camcli
 from camcli import api
 from camcli.batch.overlay_writer import Style
-from camcli.cli.batch import batch as batch_command
-from camcli.cli.explain import explain as explain_command
+from camcli.cli.commands.batch import batch as batch_command
+from camcli.cli.commands.explain import explain as explain_command
 from camcli.errors import UsageError
 
 # Belong to `load_classifier`, to what is printed, or to the files of a command.

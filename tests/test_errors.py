@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from camcli.cli.console import refusal
+from camcli.cli.terminal.console import refusal
 from camcli.data.sources.find import find_images
 from camcli.errors import (
     CamcliError,

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from camcli import __version__
-from camcli.cli import (
+from camcli.cli.checked_command import Command
+from camcli.cli.commands import (
     audit,
     batch,
     concepts,
@@ -22,8 +23,7 @@ from camcli.cli import (
     train,
     weights,
 )
-from camcli.cli.command import Command
-from camcli.cli.console import Friendly, emit
+from camcli.cli.terminal.console import Friendly, emit
 
 app = typer.Typer(
     cls=Friendly,

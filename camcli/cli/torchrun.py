@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 
 import typer
 
-from camcli.cli.console import FATAL, Terminated
+from camcli.cli.terminal.console import FATAL, Terminated
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from camcli.batch.explain import make_explanation
 from camcli.batch.run import Run
 from camcli.batch.run_files import rundir
 from camcli.batch.run_files.rundir import RunDirectory
-from camcli.cli.report import make_page
+from camcli.cli.commands.report import make_page
 from camcli.data.sources.find import find_images
 from camcli.errors import CamcliError, UsageError
 

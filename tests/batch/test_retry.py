@@ -264,7 +264,7 @@ def test_a_resume_after_the_folders_have_changed_does_not_mix_labels(bundled, tm
 
 
 def test_what_cannot_be_tried_again_is_told_as_that(bundled, images, tmp_path, capsys):
-    from camcli.cli.following import above_resumed
+    from camcli.cli.terminal.batch_progress import above_resumed
 
     out = tmp_path / "out"
     go(make(bundled, images, out))

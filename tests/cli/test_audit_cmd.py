@@ -6,8 +6,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from camcli.cli.audit import audit
-from camcli.cli.console import Friendly
+from camcli.cli.commands.audit import audit
+from camcli.cli.terminal.console import Friendly
 from camcli.data.synthetic.scenes import write_scenes
 
 

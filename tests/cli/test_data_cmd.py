@@ -5,8 +5,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from camcli.cli import data
-from camcli.cli.console import Friendly
+from camcli.cli.commands import data
+from camcli.cli.terminal.console import Friendly
 
 app = typer.Typer(cls=Friendly)
 app.add_typer(data.app, name="data")

@@ -8,8 +8,8 @@ import typer
 from rich.console import Console
 from typer.testing import CliRunner
 
-from camcli.cli.console import Friendly
-from camcli.cli.evaluate import evaluate
+from camcli.cli.commands.evaluate import evaluate
+from camcli.cli.terminal.console import Friendly
 from camcli.data.synthetic.scenes import write_scenes
 from camcli.evaluate.comparison.terminal import show
 

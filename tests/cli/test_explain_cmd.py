@@ -162,7 +162,7 @@ def test_the_class_compared_with_is_named(camcli, cat):
 def test_classes_are_not_guessed_and_no_network_is_asked(
     camcli, cat, monkeypatch, option, name, near
 ):
-    monkeypatch.setattr("camcli.cli.load.load", None)
+    monkeypatch.setattr("camcli.cli.load_model.load", None)
     for command in ("explain", "batch"):
         done = camcli(command, cat, option, name)
         assert done.exit_code == 2, done.output
@@ -318,13 +318,13 @@ def test_a_run_records_what_the_network_returns(camcli, cat, tmp_path, monkeypat
     ],
 )
 def test_a_pictures_name_says_what_was_asked(asked, name):
-    from camcli.cli.pictures import name_of_asked
+    from camcli.cli.output_paths import name_of_asked
 
     assert name_of_asked(*asked) == name
 
 
 def test_names_of_pictures_are_as_long_as_disks_take(tmp_path):
-    from camcli.cli.pictures import picture_files
+    from camcli.cli.output_paths import picture_files
 
     rels = ["a/" + "ü" * 120 + ".jpg", "a/" + "ü" * 120 + ".png", "b" * 250 + "\udce9.jpg"]
     files = picture_files(rels, tmp_path, "gradcam_" + "x" * 200)
@@ -370,13 +370,15 @@ SECOND = [
 def test_each_further_question_gets_a_picture_of_its_own(camcli, cat, monkeypatch):
     """None is refused because an earlier one was asked; asked again, each is."""
     asked = []
-    monkeypatch.setattr("camcli.cli.explain.refuse_existing", lambda file: asked.append(file.name))
+    monkeypatch.setattr(
+        "camcli.cli.commands.explain.refuse_existing", lambda file: asked.append(file.name)
+    )
     stop = RuntimeError("before the network")
 
     def load(**_):
         raise stop
 
-    monkeypatch.setattr("camcli.cli.load.load", load)
+    monkeypatch.setattr("camcli.cli.load_model.load", load)
     for options in [(), *SECOND, ("--model", "resnet18", "--weights", "random")]:
         assert camcli("explain", cat, *options).exit_code != 0
     assert len(set(asked)) == len(asked) == len(SECOND) + 2, asked

@@ -7,8 +7,8 @@ import torch
 import typer
 from typer.testing import CliRunner
 
-from camcli.cli.console import Friendly
-from camcli.cli.models import models
+from camcli.cli.commands.models import models
+from camcli.cli.terminal.console import Friendly
 
 
 @pytest.fixture

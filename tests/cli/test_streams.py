@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from camcli.cli import console, streams
+from camcli.cli.terminal import console, streams
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a shell's redirections")
 

@@ -11,8 +11,8 @@ import typer
 from PIL import Image
 from typer.testing import CliRunner
 
-from camcli.cli.console import Friendly
-from camcli.cli.train import train
+from camcli.cli.commands.train import train
+from camcli.cli.terminal.console import Friendly
 from camcli.train.config import CHOICES, TrainConfig
 
 app = typer.Typer(cls=Friendly)

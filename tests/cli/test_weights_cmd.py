@@ -11,8 +11,8 @@ import torch
 import typer
 from typer.testing import CliRunner
 
-from camcli.cli.console import Friendly
-from camcli.cli.weights import app as weights_app
+from camcli.cli.commands.weights import app as weights_app
+from camcli.cli.terminal.console import Friendly
 from camcli.models.loading import bundled, catalogue
 from camcli.models.weights.files import WeightFile
 

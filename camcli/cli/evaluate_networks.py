@@ -12,7 +12,7 @@ from camcli.errors import UsageError
 
 if TYPE_CHECKING:
     from camcli.cam.map_options import How
-    from camcli.cli.load import Described
+    from camcli.cli.load_model import Described
     from camcli.data.decode.preprocess import Fit
     from camcli.evaluate.comparison.randomised import Copies
     from camcli.models.classifier import Classifier
@@ -98,23 +98,23 @@ class Subject:
         return not own and not self.name.startswith("timm:") and not is_own_code(self.name)
 
     def check(self) -> None:
-        """Refuse, without torch, what cannot be loaded; see `camcli.cli.load.check`.
+        """Refuse, without torch, what cannot be loaded; see `camcli.cli.load_model.check`.
 
         Raises:
             UsageError: it is a name that nothing has, a number out of range, or a missing file.
         """
-        from camcli.cli.load import check
+        from camcli.cli.load_model import check
 
         check(**self._described(None, None))
 
     def load(self, *, layer: str | None = None, checkpoint: Path | None = None) -> Classifier:
         """Open it, or another checkpoint, cut at its layer or at another one."""
-        from camcli.cli.load import load
+        from camcli.cli.load_model import load
 
         return load(**self._described(layer, checkpoint))
 
     def _described(self, layer: str | None, checkpoint: Path | None) -> Described:
-        from camcli.cli.load import DEFAULT_MODEL
+        from camcli.cli.load_model import DEFAULT_MODEL
 
         file = checkpoint or self.checkpoint
         return {

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from camcli.cli import options as o
-from camcli.cli.console import SOME_FAILED, emit_json, failed, say, slow
-from camcli.cli.pictures import (
+from camcli.cli.output_paths import (
     listed,
     picture_files,
     refuse_existing,
@@ -17,6 +16,7 @@ from camcli.cli.pictures import (
     refuse_inputs,
     write_picture,
 )
+from camcli.cli.terminal.console import SOME_FAILED, emit_json, failed, say, slow
 from camcli.errors import UsageError, of_image, stage
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def concepts(
     camcli concepts 'photos/*.jpg' --model resnet50 --layer layer3
     """
     from camcli.batch.overlay_writer import Style
-    from camcli.cli.load import Described, check, load
+    from camcli.cli.load_model import Described, check, load
     from camcli.data.sources.find import find_images
 
     if "," in layer:
@@ -183,7 +183,7 @@ def _table(found: Found, layer: str) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from camcli.cli.console import tables
+    from camcli.cli.terminal.console import tables
 
     table = Table(box=None, padding=(0, 2, 0, 0))
     table.add_column("Concept", justify="right")

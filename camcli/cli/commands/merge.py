@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from camcli.cli import options as o
-from camcli.cli.console import emit, say
+from camcli.cli.terminal.console import emit, say
 
 
 def merge(

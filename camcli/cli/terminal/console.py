@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING, Any, NoReturn, TextIO, cast
 import typer
 from typer.core import TyperGroup
 
-from camcli.cli.streams import ReaderGoneError, tolerated
+from camcli.cli.terminal.streams import ReaderGoneError, tolerated
 from camcli.errors import CamcliError, out_of_memory
 from camcli.ours import finite
 

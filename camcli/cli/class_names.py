@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from camcli.cli.console import say
+from camcli.cli.terminal.console import say
 
 
 def check_names(
@@ -22,7 +22,7 @@ def check_names(
 
     Args:
         asked: what the user named, None for nothing.
-        model: the options that say which network it is, as `camcli.cli.load.load` takes them.
+        model: the options that say which network it is, as `camcli.cli.load_model.load` takes them.
         checkpoint: likewise.
         weights: likewise.
         classes: likewise.

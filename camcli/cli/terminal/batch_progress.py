@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from camcli.cli.console import say, slow, stops_gently, warn
+from camcli.cli.terminal.console import say, slow, stops_gently, warn
 
 if TYPE_CHECKING:
     from camcli.batch.run import Counts, Run
@@ -43,7 +43,7 @@ def _images(count: int) -> str:
 
 def follow(run: Run, *, quiet: bool) -> None:
     """Run to the end, with a progress bar on stderr."""
-    from camcli.cli.bars import bar
+    from camcli.cli.terminal.bars import bar
 
     with slow("Counting the images ...", quiet=quiet):
         total = None if quiet else run.total()

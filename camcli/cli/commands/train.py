@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from camcli.cli import options as o
-from camcli.cli.console import INTERRUPTED, TERMINATED, Terminated, emit, fail, say, slow
-from camcli.cli.progress import Progress
+from camcli.cli.terminal.console import INTERRUPTED, TERMINATED, Terminated, emit, fail, say, slow
+from camcli.cli.terminal.progress import Progress
 from camcli.cli.torchrun import first_speaks, several, speaks
 from camcli.errors import CamcliError, UnavailableError, UsageError
 from camcli.models import spec as words

@@ -8,14 +8,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from camcli.cli.console import say
+from camcli.cli.terminal.console import say
 from camcli.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from camcli.cam.map_options import How
-    from camcli.cli.subjects import Subject
+    from camcli.cli.evaluate_networks import Subject
     from camcli.data.sources.find import ImageRef
     from camcli.evaluate.comparison.compare import Questions, Row
     from camcli.models.classifier import Classifier
@@ -209,7 +209,7 @@ def _check(
 
 @contextmanager
 def _bar(title: str, total: int) -> Iterator[Callable[[], None]]:
-    from camcli.cli.progress import Progress
+    from camcli.cli.terminal.progress import Progress
 
     with Progress().bar(title, total, "image") as drawn:
         yield lambda: drawn.advance(1)

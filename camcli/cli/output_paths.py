@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from camcli.cli.console import say
+from camcli.cli.terminal.console import say
 from camcli.errors import CamcliError, ImageError, UsageError
 from camcli.files import only_this_file, write_whole
 from camcli.models.spec import LAST

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from camcli.cli.command import Command
-from camcli.cli.console import SOME_FAILED, USAGE, emit, emit_json, fail, say, warn
+from camcli.cli.checked_command import Command
+from camcli.cli.terminal.console import SOME_FAILED, USAGE, emit, emit_json, fail, say, warn
 from camcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def fetch_(
 
     camcli data fetch fruits360 --to ~/data
     """
-    from camcli.cli.bars import bar
+    from camcli.cli.terminal.bars import bar
     from camcli.data.datasets.fetch import REMOTES, announcement, fetch
     from camcli.data.datasets.paths import data_places
 
@@ -118,7 +118,7 @@ def describe_(
 
     camcli data describe photos --labels prefix
     """
-    from camcli.cli.bars import bar
+    from camcli.cli.terminal.bars import bar
     from camcli.data.datasets.describe import describe
     from camcli.data.datasets.load import load_dataset
 
@@ -190,7 +190,7 @@ def synthetic_(
 
     camcli data synthetic /tmp/tagged --shortcut lemon --shortcut-test swapped
     """
-    from camcli.cli.bars import bar
+    from camcli.cli.terminal.bars import bar
     from camcli.data.datasets.paths import data_places
     from camcli.data.synthetic.fruits import FRUITS
     from camcli.data.synthetic.scenes import Shortcut, write_scenes
@@ -215,7 +215,7 @@ def _show(found: Description) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from camcli.cli.console import tables
+    from camcli.cli.terminal.console import tables
     from camcli.data.decode.images import printable
 
     console = tables()

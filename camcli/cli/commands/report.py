@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from camcli.cli.console import emit, say
+from camcli.cli.terminal.console import emit, say
 from camcli.errors import UsageError
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, Unpack
 
-from camcli.cli.console import say, warn
 from camcli.cli.options import Fit, Outputs
+from camcli.cli.terminal.console import say, warn
 from camcli.errors import UsageError
 from camcli.models import spec
 from camcli.models.classes.names_file import read_class_names

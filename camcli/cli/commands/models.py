@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from camcli.cli.console import emit_json, say
+from camcli.cli.terminal.console import emit_json, say
 from camcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def models(
         emit_json([entry.to_dict() for entry in entries], indent=2)
         return
 
-    from camcli.cli.console import tables
+    from camcli.cli.terminal.console import tables
 
     tables().print(_lines(entries) if everything or text else _families(entries))
     say("* the weights are on this machine; `camcli weights fetch MODEL` gets others.")

@@ -11,7 +11,15 @@ from typing import Annotated
 import typer
 
 from camcli.cli import options as o
-from camcli.cli.console import (
+from camcli.cli.output_paths import tell_notes
+from camcli.cli.terminal.batch_progress import (
+    above,
+    above_resumed,
+    follow,
+    summarize,
+    warn_if_nothing_drawn,
+)
+from camcli.cli.terminal.console import (
     INTERRUPTED,
     SOME_FAILED,
     TERMINATED,
@@ -22,8 +30,6 @@ from camcli.cli.console import (
     slow,
     warn,
 )
-from camcli.cli.following import above, above_resumed, follow, summarize, warn_if_nothing_drawn
-from camcli.cli.pictures import tell_notes
 from camcli.errors import UsageError
 
 
@@ -259,8 +265,8 @@ def batch(
     from camcli.batch.run_files.shard import parse_shard
     from camcli.batch.tables.export import check_format, export
     from camcli.cam.map_options import check_layer, check_signed, make_how
-    from camcli.cli.load import Described, check, found, load, loader
-    from camcli.cli.named import check_names
+    from camcli.cli.class_names import check_names
+    from camcli.cli.load_model import Described, check, found, load, loader
     from camcli.data.sources.find import find_images
     from camcli.models.spec import check_runtime
     from camcli.render.ranges import check_picture
@@ -390,7 +396,7 @@ def batch(
             say(f"When all {part.of} shards are done: camcli merge {out}")
     warn_if_nothing_drawn(run)
     if report and run.counts.done:
-        from camcli.cli.report import make_page
+        from camcli.cli.commands.report import make_page
 
         page = make_page(out, quiet=quiet)
         if not quiet:

@@ -10,10 +10,10 @@ from typing import Annotated
 import typer
 
 from camcli.cli import options as o
-from camcli.cli.asking import ask_all, check_labels, find_truths, questions
-from camcli.cli.console import SOME_FAILED, emit, failed, say, slow, tables
-from camcli.cli.pictures import listed, tell_notes
-from camcli.cli.subjects import find_methods, find_subjects
+from camcli.cli.evaluate_networks import find_methods, find_subjects
+from camcli.cli.evaluate_session import ask_all, check_labels, find_truths, questions
+from camcli.cli.output_paths import listed, tell_notes
+from camcli.cli.terminal.console import SOME_FAILED, emit, failed, say, slow, tables
 from camcli.errors import UsageError
 
 TRUTH, ASK = "Annotations", "Questions"

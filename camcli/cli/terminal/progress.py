@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from camcli.cli.console import say, warn
+from camcli.cli.terminal.console import say, warn
 from camcli.train.progress import Bar, Listener
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Progress(Listener):
     @contextmanager
     def bar(self, title: str, total: int, unit: str) -> Iterator[Bar]:
         """A bar while the work goes on; none for no work."""
-        from camcli.cli.bars import bar
+        from camcli.cli.terminal.bars import bar
 
         if not total:
             yield Bar()

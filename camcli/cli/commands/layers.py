@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from camcli.cli import options as o
-from camcli.cli.console import emit_json, say
+from camcli.cli.terminal.console import emit_json, say
 
 if TYPE_CHECKING:
     from camcli.models.cutting.cut import Layer
@@ -34,7 +34,7 @@ def layers(
 
     camcli explain cat.jpg --model resnet50 --layer layer2,layer3,layer4 --fuse max
     """
-    from camcli.cli.load import check
+    from camcli.cli.load_model import check
     from camcli.models.spec import LAST, is_own_code
 
     check(
@@ -70,7 +70,7 @@ def layers(
 def _print(layers: list[Layer], last: str, shape: tuple[int, int, int]) -> None:
     from rich.table import Table
 
-    from camcli.cli.console import tables
+    from camcli.cli.terminal.console import tables
 
     table = Table(box=None, padding=(0, 2, 0, 0))
     table.add_column("Layer", style="bold", overflow="fold")

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from camcli.cli.command import Command
-from camcli.cli.console import emit, emit_json, say
+from camcli.cli.checked_command import Command
+from camcli.cli.terminal.console import emit, emit_json, say
 from camcli.errors import CamcliError, UnavailableError, UsageError
 
 app = typer.Typer(

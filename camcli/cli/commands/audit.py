@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from camcli.cli import options as o
-from camcli.cli.console import SOME_FAILED, failed, say, slow
-from camcli.cli.pictures import listed, tell_notes
+from camcli.cli.output_paths import listed, tell_notes
+from camcli.cli.terminal.console import SOME_FAILED, failed, say, slow
 from camcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -184,8 +184,8 @@ def audit(
 
         facts = from_run(folder, masks)
     else:
-        from camcli.cli.load import Described, check, load
-        from camcli.cli.progress import Progress
+        from camcli.cli.load_model import Described, check, load
+        from camcli.cli.terminal.progress import Progress
         from camcli.data.sources.find import find_images
         from camcli.evaluate.measured.annotations import find_masks
 
@@ -230,7 +230,7 @@ def _print(rows: list[ClassSummary], found: list[Suspicion], *, with_masks: bool
     from rich.markup import escape
     from rich.table import Table
 
-    from camcli.cli.console import tables
+    from camcli.cli.terminal.console import tables
     from camcli.evaluate.audit.audit import LEAST
 
     console = tables()

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from camcli.cli import options as o
-from camcli.cli.console import SOME_FAILED, emit_json, failed, say, slow, warn
-from camcli.cli.pictures import (
+from camcli.cli.output_paths import (
     listed,
     name_of_asked,
     picture_files,
@@ -20,6 +19,7 @@ from camcli.cli.pictures import (
     refuse_inputs,
     write_picture,
 )
+from camcli.cli.terminal.console import SOME_FAILED, emit_json, failed, say, slow, warn
 from camcli.errors import UsageError, stage
 from camcli.models.spec import BUNDLED
 
@@ -118,8 +118,8 @@ def explain(
     camcli explain street.jpg --target 'traffic light' --json
     """
     from camcli.cam.map_options import check_layer, check_signed, make_how
-    from camcli.cli.load import Described, check, found, load
-    from camcli.cli.named import check_names
+    from camcli.cli.class_names import check_names
+    from camcli.cli.load_model import Described, check, found, load
     from camcli.data.sources.find import find_images
     from camcli.models.spec import check_runtime
     from camcli.render.ranges import check_picture
@@ -327,7 +327,7 @@ def _table(
     from rich.table import Table
     from rich.text import Text
 
-    from camcli.cli.console import tables
+    from camcli.cli.terminal.console import tables
 
     console = tables()
     table = Table(title=escape(result.ref.rel), title_justify="left", title_style="bold", box=None)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from camcli.cli.console import emit_json
+from camcli.cli.terminal.console import emit_json
 
 
 def methods(
@@ -40,7 +40,7 @@ def methods(
     from rich.table import Table
     from rich.text import Text
 
-    from camcli.cli.console import tables
+    from camcli.cli.terminal.console import tables
 
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     table.add_column(style="bold", no_wrap=True)
