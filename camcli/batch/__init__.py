@@ -1,5 +1,8 @@
 """The engine: a stream of Results over any number of images, and where they are kept.
 
+In: a source of images and a classifier. Out: a run directory with one row and one picture an
+image. Open first: `run`, then `engine` and `explain`.
+
 The Python API calls its function ``camcli.batch`` and the design calls this package so. Importing
 a package makes it an attribute of its parent, so the package itself is what gets called.
 """

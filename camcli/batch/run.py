@@ -9,18 +9,17 @@ import platform
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache, partial
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from camcli.batch.engine import stream
 from camcli.batch.explain import Explanation, Load, failed
 from camcli.batch.overlay_writer import Overlays, Style, check_only, parse_only
-from camcli.batch.ray.engine import RayEngine
 from camcli.batch.run_files.overlay_names import Namer
 from camcli.batch.run_files.ownership import BATCH
 from camcli.batch.run_files.rundir import OVERLAYS, RunDirectory, now
@@ -83,6 +82,13 @@ class Counts:
 _UNSORTED = "unsorted"
 
 
+class Engine(Protocol):
+    """What works through a run elsewhere: `camcli.batch.ray.engine.RayEngine` is one."""
+
+    def __call__(self, run: Run, refs: Iterable[ImageRef], what: Explanation) -> Generator[Result]:
+        """Explain `refs`; Results come in their order, after their overlays are written."""
+
+
 @dataclass(slots=True)
 class Run:
     """One run over a source, resumable.
@@ -97,8 +103,8 @@ class Run:
         directory: where everything goes.
         style: how pictures look.
         name_template: of the overlays' names; None for the relative path.
-        only: which Results get a picture, as `camcli.batch.overlay_writer.parse_only` reads it; None for
-            all of them.
+        only: which Results get a picture, as `camcli.batch.overlay_writer.parse_only` reads it;
+            None for all of them.
         overlays: whether there are pictures at all.
         batch_size: images in one forward pass.
         workers: threads that decode and draw.
@@ -123,7 +129,7 @@ class Run:
     workers: int | None = None
     isolate: bool = False
     labels: str = "auto"
-    engine: RayEngine | None = None
+    engine: Engine | None = None
     command: list[str] = field(default_factory=lambda: list(sys.argv))
     counts: Counts = field(default_factory=Counts)
     again: int = field(init=False, default=0)

@@ -1,1 +1,5 @@
-"""Where images come from: references to files, and their pixels."""
+"""Images: which there are, their pixels, their labels, and drawn ones.
+
+In: what a user names. Out: references, pixels, tensors. Open first: `sources.find`, then
+`decode.images`. Nothing here knows of networks.
+"""

@@ -1,1 +1,5 @@
-"""Does the heatmap hit the object, and does it tell the truth about the network?"""
+"""Is a map to be believed, and what is wrong with the network?
+
+In: photographs, networks, annotations. Out: tables, flags, clusters. Open first:
+`comparison.compare` and `audit.audit`.
+"""

@@ -2,7 +2,8 @@
 
 torch, torchvision and timm take seconds to import, and a name that is mistyped should cost none of
 them. Names of models are therefore read from the installed libraries' own files, which is a search
-for text: nothing of them is run. What cannot be told for sure is left to `camcli.models.loading.zoo`.
+for text: nothing of them is run. What cannot be told for sure is left to
+`camcli.models.loading.zoo`.
 """
 
 from __future__ import annotations

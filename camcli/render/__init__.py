@@ -1,1 +1,4 @@
-"""Pictures for people: overlays, panels, contact sheets."""
+"""Pictures: maps laid over photographs, labels, sheets, charts and the report's pages.
+
+In: Results and rows. Out: files to look at. Open first: `picture`.
+"""

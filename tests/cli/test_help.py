@@ -1,10 +1,8 @@
-import ast
 import os
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 from typer.main import get_command
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -58,32 +56,6 @@ def test_versions_agree():
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     assert project["version"] == __version__
-
-
-# A room may import the rooms to its right, never those to its left.
-ROOMS = ["cli", "evaluate", "train", "batch", "render", "cam", "models", "data"]
-
-
-def imported_rooms(path):
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        names = []
-        if isinstance(node, ast.Import):
-            names = [a.name for a in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names = [node.module, *(f"{node.module}.{a.name}" for a in node.names)]
-        for name in names:
-            parts = name.split(".")
-            if parts[0] == "camcli" and len(parts) > 1 and parts[1] in ROOMS:
-                yield parts[1]
-
-
-@pytest.mark.parametrize("room", ROOMS)
-def test_imports_point_one_way(room):
-    for path in (ROOT / "camcli" / room).rglob("*.py"):
-        for other in imported_rooms(path):
-            if path.name == "__init__.py" and room == "batch":
-                continue  # the callable package: see its docstring
-            assert ROOMS.index(other) >= ROOMS.index(room), f"{path} imports {other}"
 
 
 def test_help_is_quick():

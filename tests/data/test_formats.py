@@ -189,7 +189,10 @@ def test_targa_is_known_by_its_name_only():
 
 
 def test_names_are_known_without_a_decoder():
-    code = "import sys, camcli.data.picture_formats; print('PIL' in sys.modules, 'numpy' in sys.modules)"
+    code = (
+        "import sys, camcli.data.picture_formats; "
+        "print('PIL' in sys.modules, 'numpy' in sys.modules)"
+    )
     run = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True,
         cwd=Path(__file__).parents[2],

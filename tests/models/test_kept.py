@@ -119,7 +119,8 @@ def test_all_that_decides_a_network_is_in_its_name():
 @pytest.mark.slow
 def test_the_name_is_the_same_in_another_process():
     code = (
-        "import torch; from torch import nn; from camcli.models.runtime.conversion_cache import name_of\n"
+        "import torch; from torch import nn\n"
+        "from camcli.models.runtime.conversion_cache import name_of\n"
         "torch.manual_seed(0); print(name_of(nn.Conv2d(3, 8, 3), 32))"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

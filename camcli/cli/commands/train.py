@@ -14,7 +14,7 @@ from camcli.cli.terminal.console import INTERRUPTED, TERMINATED, Terminated, emi
 from camcli.cli.terminal.progress import Progress
 from camcli.cli.torchrun import first_speaks, several, speaks
 from camcli.errors import CamcliError, UnavailableError, UsageError
-from camcli.models import spec as words
+from camcli.models import spec
 from camcli.train.config import TrainConfig, resolve
 from camcli.train.progress import Listener
 from camcli.train.rundir import TrainDirectory
@@ -348,11 +348,11 @@ def train(
 
 def _check(settings: TrainConfig, device: str) -> None:
     """Refuse, without torch, what names no network or device."""
-    words.check_device(device)
-    words.check_input_size(settings.input_size)
+    spec.check_device(device)
+    spec.check_input_size(settings.input_size)
     try:
-        words.check_model(settings.backbone)
-        words.check_weights(settings.weights, settings.backbone)
+        spec.check_model(settings.backbone)
+        spec.check_weights(settings.weights, settings.backbone)
     except UsageError as error:  # which speaks of the option that the other commands have
         raise UsageError(str(error).replace("--model ", "--backbone ")) from error
 

@@ -54,7 +54,7 @@ _LONGEST_LINE = 1 << 16
 
 
 class Isolated:
-    """Reads pictures like `camcli.data.decode.images.load_picture`, decoding elsewhere; thread-safe.
+    """Reads pictures as `images.load_picture` does, decoding elsewhere; thread-safe.
 
     As many processes are started as threads call at once.
 

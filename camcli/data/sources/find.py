@@ -4,8 +4,8 @@ Everything is lazy: a folder of a million pictures costs the names of one direct
 The order is the same on every machine: by name, a folder's own pictures before its sub-folders.
 
 What is an image. In a folder, and in a glob that names no extension, files with one of
-`camcli.data.picture_formats.EXTENSIONS`. A file that is named (on the command line, in a list, by a glob
-such as ``*.dat``) is taken whatever it is called. Hidden files and folders (``.git``,
+`camcli.data.picture_formats.EXTENSIONS`. A file that is named (on the command line, in a list, by
+a glob such as ``*.dat``) is taken whatever it is called. Hidden files and folders (``.git``,
 ``._1.jpg``), what NAS boxes and archives leave behind, and camcli's own runs are passed over and
 counted (`camcli.data.sources.leftovers`), unless they are named.
 
@@ -217,8 +217,8 @@ def find_images(
         recursive: walk into the sub-folders of a folder.
         limit: take the first so many.
         labels: ``auto`` takes class-per-folder labels where the layout of a folder shows them
-            (`camcli.data.sources.layout`; `Source.notes` says why if it does not); ``folder``: the name
-            of the folder that holds the image; ``prefix``: the file's name without its number
+            (`camcli.data.sources.layout`; `Source.notes` says why if it does not); ``folder``: the
+            name of the folder that holds the image; ``prefix``: the file's name without its number
             (``cat.0.jpg`` is a cat); ``none``; or a regular expression, searched in the relative
             path, whose first group (or the group called ``label``) is the label, without the
             file's extension.

@@ -3,9 +3,9 @@
 Every metric keeps a small row a photograph, so `compute` can weight the photographs: equal weights
 give the metric, resampled weights its bootstrap (`camcli.evaluate.metrics.bootstrap`).
 
-Scores are (SIDE, SIDE) maps in [0, 1] as `camcli.evaluate.measured.square_canvas.paint` makes them, quantised to
-`LEVELS` levels as wsolevaluation's box evaluator does. An empty (all 0) map finds no box and hits
-nothing; NaN is refused.
+Scores are (SIDE, SIDE) maps in [0, 1] as `camcli.evaluate.measured.square_canvas.paint` makes
+them, quantised to `LEVELS` levels as wsolevaluation's box evaluator does. An empty (all 0) map
+finds no box and hits nothing; NaN is refused.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Cut a network in two: images -> A (features), A -> logits (tail).
 
-The cut is made on the network's own graph (`camcli.models.cutting.cut_graph`), so the tail can be run alone.
-What cannot be traced is cut with hooks (`camcli.models.cutting.cut_hooks`). Nothing is assumed about names:
-the last map is the first one met on the way back from the logits, and whether the tail is global
-average pooling + linear is found out by comparing numbers.
+The cut is made on the network's own graph (`camcli.models.cutting.cut_graph`), so the tail can be
+run alone. What cannot be traced is cut with hooks (`camcli.models.cutting.cut_hooks`). Nothing is
+assumed about names: the last map is the first one met on the way back from the logits, and whether
+the tail is global average pooling + linear is found out by comparing numbers.
 """
 
 from __future__ import annotations
@@ -53,7 +53,8 @@ def cut(
         layers: names as `list_layers` gives them; ``last`` is the last spatial map before the
             logits, or for a transformer with a class token the last tokens that it looks at.
         head: what to put in place of everything after ``last``.
-        output: what the network returns; None to find out (`camcli.models.cutting.final_activation`).
+        output: what the network returns; None to find out
+        (`camcli.models.cutting.final_activation`).
 
     Returns:
         The two halves, checked on a trial input: ``tail(features(x)) == model(x)``, but for an

@@ -54,7 +54,8 @@ def layouts(
     """How modules return maps; others are left out.
 
     Tokens lie on the grid of an earlier map, or on one that a module names (``grid_size``); where
-    there is neither, or as many channels as tokens, a trial tells (`camcli.models.cutting.token_positions`).
+    there is neither, or as many channels as tokens, a trial tells
+    (`camcli.models.cutting.token_positions`).
 
     Args:
         model: the network.

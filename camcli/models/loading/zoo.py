@@ -69,11 +69,11 @@ def build_model(
         weights: None for the model's default; a ``.pth`` or ``.safetensors`` file; the name of one
             of torchvision's sets of weights such as ``IMAGENET1K_V1``; or ``random`` for an
             untrained network, the same for the same `seed`.
-        weights_key: which of several sets in a file of `weights`, as `camcli.models.weights.state_dict.match`
-            takes it.
+        weights_key: which of several sets in a file of `weights`, as
+            `camcli.models.weights.state_dict.match` takes it.
         offline: never touch the network.
-        classes: the class names, or a file of them (`camcli.models.classes.names_file`). None stands for
-            ImageNet's where the model has 1000 classes, else for the numbers from 0.
+        classes: the class names, or a file of them (`camcli.models.classes.names_file`). None
+            stands for ImageNet's where the model has 1000 classes, else for the numbers from 0.
         seed: of ``random``; the global random state is left as it was.
         input_size: side of the input that a network of one's own is tried at; by default its own.
 

@@ -10,7 +10,8 @@
   size runs in a second network, compiled when it is first needed.
 - Without its telemetry, which is on by default and belongs to its converter's command line: the
   front end is called directly, below that.
-- Converted once: a later process finds the network on the disk (`camcli.models.runtime.conversion_cache`).
+- Converted once: a later process finds the network on the disk
+(`camcli.models.runtime.conversion_cache`).
 """
 
 from __future__ import annotations

@@ -35,8 +35,8 @@ log = logging.getLogger(__name__)
 TOLERANCE = 1e-3
 # In 16 bits single values are off by tenths while the map hardly changes. The least cosine of an
 # image's A with torch's: 0.993 over 96 photographs for EfficientNet-Lite0, 0.9999 for ResNet-50.
-# Int8 was compared on a sample before (`camcli.models.runtime.int8`), and a single image may be far off:
-# 0.75 was the least of 100. Here only nonsense is caught.
+# Int8 was compared on a sample before (`camcli.models.runtime.int8`), and a single image may be
+# far off: 0.75 was the least of 100. Here only nonsense is caught.
 COSINES = {"bfloat16": 0.98, "float16": 0.98, "int8": 0.5}
 # Fewer images than this, masked ones included, are done before another runtime has been converted
 # and has paid for it.

@@ -203,8 +203,8 @@ def read_candidates(path: Path, expected: str | None = None) -> tuple[Candidates
         expected: the sha256, or its first digits, that the file must have.
 
     Returns:
-        All mappings from names to tensors in it, for `camcli.models.weights.state_dict.match`, and the file's
-        sha256.
+        All mappings from names to tensors in it, for `camcli.models.weights.state_dict.match`, and
+        the file's sha256.
 
     Raises:
         UsageError: there is no such file.

@@ -1,4 +1,7 @@
-"""Pages that show a run, or two runs beside each other, in a browser."""
+"""Pages that show a run, or two runs beside each other, in a browser.
+
+In: a run directory. Out: a folder that opens offline. Open first: `build`.
+"""
 
 from camcli.render.report.build import write_report
 from camcli.render.report.compare import write_comparison

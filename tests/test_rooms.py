@@ -1,0 +1,93 @@
+"""The house: a room imports the rooms to its right, and so do the rooms within a room."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+CAMCLI = ROOT / "camcli"
+
+# A room may import the rooms to its right, never those to its left.
+ROOMS = ["cli", "evaluate", "train", "batch", "render", "cam", "models", "data", "net"]
+
+# The same within a room; what is not a folder is a file.
+WITHIN = {
+    "cli": "app commands evaluate_session evaluate_networks load_model options class_names "
+    "output_paths torchrun checked_command terminal",
+    "evaluate": "comparison audit metrics measured",
+    "batch": "ray contact_sheet run concepts engine batch_size explain overlay_writer run_files "
+    "tables contact_grid",
+    "models": "runtime classifier loading cutting spec weights classes outputs cuda",
+    "data": "datasets synthetic decode sources picture_formats",
+}
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Every module of camcli that `path` imports, also inside functions and for types."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            names = [a.name for a in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{a.name}" for a in node.names)]
+        else:
+            continue
+        yield from (name for name in names if name.split(".")[0] == "camcli")
+
+
+def within(path: Path) -> str:
+    """The room within a room that `path` is in, or the file's own name."""
+    return path.relative_to(CAMCLI).with_suffix("").parts[1]
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_imports_point_one_way(room):
+    for path in (CAMCLI / room).rglob("*.py"):
+        if path == CAMCLI / "batch" / "__init__.py":
+            continue  # the callable package: see its docstring
+        for name in imported(path):
+            other = [*name.split("."), ""][1]
+            if other in ROOMS:
+                assert ROOMS.index(other) >= ROOMS.index(room), f"{path} imports {name}"
+
+
+@pytest.mark.parametrize("room", WITHIN)
+def test_imports_point_one_way_within_a_room(room):
+    order = WITHIN[room].split()
+    found = {p.stem if p.is_file() else p.name for p in (CAMCLI / room).iterdir()}
+    assert found - {"__init__", "__pycache__"} == set(order), "a file or folder without its place"
+    for path in (CAMCLI / room).rglob("*.py"):
+        here = within(path)
+        for name in imported(path):
+            parts = name.split(".")
+            if here != "__init__" and parts[1:2] == [room] and len(parts) > 2 and parts[2] in order:
+                assert order.index(parts[2]) >= order.index(here), f"{path} imports {name}"
+
+
+def modules() -> dict[str, Path]:
+    return {
+        ".".join(p.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): p
+        for p in CAMCLI.rglob("*.py")
+    }
+
+
+def test_no_two_files_import_each_other():
+    files = modules()
+    arrows = {
+        name: {other for other in imported(path) if other in files and other != name}
+        for name, path in files.items()
+    }
+    for name, others in arrows.items():
+        for other in others:
+            packages = "__init__.py" in {files[name].name, files[other].name}  # they re-export
+            assert packages or name not in arrows[other], f"{name} and {other} import each other"
+
+
+@pytest.mark.parametrize(
+    "folder", sorted({p.parent for p in CAMCLI.rglob("*.py")} - {CAMCLI}), ids=lambda p: p.name
+)
+def test_each_folder_says_what_enters_what_leaves_and_where_to_begin(folder):
+    doc = ast.get_docstring(ast.parse((folder / "__init__.py").read_text("utf-8"))) or ""
+    for words in ("In: ", "Out: ", "Open first:"):
+        assert words in doc, f"{folder}/__init__.py does not say {words!r}"
