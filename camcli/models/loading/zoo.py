@@ -34,6 +34,7 @@ from camcli.models.loading.builder import (
     weight_path,
 )
 from camcli.models.loading.cuda_code import without_cuda
+from camcli.models.loading.efficientnet_lite0 import EfficientNetLite0
 from camcli.models.loading.input_size import answers_of
 from camcli.models.loading.pretrained import build_timm, build_torchvision, timm_preprocess
 from camcli.models.spec import is_own_code
@@ -113,15 +114,13 @@ def build_model(
 def _bundled(
     weights: str | Path | None, classes: tuple[str, ...] | None, key: str | None
 ) -> BuiltModel:
-    """EfficientNet-Lite0 through timm, with the weights that the installation carries."""
-    import timm
-
-    name, notes = bundled.NAME, [""]
+    """EfficientNet-Lite0, with the weights that the installation carries or with others of its."""
+    name = bundled.NAME
     if weights == "random":
         outputs = len(classes) if classes else IMAGENET
-        module = timm.create_model(bundled.TIMM_NAME, num_classes=outputs)
         made = provenance(name, "random", None, "random")
-        return BuiltModel(module, name_outputs(classes, outputs, name), bundled.PREPROCESS, made)
+        names = name_outputs(classes, outputs, name)
+        return BuiltModel(EfficientNetLite0(outputs), names, bundled.PREPROCESS, made)
     own = weights in (None, "bundled")
     path = bundled.weights_path() if own else weight_path(weights or "", name, ["bundled"])
     found, digest = read_candidates(path, bundled.SHA256 if own else None)
@@ -129,17 +128,17 @@ def _bundled(
         found.origin,
         tuple(Candidate(c.key, bundled.rename(dict(c.tensors))) for c in found.each),
     )
-    with torch.device("meta"):
-        bare = timm.create_model(bundled.TIMM_NAME, num_classes=IMAGENET)
+    module = EfficientNetLite0(IMAGENET)
     heads = ("classifier.weight", "classifier.bias")
-    fits = match(found, bare, model=name, key=key, heads=heads)
+    fits = match(found, module, model=name, key=key, heads=heads)
     outputs = fits.state[heads[0]].shape[0]
-    module = timm.create_model(bundled.TIMM_NAME, num_classes=outputs)
+    if outputs != IMAGENET:
+        module = EfficientNetLite0(outputs)
     fill(module, fits, str(path))
-    notes = [fits.note]
     made = provenance(
-        name, "bundled" if own else str(path), digest, "bundled" if own else "user", key, notes
-    )
+        name, "bundled" if own else str(path), digest, "bundled" if own else "user", key,
+        [fits.note],
+    )  # fmt: skip
     return BuiltModel(module, name_outputs(classes, outputs, name), bundled.PREPROCESS, made)
 
 
