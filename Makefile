@@ -10,7 +10,7 @@ DEMO ?= demo-run
 # together, since they share what they set up.
 SIDE_BY_SIDE := -n auto --maxprocesses 8 --dist loadfile
 
-.PHONY: demo test quick lint clean
+.PHONY: demo test quick lint build release-check clean
 
 demo: $(VENV)/.installed
 	$(BIN)/camcli batch sample_images --out $(DEMO) --overwrite --contact-sheet 3x3
@@ -45,5 +45,14 @@ $(VENV)/.installed-dev: $(VENV)/.installed tests/references.txt
 	$(BIN)/python -m pip install --quiet --no-deps --requirement tests/references.txt
 	@touch $@
 
+# The wheel and the sdist, in dist/.
+build: $(VENV)/.installed-dev
+	rm -f dist/camcli-*
+	$(BIN)/python -m build --outdir dist
+
+# The same, installed in a fresh environment and tested outside the checkout: see CONTRIBUTING.md.
+release-check: $(VENV)/.installed-dev
+	$(BIN)/python ci/release_check.py
+
 clean:
-	rm -rf $(DEMO) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(DEMO) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

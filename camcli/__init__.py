@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from camcli.models.classifier import Classifier, load_classifier
     from camcli.result import Heat, Result
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
     "METHODS",
     "Classifier",

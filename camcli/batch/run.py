@@ -13,10 +13,10 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache, partial
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Protocol
 
+from camcli import __version__
 from camcli.batch.engine import stream
 from camcli.batch.explain import Explanation, Load, failed
 from camcli.batch.overlay_writer import Overlays, Style, check_only, parse_only
@@ -374,7 +374,7 @@ class Run:
     def _info(self, state: str, seconds: float | None = None) -> dict[str, Any]:
         fresh = self.counts.done - self.counts.before
         return {
-            "camcli": metadata.version("camcli"),
+            "camcli": __version__,
             KIND: BATCH,
             "state": state,
             "command": self.command,

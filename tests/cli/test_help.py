@@ -49,15 +49,6 @@ def test_version_and_module_are_the_same_program(shell):
     assert shell("--version").stdout.decode().strip() == f"camcli {__version__}"
 
 
-def test_versions_agree():
-    import tomllib
-
-    from camcli import __version__
-
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    assert project["version"] == __version__
-
-
 def test_help_is_quick():
     """Not a benchmark: a guard against an import of seconds on the way to --help."""
     times = []
