@@ -5,6 +5,8 @@ import pytest
 
 from camcli.files import (
     SpecialFileError,
+    lock,
+    locked,
     open_regular,
     read_regular,
     whole_file,
@@ -127,3 +129,67 @@ def test_no_more_is_read_than_wanted(tmp_path):
     assert len(read_regular(path, 5000)) == 5000
     with pytest.raises(OSError, match="more than 4,999 bytes"):
         read_regular(path, 4999)
+
+
+# -- never half of one ---------------------------------------------------------------------------
+
+
+def test_the_old_file_is_not_written_to(tmp_path):
+    """Whoever has it open reads it to its end, and whatever else it is called keeps it."""
+    path = tmp_path / "run.json"
+    path.write_bytes(b"old" * 1000)
+    os.link(path, tmp_path / "kept")
+    with path.open("rb") as reader:
+        assert reader.read(3) == b"old"
+        write_whole(path, b"new")
+        assert reader.read() == b"old" * 999
+    assert path.read_bytes() == b"new"
+    assert (tmp_path / "kept").read_bytes() == b"old" * 1000
+
+
+@pytest.mark.parametrize("data", [b"new", "new"])
+def test_a_disk_that_fills_while_writing_leaves_the_old_file(tmp_path, monkeypatch, data):
+    path = tmp_path / "predictions.csv"
+    path.write_bytes(b"old")
+
+    def full(self, data):
+        with self.open("wb") as file:
+            file.write(data[:1])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(type(path), "write_bytes", full)
+    with pytest.raises(OSError, match="No space"):
+        write_whole(path, data)
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_that_cannot_be_put_in_place_leaves_the_old_one(tmp_path, monkeypatch):
+    path = tmp_path / "page"
+    with whole_folder(path) as part:
+        (part / "index.html").write_text("old")
+    replace = type(path).replace
+
+    def refused(self, target):
+        if self.suffix == ".part":
+            raise OSError(13, "Permission denied")
+        return replace(self, target)
+
+    monkeypatch.setattr(type(path), "replace", refused)
+    with pytest.raises(OSError, match="Permission"), whole_folder(path) as part:
+        (part / "index.html").write_text("new")
+    assert (path / "index.html").read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="nothing is locked there")
+def test_one_at_a_time_has_a_lock_until_it_closes(tmp_path):
+    with (tmp_path / "x").open("ab") as first, (tmp_path / "x").open("ab") as second:
+        assert lock(first)
+        assert not lock(second, wait=False)
+        first.close()
+        assert lock(second, wait=False)
+    with (tmp_path / "x").open("ab") as first, (tmp_path / "x").open("ab") as second:
+        with locked(first):
+            assert not lock(second, wait=False)
+        assert lock(second, wait=False)

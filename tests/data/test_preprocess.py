@@ -90,6 +90,15 @@ def test_each_channel_has_its_own_mean_and_std():
     assert own.amax((1, 2)).tolist() == pytest.approx(wanted, abs=1e-5)
 
 
+def test_mean_and_std_may_be_whole_numbers():
+    """As a file of settings has them that were 0 and 1: pixels in [0, 1], and nothing more."""
+    rgb = np.broadcast_to(np.array([255, 51, 0], np.uint8), (40, 40, 3)).copy()
+    own = Preprocess(size=32, mean=(0, 0, 0), std=(1, 1, 1)).tensor(rgb)[0]
+    assert own[:, 5, 5].tolist() == pytest.approx([1, 0.2, 0])
+    own = Preprocess(size=32, mean=(0, 1, 0), std=(1, 2, 0.5)).tensor(rgb)[0]
+    assert own[:, 5, 5].tolist() == pytest.approx([1, -0.4, 0])
+
+
 def test_a_batch_is_normalised_image_by_image(photograph):
     """Also where the channels lie last in memory, and where they do not."""
     preprocess = Preprocess(size=64, mean=MEAN, std=STD)
@@ -128,6 +137,11 @@ VIEWS = {
     "full": ((300, 200), {"size": 200, "crop_pct": 1.0}, (50, 0, 250, 200)),
     # An odd rest, 109 - 96 = 13: 6.5 is rounded to the even 6, as torchvision rounds.
     "odd": ((109, 109), {"size": 96}, (6, 6, 102, 102)),
+    # int(109 * 451 / 300) = 163, so a pixel is 451 / 163 wide and 300 / 109 high; from 34 and 6.
+    "uneven": (
+        (451, 300), {"size": 96},
+        (34 * 451 / 163, 6 * 300 / 109, 130 * 451 / 163, 102 * 300 / 109),
+    ),
     "squash": ((300, 200), {"fit": "squash"}, (0, 0, 300, 200)),
     "whole": ((300, 200), {"fit": "whole"}, (0, 0, 300, 200)),
     # 64 wide and 32 high: the smallest that covers int(64 / 0.5) x int(32 / 0.5), of 256 x 256, is

@@ -89,3 +89,41 @@ def test_most_confused_pairs():
     ]
     assert pairs[0]["share"] == 0.5
     assert most_confused(torch.eye(2).long(), ("a", "b")) == []
+
+
+def test_a_bin_holds_its_upper_edge():
+    """(0, 1/2] and (1/2, 1], as in Guo et al. 2017: 0.5 lies in the first, 0.6 in the second."""
+    confidence = torch.tensor([0.5, 0.6])
+    right = torch.tensor([True, False])
+    assert calibration_error(confidence, right, bins=2) == pytest.approx((0.5 + 0.6) / 2)
+    # The ends: 0 is in the first bin, 1 in the last.
+    ends = torch.tensor([0.0, 1.0])
+    assert calibration_error(ends, torch.tensor([True, False]), bins=2) == 1
+    assert calibration_error(ends, torch.tensor([False, True]), bins=2) == 0
+
+
+def test_too_sure_and_not_sure_enough_do_not_cancel():
+    confidence = torch.tensor([0.9, 0.9, 0.3, 0.3])
+    right = torch.tensor([True, False, True, False])
+    assert calibration_error(confidence, right, bins=10) == pytest.approx((0.4 + 0.2) / 2)
+
+
+@given(st.lists(st.tuples(st.integers(0, 32), st.booleans()), min_size=1, max_size=40))
+@settings(max_examples=60, deadline=None)
+def test_calibration_error_bin_by_bin(pairs):
+    """Confidences in 32nds and 16 bins: half of them lie on an edge, exactly."""
+    p, hit = np.array([n / 32 for n, _ in pairs]), np.array([float(r) for _, r in pairs])
+    want = 0.0
+    for m in range(16):
+        inside = (p > m / 16) & (p <= (m + 1) / 16) | ((p == 0) & (m == 0))
+        if inside.any():
+            want += inside.mean() * abs(p[inside].mean() - hit[inside].mean())
+    got = calibration_error(torch.tensor(p), torch.tensor(hit) > 0, bins=16)
+    assert got == pytest.approx(want, abs=1e-9)
+
+
+def test_five_are_the_best_five():
+    logits = torch.tensor([[7.0, 6, 5, 4, 3, 2, 1]]).repeat(7, 1)
+    got = score(logits, torch.arange(7), [f"c{n}" for n in range(7)])
+    assert got.top5 == pytest.approx(5 / 7)
+    assert got.top1 == pytest.approx(1 / 7)

@@ -118,8 +118,12 @@ class Preprocess:
             r, g, b = pixels.float().unbind(1)
             light = (0.299 * r + 0.587 * g + 0.114 * b)[:, None] / 255
             return (light - sum(self.mean) / 3) / (sum(self.std) / 3)
-        mean = torch.tensor(self.mean, device=pixels.device).mul_(255)
-        scale = torch.tensor(self.std, device=pixels.device).mul_(255).reciprocal_()
+        # Whole numbers, as 0 and 1 are often written, would make tensors of whole numbers.
+        mean, std = (
+            torch.tensor(each, dtype=torch.float32, device=pixels.device).mul_(255)
+            for each in (self.mean, self.std)
+        )
+        scale = std.reciprocal_()
         # Whole rows of a channels-last batch: a loop over three channels is ten times slower.
         B, C, h, w = pixels.shape
         rows = pixels.permute(0, 2, 3, 1).reshape(B, h, w * C).float()

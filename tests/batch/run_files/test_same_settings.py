@@ -1,0 +1,78 @@
+"""Two runs may be joined, or one gone on with, where all that decides the rows is the same."""
+
+from pathlib import Path
+
+import pytest
+
+from camcli.batch.run_files.same_settings import check_labels, different
+from camcli.data.decode.preprocess import Preprocess
+from camcli.data.sources.find import find_images
+from camcli.errors import UsageError
+
+CONFIG = {
+    "source": "/photos", "method": "gradcam", "topk": 1, "preprocess": Preprocess().to_dict(),
+    "style": {"alpha": 0.5, "colormap": "jet"}, "labels": "auto", "classes": "5c1e",
+}  # fmt: skip
+
+
+def without(name):
+    return {key: value for key, value in CONFIG.items() if key != name}
+
+
+def test_equal_settings():
+    assert different(CONFIG, dict(CONFIG)) == ""
+
+
+@pytest.mark.parametrize("name", ["source", "method", "topk", "labels", "classes"])
+def test_the_setting_that_differs_is_named_with_both_values(name):
+    said = different(CONFIG, CONFIG | {name: "other"})
+    assert said == f"{name} {CONFIG[name]!r} and 'other'"
+
+
+def test_of_a_group_only_what_differs_is_named():
+    other = CONFIG | {"style": {"alpha": 0.4, "colormap": "jet"}}
+    assert different(CONFIG, other) == "style alpha 0.5 and alpha 0.4"
+
+
+@pytest.mark.parametrize("name", ["method", "topk", "style"])
+def test_what_only_one_of_them_has_differs_whichever_that_is(name):
+    assert different(CONFIG, without(name)).startswith(name)
+    assert different(without(name), CONFIG).startswith(name)
+
+
+@pytest.mark.parametrize("name", ["labels", "classes"])
+def test_what_older_versions_did_not_record_does_not_differ(name):
+    assert different(CONFIG, without(name)) == different(without(name), CONFIG) == ""
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"size": 256}, {"fit": "squash"}, {"mean": (0.5, 0.5, 0.5)}, {"crop_pct": 0.9},
+        {"grey": True}, {"width": 320}, {"interpolation": "bicubic"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_other_pixels_are_other_settings(changes):
+    other = CONFIG | {"preprocess": Preprocess().with_(**changes).to_dict()}
+    assert "preprocess" in different(CONFIG, other)
+    assert "preprocess" in different(other, CONFIG)
+
+
+def test_what_preprocessing_did_not_have_yet_is_the_usual():
+    """A run of before there were grey networks is gone on with."""
+    older = {k: v for k, v in Preprocess().to_dict().items() if k != "crop_pct"}
+    assert different(CONFIG | {"preprocess": older}, CONFIG) == ""
+
+
+def test_rows_whose_labels_changed_are_told(tmp_path):
+    for name in ("cat/1.jpg", "cat/2.jpg", "dog/1.jpg", "dog/2.jpg"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"")
+    source = find_images(Path(tmp_path), labels="folder")
+    check_labels([{"path": "cat/1.jpg", "label": "cat"}], source)
+    with pytest.raises(UsageError, match=r"cat/1\.jpg was 'dog' in that run and is 'cat' now"):
+        check_labels([{"path": "cat/1.jpg", "label": "dog"}], source)
+    with pytest.raises(UsageError, match="was none in that run"):
+        check_labels([{"path": "cat/1.jpg", "label": ""}], source)
