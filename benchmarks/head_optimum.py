@@ -31,8 +31,8 @@ from torch import Tensor
 from camcli.data.sources.find import find_images
 from camcli.models.classifier import load_classifier
 from camcli.train.cache import FeatureCache, cache_root
-from camcli.train.features import View, extract, hash_files
-from camcli.train.head import L2_GRID, Scale
+from camcli.train.features import ImageView, extract, hash_files
+from camcli.train.head import L2_GRID, FeatureScale
 from camcli.train.loop import Recipe
 from camcli.train.optimum import Problem
 
@@ -52,7 +52,7 @@ def photographs(folder: Path) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     space = {"benchmark": "head_optimum", "weights": classifier.provenance.sha256}
     with FeatureCache(cache_root(), space, 1280) as cache:
         views = [
-            extract(paths, contents, classifier, View(classifier, 0, n), cache=cache)[0]
+            extract(paths, contents, classifier, ImageView(classifier, 0, n), cache=cache)[0]
             for n in (0, 1)
         ]
     train = torch.cat([view[:1000] for view in views]).float()
@@ -108,7 +108,7 @@ def theirs(X: Tensor, targets: Tensor, grid) -> Iterator[tuple[Tensor, Tensor, f
 def compare(name: str, sets: tuple[Tensor, Tensor, Tensor, Tensor], grid) -> None:
     """Print a table."""
     train, targets, held, truth = sets
-    scale = Scale.of(train)
+    scale = FeatureScale.of(train)
     X, Y = scale(train), scale(held)
     classes = int(targets.max()) + 1
     print(f"\n{name}: {len(X)} x {X.shape[1]} x {classes}, {torch.get_num_threads()} threads")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from camcli.cam.map_options import How
     from camcli.cli.evaluate_networks import Subject
     from camcli.data.sources.find import ImageRef
-    from camcli.evaluate.comparison.compare import Questions, Row
+    from camcli.evaluate.comparison.compare import MetricRow, Questions
     from camcli.models.classifier import Classifier
 
     # Photographs, their labels as a network's classes are called: `Source.renamed`.
@@ -36,8 +36,8 @@ class Answers:
         failures: unreadable photographs, as sentences.
     """
 
-    rows: list[Row] = field(default_factory=list)
-    checks: list[Row] = field(default_factory=list)
+    rows: list[MetricRow] = field(default_factory=list)
+    checks: list[MetricRow] = field(default_factory=list)
     predictions: dict[str, Any] = field(default_factory=dict)
     learned: dict[str, Any] = field(default_factory=dict)
     failures: set[str] = field(default_factory=set)
@@ -209,7 +209,7 @@ def _check(
 
 @contextmanager
 def _bar(title: str, total: int) -> Iterator[Callable[[], None]]:
-    from camcli.cli.terminal.progress import Progress
+    from camcli.cli.terminal.progress import TerminalListener
 
-    with Progress().bar(title, total, "image") as drawn:
+    with TerminalListener().bar(title, total, "image") as drawn:
         yield lambda: drawn.advance(1)

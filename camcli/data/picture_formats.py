@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
-class Format(NamedTuple):
+class PictureFormat(NamedTuple):
     """One kind of picture.
 
     Attributes:
@@ -26,33 +26,35 @@ class Format(NamedTuple):
     advice: str = ""
 
 
-HEIC = Format(
+HEIC = PictureFormat(
     "HEIC", ".heic .heif .hif", ("HEIF",),
     "pip install 'camcli[heif]' reads it, or convert it to JPEG",
 )  # fmt: skip
-AVIF = Format("AVIF", ".avif .avifs", ("AVIF",), "pip install -U pillow reads it, from 11.3 on")
-RAW = Format(
+AVIF = PictureFormat(
+    "AVIF", ".avif .avifs", ("AVIF",), "pip install -U pillow reads it, from 11.3 on"
+)
+RAW = PictureFormat(
     "camera raw",
     ".3fr .arw .cr2 .cr3 .crw .dng .erf .kdc .mrw .nef .nrw .orf .pef .raf .rw2 .sr2 .srf "
     ".srw .x3f",
     (),
     "develop it to JPEG or TIFF",
 )
-JPEG_XL = Format("JPEG XL", ".jxl", (), "convert it to JPEG or PNG")
+JPEG_XL = PictureFormat("JPEG XL", ".jxl", (), "convert it to JPEG or PNG")
 # It has no mark by which to know it: it is opened by its name only.
-TARGA = Format("TGA", ".tga", ("TGA",))
+TARGA = PictureFormat("TGA", ".tga", ("TGA",))
 
 # EPS is not among them, which Pillow would hand to Ghostscript. MPO, several JPEGs in a file, is
 # opened by the JPEG reader.
-TABLE: tuple[Format, ...] = (
-    Format("JPEG", ".jpg .jpeg .jpe .jfif .jif .mpo", ("JPEG",)),
-    Format("PNG", ".png .apng", ("PNG",)),
-    Format("WebP", ".webp", ("WEBP",)),
-    Format("GIF", ".gif", ("GIF",)),
-    Format("BMP", ".bmp .dib", ("BMP", "DIB")),
-    Format("TIFF", ".tif .tiff", ("TIFF",)),
-    Format("PPM", ".ppm .pgm .pbm .pnm .pfm", ("PPM",)),
-    Format("JPEG 2000", ".jp2 .j2k .jpx .jpf .jpc .j2c", ("JPEG2000",)),
+TABLE: tuple[PictureFormat, ...] = (
+    PictureFormat("JPEG", ".jpg .jpeg .jpe .jfif .jif .mpo", ("JPEG",)),
+    PictureFormat("PNG", ".png .apng", ("PNG",)),
+    PictureFormat("WebP", ".webp", ("WEBP",)),
+    PictureFormat("GIF", ".gif", ("GIF",)),
+    PictureFormat("BMP", ".bmp .dib", ("BMP", "DIB")),
+    PictureFormat("TIFF", ".tif .tiff", ("TIFF",)),
+    PictureFormat("PPM", ".ppm .pgm .pbm .pnm .pfm", ("PPM",)),
+    PictureFormat("JPEG 2000", ".jp2 .j2k .jpx .jpf .jpc .j2c", ("JPEG2000",)),
     AVIF,
     HEIC,
     TARGA,
@@ -103,7 +105,7 @@ _BEGINS = (
 )  # fmt: skip
 
 
-def known(data: bytes) -> Format | None:
+def known(data: bytes) -> PictureFormat | None:
     """The format of a file, of those that need something, by its first bytes.
 
     Args:
@@ -130,12 +132,12 @@ def known(data: bytes) -> Format | None:
     return None
 
 
-def named(name: str, each: Format) -> bool:
+def named(name: str, each: PictureFormat) -> bool:
     """Whether a file is called like one of a format."""
     return name.lower().endswith(tuple(each.extensions.split()))
 
 
-def not_read(each: Format) -> str:
+def not_read(each: PictureFormat) -> str:
     """What is wrong with a file of a format that is not read here."""
     return f"{_a_picture(each.name)}; {each.advice}."
 

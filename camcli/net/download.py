@@ -20,7 +20,7 @@ from typing import Any
 from camcli.errors import CamcliError, UnavailableError
 from camcli.files import lock
 
-Progress = Callable[[int, int | None], object]
+DownloadProgress = Callable[[int, int | None], object]
 """Called with (bytes so far, bytes in all or None)."""
 
 CONNECT_SECONDS = 10.0
@@ -44,7 +44,7 @@ def download(
     sha256: str | None = None,
     tries: int = 5,
     pause: float = 2.0,
-    progress: Progress | None = None,
+    progress: DownloadProgress | None = None,
 ) -> Path:
     """Fetch a file, unless it is here; what an earlier try left behind is continued.
 
@@ -133,7 +133,7 @@ class _Try:
     """One connection after the other, all of which append to one open file."""
 
     def __init__(
-        self, url: str, file: Any, part: Path, sha256: str | None, progress: Progress | None
+        self, url: str, file: Any, part: Path, sha256: str | None, progress: DownloadProgress | None
     ) -> None:
         self.url = url
         self.told: str | None = None

@@ -14,7 +14,7 @@ from camcli.data.datasets.load import Item
 from camcli.errors import CamcliError, UsageError
 from camcli.models.classifier import Classifier
 from camcli.train.cache import FeatureCache
-from camcli.train.features import View, extract, hash_files
+from camcli.train.features import ImageView, extract, hash_files
 from camcli.train.processes import ALONE, Team
 from camcli.train.progress import Listener
 
@@ -72,7 +72,7 @@ class Looker:
         self._listener = listener
         self.skipped: dict[str, str] = {}
 
-    def look(self, examples: Examples, view: View, title: str) -> Tensor:
+    def look(self, examples: Examples, view: ImageView, title: str) -> Tensor:
         """Features (N, K) float16; unreadable images leave `examples`, with a warning each."""
         with self._listener.bar(title, len(examples.items), "img") as bar:
             features, errors = look_together(
@@ -92,7 +92,7 @@ def look_together(
     team: Team,
     examples: Examples,
     classifier: Classifier,
-    view: View,
+    view: ImageView,
     cache: FeatureCache | None,
     advance: Callable[[int], object],
 ) -> tuple[Tensor, dict[int, str]]:

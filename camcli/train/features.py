@@ -31,7 +31,7 @@ HALF = float(torch.finfo(torch.float16).max)
 PLAIN = "plain"
 
 
-class View:
+class ImageView:
     """One way of looking at every image: as it is, or augmented.
 
     Attributes:
@@ -92,7 +92,7 @@ def extract(
     paths: Sequence[Path],
     contents: Sequence[str],
     classifier: Classifier,
-    view: View,
+    view: ImageView,
     *,
     cache: FeatureCache | None = None,
     advance: Callable[[int], object] = lambda count: None,
@@ -163,7 +163,7 @@ _NOT_FINITE = "features that are not finite (NaN or infinity)."
 def _stream(
     jobs: Sequence[tuple[int, Path, str]],
     classifier: Classifier,
-    view: View,
+    view: ImageView,
     batch_size: int,
     errors: dict[int, str],
 ) -> Iterator[tuple[list[int], np.ndarray]]:

@@ -18,8 +18,8 @@ from camcli.errors import ImageError
 from camcli.models.classifier import Classifier
 from camcli.models.cutting.types import channels_last
 from camcli.train.examples import Examples, gone
-from camcli.train.features import View, autocast
-from camcli.train.loop import Progress, Recipe, make_optimizer, run_epochs
+from camcli.train.features import ImageView, autocast
+from camcli.train.loop import Recipe, StageState, make_optimizer, run_epochs
 from camcli.train.processes import ALONE, Team
 from camcli.train.trainable_layers import Tunable
 
@@ -27,7 +27,7 @@ DEFAULT_LR2 = {"adamw": 1e-4, "sgd": 1e-3}
 
 
 @dataclass(kw_only=True)
-class TuneProgress(Progress):
+class TuneState(StageState):
     """Where fine-tuning stands.
 
     Attributes:
@@ -43,10 +43,10 @@ def fine_tune(
     train: Examples,
     val: Examples,
     recipe: Recipe,
-    progress: TuneProgress,
+    progress: TuneState,
     *,
     augment: bool,
-    after_epoch: Callable[[TuneProgress, bool], object],
+    after_epoch: Callable[[TuneState, bool], object],
     advance: Callable[[int], object] = lambda count: None,
     team: Team = ALONE,
 ) -> None:
@@ -74,7 +74,7 @@ def fine_tune(
 
     def examples(epoch: int, order: Iterable[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
         tunable.train_mode()
-        view = View(classifier, recipe.seed, epoch if augment else None)
+        view = ImageView(classifier, recipe.seed, epoch if augment else None)
         for batch, pixels in decoded(train, order, view):
             yield batch, pixels
             advance(len(batch) * team.size)
@@ -96,7 +96,7 @@ def fine_tune(
 
 
 def decoded(
-    images: Examples, order: Iterable[Tensor], view: View
+    images: Examples, order: Iterable[Tensor], view: ImageView
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Each batch of indices with its pixels (B, 3, size, size) uint8, decoded ahead by threads.
 
@@ -144,7 +144,7 @@ def _measure(
     own = team.part(torch.arange(len(targets)))
     order = own.split(batch_size) if len(own) else ()
     with torch.inference_mode():
-        for batch, pixels in decoded(val, order, View(classifier)):
+        for batch, pixels in decoded(val, order, ImageView(classifier)):
             with autocast(classifier.device):
                 logits = tunable.net(_input(classifier, pixels)).float().cpu()
             loss += float(F.cross_entropy(logits, targets[batch], reduction="sum"))

@@ -16,7 +16,7 @@ import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
 
 from camcli.models.cutting.cut import LinearHead
-from camcli.train.loop import Progress, Recipe, make_optimizer, run_epochs
+from camcli.train.loop import Recipe, StageState, make_optimizer, run_epochs
 from camcli.train.optimum import Problem
 
 L2_GRID = tuple(10.0 ** (-e / 2) for e in range(1, 9))
@@ -25,14 +25,14 @@ L2_GRID = tuple(10.0 ** (-e / 2) for e in range(1, 9))
 DEFAULT_LR = {"adamw": 1e-3, "sgd": 3e-3}
 
 
-class Scale(NamedTuple):
+class FeatureScale(NamedTuple):
     """The affine map of features during training: (x - mean) / unit."""
 
     mean: Tensor
     unit: float
 
     @classmethod
-    def of(cls, features: Tensor) -> Scale:
+    def of(cls, features: Tensor) -> FeatureScale:
         """Mean (K,) and the root mean square distance from it, over features (N, K)."""
         mean = features.double().mean(0)
         square = (features.double() - mean).square().mean()
@@ -49,7 +49,7 @@ class Scale(NamedTuple):
         return LinearHead(plain.float(), shifted.float())
 
 
-class Split(NamedTuple):
+class LabelledFeatures(NamedTuple):
     """Features (N, K) float16 and targets (N,) int64."""
 
     features: Tensor
@@ -57,7 +57,7 @@ class Split(NamedTuple):
 
 
 @dataclass(kw_only=True)
-class Fit(Progress):
+class HeadState(StageState):
     """A head in training, and all that is needed to go on with it after a kill.
 
     Attributes:
@@ -69,15 +69,15 @@ class Fit(Progress):
 
     weight: Tensor
     bias: Tensor
-    scale: Scale
+    scale: FeatureScale
     best: tuple[Tensor, Tensor] | None = None
 
     @classmethod
-    def start(cls, features: Tensor, classes: int, seed: int) -> Fit:
+    def start(cls, features: Tensor, classes: int, seed: int) -> HeadState:
         """Small random weights, the same for the same seed; `features` (N, K) give the scale."""
         generator = torch.Generator().manual_seed(seed)
         weight = torch.randn(classes, features.shape[1], generator=generator) * 0.01
-        scale = Scale.of(features)
+        scale = FeatureScale.of(features)
         return cls(weight=weight, bias=torch.zeros(classes), scale=scale)
 
     def head(self) -> LinearHead:
@@ -90,24 +90,24 @@ class Fit(Progress):
 
     def judge(self, row: dict[str, float], by_loss: bool = False) -> bool:
         """As for any stage; the best weights are remembered."""
-        better = Progress.judge(self, row, by_loss)
+        better = StageState.judge(self, row, by_loss)
         if better:
             self.best = (self.weight.detach().clone(), self.bias.detach().clone())
         return better
 
 
 def train_head(
-    fit: Fit,
+    fit: HeadState,
     features: Callable[[int], Tensor],
     targets: Tensor,
-    val: Split | None,
+    val: LabelledFeatures | None,
     recipe: Recipe,
-    after_epoch: Callable[[Fit], object] = lambda fit: None,
-) -> Fit:
+    after_epoch: Callable[[HeadState], object] = lambda fit: None,
+) -> HeadState:
     """Train with AdamW or SGD from `fit` to the last epoch, or until patience runs out.
 
     Args:
-        fit: fresh from `Fit.start`, or restored; changed in place.
+        fit: fresh from `HeadState.start`, or restored; changed in place.
         features: (N, K) float16 of one epoch, by its number from 0.
         targets: (N,) int64.
         val: judges the epochs; None: the last one counts.
@@ -133,7 +133,7 @@ def train_head(
     return fit
 
 
-def measure(head: LinearHead, split: Split | None) -> dict[str, float]:
+def measure(head: LinearHead, split: LabelledFeatures | None) -> dict[str, float]:
     """``val_loss`` (log-loss, without smoothing or weights) and ``val_acc``; empty without data."""
     if split is None or not len(split.targets):
         return {}
@@ -188,19 +188,19 @@ def solve_head(
 
 
 def fit_to_optimum(
-    fit: Fit,
-    train: Split,
-    val: Split | None,
+    fit: HeadState,
+    train: LabelledFeatures,
+    val: LabelledFeatures | None,
     recipe: Recipe,
     l2: float | None,
     *,
     sample_weight: Tensor | None = None,
-    after: Callable[[Fit], object] = lambda fit: None,
-) -> Fit:
+    after: Callable[[HeadState], object] = lambda fit: None,
+) -> HeadState:
     """Solve for one strength, or for each of `L2_GRID` and keep the best on validation.
 
     Args:
-        fit: fresh from `Fit.start`, or restored; changed in place.
+        fit: fresh from `HeadState.start`, or restored; changed in place.
         train: features and targets.
         val: chooses the strength.
         recipe: gives label smoothing and class weights.

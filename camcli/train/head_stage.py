@@ -10,12 +10,19 @@ import torch
 from torch import Tensor
 
 from camcli.models.cutting.cut import LinearHead
-from camcli.train.head import L2_GRID, Fit, Scale, Split, fit_to_optimum, train_head
+from camcli.train.head import (
+    L2_GRID,
+    FeatureScale,
+    HeadState,
+    LabelledFeatures,
+    fit_to_optimum,
+    train_head,
+)
 from camcli.train.loop import DivergedError, Recipe
 from camcli.train.progress import Listener
 
-Row = dict[str, Any]
-Save = Callable[[dict[str, Any], list[Row]], object]
+EpochRow = dict[str, Any]
+Save = Callable[[dict[str, Any], list[EpochRow]], object]
 
 
 class Views:
@@ -65,7 +72,7 @@ class Views:
 def train_heads(
     views: Views,
     targets: Tensor,
-    val: Split,
+    val: LabelledFeatures,
     classes: int,
     recipe: Recipe,
     *,
@@ -74,7 +81,7 @@ def train_heads(
     state: dict[str, Any] | None = None,
     save: Save = lambda state, rows: None,
     listener: Listener | None = None,
-) -> tuple[LinearHead, LinearHead, list[Row]]:
+) -> tuple[LinearHead, LinearHead, list[EpochRow]]:
     """Train one head, or several whose logits are averaged, which is one head again.
 
     Members differ in their initial weights and the order of the images; those of L-BFGS, which
@@ -102,17 +109,20 @@ def train_heads(
     state = state or {}
     best = [LinearHead(*pair) for pair in state.get("best", [])]
     last = [LinearHead(*pair) for pair in state.get("last", [])]
-    rows: list[Row] = list(state.get("rows", []))
+    rows: list[EpochRow] = list(state.get("rows", []))
     fit_state, fit_rows = state.get("fit"), state.get("fit_rows", [])
     for member in range(len(best), members):
         own = replace(recipe, seed=recipe.seed + member)
-        done: list[Row] = []
+        done: list[EpochRow] = []
         before = list(rows)
 
         def after(
-            fit: Fit, member: int = member, done: list[Row] = done, before: list[Row] = before
+            fit: HeadState,
+            member: int = member,
+            done: list[EpochRow] = done,
+            before: list[EpochRow] = before,
         ) -> None:
-            row: Row = {
+            row: EpochRow = {
                 "stage": 1,
                 **({"member": member + 1} if members > 1 else {}),
                 **fit.rows[-1],
@@ -127,7 +137,9 @@ def train_heads(
             fit = _restored(fit_state)
             done += fit_rows
         else:
-            fit = Fit.start(views.epoch(0) if train is None else train.features, classes, own.seed)
+            fit = HeadState.start(
+                views.epoch(0) if train is None else train.features, classes, own.seed
+            )
         try:
             if train is not None:
                 with listener.bar("head", len(L2_GRID) if l2 is None else 1, "solve") as bar:
@@ -158,19 +170,19 @@ def average(heads: Sequence[LinearHead]) -> LinearHead:
     )
 
 
-def shown(row: Row) -> dict[str, float]:
+def shown(row: EpochRow) -> dict[str, float]:
     """The numbers of an epoch for a progress bar."""
     names = {"train_loss": "loss", "train_acc": "acc", "val_loss": "val_loss", "val_acc": "val_acc"}
     return {short: row[name] for name, short in names.items() if name in row}
 
 
-def _all_views(views: Views, targets: Tensor) -> Split:
+def _all_views(views: Views, targets: Tensor) -> LabelledFeatures:
     """The images in all their views."""
     looks = views.all()
-    return Split(torch.cat(looks), targets.repeat(len(looks)))
+    return LabelledFeatures(torch.cat(looks), targets.repeat(len(looks)))
 
 
-def _bootstrap(targets: Tensor, train: Split, recipe: Recipe) -> Tensor:
+def _bootstrap(targets: Tensor, train: LabelledFeatures, recipe: Recipe) -> Tensor:
     """How often each view of `train` counts for a member: as often as its image was drawn."""
     generator = torch.Generator().manual_seed(recipe.seed)
     drawn = torch.randint(len(targets), (len(targets),), generator=generator)
@@ -181,9 +193,9 @@ def _bootstrap(targets: Tensor, train: Split, recipe: Recipe) -> Tensor:
 def _state(
     best: list[LinearHead],
     last: list[LinearHead],
-    rows: list[Row],
-    fit: Fit | None = None,
-    done: list[Row] | None = None,
+    rows: list[EpochRow],
+    fit: HeadState | None = None,
+    done: list[EpochRow] | None = None,
 ) -> dict[str, Any]:
     """What `train_heads` goes on from; plain enough for ``torch.load(weights_only=True)``."""
     state: dict[str, Any] = {
@@ -202,7 +214,7 @@ def _state(
     return state
 
 
-def _restored(state: dict[str, Any]) -> Fit:
+def _restored(state: dict[str, Any]) -> HeadState:
     values = dict(state)
-    scale = Scale(values.pop("mean"), values.pop("unit"))
-    return Fit(scale=scale, **values)
+    scale = FeatureScale(values.pop("mean"), values.pop("unit"))
+    return HeadState(scale=scale, **values)

@@ -69,7 +69,7 @@ class Recipe:
 
 
 @dataclass(kw_only=True)
-class Progress:
+class StageState:
     """Where a stage stands; with what its subclass keeps, all that a resume needs.
 
     Attributes:
@@ -121,7 +121,7 @@ def is_better(row: dict[str, float], best: dict[str, float] | None, by_loss: boo
 
 
 def run_epochs(
-    progress: Progress,
+    progress: StageState,
     recipe: Recipe,
     optimizer: torch.optim.Optimizer,
     targets: Tensor,
@@ -140,7 +140,7 @@ def run_epochs(
         examples: the epoch's number from 0 and its batches of indices -> each with its inputs.
         forward: inputs -> logits (B, C), float32.
         finish: takes an epoch's ``epoch``, ``lr``, ``train_loss`` and ``train_acc``; validates,
-            calls `Progress.judge` and saves.
+            calls `StageState.judge` and saves.
         team: the processes that share each batch.
 
     Raises:

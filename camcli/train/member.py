@@ -12,27 +12,27 @@ from typing import Any
 
 from torch import Tensor
 
-from camcli.data.sources.layout import Split as DataSplit
+from camcli.data.sources.splits import Split
 from camcli.models.classifier import load_classifier
 from camcli.models.cutting.cut import LinearHead
 from camcli.models.loading.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from camcli.train.config import TrainConfig
 from camcli.train.examples import Examples, Looker, gone, look_together
-from camcli.train.features import View
-from camcli.train.finetune import DEFAULT_LR2, TuneProgress, fine_tune
-from camcli.train.head import DEFAULT_LR, Split, linear, measure
-from camcli.train.head_stage import Row, Save, Views, shown, train_heads
+from camcli.train.features import ImageView
+from camcli.train.finetune import DEFAULT_LR2, TuneState, fine_tune
+from camcli.train.head import DEFAULT_LR, LabelledFeatures, linear, measure
+from camcli.train.head_stage import EpochRow, Save, Views, shown, train_heads
 from camcli.train.loop import DivergedError, Recipe
 from camcli.train.prepare import Backbone
 from camcli.train.processes import ALONE, Team
 from camcli.train.progress import Listener
 from camcli.train.trainable_layers import Tunable
 
-HELD: tuple[DataSplit, ...] = ("val", "test")
+HELD: tuple[Split, ...] = ("val", "test")
 
 
 @dataclass
-class Member:
+class EnsembleMember:
     """A network in training.
 
     Attributes:
@@ -62,7 +62,9 @@ class Member:
             return "all"
         return self.config.unfreeze
 
-    def look(self, splits: Mapping[DataSplit, Examples], looker: Looker) -> tuple[Views, Split]:
+    def look(
+        self, splits: Mapping[Split, Examples], looker: Looker
+    ) -> tuple[Views, LabelledFeatures]:
         """Features of the training images, view by view, and of the validation images.
 
         Args:
@@ -79,15 +81,15 @@ class Member:
 
     def train(
         self,
-        splits: Mapping[DataSplit, Examples],
+        splits: Mapping[Split, Examples],
         views: Views,
-        val: Split,
+        val: LabelledFeatures,
         recipe: Recipe,
         listener: Listener,
         state: dict[str, Any],
         save: Save,
         lap: Callable[[str], object],
-    ) -> list[Row]:
+    ) -> list[EpochRow]:
         """Both stages.
 
         Args:
@@ -163,8 +165,8 @@ class Member:
         )  # fmt: skip
 
     def judge(
-        self, splits: Mapping[DataSplit, Examples], looker: Looker, listener: Listener
-    ) -> dict[DataSplit, Tensor]:
+        self, splits: Mapping[Split, Examples], looker: Looker, listener: Listener
+    ) -> dict[Split, Tensor]:
         """Logits (N, C) of the best checkpoint, for the held-out splits that have images."""
         self.team.agree(None)  # the checkpoint is written
         saved = load_checkpoint(self.best)
@@ -176,20 +178,20 @@ class Member:
         tuned = load_classifier(
             cut.provenance.name, checkpoint=self.best, device=str(cut.device)
         )  # fmt: skip
-        logits: dict[DataSplit, Tensor] = {}
+        logits: dict[Split, Tensor] = {}
         for name in held:
             images = splits[name]
             with listener.bar(f"{self.title}{name} evaluation", len(images.items), "img") as bar:
                 features, _ = look_together(
-                    self.team, images, tuned, View(tuned), None, bar.advance
+                    self.team, images, tuned, ImageView(tuned), None, bar.advance
                 )
             logits[name] = linear(head, features)
         return logits
 
-    def _frozen(self, examples: Examples, looker: Looker, name: str) -> Split:
-        view = View(self.backbone.classifier)
+    def _frozen(self, examples: Examples, looker: Looker, name: str) -> LabelledFeatures:
+        view = ImageView(self.backbone.classifier)
         features = looker.look(examples, view, f"{self.title}{name} features")
-        return Split(features, examples.targets)
+        return LabelledFeatures(features, examples.targets)
 
     def _views(self, looker: Looker, train: Examples) -> Views:
         config, classifier = self.config, self.backbone.classifier
@@ -198,9 +200,9 @@ class Member:
 
         def look(number: int) -> Tensor:
             title = f"{self.title}train features"
-            view = View(classifier)
+            view = ImageView(classifier)
             if config.augment:
-                view = View(classifier, config.seed, number)
+                view = ImageView(classifier, config.seed, number)
                 title += f", view {number + 1}"
             features = looker.look(train, view, title)
             # What could not be read at first was left out; the targets are those of the others.
@@ -213,26 +215,26 @@ class Member:
 
     def _second_stage(
         self,
-        splits: Mapping[DataSplit, Examples],
+        splits: Mapping[Split, Examples],
         head: LinearHead,
-        val: Split,
+        val: LabelledFeatures,
         recipe: Recipe,
-        rows: list[Row],
+        rows: list[EpochRow],
         state: dict[str, Any],
         save: Save,
         listener: Listener,
-    ) -> list[Row]:
+    ) -> list[EpochRow]:
         """Fine-tune from the first stage's best head; returns the rows of both stages."""
         config, classifier = self.config, self.backbone.classifier
         tunable = self.tunable(head)
-        progress = TuneProgress(best_row=measure(head, val) or None)
+        progress = TuneState(best_row=measure(head, val) or None)
         if state.get("stage") == 2:
-            progress = TuneProgress(**state["progress"])
+            progress = TuneState(**state["progress"])
 
-        def both() -> list[Row]:
+        def both() -> list[EpochRow]:
             return rows + [{"stage": 2, **row} for row in progress.rows]
 
-        def after(progress: TuneProgress, better: bool) -> None:
+        def after(progress: TuneState, better: bool) -> None:
             # Checkpoints before the state: a kill in between repeats this epoch.
             tensors = tunable.net.state_dict()
             for path in (self.best, self.last) if better else (self.last,):

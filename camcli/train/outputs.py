@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from camcli.data.datasets.load import Item
-from camcli.data.sources.layout import Split
+from camcli.data.sources.splits import Split
 from camcli.render.plots import MAX_CLASSES, confusion_matrix, learning_curves
 from camcli.train.metrics import Scores, most_confused, score
 from camcli.train.rundir import EPOCHS, SUMMARY, TrainDirectory

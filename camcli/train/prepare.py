@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from camcli.data.sources.layout import Split
+from camcli.data.sources.splits import Split
 from camcli.errors import UnavailableError, UsageError
 from camcli.models.classifier import Classifier, cut_classifier, find_device
 from camcli.models.loading.zoo import build_model

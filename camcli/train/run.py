@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from torch import Tensor
 
 from camcli.batch.run_files.rundir import now
 from camcli.data.datasets.load import Dataset
-from camcli.data.sources.layout import Split as DataSplit
+from camcli.data.sources.splits import Split
 from camcli.models.cutting.cut import LinearHead
 from camcli.models.loading.checkpoint import (
     Checkpoint,
@@ -27,37 +26,17 @@ from camcli.train.config import TrainConfig
 from camcli.train.dataset import read_data
 from camcli.train.examples import Examples, Looker, check_trained, class_weights
 from camcli.train.head import DEFAULT_LR
-from camcli.train.head_stage import Row
+from camcli.train.head_stage import EpochRow
 from camcli.train.loop import Recipe
-from camcli.train.member import Member
+from camcli.train.member import EnsembleMember
 from camcli.train.outputs import write_epochs, write_results
 from camcli.train.prepare import Backbone, load_backbones
 from camcli.train.processes import Team, team
 from camcli.train.progress import Listener
-from camcli.train.rundir import BEST, INFO, LAST, SUMMARY, TrainDirectory
+from camcli.train.result import TrainResult, finished_result
+from camcli.train.rundir import BEST, LAST, TrainDirectory
 
-SPLITS: tuple[DataSplit, ...] = ("train", "val", "test")
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a run reached.
-
-    Attributes:
-        checkpoint: the best one.
-        scores: the numbers of `Scores.summary` for each split that has images.
-        skipped: images that could not be read.
-        seconds: time spent on features, head, backbone and evaluation.
-        members: the accuracy of each network of an ensemble, by split.
-        leads: whether this process speaks for all that torchrun started.
-    """
-
-    checkpoint: Path
-    scores: dict[str, dict[str, Any]]
-    skipped: int
-    seconds: dict[str, float]
-    members: list[dict[str, float]] = field(default_factory=list)
-    leads: bool = True
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
 
 def train(
@@ -71,7 +50,7 @@ def train(
     cache_dir: Path | None = None,
     listener: Listener | None = None,
     dataset: Dataset | None = None,
-) -> Outcome:
+) -> TrainResult:
     """Train a head, and perhaps layers of the backbone, on a data set.
 
     Args:
@@ -119,12 +98,12 @@ def _train(
     listener: Listener,
     team: Team,
     dataset: Dataset | None,
-) -> Outcome:
+) -> TrainResult:
     """`train` in one of its processes."""
     directory = TrainDirectory(out, writes=team.leads)
     with team.leader_first():
         resuming = directory.check(config, resume=resume, overwrite=overwrite)
-        if resuming and (finished := _finished(directory)):
+        if resuming and (finished := finished_result(directory)):
             listener.say(f"The run in {out} is finished already.")
             return replace(finished, leads=team.leads)
         dataset = dataset or read_data(config)
@@ -147,7 +126,7 @@ def _train(
                 directory.hold()
                 # Another run may have begun, or ended, while the network was loaded.
                 resuming = directory.check(config, resume=resume, overwrite=overwrite)
-                finished = _finished(directory) if resuming else None
+                finished = finished_result(directory) if resuming else None
                 if not resuming:
                     directory.begin(config, run.info, overwrite=overwrite)
                 if not finished:
@@ -181,7 +160,7 @@ class _Run:
         self._clock = time.perf_counter()
         several = len(backbones) > 1
         self.members = [
-            Member(
+            EnsembleMember(
                 config=config,
                 backbone=backbone,
                 classes=dataset.classes,
@@ -219,10 +198,10 @@ class _Run:
                 for b, m in zip(backbones, made, strict=True)
             ]
 
-    def go(self, cache: Path | None, state: dict[str, Any]) -> Outcome:
+    def go(self, cache: Path | None, state: dict[str, Any]) -> TrainResult:
         """All steps, beginning where `state` says; `cache` is the folder of cached features."""
         splits = {name: Examples.of(self.dataset.split(name)) for name in SPLITS}
-        rows: list[Row] = state.get("before", [])
+        rows: list[EpochRow] = state.get("before", [])
         with ExitStack() as stack:
             lookers = []
             for member in self.members:
@@ -240,20 +219,20 @@ class _Run:
     def _train(
         self,
         number: int,
-        member: Member,
+        member: EnsembleMember,
         looker: Looker,
-        splits: dict[DataSplit, Examples],
+        splits: dict[Split, Examples],
         state: dict[str, Any],
-        before: list[Row],
-    ) -> list[Row]:
+        before: list[EpochRow],
+    ) -> list[EpochRow]:
         """One member; returns the rows of all so far."""
 
-        def so_far(rows: list[Row]) -> list[Row]:
+        def so_far(rows: list[EpochRow]) -> list[EpochRow]:
             if len(self.members) == 1:
                 return rows
             return before + [{"member": number + 1, **row} for row in rows]
 
-        def save(state: dict[str, Any], rows: list[Row]) -> None:
+        def save(state: dict[str, Any], rows: list[EpochRow]) -> None:
             self.directory.save_state({"member": number, "before": before, **state})
             write_epochs(self.directory, so_far(rows))
 
@@ -301,8 +280,8 @@ class _Run:
         )
 
     def _judge(
-        self, splits: dict[DataSplit, Examples], lookers: list[Looker], rows: list[Row]
-    ) -> Outcome:
+        self, splits: dict[Split, Examples], lookers: list[Looker], rows: list[EpochRow]
+    ) -> TrainResult:
         """Evaluate the best checkpoint and write down what was found."""
         found = [
             member.judge(splits, looker, self.listener)
@@ -325,7 +304,7 @@ class _Run:
         self._lap("evaluation")
         if self.team.leads:
             self._finish(scores, alone, len(skipped))
-        return Outcome(
+        return TrainResult(
             self.directory.path / BEST, scores, len(skipped), self.seconds, alone, self.team.leads
         )
 
@@ -370,7 +349,7 @@ def _joined(paths: list[Path]) -> Checkpoint:
     return join_checkpoints(parts, config=config, metrics={})
 
 
-def _top1(logits: dict[DataSplit, Tensor], splits: dict[DataSplit, Examples]) -> dict[str, float]:
+def _top1(logits: dict[Split, Tensor], splits: dict[Split, Examples]) -> dict[str, float]:
     """Accuracy of one member in each split."""
     return {
         name: float((each.argmax(1) == splits[name].targets).double().mean())
@@ -389,13 +368,3 @@ def _random(config: TrainConfig) -> str:
         "the backbone's weights are RANDOM: its features mean little, so what the head learns "
         "from them does, too. Fine for a smoke test."
     )
-
-
-def _finished(directory: TrainDirectory) -> Outcome | None:
-    """The outcome of a run that needs no resuming."""
-    info = json.loads((directory.path / INFO).read_text("utf-8"))
-    if info.get("status") != "finished" or not (directory.path / BEST).is_file():
-        return None
-    scores = json.loads((directory.path / SUMMARY).read_text("utf-8"))
-    alone = [member["top1"] for member in info.get("members", [])]
-    return Outcome(directory.path / BEST, scores, info["skipped"], info["seconds"], alone)

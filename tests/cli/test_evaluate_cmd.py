@@ -64,12 +64,12 @@ def test_one_table_with_the_controls(run, scenes):
 def test_the_table_fits_into_80_letters():
     import re
 
-    from camcli.evaluate.comparison.compare import CONTROLS, Row
+    from camcli.evaluate.comparison.compare import CONTROLS, MetricRow
     from camcli.evaluate.comparison.table import GROUPS
 
     names = [name for _, metrics, _ in GROUPS for name in metrics]
     metrics = dict.fromkeys(names, 0.5)
-    rows = [Row("net", m, 9, metrics, dict.fromkeys(names, (0.25, 0.75))) for m in CONTROLS]
+    rows = [MetricRow("net", m, 9, metrics, dict.fromkeys(names, (0.25, 0.75))) for m in CONTROLS]
     out = io.StringIO()
     show(rows, [], {}, {}, Console(file=out, width=80, highlight=False))
     assert "…" not in out.getvalue()

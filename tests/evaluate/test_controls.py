@@ -9,14 +9,14 @@ import pytest
 from rich.console import Console
 
 from camcli.evaluate.comparison import table
-from camcli.evaluate.comparison.compare import Row
+from camcli.evaluate.comparison.compare import MetricRow
 from camcli.evaluate.comparison.controls import standing
 from camcli.evaluate.comparison.terminal import show
 
 
 def row(method, value, low, high, metric="maxboxacc_v2", model="net"):
     model = "" if method in ("centre-box", "centre-gaussian", "noise") else model
-    return Row(model, method, 20, {metric: value}, {metric: (low, high)})
+    return MetricRow(model, method, 20, {metric: value}, {metric: (low, high)})
 
 
 ROWS = [

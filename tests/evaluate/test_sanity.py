@@ -7,7 +7,7 @@ from scipy.stats import spearmanr
 from skimage.metrics import structural_similarity
 from torch import nn
 
-from camcli.evaluate.comparison.compare import Row
+from camcli.evaluate.comparison.compare import MetricRow
 from camcli.evaluate.comparison.table import sanity_markdown, verdicts
 from camcli.evaluate.metrics.sanity import (
     UNRELATED,
@@ -72,7 +72,9 @@ def test_verdicts_by_hand():
     metrics = [
         ("cam", 0.4), ("layercam", 0.71), ("eigencam", 1.0), ("random", 1.0), (UNRELATED, 0.4),
     ]  # fmt: skip
-    checks = [Row("net", name, 9, {"rank@fc": v, "rank@conv": 0.1}, {}) for name, v in metrics]
+    checks = [
+        MetricRow("net", name, 9, {"rank@fc": v, "rank@conv": 0.1}, {}) for name, v in metrics
+    ]
     cam, layercam, eigencam = verdicts(checks)  # midway between 0.4 and 1 is 0.7
     assert cam == "cam (net): destroyed by a random head (0.40; unrelated maps: 0.40)."
     assert layercam.startswith("layercam (net): NOT destroyed by a random head (0.71;")

@@ -85,11 +85,11 @@ def test_a_backbone_that_fails_on_one_image_leaves_it_out(tmp_path, draw, monkey
     """And says why; the rows of the others are those that they have without it."""
     from camcli.models.classifier import load_classifier
     from camcli.train import features
-    from camcli.train.features import View, extract, hash_files
+    from camcli.train.features import ImageView, extract, hash_files
 
     paths = sorted(draw(tmp_path / "set", {"train": 4}).rglob("*.png"))
     classifier = load_classifier("shufflenet_v2_x0_5", weights="random", input_size=64)
-    contents, view = hash_files(paths), View(classifier)
+    contents, view = hash_files(paths), ImageView(classifier)
     expected, none = extract(paths, contents, classifier, view)
     assert none == {}
     guilty = view.pixels(features.load_image(paths[3]), contents[3])

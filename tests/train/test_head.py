@@ -11,9 +11,9 @@ import torch
 
 from camcli.models.cutting.cut import LinearHead
 from camcli.train.head import (
-    Fit,
-    Scale,
-    Split,
+    FeatureScale,
+    HeadState,
+    LabelledFeatures,
     fit_to_optimum,
     linear,
     solve_head,
@@ -23,12 +23,12 @@ from camcli.train.head_stage import Views, average, train_heads
 from camcli.train.loop import Recipe, is_better, rate
 
 
-def blobs(n: int = 120, k: int = 12, c: int = 3, seed: int = 0) -> Split:
+def blobs(n: int = 120, k: int = 12, c: int = 3, seed: int = 0) -> LabelledFeatures:
     rng = np.random.default_rng(seed)
     targets = rng.integers(0, c, n)
     centres = np.random.default_rng(99).normal(size=(c, k))
     features = np.abs(rng.normal(size=(n, k)) + centres[targets] + 1)
-    return Split(torch.tensor(features).half(), torch.tensor(targets))
+    return LabelledFeatures(torch.tensor(features).half(), torch.tensor(targets))
 
 
 def test_lbfgs_reaches_scikit_learns_optimum():
@@ -65,7 +65,7 @@ def test_lbfgs_with_weights_and_smoothing_is_stationary():
 
 def test_scaling_folds_into_the_head():
     data = blobs()
-    scale = Scale.of(data.features)
+    scale = FeatureScale.of(data.features)
     weight, bias = torch.randn(3, 12), torch.randn(3)
     plain = scale.fold(weight, bias)
     want = scale(data.features) @ weight.T + bias
@@ -76,7 +76,7 @@ def test_scaling_folds_into_the_head():
 
 
 def test_constant_features_do_not_divide_by_zero():
-    assert Scale.of(torch.ones(4, 2)).unit == 1
+    assert FeatureScale.of(torch.ones(4, 2)).unit == 1
 
 
 @pytest.mark.parametrize("solver", ["adamw", "sgd"])
@@ -84,7 +84,7 @@ def test_training_learns(solver):
     train, val = blobs(), blobs(seed=1)
     recipe = Recipe(solver=solver, epochs=20, lr=0.02)
     fit = train_head(
-        Fit.start(train.features, 3, 0), lambda e: train.features, train.targets, val, recipe
+        HeadState.start(train.features, 3, 0), lambda e: train.features, train.targets, val, recipe
     )
     assert fit.best_row["val_acc"] > 0.85
     assert [row["epoch"] for row in fit.rows] == list(range(1, 21))
@@ -95,17 +95,17 @@ def test_training_learns(solver):
 
 def test_the_l2_strength_is_chosen_on_validation():
     train, val = blobs(40), blobs(200, seed=1)
-    fit = fit_to_optimum(Fit.start(train.features, 3, 0), train, val, Recipe(), None)
+    fit = fit_to_optimum(HeadState.start(train.features, 3, 0), train, val, Recipe(), None)
     assert fit.best_row["val_loss"] == min(row["val_loss"] for row in fit.rows)
     assert len(fit.rows) > 3
 
 
 def test_patience_stops_and_keeps_the_best():
     train = blobs()
-    val = Split(train.features, (train.targets + 1) % 3)  # training makes it worse
+    val = LabelledFeatures(train.features, (train.targets + 1) % 3)  # training makes it worse
     recipe = Recipe(epochs=50, patience=3, lr=0.02)
     fit = train_head(
-        Fit.start(train.features, 3, 0), lambda e: train.features, train.targets, val, recipe
+        HeadState.start(train.features, 3, 0), lambda e: train.features, train.targets, val, recipe
     )
     assert fit.epoch < 50
     assert fit.waited == 3

@@ -185,7 +185,7 @@ def audit(
         facts = from_run(folder, masks)
     else:
         from camcli.cli.load_model import Described, check, load
-        from camcli.cli.terminal.progress import Progress
+        from camcli.cli.terminal.progress import TerminalListener
         from camcli.data.sources.find import find_images
         from camcli.evaluate.measured.annotations import find_masks
 
@@ -207,7 +207,7 @@ def audit(
 
         tell_notes(images.numbered(classifier.classes), told=images.notes)
         refs = images.renamed(refs, classifier.classes)
-        with Progress().bar("audit", len(refs), "image") as bar:
+        with TerminalListener().bar("audit", len(refs), "image") as bar:
             facts = from_photographs(
                 classifier, refs, method, masks,
                 failed=lambda error: failures.append(str(error)), progress=lambda: bar.advance(1),

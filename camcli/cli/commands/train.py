@@ -11,7 +11,7 @@ import typer
 
 from camcli.cli import options as o
 from camcli.cli.terminal.console import INTERRUPTED, TERMINATED, Terminated, emit, fail, say, slow
-from camcli.cli.terminal.progress import Progress
+from camcli.cli.terminal.progress import TerminalListener
 from camcli.cli.torchrun import first_speaks, several, speaks
 from camcli.errors import CamcliError, UnavailableError, UsageError
 from camcli.models import spec
@@ -20,7 +20,7 @@ from camcli.train.progress import Listener
 from camcli.train.rundir import TrainDirectory
 
 if TYPE_CHECKING:
-    from camcli.train.run import Outcome
+    from camcli.train.result import TrainResult
 
 DATA, HEAD, BACKBONE = "Data", "Head", o.MODEL
 D = TrainConfig()
@@ -313,7 +313,7 @@ def train(
     }
     from camcli.train.dataset import read_data
 
-    listener = Listener() if quiet else Progress()
+    listener = Listener() if quiet else TerminalListener()
     with first_speaks(CamcliError):
         settings = resolve(config, given)
         _check(settings, device)
@@ -391,7 +391,7 @@ def _download(settings: TrainConfig, quiet: bool) -> None:
         fetch(settings.data, to)
 
 
-def _summary(outcome: Outcome, out: Path) -> None:
+def _summary(outcome: TrainResult, out: Path) -> None:
     words = {"val": "validation", "test": "test"}
     for split, s in outcome.scores.items():
         say(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
 
-class Progress(Listener):
+class TerminalListener(Listener):
     """Draws what a run tells."""
 
     def __init__(self) -> None:

@@ -13,7 +13,7 @@ from camcli.data.datasets.paths import NAMES
 from camcli.data.synthetic.scenes import write_scenes
 from camcli.errors import CamcliError, UnavailableError, UsageError
 from camcli.net.archive import unpack
-from camcli.net.download import Progress, download
+from camcli.net.download import DownloadProgress, download
 
 RECORD = "SOURCE.json"
 """File in a fetched folder that says where it came from."""
@@ -83,7 +83,7 @@ def fetch(
     *,
     remote: Remote | None = None,
     sha256: str | None = None,
-    progress: Progress | None = None,
+    progress: DownloadProgress | None = None,
     pause: float = 2.0,
 ) -> Path:
     """Bring a named data set into a folder of data sets; done before, it costs nothing.
@@ -128,7 +128,11 @@ def fetch(
 
 
 def _fetch_archive(
-    remote: Remote, folder: Path, sha256: str | None, progress: Progress | None, pause: float
+    remote: Remote,
+    folder: Path,
+    sha256: str | None,
+    progress: DownloadProgress | None,
+    pause: float,
 ) -> Path:
     archive = folder.with_name(f".{folder.name}.zip")
     files = (archive, archive.with_name(f"{archive.name}.part"))

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from random import Random
 
 from camcli.data.sources.find import ImageRef
-from camcli.data.sources.layout import Split
+from camcli.data.sources.splits import Split
 
 LEAK = (
     "Fruits-360's Test images are frames of the videos in Training, so an accuracy near 100% "

@@ -24,7 +24,8 @@ from camcli.data.datasets.paths import locate
 from camcli.data.datasets.splitting import hold_out
 from camcli.data.datasets.tables import read_table
 from camcli.data.sources.find import ImageRef, Source, find_images
-from camcli.data.sources.layout import Layout, Split, recognise, split_of
+from camcli.data.sources.layout import Layout, recognise
+from camcli.data.sources.splits import Split, split_of
 from camcli.errors import UsageError
 from camcli.printable import some
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from random import Random
 
 from camcli.data.sources.find import ImageRef
-from camcli.data.sources.layout import Split
+from camcli.data.sources.splits import Split
 from camcli.errors import UsageError
 
 

@@ -10,20 +10,20 @@ from typing import NamedTuple
 
 from camcli.data.sources.find import ImageRef
 from camcli.data.sources.finders import absolute
-from camcli.data.sources.layout import Split, split_of
 from camcli.data.sources.lists import common, relative
+from camcli.data.sources.splits import Split, split_of
 from camcli.errors import UsageError
 from camcli.files import open_regular
 
 
-class Row(NamedTuple):
+class LabelRow(NamedTuple):
     """One line of the table."""
 
     ref: ImageRef
     split: Split | None
 
 
-def read_table(path: Path) -> list[Row]:
+def read_table(path: Path) -> list[LabelRow]:
     """Read a CSV with a header that names at least the columns ``path`` and ``label``.
 
     Args:
@@ -82,7 +82,7 @@ def _row(values: dict[str, str], table: Path, line: int) -> tuple[str, str, Spli
     return name, label, split_of(text) if text else None
 
 
-def _referenced(rows: list[tuple[str, str, Split | None]], table: Path) -> list[Row]:
+def _referenced(rows: list[tuple[str, str, Split | None]], table: Path) -> list[LabelRow]:
     paths = [_existing(name, table.parent) for name, _, _ in rows]
     if not any(os.path.lexists(path) for path in paths):
         raise UsageError(
@@ -92,10 +92,10 @@ def _referenced(rows: list[tuple[str, str, Split | None]], table: Path) -> list[
     root = os.path.dirname(paths[0])  # noqa: PTH120
     for path in paths:
         root = common(root, os.path.dirname(path))  # noqa: PTH120
-    seen: dict[str, Row] = {}
+    seen: dict[str, LabelRow] = {}
     for path, (_, label, split) in zip(paths, rows, strict=True):
         rel = relative(path, root)
-        row = Row(ImageRef(Path(path), rel, label), split)
+        row = LabelRow(ImageRef(Path(path), rel, label), split)
         if seen.setdefault(rel, row) != row:
             raise UsageError(f"The table {table} lists {rel!r} with two labels or splits.")
     return list(seen.values())

@@ -29,25 +29,14 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from camcli.data.sources.finders import is_found
 from camcli.data.sources.leftovers import is_run_at, leftover_folder
+from camcli.data.sources.splits import split_of
 from camcli.files import is_made_up
 from camcli.printable import some
 
-Split = Literal["train", "val", "test"]
-
-SPLITS: dict[str, Split] = {
-    **dict.fromkeys(("train", "training", "trainval"), "train"),
-    **dict.fromkeys(("val", "valid", "validation", "dev", "eval"), "val"),
-    **dict.fromkeys(("test", "testing"), "test"),
-}
-"""Words for a split, in lower case, and the split that each means; see `split_of`."""
-
-_SPLIT = re.compile(
-    rf"(seg[-_])?({'|'.join(SPLITS)})([-_ ]?(set|split|data|images))?[-_]?(\d{{4}})?"
-)
 # Pictures, and what describes them pixel by pixel, in folders beside each other.
 _PICTURES = re.compile(r"(jpeg)?(images?|imgs?|photos?|pictures?|originals?)")
 _ANNOTATIONS = re.compile(
@@ -56,12 +45,6 @@ _ANNOTATIONS = re.compile(
 )
 _MAX_DEPTH = 8
 _MAX_FOLDERS = 50_000  # that are listed, to judge one layout
-
-
-def split_of(name: str) -> Split | None:
-    """Which split a folder of this name is, if any: ``Training``, ``val2017``, ``test_set``."""
-    match = _SPLIT.fullmatch(name.lower())
-    return SPLITS[match[2]] if match else None
 
 
 @dataclass(frozen=True)

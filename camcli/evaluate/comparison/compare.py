@@ -24,7 +24,7 @@ from camcli.evaluate.measured.seen import (
 )
 from camcli.evaluate.measured.square_canvas import (
     GAUSSIAN,
-    Scale,
+    MapScaling,
     Truth,
     centre_box,
     centre_gaussian,
@@ -87,7 +87,7 @@ class Questions:
     """
 
     annotations: Annotations = field(default_factory=Annotations)
-    scale: Scale = "relu"
+    scale: MapScaling = "relu"
     threshold: float = 0.5
     tolerance: float = 15
     faithfulness: bool = False
@@ -98,7 +98,7 @@ class Questions:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class MetricRow:
     """One line of the table.
 
     Attributes:
@@ -117,7 +117,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Comparison:
     """What one network's evaluation found.
 
     Attributes:
@@ -125,7 +125,7 @@ class Outcome:
         predictions: classification metrics; empty where no label names a class of the network.
     """
 
-    rows: list[Row]
+    rows: list[MetricRow]
     predictions: dict[str, Any]
 
 
@@ -140,7 +140,7 @@ def compare(
     confidence: float | None = None,
     failed: Callable[[ImageError], object] = lambda error: None,
     progress: Callable[[], object] = lambda: None,
-) -> Outcome:
+) -> Comparison:
     """Evaluate one network.
 
     Args:
@@ -197,9 +197,9 @@ def compare(
         logits, labels, classifier.classes, confidence, output=classifier.output.kind
     )
     if predictions is None:
-        return Outcome(merged(rows), {})
+        return Comparison(merged(rows), {})
     first = _row(name, CLASSIFICATION, predictions, ask)
-    return Outcome(merged([first, *rows]), predictions.record())
+    return Comparison(merged([first, *rows]), predictions.record())
 
 
 def control_maps(seed: int, seen: Seen) -> dict[str, np.ndarray]:
@@ -245,19 +245,21 @@ def _right(seen: Seen) -> tuple[bool, bool] | None:
     return best[0] == seen.label, seen.label in best
 
 
-def _row(model: str, method: str, part: Localization | Means | Predictions, ask: Questions) -> Row:
+def _row(
+    model: str, method: str, part: Localization | Means | Predictions, ask: Questions
+) -> MetricRow:
     count = len(part)
     spans = intervals(part.compute, count, repeats=ask.repeats, seed=ask.seed) if count else {}
-    return Row(model, method, count, part.compute(), spans)
+    return MetricRow(model, method, count, part.compute(), spans)
 
 
-def merged(rows: Sequence[Row]) -> list[Row]:
+def merged(rows: Sequence[MetricRow]) -> list[MetricRow]:
     """One row for each model and method."""
-    merged: dict[tuple[str, str], Row] = {}
+    merged: dict[tuple[str, str], MetricRow] = {}
     for row in rows:
         key = row.model, row.method
-        before = merged.get(key, Row(row.model, row.method, 0, {}, {}))
-        merged[key] = Row(
+        before = merged.get(key, MetricRow(row.model, row.method, 0, {}, {}))
+        merged[key] = MetricRow(
             *key, max(before.count, row.count), {**before.metrics, **row.metrics},
             {**before.intervals, **row.intervals},
         )  # fmt: skip

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from camcli.evaluate.comparison.compare import CONTROLS, Row
+from camcli.evaluate.comparison.compare import CONTROLS, MetricRow
 
 LOWER = {
     "kl", "fpr", "top1_loc_error", "top5_loc_error", "deletion", "average_drop", "infidelity",
@@ -24,12 +24,12 @@ _SPEAKS = (
 )  # fmt: skip
 
 
-def is_control(row: Row) -> bool:
+def is_control(row: MetricRow) -> bool:
     """Whether a row is there to be beaten."""
     return row.method in (*CONTROLS, "random")
 
 
-def best(rows: Sequence[Row], metric: str) -> float | None:
+def best(rows: Sequence[MetricRow], metric: str) -> float | None:
     """The best value of a metric among the methods, if no control has a better one."""
     best_of = min if metric in LOWER else max
     values = [(row.metrics[metric], is_control(row)) for row in rows if metric in row.metrics]
@@ -78,7 +78,7 @@ class Standing:
 
 
 def standing(
-    rows: Sequence[Row], metrics: Sequence[str], name_of: Callable[[Row], str]
+    rows: Sequence[MetricRow], metrics: Sequence[str], name_of: Callable[[MetricRow], str]
 ) -> Standing | None:
     """How the methods stand against the centred box in a group of metrics.
 

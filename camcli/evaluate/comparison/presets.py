@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from camcli.cam.map_options import Smooth
 from camcli.data.decode.preprocess import Fit
 from camcli.errors import UsageError
-from camcli.evaluate.measured.square_canvas import Scale
+from camcli.evaluate.measured.square_canvas import MapScaling
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Preset:
     fit: Fit
     input_size: int
     smooth: Smooth | None
-    scale: Scale
+    scale: MapScaling
 
 
 PRESETS: dict[str, Preset] = {

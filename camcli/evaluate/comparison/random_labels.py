@@ -17,12 +17,12 @@ from torch import Tensor
 
 from camcli.cam.map_options import How
 from camcli.data.sources.refs import ImageRef
-from camcli.evaluate.comparison.compare import Row
+from camcli.evaluate.comparison.compare import MetricRow
 from camcli.evaluate.comparison.randomised import Likeness
 from camcli.evaluate.measured.seen import see_photographs
 from camcli.models.classifier import Classifier
 from camcli.models.cutting.cut import LinearHead
-from camcli.train.head import Recipe, Scale, linear, solve_head
+from camcli.train.head import FeatureScale, Recipe, linear, solve_head
 
 LABELS = "random-labels"
 FEWEST = 4  # photographs of a class
@@ -75,7 +75,7 @@ def compare_labels(
     hows: dict[str, How],
     *,
     seed: int = 0,
-) -> tuple[list[Row], Learned] | None:
+) -> tuple[list[MetricRow], Learned] | None:
     """Compare the maps of a head on true labels with those of one on shuffled labels.
 
     Args:
@@ -95,7 +95,7 @@ def compare_labels(
     X, targets = _pooled(classifier, train, names)
     order = torch.randperm(len(targets), generator=torch.Generator().manual_seed(seed))
     shuffled = targets[order]
-    scale = Scale.of(X)
+    scale = FeatureScale.of(X)
     heads = [
         scale.fold(*solve_head(scale(X).double(), t, len(names), L2, Recipe()))
         for t in (targets, shuffled)

@@ -14,7 +14,7 @@ from torch import nn
 from camcli.cam.map_options import How
 from camcli.data.decode.preprocess import Fit
 from camcli.data.sources.refs import ImageRef
-from camcli.evaluate.comparison.compare import Row
+from camcli.evaluate.comparison.compare import MetricRow
 from camcli.evaluate.measured.seen import Seen, see_photographs
 from camcli.evaluate.measured.square_canvas import paint
 from camcli.evaluate.metrics.localization import Means
@@ -42,7 +42,7 @@ def compare_copies(
     copies: Copies,
     *,
     seed: int = 0,
-) -> list[Row]:
+) -> list[MetricRow]:
     """Compare the maps of a network with those of its randomised copies.
 
     The class that the trained network predicts (or the label, where known) is explained all the
@@ -105,9 +105,11 @@ class Likeness:
             {f"rank@{what}": abs(rank_correlation(a, b)), f"ssim@{what}": ssim(*scores)}
         )
 
-    def rows(self, model: str, count: int) -> list[Row]:
+    def rows(self, model: str, count: int) -> list[MetricRow]:
         """One row a method, and the control."""
-        return [Row(model, name, count, part.compute(), {}) for name, part in self._found.items()]
+        return [
+            MetricRow(model, name, count, part.compute(), {}) for name, part in self._found.items()
+        ]
 
 
 def copies_of_model(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from camcli.errors import CamcliError
-from camcli.evaluate.comparison.compare import CONTROLS, Row
+from camcli.evaluate.comparison.compare import CONTROLS, MetricRow
 from camcli.evaluate.comparison.controls import LOWER, Standing, best, is_control, standing
 from camcli.evaluate.comparison.result_files import FILES, RECORD, pictures_in
 from camcli.evaluate.metrics.confusion import confusion_markdown, confusion_pictures
@@ -70,7 +70,7 @@ GROUPS: tuple[tuple[str, tuple[str, ...], str], ...] = (
 )
 
 
-def groups(rows: Sequence[Row]) -> list[tuple[str, list[str], str]]:
+def groups(rows: Sequence[MetricRow]) -> list[tuple[str, list[str], str]]:
     """The groups with the metrics that occur in any row."""
     known = {name for row in rows for name in row.metrics}
     found = [
@@ -79,14 +79,14 @@ def groups(rows: Sequence[Row]) -> list[tuple[str, list[str], str]]:
     return [group for group in found if group[1]]
 
 
-def name_of(row: Row) -> str:
+def name_of(row: MetricRow) -> str:
     """``method (model)``, or the control's name; of predictions the model alone."""
     if row.method == CLASSIFICATION:
         return row.model
     return f"{row.method} ({row.model})" if row.model else row.method
 
 
-def cell(row: Row, metric: str) -> str:
+def cell(row: MetricRow, metric: str) -> str:
     """``0.95 (0.85-1.00)``; a dash where there is no value."""
     if metric not in row.metrics:
         return "-"
@@ -97,13 +97,13 @@ def cell(row: Row, metric: str) -> str:
     return text
 
 
-def standings(rows: Sequence[Row]) -> list[Standing]:
+def standings(rows: Sequence[MetricRow]) -> list[Standing]:
     """How the methods stand against the centred box, for each group in which it can be said."""
     found = (standing(rows, metrics, name_of) for _, metrics, _ in groups(rows))
     return [each for each in found if each is not None]
 
 
-def markdown(rows: Sequence[Row]) -> str:
+def markdown(rows: Sequence[MetricRow]) -> str:
     """One Markdown table a group, and what it says beside the centred box.
 
     The best value of each column is bold, unless a control's is better.
@@ -138,7 +138,7 @@ def _escaped(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
 
 
-def csv_text(rows: Sequence[Row]) -> str:
+def csv_text(rows: Sequence[MetricRow]) -> str:
     """One line for each row and metric: model, method, photographs, metric, value, low, high."""
     out = io.StringIO(newline="")
     writer = csv.writer(out)
@@ -151,7 +151,7 @@ def csv_text(rows: Sequence[Row]) -> str:
     return out.getvalue()
 
 
-def records(rows: Sequence[Row]) -> list[dict[str, Any]]:
+def records(rows: Sequence[MetricRow]) -> list[dict[str, Any]]:
     """The rows as plain values for JSON."""
     return [
         {
@@ -165,7 +165,7 @@ def records(rows: Sequence[Row]) -> list[dict[str, Any]]:
     ]
 
 
-def chart(rows: Sequence[Row], title: str = "") -> bytes:
+def chart(rows: Sequence[MetricRow], title: str = "") -> bytes:
     """Dots with intervals, one panel a metric, as PNG bytes; controls are grey."""
     from camcli.render.plots import new_figure, png, set_title, style
     from camcli.render.theme import LIGHT
@@ -210,7 +210,7 @@ SANITY = {
 }
 
 
-def sanity_tables(checks: Sequence[Row]) -> list[tuple[str, list[str], list[Row], str]]:
+def sanity_tables(checks: Sequence[MetricRow]) -> list[tuple[str, list[str], list[MetricRow], str]]:
     """The sanity checks as tables, two a network: (heading, metrics, rows, how to read them)."""
     tables = []
     for model in dict.fromkeys(row.model for row in checks):
@@ -222,7 +222,7 @@ def sanity_tables(checks: Sequence[Row]) -> list[tuple[str, list[str], list[Row]
     return tables
 
 
-def verdicts(checks: Sequence[Row]) -> list[str]:
+def verdicts(checks: Sequence[MetricRow]) -> list[str]:
     """For each network and method in plain words, whether a random head destroys its map."""
     lines = []
     for model in dict.fromkeys(row.model for row in checks):
@@ -244,7 +244,7 @@ def verdicts(checks: Sequence[Row]) -> list[str]:
     return lines
 
 
-def sanity_markdown(checks: Sequence[Row]) -> str:
+def sanity_markdown(checks: Sequence[MetricRow]) -> str:
     """The sanity checks as Markdown; nothing without rows."""
     parts = []
     for heading, metrics, rows, hint in sanity_tables(checks):
@@ -263,7 +263,9 @@ def sanity_markdown(checks: Sequence[Row]) -> str:
     return "".join(parts)
 
 
-def report(rows: Sequence[Row], checks: Sequence[Row], predictions: dict[str, Any]) -> str:
+def report(
+    rows: Sequence[MetricRow], checks: Sequence[MetricRow], predictions: dict[str, Any]
+) -> str:
     """Everything as Markdown.
 
     Args:
@@ -274,7 +276,9 @@ def report(rows: Sequence[Row], checks: Sequence[Row], predictions: dict[str, An
     return markdown(rows) + confusion_markdown(predictions) + sanity_markdown(checks)
 
 
-def save(out: Path, rows: Sequence[Row], checks: Sequence[Row], record: dict[str, Any]) -> str:
+def save(
+    out: Path, rows: Sequence[MetricRow], checks: Sequence[MetricRow], record: dict[str, Any]
+) -> str:
     """Write CSV, Markdown, JSON and pictures, each whole or not at all; those of before go.
 
     Args:

@@ -10,15 +10,15 @@ from rich.markup import escape
 from rich.table import Table
 
 from camcli.evaluate.comparison import table
-from camcli.evaluate.comparison.compare import Row
+from camcli.evaluate.comparison.compare import MetricRow
 from camcli.evaluate.comparison.controls import is_control, standing
 
 _WIDE = 11  # letters of an interval; a longer heading is broken
 
 
 def show(
-    rows: Sequence[Row],
-    checks: Sequence[Row],
+    rows: Sequence[MetricRow],
+    checks: Sequence[MetricRow],
     predictions: dict[str, Any],
     learned: dict[str, Any],
     console: Console | None = None,
@@ -72,7 +72,7 @@ def _layers_of(metrics: Sequence[str]) -> list[str]:
 
 def _draw(
     console: Console,
-    rows: Sequence[Row],
+    rows: Sequence[MetricRow],
     metrics: Sequence[str],
     title: str,
     hint: str,

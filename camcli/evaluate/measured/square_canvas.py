@@ -17,7 +17,7 @@ from camcli.cam.postprocess import is_empty
 from camcli.data.decode.preprocess import View
 
 SIDE = 224
-Scale = Literal["relu", "minmax"]
+MapScaling = Literal["relu", "minmax"]
 GAUSSIAN = "centre-gaussian"
 """Name of the control `centre_gaussian` in the table."""
 
@@ -62,7 +62,7 @@ def box_of(mask: np.ndarray) -> np.ndarray:
 
 
 def paint(
-    heatmap: np.ndarray, view: View, size: tuple[int, int], scale: Scale = "relu"
+    heatmap: np.ndarray, view: View, size: tuple[int, int], scale: MapScaling = "relu"
 ) -> np.ndarray:
     """A map as scores in [0, 1] on the canvas; 0 where the network saw nothing.
 

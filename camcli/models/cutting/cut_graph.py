@@ -14,10 +14,10 @@ from camcli.models.cutting.fx_graph import (
     PROBE,
     Traced,
     first_part,
-    fold_batchnorm,
     second_part,
     trunk,
 )
+from camcli.models.cutting.graph_passes import fold_batchnorm, without_inplace
 from camcli.models.cutting.purity import is_input
 from camcli.models.cutting.token_positions import answering, disturbed, lies_so
 from camcli.models.cutting.tokens import Grid, Layout, fits, from_maps, layout_of, to_maps
@@ -236,7 +236,7 @@ def cut_at(traced: Traced, nodes: list[fx.Node]) -> Cut:
         prefix = held.prefix > 0
         layouts.append(held)
         # A tail that writes into A would change the map that is being explained.
-        tail = fx_graph.without_inplace(second.module)
+        tail = without_inplace(second.module)
         places.append(
             Place(
                 traced.name(node),

@@ -33,7 +33,7 @@ _SPARE = 16 << 20
 _MAGIC = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # torch's own number, in a pickle of its own
 _CRLF = b"\r\n"
 
-Format = Literal["safetensors", "torch", "torch-legacy"]
+WeightsFormat = Literal["safetensors", "torch", "torch-legacy"]
 
 
 class ForeignFileError(CamcliError):
@@ -151,7 +151,7 @@ _MEMBERS: tuple[tuple[str, Foreign], ...] = (
 )
 
 
-def recognise(path: Path) -> Format:
+def recognise(path: Path) -> WeightsFormat:
     """How a weight file is to be opened.
 
     Nothing in it is executed, and no more is read than its head and the directory of a zip file.
@@ -307,7 +307,7 @@ def _check_safetensors(path: Path, head: bytes, size: int) -> None:
 # --- zip -----------------------------------------------------------------------------------------
 
 
-def _in_zip(path: Path, file: IO[bytes], size: int) -> Format:
+def _in_zip(path: Path, file: IO[bytes], size: int) -> WeightsFormat:
     """What a zip file holds, after its directory was found to be of a reasonable size."""
     directory = _directory_bytes(file, size)
     if directory is None:

@@ -26,7 +26,7 @@ import torch
 
 from camcli.errors import CamcliError, UsageError
 from camcli.files import open_regular
-from camcli.models.weights.formats import Format, inside, member, recognise
+from camcli.models.weights.formats import WeightsFormat, inside, member, recognise
 
 _LOADING = threading.Lock()
 _LEGACY = 4 << 20  # raw numbers follow the pickle, and need not be searched for names
@@ -141,7 +141,7 @@ def _open_safetensors(path: Path) -> Any:
         ) from error
 
 
-def _open_torch(path: Path, kind: Format) -> Any:
+def _open_torch(path: Path, kind: WeightsFormat) -> Any:
     try:
         pickles = _pickles(path, kind)
         names = {f"{m.decode()}.{n.decode()}" for m, n in _GLOBAL.findall(pickles)}
@@ -157,7 +157,7 @@ def _open_torch(path: Path, kind: Format) -> Any:
         raise CamcliError(_why_unreadable(path, kind, error)) from error
 
 
-def _pickles(path: Path, kind: Format) -> bytes:
+def _pickles(path: Path, kind: WeightsFormat) -> bytes:
     """The part of a torch file that is a pickle; the raw numbers come after it or beside it."""
     if kind == "torch":
         return member(path, lambda name: name.rpartition("/")[2] == "data.pkl")
@@ -172,7 +172,7 @@ def _modern(name: str) -> str:
     return f"{IMPORT_MAPPING.get(module, module)}.{own}"
 
 
-def _why_unreadable(path: Path, kind: Format, error: Exception) -> str:
+def _why_unreadable(path: Path, kind: WeightsFormat, error: Exception) -> str:
     words = str(error)
     if "tar format" in words:
         return f"{path} is in the tar format of torch 0.1, which cannot be opened safely."
@@ -189,7 +189,7 @@ def _why_unreadable(path: Path, kind: Format, error: Exception) -> str:
     return f"{path} is damaged or cut short ({why}): copy or download it again."
 
 
-def _why_refused(path: Path, kind: Format) -> str:
+def _why_refused(path: Path, kind: WeightsFormat) -> str:
     """The objects besides tensors that are not in the list, by name."""
     from torch._weights_only_unpickler import _get_allowed_globals
 
@@ -220,7 +220,7 @@ def _why_refused(path: Path, kind: Format) -> str:
     )
 
 
-def _globals(path: Path, kind: Format) -> Iterator[tuple[str, bool]]:
+def _globals(path: Path, kind: WeightsFormat) -> Iterator[tuple[str, bool]]:
     """The types and functions that a pickle names, in order; whether one stands before any other.
 
     Nothing is executed: the opcodes are read as a text.

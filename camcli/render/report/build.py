@@ -14,7 +14,7 @@ from camcli.errors import CamcliError, UsageError
 from camcli.ours import Inside
 from camcli.render.colormaps import COLORMAPS, get_colormap, signed_colormap
 from camcli.render.report import pages
-from camcli.render.report.rows import ERROR, UNKNOWN, Names, Row, RunData, in_order, read_rows
+from camcli.render.report.rows import ERROR, UNKNOWN, ImageRow, Names, RunData, in_order, read_rows
 from camcli.render.report.summary import for_page, summarise
 from camcli.render.report.thumbs import write_thumbs
 
@@ -89,7 +89,7 @@ def write(
     template: str,
     context: Mapping[str, Any],
     settings: dict[str, Any],
-    rows: Sequence[Row],
+    rows: Sequence[ImageRow],
     photos: Sequence[Path | None],
     self_contained: bool,
     tick: Tick | None,
@@ -105,7 +105,7 @@ def write(
         pages.write_page(part, template, context, settings, rows)
 
 
-def photo(run: RunData, row: Row) -> Path | None:
+def photo(run: RunData, row: ImageRow) -> Path | None:
     """The photograph of a row; None if it could not be read, or lies outside of the source."""
     return run.source / row.path if row.size and Inside(run.source).holds(row.path) else None
 

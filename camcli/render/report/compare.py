@@ -26,8 +26,8 @@ from camcli.render.report.rows import (
     MISSING,
     RIGHT,
     WRONG,
+    ImageRow,
     Names,
-    Row,
     RunData,
     Side,
     read_rows,
@@ -114,7 +114,7 @@ def write_comparison(
     return out / "index.html"
 
 
-def pair(before: Sequence[Row], after: Sequence[Row]) -> list[Row]:
+def pair(before: Sequence[ImageRow], after: Sequence[ImageRow]) -> list[ImageRow]:
     """Rows with two sides, the most interesting first: what broke, was fixed, or changed.
 
     Within one kind those come first whose heat moved most, then whose probability did.
@@ -130,10 +130,10 @@ def pair(before: Sequence[Row], after: Sequence[Row]) -> list[Row]:
         sides = [row.sides[0], other.sides[0] if other else Side(MISSING)]
         label = row.label if row.label >= 0 or other is None else other.label
         size = row.size or (other.size if other else None)
-        rows.append(Row(row.path, label, row.seq, size, sides))
+        rows.append(ImageRow(row.path, label, row.seq, size, sides))
     start = len(rows)
     for n, row in enumerate(others.values(), start):
-        rows.append(Row(row.path, row.label, n, row.size, [Side(MISSING), row.sides[0]]))
+        rows.append(ImageRow(row.path, row.label, n, row.size, [Side(MISSING), row.sides[0]]))
     for row in rows:
         one, two = row.sides
         if one.maps and two.maps and one.maps[0].cells is not None:
@@ -143,7 +143,7 @@ def pair(before: Sequence[Row], after: Sequence[Row]) -> list[Row]:
                     one.maps[0].cells, cells, view_or_all(row, one), view_or_all(row, two)
                 )
 
-    def key(row: Row) -> tuple[int, float, float, int]:
+    def key(row: ImageRow) -> tuple[int, float, float, int]:
         one, two = row.sides
         moved = 1.0 if row.similarity is None else row.similarity
         return _ORDER[change(row)], moved, -abs(one.prob - two.prob), row.seq
@@ -151,7 +151,7 @@ def pair(before: Sequence[Row], after: Sequence[Row]) -> list[Row]:
     return sorted(rows, key=key)
 
 
-def change(row: Row) -> str:
+def change(row: ImageRow) -> str:
     """What became of an image from the first side to the second."""
     one, two = row.sides
     if {one.verdict, two.verdict} & {ERROR, MISSING}:

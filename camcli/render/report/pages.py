@@ -22,7 +22,7 @@ from camcli.errors import CamcliError, UsageError
 from camcli.files import whole_folder, write_whole
 from camcli.ours import remove, unlisted
 from camcli.render.report.heat import PageMap, affordable_side
-from camcli.render.report.rows import Row, Side
+from camcli.render.report.rows import ImageRow, Side
 from camcli.render.report.thumbs import thumb_path, thumbnail
 from camcli.render.theme import css
 
@@ -50,7 +50,7 @@ def as_script(value: Any) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def index_page(rows: Sequence[Row]) -> dict[str, Any]:
+def index_page(rows: Sequence[ImageRow]) -> dict[str, Any]:
     """What filters and orders need to know of some rows, by column."""
     sides = range(len(rows[0].sides))
     return {
@@ -70,7 +70,7 @@ def index_page(rows: Sequence[Row]) -> dict[str, Any]:
     }
 
 
-def detail_page(rows: Sequence[Row], most: int, signed: bool = False) -> dict[str, Any]:
+def detail_page(rows: Sequence[ImageRow], most: int, signed: bool = False) -> dict[str, Any]:
     """What a card and the large view show beyond that.
 
     Args:
@@ -106,14 +106,14 @@ def _map(one: PageMap, most: int, signed: bool) -> list[Any]:
     return [one.target, _share(one.prob), one.text(most, signed)]
 
 
-def _view(row: Row, side: Side) -> list[float] | int:
+def _view(row: ImageRow, side: Side) -> list[float] | int:
     """0 for the whole photograph, which is common."""
     if side.view is None or (row.size and side.view == [0, 0, *row.size]):
         return 0
     return [round(v, 1) for v in side.view]
 
 
-def _overlay(row: Row, side: Side) -> str | int:
+def _overlay(row: ImageRow, side: Side) -> str | int:
     """The usual names, from the path, are told by a number: 0 none, 1 the path, 2 with .jpg."""
     if side.overlay is None:
         return 0
@@ -121,7 +121,7 @@ def _overlay(row: Row, side: Side) -> str | int:
     return {usual: 1, f"{usual}.jpg": 2}.get(side.overlay, side.overlay)
 
 
-def data_scripts(rows: Sequence[Row], signed: bool = False) -> Iterator[tuple[str, str]]:
+def data_scripts(rows: Sequence[ImageRow], signed: bool = False) -> Iterator[tuple[str, str]]:
     """All data pages of a report as (name, text)."""
     maps = sum(
         one.drawn
@@ -144,7 +144,7 @@ def write_page(
     template: str,
     context: Mapping[str, Any],
     settings: Mapping[str, Any],
-    rows: Sequence[Row],
+    rows: Sequence[ImageRow],
 ) -> None:
     """Write the page and its data into an empty folder.
 
@@ -186,7 +186,7 @@ def write_self_contained(
     template: str,
     context: Mapping[str, Any],
     settings: Mapping[str, Any],
-    rows: Sequence[Row],
+    rows: Sequence[ImageRow],
     photos: Sequence[Path | None],
 ) -> None:
     """Write all of it into one HTML file, thumbnails included.

@@ -97,7 +97,7 @@ class Side:
 
 
 @dataclass(slots=True)
-class Row:
+class ImageRow:
     """One image.
 
     Attributes:
@@ -132,7 +132,7 @@ class Names:
         return self._numbers[name]
 
 
-def read_rows(run: RunData, names: Names, signed: bool = False) -> list[Row]:
+def read_rows(run: RunData, names: Names, signed: bool = False) -> list[ImageRow]:
     """All rows of a run, each with one side.
 
     Args:
@@ -152,7 +152,7 @@ def read_rows(run: RunData, names: Names, signed: bool = False) -> list[Row]:
             [PageMap.of(one, names.number, signed) for one in record["maps"]],
             PageMap.of(record["truth"], names.number, signed) if record["truth"] else None,
         )
-    rows: dict[str, Row] = {}  # a list of files may name one twice; then the later row counts
+    rows: dict[str, ImageRow] = {}  # a list of files may name one twice; then the later row counts
     labels: dict[str, str] = {}
     for values in run.rows:
         path = values["path"]
@@ -165,7 +165,7 @@ def read_rows(run: RunData, names: Names, signed: bool = False) -> list[Row]:
         side.outside = not photos.holds(path)
         if side.overlay is not None and not pictures.holds(side.overlay):
             side.overlay = None
-        rows[path] = Row(path, -1, len(rows), size, [side])
+        rows[path] = ImageRow(path, -1, len(rows), size, [side])
         if label := values.get("label"):
             labels[path] = sys.intern(label)
     known = _label_names(((label, rows[path].sides[0]) for path, label in labels.items()), names)
@@ -247,7 +247,7 @@ def _plausible(view: list[float], size: tuple[int, int]) -> bool:
     )
 
 
-def in_order(rows: list[Row]) -> list[Row]:
+def in_order(rows: list[ImageRow]) -> list[ImageRow]:
     """Rows with the most suspicious first: what a reader wants to see, and the page's own order.
 
     Wrong ones, the most confident first; then those that nobody can judge and the right ones, the
@@ -255,14 +255,14 @@ def in_order(rows: list[Row]) -> list[Row]:
     """
     group = {WRONG: 0, UNKNOWN: 1, RIGHT: 2, ERROR: 3, MISSING: 3}
 
-    def key(row: Row) -> tuple[int, float, int]:
+    def key(row: ImageRow) -> tuple[int, float, int]:
         side = row.sides[0]
         return group[side.verdict], -side.prob if side.verdict == WRONG else side.prob, row.seq
 
     return sorted(rows, key=key)
 
 
-def view_or_all(row: Row, side: Side) -> np.ndarray:
+def view_or_all(row: ImageRow, side: Side) -> np.ndarray:
     """The view of a side as (4,) shares of the photograph: x0, y0, x1, y1."""
     if side.view is None or row.size is None:
         return np.array([0.0, 0.0, 1.0, 1.0])

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from camcli.render.report.heat import MeanMap
-from camcli.render.report.rows import ERROR, MISSING, RIGHT, UNKNOWN, WRONG, Row
+from camcli.render.report.rows import ERROR, MISSING, RIGHT, UNKNOWN, WRONG, ImageRow
 
 BINS = 20
 # A confusion matrix with more classes is unreadable; the most confused ones are shown.
@@ -77,7 +77,7 @@ class Summary:
         return self.counts[RIGHT] / self.judged if self.judged else None
 
 
-def summarise(rows: Sequence[Row], side: int = 0) -> Summary:
+def summarise(rows: Sequence[ImageRow], side: int = 0) -> Summary:
     """Count.
 
     Args:
