@@ -245,6 +245,19 @@ def test_converging_stops_early_and_near(wide, name):
     assert torch.cosine_similarity(early.flatten(1), full.flatten(1)).min() > 0.98
 
 
+@pytest.mark.parametrize(
+    ("wanted", "steps"), [(0.9, 2), (0.98, 3), (0.99, 4), (0.9999, 5)], ids=str
+)
+def test_converging_asks_for_a_map_twice_as_near(wide, monkeypatch, wanted, steps):
+    """The cosine that is expected is a mean: 0.98 is reached when 0.99 is expected."""
+    expected = {16: 0.94, 32: 0.951, 48: 0.991, 64: 0.9951, 80: 0.99996}
+    monkeypatch.setattr(
+        "camcli.cam.score_predictor.Kriging.cosine", lambda kriging: expected[len(kriging._order)]
+    )
+    explain(METHODS["scorecam"], dataclasses.replace(wide, effort=Effort(converge=wanted)))
+    assert wide.see.images == 2 * 16 * steps
+
+
 def test_converging_to_the_end_is_the_full_map(evidence, wide, monkeypatch):
     """Where nothing seems near enough, every channel is looked at."""
     monkeypatch.setattr("camcli.cam.score_predictor.Kriging.cosine", lambda _: 0.0)

@@ -124,6 +124,22 @@ def test_fem_by_hand():
     torch.testing.assert_close(explain(METHODS["fem"], e)[0], truth)
 
 
+def test_fem_takes_the_deviation_of_all_positions():
+    """Mean 3.75, variance 49.5 / 8: 9 lies above 8.72, and would not above 9.07, by 49.5 / 7."""
+    A = torch.tensor([4.0, 4, 4, 9, 1, 4, 0, 4]).view(1, 1, 2, 4)
+    e = Evidence(A, torch.zeros(1, 2), torch.zeros(1, dtype=torch.long), Tail(lambda A: A))
+    torch.testing.assert_close(explain(METHODS["fem"], e), A[0] / 8)
+
+
+def test_elementwise_of_features_that_are_negative(case):
+    """What is less than nothing, in a channel that speaks against the class, speaks for it."""
+    A, head, index = case
+    e, tail = curved((A - 0.2, head, index))
+    g = autograd(tail, e.A, e.index)
+    assert ((g < 0) & (e.A < 0)).any()
+    close(explain(METHODS["elementwise"], e), (g * e.A).clamp(min=0).sum(1))
+
+
 def test_finercam_by_hand(case):
     """The three classes whose logits are nearest, their mean weight taken off."""
     e = linear(case)

@@ -92,6 +92,16 @@ def test_iou_at_the_threshold_counts():
     assert boxes.compute()["maxboxacc"] == 1
 
 
+@pytest.mark.parametrize(("height", "right"), [(100, True), (99, True), (50, True), (49, False)])
+def test_a_localization_is_right_from_one_half_on(height, right):
+    """Of 100 rows: an IoU of exactly one half is enough, also for the error."""
+    boxes = BoxAccuracy()
+    boxes.accumulate(score_of((0, 0, 80, height, 1)), truth((0, 0, 80, 100)), (True, True))
+    found = boxes.compute()
+    assert found["maxboxacc"] == right
+    assert found["top1_loc_error"] == found["top5_loc_error"] == 1 - right
+
+
 def test_any_of_several_true_boxes():
     boxes = BoxAccuracy()
     boxes.accumulate(score_of((0, 0, 60, 60, 1)), truth((100, 100, 200, 200), (0, 0, 60, 60)))

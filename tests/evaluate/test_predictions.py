@@ -39,6 +39,14 @@ def test_metrics_equal_scikit_learn(some):
     )
 
 
+def test_a_prediction_of_just_the_confidence_is_sure():
+    """At least one half: two equal logits are, and what is a little less is not."""
+    logits = torch.tensor([[0.0, 0, -99], [0, 0, -2], [3, 0, 0]], dtype=torch.float64)
+    found = Predictions(logits, torch.tensor([0, 0, 1]), ["a", "b", "c"], confidence=0.5).compute()
+    assert found["share_confident"] == pytest.approx(2 / 3)
+    assert found["top1_confident"] == pytest.approx(1 / 2)
+
+
 def test_weights_equal_repeated_photographs(some):
     logits, truth = some
     weights = np.random.default_rng(1).integers(0, 4, 60)

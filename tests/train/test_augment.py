@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from camcli.data.decode.preprocess import Preprocess
-from camcli.train.augment import MIN_AREA, RATIO, augmented, random_box, view_rng
+from camcli.train.augment import MIN_AREA, RATIO, _relit, augmented, random_box, view_rng
 
 SIDES = st.integers(1, 400)
 
@@ -60,3 +61,33 @@ def test_mirrored_in_half_of_the_views():
         view = augmented(rgb, Preprocess(size=32), view_rng("x", 0, n)).float().mean((0, 1))
         flips += bool(view[0] > view[-1])
     assert 60 < flips < 140
+
+
+class Given:
+    """Draws what is given."""
+
+    def __init__(self, *factors: float) -> None:
+        self.factors = np.array(factors)
+
+    def uniform(self, low: float, high: float, count: int) -> np.ndarray:
+        assert (low, high, count) == (0.7, 1.3, 3)
+        return self.factors
+
+
+@pytest.mark.parametrize(
+    ("factors", "wanted"),
+    [
+        # Pixels (60, 90, 120) and (120, 150, 180): greys of 90 and 150, the middle is 120.
+        ((1, 1, 1), [[60, 90, 120], [120, 150, 180]]),
+        ((1.2, 1, 1), [[72, 108, 144], [144, 180, 216]]),
+        # Half as far again from the middle of the picture, or from each pixel's grey.
+        ((1, 1.5, 1), [[30, 75, 120], [120, 165, 210]]),
+        ((1, 1, 1.5), [[45, 90, 135], [105, 150, 195]]),
+        ((2, 1, 1), [[120, 180, 240], [240, 255, 255]]),
+    ],
+    ids=["as it is", "brightness", "contrast", "saturation", "no more than white"],
+)
+def test_the_light_by_hand(factors, wanted):
+    pixels = torch.tensor([[60, 90, 120], [120, 150, 180]], dtype=torch.uint8)
+    view = pixels.T[:, None]  # (3, 1, 2)
+    assert _relit(view, Given(*factors))[:, 0].T.tolist() == wanted
