@@ -10,16 +10,17 @@ ROOT = Path(__file__).resolve().parent.parent
 CAMCLI = ROOT / "camcli"
 
 # A room may import the rooms to its right, never those to its left.
-ROOMS = ["cli", "evaluate", "train", "batch", "render", "cam", "models", "data", "net"]
+ROOMS = ["cli", "jobs", "evaluate", "train", "batch", "render", "cam", "models", "data", "net"]
 
 # The same within a room; what is not a folder is a file.
 WITHIN = {
     "cli": "app commands evaluate_session evaluate_networks load_model options class_names "
     "output_paths torchrun checked_command terminal",
+    "jobs": "model",
     "evaluate": "comparison audit metrics measured",
     "batch": "ray contact_sheet run concepts engine batch_size explain overlay_writer run_files "
     "tables contact_grid",
-    "models": "runtime classifier loading cutting spec weights classes outputs cuda",
+    "models": "runtime classifier loading cutting outputs spec weights classes cuda",
     "data": "datasets synthetic decode sources picture_formats",
 }
 

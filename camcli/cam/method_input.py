@@ -14,7 +14,7 @@ from camcli.cam.method_facts import Score
 from camcli.cam.target import class_score, head_weights
 from camcli.errors import UsageError
 from camcli.models.cutting.types import LinearHead, Tail
-from camcli.models.outputs import OutputKind
+from camcli.models.spec import OutputKind
 
 # normalised images (n, 3, H, W) -> (logits (n, C), A (n, K, h, w), tail), without autograd
 See = Callable[[Tensor], tuple[Tensor, Tensor, Tail]]

@@ -16,7 +16,7 @@ from camcli.cam.method_input import Evidence, See
 from camcli.cam.target import nearest_classes
 from camcli.errors import UsageError
 from camcli.models.cutting.types import LinearHead, Tail
-from camcli.models.outputs import OutputKind
+from camcli.models.spec import OutputKind
 
 # Finer-CAM compares with this many classes, as the authors and pytorch-grad-cam do.
 FINER = 3

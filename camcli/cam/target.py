@@ -7,7 +7,8 @@ from torch import Tensor
 
 from camcli.cam.method_facts import Score
 from camcli.models.cutting.cut import LinearHead
-from camcli.models.outputs import OutputKind, probabilities
+from camcli.models.outputs import probabilities
+from camcli.models.spec import OutputKind
 
 
 def class_score(

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from camcli.cli import options as o
 from camcli.errors import UsageError
+from camcli.jobs.model import ModelJob
 
 if TYPE_CHECKING:
     from camcli.cam.map_options import How
-    from camcli.cli.load_model import Described
-    from camcli.data.decode.preprocess import Fit
+    from camcli.data.decode.fit import Fit
     from camcli.evaluate.comparison.randomised import Copies
     from camcli.models.classifier import Classifier
+    from camcli.models.spec import AskedOutput
 
 
 def split_names(text: str, option: str) -> list[str]:
@@ -87,7 +87,7 @@ class Subject:
     input_size: int | None
     layer: str
     weights_key: str | None = None
-    output: str = "auto"
+    output: AskedOutput = "auto"
 
     @property
     def has_imagenet_classes(self) -> bool:
@@ -98,33 +98,31 @@ class Subject:
         return not own and not self.name.startswith("timm:") and not is_own_code(self.name)
 
     def check(self) -> None:
-        """Refuse, without torch, what cannot be loaded; see `camcli.cli.load_model.check`.
+        """Refuse, without torch, what cannot be loaded; see `ModelJob.check`.
 
         Raises:
             UsageError: it is a name that nothing has, a number out of range, or a missing file.
         """
-        from camcli.cli.load_model import check
-
-        check(**self._described(None, None))
+        self._job(None, None).check()
 
     def load(self, *, layer: str | None = None, checkpoint: Path | None = None) -> Classifier:
         """Open it, or another checkpoint, cut at its layer or at another one."""
         from camcli.cli.load_model import load
 
-        return load(**self._described(layer, checkpoint))
+        return load(self._job(layer, checkpoint))
 
-    def _described(self, layer: str | None, checkpoint: Path | None) -> Described:
-        from camcli.cli.load_model import DEFAULT_MODEL
-
+    def _job(self, layer: str | None, checkpoint: Path | None) -> ModelJob:
         file = checkpoint or self.checkpoint
-        return {
-            "model": DEFAULT_MODEL if file else self.name, "weights": self.weights,
-            "checkpoint": file, "classes": None if file else self.classes, "device": self.device,
-            "offline": self.offline, "fit": o.Fit(self.fit) if self.fit else None,
-            "input_size": self.input_size, "layer": layer or self.layer,
-            "weights_key": None if file else self.weights_key,
-            "output": o.Outputs("auto" if file else self.output),
-        }  # fmt: skip
+        common = ModelJob(
+            weights=self.weights, fit=self.fit, input_size=self.input_size, device=self.device,
+            layer=layer or self.layer, offline=self.offline,
+        )  # fmt: skip
+        if file:
+            return replace(common, checkpoint=file)
+        return replace(
+            common, model=self.name, classes=self.classes, weights_key=self.weights_key,
+            output=self.output,
+        )  # fmt: skip
 
     def copies(self) -> Copies:
         """Copies that know less and less, for the sanity check."""

@@ -2,57 +2,17 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from camcli.cam.map_options import MOST_SAMPLES
+from camcli.cam.map_options import MOST_SAMPLES, Fuse, Smooth
+from camcli.cam.method_facts import Score
+from camcli.data.decode.fit import Fit
+from camcli.models.spec import AskedOutput
 
 MODEL, IMAGE, TARGET, LOOK, RUN = "Model", "Input", "Explanation", "Picture", "Run"
-
-
-class Fit(StrEnum):
-    """How a photograph is fitted to the network's square input."""
-
-    crop = "crop"
-    squash = "squash"
-    whole = "whole"
-
-
-class Fuse(StrEnum):
-    """How the maps of several layers become one."""
-
-    mean = "mean"
-    max = "max"
-    product = "product"
-
-
-class Smooth(StrEnum):
-    """How a map is smoothed."""
-
-    aug = "aug"
-    noise = "noise"
-    eigen = "eigen"
-
-
-class Score(StrEnum):
-    """What number of the class a map explains."""
-
-    logit = "logit"
-    probability = "probability"
-    contrast = "contrast"
-
-
-class Outputs(StrEnum):
-    """What a network returns."""
-
-    auto = "auto"
-    softmax = "softmax"
-    sigmoid = "sigmoid"
-    binary = "binary"
-    probabilities = "probabilities"
 
 
 Model = Annotated[
@@ -178,7 +138,7 @@ InputSize = Annotated[
     ),
 ]
 OutputOption = Annotated[
-    Outputs,
+    AskedOutput,
     typer.Option(
         "--output",
         help="What a network of your own returns: softmax, logits of classes that exclude each "

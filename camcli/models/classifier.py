@@ -18,8 +18,17 @@ from camcli.models.loading.backbone import cut_with_head, fill_backbone
 from camcli.models.loading.checkpoint import Checkpoint, load_checkpoint
 from camcli.models.loading.ensemble import join, split_head
 from camcli.models.loading.zoo import Provenance, build_model
-from camcli.models.outputs import Output, OutputKind, check_output, probabilities
-from camcli.models.spec import LAST, check_input_size, is_own_code, layer_names
+from camcli.models.outputs import Output, probabilities
+from camcli.models.spec import (
+    BUNDLED,
+    LAST,
+    OutputKind,
+    check_input_size,
+    check_output,
+    check_together,
+    is_own_code,
+    layer_names,
+)
 from camcli.models.weights.files import sha256_of
 
 
@@ -145,7 +154,7 @@ class Classifier:
 
 
 def load_classifier(
-    model: str = "efficientnet_lite0",
+    model: str = BUNDLED,
     *,
     checkpoint: str | Path | None = None,
     weights: str | Path | None = None,
@@ -198,16 +207,11 @@ def load_classifier(
     where = find_device(device)
     layers = layer_names(layer)
     kind = check_output(output)
-    if native_predictions and input_size is None:
-        raise UsageError(
-            "--native-predictions keeps the predictions at the network's own size while the maps "
-            "come from a larger one: add --input-size N, or leave it out."
-        )
+    check_together(
+        checkpoint=checkpoint, weights=weights, weights_key=weights_key, output=output,
+        input_size=input_size, native_predictions=native_predictions,
+    )  # fmt: skip
     if checkpoint is not None:
-        if weights_key:
-            raise UsageError("--weights-key belongs to --weights: a checkpoint has one set only.")
-        if kind is not None:
-            raise UsageError("A checkpoint knows what its outputs are: leave --output out.")
         saved = load_checkpoint(Path(checkpoint))
         own = saved.preprocess
         classifier = _from_checkpoint(

@@ -9,22 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from camcli.errors import UsageError
+from camcli.models.spec import OutputKind
 
-OutputKind = Literal["softmax", "sigmoid", "binary", "probabilities"]
-"""
-- softmax: logits of classes of which one is right; p = softmax(S).
-- sigmoid: logits of labels, each of which is right or not; p_c = sigmoid(S_c).
-- binary: one logit z, as two columns: S_0 = -z and S_1 = z; p_c = sigmoid(S_c), which sum to 1.
-- probabilities: the outputs are probabilities; p = S.
-"""
-KINDS: tuple[OutputKind, ...] = get_args(OutputKind)
 # Labels are predictions from here on.
 POSITIVE = 0.5
 
@@ -40,20 +33,6 @@ class Output:
 
     kind: OutputKind = "softmax"
     told: str = ""
-
-
-def check_output(name: str) -> OutputKind | None:
-    """`name` as a kind, None for ``auto``.
-
-    Raises:
-        UsageError: there is no such kind.
-    """
-    for kind in KINDS:
-        if kind == name:
-            return kind
-    if name == "auto":
-        return None
-    raise UsageError(f"Unknown output {name!r}. Choose one of auto, {', '.join(KINDS)}.")
 
 
 def probabilities(logits: Tensor, kind: OutputKind) -> Tensor:

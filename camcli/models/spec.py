@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from typing import Literal, get_args
 
 from camcli.errors import UsageError
 from camcli.models.weights.formats import recognise
@@ -23,6 +24,18 @@ BUNDLED = "efficientnet_lite0"
 LAST = "last"
 RUNTIMES = ("auto", "torch", "compile", "openvino")
 PRECISIONS = ("float32", "bfloat16", "float16", "int8")
+
+OutputKind = Literal["softmax", "sigmoid", "binary", "probabilities"]
+"""What a network's outputs are:
+
+- softmax: logits of classes of which one is right; p = softmax(S).
+- sigmoid: logits of labels, each of which is right or not; p_c = sigmoid(S_c).
+- binary: one logit z, as two columns: S_0 = -z and S_1 = z; p_c = sigmoid(S_c), which sum to 1.
+- probabilities: the outputs are probabilities; p = S.
+"""
+AskedOutput = Literal["auto", OutputKind]
+OUTPUT_KINDS: tuple[OutputKind, ...] = get_args(OutputKind)
+
 # Below, nothing is left after five halvings; above, one picture takes the memory of a machine.
 SMALLEST_INPUT, LARGEST_INPUT = 16, 8192
 _WEIGHT_SUFFIXES = (".pth", ".pt", ".bin", ".safetensors", ".ckpt", ".tar", ".onnx", ".h5")
@@ -91,6 +104,64 @@ def check_weights(weights: str | None, model: str) -> None:
     written_as_file = "/" in weights or path.suffix.lower() in _WEIGHT_SUFFIXES
     if written_as_file and not path.exists():
         raise UsageError(f"There is no weight file {path}; besides a file, {model} takes random.")
+
+
+def check_weights_key(key: str | None, weights: str | Path | None) -> None:
+    """Refuse to choose from a file that nobody named.
+
+    Args:
+        key: which of several sets of weights; None for the usual one.
+        weights: the file that has them.
+
+    Raises:
+        UsageError: there is a key and no file.
+    """
+    if key and (weights is None or not Path(weights).expanduser().is_file()):
+        raise UsageError(
+            "--weights-key chooses one of several sets of weights in a file: name the file with "
+            "--weights."
+        )
+
+
+def check_together(
+    *,
+    checkpoint: str | Path | None,
+    weights: str | Path | None,
+    weights_key: str | None,
+    output: str,
+    input_size: int | None,
+    native_predictions: bool,
+) -> None:
+    """Refuse options of a network that mean nothing together; see `load_classifier` for each.
+
+    Raises:
+        UsageError: there are such.
+    """
+    if native_predictions and input_size is None:
+        raise UsageError(
+            "--native-predictions keeps the predictions at the network's own size while the maps "
+            "come from a larger one: add --input-size N, or leave it out."
+        )
+    if checkpoint is None:
+        check_weights_key(weights_key, weights)
+    elif weights_key:
+        raise UsageError("--weights-key belongs to --weights: a checkpoint has one set only.")
+    elif check_output(output) is not None:
+        raise UsageError("A checkpoint knows what its outputs are: leave --output out.")
+
+
+def check_output(name: str) -> OutputKind | None:
+    """`name` as a kind, None for ``auto``.
+
+    Raises:
+        UsageError: there is no such kind.
+    """
+    for kind in OUTPUT_KINDS:
+        if kind == name:
+            return kind
+    if name == "auto":
+        return None
+    raise UsageError(f"Unknown output {name!r}. Choose one of auto, {', '.join(OUTPUT_KINDS)}.")
 
 
 def check_device(name: str) -> None:

@@ -13,7 +13,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor
 
-from camcli.models.outputs import OutputKind, log_probabilities
+from camcli.models.outputs import log_probabilities
+from camcli.models.spec import OutputKind
 
 BINS = 15
 """Equal-width confidence bins of the calibration error, as in Guo et al. 2017."""

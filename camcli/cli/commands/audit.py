@@ -11,6 +11,7 @@ import typer
 from camcli.cli import options as o
 from camcli.cli.output_paths import listed, tell_notes
 from camcli.cli.terminal.console import SOME_FAILED, failed, say, slow
+from camcli.data.decode.fit import Fit
 from camcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -76,15 +77,15 @@ def audit(
     model: o.Model = "efficientnet_lite0",
     checkpoint: o.Checkpoint = None,
     fit: Annotated[
-        o.Fit,
+        Fit,
         typer.Option(
             "--fit",
             help="As for batch; squash shows the network everything.",
             rich_help_panel=o.MODEL,
         ),
-    ] = o.Fit.squash,
+    ] = "squash",
     input_size: o.InputSize = None,
-    output: o.OutputOption = o.Outputs.auto,
+    output: o.OutputOption = "auto",
     device: o.Device = "auto",
     offline: o.Offline = False,
     clusters: Annotated[
@@ -184,24 +185,24 @@ def audit(
 
         facts = from_run(folder, masks)
     else:
-        from camcli.cli.load_model import Described, check, load
+        from camcli.cli.load_model import load
         from camcli.cli.terminal.progress import TerminalListener
         from camcli.data.sources.find import find_images
         from camcli.evaluate.measured.annotations import find_masks
+        from camcli.jobs.model import ModelJob
 
-        described: Described = {
-            "model": model, "weights": None, "checkpoint": checkpoint, "classes": None,
-            "device": device, "offline": offline, "fit": fit, "input_size": input_size,
-            "layer": "last", "output": output,
-        }  # fmt: skip
-        check(**described)
+        network = ModelJob(
+            model=model, checkpoint=checkpoint, fit=fit, input_size=input_size, output=output,
+            device=device, offline=offline,
+        )  # fmt: skip
+        network.check()
         with slow("Looking for images ..."):
             images = find_images(source, labels=labels)
             refs = listed(images)
         tell_notes(images)
         if masks:
             find_masks(masks, refs)  # whether there are any, before the network looks at images
-        classifier = load(**described)
+        classifier = load(network)
 
         from camcli.evaluate.audit.audit_inputs import from_photographs
 

@@ -177,7 +177,7 @@ def batch(
     score: o.ScoreOption = None,
     versus: o.Versus = None,
     layer: o.Layer = "last",
-    fuse: o.FuseOption = o.Fuse.mean,
+    fuse: o.FuseOption = "mean",
     smooth: o.SmoothOption = None,
     samples: o.Samples = None,
     channels: o.Channels = None,
@@ -189,7 +189,7 @@ def batch(
     classes: o.Classes = None,
     fit: o.FitOption = None,
     input_size: o.InputSize = None,
-    output: o.OutputOption = o.Outputs.auto,
+    output: o.OutputOption = "auto",
     native_predictions: o.NativePredictions = False,
     device: o.Device = "auto",
     offline: o.Offline = False,
@@ -266,8 +266,9 @@ def batch(
     from camcli.batch.tables.export import check_format, export
     from camcli.cam.map_options import check_layer, check_signed, make_how
     from camcli.cli.class_names import check_names
-    from camcli.cli.load_model import Described, check, found, load, loader
+    from camcli.cli.load_model import load
     from camcli.data.sources.find import find_images
+    from camcli.jobs.model import ModelJob
     from camcli.models.spec import check_runtime
     from camcli.render.ranges import check_picture
 
@@ -304,13 +305,12 @@ def batch(
     check_layer(how, layer)
     check_runtime(runtime, precision)
     check_picture(alpha, max_size, min_size, quality)
-    described: Described = {
-        "model": model, "checkpoint": checkpoint, "weights": weights, "classes": classes,
-        "device": device, "offline": offline, "fit": fit, "input_size": input_size, "layer": layer,
-        "native_predictions": native_predictions, "weights_key": weights_key,
-        "output": output,
-    }  # fmt: skip
-    check(**described)
+    network = ModelJob(
+        model=model, checkpoint=checkpoint, weights=weights, weights_key=weights_key,
+        classes=classes, fit=fit, input_size=input_size, output=output,
+        native_predictions=native_predictions, layer=layer, device=device, offline=offline,
+    )  # fmt: skip
+    network.check()
     if name_template:
         Namer(name_template)
     check_names(
@@ -328,7 +328,7 @@ def batch(
     style = Style(colormap, alpha, panel, max_size, quality, signed, min_size)
     if only:
         check_only(only, source, overlays=not no_overlays)
-    classifier = load(quiet=quiet, **described)
+    classifier = load(network, quiet=quiet)
 
     from camcli.batch.engine import keep_big_blocks
     from camcli.batch.explain import make_explanation
@@ -337,7 +337,7 @@ def batch(
     from camcli.models.runtime.policy import with_runtime
 
     keep_big_blocks()  # before a runtime starts threads of its own
-    where = found(classifier, layer)
+    where = network.chosen_layer(classifier)
     if where and not quiet:
         above(where)
     source = source.numbered(classifier.classes)
@@ -362,7 +362,7 @@ def batch(
         isolate=isolate,
         labels=labels,
         engine=RayEngine(
-            loader(**described),
+            network.elsewhere().load,
             runtime,
             precision,
             address,

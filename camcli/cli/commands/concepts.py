@@ -54,7 +54,7 @@ def concepts(
     classes: o.Classes = None,
     fit: o.FitOption = None,
     input_size: o.InputSize = None,
-    output: o.OutputOption = o.Outputs.auto,
+    output: o.OutputOption = "auto",
     device: o.Device = "auto",
     offline: o.Offline = False,
     alpha: o.Alpha = 0.6,
@@ -78,18 +78,19 @@ def concepts(
     camcli concepts 'photos/*.jpg' --model resnet50 --layer layer3
     """
     from camcli.batch.overlay_writer import Style
-    from camcli.cli.load_model import Described, check, load
+    from camcli.cli.load_model import load
     from camcli.data.sources.find import find_images
+    from camcli.jobs.model import ModelJob
 
     if "," in layer:
         raise UsageError("Concepts are found at one layer: give --layer one name.")
     style = Style(alpha=alpha, max_size=max_size, quality=quality)
-    described: Described = {
-        "model": model, "checkpoint": checkpoint, "weights": weights, "classes": classes,
-        "device": device, "offline": offline, "fit": fit, "input_size": input_size, "layer": layer,
-        "weights_key": weights_key, "output": output,
-    }  # fmt: skip
-    check(**described)
+    network = ModelJob(
+        model=model, checkpoint=checkpoint, weights=weights, weights_key=weights_key,
+        classes=classes, fit=fit, input_size=input_size, output=output,
+        layer=layer, device=device, offline=offline,
+    )  # fmt: skip
+    network.check()
     with slow("Looking for images ..."):
         refs = listed(find_images(images))
     refuse_file(out)
@@ -98,7 +99,7 @@ def concepts(
     if not overwrite:
         for file in files:
             refuse_existing(file)
-    classifier = load(**described)
+    classifier = load(network)
 
     from camcli.batch.concepts import find_concepts
 

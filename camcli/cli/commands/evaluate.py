@@ -234,7 +234,7 @@ def evaluate(
     layer: o.Layer = "last",
     fit: o.FitOption = None,
     input_size: o.InputSize = None,
-    output: o.OutputOption = o.Outputs.auto,
+    output: o.OutputOption = "auto",
     device: o.Device = "auto",
     offline: o.Offline = False,
     config: Annotated[
@@ -288,7 +288,7 @@ def evaluate(
     named = find_preset(preset) if preset else None
     scale_name = scale.value if scale else named.scale if named else "relu"
     smooth = smooth or (named.smooth if named else None)
-    chosen_fit = fit.value if fit else named.fit if named else None
+    chosen_fit = fit or (named.fit if named else None)
     input_size = input_size or (named.input_size if named else None)
     # A file's setting is for the methods that it is about; on the command line it must have one.
     source = ctx.get_parameter_source("converge")
@@ -297,7 +297,7 @@ def evaluate(
     subjects = find_subjects(
         models, weights or (), classes=classes, device=device, offline=offline, fit=chosen_fit,
         input_size=input_size, layer=layer, weights_key=weights_key,
-        output=output.value,
+        output=output,
     )  # fmt: skip
     if not (boxes or masks or grid or faithfulness or sanity or labels != "none"):
         raise UsageError("Nothing to measure: give --boxes, --masks, --grid, or --faithfulness.")
@@ -329,7 +329,7 @@ def evaluate(
         "data": data, "photographs": len(refs), "unreadable": sorted(found.failures),
         "settings": {
             "fit": chosen_fit, "input_size": input_size, "layer": layer, "smooth": smooth,
-            **({} if output is o.Outputs.auto else {"output": output.value}),
+            **({} if output == "auto" else {"output": output}),
             "converge": converge, "scale": scale_name, "threshold": threshold,
             "tolerance": tolerance, "preset": preset,
         },

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from camcli.batch.overlay_writer import Style
     from camcli.cam.map_options import How
-    from camcli.models.outputs import OutputKind
+    from camcli.models.spec import OutputKind
     from camcli.result import Result
 
 
@@ -66,7 +66,7 @@ def explain(
     score: o.ScoreOption = None,
     versus: o.Versus = None,
     layer: o.Layer = "last",
-    fuse: o.FuseOption = o.Fuse.mean,
+    fuse: o.FuseOption = "mean",
     smooth: o.SmoothOption = None,
     samples: o.Samples = None,
     channels: o.Channels = None,
@@ -78,7 +78,7 @@ def explain(
     classes: o.Classes = None,
     fit: o.FitOption = None,
     input_size: o.InputSize = None,
-    output: o.OutputOption = o.Outputs.auto,
+    output: o.OutputOption = "auto",
     native_predictions: o.NativePredictions = False,
     device: o.Device = "auto",
     runtime: o.RuntimeOption = "auto",
@@ -119,8 +119,9 @@ def explain(
     """
     from camcli.cam.map_options import check_layer, check_signed, make_how
     from camcli.cli.class_names import check_names
-    from camcli.cli.load_model import Described, check, found, load
+    from camcli.cli.load_model import load
     from camcli.data.sources.find import find_images
+    from camcli.jobs.model import ModelJob
     from camcli.models.spec import check_runtime
     from camcli.render.ranges import check_picture
 
@@ -132,12 +133,12 @@ def explain(
     check_layer(how, layer)
     check_runtime(runtime)
     check_picture(alpha, max_size, min_size, quality)
-    described: Described = {
-        "model": model, "checkpoint": checkpoint, "weights": weights, "classes": classes,
-        "device": device, "offline": offline, "fit": fit, "input_size": input_size, "layer": layer,
-        "native_predictions": native_predictions, "weights_key": weights_key, "output": output,
-    }  # fmt: skip
-    check(**described)
+    network = ModelJob(
+        model=model, checkpoint=checkpoint, weights=weights, weights_key=weights_key,
+        classes=classes, fit=fit, input_size=input_size, output=output,
+        native_predictions=native_predictions, layer=layer, device=device, offline=offline,
+    )  # fmt: skip
+    network.check()
     check_names(
         (target, versus), model=model, checkpoint=checkpoint, weights=weights, classes=classes
     )
@@ -158,7 +159,7 @@ def explain(
         *_otherwise(how, model, checkpoint, weights),
         topk > 1 and not topk_files and f"top{topk}",
         fit, input_size and f"{input_size}px", native_predictions and "native",
-        output.value != "auto" and output.value,
+        output != "auto" and output,
         signed and "signed", panel and "panel", colormap != "jet" and colormap,
     )  # fmt: skip
     files = _files([ref.rel for ref in refs], out, single, asked)
@@ -166,7 +167,7 @@ def explain(
     if not overwrite and not (topk > 1 and topk_files):
         for file in files:
             refuse_existing(file)
-    classifier = load(**described)
+    classifier = load(network)
     refs = source.renamed(refs, classifier.classes)
 
     from camcli.batch.engine import stream
@@ -174,7 +175,7 @@ def explain(
     from camcli.batch.explain import make_explanation
     from camcli.models.runtime.policy import with_runtime
 
-    if where := found(classifier, layer):
+    if where := network.chosen_layer(classifier):
         say(where)
     classifier = with_runtime(
         classifier, runtime, images=refs, passes=how.passes(classifier), warn=warn, say=say

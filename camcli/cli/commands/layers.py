@@ -34,14 +34,12 @@ def layers(
 
     camcli explain cat.jpg --model resnet50 --layer layer2,layer3,layer4 --fuse max
     """
-    from camcli.cli.load_model import check
-    from camcli.models.spec import LAST, is_own_code
+    from camcli.jobs.model import ModelJob
+    from camcli.models.spec import is_own_code
 
-    check(
-        model=model, checkpoint=checkpoint, weights=None, classes=None, device="cpu", offline=True,
-        fit=None, input_size=input_size, layer=LAST,
-    )  # fmt: skip
-    say(f"Loading {checkpoint or model} ...")
+    network = ModelJob(model, checkpoint, input_size=input_size)
+    network.check()
+    say(f"Loading {network.called} ...")
 
     from camcli.models.cutting.cut import cut, list_layers
     from camcli.models.loading.zoo import build_model

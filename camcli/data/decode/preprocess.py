@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from camcli.data.decode.fit import FITS, Fit
 from camcli.data.decode.resize import Interpolation, resized
 
 # torch takes seconds to import, and who draws or reads a run needs `View` alone: it is imported
@@ -16,7 +17,6 @@ from camcli.data.decode.resize import Interpolation, resized
 if TYPE_CHECKING:
     from torch import Tensor
 
-Fit = Literal["crop", "squash", "whole"]
 # Networks halve their input five times: sides that divide evenly lose no border.
 STRIDE = 32
 MAX_SIZE = 16_384
@@ -174,7 +174,7 @@ class Preprocess:
             raise ValueError(f"width must be 1 to {MAX_SIZE} pixels")
         if type(made.grey) is not bool:
             raise ValueError("grey must be true or false")
-        if made.fit not in get_args(Fit) or made.interpolation not in ("bilinear", "bicubic"):
+        if made.fit not in FITS or made.interpolation not in ("bilinear", "bicubic"):
             raise ValueError("fit or interpolation is unknown")
         if not _is_number(made.crop_pct) or not 0.01 <= made.crop_pct <= 10:
             raise ValueError("crop_pct must be a share")

@@ -28,8 +28,7 @@ from camcli.evaluate.metrics.sanity import (
 from camcli.models.classifier import Classifier, cut_classifier, find_device
 from camcli.models.loading.checkpoint import join_checkpoints, load_checkpoint, save_checkpoint
 from camcli.models.loading.zoo import build_model
-from camcli.models.outputs import check_output
-from camcli.models.spec import layer_names
+from camcli.models.spec import check_output, layer_names
 
 Copies = Iterable[tuple[str, Classifier]]
 

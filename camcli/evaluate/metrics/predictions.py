@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from camcli.models.outputs import OutputKind, log_probabilities
+from camcli.models.outputs import log_probabilities
+from camcli.models.spec import OutputKind
 from camcli.train.metrics import most_confused, score
 
 CLASSIFICATION = "classification"

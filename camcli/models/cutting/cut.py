@@ -27,8 +27,8 @@ from camcli.models.cutting.final_activation import (
 from camcli.models.cutting.fx_graph import PROBE, Traced, trace, trunk
 from camcli.models.cutting.purity import check_steady, noticing_chance, same
 from camcli.models.cutting.types import Cut, LinearHead, NoMapError, Place, Tail
-from camcli.models.outputs import Output, OutputKind, TwoSided, rows_of, what_else
-from camcli.models.spec import LAST
+from camcli.models.outputs import Output, TwoSided, rows_of, what_else
+from camcli.models.spec import LAST, OutputKind
 
 __all__ = ["Cut", "Layer", "LinearHead", "Place", "Tail", "cut", "list_layers"]
 

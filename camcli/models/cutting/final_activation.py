@@ -18,7 +18,8 @@ from torch.overrides import TorchFunctionMode
 
 from camcli.errors import UsageError
 from camcli.models.cutting.fx_graph import PROBE, Traced
-from camcli.models.outputs import Output, OutputKind, rows_of
+from camcli.models.outputs import Output, rows_of
+from camcli.models.spec import OutputKind
 
 Family = Literal["softmax", "sigmoid"]
 # Where classes exclude each other, and where they do not; with their logarithms.

@@ -37,7 +37,7 @@ from camcli.models.loading.cuda_code import without_cuda
 from camcli.models.loading.efficientnet_lite0 import EfficientNetLite0
 from camcli.models.loading.input_size import answers_of
 from camcli.models.loading.pretrained import build_timm, build_torchvision, timm_preprocess
-from camcli.models.spec import is_own_code
+from camcli.models.spec import check_weights_key, is_own_code
 from camcli.models.weights.files import read_candidates
 from camcli.models.weights.finite import check_finite
 from camcli.models.weights.state_dict import Candidate, Candidates, head_rows, match
@@ -87,11 +87,7 @@ def build_model(
         UnavailableError: the weights are not on this machine and cannot be fetched.
         CamcliError: the weights are damaged, or hold NaN or infinities.
     """
-    if weights_key and (weights is None or not Path(weights).expanduser().is_file()):
-        raise UsageError(
-            "--weights-key chooses one of several sets of weights in a file: name the file with "
-            "--weights."
-        )
+    check_weights_key(weights_key, weights)
     names = read_class_names(classes)
     # What builds a network draws initial weights on the CPU, even if they are replaced at once.
     with torch.random.fork_rng(devices=[]):

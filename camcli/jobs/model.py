@@ -1,0 +1,170 @@
+"""Which network, and how it looks at photographs: the settings that all commands have in common."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from camcli.data.decode.fit import FITS, Fit
+from camcli.errors import UsageError
+from camcli.models import spec
+from camcli.models.classes.imagenet import imagenet_classes
+from camcli.models.classes.names_file import read_class_names
+from camcli.models.spec import AskedOutput
+from camcli.models.weights.formats import check_checkpoint, inside
+
+if TYPE_CHECKING:
+    from camcli.models.classifier import Classifier
+
+log = logging.getLogger(__name__)
+
+Say = Callable[[str], None]
+"""Where a job says what a person should know."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelJob:
+    """A classifier that is to be loaded; the arguments of `load_classifier`, which has the details.
+
+    Attributes:
+        model: ``efficientnet_lite0``, a torchvision name, ``timm:NAME`` or ``module:factory``.
+        checkpoint: a file of ``camcli train``; it replaces `model`, `weights` and `classes`.
+        weights: a file, a set's name, or ``random``; None for the model's own.
+        weights_key: which of several sets of weights in that file.
+        classes: class names, or a file of them, for weights of one's own.
+        fit: how a photograph is fitted to the input; None for the weights' own way.
+        input_size: side of the input in pixels; None for the weights' own.
+        output: what the network returns; ``auto`` finds out.
+        native_predictions: with `input_size`: predictions from a second pass at the weights' own.
+        layer: whose maps are explained, one name or several with commas between.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+        offline: never touch the network.
+    """
+
+    model: str = spec.BUNDLED
+    checkpoint: str | Path | None = None
+    weights: str | Path | None = None
+    weights_key: str | None = None
+    classes: str | Path | Sequence[str] | None = None
+    fit: Fit | None = None
+    input_size: int | None = None
+    output: AskedOutput = "auto"
+    native_predictions: bool = False
+    layer: str = spec.LAST
+    device: str = "auto"
+    offline: bool = False
+
+    @property
+    def called(self) -> str:
+        """The network in the user's words."""
+        return str(self.checkpoint or self.model)
+
+    @property
+    def known_classes(self) -> tuple[str, ...] | None:
+        """Its classes, where they are known before it is loaded: ImageNet's; else None."""
+        own = ":" in self.model or self.checkpoint is not None or self.classes is not None
+        usual = self.weights in (None, "random", "bundled")
+        if own or not (usual or str(self.weights).startswith("IMAGENET1K")):
+            return None
+        return imagenet_classes()
+
+    def check(self) -> None:
+        """Refuse, without torch, what cannot be a classifier whatever is in its files.
+
+        Raises:
+            UsageError: settings that contradict each other, a name that nothing has, a number out
+                of range, a file that is not there, or class names that cannot be read.
+            CamcliError: a file that holds no weights.
+        """
+        named = self.model != spec.BUNDLED and not spec.is_own_code(self.model)
+        if self.checkpoint is not None and (self.weights or self.classes or named):
+            raise UsageError(
+                "--checkpoint is a whole classifier: leave --model, --weights and --classes out."
+            )
+        spec.check_device(self.device)
+        spec.check_input_size(self.input_size)
+        spec.check_output(self.output)
+        if self.fit is not None and self.fit not in FITS:
+            raise UsageError(f"Unknown --fit {self.fit!r}. Choose one of {', '.join(FITS)}.")
+        spec.layer_names(self.layer)
+        if self.checkpoint is None:
+            spec.check_model(self.model)
+            spec.check_weights(None if self.weights is None else str(self.weights), self.model)
+        else:
+            _check_checkpoint(Path(self.checkpoint))
+        spec.check_together(
+            checkpoint=self.checkpoint, weights=self.weights, weights_key=self.weights_key,
+            output=self.output, input_size=self.input_size,
+            native_predictions=self.native_predictions,
+        )  # fmt: skip
+        names = self.classes
+        if isinstance(names, str | Path) and (not Path(names).exists() or Path(names).is_dir()):
+            raise UsageError(f"There is no file of class names {names}.")
+        read_class_names(names)
+
+    def load(self, *, say: Say = log.info, warn: Say = log.warning) -> Classifier:
+        """The classifier, checked and loaded.
+
+        Args:
+            say: told what was found out or assumed about the network.
+            warn: told what makes its answers worthless.
+
+        Raises:
+            UsageError: as `check` does, or another layer than the network has.
+            UnavailableError: the weights are not on this machine.
+            CamcliError: the network cannot be cut.
+        """
+        self.check()
+        from camcli.models.classifier import load_classifier
+
+        classifier = load_classifier(
+            **{each.name: getattr(self, each.name) for each in fields(self)}
+        )
+        for note in classifier.provenance.notes:
+            say(note)
+        if classifier.preprocess.grey:
+            say(
+                "The network takes one channel: it sees the luminance of the photographs, "
+                "normalised by the mean of its three channels' means and deviations."
+            )
+        if classifier.output.told:
+            say(classifier.output.told)
+        if classifier.provenance.source == "random":
+            warn(
+                "these weights are RANDOM: predictions and heatmaps mean nothing. "
+                "Fine for a smoke test, not for looking at."
+            )
+        return classifier
+
+    def chosen_layer(self, classifier: Classifier) -> str | None:
+        """Where the maps of one's own network come from, and how to choose; None for others."""
+        name = classifier.provenance.name
+        if self.layer != spec.LAST or not spec.is_own_code(name):
+            return None
+        return (
+            f"The maps are those of {classifier.layer!r}, the last ones before the logits of "
+            f"{name}: --layer takes others, and 'camcli layers {name}' lists them."
+        )
+
+    def elsewhere(self) -> ModelJob:
+        """The same for another process, in another folder, or another machine."""
+        weights, classes = self.weights, self.classes
+        return replace(
+            self,
+            checkpoint=self.checkpoint and Path(self.checkpoint).absolute(),
+            weights=Path(weights).absolute() if weights and Path(weights).is_file() else weights,
+            classes=Path(classes).absolute() if isinstance(classes, str | Path) else classes,
+            # There cuda:1 is another machine's, or the only one that a worker is shown.
+            device="auto" if self.device.startswith("cuda") else self.device,
+        )
+
+
+def _check_checkpoint(path: Path) -> None:
+    if not path.exists() or path.is_dir():
+        raise UsageError(
+            f"There is no checkpoint {path}; 'camcli train' writes one." + inside(path)
+        )
+    check_checkpoint(path)
