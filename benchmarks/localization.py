@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from camcli.cam.map_options import make_how
+from camcli.cam.map_options import make_map_options
 from camcli.data.sources.find import find_images
 from camcli.evaluate.comparison.compare import Annotations
 from camcli.evaluate.measured.annotations import read_boxes
@@ -41,9 +41,9 @@ def main() -> None:
 
     for fit, size in SHAPES:
         classifier = load_classifier(fit=fit, input_size=size)
-        hows = {m: make_how(m) for m in METHODS}
-        hows |= {"cam+aug": make_how("cam", smooth="aug")}
-        hows |= {"cam contrast": make_how("cam", score="contrast")}
+        hows = {m: make_map_options(m) for m in METHODS}
+        hows |= {"cam+aug": make_map_options("cam", smooth="aug")}
+        hows |= {"cam contrast": make_map_options("cam", score="contrast")}
         for half, some in enumerate(halves):
             for seen in see_photographs(classifier, some, hows):
                 truth = annotations.truth(seen.ref.rel, seen.size)

@@ -27,7 +27,7 @@ from torch import Tensor
 from camcli.batch.engine import stream
 from camcli.batch.explain import make_explanation
 from camcli.cam.explainer import maps_of
-from camcli.cam.map_options import make_how
+from camcli.cam.map_options import make_map_options
 from camcli.cam.target import top_classes
 from camcli.data.decode.images import load_image
 from camcli.data.sources.find import find_images
@@ -95,7 +95,7 @@ def cut(built: BuiltModel, layers: tuple[str, ...]) -> Classifier:
 
 
 def job(classifier: Classifier, pixels: Tensor, method: str, **options: Any) -> Callable:
-    how = make_how(method, **options)
+    how = make_map_options(method, **options)
 
     def run() -> Tensor:
         seen = classifier.look(pixels)
@@ -168,7 +168,7 @@ def steps(classifier: Classifier, pixels: Tensor) -> None:
     print(f"\n| map step alone, one image | ms | of a forward pass ({1000 * forward:.1f} ms) |")
     print("| --- | --- | --- |")
     for name in FREE:
-        seconds = best_of(30, partial(maps_of, classifier, seen, index, make_how(name)))
+        seconds = best_of(30, partial(maps_of, classifier, seen, index, make_map_options(name)))
         print(f"| {name} | {1000 * seconds:.2f} | {100 * seconds / forward:.1f}% |")
 
 
@@ -190,7 +190,7 @@ def growth(count: int) -> None:
     for method, options, images in (
         ("gradcam", {}, count), ("scorecam", {"converge": 0.98}, count // 10),
     ):  # fmt: skip
-        what = make_explanation(classifier, make_how(method, **options))
+        what = make_explanation(classifier, make_map_options(method, **options))
         warm = images // 2
         many = (refs[n % len(refs)] for n in range(warm + images))
         marks = (warm, warm + images // 2, warm + images - 1)

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from camcli.batch.engine import threads
 from camcli.cam.explainer import maps_of
-from camcli.cam.map_options import How, make_how
+from camcli.cam.map_options import MapOptions, make_map_options
 from camcli.cam.target import top_classes
 from camcli.data.decode.images import load_image
 from camcli.data.sources.find import ImageRef
@@ -68,7 +68,7 @@ def pixels_of(classifier: Classifier, ref: ImageRef | Path) -> Tensor:
 
 
 @contextmanager
-def lanes() -> Iterator[Callable[[How], How]]:
+def lanes() -> Iterator[Callable[[MapOptions], MapOptions]]:
     """What `explain` and `batch` do for methods with many passes: a thread a core, malloc tuned."""
     count = available_cores()
     with threads(1), ThreadPoolExecutor(count) as pool:
@@ -89,7 +89,7 @@ def equal_output(
         torch.set_num_threads(available_cores())
         keep(best, maps, name, lambda: theirs(module, runtimes["torch"], pixels, channels))
         with lanes() as shared:  # the allocator stays as this sets it
-            how = shared(make_how("scorecam-softmax", score="logit"))
+            how = shared(make_map_options("scorecam-softmax", score="logit"))
             for runtime, classifier in runtimes.items():
                 few = Few(classifier, channels)
                 run = partial(ours, few, pixels, how)
@@ -145,7 +145,7 @@ class Few:
         return replace(seen, logits=seen.logits[: len(images)])
 
 
-def ours(classifier: Few, pixels: Tensor, how: How) -> Tensor:
+def ours(classifier: Few, pixels: Tensor, how: MapOptions) -> Tensor:
     seen = classifier.look(pixels)
     index = top_classes(seen.logits, 1)[:, 0]
     return maps_of(classifier, seen, index, how)  # type: ignore[arg-type]
@@ -208,7 +208,7 @@ def stopped(runtimes: dict[str, Classifier], pixels: Tensor, whole: float) -> No
     print("\n### Score-CAM that stops early, one photograph\n")
     print("| what | s | passes | times faster than grad-cam's |\n| --- | --- | --- | --- |")
     with lanes() as shared:
-        how = shared(make_how("scorecam", converge=0.98))
+        how = shared(make_map_options("scorecam", converge=0.98))
         for runtime, classifier in runtimes.items():
             times = []
             for _ in range(3):
@@ -233,7 +233,7 @@ def early(classifier: Classifier, refs: list[ImageRef], whole: float) -> None:
             pixels = pixels_of(classifier, ref)
             maps = {}
             for label in passes:
-                how = shared(make_how("scorecam", converge=kinds.get(label)))
+                how = shared(make_map_options("scorecam", converge=kinds.get(label)))
                 counted = Few(classifier)
                 start = time.perf_counter()
                 maps[label] = ours(counted, pixels, how).clamp(min=0).flatten()
@@ -294,7 +294,7 @@ def _peak(what: str, model: str, weights: str | None, photo: Path) -> float:
         method, options, runtime = KINDS[what]
         few = Few(with_runtime(classifier, runtime), most=128)
         with lanes() as shared:
-            ours(few, pixels, shared(make_how(method, **options)))  # type: ignore[arg-type]
+            ours(few, pixels, shared(make_map_options(method, **options)))  # type: ignore[arg-type]
     return (resident("VmHWM") - before) / 2**30
 
 

@@ -11,7 +11,7 @@ from camcli.batch.explain import Explanation, make_explanation
 from camcli.batch.overlay_writer import Style
 from camcli.batch.run import Run
 from camcli.batch.run_files.rundir import RunDirectory
-from camcli.cam.map_options import check_layer, make_how
+from camcli.cam.map_options import check_layer, make_map_options
 from camcli.data.sources.find import ImageRef, find_images
 from camcli.errors import UsageError
 from camcli.models.classifier import Classifier, load_classifier
@@ -226,6 +226,6 @@ def _explanation(
     layer: str | None,
     **options: Any,
 ) -> Explanation:
-    how = make_how(method, **options)
+    how = make_map_options(method, **options)
     check_layer(how, layer or LAST)
     return make_explanation(classifier, how, target=target, topk=topk, versus=versus)

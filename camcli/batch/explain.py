@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from camcli.cam.explainer import check_influence, maps_of
-from camcli.cam.map_options import How, make_how
+from camcli.cam.map_options import MapOptions, make_map_options
 from camcli.cam.method_facts import Facts, Score
 from camcli.cam.postprocess import describe
 from camcli.cam.target import top_classes
@@ -49,7 +49,7 @@ class Explanation:
             `Result.truth`.
     """
 
-    how: How
+    how: MapOptions
     target: int | None = None
     topk: int = 1
     top: int = 5
@@ -287,7 +287,7 @@ def failed(ref: ImageRef, error: Exception) -> Result:
 
 def make_explanation(
     classifier: Classifier,
-    method: str | How = "gradcam",
+    method: str | MapOptions = "gradcam",
     *,
     target: str | int | None = None,
     topk: int = 1,
@@ -318,7 +318,7 @@ def make_explanation(
     if target is not None and topk > 1:
         raise UsageError("--target names one class and --topk asks for several: give one of them.")
     index = None if target is None else match_class(str(target), classifier.classes)
-    how = method if isinstance(method, How) else make_how(method, score=score)
+    how = method if isinstance(method, MapOptions) else make_map_options(method, score=score)
     check_influence(how, classifier)
     if versus is not None:
         other = match_class(str(versus), classifier.classes)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from camcli.cam.map_options import SHOWN, Fuse, How
+from camcli.cam.map_options import SHOWN, Fuse, MapOptions
 from camcli.cam.method_input import Evidence
 from camcli.cam.methods import METHODS, explain
 from camcli.cam.noise import augmented, noisy_images
@@ -15,7 +15,7 @@ from camcli.models.classifier import Classifier, Look
 from camcli.models.cutting.types import Tail
 
 
-def check_influence(how: How, classifier: Classifier) -> None:
+def check_influence(how: MapOptions, classifier: Classifier) -> None:
     """Refuse a layer whose map can only be empty.
 
     Args:
@@ -37,7 +37,7 @@ def check_influence(how: How, classifier: Classifier) -> None:
             )
 
 
-def maps_of(classifier: Classifier, seen: Look, index: Tensor, how: How) -> Tensor:
+def maps_of(classifier: Classifier, seen: Look, index: Tensor, how: MapOptions) -> Tensor:
     """One map for each image.
 
     Args:
@@ -83,7 +83,7 @@ def fused(maps: list[Tensor], how: Fuse) -> Tensor:
     return stack.amax(0) if how == "max" else stack.prod(0)
 
 
-def _smoothed(classifier: Classifier, seen: Look, n: int, index: Tensor, how: How) -> Tensor:
+def _smoothed(classifier: Classifier, seen: Look, n: int, index: Tensor, how: MapOptions) -> Tensor:
     """The map at layer number n."""
     e = _evidence(classifier, seen, n, index, how)
     if how.smooth == "eigen":
@@ -103,7 +103,9 @@ def _smoothed(classifier: Classifier, seen: Look, n: int, index: Tensor, how: Ho
     return torch.stack(maps).mean(0)
 
 
-def _evidence(classifier: Classifier, seen: Look, n: int, index: Tensor, how: How) -> Evidence:
+def _evidence(
+    classifier: Classifier, seen: Look, n: int, index: Tensor, how: MapOptions
+) -> Evidence:
     part = seen.parts[n]
     against = None
     if how.versus is not None:

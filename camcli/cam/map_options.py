@@ -44,7 +44,7 @@ class Effort:
 
 
 @dataclass(frozen=True, slots=True)
-class How:
+class MapOptions:
     """How maps are made.
 
     Attributes:
@@ -127,7 +127,7 @@ class How:
 _SOME_MASKS, _SOME_CHANNELS = 48, 512
 
 
-def check_layer(how: How, layer: str) -> None:
+def check_layer(how: MapOptions, layer: str) -> None:
     """Refuse a choice of layers for a method that looks at all of them.
 
     Args:
@@ -141,7 +141,7 @@ def check_layer(how: How, layer: str) -> None:
         raise UsageError(f"{how.method.name} looks at all layers at once: leave --layer out.")
 
 
-def check_signed(how: How, layer: str) -> None:
+def check_signed(how: MapOptions, layer: str) -> None:
     """Refuse to draw evidence against a class where a map has none to show.
 
     Args:
@@ -172,7 +172,7 @@ MASKED = ("scorecam", "sscam", "iscam")
 SHOWN = (*MASKED, "scorecam-softmax")
 
 
-def make_how(
+def make_map_options(
     method: str,
     *,
     score: str | None = None,
@@ -181,7 +181,7 @@ def make_how(
     channels: int | None = None,
     converge: float | None = None,
     samples: int | None = None,
-) -> How:
+) -> MapOptions:
     """Check a user's words that need no network.
 
     Args:
@@ -210,7 +210,7 @@ def make_how(
     if samples is not None and smooth != "noise" and found.name not in SAMPLED:
         raise UsageError(f"--samples is for --smooth noise and {', '.join(SAMPLED)}.")
     effort = Effort(channels=channels, converge=converge, samples=samples or Effort().samples)
-    return How(
+    return MapOptions(
         found, None if score is None else check_score(score), None, fuse, smooth, effort
     )  # fmt: skip
 

@@ -11,7 +11,7 @@ from camcli.errors import UsageError
 from camcli.jobs.model import ModelJob
 
 if TYPE_CHECKING:
-    from camcli.cam.map_options import How
+    from camcli.cam.map_options import MapOptions
     from camcli.data.decode.fit import Fit
     from camcli.evaluate.comparison.randomised import Copies
     from camcli.models.classifier import Classifier
@@ -32,7 +32,7 @@ def split_names(text: str, option: str) -> list[str]:
 
 def find_methods(
     text: str, smooth: str | None, converge: float | None, asked: bool = True
-) -> dict[str, How]:
+) -> dict[str, MapOptions]:
     """The methods in the user's order, behind ``random``.
 
     Args:
@@ -44,19 +44,19 @@ def find_methods(
     Raises:
         UsageError: an unknown method, one that is named twice, or none that could stop.
     """
-    from camcli.cam.map_options import MASKED, make_how
+    from camcli.cam.map_options import MASKED, make_map_options
     from camcli.cam.method_facts import find_facts
 
     hows = {}
     for name in split_names(text, "--methods"):
         stop = converge if find_facts(name).name in MASKED else None
-        how = make_how(name, smooth=smooth, converge=stop)
+        how = make_map_options(name, smooth=smooth, converge=stop)
         if how.method.name in hows:
             raise UsageError(f"--methods names {how.method.name} twice.")
         hows[how.method.name] = how
     if asked and converge is not None and not hows.keys() & set(MASKED):
         raise UsageError(f"--converge is for {', '.join(MASKED)}; --methods names none of them.")
-    return {"random": make_how("random"), **hows}
+    return {"random": make_map_options("random"), **hows}
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from camcli.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from camcli.cam.map_options import How
+    from camcli.cam.map_options import MapOptions
     from camcli.cli.evaluate_networks import Subject
     from camcli.data.sources.find import ImageRef
     from camcli.evaluate.comparison.compare import MetricRow, Questions
@@ -133,7 +133,7 @@ def check_labels(refs: Sequence[ImageRef], subjects: Sequence[Subject], named: N
 def ask_all(
     subjects: Sequence[Subject],
     refs: Sequence[ImageRef],
-    hows: dict[str, How],
+    hows: dict[str, MapOptions],
     ask: Questions,
     *,
     confidence: float | None,
@@ -187,7 +187,7 @@ def _check(
     subject: Subject,
     classifier: Classifier,
     refs: Sequence[ImageRef],
-    hows: dict[str, How],
+    hows: dict[str, MapOptions],
     found: Answers,
 ) -> None:
     """Both sanity checks of one network."""

@@ -13,7 +13,7 @@ from torch.nn import functional
 from camcli.batch.explain import make_explanation
 from camcli.cam.explainer import maps_of
 from camcli.cam.fullgrad import full_gradients
-from camcli.cam.map_options import check_layer, make_how
+from camcli.cam.map_options import check_layer, make_map_options
 from camcli.cam.method_input import Evidence
 from camcli.cam.methods import METHODS, explain
 from camcli.data.decode.preprocess import Preprocess
@@ -146,7 +146,9 @@ def test_the_cut_networks_map_is_the_papers(images):
         copy.deepcopy(net), classes=tuple("abcde"), preprocess=Preprocess(size=SIZE),
         provenance=Provenance("test", "random", None, "random"), device=torch.device("cpu"),
     )  # fmt: skip
-    got = maps_of(classifier, classifier.see(images), torch.tensor([1, 3]), make_how("fullgrad"))
+    got = maps_of(
+        classifier, classifier.see(images), torch.tensor([1, 3]), make_map_options("fullgrad")
+    )
     for b, c in enumerate((1, 3)):
         truth = official(net.double(), images[b : b + 1].double(), c)
         assert cosine(got[b].numpy(), truth) > 0.99999
@@ -166,17 +168,17 @@ def test_the_package_scales_each_channel_alone(images):
 def test_of_a_real_network(bundled, photos):
     pixels = torch.stack([bundled.preprocess.pixels(photos[0])])
     seen = bundled.look(pixels)
-    one = maps_of(bundled, seen, seen.logits.argmax(1), make_how("fullgrad"))
+    one = maps_of(bundled, seen, seen.logits.argmax(1), make_map_options("fullgrad"))
     assert one.shape == (1, 224, 224)
     assert (one >= 0).all()
-    other = maps_of(bundled, seen, seen.logits.argmin(1), make_how("fullgrad"))
+    other = maps_of(bundled, seen, seen.logits.argmin(1), make_map_options("fullgrad"))
     assert cosine(one, other) < 0.999, "it looks at the class"
 
 
 def test_layers_are_not_chosen():
-    check_layer(make_how("fullgrad"), "last")
+    check_layer(make_map_options("fullgrad"), "last")
     with pytest.raises(UsageError, match="all layers at once"):
-        check_layer(make_how("fullgrad"), "layer3")
+        check_layer(make_map_options("fullgrad"), "layer3")
 
 
 def test_a_result_says_so(classifier):
@@ -201,7 +203,7 @@ def test_a_network_that_is_cut_with_hooks_has_the_same_map(images):
             provenance=Provenance("net", "random", None, "random"), device=torch.device("cpu"),
         )  # fmt: skip
         seen = classifier.see(images)
-        maps.append(maps_of(classifier, seen, torch.tensor([0, 3]), make_how("fullgrad")))
+        maps.append(maps_of(classifier, seen, torch.tensor([0, 3]), make_map_options("fullgrad")))
     near = torch.cosine_similarity(*(m.flatten(1) for m in maps))
     # On the graph a convolution and its BatchNorm are one layer with one bias, here they are two.
     assert near.min() > 0.99

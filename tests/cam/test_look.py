@@ -8,7 +8,7 @@ import torch
 
 from camcli.batch.explain import make_explanation
 from camcli.cam.explainer import fused, maps_of
-from camcli.cam.map_options import Effort, make_how
+from camcli.cam.map_options import Effort, make_map_options
 from camcli.data.decode.preprocess import Preprocess
 from camcli.errors import UsageError
 from camcli.models.classifier import cut_classifier, load_classifier
@@ -44,11 +44,11 @@ def test_several_layers_of_one_network(bundled, photos, seen):
     assert look.parts[0].head is None
     assert look.parts[1].head is not None
     index = look.logits.argmax(1)
-    maps = maps_of(both, look, index, make_how("gradcam", fuse="max"))
+    maps = maps_of(both, look, index, make_map_options("gradcam", fuse="max"))
     assert maps.shape == (2, 14, 14)
     assert maps.max() <= 1
     # The default cut's map is the closed form there, too.
-    last = maps_of(bundled, seen, index, make_how("gradcam"))
+    last = maps_of(bundled, seen, index, make_map_options("gradcam"))
     alone = fused([torch.zeros(2, 14, 14), last], "max")
     assert (maps >= alone - 1e-3).all()
 
@@ -82,9 +82,9 @@ def test_odd_lists_of_layers(text):
 def test_smoothing_leaves_the_predictions_and_changes_the_map(bundled, seen):
     index = seen.logits.argmax(1)
     before = seen.logits.clone()
-    plain = maps_of(bundled, seen, index, make_how("gradcam"))
+    plain = maps_of(bundled, seen, index, make_map_options("gradcam"))
     for smooth, samples in (("aug", None), ("noise", 2), ("eigen", None)):
-        how = make_how("gradcam", smooth=smooth, samples=samples)
+        how = make_map_options("gradcam", smooth=smooth, samples=samples)
         got = maps_of(bundled, seen, index, how)
         assert torch.equal(seen.logits, before)
         near = torch.cosine_similarity(got.flatten(1), plain.flatten(1))
@@ -94,7 +94,7 @@ def test_smoothing_leaves_the_predictions_and_changes_the_map(bundled, seen):
 
 
 def test_noise_does_not_depend_on_the_batch(bundled, photos, seen):
-    how = make_how("gradcam", smooth="noise", samples=2)
+    how = make_map_options("gradcam", smooth="noise", samples=2)
     together = maps_of(bundled, seen, seen.logits.argmax(1), how)
     alone = bundled.look(bundled.preprocess.pixels(photos[1])[None])
     got = maps_of(bundled, alone, alone.logits.argmax(1), how)
@@ -106,7 +106,9 @@ def test_versus_is_a_difference_of_maps(bundled, seen):
     what = make_explanation(bundled, "cam", target="tabby", versus="golden retriever")
     cat, dog = (bundled.classes.index(name) for name in ("tabby", "golden retriever"))
     assert what.how.versus == dog
-    maps = [maps_of(bundled, seen, torch.tensor([c, c]), make_how("cam")) for c in (cat, dog)]
+    maps = [
+        maps_of(bundled, seen, torch.tensor([c, c]), make_map_options("cam")) for c in (cat, dog)
+    ]
     got = maps_of(bundled, seen, torch.tensor([cat, cat]), what.how)
     torch.testing.assert_close(got, maps[0] - maps[1], rtol=1e-4, atol=1e-4)
 
@@ -130,19 +132,19 @@ def test_versus_is_a_difference_of_maps(bundled, seen):
 )
 def test_options_that_mean_nothing_are_refused(method, options, said):
     with pytest.raises(UsageError, match=said):
-        make_how(method, **options)
+        make_map_options(method, **options)
 
 
 def test_refused_with_a_network(bundled):
     with pytest.raises(UsageError, match="nothing is left"):
         make_explanation(bundled, target="tabby", versus="tabby")
     with pytest.raises(UsageError, match="--layer a,b,c"):
-        make_explanation(bundled, make_how("gradcam", fuse="max"))
+        make_explanation(bundled, make_map_options("gradcam", fuse="max"))
 
 
 def test_only_what_differs_is_recorded():
-    assert make_how("gradcam").options() == {}
-    how = make_how("scorecam", channels=64)
+    assert make_map_options("gradcam").options() == {}
+    how = make_map_options("scorecam", channels=64)
     assert how.options() == {"channels": 64}
     assert how.effort == Effort(channels=64)
 
@@ -161,8 +163,8 @@ def test_only_what_differs_is_recorded():
     ],
 )
 def test_passes_of_one_map(bundled, method, options, passes):
-    assert make_how(method, **options).passes(bundled) == passes
+    assert make_map_options(method, **options).passes(bundled) == passes
 
 
 def test_a_map_that_stops_early_is_counted_so(bundled):
-    assert 16 < make_how("scorecam", converge=0.98).passes(bundled) < 100
+    assert 16 < make_map_options("scorecam", converge=0.98).passes(bundled) < 100

@@ -337,7 +337,7 @@ def test_masked_images_exist_for_one_chunk_only(wide, name, converge):
 def test_the_bundled_network_needs_few_masks_for_a_photograph(bundled, photos):
     """Against all masks, on a small copy of a photograph: the full map takes a while."""
     from camcli.cam.explainer import maps_of
-    from camcli.cam.map_options import make_how
+    from camcli.cam.map_options import make_map_options
     from camcli.cam.target import top_classes
 
     small = bundled.preprocess.with_(size=96)
@@ -352,8 +352,8 @@ def test_the_bundled_network_needs_few_masks_for_a_photograph(bundled, photos):
             passes[0] += len(images)
             return bundled.see(images)
 
-    full = maps_of(Watched(), seen, index, make_how("scorecam"))
+    full = maps_of(Watched(), seen, index, make_map_options("scorecam"))
     every, passes[0] = passes[0], 0
-    early = maps_of(Watched(), seen, index, make_how("scorecam", converge=0.98))
+    early = maps_of(Watched(), seen, index, make_map_options("scorecam", converge=0.98))
     assert passes[0] < every / 4
     assert torch.cosine_similarity(early.flatten(1), full.flatten(1)).item() > 0.98

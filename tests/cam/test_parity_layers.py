@@ -12,7 +12,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torchvision.models import resnet18
 
 from camcli.cam.explainer import maps_of
-from camcli.cam.map_options import make_how
+from camcli.cam.map_options import make_map_options
 from camcli.data.decode.preprocess import Preprocess
 from camcli.models.classifier import cut_classifier
 from camcli.models.loading.zoo import Provenance
@@ -56,7 +56,7 @@ def pair(request, photos):
     # For each image the class with most positive evidence: the peers' maps stop at zero.
     seen = classifier.see(images)
     every = [
-        maps_of(classifier, seen, torch.full((2,), c), make_how("gradcam")).amax((1, 2))
+        maps_of(classifier, seen, torch.full((2,), c), make_map_options("gradcam")).amax((1, 2))
         for c in range(6)
     ]
     index = torch.stack(every).argmax(0)
@@ -99,13 +99,13 @@ def cosine(a, b):
 def test_grad_cam_package(pair, name, make):
     if name == "shapleycam" and pair[2] is not None:
         pytest.skip("the peer's ShapleyCAM does not reshape tokens; see the finite differences")
-    assert cosine(ours(pair, make_how(name)), theirs(make, pair)) > 0.999
+    assert cosine(ours(pair, make_map_options(name)), theirs(make, pair)) > 0.999
 
 
 def test_xgradcam(pair):
     """Its weights are a ratio to ΣA: for features of both signs the peer's ε matters, too."""
     if pair[2] is None:
-        how = make_how("xgradcam")
+        how = make_map_options("xgradcam")
         assert cosine(ours(pair, how), theirs(peer.XGradCAM, pair)) > 0.9999
 
 
@@ -113,7 +113,7 @@ def test_xgradcam(pair):
 def test_scorecam_softmax(pair):
     if pair[2] is not None:
         pytest.skip("the peer's Score-CAM divides constant tokens by ε")
-    got = ours(pair, make_how("scorecam-softmax"))
+    got = ours(pair, make_map_options("scorecam-softmax"))
     assert cosine(got, theirs(peer.ScoreCAM, pair)) > 0.999
 
 
@@ -124,7 +124,11 @@ def test_smooth_aug(pair):
     with torch.no_grad():
         for moved in (images, images.flip(3)):
             for gain in (0.9, 1.0, 1.1):
-                m = maps_of(classifier, classifier.see(moved * gain), index, make_how("gradcam"))
+                m = maps_of(
+                    classifier, classifier.see(moved * gain), index, make_map_options("gradcam")
+                )
                 maps.append(m.flip(2) if moved is not images else m)
-    got = maps_of(classifier, classifier.see(images), index, make_how("gradcam", smooth="aug"))
+    got = maps_of(
+        classifier, classifier.see(images), index, make_map_options("gradcam", smooth="aug")
+    )
     torch.testing.assert_close(got, torch.stack(maps).mean(0))

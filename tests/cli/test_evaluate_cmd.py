@@ -95,14 +95,14 @@ def test_faithfulness_sanity_and_the_table(run, scenes):
 def test_randomising_the_head_changes_cam_and_not_eigencam(photos, tmp_path):
     from PIL import Image
 
-    from camcli.cam.map_options import make_how
+    from camcli.cam.map_options import make_map_options
     from camcli.data.sources.find import find_images
     from camcli.evaluate.comparison.randomised import compare_copies, copies_of_model
     from camcli.models.classifier import load_classifier
 
     for n, photo in enumerate(photos):
         Image.fromarray(photo).save(tmp_path / f"{n}.png")
-    hows = {name: make_how(name) for name in ("cam", "layercam", "eigencam")}
+    hows = {name: make_map_options(name) for name in ("cam", "layercam", "eigencam")}
     name = "efficientnet_lite0"
     rows = compare_copies(
         load_classifier(name, input_size=160), name, find_images(tmp_path), hows,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from camcli.cam.map_options import make_how
+from camcli.cam.map_options import make_map_options
 from camcli.data.sources.find import find_images
 from camcli.errors import UsageError
 from camcli.evaluate.measured.seen import see_photographs
@@ -50,7 +50,7 @@ def test_cells_are_sure_and_of_different_classes():
 def test_cam_finds_its_cell_and_random_is_at_chance(bundled, test_data):
     """A small run of what docs/evaluation.md reports."""
     refs = list(find_images(test_data / "imagenet-samples"))[::8]
-    hows = {name: make_how(name) for name in ("cam", "random")}
+    hows = {name: make_map_options(name) for name in ("cam", "random")}
     seen = list(see_photographs(bundled, refs, {}))
     mosaics = choose_cells(seen, 2)[:3]
     games = grid_game(bundled, mosaics, hows, 2)

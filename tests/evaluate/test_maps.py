@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from camcli.cam.map_options import make_how
+from camcli.cam.map_options import make_map_options
 from camcli.data.sources.find import find_images
 from camcli.errors import CamcliError
 from camcli.evaluate.comparison.randomised import Likeness
@@ -43,7 +43,7 @@ def test_a_photograph_on_which_a_stage_fails_is_left_out_and_told(bundled, refs,
         return found
 
     fourth = float(bundled.look(torch.full((1, 3, 224, 224), 4, dtype=torch.uint8)).logits[0, 0])
-    hows = {"gradcam": make_how("gradcam")}
+    hows = {"gradcam": make_map_options("gradcam")}
     expected = {s.ref.rel: s for s in see_photographs(bundled, refs, hows, batch=1)}
     fourth = float(expected["4.png"].logits[0])
     monkeypatch.setattr(Classifier, "look", broken)
@@ -78,7 +78,7 @@ def test_too_little_memory_is_halved_and_ends_at_one(bundled, refs, monkeypatch)
 
 
 def test_only_photographs_that_both_networks_explained_are_compared(bundled, refs):
-    hows = {"gradcam": make_how("gradcam")}
+    hows = {"gradcam": make_map_options("gradcam")}
     seen = list(see_photographs(bundled, refs, hows))
     whole, some = Likeness(hows), Likeness(hows)
     whole.add("x", seen[2:], seen[2:])

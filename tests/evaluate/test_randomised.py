@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from camcli.cam.map_options import make_how
+from camcli.cam.map_options import make_map_options
 from camcli.data.sources.find import find_images
 from camcli.data.sources.refs import ImageRef
 from camcli.data.synthetic.scenes import write_scenes
@@ -66,7 +66,7 @@ def test_halves_of_each_class_by_hand(tmp_path):
 
 def test_random_labels_change_cam_and_not_eigencam(refs):
     small = load_classifier(input_size=128)
-    hows = {name: make_how(name) for name in ("cam", "eigencam")}
+    hows = {name: make_map_options(name) for name in ("cam", "eigencam")}
     rows, learned = compare_labels(small, "net", refs, hows)
     assert (learned.classes, learned.photographs) == (2, 8)
     assert learned.true == learned.shuffled == 1  # both know their labels by heart

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from camcli.batch.explain import explain_batch, make_explanation, read
 from camcli.cam.explainer import maps_of
-from camcli.cam.map_options import make_how
+from camcli.cam.map_options import make_map_options
 from camcli.cam.methods import METHODS
 from camcli.data.decode.preprocess import Preprocess
 from camcli.errors import CamcliError, UsageError
@@ -255,7 +255,7 @@ def test_maps_follow_autograd_through_the_networks_own_probability(
     (g,) = torch.autograd.grad(S.sum(), A)
     truth = (g * A).sum(1).detach()
     for name in ("hirescam", "gradcam"):  # equal, with a linear head
-        how = make_how(name, score=score)
+        how = make_map_options(name, score=score)
         how = how if versus is None else type(how)(how.method, how.score, versus)
         got = maps_of(classifier, seen, index, how)
         torch.testing.assert_close(got, truth, rtol=1e-3, atol=1e-5)
@@ -272,7 +272,7 @@ def test_every_method_explains_every_kind(pixels, method, outputs, end, asked):
     classifier = classifier_of(Ends(outputs, end), "abc" if outputs == 3 else "ab", output=asked)
     seen = classifier.look(pixels[:2])
     for score in (None, "probability") if METHODS[method].class_specific else (None,):
-        how = make_how(method, score=score)
+        how = make_map_options(method, score=score)
         if method == "cam" and classifier.head is None:
             with pytest.raises(UsageError, match="linear layer"):
                 maps_of(classifier, seen, torch.tensor([0, 1]), how)
@@ -286,7 +286,7 @@ def test_ablation_of_a_labels_probability_by_hand(pixels):
     classifier = classifier_of(module, "abc")
     seen = classifier.look(pixels[:1])
     A = seen.parts[0].A
-    how = make_how("ablationcam", score="probability")
+    how = make_map_options("ablationcam", score="probability")
     got = maps_of(classifier, seen, torch.tensor([2]), how)
     back = module.net[5:]
     p = float(back(A).sigmoid()[0, 2])

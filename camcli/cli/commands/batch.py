@@ -264,7 +264,7 @@ def batch(
     from camcli.batch.run_files.rundir import SHEET, RunDirectory
     from camcli.batch.run_files.shard import parse_shard
     from camcli.batch.tables.export import check_format, export
-    from camcli.cam.map_options import check_layer, check_signed, make_how
+    from camcli.cam.map_options import check_layer, check_signed, make_map_options
     from camcli.cli.class_names import check_names
     from camcli.cli.load_model import load
     from camcli.data.sources.find import find_images
@@ -273,7 +273,7 @@ def batch(
     from camcli.render.ranges import check_picture
 
     # Everything that can be wrong without a network is checked before torch is imported.
-    how = make_how(
+    how = make_map_options(
         method, score=score, fuse=fuse, smooth=smooth, samples=samples, channels=channels,
         converge=converge,
     )  # fmt: skip

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from camcli.batch.overlay_writer import Style
-    from camcli.cam.map_options import How
+    from camcli.cam.map_options import MapOptions
     from camcli.models.spec import OutputKind
     from camcli.result import Result
 
@@ -117,7 +117,7 @@ def explain(
 
     camcli explain street.jpg --target 'traffic light' --json
     """
-    from camcli.cam.map_options import check_layer, check_signed, make_how
+    from camcli.cam.map_options import check_layer, check_signed, make_map_options
     from camcli.cli.class_names import check_names
     from camcli.cli.load_model import load
     from camcli.data.sources.find import find_images
@@ -126,7 +126,7 @@ def explain(
     from camcli.render.ranges import check_picture
 
     # Everything that can be wrong without a network is checked before torch is imported.
-    how = make_how(
+    how = make_map_options(
         method, score=score, fuse=fuse, smooth=smooth, samples=samples, channels=channels,
         converge=converge,
     )  # fmt: skip
@@ -207,7 +207,9 @@ def explain(
         raise typer.Exit(SOME_FAILED)
 
 
-def _otherwise(how: How, model: str, checkpoint: Path | None, weights: str | None) -> list[str]:
+def _otherwise(
+    how: MapOptions, model: str, checkpoint: Path | None, weights: str | None
+) -> list[str]:
     """What was asked of the method and the network besides the usual, as words of a file name."""
     effort = how.effort
     return [
@@ -282,7 +284,9 @@ def _save_raw(result: Result, path: Path, overwrite: bool) -> Path:
     return path
 
 
-def _record(result: Result, written: list[Path], how: How, output: OutputKind) -> dict[str, object]:
+def _record(
+    result: Result, written: list[Path], how: MapOptions, output: OutputKind
+) -> dict[str, object]:
     labels = {"positives": _listed(result.positives)} if output == "sigmoid" else {}
     return {
         "path": str(result.ref.path),

@@ -11,7 +11,7 @@ import numpy as np
 from camcli.batch.run_files.rundir import CSV, HEATMAPS, RunDirectory
 from camcli.batch.tables.heatmaps import read_heatmaps
 from camcli.batch.tables.reading import read_rows
-from camcli.cam.map_options import make_how
+from camcli.cam.map_options import make_map_options
 from camcli.data.sources.refs import Blob, ImageRef
 from camcli.errors import CamcliError, ImageError, UsageError
 from camcli.evaluate.audit.map_stats import Fact, fact_of
@@ -46,10 +46,10 @@ def from_photographs(
     from camcli.evaluate.measured.seen import see_photographs
 
     files = find_masks(masks, refs) if masks else {}
-    how = make_how(method)
+    how = make_map_options(method)
     if how.method.class_specific and not how.method.images:
         # What speaks for the class rather than for any class.
-        how = make_how(method, score="contrast")
+        how = make_map_options(method, score="contrast")
     facts = []
     for seen in see_photographs(classifier, refs, {method: how}, features=True, failed=failed):
         probs = seen.probs

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from camcli.cam.explainer import check_influence
-from camcli.cam.map_options import How
+from camcli.cam.map_options import MapOptions
 from camcli.data.sources.find import ImageRef
 from camcli.errors import ImageError
 from camcli.evaluate.measured.annotations import Box, read_mask, truth_of
@@ -133,7 +133,7 @@ def compare(
     classifier: Classifier,
     name: str,
     refs: Iterable[ImageRef],
-    hows: dict[str, How],
+    hows: dict[str, MapOptions],
     ask: Questions,
     *,
     controls: bool = True,
@@ -210,7 +210,7 @@ def control_maps(seed: int, seen: Seen) -> dict[str, np.ndarray]:
 
 
 def faithfulness_of(
-    classifier: Classifier, seen: Seen, how: How | None, method: str, seed: int
+    classifier: Classifier, seen: Seen, how: MapOptions | None, method: str, seed: int
 ) -> dict[str, float]:
     """All faithfulness metrics of one map, or of a Gaussian in the middle where there is no how.
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from camcli.cam.map_options import How
+from camcli.cam.map_options import MapOptions
 from camcli.data.sources.refs import ImageRef
 from camcli.evaluate.comparison.compare import MetricRow
 from camcli.evaluate.comparison.randomised import Likeness
@@ -72,7 +72,7 @@ def compare_labels(
     classifier: Classifier,
     name: str,
     refs: Sequence[ImageRef],
-    hows: dict[str, How],
+    hows: dict[str, MapOptions],
     *,
     seed: int = 0,
 ) -> tuple[list[MetricRow], Learned] | None:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from camcli.cam.map_options import How
+from camcli.cam.map_options import MapOptions
 from camcli.data.decode.preprocess import Fit
 from camcli.data.sources.refs import ImageRef
 from camcli.evaluate.comparison.compare import MetricRow
@@ -37,7 +37,7 @@ def compare_copies(
     classifier: Classifier,
     name: str,
     refs: Iterable[ImageRef],
-    hows: dict[str, How],
+    hows: dict[str, MapOptions],
     copies: Copies,
     *,
     seed: int = 0,

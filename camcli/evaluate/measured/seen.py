@@ -14,7 +14,7 @@ from torch import Tensor
 from camcli.batch.batch_size import by_halves
 from camcli.batch.explain import Decoded, read
 from camcli.cam.explainer import maps_of
-from camcli.cam.map_options import How
+from camcli.cam.map_options import MapOptions
 from camcli.cam.postprocess import scaled
 from camcli.data.decode.images import printable
 from camcli.data.decode.preprocess import View
@@ -56,7 +56,7 @@ class Seen:
 def see_photographs(
     classifier: Classifier,
     refs: Iterable[ImageRef],
-    hows: dict[str, How],
+    hows: dict[str, MapOptions],
     *,
     batch: int = 8,
     index: dict[str, int] | None = None,
@@ -107,7 +107,7 @@ def see_photographs(
 def _see(
     classifier: Classifier,
     decoded: Sequence[Decoded],
-    hows: dict[str, How],
+    hows: dict[str, MapOptions],
     given: dict[str, int],
     features: bool,
 ) -> list[Seen]:
@@ -141,7 +141,7 @@ def _see(
 
 
 def explained(
-    classifier: Classifier, look: Look, index: Sequence[int], hows: dict[str, How]
+    classifier: Classifier, look: Look, index: Sequence[int], hows: dict[str, MapOptions]
 ) -> dict[str, np.ndarray]:
     """Maps (B, h, w) of a batch by each method."""
     targets = torch.tensor(index, device=classifier.device)
@@ -172,7 +172,7 @@ def logit_of(classifier: Classifier, index: int, *, chunk: int = 16) -> Callable
     return ask
 
 
-def mapper(classifier: Classifier, index: int, how: How) -> Callable[[Tensor], Tensor]:
+def mapper(classifier: Classifier, index: int, how: MapOptions) -> Callable[[Tensor], Tensor]:
     """Normalised images (n, 3, H, W) -> their maps (n, h, w) for one class."""
 
     def explain(images: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from camcli.cam.map_options import How
+from camcli.cam.map_options import MapOptions
 from camcli.errors import UsageError
 from camcli.evaluate.measured.seen import Seen, explained
 from camcli.evaluate.measured.square_canvas import GAUSSIAN, centre_gaussian
@@ -78,7 +78,7 @@ def cell_shares(heatmap: np.ndarray, n: int) -> np.ndarray:
 
 
 def grid_game(
-    classifier: Classifier, mosaics: Sequence[Sequence[Seen]], hows: dict[str, How], n: int
+    classifier: Classifier, mosaics: Sequence[Sequence[Seen]], hows: dict[str, MapOptions], n: int
 ) -> dict[str, Means]:
     """Play the game for each class of each mosaic.
 
