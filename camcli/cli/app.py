@@ -27,13 +27,11 @@ from camcli.cli.terminal.console import Friendly, emit
 
 app = typer.Typer(
     cls=Friendly,
-    no_args_is_help=True,
+    invoke_without_command=True,
     rich_markup_mode="rich",
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Show where an image classifier looked and what it said.\n\n"
-    "[bold]camcli explain cat.jpg[/]: one picture, its prediction and heatmap.\n\n"
-    "[bold]camcli batch photos --out run[/]: a whole folder: one overlay an image and a table.",
+    help="Show where an image classifier looked and what it said.",
     epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but some images failed, "
     "4 weights or data not available, 130 interrupted.",
 )
@@ -45,13 +43,25 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
+FIRST = """\
+camcli shows where an image classifier looked, and what it said.
+
+  camcli explain photo.jpg           one picture: its prediction and its heatmap
+  camcli batch photos --out run      a folder: one overlay an image, and a table
+  camcli train --data my-photos      a classifier of your own, a folder a class
+
+All commands: camcli --help. One command's options: camcli batch --help."""
+
+
 @app.callback()
 def _root(
+    ctx: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    pass
+    if ctx.invoked_subcommand is None:
+        emit(FIRST)
 
 
 app.command("explain", cls=Command)(explain.explain)

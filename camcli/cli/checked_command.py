@@ -1,19 +1,28 @@
-"""What all commands share: numbers that are none, or beyond all counting, are refused."""
+"""What all commands share: numbers that are none are refused, and help that fits a screen."""
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Any
 
 import typer
 from typer.core import TyperCommand
 
+from camcli.cli.completion import complete
+from camcli.cli.short_help import shown
+
 # Beyond, floats no longer tell neighbours apart, and C libraries overflow not far away.
 _LARGEST = 2**53
 
 
 class Command(TyperCommand):
-    """A command whose numbers are numbers, whatever range each of its options has."""
+    """A command whose numbers are numbers, and whose ``--help`` shows what a newcomer needs."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for param in self.params:
+            complete(param)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command.
@@ -31,3 +40,52 @@ class Command(TyperCommand):
                 if abs(one) > _LARGEST:
                     raise typer.BadParameter(f"{one:.3g} is too large.", param_hint=names[name])
         return super().invoke(ctx)
+
+    def get_params(self, ctx: Any) -> Any:
+        """All parameters; where ``--help`` leaves some out, ``--help-all`` is one of them."""
+        params = super().get_params(ctx)
+        usual = self.get_help_option(ctx)
+        if usual is not None and len(shown(self.name or "")):
+            everything: Any = copy.copy(usual)
+            everything.name = "help_all"
+            everything.opts = ["--help-all"]
+            everything.help = "Show all options, in full."
+            everything.callback = self._help_all
+            params = [*params, everything]
+        return params
+
+    def _help_all(self, ctx: Any, _param: Any, wanted: bool) -> None:
+        if wanted and not ctx.resilient_parsing:
+            super().format_help(ctx, ctx.make_formatter())
+            raise typer.Exit
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Print the help; of a command with many options those that `short_help` names."""
+        words = shown(self.name or "")
+        if not words:
+            return super().format_help(ctx, formatter)
+        short = copy.copy(self)
+        options = [p for p in self.params if p.param_type_name == "option"]
+        short.params = [_brief_argument(p) for p in self.params if p.param_type_name != "option"]
+        for param in options:
+            if param.opts[0] in words:
+                brief: Any = copy.copy(param)
+                brief.help, brief.rich_help_panel = words[param.opts[0]], None
+                if isinstance(param.default, str) and param.default:
+                    brief.help += f" [dim]\\[{param.default}][/]"
+                brief.show_default = False
+                short.params.append(brief)
+        # What it does, and the first of its examples.
+        what, *others = (self.help or "").split("\n\n")
+        short.help = "\n\n".join([what, *[o for o in others if o.startswith("camcli ")][:1]])
+        short.epilog = (
+            f"{len(options) - len(words)} more options: [bold]{ctx.command_path} --help-all[/]"
+        )
+        return super(Command, short).format_help(ctx, formatter)
+
+
+def _brief_argument(param: Any) -> Any:
+    """The first sentence of what an argument is."""
+    brief = copy.copy(param)
+    brief.help = (param.help or "").split(". ")[0].removesuffix(".") + "."
+    return brief

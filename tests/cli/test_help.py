@@ -3,20 +3,27 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from typer.main import get_command
+
+from camcli.cli.short_help import shown
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def commands():
+def app():
     from camcli.cli.app import app
 
+    return app
+
+
+def commands():
     def walk(command, words):
         yield command, words
         for name, child in getattr(command, "commands", {}).items():
             yield from walk(child, [*words, name])
 
-    return list(walk(get_command(app), []))
+    return list(walk(get_command(app()), []))
 
 
 def test_help_of_every_command_explains_every_option(camcli):
@@ -28,6 +35,96 @@ def test_help_of_every_command_explains_every_option(camcli):
             own = option.name not in {"help", "install_completion", "show_completion"}
             if own and option.param_type_name == "option":
                 assert option.help, f"{words} {option.name} has no help"
+
+
+def test_help_all_has_every_option(camcli):
+    for command, words in commands():
+        if not shown(words[-1] if words else ""):
+            continue
+        done = camcli(*words, "--help-all")
+        assert done.exit_code == 0
+        assert max(map(len, done.stdout.splitlines())) <= 80
+        for option in command.params:
+            if option.param_type_name == "option":
+                assert option.opts[0] in done.stdout, f"{words} {option.opts[0]}"
+
+
+def test_help_of_a_command_with_many_options_fits_a_screen_and_says_where_the_rest_is(camcli):
+    for command, words in commands():
+        options = [p for p in command.params if p.param_type_name == "option"]
+        words_of = shown(words[-1] if words else "")
+        assert words_of or len(options) <= 16 or hasattr(command, "commands"), words
+        if not words_of:
+            continue
+        assert set(words_of) <= {p.opts[0] for p in options}, words
+        assert len(words_of) <= 15
+        done = camcli(*words, "--help")
+        assert len(done.stdout.splitlines()) <= 45, words
+        assert f"{len(options) - len(words_of)} more options" in done.stdout
+        for option in options:
+            named = f"│ {option.opts[0]} " in done.stdout
+            assert named == (option.opts[0] in words_of), f"{words} {option.opts[0]}"
+
+
+def test_camcli_alone_says_what_a_newcomer_needs(camcli):
+    done = camcli()
+    assert done.exit_code == 0
+    assert len(done.stdout.splitlines()) < 10
+    for command in ("camcli explain", "camcli batch", "camcli train", "camcli --help"):
+        assert command in done.stdout
+    assert camcli("no-such-command").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("line", "some", "others"),
+    [
+        ("explain cat.jpg --method xg", {"xgradcam"}, {"gradcam"}),
+        ("batch photos --colormap v", {"viridis"}, {"jet"}),
+        ("batch photos --model resnet1", {"resnet18", "resnet101"}, {"resnet50"}),
+        ("batch photos --model timm:resnet1", {"timm:resnet18"}, {"resnet18"}),
+        ("batch photos --runtime ", {"auto", "torch", "openvino"}, set()),
+        ("batch photos --format ", {"csv", "jsonl", "parquet"}, {"table"}),
+        ("batch photos --fuse m", {"mean", "max"}, {"product"}),
+        ("evaluate photos --methods cam,layer", {"cam,layercam"}, {"layercam", "cam,cam"}),
+        ("explain cat.jpg --checkpoint mine.safetensors --layer ", {"last"}, {"blocks"}),
+        ("explain cat.jpg --model mine.py:build --layer ", {"last"}, {"blocks"}),
+    ],
+)
+def test_the_shell_completes_what_is_known(line, some, others):
+    offered = completed(line)
+    assert some <= offered
+    assert not others & offered
+
+
+@pytest.mark.slow
+def test_layers_are_completed_and_kept(monkeypatch, tmp_path):
+    monkeypatch.setenv("CAMCLI_CACHE", str(tmp_path))
+    offered = completed("explain cat.jpg --model resnet18 --layer layer3,lay")
+    assert {"layer3,layer1", "layer3,layer4"} <= offered
+    (kept,) = (tmp_path / "layers").iterdir()
+    kept.write_text('["a", "b"]')
+    assert completed("explain cat.jpg --model resnet18 --layer ") == {"last", "a", "b"}
+
+
+def completed(line):
+    """What bash would be told after `line`."""
+    command = get_command(app())
+    context = command.make_context("camcli", [], resilient_parsing=True)
+    *words, begun = line.split(" ")
+    name, *words = words
+    command = command.commands[name]
+    *words, option = words
+    context = command.make_context(name, words, parent=context, resilient_parsing=True)
+    (param,) = [p for p in command.params if option in p.opts]
+    return {item.value for item in param.shell_complete(context, begun)}
+
+
+def test_the_shell_is_told_by_a_subprocess():
+    line = "camcli explain cat.jpg --method xg"
+    env = {**os.environ, "_CAMCLI_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": "4"}
+    code = "import sys; sys.argv = ['camcli']; from camcli.__main__ import main; main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env)
+    assert done.stdout.split() == ["xgradcam"], done.stderr
 
 
 def test_help_does_not_import_torch():

@@ -1,0 +1,75 @@
+"""What ``--help`` shows of the commands that have many options; ``--help-all`` shows the rest.
+
+One table: which options a newcomer needs, command by command, each in words that fit a line or two.
+What is not in it is still an option, and `camcli COMMAND --help-all` describes each in full.
+"""
+
+from __future__ import annotations
+
+WORDS = {
+    "--address": "Of a Ray cluster.",
+    "--augment": "Augmented views to learn from, each.",
+    "--backbone": "Pretrained network; see 'camcli models'.",
+    "--bootstrap": "Resamples for the intervals.",
+    "--boxes": "Boxes: Pascal VOC, COCO or CSV.",
+    "--checkpoint": "A classifier that 'camcli train' made.",
+    "--config": "A TOML file with these settings.",
+    "--contact-sheet": "Also one picture of a grid of results: 4x6.",
+    "--data": "A folder a class, a CSV, or fruits360 ...",
+    "--epochs": "Epochs for the head.",
+    "--fit": "What it sees: crop, squash or whole.",
+    "--grid": "Also the grid game: needs no boxes.",
+    "--input-size": "Side of its input in pixels; larger gives finer maps.",
+    "--json": "Print the results as JSON.",
+    "--l2": "Strength of the head's weight decay; by default chosen by validation.",
+    "--labels": "True labels: auto, folder, prefix, none, a regex.",
+    "--layer": "One of 'camcli layers', or several, a,b.",
+    "--limit": "Take only the first N images.",
+    "--masks": "Folder of masks of the objects.",
+    "--method": "One of 'camcli methods'.",
+    "--methods": "Several of 'camcli methods', a,b.",
+    "--model": "One of 'camcli models', or your own.",
+    "--models": "Networks or checkpoints, side by side.",
+    "--no-overlays": "Write the table only.",
+    "--number": "How many concepts, 1 to 8.",
+    "--only": "Draw 'wrong', 'below 0.6' or 'class NAME'.",
+    "--out": "Folder for what is made.",
+    "--output": "What a network of your own returns: softmax, sigmoid ...",
+    "--overwrite": "Replace what is in --out.",
+    "--panel": "Original, heatmap, overlay side by side.",
+    "--precision": "float32; bfloat16, float16; or int8.",
+    "--preset": "localize: what finds boxes best.",
+    "--quiet": "No progress and no summary.",
+    "--report": "Also make the page of 'camcli report'.",
+    "--resume": "Go on with an interrupted run.",
+    "--runtime": "torch, openvino, compile, or auto.",
+    "--sanity": "Also: do maps need what it learned?",
+    "--seed": "Of everything that is drawn by chance.",
+    "--shard": "Part i of n, on one of many machines.",
+    "--signed": "Also what speaks against it, in blue.",
+    "--target": "Class to explain, not the predicted one.",
+    "--test": "Share that is kept for the test.",
+    "--topk": "Explain each of the K best classes.",
+    "--unfreeze": "Then let these layers learn, too: layer4.",
+    "--val": "Share that is kept for validation.",
+    "--versus": "Class to compare with: why not that one?",
+    "--weights": "A file with the network's weights.",
+}
+
+SHOWN = {
+    "explain": "--out --method --target --topk --versus --layer --model --checkpoint --weights "
+    "--fit --panel --signed --json --overwrite",
+    "batch": "--out --resume --overwrite --labels --limit --method --layer --model --checkpoint "
+    "--fit --only --no-overlays --report --shard",
+    "train": "--data --out --resume --overwrite --val --test --backbone --fit --unfreeze --epochs "
+    "--augment --config --seed --quiet",
+    "evaluate": "--methods --models --preset --boxes --masks --labels --grid --sanity --limit "
+    "--layer --out --overwrite --config",
+    "audit": "--masks --labels --method --model --checkpoint --fit --input-size --out --overwrite",
+    "concepts": "--out --number --layer --model --checkpoint --weights --fit --json --overwrite",
+}
+
+
+def shown(command: str) -> dict[str, str]:
+    """The options that ``--help`` shows of a command, with their words; empty for: all of them."""
+    return {option: WORDS[option] for option in SHOWN.get(command, "").split()}
