@@ -121,14 +121,20 @@ def complete(param: Any) -> None:
 
 
 def _items(choices: Choices, ctx: Any, incomplete: str, several: bool) -> Sequence[Any]:
-    try:
-        from typer._click.shell_completion import CompletionItem
-    except ImportError:  # a Typer that uses Click as it is
-        from click.shell_completion import CompletionItem
-
+    item: Any = _item_type()
     before, comma, begun = incomplete.rpartition(",") if several else ("", "", incomplete)
     return [
-        CompletionItem(before + comma + choice)
+        item(before + comma + choice)
         for choice in choices(ctx, begun)
         if choice.startswith(begun)
     ]
+
+
+def _item_type() -> Any:
+    with suppress(ImportError):  # a Typer that brings its own Click
+        from typer._click.shell_completion import CompletionItem
+
+        return CompletionItem
+    from click.shell_completion import CompletionItem as ItemOfClick
+
+    return ItemOfClick
