@@ -124,9 +124,7 @@ def _items(choices: Choices, ctx: Any, incomplete: str, several: bool) -> Sequen
     item: Any = _item_type()
     before, comma, begun = incomplete.rpartition(",") if several else ("", "", incomplete)
     return [
-        item(before + comma + choice)
-        for choice in choices(ctx, begun)
-        if choice.startswith(begun)
+        item(before + comma + choice) for choice in choices(ctx, begun) if choice.startswith(begun)
     ]
 
 

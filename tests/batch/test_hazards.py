@@ -31,7 +31,7 @@ from camcli.errors import CamcliError, UsageError
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX")
 EVIL = """
 import os, signal
-from camcli.data import isolate
+from camcli.data.decode import isolate
 from camcli.data.decode.images import decode_picture
 
 def decode(data, name, enough):
@@ -404,7 +404,7 @@ def test_no_duration_and_no_name_comes_from_the_wall_clock():
         if any(word in path.read_text("utf-8") for word in ("time.time(", "datetime.now("))
     ]
     # When a data set was fetched, for people to read.
-    assert users == ["data/fetch.py"], "use time.perf_counter for durations"
+    assert users == ["data/datasets/fetch.py"], "use time.perf_counter for durations"
 
 
 def test_a_tree_deeper_than_the_stack(tmp_path):

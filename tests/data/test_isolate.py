@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX")
 EVIL = """
 import os, signal, time
 from pathlib import Path
-from camcli.data import isolate
+from camcli.data.decode import isolate
 from camcli.data.decode.images import Picture, decode_picture
 
 def decode(data, name, enough):

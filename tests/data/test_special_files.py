@@ -96,7 +96,7 @@ def test_what_never_ends_is_ended_hard(tmp_path):
     script = tmp_path / "s.py"
     script.write_text(
         "import os, signal, threading\n"
-        "from camcli.cli import console\n"
+        "from camcli.cli.terminal import console\n"
         "threading.Thread(target=threading.Event().wait).start()\n"
         "console.end_hard.__defaults__ = (0.3,)\n"
         "with console._sigterm_raises():\n"
