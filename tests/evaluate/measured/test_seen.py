@@ -1,0 +1,126 @@
+"""Photographs that were seen once: which class is explained, and whose maps these are."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from camcli.cam.map_options import make_how
+from camcli.data.decode.preprocess import Preprocess
+from camcli.data.sources.find import find_images
+from camcli.evaluate.measured.seen import (
+    heat_on,
+    logit_of,
+    mapper,
+    probability_of,
+    see_photographs,
+)
+from camcli.models.classifier import cut_classifier
+from camcli.models.loading.zoo import Provenance
+
+CLASSES = ("red", "green", "blue")
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    """Logits are ten times the mean of each channel; maps are the channels."""
+    module = nn.Sequential(
+        nn.Conv2d(3, 3, 4, stride=4, bias=False), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+        nn.Linear(3, 3, bias=False),
+    )  # fmt: skip
+    with torch.no_grad():
+        module[0].weight.zero_()
+        for c in range(3):
+            module[0].weight[c, c] = 1 / 16
+        module[4].weight.copy_(10 * torch.eye(3))
+    return cut_classifier(
+        module.eval(), classes=CLASSES, device=torch.device("cpu"),
+        preprocess=Preprocess(size=32, fit="squash", mean=(0, 0, 0), std=(1, 1, 1)),
+        provenance=Provenance("by hand", None, None, "user", {}),
+    )  # fmt: skip
+
+
+@pytest.fixture
+def source(tmp_path):
+    """Left halves in the folder's colour, whole pictures in another; one cannot be read."""
+    for n, (label, colour) in enumerate((("red", 0), ("green", 0), ("blue", 2), ("yak", 1))):
+        rgb = np.zeros((32, 32 if n % 2 else 64, 3), np.uint8)
+        rgb[:, : rgb.shape[1] // 2, colour] = 255
+        path = tmp_path / label / f"{n}.png"
+        path.parent.mkdir()
+        Image.fromarray(rgb).save(path)
+    (tmp_path / "blue" / "broken.png").write_bytes(b"no picture")
+    return list(find_images(tmp_path, labels="folder"))
+
+
+HOWS = {"gradcam": make_how("gradcam"), "cam": make_how("cam")}
+
+
+def by_label(seen):
+    return {one.ref.label: one for one in seen}
+
+
+@pytest.mark.parametrize("batch", [1, 2, 8])
+@pytest.mark.parametrize("fit", ["squash", "whole"])
+def test_the_true_class_is_explained_and_the_predicted_one_where_it_is_not_known(
+    classifier, source, batch, fit
+):
+    own = replace(classifier, preprocess=classifier.preprocess.with_(fit=fit))
+    failed = []
+    seen = list(see_photographs(own, source, HOWS, batch=batch, failed=failed.append))
+    assert [one.ref for one in seen] == [ref for ref in source if "broken" not in ref.rel]
+    assert len(failed) == 1
+    found = by_label(seen)
+    assert {name: one.label for name, one in found.items()} == {
+        "red": 0, "green": 1, "blue": 2, "yak": None,
+    }  # fmt: skip
+    # The green folder's picture is red: predicted red, and green is explained.
+    assert int(found["green"].logits.argmax()) == 0
+    assert {name: one.index for name, one in found.items()} == {
+        "red": 0, "green": 1, "blue": 2, "yak": 1,
+    }  # fmt: skip
+    assert found["green"].maps["cam"].max() == 0
+    for name, channel in (("red", 0), ("blue", 2), ("yak", 1)):
+        one = found[name]
+        assert one.logits[channel].item() == pytest.approx(5, abs=0.2)
+        assert one.probs.tolist() == pytest.approx(one.logits.softmax(0).tolist())
+        w = one.maps["cam"].shape[1]
+        assert one.maps["cam"][:, : w // 2 - 1].min() == pytest.approx(10, abs=1e-3)
+        assert one.maps["cam"][:, w // 2 + 1 :].max() == pytest.approx(0, abs=1e-3)
+        Z = one.maps["cam"].size
+        assert one.maps["gradcam"] == pytest.approx(one.maps["cam"] / Z, abs=1e-6)
+
+
+def test_another_class_may_be_given_and_features_kept(classifier, source):
+    index = {ref.rel: 2 for ref in source}
+    seen = list(see_photographs(classifier, source, HOWS, index=index, features=True))
+    assert {one.index for one in seen} == {2}
+    for one in seen:
+        assert one.features.shape == (3, 8, 8)
+        assert one.maps["cam"] == pytest.approx(10 * one.features[2].numpy(), abs=1e-5)
+    assert [one.features.mean((1, 2)).argmax().item() for one in seen] == [
+        int(one.logits.argmax()) for one in seen
+    ]
+
+
+def test_questions_to_the_network(classifier):
+    images = torch.rand(5, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    logits = 10 * images.mean((2, 3))
+    assert logit_of(classifier, 1, chunk=2)(images).tolist() == pytest.approx(
+        logits[:, 1].tolist(), rel=1e-4
+    )
+    assert probability_of(classifier, 2, chunk=2)(images).tolist() == pytest.approx(
+        logits.softmax(1)[:, 2].tolist(), rel=1e-3
+    )
+    maps = mapper(classifier, 0, HOWS["cam"])(images)
+    torch.testing.assert_close(maps, 10 * nn.functional.avg_pool2d(images[:, 0], 4))
+
+
+def test_heat_lies_on_the_input_as_it_is_drawn():
+    image = torch.zeros(3, 1, 4)
+    heat = heat_on(image, np.array([[-1.0, 4.0]], np.float32))
+    assert heat[0].tolist() == [0, 0.25, 0.75, 1]
+    assert heat_on(image, np.array([[-1.0, -4.0]], np.float32)).tolist() == [[0] * 4]

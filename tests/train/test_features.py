@@ -1,0 +1,141 @@
+"""The feature pass: each image's own features, whatever batch, shape or failure is beside it."""
+
+import hashlib
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from camcli.data.decode.preprocess import Preprocess
+from camcli.models.classifier import cut_classifier
+from camcli.models.loading.zoo import Provenance
+from camcli.train.cache import FeatureCache
+from camcli.train.features import (
+    ImageView,
+    backbone_tensors,
+    digest_of,
+    extract,
+    hash_files,
+    pooled,
+)
+
+# Colours by name of file; features are the mean red, green and blue in [0, 1].
+COLOURS = {"a": (255, 0, 0), "b": (0, 204, 0), "c": (0, 0, 102), "d": (51, 102, 153)}
+
+
+def network():
+    module = nn.Sequential(
+        nn.Conv2d(3, 3, 4, stride=4, bias=False), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+        nn.Linear(3, 2),
+    )  # fmt: skip
+    with torch.no_grad():
+        module[0].weight.zero_()
+        for c in range(3):
+            module[0].weight[c, c] = 1 / 16
+    return module.eval()
+
+
+def classifier_of(module, fit="squash"):
+    return cut_classifier(
+        module, classes=("x", "y"), device=torch.device("cpu"),
+        preprocess=Preprocess(size=32, fit=fit, mean=(0, 0, 0), std=(1, 1, 1)),
+        provenance=Provenance("by hand", None, None, "user", {}),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    return classifier_of(network())
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Pictures of one colour and of several shapes; the second cannot be read."""
+    paths = []
+    for n, (name, colour) in enumerate(COLOURS.items()):
+        size = (40, 40) if n % 2 else (160, 40)
+        Image.new("RGB", size, colour).save(tmp_path / f"{name}.png")
+        paths.append(tmp_path / f"{name}.png")
+        if n == 0:
+            paths.append(tmp_path / "broken.png")
+            paths[-1].write_bytes(b"no picture")
+    return paths
+
+
+WANTED = [COLOURS["a"], (0, 0, 0), COLOURS["b"], COLOURS["c"], COLOURS["d"]]
+
+
+@pytest.mark.parametrize("fit", ["squash", "crop", "whole"])
+@pytest.mark.parametrize("batch_size", [1, 2, 16])
+def test_every_image_has_its_own_row_also_beside_one_that_cannot_be_read(files, fit, batch_size):
+    own = classifier_of(network(), fit)
+    rows, errors = extract(
+        files, hash_files(files), own, ImageView(own), batch_size=batch_size
+    )  # fmt: skip
+    assert rows.dtype == torch.float16
+    assert rows.numpy() == pytest.approx(np.array(WANTED) / 255, abs=2e-3)
+    assert list(errors) == [1]
+    assert "broken.png" in errors[1]
+
+
+def test_features_are_means_over_the_map(classifier):
+    """Half of it red, half blue."""
+    pixels = torch.zeros(1, 3, 32, 32, dtype=torch.uint8)
+    pixels[0, 0, :, :16] = 255
+    pixels[0, 2, :, 16:] = 255
+    assert pooled(classifier, pixels).tolist() == [pytest.approx([0.5, 0, 0.5])]
+
+
+def test_what_is_in_the_cache_is_not_looked_at_again(files, classifier, tmp_path):
+    contents, view = hash_files(files), ImageView(classifier)
+    done = []
+    with FeatureCache(tmp_path / "cache", {"network": "one"}, 3) as cache:
+        first, _ = extract(files, contents, classifier, view, cache=cache, advance=done.append)
+        assert sum(done) == len(files)
+    for path in files:
+        path.unlink()
+    with FeatureCache(tmp_path / "cache", {"network": "one"}, 3) as cache:
+        again, errors = extract(files, contents, classifier, view, cache=cache)
+        other, failed = extract(
+            files, contents, classifier, ImageView(classifier, 0, 1), cache=cache
+        )  # fmt: skip
+    assert torch.equal(first, again)
+    assert list(errors) == [1], "what failed is not kept"
+    assert len(failed) == len(files), "another view is not the same features"
+    assert not other.any()
+
+
+def test_views_are_told_apart_by_seed_and_number(classifier):
+    views = [None, 0, 1]
+    names = {ImageView(classifier, seed, number).name for seed in (0, 1) for number in views}
+    assert len(names) == 5, "the image as it is has no seed"
+
+
+def test_files_are_known_by_their_content(tmp_path):
+    for name, data in (("a", b"one"), ("b", b"one"), ("c", b"two")):
+        (tmp_path / name).write_bytes(data)
+    one, same, two = hash_files([tmp_path / name for name in "abc"])
+    assert one == same == hashlib.sha256(b"one").hexdigest()
+    assert two == hashlib.sha256(b"two").hexdigest()
+    gone = hash_files([tmp_path / "x", tmp_path / "y"])
+    assert len({one, two, *gone}) == 4
+
+
+def test_a_digest_tells_any_bit_apart():
+    tensors = {"w": torch.arange(6.0).view(2, 3), "b": torch.zeros(2)}
+    same = {"b": torch.zeros(2), "w": torch.arange(6.0).view(3, 2).T.contiguous().view(2, 3)}
+    digests = [
+        digest_of(tensors), digest_of(tensors | {"b": torch.tensor([0.0, 1e-45])}),
+        digest_of(tensors | {"b": torch.zeros(2, dtype=torch.float16)}),
+        digest_of({"w": tensors["w"].view(3, 2), "b": tensors["b"]}),
+        digest_of({"v": tensors["w"], "b": tensors["b"]}), digest_of(same),
+    ]  # fmt: skip
+    assert len(set(digests)) == len(digests)
+    assert digest_of(dict(reversed(tensors.items()))) == digests[0]
+
+
+def test_what_lies_before_the_cut_is_the_backbone():
+    module = network()
+    assert set(backbone_tensors(module, classifier_of(module))) == {"0.weight"}
