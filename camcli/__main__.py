@@ -8,14 +8,32 @@ import threading
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line, and end the process."""
+    try:
+        run()
+    except SystemExit as leaving:
+        from camcli.cli.terminal.process import leave
+
+        leave(leaving.code)
+        raise
+
+
+def run() -> None:
+    """Run the command line.
+
+    Raises:
+        SystemExit: always, with the exit code.
+    """
     # No telemetry, no hub look-ups: before anything that might read these is imported.
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     from camcli.cli.terminal import streams
 
     streams.prepare()
-    from camcli.cli.app import app
-    from camcli.cli.terminal.console import TERMINATED, end_hard
+    from camcli.cli.terminal.process import importing
+
+    with importing():
+        from camcli.cli.app import app
+        from camcli.cli.terminal.console import TERMINATED, end_hard
 
     try:
         app()

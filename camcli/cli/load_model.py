@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from camcli.cli.terminal.console import say, warn
+from camcli.cli.terminal.process import importing
 
 if TYPE_CHECKING:
     from camcli.jobs.model import ModelJob
@@ -25,4 +26,6 @@ def load(job: ModelJob, *, quiet: bool = False) -> Classifier:
     job.check()
     if not quiet:
         say(f"Loading {job.called} ...")
+    with importing():
+        import camcli.models.classifier  # noqa: F401 - torch, for the most part
     return job.load(say=say, warn=warn)

@@ -131,8 +131,8 @@ def test_help_does_not_import_torch():
     code = (
         "import sys\n"
         "sys.argv = ['camcli', 'batch', '--help']\n"
-        "from camcli.__main__ import main\n"
-        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "from camcli.__main__ import run\n"
+        "try:\n    run()\nexcept SystemExit:\n    pass\n"
         "bad = {'torch', 'torchvision', 'timm', 'cv2', 'numpy'} & set(sys.modules)\n"
         "assert not bad, bad"
     )

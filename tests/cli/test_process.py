@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import gc
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from camcli.cli.terminal.process import importing, leave
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def ended(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    words = [sys.executable, *arguments, "-c", code]
+    return subprocess.run(words, capture_output=True, text=True, check=False, cwd=ROOT, timeout=60)
+
+
+def test_the_collector_rests_while_modules_are_imported_and_no_longer():
+    seen = []
+
+    def missing():
+        with importing():
+            seen.append(gc.isenabled())
+            raise ImportError
+
+    with pytest.raises(ImportError):
+        missing()
+    assert seen == [False]
+    assert gc.isenabled()
+    gc.unfreeze()
+
+
+def test_who_turned_the_collector_off_keeps_it_off():
+    gc.disable()
+    try:
+        with importing():
+            assert not gc.isenabled()
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+
+
+LEAVING = """
+import atexit, sys, tempfile, threading, time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from camcli.cli.terminal.process import leave
+folder = tempfile.TemporaryDirectory()
+atexit.register(lambda: print("at exit"))
+pool = ThreadPoolExecutor(1)
+pool.submit(lambda: (time.sleep(0.2), print("pool")))
+threading.Thread(target=lambda: (time.sleep(0.1), print("thread"))).start()
+print(folder.name)
+leave({code})
+print("Python ends it")
+"""
+
+
+@pytest.mark.parametrize(("code", "status"), [("3", 3), ("0", 0), ("None", 0)])
+def test_threads_are_waited_for_and_what_is_due_at_the_end_is_done(code, status):
+    done = ended(LEAVING.format(code=code))
+    assert done.returncode == status, done.stderr
+    folder, *said = done.stdout.split("\n")
+    assert said == ["thread", "pool", "at exit", ""]
+    assert not Path(folder).exists()
+
+
+def test_python_ends_a_process_that_somebody_looks_at():
+    watched = "import sys\nsys.settrace(lambda *_: None)\n"
+    profiled = "import sys\nsys.setprofile(lambda *_: None)\n"
+    for code in (watched, profiled):
+        done = ended(code + LEAVING.format(code="0"))
+        assert done.stdout.split("\n")[1:] == ["Python ends it", "thread", "pool", "at exit", ""]
+
+
+def test_a_message_is_left_to_python():
+    assert leave("what went wrong") is None
+
+
+EXPLAIN = """
+import sys
+sys.argv = ["camcli", "explain", {photo!r}, "--out", {out!r}]
+from camcli.__main__ import run
+try:
+    run()
+except SystemExit as leaving:
+    assert not leaving.code
+print(*sys.modules)
+"""
+
+
+@pytest.mark.slow
+def test_explaining_with_the_bundled_network_imports_no_more_than_it_needs(tmp_path):
+    photo, out = ROOT / "sample_images" / "cat.jpg", tmp_path / "cat.jpg"
+    done = ended(EXPLAIN.format(photo=str(photo), out=str(out)))
+    assert done.returncode == 0, done.stderr
+    assert out.is_file()
+    imported = set(done.stdout.splitlines()[-1].split())
+    assert "torch" in imported
+    heavy = {
+        "timm", "torchvision", "torch._dynamo", "torch._inductor", "torch.onnx", "sympy",
+        "openvino", "huggingface_hub", "triton", "scipy", "sklearn", "matplotlib", "jinja2",
+        "pandas", "nncf", "ray", "fsspec",
+    }  # fmt: skip
+    assert not heavy & imported
