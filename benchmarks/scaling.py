@@ -97,12 +97,12 @@ def run_of(
 
     # Only now, as libraries look at import how many cores there are.
     from camcli.batch.explain import make_explanation
-    from camcli.batch.overlay_writer import Style
     from camcli.batch.run import Run
     from camcli.batch.run_files.rundir import RunDirectory
     from camcli.data.sources.find import find_images
     from camcli.models.classifier import load_classifier
     from camcli.models.runtime.policy import with_runtime
+    from camcli.render.style import Style
 
     classifier = load_classifier()
     if size is not None:

@@ -8,7 +8,6 @@ from typing import Any
 
 from camcli.batch.engine import keep_big_blocks, stream
 from camcli.batch.explain import Explanation, make_explanation
-from camcli.batch.overlay_writer import Style
 from camcli.batch.run import Run
 from camcli.batch.run_files.rundir import RunDirectory
 from camcli.cam.map_options import check_layer, make_map_options
@@ -17,6 +16,7 @@ from camcli.errors import UsageError
 from camcli.models.classifier import Classifier, load_classifier
 from camcli.models.runtime.policy import with_runtime
 from camcli.models.spec import LAST
+from camcli.render.style import Style
 from camcli.result import Result
 
 

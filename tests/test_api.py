@@ -13,10 +13,10 @@ from PIL import Image
 
 import camcli
 from camcli import api
-from camcli.batch.overlay_writer import Style
 from camcli.cli.commands.batch import batch as batch_command
 from camcli.cli.commands.explain import explain as explain_command
 from camcli.errors import UsageError
+from camcli.render.style import Style
 
 # Belong to `load_classifier`, to what is printed, or to the files of a command.
 LOADING = {"model", "checkpoint", "weights", "weights_key", "classes", "fit", "device", "offline",

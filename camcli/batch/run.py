@@ -19,11 +19,12 @@ from typing import Any, Protocol
 from camcli import __version__
 from camcli.batch.engine import stream
 from camcli.batch.explain import Explanation, Load, failed
-from camcli.batch.overlay_writer import Overlays, Style, check_only, parse_only
+from camcli.batch.overlay_writer import Overlays, check_only, parse_only
 from camcli.batch.run_files.overlay_names import Namer
 from camcli.batch.run_files.ownership import BATCH
 from camcli.batch.run_files.rundir import OVERLAYS, RunDirectory, now
 from camcli.batch.run_files.same_settings import check_labels
+from camcli.batch.run_files.settings import RunSettings
 from camcli.batch.run_files.source_digest import Listing
 from camcli.batch.tables.heatmaps import Heatmaps, line
 from camcli.batch.tables.journal import Journal, copy_in_order, copy_without
@@ -36,6 +37,7 @@ from camcli.errors import UsageError, stage
 from camcli.models.classifier import Classifier
 from camcli.models.runtime.policy import precision_of, runtime_of
 from camcli.ours import FILES, KIND
+from camcli.render.style import Style
 from camcli.result import Result
 
 
@@ -162,31 +164,29 @@ class Run:
     def config(self) -> dict[str, Any]:
         """What decides the rows, as plain values: the same config gives the same rows."""
         provenance, predicting = self.classifier.provenance, self.classifier.predicting
-        kind = self.classifier.output.kind
-        return {
-            "source": self.source.finder.root,
-            "model": {"name": provenance.name, "weights": provenance.weights,
-                      "sha256": provenance.sha256,
-                      **({"key": provenance.key} if provenance.key else {})},
-            "precision": precision_of(self.classifier),
-            "preprocess": self.classifier.preprocess.to_dict(),
-            **({"predict_size": predicting.size} if predicting else {}),
-            # Absent where it is the usual, so that older runs can be resumed.
-            **({} if kind == "softmax" else {"output": kind}),
-            "method": self.what.method.name,
-            "layer": self.classifier.layer,
-            "target": self.what.target,
-            "score": self.what.score,
+        model = {"name": provenance.name, "weights": provenance.weights,
+                 "sha256": provenance.sha256}  # fmt: skip
+        return RunSettings(
+            source=self.source.finder.root,
+            model=model | ({"key": provenance.key} if provenance.key else {}),
+            preprocess=self.classifier.preprocess.to_dict(),
+            predict_size=predicting.size if predicting else None,
+            precision=precision_of(self.classifier),
+            output=self.classifier.output.kind,
+            method=self.what.method.name,
+            layer=self.classifier.layer,
+            target=self.what.target,
+            score=self.what.score,
+            topk=self.what.topk,
+            top=self.what.top,
+            style=asdict(self.style),
+            name_template=self.name_template,
+            only=self.only,
+            overlays=self.overlays,
+            labels=self.labels,
+            classes=_names(self.classifier.classes),
             **self.what.how.options(),
-            "topk": self.what.topk,
-            "top": self.what.top,
-            "style": self.style.recorded(),
-            "name_template": self.name_template,
-            "only": self.only,
-            "overlays": self.overlays,
-            "labels": self.labels,
-            "classes": _names(self.classifier.classes),
-        }  # fmt: skip
+        ).recorded()
 
     def prepare(
         self,

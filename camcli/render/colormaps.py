@@ -7,16 +7,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from camcli.errors import UsageError
-
-_CODES = {
-    "jet": cv2.COLORMAP_JET,
-    "viridis": cv2.COLORMAP_VIRIDIS,
-    "turbo": cv2.COLORMAP_TURBO,
-    "magma": cv2.COLORMAP_MAGMA,
-    "inferno": cv2.COLORMAP_INFERNO,
-}
-COLORMAPS = tuple(_CODES)
+from camcli.render.ranges import COLORMAPS, no_colormap
 
 # Evidence for a class and against it: told apart by the colour-blind, too.
 FOR = (214, 40, 20)
@@ -36,10 +27,12 @@ def get_colormap(name: str) -> np.ndarray:
     Raises:
         UsageError: there is no colour map of that name.
     """
-    if name not in _CODES:
-        raise UsageError(f"No colour map '{name}'; choose one of {', '.join(COLORMAPS)}.")
+    if name not in COLORMAPS:
+        raise no_colormap(name)
     ramp = np.arange(256, dtype=np.uint8)[:, None]
-    table = np.ascontiguousarray(cv2.applyColorMap(ramp, _CODES[name])[:, 0, ::-1])
+    table = np.ascontiguousarray(
+        cv2.applyColorMap(ramp, getattr(cv2, f"COLORMAP_{name.upper()}"))[:, 0, ::-1]
+    )
     table.flags.writeable = False
     return table
 

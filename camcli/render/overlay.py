@@ -84,7 +84,7 @@ def overlay(
         rgb: (H, W, 3) uint8.
         heat01: (h, w) float32 in [0, 1]; None when the map is empty: then nothing is tinted.
         view: the part of `rgb` that the network saw, (x0, y0, x1, y1) in its pixels.
-        colormap: one of `camcli.render.colormaps.COLORMAPS`.
+        colormap: one of `camcli.render.ranges.COLORMAPS`.
         alpha: weight of the heat, in [0, 1].
         signed: `heat01` is 0.5 where there is no evidence, 1 where the strongest speaks for the
             class and 0 where it speaks against it; `colormap` is not used.

@@ -40,7 +40,7 @@ def annotate(
         rgb: (H, W, 3) uint8: the photograph, or a smaller copy of it.
         result: about it.
         heat_index: which of the result's maps.
-        colormap: one of `camcli.render.colormaps.COLORMAPS`.
+        colormap: one of `camcli.render.ranges.COLORMAPS`.
         alpha: weight of the heat, in [0, 1].
         strip: add the strip with the prediction.
         panel: photograph, heatmap and overlay side by side.

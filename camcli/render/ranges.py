@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from camcli.errors import UsageError
 
+COLORMAPS = ("jet", "viridis", "turbo", "magma", "inferno")
+MIN_SIZE = 300
+"""Longer side, in pixels, of the smallest photograph that a strip can be read under."""
 LARGEST_MIN_SIZE = 2000
 """Of --min-size: 60 times the smallest photographs that networks are trained on."""
+
+
+def no_colormap(name: str) -> UsageError:
+    """The error for a colour map that does not exist."""
+    return UsageError(f"No colour map '{name}'; choose one of {', '.join(COLORMAPS)}.")
 
 
 def check_picture(alpha: float, max_size: int | None, min_size: int, quality: int) -> None:

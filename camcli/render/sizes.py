@@ -17,9 +17,6 @@ JPEG_SIDE = 65_500
 MOST_PIXELS = 1 << 26
 """Of a finished picture, 67 million: drawing and encoding it take about ten bytes a pixel."""
 
-MIN_SIZE = 300
-"""Longer side, in pixels, of the smallest photograph that a strip can be read under."""
-
 # Longer lines are averaged before OpenCV resizes them, whose tables would take gigabytes.
 _LONG_LINE = 1 << 17
 

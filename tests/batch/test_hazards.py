@@ -16,7 +16,6 @@ from PIL import Image
 
 from camcli.batch import run as run_module
 from camcli.batch.explain import make_explanation
-from camcli.batch.overlay_writer import Style
 from camcli.batch.run import Run
 from camcli.batch.run_files import rundir
 from camcli.batch.run_files.rundir import RunDirectory
@@ -27,6 +26,7 @@ from camcli.data.decode.images import load_picture
 from camcli.data.decode.isolate import Isolated
 from camcli.data.sources.find import find_images
 from camcli.errors import CamcliError, UsageError
+from camcli.render.style import Style
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX")
 EVIL = """

@@ -11,7 +11,6 @@ import pytest
 import torch
 
 from camcli.batch.explain import make_explanation
-from camcli.batch.overlay_writer import Style
 from camcli.batch.ray.worker import Job, Worker
 from camcli.batch.run import Run
 from camcli.batch.run_files.rundir import RunDirectory
@@ -22,6 +21,7 @@ from camcli.models.classifier import load_classifier
 from camcli.models.loading.checkpoint import Checkpoint, save_checkpoint
 from camcli.models.loading.zoo import build_model
 from camcli.models.runtime import openvino
+from camcli.render.style import Style
 
 PREDICTED = ("path", "status", "pred", "prob", "target", "top2", "top2_prob", "top5", "top5_prob")
 LOAD = partial(load_classifier, input_size=320, native_predictions=True)

@@ -10,13 +10,13 @@ from PIL import Image
 from camcli.batch.contact_grid import parse_grid
 from camcli.batch.contact_sheet import _side, draw_sheet
 from camcli.batch.explain import make_explanation
-from camcli.batch.overlay_writer import Style
 from camcli.batch.run import Run
 from camcli.batch.run_files.rundir import RunDirectory
 from camcli.data.sources.find import find_images
 from camcli.models.classifier import Classifier, load_classifier
 from camcli.render.report.thumbs import thumbnail
 from camcli.render.sizes import JPEG_SIDE
+from camcli.render.style import Style
 
 SHAPES = {
     "dot": (1, 1), "thin": (4000, 1), "column": (1, 65_535), "line": (65_500, 1),

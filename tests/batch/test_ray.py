@@ -18,7 +18,6 @@ import pytest
 from PIL import Image
 
 from camcli.batch.explain import make_explanation
-from camcli.batch.overlay_writer import Style
 from camcli.batch.ray import engine as ray_engine
 from camcli.batch.ray.engine import RayEngine
 from camcli.batch.ray.installed import check_ray
@@ -30,6 +29,7 @@ from camcli.data.sources.find import find_images
 from camcli.errors import CamcliError, UnavailableError, UsageError
 from camcli.models.classifier import load_classifier
 from camcli.models.runtime import openvino
+from camcli.render.style import Style
 from camcli.result import Result
 
 LOAD = partial(load_classifier, "efficientnet_lite0", device="cpu")

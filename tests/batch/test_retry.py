@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from camcli.batch.explain import make_explanation
-from camcli.batch.overlay_writer import Style
 from camcli.batch.run import Run
 from camcli.batch.run_files.merge import merge
 from camcli.batch.run_files.rundir import RunDirectory
@@ -19,6 +18,7 @@ from camcli.batch.tables import journal
 from camcli.batch.tables.journal import Journal, copy_in_order, copy_without, read_rows
 from camcli.data.sources.find import find_images
 from camcli.errors import UsageError
+from camcli.render.style import Style
 
 BROKEN = (1, 4, 5, 8)
 

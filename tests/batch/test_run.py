@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 
 from camcli.batch.explain import make_explanation
-from camcli.batch.overlay_writer import Style
 from camcli.batch.run import Run
 from camcli.batch.run_files.rundir import RunDirectory
 from camcli.batch.tables.rows import columns
 from camcli.data.sources.find import find_images
 from camcli.errors import CamcliError, UsageError
+from camcli.render.style import Style
 
 
 def rows_of(out):

@@ -1,12 +1,11 @@
 import tarfile
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from camcli.batch.explain import make_explanation
-from camcli.batch.overlay_writer import Style, check_only, parse_only
+from camcli.batch.overlay_writer import check_only, parse_only
 from camcli.batch.run import Run
 from camcli.batch.run_files.rundir import RunDirectory
 from camcli.data.decode.preprocess import Preprocess
@@ -15,6 +14,7 @@ from camcli.errors import ImageError, UsageError
 from camcli.models.classes.imagenet import imagenet_classes
 from camcli.render.picture import encode_jpeg
 from camcli.render.sizes import JPEG_SIDE, MOST_PIXELS
+from camcli.render.style import Style
 from camcli.result import Heat, Result
 
 
@@ -58,13 +58,6 @@ def test_the_least_size_can_be_turned_off_and_never_exceeds_the_most():
     large = np.zeros((300, 451, 3), np.uint8)
     assert Style().draw(large, explained(451, 300)).shape[1] == 451
     assert Style(max_size=200).draw(large, explained(451, 300)).shape[1] == 200
-
-
-def test_an_older_run_can_be_resumed_with_the_default():
-    """Its record knows nothing of --min-size."""
-    assert "min_size" not in Style().recorded()
-    assert Style(min_size=0).recorded()["min_size"] == 0
-    assert set(asdict(Style())) - {"min_size"} == set(Style().recorded())
 
 
 @pytest.mark.slow

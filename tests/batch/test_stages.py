@@ -15,7 +15,6 @@ from PIL import Image
 from camcli import files
 from camcli.batch import engine, explain, overlay_writer, run
 from camcli.batch.explain import make_explanation
-from camcli.batch.overlay_writer import Style
 from camcli.batch.ray.engine import RayEngine
 from camcli.batch.ray.worker import Worker
 from camcli.batch.run import Run
@@ -29,6 +28,7 @@ from camcli.data.decode.preprocess import Preprocess
 from camcli.data.sources.find import find_images
 from camcli.errors import CamcliError
 from camcli.models.classifier import Classifier, load_classifier
+from camcli.render.style import Style
 
 STAGES = (
     "read", "decode", "resize", "network", "map", "numbers", "name", "draw", "encode", "write",

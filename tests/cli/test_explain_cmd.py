@@ -189,7 +189,7 @@ def test_namesakes_are_told_and_an_unlikely_target_has_its_probability(camcli, c
 def test_a_picture_that_cannot_be_drawn_is_an_error_of_its_own(
     camcli, photos, tmp_path, monkeypatch
 ):
-    from camcli.batch.overlay_writer import Style
+    from camcli.render.style import Style
 
     draw = Style.draw
 

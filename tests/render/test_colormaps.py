@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from camcli.errors import UsageError
-from camcli.render.colormaps import AGAINST, COLORMAPS, FOR, get_colormap, signed_colormap
+from camcli.render.colormaps import AGAINST, FOR, get_colormap, signed_colormap
+from camcli.render.ranges import COLORMAPS
 
 matplotlib = pytest.importorskip("matplotlib")
 

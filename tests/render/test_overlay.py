@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from camcli.data.decode.preprocess import Preprocess
 from camcli.errors import UsageError
-from camcli.render.colormaps import COLORMAPS, get_colormap
+from camcli.render.colormaps import get_colormap
 from camcli.render.overlay import dim, heat_to_canvas, overlay, seen_box
+from camcli.render.ranges import COLORMAPS
 
 
 def photograph(width: int, height: int) -> np.ndarray:

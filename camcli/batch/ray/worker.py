@@ -16,7 +16,7 @@ from typing import Any
 
 from camcli.batch.engine import stream
 from camcli.batch.explain import Explanation, Load
-from camcli.batch.overlay_writer import Overlays, Style, parse_only
+from camcli.batch.overlay_writer import Overlays, parse_only
 from camcli.batch.run_files.overlay_names import Namer
 from camcli.batch.run_files.rundir import RunDirectory
 from camcli.data.decode.images import Enough, load_picture
@@ -26,6 +26,7 @@ from camcli.errors import CamcliError
 from camcli.models.classifier import Classifier
 from camcli.models.runtime.openvino import use_cores
 from camcli.models.runtime.policy import with_runtime
+from camcli.render.style import Style
 
 # Ray gives a block to another worker whenever its worker dies; an image that kills each of them
 # must not do so for ever.

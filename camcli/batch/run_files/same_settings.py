@@ -6,19 +6,21 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from camcli.batch.run_files.settings import usual_settings
 from camcli.data.sources.find import Source
 from camcli.errors import UsageError
 from camcli.printable import printable
 
-# What runs of earlier versions did not record: nothing is known of it, so nothing differs.
-_NEWER = ("labels", "classes")
+# What runs of earlier versions did not record and had no default: nothing is known of it, so
+# nothing differs.
+_UNKNOWN = ("labels", "classes")
 
 
 def different(one: dict[str, Any], other: dict[str, Any]) -> str:
     """The first setting that two runs do not share, and its two values; empty if there is none."""
     one, other = _filled(one), _filled(other)
-    for key in other | one:  # options that are not used are not there
-        if key in _NEWER and not (key in one and key in other):
+    for key in other | one:
+        if key in _UNKNOWN and not (key in one and key in other):
             continue
         mine, theirs = one.get(key), other.get(key)
         if mine != theirs:
@@ -30,17 +32,20 @@ def different(one: dict[str, Any], other: dict[str, Any]) -> str:
     return ""
 
 
-def _filled(config: dict[str, Any]) -> dict[str, Any]:
-    """The same, with what was not there yet when it was recorded."""
-    preprocess = config.get("preprocess")
-    if not isinstance(preprocess, dict):
-        return config
-    from camcli.data.decode.preprocess import (
-        Preprocess,  # it brings NumPy, and few runs are compared
-    )
+def _filled(recorded: dict[str, Any]) -> dict[str, Any]:
+    """The same, with the defaults of what was not recorded; see `RunSettings`."""
+    usual = usual_settings()
+    if isinstance(recorded.get("preprocess"), dict):
+        # It brings NumPy, and few runs are compared.
+        from camcli.data.decode.preprocess import Preprocess
 
-    usual = json.loads(json.dumps(Preprocess().to_dict()))
-    return {**config, "preprocess": usual | preprocess}
+        usual["preprocess"] = json.loads(json.dumps(Preprocess().to_dict()))
+    groups = {
+        name: usual[name] | recorded[name]
+        for name in ("style", "preprocess")
+        if isinstance(recorded.get(name), dict)
+    }
+    return usual | recorded | groups
 
 
 def _say(value: Any) -> str:

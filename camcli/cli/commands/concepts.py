@@ -21,7 +21,7 @@ from camcli.errors import UsageError, of_image, stage
 
 if TYPE_CHECKING:
     from camcli.batch.concepts import Concept, Found
-    from camcli.batch.overlay_writer import Style
+    from camcli.render.style import Style
 
 
 def concepts(
@@ -77,10 +77,10 @@ def concepts(
 
     camcli concepts 'photos/*.jpg' --model resnet50 --layer layer3
     """
-    from camcli.batch.overlay_writer import Style
     from camcli.cli.load_model import load
     from camcli.data.sources.find import find_images
     from camcli.jobs.model import ModelJob
+    from camcli.render.style import Style
 
     if "," in layer:
         raise UsageError("Concepts are found at one layer: give --layer one name.")

@@ -29,9 +29,9 @@ _WIDE = 48
 if TYPE_CHECKING:
     import numpy as np
 
-    from camcli.batch.overlay_writer import Style
     from camcli.cam.map_options import MapOptions
     from camcli.models.spec import OutputKind
+    from camcli.render.style import Style
     from camcli.result import Result
 
 

@@ -12,7 +12,8 @@ import numpy as np
 from camcli.data.decode.images import printable
 from camcli.errors import CamcliError, UsageError
 from camcli.ours import Inside
-from camcli.render.colormaps import COLORMAPS, get_colormap, signed_colormap
+from camcli.render.colormaps import get_colormap, signed_colormap
+from camcli.render.ranges import COLORMAPS
 from camcli.render.report import pages
 from camcli.render.report.rows import ERROR, UNKNOWN, ImageRow, Names, RunData, in_order, read_rows
 from camcli.render.report.summary import for_page, summarise

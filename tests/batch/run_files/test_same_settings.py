@@ -1,17 +1,20 @@
 """Two runs may be joined, or one gone on with, where all that decides the rows is the same."""
 
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import pytest
 
 from camcli.batch.run_files.same_settings import check_labels, different
+from camcli.batch.run_files.settings import usual_settings
 from camcli.data.decode.preprocess import Preprocess
 from camcli.data.sources.find import find_images
 from camcli.errors import UsageError
+from camcli.render.style import Style
 
 CONFIG = {
     "source": "/photos", "method": "gradcam", "topk": 1, "preprocess": Preprocess().to_dict(),
-    "style": {"alpha": 0.5, "colormap": "jet"}, "labels": "auto", "classes": "5c1e",
+    "style": asdict(Style()), "labels": "auto", "classes": "5c1e",
 }  # fmt: skip
 
 
@@ -30,14 +33,44 @@ def test_the_setting_that_differs_is_named_with_both_values(name):
 
 
 def test_of_a_group_only_what_differs_is_named():
-    other = CONFIG | {"style": {"alpha": 0.4, "colormap": "jet"}}
+    other = CONFIG | {"style": asdict(Style(alpha=0.4))}
     assert different(CONFIG, other) == "style alpha 0.5 and alpha 0.4"
 
 
-@pytest.mark.parametrize("name", ["method", "topk", "style"])
-def test_what_only_one_of_them_has_differs_whichever_that_is(name):
-    assert different(CONFIG, without(name)).startswith(name)
-    assert different(without(name), CONFIG).startswith(name)
+def test_what_only_one_of_them_has_differs_whichever_that_is():
+    assert different(CONFIG, without("method")).startswith("method")
+    assert different(without("method"), CONFIG).startswith("method")
+
+
+# The defaults that a record may leave out, by the records that hold them.
+USUAL = usual_settings()
+OTHER = {
+    "precision": "bfloat16", "predict_size": 320, "output": "sigmoid", "target": 3, "topk": 2,
+    "top": 3, "versus": 1, "smooth": "aug", "fuse": "max", "channels": 9, "converge": 0.98,
+    "samples": 2, "style": {"alpha": 0.1}, "name_template": "{stem}", "only": "wrong",
+    "overlays": False,
+}  # fmt: skip
+
+
+def test_every_setting_with_a_default_is_tried_below():
+    assert set(OTHER) == set(USUAL)
+
+
+@pytest.mark.parametrize("name", OTHER)
+def test_what_is_not_recorded_had_its_default(name):
+    """An option that is new and at its default makes no older run another."""
+    older = without(name)
+    assert different(older, older | {name: USUAL[name]}) == ""
+    assert different(older | {name: USUAL[name]}, older) == ""
+    assert different(older, older | {name: OTHER[name]}).startswith(name)
+
+
+@pytest.mark.parametrize("name", [each.name for each in fields(Style)])
+def test_a_picture_had_the_default_of_what_is_not_recorded(name):
+    style = asdict(Style())
+    older = CONFIG | {"style": {key: value for key, value in style.items() if key != name}}
+    assert different(older, CONFIG | {"style": style}) == ""
+    assert different(older, CONFIG | {"style": style | {name: "other"}}).startswith("style")
 
 
 @pytest.mark.parametrize("name", ["labels", "classes"])
