@@ -10,8 +10,8 @@ from camcli.train.examples import class_weights
 from camcli.train.loop import (
     HOPELESS,
     DivergedError,
-    Progress,
     Recipe,
+    StageState,
     batches,
     is_better,
     make_optimizer,
@@ -82,7 +82,7 @@ def test_the_first_is_the_best_and_without_validation_the_last():
 
 
 def test_epochs_without_progress_are_counted():
-    progress = Progress()
+    progress = StageState()
     for accuracy, waited in ((0.5, 0), (0.5, 1), (0.4, 2), (0.6, 0), (0.6, 1)):
         progress.judge(ROW | {"val_acc": accuracy})
         assert progress.waited == waited
@@ -93,7 +93,7 @@ def test_epochs_without_progress_are_counted():
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, HOPELESS * 2])
 @pytest.mark.parametrize("name", ["train_loss", "val_loss"])
 def test_a_number_that_nothing_comes_back_from_ends_it(name, value):
-    progress = Progress()
+    progress = StageState()
     with pytest.raises(DivergedError, match="epoch 2"):
         progress.judge(ROW | {name: value})
     assert progress.rows == []
@@ -104,7 +104,7 @@ def run(accuracies, recipe):
     """Epochs whose validation says what is given; returns those that were trained."""
     weight = nn.Parameter(torch.zeros(2, 3))
     X = torch.eye(3).repeat(2, 1)
-    progress, trained = Progress(), []
+    progress, trained = StageState(), []
 
     def examples(epoch, order):
         trained.append(epoch)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.optimize import minimize
 
-from camcli.train.head import L2_GRID, Fit, Split, fit_to_optimum
+from camcli.train.head import L2_GRID, HeadState, LabelledFeatures, fit_to_optimum
 from camcli.train.loop import Recipe
 from camcli.train.optimum import Problem
 
@@ -89,16 +89,16 @@ def test_the_strength_of_least_validation_loss_is_kept():
     X, targets = drawn(60, 20, 3, seed=3)
     rng = np.random.default_rng(4)
     noisy = torch.from_numpy(X + rng.normal(size=X.shape) * 2)
-    train = Split(noisy[:30].half(), torch.from_numpy(targets[:30]))
-    val = Split(noisy[30:].half(), torch.from_numpy(targets[30:]))
-    fit = fit_to_optimum(Fit.start(train.features, 3, 0), train, val, Recipe(), None)
+    train = LabelledFeatures(noisy[:30].half(), torch.from_numpy(targets[:30]))
+    val = LabelledFeatures(noisy[30:].half(), torch.from_numpy(targets[30:]))
+    fit = fit_to_optimum(HeadState.start(train.features, 3, 0), train, val, Recipe(), None)
     losses = [row["val_loss"] for row in fit.rows]
     strengths = [row["l2"] for row in fit.rows]
     assert strengths == list(L2_GRID[: len(strengths)])
     best = int(np.argmin(losses))
     assert 0 < best < len(losses) - 1, "the valley lies inside"
     alone = fit_to_optimum(
-        Fit.start(train.features, 3, 0), train, val, Recipe(), strengths[best]
+        HeadState.start(train.features, 3, 0), train, val, Recipe(), strengths[best]
     )  # fmt: skip
     torch.testing.assert_close(fit.head().weight, alone.head().weight, atol=1e-3, rtol=1e-3)
     # It stops where three in a row were worse.

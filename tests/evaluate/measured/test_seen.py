@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from camcli.cam.map_options import make_how
+from camcli.cam.map_options import make_map_options
 from camcli.data.decode.preprocess import Preprocess
 from camcli.data.sources.find import find_images
 from camcli.evaluate.measured.seen import (
@@ -56,7 +56,7 @@ def source(tmp_path):
     return list(find_images(tmp_path, labels="folder"))
 
 
-HOWS = {"gradcam": make_how("gradcam"), "cam": make_how("cam")}
+HOWS = {"gradcam": make_map_options("gradcam"), "cam": make_map_options("cam")}
 
 
 def by_label(seen):
