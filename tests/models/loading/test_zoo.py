@@ -409,6 +409,6 @@ def test_torchvision_and_timm_are_not_imported_before_they_are_needed():
         "import sys, camcli.models.loading.zoo; "
         "print([m for m in ('timm', 'torchvision', 'huggingface_hub') if m in sys.modules])"
     )
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[3]
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root)
     assert done.stdout.strip() == "[]", done.stderr

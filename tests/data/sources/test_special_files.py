@@ -108,7 +108,7 @@ def test_what_never_ends_is_ended_hard(tmp_path):
     )
     done = subprocess.run(
         [sys.executable, str(script)], timeout=20, capture_output=True, text=True,
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}, check=False,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}, check=False,
     )  # fmt: skip
     assert done.returncode == 128 + signal.SIGTERM
     assert "Terminated" in done.stderr

@@ -67,7 +67,7 @@ def test_real_photographs_are_recognised():
     from camcli.models.classes.imagenet import wnid_index
     from camcli.models.loading.zoo import build_model
 
-    shared = Path(__file__).resolve().parents[3] / "shared" / "data"
+    shared = Path(__file__).resolve().parents[4] / "shared" / "data"
     folder = Path(os.environ.get("CAMCLI_TEST_DATA", shared)) / "imagenet-samples"
     photos = sorted(folder.glob("n*.JPEG"))[::25]
     if not photos:

@@ -18,7 +18,7 @@ from camcli.data.decode.images import decode, load_image, printable
 from camcli.errors import ImageError
 
 SHARED = Path(
-    os.environ.get("CAMCLI_TEST_DATA", Path(__file__).parents[2].parent / "shared" / "data")
+    os.environ.get("CAMCLI_TEST_DATA", Path(__file__).parents[3].parent / "shared" / "data")
 )
 
 
@@ -382,7 +382,7 @@ def test_nothing_reaches_stderr_from_threads(tmp_path):
         capture_output=True,
         text=True,
         check=True,
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[3],
     )
     assert run.stderr == ""
     assert int(run.stdout) >= 5

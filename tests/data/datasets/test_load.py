@@ -14,7 +14,7 @@ from camcli.data.sources.find import ImageRef
 from camcli.errors import UnavailableError, UsageError
 
 SHARED = Path(
-    os.environ.get("CAMCLI_TEST_DATA", Path(__file__).parents[2].parent / "shared" / "data")
+    os.environ.get("CAMCLI_TEST_DATA", Path(__file__).parents[3].parent / "shared" / "data")
 )
 
 

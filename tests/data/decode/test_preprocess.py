@@ -14,7 +14,7 @@ from camcli.cam.postprocess import describe
 from camcli.data.decode.images import decode, load_image
 from camcli.data.decode.preprocess import MAX_SIZE, Preprocess, stacked
 
-SAMPLES = Path(__file__).resolve().parents[2] / "sample_images"
+SAMPLES = Path(__file__).resolve().parents[3] / "sample_images"
 # No two alike, and not in any order, so that channels that change places are seen.
 MEAN, STD = (0.31, 0.62, 0.17), (0.11, 0.43, 0.26)
 FILTERS = ("bilinear", "bicubic")
