@@ -299,8 +299,10 @@ def test_a_checkpoint_is_a_classifier(trained):
     assert classifier.head is not None
     pixels = torch.randint(0, 256, (2, 3, 96, 96), dtype=torch.uint8)
     A, logits = classifier(pixels)
+    theirs = pytest.importorskip("timm").create_model("tf_efficientnet_lite0").eval()
+    theirs.load_state_dict(module.state_dict())
     with torch.no_grad():
-        features = module.forward_features(classifier.preprocess.normalise(pixels))
+        features = theirs.forward_features(classifier.preprocess.normalise(pixels))
     largest = float(features.abs().max())
     torch.testing.assert_close(A, features, rtol=1e-3, atol=1e-4 * largest)
     truth = features.mean((2, 3)) @ checkpoint.weight.T + checkpoint.bias
