@@ -14,9 +14,9 @@ ROOMS = ["cli", "jobs", "evaluate", "train", "batch", "render", "cam", "models",
 
 # The same within a room; what is not a folder is a file.
 WITHIN = {
-    "cli": "app commands evaluate_session evaluate_networks load_model options class_names "
-    "output_paths torchrun checked_command completion short_help terminal",
-    "jobs": "model",
+    "cli": "app commands load_model options class_names output_paths torchrun checked_command "
+    "completion short_help terminal",
+    "jobs": "audit evaluate report photographs model",
     "evaluate": "comparison audit metrics measured",
     "batch": "ray contact_sheet run concepts engine batch_size explain overlay_writer run_files "
     "tables contact_grid",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from camcli.cli.commands.report import read_run
+from camcli.jobs.report import read_run
 from camcli.render.report import write_comparison
 
 pytestmark = pytest.mark.slow  # a browser for each

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from camcli.cli.commands.report import read_run
+from camcli.jobs.report import read_run
 from camcli.render.colormaps import get_colormap
 from camcli.render.overlay import heat_to_canvas
 from camcli.render.report import write_report

@@ -2,41 +2,23 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from camcli.cli import options as o
-from camcli.cli.output_paths import listed, tell_notes
-from camcli.cli.terminal.console import SOME_FAILED, failed, say, slow
+from camcli.cli.terminal.console import SOME_FAILED, failed
+from camcli.cli.terminal.progress import TerminalListener
 from camcli.data.decode.fit import Fit
-from camcli.errors import UsageError
+from camcli.jobs.audit import AuditJob, Clusters
 
 if TYPE_CHECKING:
-    from camcli.evaluate.audit.audit import ClassSummary, Suspicion
+    from camcli.evaluate.audit.result import AuditResult
 
 
-class Clusters(StrEnum):
-    """How alike maps are found."""
-
-    kmeans = "kmeans"
-    spectral = "spectral"
-
-
-# Options that say how maps are made; a run has its own.
-_MAKING = (
-    "labels",
-    "method",
-    "model",
-    "checkpoint",
-    "fit",
-    "input_size",
-    "output",
-    "device",
-    "offline",
-)
+A = AuditJob("")
 WHY = {
     "stray": "a second peak away from the object is {value:.0%} of the strongest heat "
     "(other classes {others:.0%})",
@@ -64,7 +46,7 @@ def audit(
             "from the object is found wherever it is; without, only in corners and at the border.",
             rich_help_panel="Annotations",
         ),
-    ] = None,
+    ] = A.masks,
     labels: Annotated[
         str,
         typer.Option(
@@ -72,10 +54,10 @@ def audit(
             help="Where labels come from, as for 'camcli evaluate'.",
             rich_help_panel="Annotations",
         ),
-    ] = "auto",
-    method: o.Method = "gradcam",
-    model: o.Model = "efficientnet_lite0",
-    checkpoint: o.Checkpoint = None,
+    ] = A.labels,
+    method: o.Method = A.method,
+    model: o.Model = A.model,
+    checkpoint: o.Checkpoint = A.checkpoint,
     fit: Annotated[
         Fit,
         typer.Option(
@@ -83,11 +65,11 @@ def audit(
             help="As for batch; squash shows the network everything.",
             rich_help_panel=o.MODEL,
         ),
-    ] = "squash",
-    input_size: o.InputSize = None,
-    output: o.OutputOption = "auto",
-    device: o.Device = "auto",
-    offline: o.Offline = False,
+    ] = A.fit,
+    input_size: o.InputSize = A.input_size,
+    output: o.OutputOption = A.output,
+    device: o.Device = A.device,
+    offline: o.Offline = A.offline,
     clusters: Annotated[
         Clusters,
         typer.Option(
@@ -95,7 +77,7 @@ def audit(
             help="kmeans; or spectral, which also finds how many clusters there are (as SpRAy).",
             rich_help_panel=o.TARGET,
         ),
-    ] = Clusters.kmeans,
+    ] = A.clusters,
     k: Annotated[
         int | None,
         typer.Option(
@@ -106,7 +88,7 @@ def audit(
             show_default=False,
             rich_help_panel=o.TARGET,
         ),
-    ] = None,
+    ] = A.k,
     stretch: Annotated[
         bool,
         typer.Option(
@@ -115,7 +97,7 @@ def audit(
             "faint and strong maps of the same place then fall together.",
             rich_help_panel=o.TARGET,
         ),
-    ] = False,
+    ] = A.stretch,
     texture: Annotated[
         bool,
         typer.Option(
@@ -124,7 +106,7 @@ def audit(
             "what is left lies on something that can be seen.",
             rich_help_panel=o.TARGET,
         ),
-    ] = False,
+    ] = A.texture,
     merge: Annotated[
         bool,
         typer.Option(
@@ -133,7 +115,7 @@ def audit(
             "front.",
             rich_help_panel=o.TARGET,
         ),
-    ] = False,
+    ] = A.merge,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -145,13 +127,13 @@ def audit(
             show_default=False,
             rich_help_panel=o.RUN,
         ),
-    ] = None,
+    ] = A.out,
     overwrite: Annotated[
         bool,
         typer.Option(
             "--overwrite", help="Replace an earlier audit in --out.", rich_help_panel=o.RUN
         ),
-    ] = False,
+    ] = A.overwrite,
 ) -> None:
     """Find classes whose correct predictions rest on a mark, a corner or the border.
 
@@ -161,79 +143,31 @@ def audit(
 
     A larger --input-size gives finer maps, which tell a small mark from the object beside it.
     """
-    from camcli.batch.run_files.rundir import CSV
-    from camcli.cam.method_facts import find_facts
-    from camcli.evaluate.audit import audit as a
-    from camcli.evaluate.audit.audit_files import check_out, default_out, save
-    from camcli.evaluate.audit.map_clusters import Grouping
+    from camcli.evaluate.audit.audit_files import default_out
 
-    find_facts(method)
-    out = out or default_out(source)
-    check_out(out, overwrite=overwrite)
-    folder = Path(source)
-    failures: list[str] = []
-    if (folder / CSV).is_file():
-        given = [
-            f"--{name.replace('_', '-')}" for name in _MAKING
-            if (origin := ctx.get_parameter_source(name)) and origin.name == "COMMANDLINE"
-        ]  # fmt: skip
-        if given:
-            raise UsageError(
-                f"{source} is a run, whose maps are made: leave {' and '.join(given)} out."
-            )
-        from camcli.evaluate.audit.audit_inputs import from_run
-
-        facts = from_run(folder, masks)
-    else:
-        from camcli.cli.load_model import load
-        from camcli.cli.terminal.progress import TerminalListener
-        from camcli.data.sources.find import find_images
-        from camcli.evaluate.measured.annotations import find_masks
-        from camcli.jobs.model import ModelJob
-
-        network = ModelJob(
-            model=model, checkpoint=checkpoint, fit=fit, input_size=input_size, output=output,
-            device=device, offline=offline,
-        )  # fmt: skip
-        network.check()
-        with slow("Looking for images ..."):
-            images = find_images(source, labels=labels)
-            refs = listed(images)
-        tell_notes(images)
-        if masks:
-            find_masks(masks, refs)  # whether there are any, before the network looks at images
-        classifier = load(network)
-
-        from camcli.evaluate.audit.audit_inputs import from_photographs
-
-        tell_notes(images.numbered(classifier.classes), told=images.notes)
-        refs = images.renamed(refs, classifier.classes)
-        with TerminalListener().bar("audit", len(refs), "image") as bar:
-            facts = from_photographs(
-                classifier, refs, method, masks,
-                failed=lambda error: failures.append(str(error)), progress=lambda: bar.advance(1),
-            )  # fmt: skip
-    if not facts:
-        raise UsageError(f"There is no map to audit in {source}.")
-    found = a.suspicions(facts)
-    rows = a.summarise(facts, found)
-    how = Grouping(clusters is Clusters.spectral, k, stretch, texture, merge)
-    written = save(out, facts, found, rows, how, source)
-    _print(rows, found, with_masks=masks is not None)
-    say(f"Wrote {written} to {out}.")
-    for failure in failures:
+    values = {each.name: ctx.params[each.name] for each in fields(AuditJob)}
+    job = AuditJob(**values | {"out": out or default_out(source)})
+    # What is said of maps that are made already is refused, be it the plain choice.
+    given = [
+        name for name in values
+        if (origin := ctx.get_parameter_source(name)) and origin.name == "COMMANDLINE"
+    ]  # fmt: skip
+    result = job.run(TerminalListener(), given=given)
+    _print(result)
+    for failure in result.unreadable:
         failed(failure)
-    if failures:
+    if result.unreadable:
         raise typer.Exit(SOME_FAILED)
 
 
-def _print(rows: list[ClassSummary], found: list[Suspicion], *, with_masks: bool) -> None:
+def _print(result: AuditResult) -> None:
     from rich.markup import escape
     from rich.table import Table
 
     from camcli.cli.terminal.console import tables
     from camcli.evaluate.audit.audit import LEAST
 
+    rows, with_masks = result.classes, result.masks
     console = tables()
     table = Table(box=None)
     table.add_column("class")
@@ -250,7 +184,7 @@ def _print(rows: list[ClassSummary], found: list[Suspicion], *, with_masks: bool
     console.print(table)
     if rows[40:]:
         console.print(f"  ... and {len(rows) - 40} more classes in audit.json", style="dim")
-    for s in found:
+    for s in result.flagged:
         why = WHY[s.kind].format(value=s.value, others=s.others)
         console.print(f"\n[bold red]{escape(s.label)}[/]: in correct predictions {why}")
         for example in s.examples[:3]:
@@ -261,7 +195,7 @@ def _print(rows: list[ClassSummary], found: list[Suspicion], *, with_masks: bool
             f"\nNothing can be told: it takes two classes with {LEAST} correct predictions each."
         )
         return
-    if not found:
+    if not result.flagged:
         console.print(
             "\nNo class stands out." + ("" if with_masks else " (Without --masks, only corners "
             "and the border are looked at.)")

@@ -396,9 +396,11 @@ def batch(
             say(f"When all {part.of} shards are done: camcli merge {out}")
     warn_if_nothing_drawn(run)
     if report and run.counts.done:
-        from camcli.cli.commands.report import make_page
+        from camcli.cli.terminal.progress import TerminalListener
+        from camcli.jobs.report import ReportJob
+        from camcli.train.progress import Listener
 
-        page = make_page(out, quiet=quiet)
+        page = ReportJob([out]).run(Listener() if quiet else TerminalListener())
         if not quiet:
             say(f"Page: {page}")
     emit(export(run.directory.csv, table_format))

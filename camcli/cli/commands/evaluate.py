@@ -2,36 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
 from difflib import get_close_matches
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from camcli.cli import options as o
-from camcli.cli.evaluate_networks import find_methods, find_subjects
-from camcli.cli.evaluate_session import ask_all, check_labels, find_truths, questions
-from camcli.cli.output_paths import listed, tell_notes
-from camcli.cli.terminal.console import SOME_FAILED, emit, failed, say, slow, tables
+from camcli.cli.terminal.console import SOME_FAILED, emit, failed, tables
+from camcli.cli.terminal.progress import TerminalListener
 from camcli.errors import UsageError
+from camcli.evaluate.measured.map_scaling import MapScaling
+from camcli.jobs.evaluate import MOST_DRAWS, EvaluateJob
 
 TRUTH, ASK = "Annotations", "Questions"
-
-
-class Scale(StrEnum):
-    """How a map becomes scores."""
-
-    relu = "relu"
-    minmax = "minmax"
-
-
-class Format(StrEnum):
-    """What is printed."""
-
-    table = "table"
-    csv = "csv"
-    markdown = "markdown"
+E = EvaluateJob("")
 
 
 def _read_config(ctx: typer.Context, file: Path | None) -> Path | None:
@@ -73,7 +59,7 @@ def evaluate(
             show_default=False,
             rich_help_panel=o.TARGET,
         ),
-    ] = None,
+    ] = E.methods,
     models: Annotated[
         str,
         typer.Option(
@@ -82,7 +68,7 @@ def evaluate(
             "'camcli train'.",
             rich_help_panel=o.MODEL,
         ),
-    ] = "efficientnet_lite0",
+    ] = E.models,
     weights: Annotated[
         list[str] | None,
         typer.Option(
@@ -92,9 +78,9 @@ def evaluate(
             show_default=False,
             rich_help_panel=o.MODEL,
         ),
-    ] = None,
-    weights_key: o.WeightsKey = None,
-    classes: o.Classes = None,
+    ] = E.weights,
+    weights_key: o.WeightsKey = E.weights_key,
+    classes: o.Classes = E.classes,
     preset: Annotated[
         str | None,
         typer.Option(
@@ -102,7 +88,7 @@ def evaluate(
             help="localize: input size, fit and smoothing that find boxes best.",
             rich_help_panel=o.TARGET,
         ),
-    ] = None,
+    ] = E.preset,
     boxes: Annotated[
         Path | None,
         typer.Option(
@@ -111,7 +97,7 @@ def evaluate(
             "wsolevaluation's localization.txt.",
             rich_help_panel=TRUTH,
         ),
-    ] = None,
+    ] = E.boxes,
     masks: Annotated[
         Path | None,
         typer.Option(
@@ -120,7 +106,7 @@ def evaluate(
             "0 is the object.",
             rich_help_panel=TRUTH,
         ),
-    ] = None,
+    ] = E.masks,
     trimap: Annotated[
         bool,
         typer.Option(
@@ -128,7 +114,7 @@ def evaluate(
             help="The masks are trimaps: 1 object, 2 background, 3 ignored.",
             rich_help_panel=TRUTH,
         ),
-    ] = False,
+    ] = E.trimap,
     labels: Annotated[
         str,
         typer.Option(
@@ -137,7 +123,7 @@ def evaluate(
             "for the relative path whose first group is the label.",
             rich_help_panel=TRUTH,
         ),
-    ] = "auto",
+    ] = E.labels,
     faithfulness: Annotated[
         bool,
         typer.Option(
@@ -146,7 +132,7 @@ def evaluate(
             "ROAD, average drop, infidelity, max-sensitivity; about 90 passes a map.",
             rich_help_panel=ASK,
         ),
-    ] = False,
+    ] = E.faithfulness,
     sanity: Annotated[
         bool,
         typer.Option(
@@ -155,7 +141,7 @@ def evaluate(
             "there are labels, those of heads that learned true and shuffled labels.",
             rich_help_panel=ASK,
         ),
-    ] = False,
+    ] = E.sanity,
     grid: Annotated[
         list[int] | None,
         typer.Option(
@@ -167,7 +153,7 @@ def evaluate(
             show_default=False,
             rich_help_panel=ASK,
         ),
-    ] = None,
+    ] = E.grid,
     confidence: Annotated[
         float | None,
         typer.Option(
@@ -178,9 +164,9 @@ def evaluate(
             "grid takes photographs above it (by default 0.9).",
             rich_help_panel=ASK,
         ),
-    ] = None,
+    ] = E.confidence,
     scale: Annotated[
-        Scale | None,
+        MapScaling | None,
         typer.Option(
             "--scale",
             help="How a map becomes scores. relu: as it is drawn, negative evidence is 0; "
@@ -189,7 +175,7 @@ def evaluate(
             show_default=False,
             rich_help_panel=ASK,
         ),
-    ] = None,
+    ] = E.scale,
     threshold: Annotated[
         float,
         typer.Option(
@@ -197,7 +183,7 @@ def evaluate(
             help="Share of a map's maximum above which tpr and fpr take a pixel as found.",
             rich_help_panel=ASK,
         ),
-    ] = 0.5,
+    ] = E.threshold,
     tolerance: Annotated[
         float,
         typer.Option(
@@ -207,36 +193,36 @@ def evaluate(
             "pointing game.",
             rich_help_panel=ASK,
         ),
-    ] = 15,
+    ] = E.tolerance,
     bootstrap: Annotated[
         int,
         typer.Option(
             "--bootstrap",
             min=0,
-            max=100_000,
+            max=MOST_DRAWS,
             help="Sets drawn for the 95% intervals; 0 for none.",
             rich_help_panel=ASK,
         ),
-    ] = 500,
+    ] = E.bootstrap,
     limit: Annotated[
         int | None,
         typer.Option(
             "--limit", min=1, help="Only the first so many photographs.", rich_help_panel=o.RUN
         ),
-    ] = None,
+    ] = E.limit,
     smooth: Annotated[
         str | None,
         typer.Option(
             "--smooth", help="aug, noise or eigen, as for batch.", rich_help_panel=o.TARGET
         ),
-    ] = None,
-    converge: o.Converge = None,
-    layer: o.Layer = "last",
-    fit: o.FitOption = None,
-    input_size: o.InputSize = None,
-    output: o.OutputOption = "auto",
-    device: o.Device = "auto",
-    offline: o.Offline = False,
+    ] = E.smooth,
+    converge: o.Converge = E.converge,
+    layer: o.Layer = E.layer,
+    fit: o.FitOption = E.fit,
+    input_size: o.InputSize = E.input_size,
+    output: o.OutputOption = E.output,
+    device: o.Device = E.device,
+    offline: o.Offline = E.offline,
     config: Annotated[
         Path | None,
         typer.Option(
@@ -258,17 +244,17 @@ def evaluate(
             show_default=False,
             rich_help_panel=o.RUN,
         ),
-    ] = None,
+    ] = E.out,
     overwrite: Annotated[
         bool,
         typer.Option(
             "--overwrite", help="Replace earlier results in --out.", rich_help_panel=o.RUN
         ),
-    ] = False,
+    ] = E.overwrite,
     as_format: Annotated[
-        Format,
+        Literal["table", "csv", "markdown"],
         typer.Option("--format", help="What is printed on stdout.", rich_help_panel=o.RUN),
-    ] = Format.table,
+    ] = "table",
 ) -> None:
     """Compare methods and networks: does the heat hit the object, does it tell the truth?
 
@@ -281,69 +267,20 @@ def evaluate(
     A centred box, a centre Gaussian, noise and randomly weighted features are always in the
     table: a map that does not beat them shows nothing.
     """
-    from camcli.data.sources.find import find_images
-    from camcli.evaluate.comparison.presets import find_preset
-    from camcli.evaluate.comparison.result_files import check_out
-
-    named = find_preset(preset) if preset else None
-    scale_name = scale.value if scale else named.scale if named else "relu"
-    smooth = smooth or (named.smooth if named else None)
-    chosen_fit = fit or (named.fit if named else None)
-    input_size = input_size or (named.input_size if named else None)
+    given = {each.name: ctx.params[each.name] for each in fields(EvaluateJob)}
+    job = EvaluateJob(**given)
     # A file's setting is for the methods that it is about; on the command line it must have one.
     source = ctx.get_parameter_source("converge")
-    asked = source is not None and source.name != "DEFAULT_MAP"
-    hows = find_methods(methods or (named.method if named else "cam"), smooth, converge, asked)
-    subjects = find_subjects(
-        models, weights or (), classes=classes, device=device, offline=offline, fit=chosen_fit,
-        input_size=input_size, layer=layer, weights_key=weights_key,
-        output=output,
-    )  # fmt: skip
-    if not (boxes or masks or grid or faithfulness or sanity or labels != "none"):
-        raise UsageError("Nothing to measure: give --boxes, --masks, --grid, or --faithfulness.")
-    if out:
-        check_out(out, overwrite=overwrite)
-    if not 0 <= threshold < 1:
-        raise UsageError("--threshold must be at least 0 and below 1.")
-    with slow("Looking for photographs ..."):
-        photographs = find_images(data, limit=limit, labels=labels)
-        refs = listed(photographs)
-    tell_notes(photographs)
-    truths = find_truths(refs, boxes=boxes, masks=masks, trimap=trimap)
-    if not (boxes or masks or grid or faithfulness or sanity):
-        check_labels(refs, subjects, named=photographs.renamed)
-    say(f"{len(refs)} photographs, {len(subjects)} networks.")  # before seconds of silence
-
-    from camcli.evaluate.comparison import table
-    from camcli.evaluate.comparison.terminal import show
-
-    ask = questions(
-        truths, scale=scale_name, threshold=threshold, tolerance=tolerance,
-        faithfulness=faithfulness, grid=tuple(dict.fromkeys(grid or ())),
-        grid_confidence=0.9 if confidence is None else confidence, repeats=bootstrap,
-    )  # fmt: skip
-    found = ask_all(
-        subjects, refs, hows, ask, confidence=confidence, sanity=sanity, named=photographs.renamed
-    )
-    record = {
-        "data": data, "photographs": len(refs), "unreadable": sorted(found.failures),
-        "settings": {
-            "fit": chosen_fit, "input_size": input_size, "layer": layer, "smooth": smooth,
-            **({} if output == "auto" else {"output": output}),
-            "converge": converge, "scale": scale_name, "threshold": threshold,
-            "tolerance": tolerance, "preset": preset,
-        },
-        "predictions": found.predictions, "random_labels": found.learned,
-    }  # fmt: skip
-    if out:
-        say(f"Wrote {table.save(out, found.rows, found.checks, record)} to {out}.")
-    if as_format is Format.csv:
-        emit(table.csv_text([*found.rows, *found.checks]), end="")
-    elif as_format is Format.markdown:
-        emit(table.report(found.rows, found.checks, found.predictions), end="")
+    if source is not None and source.name == "DEFAULT_MAP" and not job.masks_channels:
+        job = replace(job, converge=None)
+    result = job.run(TerminalListener())
+    if as_format == "csv":
+        emit(result.csv(), end="")
+    elif as_format == "markdown":
+        emit(result.markdown(), end="")
     else:
-        show(found.rows, found.checks, found.predictions, found.learned, tables())
-    for failure in sorted(found.failures):
+        result.show(tables())
+    for failure in result.unreadable:
         failed(failure)
-    if found.failures:
+    if result.unreadable:
         raise typer.Exit(SOME_FAILED)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from camcli.cli.terminal.console import emit, say
-from camcli.errors import UsageError
+from camcli.cli.terminal.progress import TerminalListener
+from camcli.jobs.report import ReportJob
 
-if TYPE_CHECKING:
-    from camcli.render.report import RunData
+R = ReportJob(())
 
 
 def report(
+    ctx: typer.Context,
     runs: Annotated[
         list[Path],
         typer.Argument(
@@ -31,7 +33,7 @@ def report(
             help="Folder of the page. Default: RUN/report; for a comparison, camcli-comparison.",
             show_default=False,
         ),
-    ] = None,
+    ] = R.out,
     open_it: Annotated[
         bool, typer.Option("--open", help="Show the page in the browser when it is ready.")
     ] = False,
@@ -41,7 +43,7 @@ def report(
             "--self-contained",
             help="Everything in one HTML file, to be mailed; for up to 2000 images.",
         ),
-    ] = False,
+    ] = R.self_contained,
     thumbnails: Annotated[
         int,
         typer.Option(
@@ -51,7 +53,7 @@ def report(
             min=0,
             metavar="N",
         ),
-    ] = 4000,
+    ] = R.thumbnails,
 ) -> None:
     """Make a page on which a run can be searched, sorted and looked at.
 
@@ -62,98 +64,11 @@ def report(
 
     camcli report before after --out before-and-after
     """
-    from camcli.render.report import write_comparison
-
-    if len(runs) > 2:
-        raise UsageError(f"camcli report takes one run, or two to compare; not {len(runs)}.")
-    if len(runs) == 1:
-        page = make_page(
-            runs[0], out=out, self_contained=self_contained, thumbnails=thumbnails, quiet=False
-        )
-    else:
-        page = write_comparison(
-            read_run(runs[0]),
-            read_run(runs[1]),
-            out or Path("camcli-comparison"),
-            thumbnails=thumbnails,
-            self_contained=self_contained,
-        )
+    values = {each.name: ctx.params[each.name] for each in fields(ReportJob)}
+    page = ReportJob(**values).run(TerminalListener())
     emit(page)
     if open_it:
         show(page)
-
-
-def make_page(
-    run: Path,
-    *,
-    out: Path | None = None,
-    self_contained: bool = False,
-    thumbnails: int = 4000,
-    quiet: bool = False,
-) -> Path:
-    """The page of one run, with a progress bar; also for ``camcli batch --report``.
-
-    Args:
-        run: the run directory.
-        out: the page's folder; by default ``report`` in the run directory.
-        self_contained: one file with everything.
-        thumbnails: how many at most.
-        quiet: no progress bar.
-
-    Returns:
-        The page.
-    """
-    import sys
-
-    from tqdm import tqdm
-
-    from camcli.batch.run_files.rundir import REPORT
-    from camcli.render.report import write_report
-
-    with tqdm(
-        disable=quiet or not sys.stderr.isatty(), unit="thumbnail", file=sys.stderr, leave=False
-    ) as bar:
-        return write_report(
-            read_run(run),
-            out or run / REPORT,
-            thumbnails=thumbnails,
-            self_contained=self_contained,
-            tick=bar.update,
-        )
-
-
-def read_run(path: Path) -> RunData:
-    """A run directory as the page takes it; rows and maps are read as they are consumed.
-
-    Raises:
-        UsageError: it is none, or its shards have not been merged.
-        CamcliError: its description cannot be read.
-    """
-    from camcli.batch.run_files.rundir import HEATMAPS, RunDirectory
-    from camcli.batch.tables.heatmaps import read_heatmaps
-    from camcli.render.report import RunData
-
-    directory = RunDirectory(path)
-    if not path.is_dir():
-        raise UsageError(f"{path} is not a folder; give the --out of a 'camcli batch'.")
-    if not directory.csv.is_file():
-        if any(path.glob("predictions.*-of-*.csv")):
-            raise UsageError(f"{path} holds shards; join them first: camcli merge {path}")
-        raise UsageError(
-            f"{path} is not a run: it has no {directory.csv.name}. 'camcli batch' makes one."
-        )
-    stem, suffix = HEATMAPS.split(".")
-    shards = sorted(path.glob(f"{stem}.*-of-*.{suffix}"))
-    files = [file for file in (directory.heatmaps, *shards) if file.is_file()]
-    if not files:
-        say(f"{path} has no {HEATMAPS}; the page shows the overlays that the run drew.")
-    return RunData(
-        name=path.absolute().name,
-        path=path,
-        info=directory.read_info(),
-        rows=directory.rows(),
-        heatmaps=(record for file in files for record in read_heatmaps(file)),
-    )
 
 
 def show(page: Path) -> None:

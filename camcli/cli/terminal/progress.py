@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from camcli.cli.terminal.console import say, warn
+from camcli.cli.terminal.console import say, slow, warn
 from camcli.train.progress import Bar, Listener
 
 if TYPE_CHECKING:
@@ -37,14 +37,20 @@ class TerminalListener(Listener):
             speak()
 
     @contextmanager
-    def bar(self, title: str, total: int, unit: str) -> Iterator[Bar]:
-        """A bar while the work goes on; none for no work."""
+    def slow(self, text: str) -> Iterator[None]:
+        """Say what is going on, if it goes on for more than a second."""
+        with slow(text):
+            yield
+
+    @contextmanager
+    def bar(self, title: str, total: int | None, unit: str) -> Iterator[Bar]:
+        """A bar while the work goes on; none for no work, nor a line for what ends unforeseen."""
         from camcli.cli.terminal.bars import bar
 
-        if not total:
+        if total == 0 or (total is None and not sys.stderr.isatty()):
             yield Bar()
             return
-        with bar(total, title=title, unit=unit) as drawn:
+        with bar(total, title=title, unit=unit, leave=total is not None) as drawn:
             self._bar = drawn
             try:
                 yield _TqdmBar(drawn)

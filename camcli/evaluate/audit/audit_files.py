@@ -19,7 +19,7 @@ from camcli.data.decode.images import load_image
 from camcli.data.sources.refs import is_url
 from camcli.errors import CamcliError, ImageError
 from camcli.evaluate.audit.audit import ClassSummary, Suspicion
-from camcli.evaluate.audit.map_clusters import Alike, Grouping, group, merged
+from camcli.evaluate.audit.map_clusters import Alike, Grouping, merged
 from camcli.evaluate.audit.map_stats import Fact
 from camcli.evaluate.measured.square_canvas import SIDE
 from camcli.files import write_whole
@@ -76,27 +76,27 @@ def save(
     facts: Sequence[Fact],
     found: Sequence[Suspicion],
     rows: Sequence[ClassSummary],
+    alike: Alike,
     how: Grouping,
     source: str = "",
-) -> str:
-    """Cluster the maps of each class and write everything, each file whole or not at all.
+) -> tuple[str, ...]:
+    """Write everything, each file whole or not at all.
 
     Args:
         out: folder, made if needed.
         facts: of all photographs.
         found: the suspicions.
         rows: the classes, in the order in which they are shown.
-        how: maps are prepared and clustered.
+        alike: the maps of each class in clusters.
+        how: they were prepared and clustered.
         source: what was audited, for the record.
 
     Returns:
-        The names of the files, for a message.
+        The names of the files.
 
     Raises:
-        UsageError: see `camcli.evaluate.audit.map_clusters.group`.
         CamcliError: nothing can be written.
     """
-    alike = group(facts, how)
     files: dict[str, bytes | str] = {
         RECORD: "",  # first: it says whose the others are
         "images.csv": _csv(facts, alike),
@@ -115,7 +115,7 @@ def save(
             write_whole(out / name, content)
     except OSError as error:
         raise CamcliError(f"Cannot write {out}: {error.strerror}.") from error
-    return ", ".join(files)
+    return tuple(files)
 
 
 def draw_clusters(alike: Alike, rows: Sequence[ClassSummary], how: Grouping) -> np.ndarray | None:

@@ -14,6 +14,7 @@ from camcli.cam.map_options import MapOptions
 from camcli.data.sources.find import ImageRef
 from camcli.errors import ImageError
 from camcli.evaluate.measured.annotations import Box, read_mask, truth_of
+from camcli.evaluate.measured.map_scaling import MapScaling
 from camcli.evaluate.measured.seen import (
     Seen,
     heat_on,
@@ -24,7 +25,6 @@ from camcli.evaluate.measured.seen import (
 )
 from camcli.evaluate.measured.square_canvas import (
     GAUSSIAN,
-    MapScaling,
     Truth,
     centre_box,
     centre_gaussian,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from camcli.cam.map_options import Smooth
-from camcli.data.decode.preprocess import Fit
+from camcli.data.decode.fit import Fit
 from camcli.errors import UsageError
-from camcli.evaluate.measured.square_canvas import MapScaling
+from camcli.evaluate.measured.map_scaling import MapScaling
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,18 +16,21 @@ class Preset:
 
     Attributes:
         method: the CAM.
-        fit: of photographs to the input.
-        input_size: side of the input, in pixels.
-        smooth: how maps are smoothed.
+        fit: of photographs to the input; None for the network's own.
+        input_size: side of the input, in pixels; None for the network's own.
+        smooth: how maps are smoothed; None for not at all.
         scale: how maps become scores.
     """
 
     method: str
-    fit: Fit
-    input_size: int
+    fit: Fit | None
+    input_size: int | None
     smooth: Smooth | None
     scale: MapScaling
 
+
+PLAIN = Preset("cam", None, None, None, "relu")
+"""What is taken where nothing is asked for."""
 
 PRESETS: dict[str, Preset] = {
     # docs/evaluation.md says how it was found and what it reaches.

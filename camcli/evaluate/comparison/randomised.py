@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -114,9 +114,9 @@ class Likeness:
 def copies_of_model(
     name: str,
     *,
-    weights: str | None = None,
+    weights: str | Path | None = None,
     weights_key: str | None = None,
-    classes: Path | None = None,
+    classes: str | Path | Sequence[str] | None = None,
     offline: bool = False,
     fit: Fit | None = None,
     input_size: int | None = None,

@@ -278,7 +278,7 @@ def report(
 
 def save(
     out: Path, rows: Sequence[MetricRow], checks: Sequence[MetricRow], record: dict[str, Any]
-) -> str:
+) -> tuple[str, ...]:
     """Write CSV, Markdown, JSON and pictures, each whole or not at all; those of before go.
 
     Args:
@@ -288,7 +288,7 @@ def save(
         record: what else the JSON says; its ``predictions`` are drawn.
 
     Returns:
-        The names of the files, for a message.
+        The names of the files.
 
     Raises:
         CamcliError: it cannot be written.
@@ -316,4 +316,4 @@ def save(
             write_whole(out / name, content)
     except OSError as error:
         raise CamcliError(f"Cannot write {out}: {error.strerror}.") from error
-    return ", ".join(files)
+    return tuple(files)

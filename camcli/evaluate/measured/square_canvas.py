@@ -8,16 +8,15 @@ photograph's own pixels.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import cv2
 import numpy as np
 
 from camcli.cam.postprocess import is_empty
 from camcli.data.decode.preprocess import View
+from camcli.evaluate.measured.map_scaling import MapScaling
 
 SIDE = 224
-MapScaling = Literal["relu", "minmax"]
 GAUSSIAN = "centre-gaussian"
 """Name of the control `centre_gaussian` in the table."""
 

@@ -12,9 +12,9 @@ from camcli.batch.explain import make_explanation
 from camcli.batch.run import Run
 from camcli.batch.run_files import rundir
 from camcli.batch.run_files.rundir import RunDirectory
-from camcli.cli.commands.report import make_page
 from camcli.data.sources.find import find_images
 from camcli.errors import CamcliError, UsageError
+from camcli.jobs.report import ReportJob
 
 
 def make(bundled, folder, out, **kw):
@@ -38,7 +38,7 @@ def done(bundled, tmp_path_factory):
     list(run)
     for name in ("contact_sheet.jpg", "predictions.jsonl"):
         (base / "run" / name).write_bytes(b"x")
-    make_page(base / "run", quiet=True)
+    ReportJob([base / "run"]).run()
     return base
 
 
@@ -229,7 +229,7 @@ def test_a_page_is_made_anew_around_somebodys_files(run):
     put(run, ["report/thesis.pdf", "report/thumbs/000/mine.jpg"])
     before = files(run / "report")
     (run / "report/index.html").write_text('<meta content="camcli report">old')
-    make_page(run, quiet=True, thumbnails=1)
+    ReportJob([run], thumbnails=1).run()
     after = files(run / "report")
     assert before - after == {"thumbs/000/000001.jpg", "thumbs/000/000002.jpg"}
     assert "old" not in (run / "report/index.html").read_text("utf-8")[:60]
@@ -238,7 +238,7 @@ def test_a_page_is_made_anew_around_somebodys_files(run):
     # A name that the page has not had, and somebody has.
     put(run, ["report/thumbs/000/000001.jpg"])
     with pytest.raises(UsageError, match=r"000001\.jpg is no file of that page"):
-        make_page(run, quiet=True)
+        ReportJob([run]).run()
     assert kept(run, ["report/thumbs/000/000001.jpg"])
 
 

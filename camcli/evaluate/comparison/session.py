@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from camcli.cli.terminal.console import say
 from camcli.errors import UsageError
+from camcli.models.spec import LAST
+from camcli.train.progress import Listener
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from camcli.cam.map_options import MapOptions
-    from camcli.cli.evaluate_networks import Subject
     from camcli.data.sources.find import ImageRef
     from camcli.evaluate.comparison.compare import MetricRow, Questions
+    from camcli.evaluate.comparison.networks import Network
     from camcli.models.classifier import Classifier
 
     # Photographs, their labels as a network's classes are called: `Source.renamed`.
@@ -59,7 +60,12 @@ class Truths:
 
 
 def find_truths(
-    refs: Sequence[ImageRef], *, boxes: Path | None, masks: Path | None, trimap: bool
+    refs: Sequence[ImageRef],
+    *,
+    boxes: Path | None,
+    masks: Path | None,
+    trimap: bool,
+    listener: Listener,
 ) -> Truths:
     """The annotations of photographs.
 
@@ -68,14 +74,13 @@ def find_truths(
         boxes: where their boxes are.
         masks: where their masks are.
         trimap: whether those are trimaps.
+        listener: told how many have none.
 
     Raises:
         UsageError: broken annotations, or none that belongs to a photograph.
     """
     from camcli.evaluate.measured.annotations import find_masks, read_boxes
 
-    if trimap and masks is None:
-        raise UsageError("--trimap says how --masks are read: give them.")
     found = Truths(
         read_boxes(boxes).match(refs) if boxes else {},
         find_masks(masks, refs) if masks else {},
@@ -84,7 +89,9 @@ def find_truths(
     if found.boxes or found.masks:
         missing = sum(ref.rel not in found.boxes and ref.rel not in found.masks for ref in refs)
         if missing:
-            say(f"{missing} of {len(refs)} photographs have no annotation and do not count.")
+            listener.say(
+                f"{missing} of {len(refs)} photographs have no annotation and do not count."
+            )
     return found
 
 
@@ -106,32 +113,34 @@ NOTHING = (
 )
 
 
-def check_labels(refs: Sequence[ImageRef], subjects: Sequence[Subject], named: Named) -> None:
+def check_labels(refs: Sequence[ImageRef], networks: Sequence[Network], named: Named) -> None:
     """Refuse to judge predictions where no photograph has a label that says what is right.
 
     Args:
         refs: the photographs.
-        subjects: the networks. Where one has ImageNet's classes, these are known beforehand.
+        networks: where the classes of all are known beforehand, labels are looked up in these.
         named: photographs as a network's classes are called.
 
     Raises:
         UsageError: there is no label, or none that could be a class.
     """
-    from camcli.models.classes.imagenet import imagenet_classes
     from camcli.models.classes.label_index import label_index
 
     labels = {ref.label for ref in refs if ref.label is not None}
     if not labels:
         raise UsageError(NOTHING)
-    if all(subject.has_imagenet_classes for subject in subjects):
-        known = imagenet_classes()
+    for network in networks:
+        known = network.known_classes
+        if known is None:
+            return
         labels = {ref.label for ref in named(refs, known) if ref.label is not None}
-        if all(label_index(label, known) is None for label in labels):
-            raise UsageError(NOTHING)
+        if any(label_index(label, known) is not None for label in labels):
+            return
+    raise UsageError(NOTHING)
 
 
 def ask_all(
-    subjects: Sequence[Subject],
+    networks: Sequence[Network],
     refs: Sequence[ImageRef],
     hows: dict[str, MapOptions],
     ask: Questions,
@@ -139,17 +148,19 @@ def ask_all(
     confidence: float | None,
     sanity: bool,
     named: Named,
+    listener: Listener,
 ) -> Answers:
     """Evaluate the networks one after the other; only one is in memory at a time.
 
     Args:
-        subjects: the networks.
+        networks: those of the table.
         refs: the photographs.
         hows: methods by name.
         ask: what to measure.
         confidence: also the accuracy of predictions at least this probable.
         sanity: also whether the maps depend on what the network learned.
         named: photographs as a network's classes are called.
+        listener: hears what is going on.
 
     Raises:
         UsageError: there was nothing that could be measured.
@@ -159,57 +170,55 @@ def ask_all(
 
     found = Answers()
     only_labels = not (ask.annotations or ask.grid or ask.faithfulness or sanity)
-    for number, subject in enumerate(subjects):
-        classifier = subject.load()
+    for number, network in enumerate(networks):
+        classifier = network.load(network.layer, listener)
         own = named(refs, classifier.classes)
         labels = {ref.label for ref in own if ref.label is not None}
         # Found out before the network looks at anything, rather than after.
         if only_labels and all(label_index(one, classifier.classes) is None for one in labels):
-            say(f"No label names a class of {subject.name}: its predictions cannot be judged.")
+            listener.say(
+                f"No label names a class of {network.name}: its predictions cannot be judged."
+            )
             continue
-        with _bar(subject.name, len(refs)) as step:
-            outcome = compare(
-                classifier, subject.name, own, hows, ask, controls=number == 0,
+        with listener.bar(network.name, len(refs), "image") as bar:
+            compared = compare(
+                classifier, network.name, own, hows, ask, controls=number == 0,
                 confidence=confidence, failed=lambda error: found.failures.add(str(error)),
-                progress=step,
+                progress=partial(bar.advance, 1),
             )  # fmt: skip
-        found.rows += outcome.rows
-        if outcome.predictions:
-            found.predictions[subject.name] = outcome.predictions
+        found.rows += compared.rows
+        if compared.predictions:
+            found.predictions[network.name] = compared.predictions
         if sanity:
-            _check(subject, classifier, own, hows, found)
+            _check(network, classifier, own, hows, found, listener)
     if not any(row.metrics for row in [*found.rows, *found.checks]):
         raise UsageError(NOTHING)
     return found
 
 
 def _check(
-    subject: Subject,
+    network: Network,
     classifier: Classifier,
     refs: Sequence[ImageRef],
     hows: dict[str, MapOptions],
     found: Answers,
+    listener: Listener,
 ) -> None:
     """Both sanity checks of one network."""
     from camcli.evaluate.comparison.compare import merged
     from camcli.evaluate.comparison.random_labels import FEWEST, compare_labels
     from camcli.evaluate.comparison.randomised import compare_copies
 
-    say(f"Randomising {subject.name} ...")
-    rows = compare_copies(classifier, subject.name, refs, hows, subject.copies())
-    last = classifier if subject.layer == "last" else subject.load(layer="last")
-    labels = compare_labels(last, subject.name, refs, hows)
+    assert network.copies is not None, "asked for before anything is looked at"
+    listener.say(f"Randomising {network.name} ...")
+    rows = compare_copies(classifier, network.name, refs, hows, network.copies())
+    last = classifier if network.layer == LAST else network.load(LAST, listener)
+    labels = compare_labels(last, network.name, refs, hows)
     if labels is None:
-        say(f"No check with random labels: that needs two classes with {FEWEST} photographs each.")
+        listener.say(
+            f"No check with random labels: that needs two classes with {FEWEST} photographs each."
+        )
         found.checks += rows
         return
     found.checks += merged([*rows, *labels[0]])
-    found.learned[subject.name] = asdict(labels[1])
-
-
-@contextmanager
-def _bar(title: str, total: int) -> Iterator[Callable[[], None]]:
-    from camcli.cli.terminal.progress import TerminalListener
-
-    with TerminalListener().bar(title, total, "image") as drawn:
-        yield lambda: drawn.advance(1)
+    found.learned[network.name] = asdict(labels[1])

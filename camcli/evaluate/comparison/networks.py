@@ -1,0 +1,70 @@
+"""What is compared: networks that can be opened, and methods by name; without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from camcli.cam.map_options import MASKED, MapOptions, make_map_options
+from camcli.cam.method_facts import find_facts
+from camcli.errors import UsageError
+from camcli.train.progress import Listener
+
+if TYPE_CHECKING:
+    from camcli.evaluate.comparison.randomised import Copies
+    from camcli.models.classifier import Classifier
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """One network of the table; whoever asks for it knows how it is opened.
+
+    Attributes:
+        name: as the user wrote it.
+        layer: whose maps are explained.
+        known_classes: its classes, where they are known before it is opened.
+        load: opens it, cut at a layer by its name; the listener hears of it.
+        copies: that know less and less, for the sanity check; None where none can be made.
+    """
+
+    name: str
+    layer: str
+    known_classes: tuple[str, ...] | None
+    load: Callable[[str, Listener], Classifier]
+    copies: Callable[[], Copies] | None
+
+
+def split_names(text: str, option: str) -> list[str]:
+    """``a,b,c`` as names.
+
+    Raises:
+        UsageError: one is empty or occurs twice.
+    """
+    names = [name.strip() for name in text.split(",")]
+    if "" in names or len(set(names)) < len(names):
+        raise UsageError(f"{option} takes different names with commas between, not {text!r}.")
+    return names
+
+
+def find_methods(text: str, smooth: str | None, converge: float | None) -> dict[str, MapOptions]:
+    """The methods in the user's order, behind ``random``.
+
+    Args:
+        text: names with commas between.
+        smooth: how all of them are smoothed.
+        converge: where those that mask channels stop.
+
+    Raises:
+        UsageError: an unknown method, one that is named twice, or none that could stop.
+    """
+    hows = {}
+    for name in split_names(text, "--methods"):
+        stop = converge if find_facts(name).name in MASKED else None
+        how = make_map_options(name, smooth=smooth, converge=stop)
+        if how.method.name in hows:
+            raise UsageError(f"--methods names {how.method.name} twice.")
+        hows[how.method.name] = how
+    if converge is not None and not hows.keys() & set(MASKED):
+        raise UsageError(f"--converge is for {', '.join(MASKED)}; --methods names none of them.")
+    return {"random": make_map_options("random"), **hows}

@@ -1,0 +1,113 @@
+"""What an evaluation found, as one record: what the command prints, and what it writes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from camcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from camcli.evaluate.comparison.compare import MetricRow
+    from camcli.evaluate.comparison.controls import Standing
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationResult:
+    """Methods and networks side by side.
+
+    A notebook shows it as the tables that the command prints.
+
+    Attributes:
+        data: what was asked for, as the user wrote it.
+        photographs: how many there were.
+        rows: one a network and method, controls first; with ``metrics`` and ``intervals`` by name.
+        sanity: the same for the sanity checks: ``rank@LAYER`` and ``ssim@LAYER``.
+        predictions: what the predictions are worth, by network; empty without usable labels.
+        random_labels: what the heads of the check with random labels know, by network.
+        unreadable: the photographs that could not be read, as sentences.
+        settings: what decided the numbers.
+        out: the folder that was written; None where none was asked for.
+        files: their names in `out`.
+    """
+
+    data: str
+    photographs: int
+    rows: tuple[MetricRow, ...]
+    sanity: tuple[MetricRow, ...]
+    predictions: dict[str, dict[str, Any]]
+    random_labels: dict[str, dict[str, Any]]
+    unreadable: tuple[str, ...]
+    settings: dict[str, Any]
+    out: Path | None = None
+    files: tuple[str, ...] = ()
+
+    def row(self, method: str, model: str | None = None) -> MetricRow:
+        """The row of a method or control.
+
+        Args:
+            method: its name, such as ``cam``, ``random`` or ``centre-box``.
+            model: of which network; None where there is one only.
+
+        Raises:
+            UsageError: there is no such row, or several.
+        """
+        found = [r for r in self.rows if r.method == method and model in (None, r.model)]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise UsageError(
+                f"{method} is evaluated for several networks: name one of "
+                f"{', '.join(row.model for row in found)}."
+            )
+        names = dict.fromkeys(row.method for row in self.rows)
+        raise UsageError(f"There is no row of {method!r}; there are {', '.join(names)}.")
+
+    @property
+    def standings(self) -> list[Standing]:
+        """How the methods stand against the centred box, where that can be said."""
+        from camcli.evaluate.comparison.table import standings
+
+        return standings(self.rows)
+
+    @property
+    def verdicts(self) -> list[str]:
+        """For each network and method in words, whether a random head destroys its map."""
+        from camcli.evaluate.comparison.table import verdicts
+
+        return verdicts(self.sanity)
+
+    def csv(self) -> str:
+        """One line for each row and metric, with its interval."""
+        from camcli.evaluate.comparison.table import csv_text
+
+        return csv_text([*self.rows, *self.sanity])
+
+    def markdown(self) -> str:
+        """Everything as Markdown."""
+        from camcli.evaluate.comparison.table import report
+
+        return report(self.rows, self.sanity, self.predictions)
+
+    def show(self, console: Console | None = None) -> None:
+        """Draw the tables in a terminal; by default on stdout."""
+        from camcli.evaluate.comparison.terminal import show
+
+        show(self.rows, self.sanity, self.predictions, self.random_labels, console)
+
+    def record(self) -> dict[str, Any]:
+        """What ``results.json`` says besides the rows."""
+        return {
+            "data": self.data,
+            "photographs": self.photographs,
+            "unreadable": list(self.unreadable),
+            "settings": self.settings,
+            "predictions": self.predictions,
+            "random_labels": self.random_labels,
+        }
+
+    def _repr_markdown_(self) -> str:
+        return self.markdown()

@@ -1,0 +1,334 @@
+"""Methods and networks side by side: what ``camcli evaluate`` is asked, and how it is done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from camcli.cam.map_options import MASKED, MapOptions, Smooth
+from camcli.cam.method_facts import find_facts
+from camcli.data.decode.fit import Fit
+from camcli.errors import UsageError
+from camcli.evaluate.comparison.networks import Network, find_methods, split_names
+from camcli.evaluate.comparison.presets import PLAIN, find_preset
+from camcli.evaluate.comparison.result import EvaluationResult
+from camcli.evaluate.comparison.result_files import check_out
+from camcli.evaluate.measured.map_scaling import MAP_SCALINGS, MapScaling
+from camcli.jobs.model import ModelJob
+from camcli.models import spec
+from camcli.models.spec import AskedOutput
+from camcli.train.progress import Listener, LogListener
+
+if TYPE_CHECKING:
+    from camcli.evaluate.comparison.randomised import Copies
+    from camcli.models.classifier import Classifier
+
+GRIDS = (2, 3)
+"""Cells a side that the grid pointing game is played with."""
+MOST_DRAWS = 100_000
+SURE = 0.9
+"""Least probability of a photograph in the grid, where none is asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluateJob:
+    """An evaluation that is to be made; ``camcli evaluate --help`` says more of each setting.
+
+    None stands for what the preset says, or else for the plain choice: ``methods`` for cam,
+    ``scale`` for relu, ``fit``, ``input_size`` and ``smooth`` for the network's own and none.
+
+    Attributes:
+        data: a folder, a glob or ``@list.txt`` of photographs.
+        methods: names with commas between; ``random`` is always added.
+        models: names and checkpoints, likewise.
+        weights: for the networks that are no checkpoints, in order.
+        weights_key: which of several sets in the file of `weights`.
+        classes: file of class names, for weights of one's own.
+        preset: ``localize``.
+        boxes: where the photographs' boxes are.
+        masks: folder of their masks.
+        trimap: whether the masks are trimaps.
+        labels: where labels come from.
+        faithfulness: ask the network again without what each map shows.
+        sanity: compare the maps with those of randomised copies.
+        grid: cells a side of the grid pointing games.
+        confidence: also judge the predictions of at least this probability.
+        scale: how a map becomes scores.
+        threshold: of tpr and fpr, as a share of a map's maximum.
+        tolerance: of the pointing game, in the photograph's pixels.
+        bootstrap: sets drawn for the intervals; 0 for none.
+        limit: only the first so many photographs.
+        smooth: ``aug``, ``noise`` or ``eigen``.
+        converge: where methods that mask channels stop, as a cosine.
+        layer: whose maps are explained.
+        fit: how photographs are fitted to the input.
+        input_size: side of the input in pixels.
+        output: what networks of one's own return.
+        device: where they run.
+        offline: never touch the network.
+        out: folder for tables and charts; None to write nothing.
+        overwrite: replace earlier results there.
+    """
+
+    data: str | Path
+    methods: str | None = None
+    models: str = spec.BUNDLED
+    weights: list[str] | None = None
+    weights_key: str | None = None
+    classes: Path | None = None
+    preset: str | None = None
+    boxes: Path | None = None
+    masks: Path | None = None
+    trimap: bool = False
+    labels: str = "auto"
+    faithfulness: bool = False
+    sanity: bool = False
+    grid: list[int] | None = None
+    confidence: float | None = None
+    scale: MapScaling | None = None
+    threshold: float = 0.5
+    tolerance: float = 15
+    bootstrap: int = 500
+    limit: int | None = None
+    smooth: Smooth | None = None
+    converge: float | None = None
+    layer: str = spec.LAST
+    fit: Fit | None = None
+    input_size: int | None = None
+    output: AskedOutput = "auto"
+    device: str = "auto"
+    offline: bool = False
+    out: Path | None = None
+    overwrite: bool = False
+
+    def check(self) -> None:
+        """Refuse, without torch and before photographs are looked for, what cannot be meant.
+
+        Raises:
+            UsageError: an unknown name, a number out of range, options that do nothing together,
+                nothing to measure, or results that may not be replaced.
+            CamcliError: a file that holds no weights.
+        """
+        self.settled()._check(self.networks())
+
+    def settled(self) -> EvaluateJob:
+        """The same with the preset's settings, and the plain ones, where none were chosen."""
+        named = find_preset(self.preset) if self.preset else PLAIN
+        return replace(
+            self,
+            methods=self.methods or named.method,
+            scale=self.scale or named.scale,
+            smooth=self.smooth or named.smooth,
+            fit=self.fit or named.fit,
+            input_size=self.input_size or named.input_size,
+        )
+
+    def hows(self) -> dict[str, MapOptions]:
+        """The methods by name, ``random`` first.
+
+        Raises:
+            UsageError: see `find_methods`.
+        """
+        job = self.settled()
+        return find_methods(job.methods or "", job.smooth, job.converge)
+
+    @property
+    def masks_channels(self) -> bool:
+        """Whether a method is among the asked ones that `converge` is for."""
+        names = split_names(self.settled().methods or "", "--methods")
+        return any(find_facts(name).name in MASKED for name in names)
+
+    def networks(self) -> list[Network]:
+        """The networks of the table, checked; none is opened.
+
+        Raises:
+            UsageError: a name that nothing has, or another number of weights than networks.
+            CamcliError: a file that holds no weights.
+        """
+        return [self._network(name, job) for name, job in self._models().items()]
+
+    def run(
+        self, listener: Listener | None = None, networks: Sequence[Network] | None = None
+    ) -> EvaluationResult:
+        """Find the photographs, ask each network, and write what was found.
+
+        Args:
+            listener: hears what is going on; by default the log does.
+            networks: those of the table instead of the ones that `models` names.
+
+        Raises:
+            UsageError: as `check` does; no photographs; broken annotations, or none that belongs
+                to a photograph; or nothing that could be measured.
+            UnavailableError: weights are not on this machine.
+            CamcliError: a file that cannot be read or written.
+        """
+        listener = listener or LogListener()
+        job = self.settled()
+        networks = self.networks() if networks is None else networks
+        job._check(networks)
+        return job._asked(networks, listener)
+
+    def _check(self, networks: Sequence[Network]) -> None:
+        """`check`, of settled settings."""
+        if self.scale not in MAP_SCALINGS:
+            raise UsageError(f"--scale takes {', '.join(MAP_SCALINGS)}, not {self.scale!r}.")
+        self.hows()
+        if odd := [n for n in self.grid or () if n not in GRIDS]:
+            raise UsageError(f"--grid takes 2 or 3, not {odd[0]}.")
+        if not (
+            self.boxes or self.masks or self.grid or self.faithfulness or self.sanity
+            or self.labels != "none"
+        ):  # fmt: skip
+            raise UsageError(
+                "Nothing to measure: give --boxes, --masks, --grid, or --faithfulness."
+            )
+        if self.sanity and (stuck := [each.name for each in networks if each.copies is None]):
+            raise UsageError(
+                f"The sanity check makes randomised copies of {', '.join(stuck)}, which is given "
+                "as it is: name it as a model or a checkpoint instead."
+            )
+        if self.out:
+            check_out(self.out, overwrite=self.overwrite)
+        if not 0 <= self.threshold < 1:
+            raise UsageError("--threshold must be at least 0 and below 1.")
+        if self.confidence is not None and not 0 <= self.confidence <= 1:
+            raise UsageError(f"--confidence is in [0, 1], not {self.confidence}.")
+        if not 0 <= self.tolerance < float("inf"):
+            raise UsageError(f"--tolerance must be at least 0, not {self.tolerance}.")
+        if not 0 <= self.bootstrap <= MOST_DRAWS:
+            raise UsageError(f"--bootstrap is in [0, {MOST_DRAWS}], not {self.bootstrap}.")
+        if self.limit is not None and self.limit < 1:
+            raise UsageError(f"--limit must be at least 1, not {self.limit}.")
+        if self.trimap and self.masks is None:
+            raise UsageError("--trimap says how --masks are read: give them.")
+
+    def _models(self) -> dict[str, ModelJob]:
+        """The networks by name, in the user's order."""
+        job = self.settled()
+        names = split_names(job.models, "--models")
+        files = {name: _checkpoint(name) for name in names}
+        named = [name for name in names if files[name] is None]
+        if job.weights and len(job.weights) != len(named):
+            raise UsageError(
+                f"--weights is given {len(job.weights)} times, and --models names {len(named)} "
+                "networks that are no checkpoints: give it once for each of them, in order."
+            )
+        if job.weights_key and not job.weights:
+            raise UsageError(
+                "--weights-key chooses one of several sets in a file: add --weights FILE."
+            )
+        own = dict(zip(named, job.weights or (), strict=False))
+        common = ModelJob(
+            fit=job.fit, input_size=job.input_size, layer=job.layer, device=job.device,
+            offline=job.offline,
+        )  # fmt: skip
+        found = {
+            name: replace(common, checkpoint=file)
+            if (file := files[name])
+            else replace(
+                common, model=name, weights=own.get(name), weights_key=job.weights_key,
+                classes=job.classes, output=job.output,
+            )
+            for name in names
+        }  # fmt: skip
+        for each in found.values():
+            each.check()
+        return found
+
+    def _network(self, name: str, model: ModelJob) -> Network:
+        return Network(
+            name, model.layer, model.known_classes, partial(_load, model), partial(_copies, model)
+        )
+
+    def _asked(self, networks: Sequence[Network], listener: Listener) -> EvaluationResult:
+        from camcli.evaluate.comparison.session import (
+            ask_all,
+            check_labels,
+            find_truths,
+            questions,
+        )
+        from camcli.jobs.photographs import find_photographs
+
+        source, refs = find_photographs(self.data, self.labels, listener, self.limit)
+        truths = find_truths(
+            refs, boxes=self.boxes, masks=self.masks, trimap=self.trimap, listener=listener
+        )
+        if not (self.boxes or self.masks or self.grid or self.faithfulness or self.sanity):
+            check_labels(refs, networks, named=source.renamed)
+        # Before seconds of silence.
+        listener.say(f"{len(refs)} photographs, {len(networks)} networks.")
+        ask = questions(
+            truths, scale=self.scale, threshold=self.threshold, tolerance=self.tolerance,
+            faithfulness=self.faithfulness, grid=tuple(dict.fromkeys(self.grid or ())),
+            grid_confidence=SURE if self.confidence is None else self.confidence,
+            repeats=self.bootstrap,
+        )  # fmt: skip
+        found = ask_all(
+            networks, refs, self.hows(), ask, confidence=self.confidence, sanity=self.sanity,
+            named=source.renamed, listener=listener,
+        )  # fmt: skip
+        result = EvaluationResult(
+            str(self.data), len(refs), tuple(found.rows), tuple(found.checks), found.predictions,
+            found.learned, tuple(sorted(found.failures)), self._recorded(),
+        )  # fmt: skip
+        if self.out is None:
+            return result
+
+        from camcli.evaluate.comparison.table import save
+
+        files = save(self.out, result.rows, result.sanity, result.record())
+        listener.say(f"Wrote {', '.join(files)} to {self.out}.")
+        return replace(result, out=self.out, files=files)
+
+    def _recorded(self) -> dict[str, Any]:
+        """What decided the numbers, for the record."""
+        return {
+            "fit": self.fit, "input_size": self.input_size, "layer": self.layer,
+            "smooth": self.smooth,
+            **({} if self.output == "auto" else {"output": self.output}),
+            "converge": self.converge, "scale": self.scale, "threshold": self.threshold,
+            "tolerance": self.tolerance, "preset": self.preset,
+        }  # fmt: skip
+
+
+def loaded(classifier: Classifier) -> Network:
+    """A network that is open already; it has the layer at which it was cut."""
+    name = classifier.provenance.name
+
+    def load(layer: str, listener: Listener) -> Classifier:
+        return classifier
+
+    return Network(name, classifier.layer, classifier.classes, load, None)
+
+
+def _load(model: ModelJob, layer: str, listener: Listener) -> Classifier:
+    listener.say(f"Loading {model.called} ...")
+    return replace(model, layer=layer).load(say=listener.say, warn=listener.warn)
+
+
+def _copies(model: ModelJob) -> Copies:
+    """Copies that know less and less, for the sanity check."""
+    from camcli.evaluate.comparison.randomised import copies_of_checkpoint, copies_of_model
+
+    if model.checkpoint is not None:
+        return copies_of_checkpoint(
+            Path(model.checkpoint), lambda path: replace(model, checkpoint=path).load()
+        )
+    return copies_of_model(
+        model.model, weights=model.weights, weights_key=model.weights_key, classes=model.classes,
+        offline=model.offline, fit=model.fit, input_size=model.input_size, device=model.device,
+        layer=model.layer, output=model.output,
+    )  # fmt: skip
+
+
+def _checkpoint(name: str) -> Path | None:
+    """A model's name as a file, if it is one."""
+    file = Path(name)
+    if file.suffix in (".safetensors", ".pt", ".pth"):
+        if not file.is_file():
+            raise UsageError(f"There is no checkpoint {name}.")
+        return file
+    return None

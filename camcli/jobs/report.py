@@ -1,0 +1,131 @@
+"""A run, or two beside each other, as a page: what ``camcli report`` is asked, and does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from camcli.errors import UsageError
+from camcli.train.progress import Listener, LogListener
+
+if TYPE_CHECKING:
+    from camcli.render.report import RunData
+
+COMPARISON = Path("camcli-comparison")
+"""Where the page of two runs goes that was not told where to."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportJob:
+    """A page that is to be made.
+
+    Attributes:
+        runs: one run directory of ``camcli batch``, or two, which are compared image by image.
+        out: folder of the page; None for ``report`` in the run, or `COMPARISON` for two.
+        self_contained: everything in one HTML file.
+        thumbnails: small copies of so many images at most; the others are shown from the
+            photographs themselves.
+    """
+
+    runs: Sequence[Path]
+    out: Path | None = None
+    self_contained: bool = False
+    thumbnails: int = 4000
+
+    def check(self) -> None:
+        """Refuse what is no run.
+
+        Raises:
+            UsageError: another number of runs than one or two, a folder that is none, or one
+                whose shards have not been merged; or less than no thumbnails.
+        """
+        if len(self.runs) not in (1, 2):
+            raise UsageError(
+                f"camcli report takes one run, or two to compare; not {len(self.runs)}."
+            )
+        if self.thumbnails < 0:
+            raise UsageError(f"--thumbnails must be at least 0, not {self.thumbnails}.")
+        for run in self.runs:
+            check_run(run)
+
+    def run(self, listener: Listener | None = None) -> Path:
+        """Write the page; one that is there is replaced when the new one is complete.
+
+        Args:
+            listener: hears what is going on; by default the log does.
+
+        Returns:
+            The page, ``index.html`` in its folder.
+
+        Raises:
+            UsageError: as `check` does, or a run without rows.
+            CamcliError: something cannot be read or written.
+        """
+        from camcli.batch.run_files.rundir import REPORT
+        from camcli.render.report import write_comparison, write_report
+
+        listener = listener or LogListener()
+        self.check()
+        first, *others = [read_run(run, listener) for run in self.runs]
+        if others:
+            return write_comparison(
+                first, others[0], self.out or COMPARISON, thumbnails=self.thumbnails,
+                self_contained=self.self_contained,
+            )  # fmt: skip
+        with listener.bar("report", None, "thumbnail") as bar:
+            return write_report(
+                first, self.out or self.runs[0] / REPORT, thumbnails=self.thumbnails,
+                self_contained=self.self_contained, tick=lambda: bar.advance(1),
+            )  # fmt: skip
+
+
+def check_run(path: Path) -> None:
+    """Refuse a folder that is no run.
+
+    Raises:
+        UsageError: it is none, or its shards have not been merged.
+    """
+    from camcli.batch.run_files.rundir import RunDirectory
+
+    if not path.is_dir():
+        raise UsageError(f"{path} is not a folder; give the --out of a 'camcli batch'.")
+    table = RunDirectory(path).csv
+    if not table.is_file():
+        if any(path.glob("predictions.*-of-*.csv")):
+            raise UsageError(f"{path} holds shards; join them first: camcli merge {path}")
+        raise UsageError(f"{path} is not a run: it has no {table.name}. 'camcli batch' makes one.")
+
+
+def read_run(path: Path, listener: Listener | None = None) -> RunData:
+    """A run directory as the page takes it; rows and maps are read as they are consumed.
+
+    Args:
+        path: the run directory.
+        listener: told what the run has not; by default the log is.
+
+    Raises:
+        UsageError: see `check_run`.
+        CamcliError: its description cannot be read.
+    """
+    from camcli.batch.run_files.rundir import HEATMAPS, RunDirectory
+    from camcli.batch.tables.heatmaps import read_heatmaps
+    from camcli.render.report import RunData
+
+    check_run(path)
+    directory = RunDirectory(path)
+    stem, suffix = HEATMAPS.split(".")
+    shards = sorted(path.glob(f"{stem}.*-of-*.{suffix}"))
+    files = [file for file in (directory.heatmaps, *shards) if file.is_file()]
+    if not files:
+        (listener or LogListener()).say(
+            f"{path} has no {HEATMAPS}; the page shows the overlays that the run drew."
+        )
+    return RunData(
+        name=path.absolute().name,
+        path=path,
+        info=directory.read_info(),
+        rows=directory.rows(),
+        heatmaps=(record for file in files for record in read_heatmaps(file)),
+    )
