@@ -6,6 +6,7 @@ heavy: a walk over a million names should not wait for a decoder.
 
 from __future__ import annotations
 
+import os
 from typing import NamedTuple
 
 
@@ -65,9 +66,6 @@ TABLE: tuple[PictureFormat, ...] = (
 EXTENSIONS = frozenset(extension for each in TABLE for extension in each.extensions.split())
 """Of the files that a folder gives. A file that is named is read whatever it is called."""
 
-TAR = ".tar"
-"""Of archives that are read where they lie."""
-
 READ = ", ".join(each.name for each in TABLE if each.readers)
 
 # What else is taken for a picture now and then: where in the file, its mark, and what it is.
@@ -85,11 +83,9 @@ _MARKS: tuple[tuple[int, bytes, str], ...] = (
     (0, b"SIMPLE  =", "a FITS file; save its picture as PNG"),
     (0, b"\x93NUMPY", "a NumPy array; save it as PNG"),
     (0, b"\x89HDF", "an HDF5 file; save its pictures as PNG"),
-    (0, b"PK\x03\x04", "a ZIP archive (or a document that is one); unpack it"),
     (0, b"\x1f\x8b", "a gzip archive; unpack it"),
     (0, b"Rar!", "a RAR archive; unpack it"),
     (0, b"7z\xbc\xaf", "a 7-Zip archive; unpack it"),
-    (257, b"ustar", "a tar archive; name it .tar and its pictures are read where they lie"),
     (8, b"AVI ", "a video; save its frames as pictures"),
     (0, b"\x1aE\xdf\xa3", "a video; save its frames as pictures"),
 )  # fmt: skip
@@ -130,6 +126,11 @@ def known(data: bytes) -> PictureFormat | None:
     if any(data[at : at + len(mark)] == mark for at, mark in _RAW_MARKS):
         return RAW
     return None
+
+
+def is_image_name(name: str) -> bool:
+    """Whether a visible file of this name is called like an image."""
+    return os.path.splitext(name)[1].lower() in EXTENSIONS and not name.startswith(".")  # noqa: PTH122
 
 
 def named(name: str, each: PictureFormat) -> bool:

@@ -38,8 +38,8 @@ def batch(
         list[str],
         typer.Argument(
             help="A folder, a quoted glob, @list.txt with one path a line, or - to read such a "
-            "list from stdin. Tar shards ('s-{000..009}.tar') are read as they are, URLs "
-            "(s3://bucket/photos) through fsspec.",
+            "list from stdin. Tar shards ('s-{000..009}.tar') and zip files are read as they are, "
+            "URLs (s3://bucket/photos) through fsspec.",
             show_default=False,
         ),
     ],

@@ -21,16 +21,14 @@ from camcli.data.decode.colours import is_negative, rgb_pixels, transparent_pixe
 from camcli.data.decode.memory_budget import BUDGET, ask
 from camcli.data.decode.pillow import opened
 from camcli.data.picture_formats import what_instead
-from camcli.data.sources.refs import Blob, ImageRef
+from camcli.data.sources.containers import registry as containers
+from camcli.data.sources.refs import MAX_BYTES, Blob, ImageRef
 from camcli.errors import TOO_MANY_FILES, CamcliError, ImageError, out_of_files, stage
 from camcli.files import SpecialFileError, read_regular
 from camcli.printable import printable as printable
 
 MAX_PIXELS = 178_956_970
 """Largest picture that is decoded (Pillow's own limit): 178.9 million pixels, 0.5 GB as RGB."""
-
-MAX_BYTES = 1 << 30
-"""Largest file that is read into memory, 1 GiB."""
 
 # Bytes a pixel while a picture is decoded and resized: Pillow's own, ours, and some to spare.
 _PLAIN, _OTHER = 8, 12
@@ -214,7 +212,8 @@ def decode_picture(data: bytes, name: str, enough: Enough | None = None) -> Pict
         except Image.DecompressionBombError as error:
             raise _too_large(name, "") from error
         except Image.UnidentifiedImageError as error:
-            raise ImageError(f"{name}: {what_instead(data)}") from error
+            what = containers.what_instead(data) or what_instead(data)
+            raise ImageError(f"{name}: {what}") from error
         except MemoryError as error:
             raise ImageError(
                 f"{name}: decoding it takes more memory than there is; scale it down first."

@@ -16,8 +16,8 @@ that each becomes one error row rather than silently missing.
 Links. Links to files are images; links to folders are walked, except into one of their own
 parents (a loop), and at most `MAX_LINKS` deep.
 
-Tar files. A ``.tar`` that is named, listed or matched stands for the images in it
-(`camcli.data.sources.tars`); in a folder only where there are no images beside them.
+Containers. A ``.tar`` or ``.zip`` that is named, listed or matched stands for the images in it
+(`camcli.data.sources.containers`); in a folder only where there are no images beside them.
 """
 
 # ruff: noqa: PTH109, PTH112
@@ -33,6 +33,14 @@ from pathlib import Path
 
 from camcli.data.picture_formats import TABLE
 from camcli.data.sources.braces import expand
+from camcli.data.sources.containers.registry import (
+    ARCHIVES,
+    NESTED,
+    container_of,
+    images_in,
+    why_unread,
+    without_suffix,
+)
 from camcli.data.sources.finders import File, Finder, Folder, Glob, absolute, has_magic
 from camcli.data.sources.labels import Indexed, Labeller, are_indices, make_labeller
 from camcli.data.sources.layout import Layout, Unrecognised, how, outside, recognise, why_not
@@ -40,12 +48,9 @@ from camcli.data.sources.leftovers import LeftOut
 from camcli.data.sources.lists import PathList, Several
 from camcli.data.sources.refs import Blob, ImageRef, is_url, local_path
 from camcli.data.sources.remote import Remote
-from camcli.data.sources.tars import COMPRESSED, COMPRESSED_TAR, SUFFIX, images_in
 from camcli.data.sources.unique_paths import Unique, bounded
 from camcli.errors import UsageError
 from camcli.printable import printable, some
-
-_PACKED = (".zip", ".7z", ".rar", *COMPRESSED)
 
 
 @dataclass(frozen=True)
@@ -57,8 +62,8 @@ class Source:
         finder: yields (absolute path, relative path).
         labeller: gives a label for a relative path; None when the images have no labels.
         limit: at most so many images.
-        own_labels: whether tar shards' labels are taken, where there is no `labeller`.
-        classes: what the numbers in tar shards' labels mean.
+        own_labels: whether the labels in tar and zip files are taken, where there is no `labeller`.
+        classes: what the numbers in such labels mean.
         notes: what a person should know about the labels, a line each.
         left_out: what was passed over, as far as the source has been walked.
     """
@@ -74,20 +79,20 @@ class Source:
 
     @property
     def labelled(self) -> bool:
-        """Whether the layout (or the user, or a tar shard) says what is in the images."""
+        """Whether the layout (or the user, or a tar or zip file) says what is in the images."""
         return self.labeller is not None or any(ref.label for ref in islice(self, 1))
 
     @property
     def may_have_labels(self) -> bool:
-        """Whether an image, the first or a later one, can have a label; opens no tar shard."""
+        """Whether an image, the first or a later one, can have a label; opens no container."""
         return self.labeller is not None or (
-            self.own_labels and any(path.endswith(SUFFIX) for path, _ in self._found())
+            self.own_labels and any(container_of(path) for path, _ in self._found())
         )
 
     def numbered(self, classes: tuple[str, ...]) -> Source:
         """The same, with what can only be a class's number as these classes' names.
 
-        These are numbers in tar shards, and class folders that are all called ``0`` to C-1.
+        These are numbers in tar and zip files, and class folders that are all called ``0`` to C-1.
         """
         labeller, notes = self.labeller, self.notes
         if isinstance(labeller, Layout) and are_indices(labeller.classes, classes):
@@ -132,8 +137,8 @@ class Source:
         label = self.labeller or (lambda rel: None)
         names = Unique() if self._mixed() else None
         for path, rel in self._found():
-            if path.endswith(SUFFIX):
-                shard, folder = Path(path), rel.removesuffix(SUFFIX)
+            if container_of(path):
+                shard, folder = Path(path), without_suffix(rel)
                 inside = names or Unique()
                 for member in images_in(path, left):
                     at = shard / member.name if member.name else shard
@@ -142,23 +147,25 @@ class Source:
                     yield ImageRef(at, inside.take(wanted), known, member.blob)
             else:
                 blob = Blob(path) if is_url(path) else None
-                if path.lower().endswith(COMPRESSED):
-                    blob = Blob(path, problem=COMPRESSED_TAR)
+                if problem := why_unread(path):
+                    blob = Blob(path, problem=problem)
                 name = _on_a_disk(rel) if is_url(path) else rel
                 yield ImageRef(Path(path), names.take(name) if names else name, label(rel), blob)
 
     def _mixed(self) -> bool:
-        """Whether images of a tar can get the relative paths of others: ``s.tar`` beside ``s/``.
+        """Whether images in containers can get the paths of others: ``s.tar`` beside ``s/``.
 
-        Opens nothing. A folder's own images are never beside its tars.
+        Opens nothing. A folder's own images are never beside its containers.
         """
-        if isinstance(self.finder, Folder | File):
+        if isinstance(self.finder, File) or (
+            isinstance(self.finder, Folder) and not self.finder.containers
+        ):
             return False
         folders: set[str] = set()
         others = False
         for path, rel in self.finder:
-            if path.endswith(SUFFIX):
-                folders.add(rel.removesuffix(SUFFIX) + "/")
+            if container_of(path):
+                folders.add(without_suffix(rel) + "/")
             else:
                 others = True
             if others and folders:
@@ -182,13 +189,13 @@ class Source:
         return str(label)
 
     def count(self) -> int | None:
-        """How many images there are: a walk that reads directories and tar headers, no image.
+        """How many images there are: a walk that reads folders and lists of members, no image.
 
         None where that would download remote shards.
         """
         total = 0
         for path, _ in self._found():
-            if not path.endswith(SUFFIX):
+            if not container_of(path):
                 total += 1
             elif is_url(path):
                 return None
@@ -247,7 +254,7 @@ def find_images(
     seen = LeftOut()
     first = next(finder.walk(seen), None)
     if first is None and isinstance(finder, Folder):
-        finder = Glob(finder.root, ("**", "*" + SUFFIX) if recursive else ("*" + SUFFIX,))
+        finder = replace(finder, containers=True)
     auto = labels == "auto"
     labeller, notes = _recognised(finder) if auto else (make_labeller(labels), ())
     # islice counts no further, and no disk holds so many.
@@ -256,7 +263,7 @@ def find_images(
     if first is None:
         source.left_out.include(seen)
     # Nothing at all, or shards without images.
-    if (first is None or first[0].endswith(SUFFIX)) and next(iter(source), None) is None:
+    if (first is None or container_of(first[0])) and next(iter(source), None) is None:
         raise UsageError(_nothing(specs, recursive, source.left_out))
     return source
 
@@ -320,21 +327,20 @@ def _each(specs: Iterable[str], recursive: bool) -> Iterator[Finder]:
 def _packed(folder: str) -> str:
     """The first few archives right in a folder, which nobody has unpacked; empty for none."""
     with suppress(OSError), os.scandir(folder) as entries:
-        found = [e.name for e in islice(entries, 1000) if e.name.lower().endswith(_PACKED)]
+        found = [e.name for e in islice(entries, 1000) if e.name.lower().endswith(ARCHIVES)]
         return some(sorted(found))
     return ""
 
 
 def _nothing(specs: list[str], recursive: bool, left: LeftOut) -> str:
     more = f" {left.note()}" if left else ""
+    if any(what.startswith(NESTED) for what in left.counts):
+        more += " What is packed twice is not read: unpack it once."
     shown = ", ".join(repr(os.fspath(s)) for s in specs[:3]) + (", ..." if specs[3:] else "")
     if len(specs) == 1 and os.path.isdir(specs[0]):
         where = "it or its sub-folders" if recursive else "it (sub-folders were not searched)"
         if packed := _packed(specs[0]):
-            return (
-                f"No images in the folder {shown}, but {packed}: unpack it, or name .tar archives "
-                "themselves, which are read where they lie."
-            )
+            return f"No images in the folder {shown}, but {packed}: unpack it.{more}"
         known = " ".join(e[1:] for each in TABLE if each.readers for e in each.extensions.split())
         return f"No images in the folder {shown}: no file in {where} ends in one of {known}.{more}"
     if specs == ["-"]:

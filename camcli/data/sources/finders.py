@@ -1,5 +1,5 @@
 """Walking folders and globs, lazily and in the same order everywhere."""
-# ruff: noqa: PTH100, PTH112, PTH116, PTH118, PTH119, PTH120, PTH122
+# ruff: noqa: PTH100, PTH112, PTH116, PTH118, PTH119, PTH120
 # Strings and os.path throughout: a Path for each of a million files would cost more than the walk.
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import NamedTuple, Protocol
 
-from camcli.data.picture_formats import EXTENSIONS, TAR
+from camcli.data.picture_formats import is_image_name
+from camcli.data.sources.containers.registry import container_of
 from camcli.data.sources.leftovers import (
     MADE_PICTURE,
     MADE_UP,
@@ -72,14 +73,21 @@ class File(Walked):
 
 @dataclass(frozen=True)
 class Folder(Walked):
-    """The images in a folder, and below it."""
+    """The images in a folder, and below it.
+
+    Attributes:
+        root: absolute path of it.
+        recursive: walk into its sub-folders.
+        containers: the tar and zip files in it, in place of images.
+    """
 
     root: str
     recursive: bool = True
+    containers: bool = False
 
     def walk(self, left: LeftOut) -> Iterator[tuple[str, str]]:
         """By name, a folder's own pictures before its sub-folders."""
-        return _walk(self.root, _InFolder(self.recursive), left)
+        return _walk(self.root, _InFolder(self.recursive, self.containers), left)
 
 
 class _Choice(Protocol):
@@ -105,12 +113,13 @@ class _Choice(Protocol):
 @dataclass(frozen=True)
 class _InFolder:
     recursive: bool
+    containers: bool
 
     def enters(self, parts: tuple[str, ...]) -> bool:
         return self.recursive
 
     def takes(self, parts: tuple[str, ...]) -> bool:
-        return is_image_name(parts[-1])
+        return bool(container_of(parts[-1])) if self.containers else is_image_name(parts[-1])
 
     def means(self, parts: tuple[str, ...]) -> bool:
         return True
@@ -232,8 +241,8 @@ def _listed(
                     passed.append(what)
             elif choice.takes(at):
                 files.append(name)
-            elif name.endswith(TAR) and choice.any_name and choice.means(at):
-                passed.append("tar file")
+            elif (kind := container_of(name)) and choice.any_name and choice.means(at):
+                passed.append(f"{kind.name} file")
     if telling and parts and not choice.names(len(parts) - 1) and is_run(folder, telling):
         left.add(RUN)
         return [], []
@@ -245,11 +254,6 @@ def _listed(
     files.sort()
     folders.sort(reverse=True)
     return files, folders
-
-
-def is_image_name(name: str) -> bool:
-    """Whether a visible file of this name is called like an image."""
-    return os.path.splitext(name)[1].lower() in EXTENSIONS and not name.startswith(".")
 
 
 def is_found(name: str) -> bool:

@@ -6,7 +6,7 @@ import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.request import url2pathname
 
 from camcli.errors import (
@@ -29,6 +29,21 @@ _KNOWN = frozenset(
 _PAUSES = (1.0, 4.0)
 
 
+MAX_BYTES = 1 << 30
+"""Largest file of a picture that is read into memory, 1 GiB."""
+
+
+class Reader(Protocol):
+    """Makes a file's content of what is stored, as where it is compressed; can be pickled."""
+
+    def __call__(self, blob: Blob) -> bytes:
+        """The content; `Blob.stored` gives what is stored.
+
+        Raises:
+            ImageError: it cannot be had.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class Blob:
     """Bytes that are no local file of their own: a member of a tar, an object behind a URL.
@@ -38,21 +53,31 @@ class Blob:
         offset: where they start; None for all of it.
         size: how many they are, where `offset` says where they start.
         problem: why they cannot be read, where that is known already.
+        reader: makes the content of them; None where they are the content.
     """
 
     place: str
     offset: int | None = None
     size: int = 0
     problem: str | None = None
+    reader: Reader | None = None
 
     def read(self) -> bytes:
-        """The bytes.
+        """The content.
 
         Raises:
-            ImageError: they cannot be had; without the name, which the caller knows.
+            ImageError: it cannot be had; without the name, which the caller knows.
         """
         if self.problem is not None:
             raise ImageError(self.problem)
+        return self.stored() if self.reader is None else self.reader(self)
+
+    def stored(self) -> bytes:
+        """The bytes as they are stored.
+
+        Raises:
+            ImageError: they cannot be had.
+        """
         data = _remote(self) if is_url(self.place) else _local(self)
         if self.offset is not None and len(data) < self.size:
             raise ImageError(f"{self.place} ends within it; copy or download that file again.")

@@ -7,15 +7,15 @@ written to a temporary file: the source can be walked again at no cost, in bound
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import IO, Any
 
+from camcli.data.sources.containers.registry import container_of
 from camcli.data.sources.finders import Walked, has_magic, is_found
 from camcli.data.sources.leftovers import LeftOut, leftover_file, leftover_folder
 from camcli.data.sources.lists import names_in
 from camcli.data.sources.refs import file_system
-from camcli.data.sources.tars import SUFFIX
 from camcli.errors import UsageError
 
 
@@ -82,9 +82,9 @@ def _find(system: Any, path: str, recursive: bool, left: LeftOut) -> tuple[str, 
         return root, iter(sorted(chosen, key=_order))
     if system.isdir(path):
         path = path.rstrip("/")
-        if any(True for _ in _walk(system, path, "", recursive, "", LeftOut())):
-            return path, _walk(system, path, "", recursive, "", left)
-        return path, _walk(system, path, "", recursive, SUFFIX, left)
+        if any(True for _ in _walk(system, path, "", recursive, is_found, LeftOut())):
+            return path, _walk(system, path, "", recursive, is_found, left)
+        return path, _walk(system, path, "", recursive, _is_container, left)
     if not system.exists(path):
         raise FileNotFoundError(path)
     root, _, name = path.rpartition("/")
@@ -111,7 +111,7 @@ def _is_wanted(rel: str, left: LeftOut) -> bool:
 
 
 def _walk(
-    system: Any, root: str, below: str, recursive: bool, suffix: str, left: LeftOut
+    system: Any, root: str, below: str, recursive: bool, taken: Callable[[str], bool], left: LeftOut
 ) -> Iterator[str]:
     """Relative paths, by name, a folder's own pictures before its sub-folders.
 
@@ -120,7 +120,7 @@ def _walk(
         root: path of the folder that was named.
         below: relative path of the folder to walk, empty or with a slash at its end.
         recursive: walk into sub-folders.
-        suffix: what the names of files end in; empty for images.
+        taken: whether a file of a name is.
         left: counts what is left out.
     """
     images, folders = [], []
@@ -134,11 +134,15 @@ def _walk(
             left.add(what)
         elif is_folder:
             folders.append(name)
-        elif name.endswith(suffix) if suffix else is_found(name):
+        elif taken(name):
             images.append(name)
     yield from (below + name for name in sorted(images))
     for name in sorted(folders) if recursive else ():
-        yield from _walk(system, root, f"{below}{name}/", recursive, suffix, left)
+        yield from _walk(system, root, f"{below}{name}/", recursive, taken, left)
+
+
+def _is_container(name: str) -> bool:
+    return container_of(name) is not None
 
 
 def _order(rel: str) -> tuple[tuple[bool, str], ...]:

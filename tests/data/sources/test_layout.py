@@ -374,7 +374,7 @@ def test_labels_of_a_part_are_never_missing_in_silence(tmp_path, names, labels, 
     assert (told in " ".join(source.notes)) if told else not source.notes
 
 
-@pytest.mark.parametrize("archive", ["train.zip", "photos.tar.gz", "a.7z"])
+@pytest.mark.parametrize("archive", ["train.rar", "photos.tar.gz", "a.7z"])
 def test_a_folder_of_archives_says_that_they_must_be_unpacked(tmp_path, archive):
     (tmp_path / archive).touch()
     with pytest.raises(UsageError, match=f"{archive}: unpack it"):
