@@ -2,6 +2,9 @@ import io
 import os
 import shutil
 import tarfile
+import zipfile
+
+import pytest
 
 from camcli.batch.explain import make_explanation
 from camcli.batch.run import Run
@@ -23,7 +26,23 @@ def run(bundled, images, out, *, take=None, **prepare):
     return list(read_rows(out / "predictions.csv"))
 
 
-def test_shards_give_the_rows_and_overlays_of_the_folder(bundled, folder, shards, tmp_path):
+def as_zips(shards, to):
+    """The same shards as zip files."""
+    to.mkdir(parents=True)
+    for path in shards.glob("*.tar"):
+        with (
+            tarfile.open(path) as old,
+            zipfile.ZipFile(to / f"{path.stem}.zip", "w", zipfile.ZIP_DEFLATED) as new,
+        ):
+            for info in old:
+                new.writestr(info.name, old.extractfile(info).read())
+    return to
+
+
+@pytest.mark.parametrize("kind", ["tar", "zip"])
+def test_shards_give_the_rows_and_overlays_of_the_folder(bundled, folder, shards, tmp_path, kind):
+    if kind == "zip":
+        shards = as_zips(shards, tmp_path / "zips" / "shards")
     expected = run(bundled, folder, tmp_path / "folder")
     assert len(run(bundled, shards, tmp_path / "tars", take=4)) == 4
     rows = run(bundled, shards, tmp_path / "tars", resume=True)
@@ -32,7 +51,7 @@ def test_shards_give_the_rows_and_overlays_of_the_folder(bundled, folder, shards
     assert [row["pred"] for row in rows] == [row["pred"] for row in expected]
     errors = {row["path"]: row["error"] for row in rows if row["error"]}
     assert list(errors) == ["a/frame_0001.jpg", "b/frame_0002.jpg"]
-    assert "shards/b.tar/frame_0002.jpg: cut short" in errors["b/frame_0002.jpg"]
+    assert f"shards/b.{kind}/frame_0002.jpg: cut short" in errors["b/frame_0002.jpg"]
     pictures = [
         sorted(p.relative_to(out).as_posix() for p in (out / "overlays").rglob("*.jpg"))
         for out in (tmp_path / "tars", tmp_path / "folder")
