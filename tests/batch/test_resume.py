@@ -129,3 +129,20 @@ def test_what_is_whole_is_not_done_again(interrupted, photographs):
     before, rows, counts = interrupted(photographs("a.jpg", "b.jpg"), 2)
     assert rows == before
     assert (counts.before, counts.done) == (2, 2)
+
+
+def test_a_list_that_names_the_runs_own_pictures_is_no_circle(classifier, photographs, tmp_path):
+    """They are not there when the run begins, and are when their turn comes."""
+    folder = photographs(*(f"{n}.jpg" for n in range(12)))
+    out = tmp_path / "run"
+    names = [str(folder / f"{n}.jpg") for n in range(12)] + [str(out / "overlays" / "0.jpg")]
+    (tmp_path / "list.txt").write_text("\n".join(names) + "\n")
+    run = Run(
+        find_images(f"@{tmp_path / 'list.txt'}"), classifier, make_explanation(classifier),
+        RunDirectory(out), batch_size=1, workers=1,
+    )  # fmt: skip
+    run.prepare()
+    list(run)
+    assert len(list((out / "overlays").rglob("*.jpg"))) == 12
+    assert [row["status"] for row in rows_of(out)].count("error") == 0
+    assert len(rows_of(out)) == 12

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 from camcli.errors import UsageError
 from camcli.train.config import to_toml
-from camcli.train.processes import Team
+from camcli.train.processes import ALONE, Team
 from camcli.train.run import train
 
 
@@ -95,3 +95,32 @@ def test_two_processes_train_the_same_network(quick, tmp_path, draw, gloo):
         for key in ("train_loss", "train_acc", "val_loss", "val_acc"):
             assert float(left[key]) == pytest.approx(float(right[key]), abs=1e-3), key
     assert one.skipped == 1
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 8])
+@pytest.mark.parametrize("count", [0, 1, 2, 7, 16])
+def test_every_image_is_in_one_share(size, count):
+    batch = torch.randperm(count, generator=torch.Generator().manual_seed(0))
+    parts = [Team(rank, size).part(batch) for rank in range(size)]
+    assert sorted(torch.cat(parts).tolist()) == list(range(count))
+    lengths = [len(part) for part in parts]
+    assert max(lengths) - min(lengths) <= 1
+    # As features come back: row i of rank r is row r + i * size of the whole.
+    whole = torch.empty_like(batch)
+    for rank, part in enumerate(parts):
+        whole[rank::size] = part
+    assert torch.equal(whole, batch)
+
+
+def test_alone_all_is_ones_own():
+    assert ALONE.leads
+    assert ALONE.sum(1.5, 2) == [1.5, 2]
+    assert ALONE.gather("x") == ["x"]
+    assert ALONE.agree("x") == "x"
+    assert ALONE.device("auto") == "auto"
+    with ALONE.leader_first():
+        pass
+
+
+def test_one_process_writes():
+    assert [Team(rank, 3).leads for rank in range(3)] == [True, False, False]

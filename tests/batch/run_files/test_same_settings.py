@@ -73,6 +73,11 @@ def test_a_picture_had_the_default_of_what_is_not_recorded(name):
     assert different(older, CONFIG | {"style": style | {name: "other"}}).startswith("style")
 
 
+def test_what_neither_knows_the_usual_of_differs_too():
+    assert different(CONFIG | {"new": 1}, CONFIG) == "new 1 and None"
+    assert different(CONFIG, CONFIG | {"new": 1}) == "new None and 1"
+
+
 @pytest.mark.parametrize("name", ["labels", "classes"])
 def test_what_older_versions_did_not_record_does_not_differ(name):
     assert different(CONFIG, without(name)) == different(without(name), CONFIG) == ""

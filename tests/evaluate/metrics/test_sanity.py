@@ -12,7 +12,9 @@ from camcli.evaluate.comparison.table import sanity_markdown, verdicts
 from camcli.evaluate.metrics.sanity import (
     UNRELATED,
     cascade,
+    is_kept,
     layers_from_the_top,
+    randomise,
     rank_correlation,
     ssim,
 )
@@ -81,6 +83,35 @@ def test_verdicts_by_hand():
     assert "does not show what speaks for one class" in eigencam
     assert "- cam (net): destroyed" in sanity_markdown(checks)
     assert verdicts([]) == []
+
+
+def test_random_weights_are_those_that_training_starts_from():
+    """He et al. 2015: variance 2 / fan-in; scales 1, shifts 0, statistics as at the beginning."""
+    conv, linear, norm = nn.Conv2d(8, 64, 5), nn.Linear(300, 200), nn.BatchNorm2d(4)
+    norm(torch.randn(8, 4, 3, 3) * 5 + 3)
+    with torch.no_grad():
+        norm.weight.fill_(7)
+        norm.bias.fill_(7)
+    for part in (conv, linear, norm):
+        randomise(part, torch.Generator().manual_seed(0))
+    assert float(conv.weight.detach().std()) == pytest.approx((2 / 200) ** 0.5, rel=0.03)
+    assert float(linear.weight.detach().std()) == pytest.approx((2 / 300) ** 0.5, rel=0.03)
+    assert float(linear.weight.detach().mean()) == pytest.approx(0, abs=0.002)
+    assert not conv.bias.any()
+    assert not linear.bias.any()
+    assert norm.weight.tolist() == [1] * 4
+    assert norm.bias.tolist() == norm.running_mean.tolist() == [0] * 4
+    assert norm.running_var.tolist() == [1] * 4
+
+
+@pytest.mark.parametrize(
+    ("likeness", "unrelated", "kept"),
+    [(0.76, 0.5, True), (0.74, 0.5, False), (0.95, 0.95, False), (0.6, 0.1, True)],
+)
+def test_a_map_is_kept_if_it_is_nearer_to_itself_than_to_an_unrelated_one(
+    likeness, unrelated, kept
+):
+    assert is_kept(likeness, unrelated) is kept
 
 
 def test_equal_seeds_equal_weights():

@@ -134,6 +134,26 @@ def test_members_that_cannot_be_traced():
     assert torch.allclose(tail(A), want, atol=1e-5)
 
 
+def test_every_member_has_its_own_class_token():
+    """Two transformers, whose class tokens pass by the cut: each goes on with its own."""
+    from torchvision.models import VisionTransformer
+
+    nets = []
+    for seed in range(2):
+        torch.manual_seed(seed)
+        net = VisionTransformer(32, 8, 2, 2, 16, 32, num_classes=5)
+        nn.init.normal_(net.heads.head.weight)
+        nets.append(net.eval().requires_grad_(False))
+    joined = join([cut(net, 32) for net in nets])
+    assert len(joined.places[0].batched) == 2
+    images = torch.randn(3, 3, 32, 32)
+    ((A, tail),) = joined.split(images)
+    want = torch.stack([net(images) for net in nets]).mean(0)
+    assert torch.allclose(tail(A), want, atol=1e-5)
+    of = torch.tensor([2, 0, 0, 1])
+    assert torch.allclose(tail(A[of], of), want[of], atol=1e-5)
+
+
 def test_the_file_is_whole_and_says_what_it_is(files, tmp_path):
     saved = load_checkpoint(files / "all.safetensors")
     assert saved.members == 3
