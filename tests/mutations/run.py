@@ -81,12 +81,14 @@ class Mutant:
         """The files of tests that are run.
 
         Raises:
-            LookupError: there are none of these names.
+            LookupError: there is none of one of these names.
         """
-        found = [sorted((root / "tests").rglob(pattern)) for pattern in self.tests]
-        files = dict.fromkeys(str(path.relative_to(root)) for some in found for path in some)
-        if not files:
-            raise LookupError(f"{self.name}: there is no tests/**/{self.tests[0]}")
+        files: dict[str, None] = {}
+        for pattern in self.tests:
+            found = sorted(str(p.relative_to(root)) for p in (root / "tests").rglob(pattern))
+            if not found:
+                raise LookupError(f"{self.name}: there is no tests/**/{pattern}")
+            files |= dict.fromkeys(found)
         return list(files)
 
 
