@@ -16,7 +16,7 @@ ROOMS = ["cli", "jobs", "evaluate", "train", "batch", "render", "cam", "models",
 WITHIN = {
     "cli": "app commands load_model options class_names output_paths torchrun checked_command "
     "completion short_help terminal",
-    "jobs": "audit evaluate report photographs model",
+    "jobs": "audit evaluate report train photographs model",
     "evaluate": "comparison audit metrics measured",
     "batch": "ray contact_sheet run concepts engine batch_size explain overlay_writer run_files "
     "tables contact_grid",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -10,6 +9,7 @@ from contextlib import contextmanager, suppress
 import typer
 
 from camcli.cli.terminal.console import FATAL, Terminated
+from camcli.train.torchrun import speaks
 
 
 @contextmanager
@@ -25,13 +25,3 @@ def first_speaks(*errors: type[BaseException]) -> Iterator[None]:
             with suppress(KeyboardInterrupt, Terminated):
                 time.sleep(5)
         raise typer.Exit(FATAL) from None
-
-
-def speaks() -> bool:
-    """Whether this process is the one, or the first of several, that tells a person something."""
-    return not several() or os.environ.get("RANK", "0") == "0"
-
-
-def several() -> bool:
-    """Whether torchrun started this process, and others with it."""
-    return "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("WORLD_SIZE", "1") != "1"

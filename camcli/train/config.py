@@ -5,23 +5,27 @@ from __future__ import annotations
 import difflib
 import json
 import tomllib
-import types
 import typing
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
+from camcli.data.decode.fit import FITS, Fit
 from camcli.errors import UsageError
 from camcli.files import read_regular
 from camcli.models.spec import check_input_size
 
+SplitRule = Literal["given", "video"]
+Solver = Literal["adamw", "sgd", "lbfgs"]
+ClassWeights = Literal["none", "balanced"]
+BatchNorm = Literal["frozen", "train"]
 CHOICES: dict[str, tuple[str, ...]] = {
-    "split": ("given", "video"),
-    "fit": ("crop", "squash", "whole"),
-    "solver": ("adamw", "sgd", "lbfgs"),
-    "class_weights": ("none", "balanced"),
-    "bn": ("frozen", "train"),
+    "split": get_args(SplitRule),
+    "fit": FITS,
+    "solver": get_args(Solver),
+    "class_weights": get_args(ClassWeights),
+    "bn": get_args(BatchNorm),
 }
 """The settings that take one of a few words."""
 _UNSET = {"fit": (None,)}
@@ -49,7 +53,7 @@ class TrainConfig:
     data: str = ""
     data_dir: str | None = None
     labels: str = "auto"
-    split: str = "given"
+    split: SplitRule = "given"
     merge_varieties: bool = False
     domain: str | None = None
     train_domain: str | None = None
@@ -60,9 +64,9 @@ class TrainConfig:
     backbone: str = "resnet50"
     weights: str | None = None
     weights_key: str | None = None
-    fit: str | None = None
+    fit: Fit | None = None
     input_size: int | None = None
-    solver: str = "adamw"
+    solver: Solver = "adamw"
     epochs: int = 5
     batch_size: int = 32
     lr: float | None = None
@@ -70,7 +74,7 @@ class TrainConfig:
     warmup: float = 0.5
     l2: float | None = None
     label_smoothing: float = 0.0
-    class_weights: str = "none"
+    class_weights: ClassWeights = "none"
     patience: int = 0
     augment: int = 0
     cache: bool = True
@@ -79,7 +83,7 @@ class TrainConfig:
     unfreeze: str | None = None
     epochs2: int = 5
     lr2: float | None = None
-    bn: str = "frozen"
+    bn: BatchNorm = "frozen"
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -260,7 +264,11 @@ def _short(value: Any) -> Any:
 
 
 def _kinds(hint: Any) -> tuple[type, ...]:
-    return typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    """The types that a value may have; a choice is a text."""
+    if typing.get_origin(hint) is Literal:
+        return (str,)
+    parts = get_args(hint)  # of a union
+    return tuple(kind for part in parts for kind in _kinds(part)) if parts else (hint,)
 
 
 def _option(name: str) -> str:

@@ -25,7 +25,7 @@ def read_data(config: TrainConfig) -> Dataset:
         config.data,
         data_dir=Path(config.data_dir) if config.data_dir else None,
         labels=config.labels,
-        split=config.split,  # type: ignore[arg-type]  # checked by TrainConfig
+        split=config.split,
         merge_varieties=config.merge_varieties,
         domain=config.domain,
         train_domain=config.train_domain,

@@ -3,56 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from camcli.cli import options as o
-from camcli.cli.terminal.console import INTERRUPTED, TERMINATED, Terminated, emit, fail, say, slow
+from camcli.cli.terminal.console import INTERRUPTED, TERMINATED, Terminated, emit, fail, say
 from camcli.cli.terminal.progress import TerminalListener
-from camcli.cli.torchrun import first_speaks, several, speaks
-from camcli.errors import CamcliError, UnavailableError, UsageError
-from camcli.models import spec
-from camcli.train.config import TrainConfig, resolve
+from camcli.cli.torchrun import first_speaks
+from camcli.data.decode.fit import Fit
+from camcli.errors import CamcliError
+from camcli.jobs.train import TrainJob
+from camcli.train.config import BatchNorm, ClassWeights, Solver, SplitRule, TrainConfig, resolve
 from camcli.train.progress import Listener
-from camcli.train.rundir import TrainDirectory
 
 if TYPE_CHECKING:
     from camcli.train.result import TrainResult
 
 DATA, HEAD, BACKBONE = "Data", "Head", o.MODEL
-D = TrainConfig()
-
-
-class Solver(StrEnum):
-    """How the head is optimised."""
-
-    adamw = "adamw"
-    sgd = "sgd"
-    lbfgs = "lbfgs"
-
-
-class SplitRule(StrEnum):
-    """How Fruits-360 is split."""
-
-    given = "given"
-    video = "video"
-
-
-class ClassWeights(StrEnum):
-    """How much each class counts in the loss."""
-
-    none = "none"
-    balanced = "balanced"
-
-
-class BatchNorm(StrEnum):
-    """What BatchNorm does in unfrozen layers."""
-
-    frozen = "frozen"
-    train = "train"
+D, J = TrainConfig(), TrainJob()
 
 
 def _data(*names: str, help: str) -> Any:
@@ -85,7 +55,7 @@ def train(
             help="The run's folder: gets best.safetensors, metrics and charts.",
             rich_help_panel=o.RUN,
         ),
-    ] = Path("camcli-train"),
+    ] = J.out,
     config: Annotated[
         Path | None,
         typer.Option(
@@ -100,11 +70,11 @@ def train(
         typer.Option(
             "--resume", help="Go on with an interrupted run in --out.", rich_help_panel=o.RUN
         ),
-    ] = False,
+    ] = J.resume,
     overwrite: Annotated[
         bool,
         typer.Option("--overwrite", help="Replace an earlier run in --out.", rich_help_panel=o.RUN),
-    ] = False,
+    ] = J.overwrite,
     data_dir: Annotated[
         str | None,
         _data(
@@ -115,7 +85,7 @@ def train(
     ] = D.data_dir,
     download: Annotated[
         bool, _data("--download", help="Fetch a named data set that is not here.")
-    ] = False,
+    ] = J.download,
     labels: Annotated[
         str,
         _data(
@@ -142,7 +112,7 @@ def train(
     split: Annotated[
         SplitRule,
         _data("--split", help="video: hold whole videos of Fruits-360 out, for an honest figure."),
-    ] = SplitRule(D.split),
+    ] = D.split,
     merge_varieties: Annotated[
         bool,
         _data("--merge-varieties", help="Fold 'Apple Red 1' and 'Apple Red 2' into 'Apple Red'."),
@@ -173,17 +143,17 @@ def train(
         ),
     ] = D.weights,
     weights_key: o.WeightsKey = D.weights_key,
-    offline: o.Offline = False,
-    device: o.Device = "auto",
+    offline: o.Offline = J.offline,
+    device: o.Device = J.device,
     fit: Annotated[
-        o.Fit | None,
+        Fit | None,
         _backbone(
             "--fit",
             help="crop: the centre square of each photograph; squash: all of it, distorted to a "
             "square; whole: all of it, as a rectangle (slower; not with --unfreeze). Stored with "
             "the checkpoint. Default: as the weights were trained.",
         ),
-    ] = None,
+    ] = D.fit,
     input_size: Annotated[
         int | None,
         _backbone(
@@ -210,7 +180,7 @@ def train(
             help="BatchNorm of the unfrozen layers: frozen keeps its statistics; train takes those "
             "of each batch and learns (under torchrun of each process's own part of it).",
         ),
-    ] = BatchNorm(D.bn),
+    ] = D.bn,
     epochs: Annotated[int, _head("--epochs", help="Epochs of the head.")] = D.epochs,
     solver: Annotated[
         Solver,
@@ -219,7 +189,7 @@ def train(
             help="adamw or sgd take --epochs; lbfgs goes to the optimum, with the L2 strength "
             "that validates best.",
         ),
-    ] = Solver(D.solver),
+    ] = D.solver,
     lr: Annotated[
         float | None,
         _head("--lr", help="Peak learning rate. Default: 1e-3 for adamw, 3e-3 for sgd."),
@@ -241,7 +211,7 @@ def train(
     class_weights: Annotated[
         ClassWeights,
         _head("--class-weights", help="balanced: rare classes count as much as common ones."),
-    ] = ClassWeights(D.class_weights),
+    ] = D.class_weights,
     patience: Annotated[
         int, _head("--patience", help="Stop after so many epochs without a better one; 0: never.")
     ] = D.patience,
@@ -283,7 +253,7 @@ def train(
             "--cache-dir",
             help="Where. Default: features in $CAMCLI_CACHE, or in ~/.cache/camcli.",
         ),
-    ] = None,
+    ] = J.cache_dir,
     seed: Annotated[
         int, typer.Option("--seed", help="Of everything drawn.", rich_help_panel=o.RUN)
     ] = D.seed,
@@ -307,54 +277,29 @@ def train(
     torchrun --nproc-per-node 4 -m camcli train --data photos --unfreeze layer4
     """
     given = {
-        field.name: _plain(ctx.params[field.name])
-        for field in fields(TrainConfig)
-        if _is_given(ctx, field.name)
+        each.name: ctx.params[each.name]
+        for each in fields(TrainConfig)
+        if _is_given(ctx, each.name)
     }
-    from camcli.train.dataset import read_data
-
     listener = Listener() if quiet else TerminalListener()
     with first_speaks(CamcliError):
-        settings = resolve(config, given)
-        _check(settings, device)
-        if download:
-            _download(settings, quiet)
-        dataset = None
-        if not several():  # of several, one looks first
-            resuming = TrainDirectory(out).check(settings, resume=resume, overwrite=overwrite)
-            with slow(f"Looking for images in {settings.data} ...", quiet=quiet):
-                dataset = None if resuming else read_data(settings)
-    if speaks():
-        listener.say(f"Loading {settings.backbone} ...")
-
-    from camcli.train.run import train as run
-
+        job = TrainJob(
+            resolve(config, given), out, resume, overwrite, download, device, offline, cache_dir
+        )
+        job.check()
+        dataset = job.read(listener)
     try:
         with first_speaks(SystemExit, KeyboardInterrupt, Terminated):
-            outcome = run(
-                settings, out, resume=resume, overwrite=overwrite, device=device, offline=offline,
-                cache_dir=cache_dir, listener=listener, dataset=dataset,
-            )  # fmt: skip
+            result = job.run(listener, dataset)
     except (KeyboardInterrupt, Terminated) as stop:
         code = TERMINATED if isinstance(stop, Terminated) else INTERRUPTED
         kept = f"What was finished is kept in {out} and the feature cache. " if out.is_dir() else ""
         fail(f"Stopped. {kept}Run the same command with --resume to go on.", code)
-    if not outcome.leads:
+    if not result.leads:
         return
     if not quiet:
-        _summary(outcome, out)
-    emit(outcome.checkpoint)
-
-
-def _check(settings: TrainConfig, device: str) -> None:
-    """Refuse, without torch, what names no network or device."""
-    spec.check_device(device)
-    spec.check_input_size(settings.input_size)
-    try:
-        spec.check_model(settings.backbone)
-        spec.check_weights(settings.weights, settings.backbone)
-    except UsageError as error:  # which speaks of the option that the other commands have
-        raise UsageError(str(error).replace("--model ", "--backbone ")) from error
+        _summary(result, out)
+    emit(result.checkpoint)
 
 
 def _is_given(ctx: typer.Context, name: str) -> bool:
@@ -362,46 +307,17 @@ def _is_given(ctx: typer.Context, name: str) -> bool:
     return source is not None and source.name in ("COMMANDLINE", "ENVIRONMENT")
 
 
-def _plain(value: Any) -> Any:
-    return value.value if isinstance(value, StrEnum) else value
-
-
-def _download(settings: TrainConfig, quiet: bool) -> None:
-    """Fetch a named set that is not here yet; the licence and the size are shown first."""
-    from camcli.data.datasets.fetch import announcement, fetch
-    from camcli.data.datasets.paths import NAMES, data_places, locate
-
-    if settings.data not in NAMES:
-        raise UsageError(
-            f"--download fetches a data set that has a name ({', '.join(NAMES)}), and --data is "
-            f"{settings.data!r}."
-        )
-    folder = Path(settings.data_dir) if settings.data_dir else None
-    try:
-        locate(settings.data, folder)
-    except UnavailableError:
-        if several():
-            raise UsageError(
-                f"Several processes cannot --download at once: run 'camcli data fetch "
-                f"{settings.data}' first, on each machine."
-            ) from None
-        to = data_places(folder)[0]
-        if not quiet:
-            say(announcement(settings.data, to))
-        fetch(settings.data, to)
-
-
-def _summary(outcome: TrainResult, out: Path) -> None:
+def _summary(result: TrainResult, out: Path) -> None:
     words = {"val": "validation", "test": "test"}
-    for split, s in outcome.scores.items():
+    for split, s in result.scores.items():
         say(
             f"{words[split]:<10}  accuracy {s['top1']:.4f}  top-5 {s['top5']:.4f}  "
             f"mAP {s['mean_ap']:.4f}  log-loss {s['log_loss']:.4f}  calibration error "
             f"{s['ece']:.4f}  ({s['count']} images)"
         )
-    for n, top1 in enumerate(outcome.members, 1):
+    for n, top1 in enumerate(result.members, 1):
         alone = ", ".join(f"{words[split]} {value:.4f}" for split, value in top1.items())
         say(f"member {n} alone: {alone}")
-    if outcome.skipped:
-        say(f"{outcome.skipped} images could not be read; they are listed in {out}/skipped.csv.")
+    if result.skipped:
+        say(f"{result.skipped} images could not be read; they are listed in {out}/skipped.csv.")
     say(f"Charts and tables: {out}")

@@ -1,0 +1,147 @@
+"""A classifier of one's own: what ``camcli train`` is asked, and how it is done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from camcli.errors import UnavailableError, UsageError
+from camcli.models import spec
+from camcli.train.config import TrainConfig
+from camcli.train.progress import Listener, LogListener
+from camcli.train.rundir import TrainDirectory
+from camcli.train.torchrun import several, speaks
+
+if TYPE_CHECKING:
+    from camcli.data.datasets.load import Dataset
+    from camcli.train.result import TrainResult
+
+
+@dataclass(frozen=True, slots=True)
+class TrainJob:
+    """A training run that is to be made.
+
+    Attributes:
+        config: what decides what is learned.
+        out: the run's folder.
+        resume: go on with an interrupted run there.
+        overwrite: replace an earlier run there.
+        download: fetch a named data set that is not on this machine.
+        device: where the network runs.
+        offline: never touch the network for weights.
+        cache_dir: where features are kept; None for the user's cache folder.
+    """
+
+    config: TrainConfig = field(default_factory=TrainConfig)
+    out: Path = Path("camcli-train")
+    resume: bool = False
+    overwrite: bool = False
+    download: bool = False
+    device: str = "auto"
+    offline: bool = False
+    cache_dir: Path | None = None
+
+    def check(self) -> None:
+        """Refuse, without torch and before images are looked for, what cannot be meant.
+
+        Raises:
+            UsageError: what names no network or device, a folder in use, or a download of what has
+                no name.
+            CamcliError: a file that holds no weights.
+        """
+        spec.check_device(self.device)
+        spec.check_input_size(self.config.input_size)
+        try:
+            spec.check_model(self.config.backbone)
+            spec.check_weights(self.config.weights, self.config.backbone)
+        except UsageError as error:  # which speaks of the option that the other commands have
+            raise UsageError(str(error).replace("--model ", "--backbone ")) from error
+        if self.download:
+            self._check_download()
+        if not several():  # of several, one looks first
+            self._is_resumed()
+
+    def read(self, listener: Listener | None = None) -> Dataset | None:
+        """Fetch the data set if that was asked for, and read what is in it; without torch.
+
+        Args:
+            listener: hears what is going on; by default the log does.
+
+        Returns:
+            None where there is a run to go on with, or several processes share the work: those read
+            one after the other.
+
+        Raises:
+            UsageError: the data set is not fit for training.
+            UnavailableError: it is not on this machine.
+        """
+        from camcli.train.dataset import read_data
+
+        listener = listener or LogListener()
+        if self.download:
+            self._fetch(listener)
+        if several() or self._is_resumed():
+            return None
+        with listener.slow(f"Looking for images in {self.config.data} ..."):
+            return read_data(self.config)
+
+    def run(self, listener: Listener | None = None, dataset: Dataset | None = None) -> TrainResult:
+        """Train, from the data set to the folder with the checkpoint.
+
+        Args:
+            listener: hears what is going on; by default the log does.
+            dataset: what `read` gave, if that was called.
+
+        Raises:
+            UsageError: as `check` and `read` do, or layers that the network has not.
+            UnavailableError: the data set or the weights are not on this machine.
+            CamcliError: what a disk or a damaged file can do; or training that diverged.
+        """
+        listener = listener or LogListener()
+        if dataset is None:
+            self.check()
+            dataset = self.read(listener)
+        if speaks():
+            listener.say(f"Loading {self.config.backbone} ...")
+
+        from camcli.train.run import train
+
+        return train(
+            self.config, self.out, resume=self.resume, overwrite=self.overwrite,
+            device=self.device, offline=self.offline, cache_dir=self.cache_dir, listener=listener,
+            dataset=dataset,
+        )  # fmt: skip
+
+    def _is_resumed(self) -> bool:
+        """Whether there is a run to go on with."""
+        return TrainDirectory(self.out).check(
+            self.config, resume=self.resume, overwrite=self.overwrite
+        )
+
+    def _check_download(self) -> None:
+        from camcli.data.datasets.paths import NAMES
+
+        if self.config.data not in NAMES:
+            raise UsageError(
+                f"--download fetches a data set that has a name ({', '.join(NAMES)}), and --data "
+                f"is {self.config.data!r}."
+            )
+
+    def _fetch(self, listener: Listener) -> None:
+        """Fetch a named set that is not here yet; the licence and the size are shown first."""
+        from camcli.data.datasets.fetch import announcement, fetch
+        from camcli.data.datasets.paths import data_places, locate
+
+        folder = Path(self.config.data_dir) if self.config.data_dir else None
+        try:
+            locate(self.config.data, folder)
+        except UnavailableError:
+            if several():
+                raise UsageError(
+                    f"Several processes cannot --download at once: run 'camcli data fetch "
+                    f"{self.config.data}' first, on each machine."
+                ) from None
+            to = data_places(folder)[0]
+            listener.say(announcement(self.config.data, to))
+            fetch(self.config.data, to)
