@@ -9,6 +9,7 @@ import typer
 
 from camcli.cli import options as o
 from camcli.cli.terminal.console import emit_json, say
+from camcli.cli.terminal.process import importing
 
 if TYPE_CHECKING:
     from camcli.models.cutting.cut import Layer
@@ -41,8 +42,9 @@ def layers(
     network.check()
     say(f"Loading {network.called} ...")
 
-    from camcli.models.cutting.cut import cut, list_layers
-    from camcli.models.loading.zoo import build_model
+    with importing():
+        from camcli.models.cutting.cut import cut, list_layers
+        from camcli.models.loading.zoo import build_model
 
     if checkpoint is not None:
         from camcli.models.classifier import buildable

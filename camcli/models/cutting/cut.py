@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from camcli.errors import CamcliError, UsageError, out_of_memory
 from camcli.models.cutting import cut_graph, cut_hooks
+from camcli.models.cutting.cut_sequence import MappedSequence, cut_at_last
 from camcli.models.cutting.final_activation import (
     Whole,
     end_on_graph,
@@ -76,11 +77,9 @@ def cut(
                 first = last.first if last.plain else last.features
                 return Cut(first, (place,), len(head.weight))
             raw = head(last.features(probe))
+        tried = _at_its_own_place(model, probe, layers, raw, output) if head is None else None
         try:
-            traced = trace(model, probe, writes=writes)
-            traced, expected, found = _ended(traced, probe, raw, head, output)
-            made = cut_graph.cut_at(traced, [cut_graph.find(traced, name) for name in layers])
-            _check(made, probe, expected)
+            tried = tried or _on_graph(model, probe, layers, raw, writes, head, output)
         except (NoMapError, UsageError):
             raise
         except Exception as error:  # whatever tracing meets in foreign code: hooks need none of it
@@ -90,15 +89,78 @@ def cut(
                     "head of one's own: leave --layer out."
                 ) from error
             log.debug("graph cut failed (%s); cutting with hooks", error)
-            made, expected, found = _with_hooks(model, probe, layers, raw, output)
+            tried = _with_hooks(model, probe, layers, raw, output)
+        made = tried.cut
         places = tuple(
             replace(place, matters=_matters(tail, A))
             if place.batched
-            else replace(place, head=_linear_head(model, tail, A, expected))
-            for (A, tail), place in zip(made.split(probe), made.places, strict=True)
+            else replace(place, head=_linear_head(model, tail, A, tried.expected))
+            for (A, tail), place in zip(tried.pieces, made.places, strict=True)
         )
-    made = replace(made, places=places, output=found)
+    made = replace(made, places=places, output=tried.output)
     return _two_sided(made) if made.outputs == 1 and head is None else made
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """A cut that was checked.
+
+    Attributes:
+        cut: the halves.
+        pieces: A and the tail of a trial input, at each place.
+        expected: its logits (B, C).
+        output: what they are.
+    """
+
+    cut: Cut
+    pieces: list[tuple[Tensor, Tail]]
+    expected: Tensor
+    output: Output
+
+
+def _at_its_own_place(
+    model: nn.Module,
+    probe: Tensor,
+    layers: Sequence[str],
+    raw: Tensor,
+    asked: OutputKind | None,
+) -> _Tried | None:
+    """The cut of a network that says where its last map is; None for others, or if it is not so."""
+    if not isinstance(model, MappedSequence) or tuple(layers) not in ((LAST,), (model.last_map,)):
+        return None
+    if not isinstance(model[-1], nn.Linear):  # an activation at the end is found on the graph
+        return None
+    found, _ = settle(raw.float(), None, asked)
+    made, A = cut_at_last(model, probe, raw.shape[1])
+    pieces = [(A, Tail(made.tail))]
+    try:
+        _check(made, pieces, raw)
+    except CamcliError as error:
+        log.debug("not cut where the network says (%s); tracing", error)
+        return None
+    return _Tried(made, pieces, raw, found)
+
+
+def _on_graph(
+    model: nn.Module,
+    probe: Tensor,
+    layers: Sequence[str],
+    raw: Tensor,
+    writes: bool,
+    head: LinearHead | None,
+    asked: OutputKind | None,
+) -> _Tried:
+    """The cut of a network that can be traced.
+
+    Raises:
+        Exception: whatever tracing meets in code that it cannot follow.
+    """
+    traced = trace(model, probe, writes=writes)
+    traced, expected, found = _ended(traced, probe, raw, head, asked)
+    made = cut_graph.cut_at(traced, [cut_graph.find(traced, name) for name in layers])
+    pieces = made.split(probe)
+    _check(made, pieces, expected)
+    return _Tried(made, pieces, expected, found)
 
 
 def _ended(
@@ -128,7 +190,7 @@ def _with_hooks(
     layers: Sequence[str],
     raw: Tensor,
     asked: OutputKind | None,
-) -> tuple[Cut, Tensor, Output]:
+) -> _Tried:
     """The same for a network that cannot be traced, or not as it is.
 
     Raises:
@@ -143,13 +205,14 @@ def _with_hooks(
     expected = whole(probe)
     try:
         made = cut_hooks.cut_at(whole, probe, layers, expected)
-        _check(made, probe, expected)
+        pieces = made.split(probe)
+        _check(made, pieces, expected)
     except UsageError:
         raise
     except CamcliError:
         check_steady(model, probe)  # says what is wrong, if it is this
         raise
-    return made, expected, found
+    return _Tried(made, pieces, expected, found)
 
 
 def _two_sided(made: Cut) -> Cut:
@@ -266,15 +329,20 @@ def _answer(model: nn.Module, images: Tensor) -> tuple[Tensor, bool]:
     return logits, not torch.equal(given, images)
 
 
-def _check(made: Cut, probe: Tensor, expected: Tensor) -> None:
+def _check(made: Cut, pieces: list[tuple[Tensor, Tail]], expected: Tensor) -> None:
     """Both halves together are the network, for any rows, and the tail leaves A alone.
+
+    Args:
+        made: the cut.
+        pieces: what it makes of a trial input.
+        expected: what the network says of it, (B, C).
 
     Raises:
         CamcliError: they are not.
     """
     rows = torch.tensor([1, 0, 1])
     tolerance = 1e-3 * float(expected.abs().max())
-    for (A, tail), place in zip(made.split(probe), made.places, strict=True):
+    for (A, tail), place in zip(pieces, made.places, strict=True):
         before = A.clone()
         for got, truth in ((tail(A), expected), (tail(A[rows], rows), expected[rows])):
             if not torch.allclose(got, truth, rtol=1e-3, atol=tolerance):

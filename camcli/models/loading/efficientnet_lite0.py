@@ -15,6 +15,8 @@ from collections import OrderedDict
 from torch import Tensor, nn
 from torch.nn import functional
 
+from camcli.models.cutting.cut_sequence import MappedSequence
+
 # Of each stage: blocks, kernel, stride of the first block, and channels.
 _STAGES = (
     (1, 3, 1, 16), (2, 3, 2, 24), (2, 5, 2, 40), (3, 3, 2, 80), (3, 5, 1, 112), (4, 5, 2, 192),
@@ -106,15 +108,15 @@ class InvertedResidual(nn.Module):
         return self.drop_path(x) + shortcut if self.has_skip else x
 
 
-class EfficientNetLite0(nn.Module):
+class EfficientNetLite0(MappedSequence):
     """The whole network: images (B, 3, H, W) -> logits (B, outputs)."""
+
+    last_map = "bn2"
 
     def __init__(self, outputs: int = 1000) -> None:
         """`outputs` is the number of classes; weights are drawn as the paper's code draws them."""
-        super().__init__()
-        self.conv_stem = _conv(3, _STEM, 3, 2)
-        self.bn1 = BatchNormAct2d(_STEM)
         stages, channels = [], _STEM
+        stem = [("conv_stem", _conv(3, _STEM, 3, 2)), ("bn1", BatchNormAct2d(_STEM))]
         for number, (blocks, kernel, stride, out) in enumerate(_STAGES):
             stage: list[nn.Module] = []
             for block in range(blocks):
@@ -124,21 +126,19 @@ class EfficientNetLite0(nn.Module):
                     stage.append(InvertedResidual(channels, out, kernel, 1 if block else stride))
                 channels = out
             stages.append(nn.Sequential(*stage))
-        self.blocks = nn.Sequential(*stages)
-        self.conv_head = _conv(channels, _HEAD, 1)
-        self.bn2 = BatchNormAct2d(_HEAD)
-        self.global_pool = nn.Sequential(
-            OrderedDict(pool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(1))
+        super().__init__(
+            OrderedDict(
+                stem,
+                blocks=nn.Sequential(*stages),
+                conv_head=_conv(channels, _HEAD, 1),
+                bn2=BatchNormAct2d(_HEAD),
+                global_pool=nn.Sequential(
+                    OrderedDict(pool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(1))
+                ),
+                classifier=nn.Linear(_HEAD, outputs),
+            )
         )
-        self.classifier = nn.Linear(_HEAD, outputs)
         self.apply(_draw)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Logits (B, outputs) of normalised images (B, 3, H, W)."""
-        x = self.blocks(self.bn1(self.conv_stem(x)))
-        x = self.bn2(self.conv_head(x))
-        logits: Tensor = self.classifier(self.global_pool(x))
-        return logits
 
 
 def _conv(channels: int, out: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Conv2d:
