@@ -10,7 +10,10 @@ DEMO ?= demo-run
 # together, since they share what they set up.
 SIDE_BY_SIDE := -n auto --maxprocesses 8 --dist loadfile
 
-.PHONY: demo test quick lint build release-check clean
+# The packages behind `make docs` say so of themselves, at length, at every call.
+export NO_MKDOCS_2_WARNING := 1
+
+.PHONY: demo test quick lint docs build release-check clean
 
 demo: $(VENV)/.installed
 	$(BIN)/camcli batch sample_images --out $(DEMO) --overwrite --contact-sheet 3x3
@@ -27,6 +30,10 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The site, in site/: open site/index.html. A warning is an error.
+docs: $(VENV)/.installed-dev
+	$(BIN)/python -m mkdocs build --strict --quiet
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -55,4 +62,4 @@ release-check: $(VENV)/.installed-dev
 	$(BIN)/python ci/release_check.py
 
 clean:
-	rm -rf $(DEMO) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(DEMO) dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis

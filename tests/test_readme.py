@@ -1,48 +1,39 @@
-"""What the README says is true: its options exist, its columns are the table's, its Python runs."""
+"""The README is short and true; its commands and links are tried by tests/docs/test_pages.py."""
 
 import re
-import shlex
 from pathlib import Path
-
-import pytest
-from typer.main import get_command
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
 
 
-def shell_lines():
-    for block in re.findall(r"```sh\n(.*?)```", README, re.S):
-        for line in block.replace("\\\n", " ").splitlines():
-            words = shlex.split(line, comments=True)
-            if "camcli" in words:
-                rest = words[words.index("camcli") + 1 :]
-                stop = next((i for i, w in enumerate(rest) if w in {"|", ";", "&", "&&"}), None)
-                yield rest[:stop]
+def test_it_is_read_in_two_minutes():
+    """At 250 words a minute, links and table rules aside."""
+    text = re.sub(r"\]\([^)]*\)|```.*?```|[|*`#-]", " ", README, flags=re.S)
+    assert len(text.split()) <= 600
 
 
-@pytest.mark.parametrize("words", list(shell_lines()), ids=" ".join)
-def test_every_command_line_parses(words):
+def test_every_command_has_its_line():
+    from typer.main import get_command
+
     from camcli.cli.app import app
 
-    command, context = get_command(app), None
-    while hasattr(command, "commands"):
-        assert words[0] in command.commands, words
-        command = command.commands[words.pop(0)]
-    context = command.make_context("camcli", list(words))
-    assert context is not None
+    for name in get_command(app).commands:
+        assert f"`camcli {name}" in README, name
 
 
-def test_the_columns_are_those_of_the_table():
+def test_the_columns_of_the_pages_are_those_of_the_table():
     from camcli.batch.tables.rows import columns
 
-    listed = re.search(r"has one row an image: `(.*?)`", README, re.S)[1]
-    named = re.sub(r"\s+", " ", listed)
-    expected = columns(5)
-    for name in named.replace(" ... ", ", ").split(", "):
-        assert name in expected, name
-    assert named.split(", ")[:8] == expected[:8]
-    assert named.split(", ")[-6:] == expected[-6:]
+    for page in ("docs/runs.md", "skills/camcli/SKILL.md"):
+        text = (ROOT / page).read_text("utf-8")
+        listed = re.search(r"`(path, label, .*?)`", text, re.S)[1]
+        named = re.sub(r"\s+", " ", listed)
+        expected = columns(5)
+        for name in named.replace(" ... ", ", ").split(", "):
+            assert name in expected, name
+        assert named.split(", ")[:8] == expected[:8]
+        assert named.split(", ")[-6:] == expected[-6:]
 
 
 def test_its_python_runs(tmp_path, monkeypatch, capsys):
@@ -56,6 +47,14 @@ def test_its_python_runs(tmp_path, monkeypatch, capsys):
         assert (tmp_path / "run" / "overlays" / picture.name).is_file()
 
 
-def test_its_pictures_and_links_exist():
-    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
-        assert (ROOT / target).exists(), target
+def test_every_page_is_reached():
+    """From the README, and from llms.txt; what is written by `make docs` aside."""
+    agents = (ROOT / "llms.txt").read_text("utf-8")
+    pages = [p.relative_to(ROOT).as_posix() for p in (ROOT / "docs").rglob("*.md")]
+    for page in pages:
+        linked = f"({page})" in README or page in {"docs/licences.md", "docs/agents.md"}
+        assert linked, f"the README has no link to {page}"
+        indexed = f"({page})" in agents or page in {
+            "docs/index.md", "docs/licences.md", "docs/agents.md"
+        }  # fmt: skip
+        assert indexed, f"llms.txt has no link to {page}"

@@ -78,6 +78,8 @@ METHODS: dict[str, Method] = {
         _bound("random", weights=activations.random),
     )
 }
+"""Every CAM method by the name that ``--method`` takes. ``METHODS[name].formula``, ``.paper`` and
+more are what ``camcli methods`` lists."""
 
 
 def find_method(name: str) -> Method:
