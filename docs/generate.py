@@ -168,8 +168,9 @@ def commands_page() -> str:
     """The page on which every option of every command stands."""
     head = (
         "# Commands\n\nWritten from the commands themselves. In the terminal, `camcli COMMAND "
-        "--help-all` says the same, and `--help` what fits a screen.\n\nExit codes of all: 0 done, 1 failed, 2 wrong usage, 3 done but "
-        "some images failed, 4 weights or data not available, 130 interrupted, 143 terminated."
+        "--help-all` says the same, and `--help` what fits a screen.\n\nExit codes of all: 0 done, "
+        "1 failed, 2 wrong usage, 3 done but some images failed, 4 weights or data not available, "
+        "130 interrupted, 143 terminated."
     )
     return "\n\n".join([head, *(_command(name, each) for name, each in commands())]) + "\n"
 
