@@ -166,7 +166,8 @@ class Folder:
     def shell(self, line):
         """Run one line as a newcomer would; camcli itself in this process, since torch is here."""
         code = int(m[1]) if (m := re.search(r"# exit code (\d+)$", line)) else 0
-        line, _, into = line.partition(" > ")
+        redirected = re.fullmatch(r"(camcli [^'|<>;&$`]*) > (\S+)", line)
+        line, into = redirected.groups() if redirected else (line, "")
         plain = "\n" not in line and not re.search(r"[|<>;&$`]", re.sub(r"'[^']*'", "", line))
         words = shlex.split(line, comments=True) if plain else []
         if words and words[0] == "camcli":
@@ -175,13 +176,12 @@ class Folder:
             done = CliRunner().invoke(app, words[1:])
             self.printed += done.output
             if into:
-                Path(into.strip()).write_text(done.stdout, "utf-8")
+                Path(into).write_text(done.stdout, "utf-8")
             if done.exception and not isinstance(done.exception, SystemExit):
                 raise done.exception
             found = done.exit_code
         else:
             start = f'camcli() {{ "{sys.executable}" -m camcli "$@"; }}\n{line}'
-            start += f" > {into}" if into else ""
             done = subprocess.run(
                 ["bash", "-euo", "pipefail", "-c", start],
                 capture_output=True, text=True, check=False, env={**os.environ, "COLUMNS": "100"},
