@@ -25,8 +25,9 @@ if "torch" not in sys.modules and not any(name in os.environ for name in _SAID):
     os.environ["OMP_WAIT_POLICY"] = "passive"
 
 if TYPE_CHECKING:
-    from camcli.api import batch, explain
+    from camcli.api import batch, concepts, explain
     from camcli.cam.methods import METHODS
+    from camcli.jobs.model import ModelJob
     from camcli.models.classifier import Classifier, load_classifier
     from camcli.result import Heat, Result
 
@@ -35,9 +36,11 @@ __all__ = [
     "METHODS",
     "Classifier",
     "Heat",
+    "ModelJob",
     "Result",
     "__version__",
     "batch",
+    "concepts",
     "explain",
     "load_classifier",
 ]
@@ -46,8 +49,10 @@ _HOMES = {
     "METHODS": "camcli.cam.methods",
     "Classifier": "camcli.models.classifier",
     "Heat": "camcli.result",
+    "ModelJob": "camcli.jobs.model",
     "Result": "camcli.result",
     "batch": "camcli.api",
+    "concepts": "camcli.api",
     "explain": "camcli.api",
     "load_classifier": "camcli.models.classifier",
 }

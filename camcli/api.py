@@ -3,41 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from camcli.batch.engine import keep_big_blocks, stream
-from camcli.batch.explain import Explanation, make_explanation
-from camcli.batch.run import Run
-from camcli.batch.run_files.rundir import RunDirectory
-from camcli.cam.map_options import check_layer, make_map_options
-from camcli.data.sources.find import ImageRef, find_images
+from camcli.data.sources.find import ImageRef
 from camcli.errors import UsageError
-from camcli.models.classifier import Classifier, load_classifier
-from camcli.models.runtime.policy import with_runtime
-from camcli.models.spec import LAST
+from camcli.jobs.batch import BatchJob
+from camcli.jobs.concepts import ConceptPictures, ConceptsJob
+from camcli.jobs.explain import ExplainJob
+from camcli.jobs.maps import MapJob
+from camcli.jobs.model import ModelJob
+from camcli.jobs.record import filled
+from camcli.models.classifier import Classifier
 from camcli.render.style import Style
 from camcli.result import Result
+
+Network = Classifier | ModelJob | str | None
+# The settings' defaults: each function takes them from the records that it fills.
+N, M, S = ModelJob(), MapJob(), Style()
+E, B, C = ExplainJob(()), BatchJob(()), ConceptsJob(())
 
 
 def explain(
     image: str | Path,
-    classifier: Classifier | str | None = None,
+    classifier: Network = None,
     *,
-    method: str = "gradcam",
-    target: str | int | None = None,
-    topk: int = 1,
-    score: str | None = None,
-    versus: str | int | None = None,
-    layer: str | None = None,
-    fuse: str = "mean",
-    smooth: str | None = None,
-    samples: int | None = None,
-    channels: int | None = None,
-    converge: float | None = None,
-    input_size: int | None = None,
-    native_predictions: bool = False,
+    method: str = M.method,
+    target: str | int | None = M.target,
+    topk: int = M.topk,
+    score: str | None = M.score,
+    versus: str | int | None = M.versus,
+    layer: str | None = N.layer,
+    fuse: str = M.fuse,
+    smooth: str | None = M.smooth,
+    samples: int | None = M.samples,
+    channels: int | None = M.channels,
+    converge: float | None = M.converge,
+    input_size: int | None = N.input_size,
+    native_predictions: bool = N.native_predictions,
     runtime: str = "torch",
+    out: str | Path | None = E.out,
+    topk_files: bool = E.topk_files,
+    save_raw: bool = E.save_raw,
+    overwrite: bool = E.overwrite,
+    colormap: str = S.colormap,
+    alpha: float = S.alpha,
+    panel: bool = S.panel,
+    max_size: int | None = S.max_size,
+    min_size: int = S.min_size,
+    quality: int = S.quality,
+    signed: bool = S.signed,
 ) -> Result:
     """Predict and explain one image.
 
@@ -61,67 +77,91 @@ def explain(
             `classifier` that is loaded.
         native_predictions: with `input_size`: take only the map from that size, and predictions
             and probabilities from a second pass at the weights' own; likewise.
-        runtime: see `batch`; of use for methods with many passes.
+        runtime: see `batch`; of use for methods with many passes. A command takes ``auto``, but
+            here each call would start the runtime anew.
+        out: a folder for the picture, or its .jpg or .png file; by default none is drawn.
+        topk_files: with `topk`: one picture for each class instead of one side by side.
+        save_raw: also write NAME.npz beside the picture: the signed, unscaled maps.
+        overwrite: replace a picture that exists already.
+        colormap: of the heat: ``jet``, ``viridis``, ``turbo``, ``magma`` or ``inferno``.
+        alpha: weight of the heat over the photograph, 0 to 1.
+        panel: original, heatmap and overlay side by side.
+        max_size: longest side of the photograph in the picture, in pixels.
+        min_size: smaller photographs are enlarged to this many pixels; 0: never.
+        quality: of the JPEG, 1 to 100.
+        signed: also draw what speaks against the class, in a second colour.
 
     Returns:
         The Result; ``status`` is ``error`` when the image cannot be read. Its maps are signed:
-        what is below zero speaks against the class, where the method defines that.
+        what is below zero speaks against the class, where the method defines that. ``overlay`` is
+        the picture, or the first of them, where some were drawn.
 
     Raises:
-        UsageError: an unknown method, class, layer or score, or options that do nothing together.
+        UsageError: an unknown method, class, layer or score, options that do nothing together, or a
+            picture that exists already.
 
     Example:
         >>> import camcli
         >>> result = camcli.explain("sample_images/cat.jpg")          # doctest: +SKIP
         >>> print(result.pred, result.heats[0].box)                   # doctest: +SKIP
     """
-    classifier = _loaded(
-        classifier, layer=layer, input_size=input_size,
-        native_predictions=native_predictions or None,
+    options = locals()
+    job = filled(
+        ExplainJob, options, images=[image], network=_network(options), out=_path(out),
+        maps=filled(MapJob, options), style=filled(Style, options),
     )  # fmt: skip
-    what = _explanation(
-        classifier, method, target, topk, versus, score=score, fuse=fuse, smooth=smooth,
-        samples=samples, channels=channels, converge=converge, layer=layer,
-    )  # fmt: skip
-    classifier = with_runtime(classifier, runtime)
+    job.check()
     path = Path(image)
-    ref = ImageRef(path.absolute(), path.name)
-    (result,) = stream([ref], classifier, what, batch_size=1)
-    return result
+    # Named as it is: neither a pattern nor a folder.
+    found = job.pictures([ImageRef(path.absolute(), path.name)])
+    ((result, written),) = job.start(found)
+    return replace(result, overlay=str(written[0])) if written else result
 
 
 def batch(
     images: str | Path | Sequence[str | Path],
-    out: str | Path | None = None,
-    classifier: Classifier | str | None = None,
+    out: str | Path | None = B.out,
+    classifier: Network = None,
     *,
-    method: str = "gradcam",
-    target: str | int | None = None,
-    topk: int = 1,
-    score: str | None = None,
-    versus: str | int | None = None,
-    layer: str | None = None,
-    fuse: str = "mean",
-    smooth: str | None = None,
-    samples: int | None = None,
-    channels: int | None = None,
-    converge: float | None = None,
-    input_size: int | None = None,
-    native_predictions: bool = False,
-    labels: str = "auto",
-    limit: int | None = None,
-    name_template: str | None = None,
-    only: str | None = None,
-    overlays: bool = True,
-    batch_size: int | None = None,
-    workers: int | None = None,
-    runtime: str = "auto",
-    precision: str = "float32",
-    isolate: bool = False,
-    resume: bool = False,
-    overwrite: bool = False,
-    retry_failed: bool = False,
-    **style: Any,
+    method: str = M.method,
+    target: str | int | None = M.target,
+    topk: int = M.topk,
+    score: str | None = M.score,
+    versus: str | int | None = M.versus,
+    layer: str | None = N.layer,
+    fuse: str = M.fuse,
+    smooth: str | None = M.smooth,
+    samples: int | None = M.samples,
+    channels: int | None = M.channels,
+    converge: float | None = M.converge,
+    input_size: int | None = N.input_size,
+    native_predictions: bool = N.native_predictions,
+    labels: str = B.labels,
+    limit: int | None = B.limit,
+    name_template: str | None = B.name_template,
+    only: str | None = B.only,
+    overlays: bool = B.overlays,
+    batch_size: int | None = B.batch_size,
+    workers: int | None = B.workers,
+    runtime: str = B.runtime,
+    precision: str = B.precision,
+    isolate: bool = B.isolate,
+    resume: bool = B.resume,
+    overwrite: bool = B.overwrite,
+    retry_failed: bool = B.retry_failed,
+    shard: str | None = B.shard,
+    engine: str = B.engine,
+    address: str | None = B.address,
+    table_format: str = B.table_format,
+    contact_sheet: str | None = B.contact_sheet,
+    contact_order: str = B.contact_order,
+    colormap: str = S.colormap,
+    alpha: float = S.alpha,
+    panel: bool = S.panel,
+    max_size: int | None = S.max_size,
+    min_size: int = S.min_size,
+    quality: int = S.quality,
+    signed: bool = S.signed,
 ) -> Iterator[Result]:
     """Predict and explain any number of images, one at a time, with bounded memory.
 
@@ -159,8 +199,20 @@ def batch(
         resume: go on with an interrupted run in `out`.
         overwrite: replace an earlier run in `out`.
         retry_failed: with `resume`: try the images again whose row is an error.
-        style: of the overlays: ``colormap``, ``alpha``, ``panel``, ``max_size``, ``min_size``,
-            ``quality``, and ``signed`` for negative evidence in a second colour.
+        shard: part i of n, ``"2/8"``; ``camcli merge`` then joins them.
+        engine: ``local``: this process; ``ray``: the workers of a Ray cluster, or one for each core
+            of this machine, each of which loads the network itself.
+        address: of the Ray cluster; by default ``$RAY_ADDRESS``, or none.
+        table_format: also write the table as ``jsonl`` or ``parquet`` when all is done.
+        contact_sheet: ``"4x6"``: also draw a grid of so many results when all is done.
+        contact_order: what it shows: ``first``, ``worst`` or ``random``.
+        colormap: of the heat: ``jet``, ``viridis``, ``turbo``, ``magma`` or ``inferno``.
+        alpha: weight of the heat over the photograph, 0 to 1.
+        panel: original, heatmap and overlay side by side.
+        max_size: longest side of the photograph in the picture, in pixels.
+        min_size: smaller photographs are enlarged to this many pixels; 0: never.
+        quality: of the JPEG, 1 to 100.
+        signed: also draw what speaks against the class, in a second colour.
 
     Returns:
         An iterator of Results in the order of the images. Everything is checked before it is
@@ -175,57 +227,79 @@ def batch(
         >>> for result in camcli.batch("sample_images", out="run"):   # doctest: +SKIP
         ...     print(result.ref.rel, result.pred, result.overlay)
     """
-    if isolate and out is None:
-        raise UsageError("isolate is for runs that are written: give it an `out`.")
-    keep_big_blocks()  # before a runtime starts threads of its own
-    classifier = _loaded(
-        classifier, layer=layer, input_size=input_size,
-        native_predictions=native_predictions or None,
+    options = locals()
+    job = filled(
+        BatchJob, options, network=_network(options), out=_path(out),
+        maps=filled(MapJob, options), style=filled(Style, options),
     )  # fmt: skip
-    what = _explanation(
-        classifier, method, target, topk, versus, score=score, fuse=fuse, smooth=smooth,
-        samples=samples, channels=channels, converge=converge, layer=layer,
-    )  # fmt: skip
-    source = find_images(images, limit=limit, labels=labels).numbered(classifier.classes)
-    classifier = with_runtime(
-        classifier, runtime, precision=precision, images=source,
-        passes=what.how.passes(classifier),
-    )  # fmt: skip
-    if out is None:
-        return stream(source, classifier, what, batch_size=batch_size, workers=workers)
-    run = Run(
-        source, classifier, what, RunDirectory(Path(out)), Style(**style), name_template,
-        only=only, overlays=overlays, batch_size=batch_size, workers=workers, isolate=isolate,
-        labels=labels,
-    )  # fmt: skip
-    run.prepare(resume=resume, overwrite=overwrite, retry_failed=retry_failed)
-    return iter(run)
+    return job.results()
 
 
-def _loaded(classifier: Classifier | str | None, **options: Any) -> Classifier:
-    """A classifier that may have to be loaded, with these options of `load_classifier`."""
-    given = {name: value for name, value in options.items() if value is not None}
+def concepts(
+    images: str | Path | Sequence[str | Path],
+    out: str | Path | None = C.out,
+    classifier: Network = None,
+    *,
+    number: int = C.number,
+    layer: str | None = N.layer,
+    input_size: int | None = N.input_size,
+    native_predictions: bool = N.native_predictions,
+    alpha: float = C.alpha,
+    max_size: int | None = C.max_size,
+    quality: int = C.quality,
+    overwrite: bool = C.overwrite,
+) -> ConceptPictures:
+    """Find what a network takes images to be made of: the parts that they have in common for it.
+
+    Args:
+        images: a folder, a glob, ``@list.txt``, or a list of paths.
+        out: folder for a picture of each image; by default none are drawn.
+        classifier: see `explain`; so are `layer`, `input_size` and `native_predictions`.
+        number: how many concepts, 1 to 8, for all images together.
+        layer: see `explain`; one.
+        input_size: see `explain`.
+        native_predictions: see `explain`.
+        alpha: weight of the colours over the photograph, 0 to 1.
+        max_size: longest side of the photograph in a picture, in pixels.
+        quality: of the JPEG, 1 to 100.
+        overwrite: replace pictures that exist already.
+
+    Returns:
+        The concepts with the classes that they speak for, each image's, and the pictures.
+
+    Raises:
+        UsageError: several layers, a number out of range, no images, or a picture that exists
+            already.
+
+    Example:
+        >>> import camcli
+        >>> made = camcli.concepts("sample_images", number=4)         # doctest: +SKIP
+        >>> made.found.concepts[0].classes, made.found.images[0].shares  # doctest: +SKIP
+    """
+    options = locals()
+    job = filled(ConceptsJob, options, network=_network(options), out=_path(out))
+    return job.run()
+
+
+def _path(out: str | Path | None) -> Path | None:
+    return None if out is None else Path(out)
+
+
+def _network(options: dict[str, Any]) -> Classifier | ModelJob:
+    """What a function was given as its `classifier`, with what it was told besides."""
+    classifier: Network = options["classifier"]
+    given = {
+        name: options[name]
+        for name in ("layer", "input_size", "native_predictions")
+        if options[name] not in (None, getattr(N, name))
+    }
     if not isinstance(classifier, Classifier):
-        name = () if classifier is None else (classifier,)
-        return load_classifier(*name, **given)
+        if not isinstance(classifier, ModelJob):
+            classifier = N if classifier is None else ModelJob(classifier)
+        return replace(classifier, **given)
     if given:
         names = " and ".join(given)
         raise UsageError(
             f"This classifier is loaded already: give {names} to load_classifier instead."
         )
     return classifier
-
-
-def _explanation(
-    classifier: Classifier,
-    method: str,
-    target: str | int | None,
-    topk: int,
-    versus: str | int | None,
-    *,
-    layer: str | None,
-    **options: Any,
-) -> Explanation:
-    how = make_map_options(method, **options)
-    check_layer(how, layer or LAST)
-    return make_explanation(classifier, how, target=target, topk=topk, versus=versus)

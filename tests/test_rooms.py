@@ -14,9 +14,10 @@ ROOMS = ["cli", "jobs", "evaluate", "train", "batch", "render", "cam", "models",
 
 # The same within a room; what is not a folder is a file.
 WITHIN = {
-    "cli": "app commands load_model options class_names output_paths torchrun checked_command "
-    "completion short_help terminal",
-    "jobs": "audit evaluate report train photographs model",
+    "cli": "app commands load_model options torchrun checked_command completion short_help "
+    "terminal",
+    "jobs": "audit evaluate report train explain batch concepts maps photographs model "
+    "output_paths record",
     "evaluate": "comparison audit metrics measured",
     "batch": "ray contact_sheet run concepts engine batch_size explain overlay_writer run_files "
     "tables contact_grid",

@@ -37,6 +37,10 @@ class Concept:
     classes: tuple[tuple[str, float], ...]
     strength: float
 
+    def words(self) -> str:
+        """``tabby +3.1, tiger cat +2.0``."""
+        return ", ".join(f"{name} {value:+.1f}" for name, value in self.classes)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class InImage:

@@ -11,7 +11,12 @@ import torch
 from torch import Tensor
 
 from camcli.cam.explainer import check_influence, maps_of
-from camcli.cam.map_options import MapOptions, make_map_options
+from camcli.cam.map_options import (
+    MapOptions,
+    check_asked_classes,
+    check_fuse,
+    make_map_options,
+)
 from camcli.cam.method_facts import Facts, Score
 from camcli.cam.postprocess import describe
 from camcli.cam.target import top_classes
@@ -313,10 +318,9 @@ def make_explanation(
     from camcli.errors import UsageError
     from camcli.models.classes.named_class import match_class
 
-    if topk < 1 or top < 1:
-        raise UsageError("--topk and --top count classes: give 1 or more.")
-    if target is not None and topk > 1:
-        raise UsageError("--target names one class and --topk asks for several: give one of them.")
+    check_asked_classes(target, topk)
+    if top < 1:
+        raise UsageError("A Result lists at least one prediction.")
     index = None if target is None else match_class(str(target), classifier.classes)
     how = method if isinstance(method, MapOptions) else make_map_options(method, score=score)
     check_influence(how, classifier)
@@ -327,6 +331,5 @@ def make_explanation(
                 f"--target and --versus are both {classifier.classes[other]!r}: nothing is left."
             )
         how = replace(how, versus=other)
-    if classifier.cut is None and how.fuse != "mean":
-        raise UsageError("--fuse joins the maps of several layers: name them, --layer a,b,c.")
+    check_fuse(how, classifier.layer)
     return Explanation(how, index, topk, top)

@@ -141,6 +141,36 @@ def check_layer(how: MapOptions, layer: str) -> None:
         raise UsageError(f"{how.method.name} looks at all layers at once: leave --layer out.")
 
 
+def check_fuse(how: MapOptions, layer: str) -> None:
+    """Refuse to join the maps of one layer.
+
+    Args:
+        how: method and options.
+        layer: the layers' names, as the user gave them or as `Classifier.layer` has them.
+
+    Raises:
+        UsageError: there is one layer, and a way to join several was chosen.
+    """
+    if how.fuse != "mean" and "," not in layer:
+        raise UsageError("--fuse joins the maps of several layers: name them, --layer a,b,c.")
+
+
+def check_asked_classes(target: str | int | None, topk: int) -> None:
+    """Refuse numbers of classes that mean nothing, and two ways of naming them at once.
+
+    Args:
+        target: the class that is named; None for the predicted one.
+        topk: how many of the best classes.
+
+    Raises:
+        UsageError: as it says.
+    """
+    if topk < 1:
+        raise UsageError("--topk counts classes: give 1 or more.")
+    if target is not None and topk > 1:
+        raise UsageError("--target names one class and --topk asks for several: give one of them.")
+
+
 def check_signed(how: MapOptions, layer: str) -> None:
     """Refuse to draw evidence against a class where a map has none to show.
 

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from camcli.cli.terminal.console import say, warn
 from camcli.cli.terminal.process import importing
+from camcli.jobs.model import ModelJob
 
 if TYPE_CHECKING:
-    from camcli.jobs.model import ModelJob
     from camcli.models.classifier import Classifier
 
 
-def load(job: ModelJob, *, quiet: bool = False) -> Classifier:
+def load(job: ModelJob | Classifier, *, quiet: bool = False) -> Classifier:
     """The classifier that is asked for.
 
     Args:
@@ -23,6 +23,8 @@ def load(job: ModelJob, *, quiet: bool = False) -> Classifier:
         UsageError: settings that contradict each other, or another layer than the network has.
         UnavailableError: the weights are not on this machine.
     """
+    if not isinstance(job, ModelJob):  # is loaded
+        return job
     job.check()
     if not quiet:
         say(f"Loading {job.called} ...")

@@ -15,6 +15,7 @@ from camcli.models.classes.imagenet import imagenet_classes
 from camcli.models.classes.names_file import read_class_names
 from camcli.models.spec import AskedOutput
 from camcli.models.weights.formats import check_checkpoint, inside
+from camcli.train.progress import Listener
 
 if TYPE_CHECKING:
     from camcli.models.classifier import Classifier
@@ -160,6 +161,13 @@ class ModelJob:
             # There cuda:1 is another machine's, or the only one that a worker is shown.
             device="auto" if self.device.startswith("cuda") else self.device,
         )
+
+
+def loaded(network: ModelJob | Classifier, listener: Listener) -> Classifier:
+    """A network that may be loaded already."""
+    if isinstance(network, ModelJob):
+        return network.load(say=listener.say, warn=listener.warn)
+    return network
 
 
 def _check_checkpoint(path: Path) -> None:

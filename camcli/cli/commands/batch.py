@@ -10,10 +10,10 @@ from typing import Annotated
 
 import typer
 
+from camcli.cli import load_model
 from camcli.cli import options as o
-from camcli.cli.output_paths import tell_notes
 from camcli.cli.terminal.batch_progress import (
-    above,
+    BatchListener,
     above_resumed,
     follow,
     summarize,
@@ -27,10 +27,18 @@ from camcli.cli.terminal.console import (
     emit,
     fail,
     say,
-    slow,
-    warn,
 )
+from camcli.cli.terminal.progress import TerminalListener
 from camcli.errors import UsageError
+from camcli.jobs.batch import BatchJob
+from camcli.jobs.maps import MapJob
+from camcli.jobs.model import ModelJob
+from camcli.jobs.record import filled
+from camcli.jobs.report import ReportJob
+from camcli.render.style import Style
+from camcli.train.progress import Listener
+
+N, M, S, B = ModelJob(), MapJob(), Style(), BatchJob(())
 
 
 def batch(
@@ -57,7 +65,7 @@ def batch(
         typer.Option(
             "--resume", help="Go on with an interrupted run in --out.", rich_help_panel=o.RUN
         ),
-    ] = False,
+    ] = B.resume,
     retry_failed: Annotated[
         bool,
         typer.Option(
@@ -65,11 +73,11 @@ def batch(
             help="With --resume: try again the images whose row is an error, mended since.",
             rich_help_panel=o.RUN,
         ),
-    ] = False,
+    ] = B.retry_failed,
     overwrite: Annotated[
         bool,
         typer.Option("--overwrite", help="Replace an earlier run in --out.", rich_help_panel=o.RUN),
-    ] = False,
+    ] = B.overwrite,
     fail_on: Annotated[
         str,
         typer.Option(
@@ -90,7 +98,7 @@ def batch(
             metavar="N",
             rich_help_panel=o.RUN,
         ),
-    ] = None,
+    ] = B.batch_size,
     workers: Annotated[
         int | None,
         typer.Option(
@@ -101,7 +109,7 @@ def batch(
             metavar="N",
             rich_help_panel=o.RUN,
         ),
-    ] = None,
+    ] = B.workers,
     isolate: Annotated[
         bool,
         typer.Option(
@@ -111,7 +119,7 @@ def batch(
             "a little slower.",
             rich_help_panel=o.RUN,
         ),
-    ] = False,
+    ] = B.isolate,
     shard: Annotated[
         str | None,
         typer.Option(
@@ -121,7 +129,7 @@ def batch(
             metavar="i/n",
             rich_help_panel=o.RUN,
         ),
-    ] = None,
+    ] = B.shard,
     engine: Annotated[
         str,
         typer.Option(
@@ -132,7 +140,7 @@ def batch(
             metavar="NAME",
             rich_help_panel=o.RUN,
         ),
-    ] = "local",
+    ] = B.engine,
     address: Annotated[
         str | None,
         typer.Option(
@@ -141,10 +149,10 @@ def batch(
             metavar="HOST:PORT",
             rich_help_panel=o.RUN,
         ),
-    ] = None,
-    table_format: o.TableFormat = "csv",
-    runtime: o.RuntimeOption = "auto",
-    precision: o.Precision = "float32",
+    ] = B.address,
+    table_format: o.TableFormat = B.table_format,
+    runtime: o.RuntimeOption = B.runtime,
+    precision: o.Precision = B.precision,
     quiet: Annotated[
         bool,
         typer.Option(
@@ -160,7 +168,7 @@ def batch(
             "group is the label.",
             rich_help_panel="Input",
         ),
-    ] = "auto",
+    ] = B.labels,
     limit: Annotated[
         int | None,
         typer.Option(
@@ -170,36 +178,36 @@ def batch(
             metavar="N",
             rich_help_panel="Input",
         ),
-    ] = None,
-    method: o.Method = "gradcam",
+    ] = B.limit,
+    method: o.Method = M.method,
     target: o.Target = None,
-    topk: o.TopK = 1,
-    score: o.ScoreOption = None,
+    topk: o.TopK = M.topk,
+    score: o.ScoreOption = M.score,
     versus: o.Versus = None,
-    layer: o.Layer = "last",
-    fuse: o.FuseOption = "mean",
-    smooth: o.SmoothOption = None,
-    samples: o.Samples = None,
-    channels: o.Channels = None,
-    converge: o.Converge = None,
-    model: o.Model = "efficientnet_lite0",
+    layer: o.Layer = N.layer,
+    fuse: o.FuseOption = M.fuse,
+    smooth: o.SmoothOption = M.smooth,
+    samples: o.Samples = M.samples,
+    channels: o.Channels = M.channels,
+    converge: o.Converge = M.converge,
+    model: o.Model = N.model,
     checkpoint: o.Checkpoint = None,
     weights: o.Weights = None,
-    weights_key: o.WeightsKey = None,
+    weights_key: o.WeightsKey = N.weights_key,
     classes: o.Classes = None,
-    fit: o.FitOption = None,
-    input_size: o.InputSize = None,
-    output: o.OutputOption = "auto",
-    native_predictions: o.NativePredictions = False,
-    device: o.Device = "auto",
-    offline: o.Offline = False,
-    alpha: o.Alpha = 0.5,
-    colormap: o.Colormap = "jet",
-    signed: o.Signed = False,
-    panel: o.Panel = False,
-    max_size: o.MaxSize = None,
-    min_size: o.MinSize = 300,
-    quality: o.Quality = 90,
+    fit: o.FitOption = N.fit,
+    input_size: o.InputSize = N.input_size,
+    output: o.OutputOption = N.output,
+    native_predictions: o.NativePredictions = N.native_predictions,
+    device: o.Device = N.device,
+    offline: o.Offline = N.offline,
+    alpha: o.Alpha = S.alpha,
+    colormap: o.Colormap = S.colormap,
+    signed: o.Signed = S.signed,
+    panel: o.Panel = S.panel,
+    max_size: o.MaxSize = S.max_size,
+    min_size: o.MinSize = S.min_size,
+    quality: o.Quality = S.quality,
     name_template: Annotated[
         str | None,
         typer.Option(
@@ -209,7 +217,7 @@ def batch(
             "path. An image whose name is taken already gets an error row.",
             rich_help_panel=o.LOOK,
         ),
-    ] = None,
+    ] = B.name_template,
     only: Annotated[
         str | None,
         typer.Option(
@@ -219,7 +227,7 @@ def batch(
             metavar="WHICH",
             rich_help_panel=o.LOOK,
         ),
-    ] = None,
+    ] = B.only,
     no_overlays: Annotated[
         bool,
         typer.Option("--no-overlays", help="Write the table only.", rich_help_panel=o.LOOK),
@@ -231,7 +239,7 @@ def batch(
             help="Also draw contact_sheet.jpg, a grid of ROWSxCOLS results such as 4x6.",
             rich_help_panel=o.LOOK,
         ),
-    ] = None,
+    ] = B.contact_sheet,
     contact_order: Annotated[
         str,
         typer.Option(
@@ -240,7 +248,7 @@ def batch(
             "labels the least confident) or random.",
             rich_help_panel=o.LOOK,
         ),
-    ] = "first",
+    ] = B.contact_order,
     report: Annotated[
         bool,
         typer.Option(
@@ -258,131 +266,23 @@ def batch(
 
     find /data -name '*.jpg' -print0 | camcli batch - --out run --resume --fail-on 1%
     """
-    if retry_failed and not resume:
-        raise UsageError("--retry-failed goes on with a run: add --resume.")
-    from camcli.batch.run_files.overlay_names import Namer
-    from camcli.batch.run_files.rundir import SHEET, RunDirectory
-    from camcli.batch.run_files.shard import parse_shard
-    from camcli.batch.tables.export import check_format, export
-    from camcli.cam.map_options import check_layer, check_signed, make_map_options
-    from camcli.cli.class_names import check_names
-    from camcli.cli.load_model import load
-    from camcli.data.sources.find import find_images
-    from camcli.jobs.model import ModelJob
-    from camcli.models.spec import check_runtime
-    from camcli.render.ranges import check_picture
-
-    # Everything that can be wrong without a network is checked before torch is imported.
-    how = make_map_options(
-        method, score=score, fuse=fuse, smooth=smooth, samples=samples, channels=channels,
-        converge=converge,
-    )  # fmt: skip
-    allowed = _share(fail_on)
-    check_format(table_format)
-    part = parse_shard(shard) if shard else None
-    if part and report:
+    options = locals()
+    if shard and report:
         raise UsageError("--report shows a whole run: 'camcli merge' the shards, then 'report'.")
-    if engine not in ("local", "ray"):
-        raise UsageError(f"--engine is local or ray, not {engine!r}.")
-    if engine == "ray":
-        from camcli.batch.ray.installed import check_ray
-
-        check_ray()
-        if precision == "int8":
-            raise UsageError(
-                "--precision int8 is calibrated on one machine and would differ between Ray's "
-                "workers; leave it out."
-            )
-    elif address is not None:
-        raise UsageError("--address is that of a Ray cluster: add --engine ray.")
-    grid = None
-    if contact_sheet:
-        from camcli.batch.contact_grid import parse_grid
-
-        grid = parse_grid(contact_sheet, contact_order)
-    directory = RunDirectory(out, part)
-    directory.check(resume=resume, overwrite=overwrite)
-    check_layer(how, layer)
-    check_runtime(runtime, precision)
-    check_picture(alpha, max_size, min_size, quality)
-    network = ModelJob(
-        model=model, checkpoint=checkpoint, weights=weights, weights_key=weights_key,
-        classes=classes, fit=fit, input_size=input_size, output=output,
-        native_predictions=native_predictions, layer=layer, device=device, offline=offline,
+    allowed = _share(fail_on)
+    job = filled(
+        BatchJob, options, network=filled(ModelJob, options), maps=filled(MapJob, options),
+        style=filled(Style, options), overlays=not no_overlays,
     )  # fmt: skip
-    network.check()
-    if name_template:
-        Namer(name_template)
-    check_names(
-        (target, versus), model=model, checkpoint=checkpoint, weights=weights, classes=classes
-    )
-    if signed:
-        check_signed(how, layer)
-    with slow(f"Looking for images in {' '.join(images[:3])} ...", quiet=quiet):
-        source = find_images(images[0] if len(images) == 1 else images, limit=limit, labels=labels)
-    told = source.notes
-    if not quiet:
-        tell_notes(source)
-    from camcli.batch.overlay_writer import Style, check_only  # OpenCV and Pillow
-
-    style = Style(colormap, alpha, panel, max_size, quality, signed, min_size)
-    if only:
-        check_only(only, source, overlays=not no_overlays)
-    classifier = load(network, quiet=quiet)
-
-    from camcli.batch.engine import keep_big_blocks
-    from camcli.batch.explain import make_explanation
-    from camcli.batch.ray.engine import RayEngine
-    from camcli.batch.run import Run
-    from camcli.models.runtime.policy import with_runtime
-
-    keep_big_blocks()  # before a runtime starts threads of its own
-    where = network.chosen_layer(classifier)
-    if where and not quiet:
-        above(where)
-    source = source.numbered(classifier.classes)
-    if not quiet:
-        tell_notes(source, told=told)
-    classifier = with_runtime(
-        classifier, runtime, precision=precision, images=source, passes=how.passes(classifier),
-        warn=warn, say=(lambda _: None) if quiet else above,
-    )  # fmt: skip
-    what = make_explanation(classifier, how, target=target, topk=topk, versus=versus)
-    run = Run(
-        source,
-        classifier,
-        what,
-        directory,
-        style,
-        name_template,
-        only=only,
-        overlays=not no_overlays,
-        batch_size=batch_size,
-        workers=workers,
-        isolate=isolate,
-        labels=labels,
-        engine=RayEngine(
-            network.elsewhere().load,
-            runtime,
-            precision,
-            address,
-            gpus=device.startswith(("auto", "cuda")),
-        )
-        if engine == "ray"
-        else None,
-    )
-    beside = [SHEET] if grid else []
-    if table_format != "csv":
-        beside.append(directory.csv.with_suffix(f".{table_format}").name)
-    run.prepare(resume=resume, overwrite=overwrite, retry_failed=retry_failed, files=beside)
+    listener = BatchListener(quiet=quiet)
+    job.check(TerminalListener())
+    source = job.find(listener)
+    run = job.start(source, load_model.load(job.network, quiet=quiet), listener)
     if not quiet:
         above_resumed(run, retried=retry_failed)
     try:
         follow(run, quiet=quiet)
-        if grid:
-            from camcli.batch.contact_sheet import draw_sheet
-
-            draw_sheet(run, grid)
+        table = job.finish(run)
     except (KeyboardInterrupt, Terminated) as stop:
         code = TERMINATED if isinstance(stop, Terminated) else INTERRUPTED
         fail(
@@ -392,18 +292,14 @@ def batch(
         )
     if not quiet:
         summarize(run, out)
-        if part:
-            say(f"When all {part.of} shards are done: camcli merge {out}")
+        if job.part:
+            say(f"When all {job.part.of} shards are done: camcli merge {out}")
     warn_if_nothing_drawn(run)
     if report and run.counts.done:
-        from camcli.cli.terminal.progress import TerminalListener
-        from camcli.jobs.report import ReportJob
-        from camcli.train.progress import Listener
-
         page = ReportJob([out]).run(Listener() if quiet else TerminalListener())
         if not quiet:
             say(f"Page: {page}")
-    emit(export(run.directory.csv, table_format))
+    emit(table)
     failed = run.counts.failed
     if allowed is not None and failed and failed / run.counts.done > allowed:
         raise typer.Exit(SOME_FAILED)

@@ -7,21 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from camcli.cli import load_model
 from camcli.cli import options as o
-from camcli.cli.output_paths import (
-    listed,
-    picture_files,
-    refuse_existing,
-    refuse_file,
-    refuse_inputs,
-    write_picture,
-)
-from camcli.cli.terminal.console import SOME_FAILED, emit_json, failed, say, slow
-from camcli.errors import UsageError, of_image, stage
+from camcli.cli.terminal.console import SOME_FAILED, emit_json, failed, say
+from camcli.cli.terminal.progress import TerminalListener
+from camcli.jobs.concepts import MOST, ConceptsJob
+from camcli.jobs.model import ModelJob
+from camcli.jobs.record import filled
 
 if TYPE_CHECKING:
-    from camcli.batch.concepts import Concept, Found
-    from camcli.render.style import Style
+    from camcli.jobs.concepts import ConceptPictures
+
+N, C = ModelJob(), ConceptsJob(())
 
 
 def concepts(
@@ -42,29 +39,29 @@ def concepts(
             "-n",
             help="How many concepts, 1 to 8, for all images together.",
             min=1,
-            max=8,
+            max=MOST,
             rich_help_panel=o.TARGET,
         ),
-    ] = 5,
-    layer: o.Layer = "last",
-    model: o.Model = "efficientnet_lite0",
+    ] = C.number,
+    layer: o.Layer = N.layer,
+    model: o.Model = N.model,
     checkpoint: o.Checkpoint = None,
     weights: o.Weights = None,
-    weights_key: o.WeightsKey = None,
+    weights_key: o.WeightsKey = N.weights_key,
     classes: o.Classes = None,
-    fit: o.FitOption = None,
-    input_size: o.InputSize = None,
-    output: o.OutputOption = "auto",
-    device: o.Device = "auto",
-    offline: o.Offline = False,
-    alpha: o.Alpha = 0.6,
-    max_size: o.MaxSize = None,
-    quality: o.Quality = 90,
+    fit: o.FitOption = N.fit,
+    input_size: o.InputSize = N.input_size,
+    output: o.OutputOption = N.output,
+    device: o.Device = N.device,
+    offline: o.Offline = N.offline,
+    alpha: o.Alpha = C.alpha,
+    max_size: o.MaxSize = C.max_size,
+    quality: o.Quality = C.quality,
     as_json: Annotated[
         bool,
         typer.Option("--json", help="Print one JSON object on stdout.", rich_help_panel=o.RUN),
     ] = False,
-    overwrite: o.OverwritePictures = False,
+    overwrite: o.OverwritePictures = C.overwrite,
 ) -> None:
     """Show the parts that images have in common for the network, and what they speak for.
 
@@ -77,87 +74,28 @@ def concepts(
 
     camcli concepts 'photos/*.jpg' --model resnet50 --layer layer3
     """
-    from camcli.cli.load_model import load
-    from camcli.data.sources.find import find_images
-    from camcli.jobs.model import ModelJob
-    from camcli.render.style import Style
-
-    if "," in layer:
-        raise UsageError("Concepts are found at one layer: give --layer one name.")
-    style = Style(alpha=alpha, max_size=max_size, quality=quality)
-    network = ModelJob(
-        model=model, checkpoint=checkpoint, weights=weights, weights_key=weights_key,
-        classes=classes, fit=fit, input_size=input_size, output=output,
-        layer=layer, device=device, offline=offline,
-    )  # fmt: skip
-    network.check()
-    with slow("Looking for images ..."):
-        refs = listed(find_images(images))
-    refuse_file(out)
-    files = picture_files([ref.rel for ref in refs], out, "concepts")
-    refuse_inputs(files, [ref.path for ref in refs])
-    if not overwrite:
-        for file in files:
-            refuse_existing(file)
-    classifier = load(network)
-
-    from camcli.batch.concepts import find_concepts
-
-    found = find_concepts(refs, classifier, number)
-    failures = [image for image in found.images if image.maps is None]
-    for image in failures:
-        failed(image.result.error)
-    written, undrawn = _write(found, files, style)
-    for error in undrawn.values():
+    options = locals()
+    job = filled(ConceptsJob, options, network=filled(ModelJob, options))
+    job.check()
+    found = job.find(TerminalListener())
+    made = job.run(found, load_model.load(job.network))
+    for error in made.errors:
         failed(error)
     if as_json:
-        emit_json(_record(found, classifier.layer, written, undrawn))
-    elif written:
-        _table(found, classifier.layer)
-        say(f"{len(written)} pictures in {out}.")
-    if count := len(failures) + len(undrawn):
-        say(f"{count} of {len(refs)} images failed.")
+        emit_json(_record(made))
+    elif made.written:
+        _table(made)
+        say(f"{len(made.written)} pictures in {out}.")
+    if made.errors:
+        say(f"{len(made.errors)} of {len(made.found.images)} images failed.")
         raise typer.Exit(SOME_FAILED)
 
 
-def _write(found: Found, files: list[Path], style: Style) -> tuple[dict[str, Path], dict[str, str]]:
-    """Draw and write; the pictures by image, and what went wrong with others."""
-    from camcli.data.decode.images import load_image, printable
-    from camcli.render.concepts import draw_concepts
-    from camcli.render.picture import encode_jpeg
-    from camcli.render.sizes import drawable, shrink
-
-    words = [_words(concept) for concept in found.concepts]
-    written, undrawn = {}, {}
-    for image, file in zip(found.images, files, strict=True):
-        if image.maps is None:
-            continue
-        try:
-            with stage("draw"):
-                rgb = drawable(shrink(load_image(image.result.ref), style.max_size))
-                picture = draw_concepts(rgb, image.result, image.maps, words, alpha=style.alpha)
-            with stage("encode"):
-                data = encode_jpeg(picture, style.quality)
-            with stage("write"):
-                write_picture(file, data)
-        except Exception as error:
-            name = printable(image.result.ref.path)
-            undrawn[image.result.ref.rel] = str(of_image(error, name))
-        else:
-            written[image.result.ref.rel] = file
-    return written, undrawn
-
-
-def _words(concept: Concept) -> str:
-    return ", ".join(f"{name} {value:+.1f}" for name, value in concept.classes)
-
-
-def _record(
-    found: Found, layer: str, written: dict[str, Path], undrawn: dict[str, str]
-) -> dict[str, object]:
-    files = {rel: str(path) for rel, path in written.items()}
+def _record(made: ConceptPictures) -> dict[str, object]:
+    found, undrawn = made.found, made.undrawn
+    files = {rel: str(path) for rel, path in made.written.items()}
     return {
-        "layer": layer,
+        "layer": made.layer,
         "explained": found.explained,
         "concepts": [
             {
@@ -180,7 +118,7 @@ def _record(
     }
 
 
-def _table(found: Found, layer: str) -> None:
+def _table(made: ConceptPictures) -> None:
     from rich.table import Table
     from rich.text import Text
 
@@ -192,12 +130,13 @@ def _table(found: Found, layer: str) -> None:
     table.add_column("Speaks for")
     from camcli.render.concepts import COLOURS
 
-    for number, concept in enumerate(found.concepts):
+    for number, concept in enumerate(made.found.concepts):
         r, g, b = COLOURS[number]
         name = Text("■ ", f"rgb({r},{g},{b})").append(str(number + 1), "default")
-        table.add_row(name, f"{concept.strength:.0%}", Text(_words(concept)))
+        table.add_row(name, f"{concept.strength:.0%}", Text(concept.words()))
     console = tables()
     console.print(table)
     console.print(
-        f"{len(found.concepts)} concepts explain {found.explained:.0%} of the features at {layer}."
+        f"{len(made.found.concepts)} concepts explain {made.found.explained:.0%} of the features "
+        f"at {made.layer}."
     )

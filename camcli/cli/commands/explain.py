@@ -3,36 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from camcli.cli import load_model
 from camcli.cli import options as o
-from camcli.cli.output_paths import (
-    listed,
-    name_of_asked,
-    picture_files,
-    refuse_existing,
-    refuse_file,
-    refuse_inputs,
-    write_picture,
-)
-from camcli.cli.terminal.console import SOME_FAILED, emit_json, failed, say, slow, warn
-from camcli.errors import UsageError, stage
-from camcli.models.spec import BUNDLED
+from camcli.cli.terminal.console import SOME_FAILED, emit_json, failed, say
+from camcli.cli.terminal.progress import TerminalListener
+from camcli.jobs.explain import ExplainJob
+from camcli.jobs.maps import MapJob
+from camcli.jobs.model import ModelJob
+from camcli.jobs.record import filled
+from camcli.render.style import Style
+
+if TYPE_CHECKING:
+    from camcli.jobs.explain import Explaining
+    from camcli.result import Result
 
 # Columns of a terminal that a table with bars needs.
 _WIDE = 48
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from camcli.cam.map_options import MapOptions
-    from camcli.models.spec import OutputKind
-    from camcli.render.style import Style
-    from camcli.result import Result
+N, M, S, E = ModelJob(), MapJob(), Style(), ExplainJob(())
 
 
 def explain(
@@ -52,9 +44,9 @@ def explain(
             show_default=False,
         ),
     ] = None,
-    method: o.Method = "gradcam",
+    method: o.Method = M.method,
     target: o.Target = None,
-    topk: o.TopK = 1,
+    topk: o.TopK = M.topk,
     topk_files: Annotated[
         bool,
         typer.Option(
@@ -62,34 +54,34 @@ def explain(
             help="With --topk: one picture for each class instead of one side by side.",
             rich_help_panel=o.LOOK,
         ),
-    ] = False,
-    score: o.ScoreOption = None,
+    ] = E.topk_files,
+    score: o.ScoreOption = M.score,
     versus: o.Versus = None,
-    layer: o.Layer = "last",
-    fuse: o.FuseOption = "mean",
-    smooth: o.SmoothOption = None,
-    samples: o.Samples = None,
-    channels: o.Channels = None,
-    converge: o.Converge = None,
-    model: o.Model = "efficientnet_lite0",
+    layer: o.Layer = N.layer,
+    fuse: o.FuseOption = M.fuse,
+    smooth: o.SmoothOption = M.smooth,
+    samples: o.Samples = M.samples,
+    channels: o.Channels = M.channels,
+    converge: o.Converge = M.converge,
+    model: o.Model = N.model,
     checkpoint: o.Checkpoint = None,
     weights: o.Weights = None,
-    weights_key: o.WeightsKey = None,
+    weights_key: o.WeightsKey = N.weights_key,
     classes: o.Classes = None,
-    fit: o.FitOption = None,
-    input_size: o.InputSize = None,
-    output: o.OutputOption = "auto",
-    native_predictions: o.NativePredictions = False,
-    device: o.Device = "auto",
-    runtime: o.RuntimeOption = "auto",
-    offline: o.Offline = False,
-    alpha: o.Alpha = 0.5,
-    colormap: o.Colormap = "jet",
-    signed: o.Signed = False,
-    panel: o.Panel = False,
-    max_size: o.MaxSize = None,
-    min_size: o.MinSize = 300,
-    quality: o.Quality = 90,
+    fit: o.FitOption = N.fit,
+    input_size: o.InputSize = N.input_size,
+    output: o.OutputOption = N.output,
+    native_predictions: o.NativePredictions = N.native_predictions,
+    device: o.Device = N.device,
+    runtime: o.RuntimeOption = E.runtime,
+    offline: o.Offline = N.offline,
+    alpha: o.Alpha = S.alpha,
+    colormap: o.Colormap = S.colormap,
+    signed: o.Signed = S.signed,
+    panel: o.Panel = S.panel,
+    max_size: o.MaxSize = S.max_size,
+    min_size: o.MinSize = S.min_size,
+    quality: o.Quality = S.quality,
     save_raw: Annotated[
         bool,
         typer.Option(
@@ -98,7 +90,7 @@ def explain(
             "classes and the part of the photograph that they cover.",
             rich_help_panel=o.RUN,
         ),
-    ] = False,
+    ] = E.save_raw,
     as_json: Annotated[
         bool,
         typer.Option(
@@ -107,7 +99,7 @@ def explain(
             rich_help_panel=o.RUN,
         ),
     ] = False,
-    overwrite: o.OverwritePictures = False,
+    overwrite: o.OverwritePictures = E.overwrite,
 ) -> None:
     """Explain one image or a few: prediction, heatmap, annotated overlay.
 
@@ -117,176 +109,32 @@ def explain(
 
     camcli explain street.jpg --target 'traffic light' --json
     """
-    from camcli.cam.map_options import check_layer, check_signed, make_map_options
-    from camcli.cli.class_names import check_names
-    from camcli.cli.load_model import load
-    from camcli.data.sources.find import find_images
-    from camcli.jobs.model import ModelJob
-    from camcli.models.spec import check_runtime
-    from camcli.render.ranges import check_picture
-
-    # Everything that can be wrong without a network is checked before torch is imported.
-    how = make_map_options(
-        method, score=score, fuse=fuse, smooth=smooth, samples=samples, channels=channels,
-        converge=converge,
+    options = locals()
+    listener = TerminalListener()
+    job = ExplainJob(
+        images, filled(ModelJob, options), filled(MapJob, options), filled(Style, options),
+        out=out or Path(), topk_files=topk_files, save_raw=save_raw, overwrite=overwrite,
+        runtime=runtime,
     )  # fmt: skip
-    check_layer(how, layer)
-    check_runtime(runtime)
-    check_picture(alpha, max_size, min_size, quality)
-    network = ModelJob(
-        model=model, checkpoint=checkpoint, weights=weights, weights_key=weights_key,
-        classes=classes, fit=fit, input_size=input_size, output=output,
-        native_predictions=native_predictions, layer=layer, device=device, offline=offline,
-    )  # fmt: skip
-    network.check()
-    check_names(
-        (target, versus), model=model, checkpoint=checkpoint, weights=weights, classes=classes
-    )
-    if signed:
-        check_signed(how, layer)
-    with slow("Looking for images ..."):
-        source = find_images(images)
-        refs = listed(source)
-    from camcli.batch.overlay_writer import (
-        Style,  # OpenCV and Pillow, a third of what a mistake costs
-    )
-    from camcli.data.decode.images import load_image
-
-    style = Style(colormap, alpha, panel, max_size, quality, signed, min_size)
-    single = out is not None and out.suffix.lower() in {".jpg", ".jpeg", ".png"}
-    asked = name_of_asked(
-        how.method.name, layer, target, versus,
-        *_otherwise(how, model, checkpoint, weights),
-        topk > 1 and not topk_files and f"top{topk}",
-        fit, input_size and f"{input_size}px", native_predictions and "native",
-        output != "auto" and output,
-        signed and "signed", panel and "panel", colormap != "jet" and colormap,
-    )  # fmt: skip
-    files = _files([ref.rel for ref in refs], out, single, asked)
-    refuse_inputs(files, [ref.path for ref in refs])
-    if not overwrite and not (topk > 1 and topk_files):
-        for file in files:
-            refuse_existing(file)
-    classifier = load(network)
-    refs = source.renamed(refs, classifier.classes)
-
-    from camcli.batch.engine import stream
-    from camcli.batch.explain import failed as as_error
-    from camcli.batch.explain import make_explanation
-    from camcli.models.runtime.policy import with_runtime
-
-    if where := network.chosen_layer(classifier):
-        say(where)
-    classifier = with_runtime(
-        classifier, runtime, images=refs, passes=how.passes(classifier), warn=warn, say=say
-    )
-    what = make_explanation(classifier, how, target=target, topk=topk, versus=versus)
+    job.check(listener)
+    found = job.find(listener)
+    explaining = job.start(found, load_model.load(job.network), listener)
     failures = 0
-    for file, result in zip(files, stream(refs, classifier, what, batch_size=8), strict=True):
-        written: list[Path] = []
-        try:
-            if result.status != "error":
-                with stage("decode"):
-                    rgb = load_image(result.ref)
-                with stage("draw"):
-                    written = _draw(rgb, result, style, file, topk_files and topk > 1, overwrite)
-                if save_raw:
-                    with stage("write"):
-                        written.append(_save_raw(result, file.with_suffix(".npz"), overwrite))
-        except Exception as error:  # of this image; the next one may be well
-            result, written = as_error(result.ref, error), []
+    for result, written in explaining:
         if result.status == "error":
             failures += 1
             failed(result.error)
         if as_json:
-            emit_json(_record(result, written, what.how, classifier.output.kind))
+            emit_json(_record(result, written, explaining))
         elif result.status != "error":
-            _table(result, written, what.score, how.shortcut(), classifier.output.kind)
+            _table(result, written, explaining)
     if failures:
-        say(f"{failures} of {len(refs)} images could not be explained.")
+        say(f"{failures} of {len(found.refs)} images could not be explained.")
         raise typer.Exit(SOME_FAILED)
 
 
-def _otherwise(
-    how: MapOptions, model: str, checkpoint: Path | None, weights: str | None
-) -> list[str]:
-    """What was asked of the method and the network besides the usual, as words of a file name."""
-    effort = how.effort
-    return [
-        *([] if model == BUNDLED else [model]),
-        *(Path(name).stem for name in (checkpoint, weights) if name),
-        *(str(word) for word in (how.score, how.smooth) if word),
-        *([] if how.fuse == "mean" else [how.fuse]),
-        *(["samples", str(effort.samples)] if "samples" in how.options() else []),
-        *(["channels", str(effort.channels)] if effort.channels else []),
-        *(["converge", f"{effort.converge:g}"] if effort.converge else []),
-    ]
-
-
-def _files(rels: list[str], out: Path | None, single: bool, asked: str) -> list[Path]:
-    """Where each image's picture goes; two images never share a name."""
-    if single and out is not None:
-        if len(rels) > 1:
-            raise UsageError(
-                f"{len(rels)} images do not fit into the one file {out}: name a folder."
-            )
-        return [out]
-    if out is not None:
-        refuse_file(out)
-    return picture_files(rels, out or Path(), asked)
-
-
-def _draw(
-    rgb: np.ndarray, result: Result, style: Style, file: Path, separate: bool, overwrite: bool
-) -> list[Path]:
-    from camcli.render.picture import encode_jpeg, encode_png
-    from camcli.render.sizes import shrink
-
-    small = shrink(rgb, style.max_size)
-    jobs = [(file, result)]
-    if separate:
-        jobs = [
-            (file.with_stem(f"{file.stem}_{rank}"), replace(result, heats=(heat,)))
-            for rank, heat in enumerate(result.heats, 1)
-        ]
-    for path, one in jobs:
-        if not overwrite:
-            refuse_existing(path)
-        picture = style.draw(small, one)
-        png = path.suffix.lower() == ".png"
-        with stage("encode"):
-            data = encode_png(picture) if png else encode_jpeg(picture, style.quality)
-        with stage("write"):
-            write_picture(path, data)
-    return [path for path, _ in jobs]
-
-
-def _save_raw(result: Result, path: Path, overwrite: bool) -> Path:
-    import io
-
-    import numpy as np
-
-    if not overwrite:
-        refuse_existing(path)
-    data = io.BytesIO()
-    np.savez_compressed(
-        data,
-        heatmaps=np.stack([heat.heatmap for heat in result.heats]),
-        targets=np.array([heat.index for heat in result.heats]),
-        names=np.array([heat.target for heat in result.heats]),
-        probs=np.array([heat.prob for heat in result.heats], np.float32),
-        view=np.array(result.view, np.float32),
-        size=np.array([result.width, result.height]),
-        method=np.array(result.method),
-        layer=np.array(result.layer),
-    )
-    write_picture(path, data.getvalue())
-    return path
-
-
-def _record(
-    result: Result, written: list[Path], how: MapOptions, output: OutputKind
-) -> dict[str, object]:
+def _record(result: Result, written: list[Path], explaining: Explaining) -> dict[str, object]:
+    output, how = explaining.classifier.output.kind, explaining.what.how
     labels = {"positives": _listed(result.positives)} if output == "sigmoid" else {}
     return {
         "path": str(result.ref.path),
@@ -325,9 +173,7 @@ def _listed(classes: Sequence[tuple[str, float]]) -> list[dict[str, object]]:
     return [{"class": name, "prob": prob} for name, prob in classes]
 
 
-def _table(
-    result: Result, written: list[Path], score: str, shortcut: str, output: OutputKind
-) -> None:
+def _table(result: Result, written: list[Path], explaining: Explaining) -> None:
     from rich.markup import escape
     from rich.table import Table
     from rich.text import Text
@@ -346,9 +192,10 @@ def _table(
         bar = Text("━" * max(1, round(20 * prob)), style="green" if rank == 1 else "dim")
         table.add_row(str(rank), Text(name), f"{prob:.1%}", *([bar] if wide else []))
     console.print(table)
-    if output == "sigmoid":
+    if explaining.classifier.output.kind == "sigmoid":
         above = ", ".join(f"{name} ({prob:.1%})" for name, prob in result.positives)
         console.print(f"  Above 50%: {escape(above) or 'no label'}.")
+    shortcut = explaining.what.how.shortcut()
     about = f", approximated by {shortcut}" if shortcut else ""
     against = f" versus {result.versus}" if result.versus else ""
     for heat in result.heats:
@@ -357,7 +204,7 @@ def _table(
         likely = "" if listed else f" ({heat.prob:.1%})"
         named = escape(f"{heat.target}{likely}{against}")
         if heat.empty:
-            hint = "" if score == "contrast" else "; try --score contrast"
+            hint = "" if explaining.what.score == "contrast" else "; try --score contrast"
             console.print(f"  No positive evidence for {named}{hint}.")
         elif heat.box:
             x0, y0, x1, y1 = heat.box

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from camcli.cli.terminal.console import say, slow, stops_gently, warn
+from camcli.cli.terminal.progress import TerminalListener
 
 if TYPE_CHECKING:
     from camcli.batch.run import Counts, Run
@@ -18,6 +20,25 @@ def above(text: str) -> None:
     from tqdm import tqdm
 
     tqdm.write(text, file=sys.stderr)
+
+
+class BatchListener(TerminalListener):
+    """Speaks above a bar, if there is one; of what is only good to know not at all if `quiet`."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        super().__init__()
+        self.quiet = quiet
+
+    def say(self, text: str) -> None:
+        """One line."""
+        if not self.quiet:
+            above(text)
+
+    @contextmanager
+    def slow(self, text: str) -> Iterator[None]:
+        """Say what is going on, if it goes on for more than a second."""
+        with slow(text, quiet=self.quiet):
+            yield
 
 
 def above_resumed(run: Run, *, retried: bool) -> None:

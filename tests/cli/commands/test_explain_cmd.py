@@ -318,13 +318,13 @@ def test_a_run_records_what_the_network_returns(camcli, cat, tmp_path, monkeypat
     ],
 )
 def test_a_pictures_name_says_what_was_asked(asked, name):
-    from camcli.cli.output_paths import name_of_asked
+    from camcli.jobs.output_paths import name_of_asked
 
     assert name_of_asked(*asked) == name
 
 
 def test_names_of_pictures_are_as_long_as_disks_take(tmp_path):
-    from camcli.cli.output_paths import picture_files
+    from camcli.jobs.output_paths import picture_files
 
     rels = ["a/" + "ü" * 120 + ".jpg", "a/" + "ü" * 120 + ".png", "b" * 250 + "\udce9.jpg"]
     files = picture_files(rels, tmp_path, "gradcam_" + "x" * 200)
@@ -370,12 +370,10 @@ SECOND = [
 def test_each_further_question_gets_a_picture_of_its_own(camcli, cat, monkeypatch):
     """None is refused because an earlier one was asked; asked again, each is."""
     asked = []
-    monkeypatch.setattr(
-        "camcli.cli.commands.explain.refuse_existing", lambda file: asked.append(file.name)
-    )
+    monkeypatch.setattr("camcli.jobs.explain.refuse_existing", lambda file: asked.append(file.name))
     stop = RuntimeError("before the network")
 
-    def load(**_):
+    def load(*_, **__):
         raise stop
 
     monkeypatch.setattr("camcli.cli.load_model.load", load)

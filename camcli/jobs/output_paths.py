@@ -7,9 +7,7 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from camcli.cli.terminal.console import say
 from camcli.errors import CamcliError, ImageError, UsageError
 from camcli.files import only_this_file, write_whole
 from camcli.models.spec import LAST
@@ -19,7 +17,11 @@ _LONGEST, _BEHIND = 255, 12
 
 
 def name_of_asked(
-    method: str, layer: str, target: str | None, versus: str | None, *more: object
+    method: str,
+    layer: str,
+    target: str | int | None,
+    versus: str | int | None,
+    *more: object,
 ) -> str:
     """What was asked, for a file's name, so that another question gets another file.
 
@@ -34,7 +36,7 @@ def name_of_asked(
         ``gradcam`` where nothing else was asked, ``gradcam_layer3_lynx-vs-tabby_contrast`` where
         more was.
     """
-    who = target or ""
+    who = "" if target is None else str(target)
     if versus is not None:
         who = f"{who}-vs-{versus}" if who else f"vs-{versus}"
     parts = [method, "" if layer == LAST else layer.replace(",", "+"), who]
@@ -45,25 +47,6 @@ def name_of_asked(
 def _word(text: str) -> str:
     """A text as a part of a file name: letters of any script, digits, and a few signs."""
     return re.sub(r"[^\w.+-]+", "-", text).strip("-.")
-
-
-if TYPE_CHECKING:
-    from camcli.data.sources.find import ImageRef, Source
-
-
-def tell_notes(source: Source, told: Sequence[str] = ()) -> None:
-    """Say what there is to know about a source's labels, but for what was told before."""
-    for note in source.notes:
-        if note not in told:
-            say(note)
-
-
-def listed(source: Source) -> list[ImageRef]:
-    """All images of a source; what was left out is said."""
-    refs = list(source)
-    if source.left_out:
-        say(source.left_out.note())
-    return refs
 
 
 def picture_files(rels: Sequence[str], folder: Path, what: str) -> list[Path]:
