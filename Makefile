@@ -30,6 +30,8 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy --platform win32
+	$(BIN)/mypy --platform darwin
 
 # The site, in site/: open site/index.html. A warning is an error.
 docs: $(VENV)/.installed-dev

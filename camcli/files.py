@@ -4,8 +4,8 @@ Whoever looks meanwhile, or after a crash, sees the old file or the new one, nev
 Nothing here is forced to the disk (fsync): a rename survives the death of the process, and a power
 cut may cost the newest files, which is cheaper than a wait for each of a hundred thousand overlays.
 
-And locks, for the few files that processes share; and the one way to open a file that a user named
-or a folder held, which never waits and never reads what has no end.
+And the one way to open a file that a user named or a folder held, which never waits and never reads
+what has no end.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import shutil
 import stat
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from errno import EFBIG, EINVAL, EISDIR
 from functools import lru_cache
 from io import BufferedReader
 from pathlib import Path
-from typing import IO
 
 MAX_READ = 1 << 30
 """Most bytes of one file that are read into memory, 1 GiB."""
@@ -127,6 +127,29 @@ def is_made_up(device: int) -> bool:
     return False
 
 
+# Seconds between tries to rename on Windows, 2.5 in all.
+_TRIES = (0.01, 0.04, 0.15, 0.5, 0.8, 1.0)
+
+
+def replace(old: str | Path, new: str | Path) -> None:
+    """Rename, also onto a file that is there; on Windows, what is open for a moment is waited for.
+
+    There neither a file that somebody has open can be renamed, nor one be renamed onto it, and
+    virus scanners and indexers open whatever is new.
+
+    Raises:
+        OSError: it cannot be renamed.
+    """
+    for pause in _TRIES if sys.platform == "win32" else ():
+        try:
+            os.replace(old, new)  # noqa: PTH105
+        except PermissionError:
+            time.sleep(pause)
+        else:
+            return
+    os.replace(old, new)  # noqa: PTH105
+
+
 @contextmanager
 def whole_file(path: Path, aside: Path | None = None) -> Iterator[Path]:
     """A new, empty file to write to, which takes the place of `path` when the block ends well.
@@ -148,7 +171,7 @@ def whole_file(path: Path, aside: Path | None = None) -> Iterator[Path]:
     try:
         yield Path(name)
         os.chmod(name, 0o666 & ~_UMASK)  # noqa: PTH101 - mkstemp's 0600 is for secrets
-        os.replace(name, path)  # noqa: PTH105
+        replace(name, path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
@@ -200,12 +223,12 @@ def _encoded(text: str) -> bytes:
 
 
 @contextmanager
-def whole_folder(path: Path, *, replace: bool = True) -> Iterator[Path]:
+def whole_folder(path: Path, *, over: bool = True) -> Iterator[Path]:
     """A new folder to fill, which takes the place of `path` and all that it held at the end.
 
     Args:
         path: replaced if it exists; a link stays one, and what it leads to is replaced.
-        replace: False where only an empty folder may be: what somebody put there meanwhile stays.
+        over: False where only an empty folder may be: what somebody put there meanwhile stays.
 
     Raises:
         OSError: it cannot be written; `path` is as it was.
@@ -217,16 +240,16 @@ def whole_folder(path: Path, *, replace: bool = True) -> Iterator[Path]:
     try:
         part.chmod(0o777 & ~_UMASK)
         yield part
-        if not replace and path.exists():
+        if not over and path.exists():
             path.rmdir()  # fails where something is in it
         if not path.exists():
-            part.replace(path)
+            replace(part, path)
             return
-        path.replace(old)
+        replace(path, old)
         try:
-            part.replace(path)
+            replace(part, path)
         except OSError:
-            old.replace(path)
+            replace(old, path)
             raise
         shutil.rmtree(old, ignore_errors=True)
     finally:
@@ -239,47 +262,6 @@ def home() -> Path:
         return Path.home()
     except RuntimeError:  # no $HOME, and a user that the machine does not know: containers
         return Path(tempfile.gettempdir())
-
-
-def lock(file: IO[bytes], *, wait: bool = True) -> bool:
-    """Lock an open file against other processes until it is closed, whatever ends this one.
-
-    Args:
-        file: open for writing.
-        wait: until whoever holds the lock lets go.
-
-    Returns:
-        Whether it is locked. Always true on Windows, where nothing is locked.
-
-    Raises:
-        OSError: the file system has no locks.
-    """
-    if sys.platform == "win32":
-        return True
-    import fcntl
-
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-@contextmanager
-def locked(file: IO[bytes]) -> Iterator[None]:
-    """One process at a time; the file stays open.
-
-    Raises:
-        OSError: the file system has no locks.
-    """
-    lock(file)
-    try:
-        yield
-    finally:
-        if sys.platform != "win32":
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_UN)
 
 
 def _umask() -> int:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import socket
+import sys
+import types
 from collections.abc import Callable
 from pathlib import Path
 
@@ -73,3 +76,42 @@ def special_files() -> Callable[[Path], dict[str, Path]]:
         return {path.name: path for path in folder.iterdir()}
 
     return make
+
+
+class _Kernel:
+    """As much of Windows' locks as camcli uses: one byte, wherever, is one handle's."""
+
+    def __init__(self):
+        self.held = {}
+        self.calls = []
+        self.error = 0
+
+    def LockFileEx(self, handle, flags, reserved, low, high, place):  # noqa: N802 - its name
+        at = place._obj.Offset | place._obj.OffsetHigh << 32
+        self.calls.append((flags, low, high, at))
+        if self.error:
+            return 0
+        if self.held.get(at, handle.value) != handle.value:
+            self.error = 33
+            return 0
+        self.held[at] = handle.value
+        return 1
+
+    def UnlockFileEx(self, handle, reserved, low, high, place):  # noqa: N802
+        at = place._obj.Offset | place._obj.OffsetHigh << 32
+        assert self.held.pop(at) == handle.value
+        return 1
+
+
+@pytest.fixture
+def windows(monkeypatch):
+    """A Windows of whose API only this is there; each open file is a handle of its own."""
+    kernel = _Kernel()
+    crt = types.ModuleType("msvcrt")
+    crt.get_osfhandle = lambda number: number + 1000
+    monkeypatch.setitem(sys.modules, "msvcrt", crt)
+    monkeypatch.setitem(sys.modules, "fcntl", None)  # whoever imports it fails
+    monkeypatch.setattr(ctypes, "WinDLL", lambda name, use_last_error: kernel, raising=False)
+    monkeypatch.setattr(ctypes, "get_last_error", lambda: kernel.error, raising=False)
+    monkeypatch.setattr(sys, "platform", "win32")
+    return kernel

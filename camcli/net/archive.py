@@ -39,7 +39,7 @@ def unpack(
     try:
         with zipfile.ZipFile(archive) as file:
             members = _checked(file, archive)
-            with whole_folder(folder, replace=False) as part:
+            with whole_folder(folder, over=False) as part:
                 for done, (info, path) in enumerate(members, 1):
                     target = part / path
                     target.parent.mkdir(parents=True, exist_ok=True)

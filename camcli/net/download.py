@@ -12,13 +12,14 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
 from camcli.errors import CamcliError, UnavailableError
-from camcli.files import lock
+from camcli.files import replace
+from camcli.locks import is_still, lock
 
 DownloadProgress = Callable[[int, int | None], object]
 """Called with (bytes so far, bytes in all or None)."""
@@ -81,13 +82,15 @@ def download(
                 os.fsync(file.fileno())
             finally:
                 if part.is_file() and part.stat().st_size == 0:
+                    if sys.platform == "win32":  # which removes no open file
+                        file.close()
                     part.unlink()
                     _tag_file(part).unlink(missing_ok=True)
             if sha256 is None and told:
                 path = path.with_name(f"{path.stem}-{told[:8]}{path.suffix}")
             if sys.platform == "win32":  # which renames no open file
                 file.close()
-            part.replace(path)
+            replace(part, path)
             _tag_file(part).unlink(missing_ok=True)
             return path
     except OSError as error:
@@ -156,7 +159,7 @@ class _Try:
         if have:
             request.add_header("Range", f"bytes={have}-")
             if tag_file.exists():
-                request.add_header("If-Range", tag_file.read_text())
+                request.add_header("If-Range", tag_file.read_text("utf-8"))
         response, told = _open(request)
         self.told = told or self.told
         with response:
@@ -273,20 +276,29 @@ class _Hops(urllib.request.HTTPRedirectHandler):
 
 @contextmanager
 def _alone(part: Path) -> Iterator[Any]:
-    """`part` open for appending, and locked where the system has such locks."""
+    """`part` open for appending, by one process at a time where the disk has locks.
+
+    The file itself is locked, so nothing else is left behind; but on Windows whoever waits would
+    have it open, and it could not be renamed any more: there a file beside it is.
+    """
     if sys.platform == "win32":
-        with part.open("ab") as file:
-            yield file
+        guard = part.with_name(f"{part.name}.lock")
+        try:
+            with guard.open("ab") as held:
+                with suppress(OSError):  # a network disk without locks
+                    lock(held)
+                with part.open("ab") as file:
+                    yield file
+        finally:
+            with suppress(OSError):  # another process waits for it
+                guard.unlink()
         return
     while True:
         with part.open("ab") as file:
-            lock(file)
+            with suppress(OSError):  # a network disk without locks
+                lock(file)
             # Whoever held the lock may have renamed or removed the file that was opened here.
-            try:
-                same = os.path.samestat(os.fstat(file.fileno()), part.stat())
-            except FileNotFoundError:
-                same = False
-            if same:
+            if is_still(file, part):
                 yield file
                 return
 
@@ -297,7 +309,7 @@ def _tag_file(part: Path) -> Path:
 
 def _keep_tag(tag_file: Path, tag: str | None) -> None:
     if tag and not tag.startswith("W/"):
-        tag_file.write_text(tag)
+        tag_file.write_text(tag, "utf-8")
     else:
         tag_file.unlink(missing_ok=True)
 

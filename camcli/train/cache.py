@@ -23,7 +23,7 @@ import numpy as np
 
 from camcli.data.datasets.paths import cache_home
 from camcli.errors import CamcliError
-from camcli.files import locked
+from camcli.locks import locked
 
 FORMAT = 1
 
@@ -74,8 +74,9 @@ class FeatureCache:
             (root / f"{name}.json").write_text(text + "\n", "utf-8")
             self._file = self.path.open("a+b")
             with locked(self._file):
-                whole = self._file.seek(0, os.SEEK_END) // self._type.itemsize
-                self._file.truncate(whole * self._type.itemsize)
+                whole, torn = divmod(self._file.seek(0, os.SEEK_END), self._type.itemsize)
+                if torn:  # Windows cuts no file that another process has mapped
+                    self._file.truncate(whole * self._type.itemsize)
         except OSError as error:
             raise CamcliError(
                 f"Cannot use the feature cache {self.path}: {error.strerror}. Name another folder "

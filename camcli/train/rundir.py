@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import re
 import sys
 from collections.abc import Iterable, Mapping
@@ -14,7 +13,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from camcli.errors import CamcliError, UsageError
-from camcli.files import lock, write_whole
+from camcli.files import write_whole
+from camcli.locks import is_still, lock
 from camcli.models.weights.formats import recognise
 from camcli.ours import FILES, KIND, finite, read_record, remove
 from camcli.spreadsheet import cell
@@ -75,7 +75,7 @@ class TrainDirectory:
                     file.close()
                     raise self._busy()
                 # Whoever held it before may just have removed it, and a third one made a new one.
-                if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                if is_still(file, path):
                     self._held = file
                 else:
                     file.close()
@@ -86,7 +86,7 @@ class TrainDirectory:
         """Let others write; does nothing where nothing is held."""
         if self._held is None:
             return
-        if sys.platform == "win32":  # where an open file cannot be removed, and none is locked
+        if sys.platform == "win32":  # where an open file cannot be removed; nor by whoever waits
             self._held.close()
         with suppress(OSError):  # the folder was removed meanwhile
             (self.path / LOCK).unlink()

@@ -19,7 +19,8 @@ from camcli.batch.run_files.shard import Shard
 from camcli.batch.tables.journal import drop_torn_row
 from camcli.batch.tables.reading import is_as_written, read_rows
 from camcli.errors import CamcliError, ImageError, UsageError
-from camcli.files import lock, only_this_file, whole_file, write_whole
+from camcli.files import only_this_file, whole_file, write_whole
+from camcli.locks import lock
 from camcli.ours import FILES, KIND, finite, is_made_here, read_record, remove
 from camcli.printable import printable
 
@@ -260,12 +261,14 @@ class RunDirectory:
         try:
             with whole_file(self.csv, aside=self.temporary) as part:
                 write(part)
-                if sys.platform == "win32":  # where nothing is locked, and no open file replaced
+                if sys.platform == "win32":  # where no open file is replaced
                     self._let_go()
                 else:  # nobody gets in between, with the old file or the new one
                     self._held.append(part.open("ab"))
                     with suppress(OSError):
                         lock(self._held[-1], wait=False)
+            if not self._held:
+                self._hold()
         except OSError as error:
             raise CamcliError(f"Cannot write {self.csv}: {error.strerror}.") from error
 

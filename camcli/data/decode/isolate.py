@@ -48,6 +48,9 @@ MEMORY = 4 << 30
 """Bytes that a decoding process may map: the largest picture that is read takes about 3 GB."""
 
 _PIPE = 1 << 20
+_HAS_LIMITS = sys.platform != "win32"
+# What ends a process whose time is over, of the processor or by the clock.
+_BUSY, _LATE = (getattr(signal, name, 0) for name in ("SIGPROF", "SIGALRM"))
 # The answer to a decoder that needs room, and the most bytes a pixel that it may ask for.
 _GO, _MOST = b"go\n", 16
 _LONGEST_LINE = 1 << 16
@@ -84,7 +87,7 @@ class Isolated:
         Raises:
             UsageError: the system has no such limits.
         """
-        if sys.platform == "win32":
+        if not _HAS_LIMITS:
             raise UsageError("Decoding in separate processes (--isolate) needs Linux or macOS.")
         self._enough, self._seconds = enough, seconds
         module, _, function = serve.partition(":")
@@ -220,10 +223,10 @@ class _Process:
                 raise EOFError
         except (OSError, EOFError) as error:
             code = self._process.wait()  # its end of the pipes is closed: it is ending
-            if code == -signal.SIGPROF:
+            if code == -_BUSY:
                 raise _TookTooLongError from error
             cause = signal.Signals(-code).name if code < 0 else f"exit status {code}"
-            if code == -signal.SIGALRM:
+            if code == -_LATE:
                 cause = "no answer in time"
             raise _DiedError(cause) from error
         except (ValueError, KeyError, TypeError) as error:
@@ -253,6 +256,8 @@ def serve(
         memory: bytes that this process may map.
         decode: the whole file, its name, and how many pixels are enough, to a picture.
     """
+    if sys.platform == "win32":
+        raise AssertionError
     import resource
 
     # What a library prints must not mix with the answers.

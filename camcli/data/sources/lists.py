@@ -207,12 +207,17 @@ def _copy_of_pipe(name: str) -> IO[bytes]:
     Raises:
         OSError: nobody opens it for writing within `_PIPE_SECONDS`.
     """
+    if sys.platform == "win32":  # which knows no other way to wait for one
+        with open(name, "rb") as pipe:
+            return _copy(pipe)
     copy = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the source
     began, written = time.monotonic(), False
     # A plain open would wait for a writer, perhaps for ever.
     with open(os.open(name, os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0) as stream:
-        # That of <(...) has its writer already, or will never have one.
-        anonymous = not os.path.exists(os.path.realpath(name))
+        # That of <(...) has its writer already, or will never have one. Linux shows it as a link
+        # that leads nowhere, macOS as a file.
+        real = os.path.realpath(name)
+        anonymous = real.startswith("/dev/fd/") or not os.path.exists(real)
         while True:
             block = stream.read(1 << 16)
             if block:

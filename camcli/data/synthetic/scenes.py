@@ -191,7 +191,7 @@ def write_scenes(
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} exists and is not empty; name a new folder.")
     try:
-        with whole_folder(folder, replace=False) as part:
+        with whole_folder(folder, over=False) as part:
             rows = []
             for split, count in counts.items():
                 scenes = draw_scenes(

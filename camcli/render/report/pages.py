@@ -19,7 +19,7 @@ from markupsafe import Markup
 
 from camcli.data.decode.images import printable
 from camcli.errors import CamcliError, UsageError
-from camcli.files import whole_folder, write_whole
+from camcli.files import replace, whole_folder, write_whole
 from camcli.ours import remove, unlisted
 from camcli.render.report.heat import PageMap, affordable_side
 from camcli.render.report.rows import ImageRow, Side
@@ -327,7 +327,7 @@ def _exchange(part: Path, out: Path, known: set[str]) -> None:
     last = ("index.html", MANIFEST)
     for name in [*(n for n in new if n not in last), *(n for n in last if n in new)]:
         (out / name).parent.mkdir(parents=True, exist_ok=True)
-        (part / name).replace(out / name)
+        replace(part / name, out / name)
     remove(out, known - set(new))
 
 
