@@ -285,4 +285,6 @@ def test_nothing_in_the_site_comes_from_elsewhere():
     assert "font: false" in text
     assert "http" not in text
     for page in PAGES:
-        assert not re.search(r"!\[[^\]]*\]\(http|<(script|link|img)[^>]*http", page.read_text())
+        assert not re.search(
+            r"!\[[^\]]*\]\(http|<(script|link|img)[^>]*http", page.read_text("utf-8")
+        )
