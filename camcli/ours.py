@@ -21,6 +21,11 @@ from camcli.files import open_regular
 
 KIND, FILES = "kind", "files"
 
+OVERLAYS = "overlays"
+"""The folder of a run's pictures."""
+PICTURE = ".jpg"
+"""What their names end in."""
+
 MADE_HERE = b"\xff\xfe" + (2 + len(b"camcli")).to_bytes(2, "big") + b"camcli"
 """The comment in each JPEG file that camcli writes, by which it knows its own again."""
 

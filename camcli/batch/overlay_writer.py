@@ -9,11 +9,12 @@ from dataclasses import replace
 import numpy as np
 
 from camcli.batch.run_files.overlay_names import Namer
-from camcli.batch.run_files.rundir import OVERLAYS, RunDirectory
+from camcli.batch.run_files.rundir import RunDirectory
 from camcli.data.sources.find import Source
 from camcli.errors import UsageError, stage
 from camcli.models.classes.imagenet import plain
 from camcli.models.classes.named_class import match_class
+from camcli.ours import OVERLAYS
 from camcli.render.picture import encode_jpeg
 from camcli.render.style import Style
 from camcli.result import Result

@@ -22,7 +22,7 @@ from camcli.batch.explain import Explanation, Load, failed
 from camcli.batch.overlay_writer import Overlays, check_only, parse_only
 from camcli.batch.run_files.overlay_names import Namer
 from camcli.batch.run_files.ownership import BATCH
-from camcli.batch.run_files.rundir import OVERLAYS, RunDirectory, now
+from camcli.batch.run_files.rundir import RunDirectory, now
 from camcli.batch.run_files.same_settings import check_labels
 from camcli.batch.run_files.settings import RunSettings
 from camcli.batch.run_files.source_digest import Listing
@@ -36,7 +36,7 @@ from camcli.data.sources.find import ImageRef, Source
 from camcli.errors import UsageError, stage
 from camcli.models.classifier import Classifier
 from camcli.models.runtime.policy import precision_of, runtime_of
-from camcli.ours import FILES, KIND
+from camcli.ours import FILES, KIND, OVERLAYS
 from camcli.render.style import Style
 from camcli.result import Result
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from camcli.cam.map_options import Effort
 from camcli.cam.method_facts import Score
-from camcli.cam.target import class_score, head_weights
+from camcli.cam.target import class_score, head_weights, is_bent
 from camcli.errors import UsageError
 from camcli.models.cutting.types import LinearHead, Tail
 from camcli.models.spec import OutputKind
@@ -55,7 +55,7 @@ class Evidence:
     @property
     def bends(self) -> bool:
         """Whether S is no linear function of the logits."""
-        return self.score == "probability" and self.output != "probabilities"
+        return is_bent(self.score, self.output)
 
     def scored(self, logits: Tensor, of: Tensor | None = None) -> Tensor:
         """The explained score (n,) of logits (n, C); `of` (n,) says whose each row is."""

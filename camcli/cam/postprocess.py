@@ -96,11 +96,6 @@ def describe(
     centre_x = float(columns @ (np.arange(width) + 0.5)) / total / width
     centre_y = float(rows @ (np.arange(height) + 0.5)) / total / height
 
-    margin_x, margin_y = round(width / 10), round(height / 10)
-    inner = heat[margin_y : height - margin_y, margin_x : width - margin_x]
-    # The 1x1 photograph has no inner part; then all of it is border.
-    border = 1 - cv2.sumElems(inner)[0] / total if inner.size else 1.0
-
     left, top, right, bottom = _largest_component(heat > 0.2 * heat.max())
     sx, sy = (x1 - x0) / width, (y1 - y0) / height
     box = (
@@ -118,8 +113,25 @@ def describe(
         y=(y0 + centre_y * (y1 - y0)) / size[1],
         box=box,
         area=np.count_nonzero(heat > 0.5 * heat.max()) / heat.size,
-        border=max(0.0, border),
+        border=border_share(heat, total),
     )
+
+
+def border_share(heat: np.ndarray, total: float | None = None) -> float:
+    """Share of the heat in the outer tenth of the frame, in [0, 1].
+
+    Args:
+        heat: (h, w) float32, at least 0, fine enough to tell a tenth of its sides.
+        total: its sum, if that is known.
+    """
+    height, width = heat.shape
+    x, y = round(width / 10), round(height / 10)
+    inner = heat[y : height - y, x : width - x]
+    # The 1x1 photograph has no inner part; then all of it is border.
+    if not inner.size:
+        return 1.0
+    total = cv2.sumElems(heat)[0] if total is None else total
+    return max(0.0, 1 - cv2.sumElems(inner)[0] / total)
 
 
 def _largest_component(mask: np.ndarray) -> tuple[int, int, int, int]:

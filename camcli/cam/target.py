@@ -11,6 +11,11 @@ from camcli.models.outputs import probabilities
 from camcli.models.spec import OutputKind
 
 
+def is_bent(score: Score, output: OutputKind) -> bool:
+    """Whether a score is no linear function of the logits: a probability that they become."""
+    return score == "probability" and output != "probabilities"
+
+
 def class_score(
     logits: Tensor,
     index: Tensor,
@@ -35,7 +40,7 @@ def class_score(
     Returns:
         (B,), differentiable.
     """
-    if score == "probability":
+    if is_bent(score, output):
         logits = probabilities(logits, output)
     elif score == "contrast":
         logits = logits - logits.mean(1, keepdim=True)
@@ -75,7 +80,7 @@ def head_weights(
         own = head_weights(head, logits, index, score, output=output)
         return own - torch.stack(others).mean(0)
     w = head.weight[index]
-    if score == "probability" and output != "probabilities":
+    if is_bent(score, output):
         p = probabilities(logits, output)
         own = p.gather(1, index[:, None])
         return own * (w - p @ head.weight) if output == "softmax" else own * (1 - own) * w

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from camcli.data.sources.finders import is_image_name
 from camcli.data.sources.refs import ImageRef
 from camcli.errors import ImageError, UsageError
+from camcli.ours import PICTURE
 
 if TYPE_CHECKING:  # it brings NumPy, which a mistake in --name-template need not wait for
     from camcli.result import Result
@@ -86,7 +87,7 @@ class Namer:
             "method": result.method or "",
         }
         parts = PurePosixPath(self.template.format(**values)).parts
-        name = "/".join(_short(part) for part in parts if part not in {"/", ".", ".."}) + ".jpg"
+        name = "/".join(_short(part) for part in parts if part not in {"/", ".", ".."}) + PICTURE
         if not self.take(name):
             raise ImageError(
                 f"The overlay name {name!r} is already taken by another image; {{rel}} and "
@@ -131,17 +132,17 @@ def _split(name: str, ref: ImageRef) -> tuple[str, str]:
     ``x.png.jpg.jpg``.
     """
     bare = name
-    while bare.endswith(".jpg"):
-        bare = bare.removesuffix(".jpg")
+    while bare.endswith(PICTURE):
+        bare = bare.removesuffix(PICTURE)
     if is_image_name(bare):
-        return name, ".jpg"
+        return name, PICTURE
     if bare != name:
-        return name.removesuffix(".jpg"), ".jpg"
+        return name.removesuffix(PICTURE), PICTURE
     # Of a file that was named, whatever it is called: a photograph may have its picture's name.
     taken = ref.blob is not None
     with suppress(OSError):  # the longer name is longer than names may be
-        taken = taken or ref.path.with_name(f"{ref.path.name}.jpg").exists()
-    return name, f"~{_mark(ref.rel)}.jpg" if taken else ".jpg"
+        taken = taken or ref.path.with_name(f"{ref.path.name}{PICTURE}").exists()
+    return name, f"~{_mark(ref.rel)}{PICTURE}" if taken else PICTURE
 
 
 def _folded(name: str) -> str:

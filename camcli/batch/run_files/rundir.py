@@ -21,10 +21,10 @@ from camcli.batch.tables.reading import is_as_written, read_rows
 from camcli.errors import CamcliError, ImageError, UsageError
 from camcli.files import only_this_file, whole_file, write_whole
 from camcli.locks import lock
-from camcli.ours import FILES, KIND, finite, is_made_here, read_record, remove
+from camcli.ours import FILES, KIND, OVERLAYS, finite, is_made_here, read_record, remove
 from camcli.printable import printable
 
-CSV, INFO, OVERLAYS, SHEET = "predictions.csv", "run.json", "overlays", "contact_sheet.jpg"
+CSV, INFO, SHEET = "predictions.csv", "run.json", "contact_sheet.jpg"
 HEATMAPS, REPORT = "heatmaps.jsonl", "report"
 _TEMPORARY = ".tmp"
 # What run.json says while --overwrite deletes the run that it described.

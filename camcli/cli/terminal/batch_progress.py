@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from camcli.cli.terminal.console import say, slow, stops_gently, warn
 from camcli.cli.terminal.progress import TerminalListener
+from camcli.ours import OVERLAYS
 
 if TYPE_CHECKING:
     from camcli.batch.run import Counts, Run
@@ -103,7 +104,7 @@ def summarize(run: Run, out: Path) -> None:
             "come from."
         )
     if c.drawn:
-        say(f"Overlays: {out / 'overlays'}" + (f" ({c.drawn} drawn)" if run.only else ""))
+        say(f"Overlays: {out / OVERLAYS}" + (f" ({c.drawn} drawn)" if run.only else ""))
 
 
 def _strangers(run: Run) -> str:

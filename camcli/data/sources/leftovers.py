@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 
 from camcli.data.picture_formats import RAW, named
 from camcli.files import open_regular, read_regular
+from camcli.ours import OVERLAYS
 
 # In lower case. Hidden ones (.ipynb_checkpoints, .Trashes, .@__thumb, ...) need no names.
 _FOLDERS = {
@@ -136,7 +137,7 @@ def is_run(folder: str, names: Iterable[str]) -> bool:
 def is_run_at(folder: str) -> bool:
     """`is_run` of a folder that may hold a million pictures, which are not listed."""
     names = [name for name in ("run.json", "predictions.csv", "index.html") if _is_in(folder, name)]
-    if not names and _is_in(folder, "overlays"):  # shards' files have other names
+    if not names and _is_in(folder, OVERLAYS):  # shards' files have other names
         with suppress(OSError):
             names = [name for name in os.listdir(folder) if is_telling(name)]  # noqa: PTH208
     return is_run(folder, names)

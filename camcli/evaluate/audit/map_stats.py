@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from camcli.cam.postprocess import scaled
+from camcli.cam.postprocess import border_share, scaled
 from camcli.data.decode.preprocess import View
 from camcli.data.sources.refs import ImageRef
 from camcli.evaluate.measured.square_canvas import SIDE, paint
@@ -17,6 +17,7 @@ from camcli.evaluate.measured.square_canvas import SIDE, paint
 MARGIN = 0.08  # of the photograph's side: heat so near to the object is the object's
 CORNER = 0.25  # of the side
 THUMB = 16  # side of the maps that are clustered
+_FINE = 100  # side at which a map has a tenth
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,7 +97,7 @@ def fact_of(
             patch = evidence[:, at[0], at[1]]
             patch = (patch / max(float(np.linalg.norm(patch)), 1e-12)).astype(np.float32)
     return Fact(
-        rel, label, pred, prob, thumb, False, stray, border_share(heat), corner_of(heat), patch,
+        rel, label, pred, prob, thumb, False, stray, border_of(heat), corner_of(heat), patch,
         photo,
     )  # fmt: skip
 
@@ -138,10 +139,9 @@ def stray_heat(
     return float(heat[row, column]), (int(row), int(column))
 
 
-def border_share(heat: np.ndarray) -> float:
-    """Share of the heat in the outer tenth of the frame; heat is (h, w), at least 0."""
-    fine = cv2.resize(heat, (100, 100), interpolation=cv2.INTER_LINEAR)
-    return 1 - float(fine[10:90, 10:90].sum(dtype=np.float64) / fine.sum(dtype=np.float64))
+def border_of(heat: np.ndarray) -> float:
+    """`border_share` of a coarse map, (h, w), at least 0."""
+    return border_share(cv2.resize(heat, (_FINE, _FINE), interpolation=cv2.INTER_LINEAR))
 
 
 def corner_of(heat: np.ndarray) -> int:

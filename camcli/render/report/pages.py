@@ -20,7 +20,7 @@ from markupsafe import Markup
 from camcli.data.decode.images import printable
 from camcli.errors import CamcliError, UsageError
 from camcli.files import replace, whole_folder, write_whole
-from camcli.ours import remove, unlisted
+from camcli.ours import OVERLAYS, PICTURE, remove, unlisted
 from camcli.render.report.heat import PageMap, affordable_side
 from camcli.render.report.rows import ImageRow, Side
 from camcli.render.report.thumbs import thumb_path, thumbnail
@@ -32,6 +32,8 @@ STYLE = "style.css"
 SCRIPTS = ("base.js", "heat.js", "store.js", "filters.js", "gallery.js", "view.js", "charts.js",
            "main.js")  # fmt: skip
 INDEX_PAGE, DETAIL_PAGE = 5000, 250
+# How overlays are usually called: what stands before and after the photograph's path.
+_USUAL_OVERLAYS = ((f"{OVERLAYS}/", ""), (f"{OVERLAYS}/", PICTURE))
 # One file with everything in it is for mailing around; browsers and mailboxes choke on more.
 SELF_CONTAINED_BYTES, SELF_CONTAINED_ROWS = 40_000_000, 2000
 MARK = "camcli report"
@@ -114,11 +116,13 @@ def _view(row: ImageRow, side: Side) -> list[float] | int:
 
 
 def _overlay(row: ImageRow, side: Side) -> str | int:
-    """The usual names, from the path, are told by a number: 0 none, 1 the path, 2 with .jpg."""
+    """The usual names, from the path, are told by a number (`_USUAL_OVERLAYS`); 0 is none."""
     if side.overlay is None:
         return 0
-    usual = f"overlays/{row.path}"
-    return {usual: 1, f"{usual}.jpg": 2}.get(side.overlay, side.overlay)
+    usual = {
+        before + row.path + after: n for n, (before, after) in enumerate(_USUAL_OVERLAYS, start=1)
+    }
+    return usual.get(side.overlay, side.overlay)
 
 
 def data_scripts(rows: Sequence[ImageRow], signed: bool = False) -> Iterator[tuple[str, str]]:
@@ -257,7 +261,8 @@ def _style() -> str:
 
 
 def _settings(settings: Mapping[str, Any]) -> str:
-    return f"camcli.settings={as_script(settings)};\n"
+    shared = {"page": {"index": INDEX_PAGE, "detail": DETAIL_PAGE}, "overlays": _USUAL_OVERLAYS}
+    return f"camcli.settings={as_script({**settings, **shared})};\n"
 
 
 def _render(template: str, context: Mapping[str, Any], **more: Any) -> str:

@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 
 from camcli.data.synthetic.scenes import Shortcut, draw_scenes
 from camcli.evaluate.audit.audit import rank_test, sameness, summarise, suspicions
-from camcli.evaluate.audit.map_stats import Fact, border_share, corner_of, fact_of, stray_heat
+from camcli.evaluate.audit.map_stats import Fact, border_of, corner_of, fact_of, stray_heat
 from camcli.evaluate.measured.square_canvas import fill
 from camcli.models.classifier import load_classifier
 from camcli.models.cutting.cut import LinearHead
@@ -46,12 +46,12 @@ def test_stray_heat_by_hand():
 def test_border_and_corner():
     heat = np.zeros((10, 10), np.float32)
     heat[0, 9] = 1
-    assert border_share(heat) > 0.5
+    assert border_of(heat) > 0.5
     assert corner_of(heat) == 1
     assert [corner_of(np.rot90(heat, n)) for n in (1, 2, 3)] == [0, 2, 3]
     heat[5, 5] = 2
     assert corner_of(heat) == -1
-    assert border_share(np.ones((7, 7), np.float32)) == pytest.approx(0.36)
+    assert border_of(np.ones((7, 7), np.float32)) == pytest.approx(0.36)
 
 
 def test_an_empty_map_is_a_fact_without_numbers():

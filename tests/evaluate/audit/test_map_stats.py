@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from camcli.evaluate.audit.map_stats import THUMB, border_share, corner_of, fact_of, stray_heat
+from camcli.evaluate.audit.map_stats import THUMB, border_of, corner_of, fact_of, stray_heat
 from camcli.evaluate.measured.square_canvas import SIDE, fill
 
 SIZE = (448, 448)
@@ -33,13 +33,13 @@ def test_corners_in_reading_order(row, column, corner):
 
 def test_the_border_is_the_outer_tenth():
     """All of it is 1 - 0.8²; a hot row at the top has 64 of 6400 inner pixels' worth inside."""
-    assert border_share(np.ones((9, 5), np.float32)) == pytest.approx(0.36, abs=1e-6)
-    assert border_share(spot(5, 5, 10)) == pytest.approx(0, abs=1e-6)
-    assert border_share(spot(0, 5, 10)) > 0.7
+    assert border_of(np.ones((9, 5), np.float32)) == pytest.approx(0.36, abs=1e-6)
+    assert border_of(spot(5, 5, 10)) == pytest.approx(0, abs=1e-6)
+    assert border_of(spot(0, 5, 10)) > 0.7
     top = np.zeros((100, 100), np.float32)
     top[:20] = 1
     # Half of the rows that are hot, and a tenth at each end of the others.
-    assert border_share(top) == pytest.approx(0.5 + 0.5 * 0.2, abs=1e-6)
+    assert border_of(top) == pytest.approx(0.5 + 0.5 * 0.2, abs=1e-6)
 
 
 def test_stray_heat_keeps_away_from_the_object_and_its_margin():
@@ -61,7 +61,7 @@ def test_a_fact_has_its_numbers_and_its_names():
     assert not found.right
     assert (found.stray, found.corner, found.empty) == (1, 1, False)
     assert found.patch.tolist() == pytest.approx([0.6, 0, 0.8])
-    assert found.border == pytest.approx(border_share(heat / 2))
+    assert found.border == pytest.approx(border_of(heat / 2))
 
 
 def test_the_thumb_lies_on_the_squashed_photograph():

@@ -2,8 +2,6 @@
 "use strict";
 
 (() => {
-  const INDEX_PAGE = 5000;
-  const DETAIL_PAGE = 250;
   // Pages of details to remember: a few screens in any order.
   const KEEP = 120;
 
@@ -30,7 +28,7 @@
   // Called by data/index-*.js.
   camcli.index = (number, page) => {
     if (!columns.sides) prepare();
-    const start = number * INDEX_PAGE;
+    const start = number * camcli.settings.page.index;
     page.path.forEach((path, i) => { columns.path[start + i] = path; });
     columns.label.set(page.label, start);
     columns.seq.set(page.seq, start);
@@ -70,7 +68,7 @@
   // The rest of the index; `arrived` is called after each page.
   camcli.loadIndex = async (arrived) => {
     while (camcli.loaded < camcli.settings.rows) {
-      await load(`index-${camcli.loaded / INDEX_PAGE}`);
+      await load(`index-${camcli.loaded / camcli.settings.page.index}`);
       arrived();
     }
   };
@@ -88,10 +86,14 @@
     })),
   });
 
-  const OVERLAY = { 1: (path) => `overlays/${path}`, 2: (path) => `overlays/${path}.jpg` };
+  // A picture's name, where it is not told by a number: then it is made of the photograph's path.
+  const overlayOf = (told, path) => {
+    const usual = camcli.settings.overlays[told - 1];
+    return usual ? usual[0] + path + usual[1] : told;
+  };
 
   const pick = (page, id) => {
-    const i = id % DETAIL_PAGE;
+    const i = id % camcli.settings.page.detail;
     const path = columns.path[id];
     return {
       size: page.size[i],
@@ -102,7 +104,7 @@
         truth: side.truth[i],
         box: side.box[i],
         area: side.area[i],
-        overlay: OVERLAY[side.overlay[i]] ? OVERLAY[side.overlay[i]](path) : side.overlay[i],
+        overlay: overlayOf(side.overlay[i], path),
         error: side.error[i],
         outside: side.outside[i],
       })),
@@ -111,7 +113,7 @@
 
   // Details of a row, now if they are here, else null and `later` is called when they are.
   camcli.detailOf = (id, later) => {
-    const number = Math.floor(id / DETAIL_PAGE);
+    const number = Math.floor(id / camcli.settings.page.detail);
     const page = details.get(number);
     if (page) {
       details.delete(number); // used last, forgotten last
