@@ -120,18 +120,18 @@ class TrainJob:
         )
 
     def _check_download(self) -> None:
-        from camcli.data.datasets.paths import NAMES
+        from camcli.data.datasets.registry import NAMED
 
-        if self.config.data not in NAMES:
+        if self.config.data not in NAMED:
             raise UsageError(
-                f"--download fetches a data set that has a name ({', '.join(NAMES)}), and --data "
+                f"--download fetches a data set that has a name ({', '.join(NAMED)}), and --data "
                 f"is {self.config.data!r}."
             )
 
     def _fetch(self, listener: Listener) -> None:
         """Fetch a named set that is not here yet; the licence and the size are shown first."""
         from camcli.data.datasets.fetch import announcement, fetch
-        from camcli.data.datasets.paths import data_places, locate
+        from camcli.data.datasets.paths import data_places
 
         folder = Path(self.config.data_dir) if self.config.data_dir else None
         try:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from camcli.data.datasets.load import Item
+from camcli.data.datasets.dataset import Item
+from camcli.data.sources.refs import ImageRef
 from camcli.errors import CamcliError, UsageError
 from camcli.models.classifier import Classifier
 from camcli.train.cache import FeatureCache
@@ -34,12 +34,12 @@ class Examples:
     @classmethod
     def of(cls, items: Sequence[Item]) -> Examples:
         """Reads and hashes the files."""
-        return cls(list(items), hash_files([item.ref.path for item in items]))
+        return cls(list(items), hash_files([item.ref for item in items]))
 
     @property
-    def paths(self) -> list[Path]:
+    def refs(self) -> list[ImageRef]:
         """Of the N files."""
-        return [item.ref.path for item in self.items]
+        return [item.ref for item in self.items]
 
     @property
     def targets(self) -> Tensor:
@@ -99,9 +99,9 @@ def look_together(
     """`extract` by several processes, each a share of the images; all get all of it."""
     count = len(examples.items)
     own = team.part(torch.arange(count)).tolist()
-    paths, contents = examples.paths, examples.contents
+    refs, contents = examples.refs, examples.contents
     found = extract(
-        [paths[i] for i in own], [contents[i] for i in own], classifier, view, cache=cache,
+        [refs[i] for i in own], [contents[i] for i in own], classifier, view, cache=cache,
         advance=lambda done: advance(done * team.size),
     )  # fmt: skip
     if team.size == 1:

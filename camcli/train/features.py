@@ -19,10 +19,10 @@ from torch import Tensor, nn
 
 from camcli.batch.batch_size import by_halves
 from camcli.batch.engine import available_cores, threads
-from camcli.data.decode.images import load_image, printable
+from camcli.data.decode.images import load_image, printable, read_bytes
 from camcli.data.decode.memory_budget import BUDGET
+from camcli.data.sources.refs import ImageRef
 from camcli.errors import CamcliError, ImageError, of_image, stage
-from camcli.files import read_regular
 from camcli.models.classifier import Classifier
 from camcli.train.augment import augmented, view_rng
 from camcli.train.cache import FeatureCache, record_key
@@ -89,7 +89,7 @@ def autocast(device: torch.device) -> torch.autocast:
 
 
 def extract(
-    paths: Sequence[Path],
+    paths: Sequence[Path | ImageRef],
     contents: Sequence[str],
     classifier: Classifier,
     view: ImageView,
@@ -143,17 +143,25 @@ def extract(
 
 
 def _rows(
-    classifier: Classifier, paths: Mapping[int, Path], jobs: Sequence[tuple[int, Tensor]]
+    classifier: Classifier, paths: Mapping[int, Path | ImageRef], jobs: Sequence[tuple[int, Tensor]]
 ) -> list[np.ndarray | ImageError]:
     """Features (K,) float16 of images (3, h, w) that come with their indices."""
     rows = _pooled_any(classifier, [image for _, image in jobs]).cpu()
     finite = rows.isfinite().all(1).tolist()  # before infinity becomes the largest number
     return [
-        row if good else ImageError(f"{_NETWORK}{printable(paths[i])}: {_NOT_FINITE}")
+        row if good else ImageError(f"{_NETWORK}{_named(paths[i])}: {_NOT_FINITE}")
         for row, good, (i, _) in zip(
             rows.clamp(-HALF, HALF).half().numpy(), finite, jobs, strict=True
         )
     ]
+
+
+def _path(image: Path | ImageRef) -> Path:
+    return image.path if isinstance(image, ImageRef) else image
+
+
+def _named(image: Path | ImageRef) -> str:
+    return printable(_path(image))
 
 
 _NETWORK = "network: "
@@ -161,7 +169,7 @@ _NOT_FINITE = "features that are not finite (NaN or infinity)."
 
 
 def _stream(
-    jobs: Sequence[tuple[int, Path, str]],
+    jobs: Sequence[tuple[int, Path | ImageRef, str]],
     classifier: Classifier,
     view: ImageView,
     batch_size: int,
@@ -173,7 +181,7 @@ def _stream(
     lanes = cores if on_cpu else 1
     by_index = {i: path for i, path, _ in jobs}
 
-    def read(path: Path, content: str) -> Tensor | ImageError:
+    def read(path: Path | ImageRef, content: str) -> Tensor | ImageError:
         try:
             with BUDGET.held():
                 with stage("decode"):
@@ -181,7 +189,7 @@ def _stream(
                 with stage("resize"):
                     return view.pixels(rgb, content)
         except Exception as error:
-            return of_image(error, printable(path))
+            return of_image(error, _named(path))
 
     def lane(
         pending: list[tuple[int, Future[Tensor | ImageError]]],
@@ -200,7 +208,7 @@ def _stream(
             partial(_rows, classifier, by_index),
             list(zip(indices, images, strict=True)),
             classifier.device,
-            lambda job: printable(by_index[job[0]]),
+            lambda job: _named(by_index[job[0]]),
         )
         for i, row in zip(indices, outcomes, strict=True):
             if isinstance(row, ImageError):
@@ -228,14 +236,14 @@ def _stream(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def hash_files(paths: Sequence[Path]) -> list[str]:
+def hash_files(paths: Sequence[Path | ImageRef]) -> list[str]:
     """SHA-256 of each file in hex; of its path where it cannot be read (decoding says why)."""
 
-    def digest(path: Path) -> str:
+    def digest(image: Path | ImageRef) -> str:
         try:
-            return hashlib.sha256(read_regular(path)).hexdigest()
-        except (OSError, ValueError):
-            return hashlib.sha256(bytes(path)).hexdigest()
+            return hashlib.sha256(read_bytes(image)[1]).hexdigest()
+        except ImageError:
+            return hashlib.sha256(bytes(_path(image))).hexdigest()
 
     pool = ThreadPoolExecutor(max(2, available_cores()))
     try:

@@ -103,12 +103,12 @@ def decoded(
     Raises:
         CamcliError: an image could be read before and cannot now.
     """
-    paths, contents = images.paths, images.contents
+    refs, contents = images.refs, images.contents
 
     def read(i: int) -> Tensor:
         try:
             with BUDGET.held():
-                return view.pixels(load_image(paths[i]), contents[i])
+                return view.pixels(load_image(refs[i]), contents[i])
         except ImageError as error:
             raise gone(str(error)) from error
 

@@ -187,7 +187,7 @@ class _Run:
             "preprocess": first.preprocess.to_dict(),
             "device": str(first.device),
             "versions": made[0].versions,
-            "data": {"root": str(dataset.root), "layout": dataset.layout},
+            "data": {"root": dataset.place, "layout": dataset.layout},
             "notes": list(dataset.notes),
             "classes": list(dataset.classes),
             "counts": dict(dataset.counts()),

@@ -254,3 +254,21 @@ def test_a_damaged_state_is_named(quick, tmp_path, cache, ear_until):
         train(quick, out, cache_dir=cache, resume=True)
     (out / "state.pt").unlink()
     assert train(quick, out, cache_dir=cache, resume=True).checkpoint.is_file()
+
+
+@pytest.mark.slow
+def test_a_tar_of_a_set_trains_as_its_folder_does(quick, colours, tmp_path, cache):
+    packed = shutil.make_archive(str(tmp_path / "colours"), "tar", colours)
+    config = replace(quick, data=packed, epochs=1)
+    outcomes = [
+        train(each, tmp_path / name, cache_dir=cache)
+        for name, each in (("tar", config), ("folder", replace(config, data=str(colours))))
+    ]
+    assert outcomes[0].scores == outcomes[1].scores
+    rows = [rows_of(tmp_path / name / "predictions.csv") for name in ("tar", "folder")]
+    assert {row["path"].removeprefix("colours/") for row in rows[0]} == {
+        row["path"] for row in rows[1]
+    }
+    assert json.loads((tmp_path / "tar/run.json").read_text())["data"]["root"] == packed
+    tuned = replace(config, unfreeze="conv5", epochs2=1, augment=1)
+    assert train(tuned, tmp_path / "tuned", cache_dir=cache).scores["test"]["count"] == 8

@@ -11,6 +11,8 @@ import typer
 
 from camcli.cli.checked_command import Command
 from camcli.cli.terminal.console import SOME_FAILED, USAGE, emit, emit_json, fail, say, warn
+from camcli.data.datasets.kind import Archive
+from camcli.data.datasets.registry import NAMED, ways_to_get
 from camcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -45,10 +47,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar, no 
 def fetch_(
     name: Annotated[
         str,
-        typer.Argument(
-            help="fruits360 (downloaded, about 1 GB), synthetic (drawn on this machine), or "
-            "office31 (says where to get it)."
-        ),
+        typer.Argument(help=f"{ways_to_get()}.", autocompletion=lambda: list(NAMED)),
     ],
     to: Annotated[
         Path | None,
@@ -69,12 +68,12 @@ def fetch_(
     camcli data fetch fruits360 --to ~/data
     """
     from camcli.cli.terminal.bars import bar
-    from camcli.data.datasets.fetch import REMOTES, announcement, fetch
+    from camcli.data.datasets.fetch import announcement, fetch
     from camcli.data.datasets.paths import data_places
 
     folder = to or data_places()[0]
     present = (folder / name).is_dir()
-    if name in REMOTES and not present:
+    if name in NAMED and isinstance(NAMED[name].get, Archive) and not present:
         say(announcement(name, folder))
         if not yes and sys.stdin.isatty() and not typer.confirm("Fetch it?", err=True):
             raise typer.Exit(1)
@@ -93,7 +92,11 @@ def fetch_(
 @app.command("describe", cls=Command)
 def describe_(
     data: Annotated[
-        str, typer.Argument(help="A folder, a CSV of path,label[,split], or a data set's name.")
+        str,
+        typer.Argument(
+            help="A folder, tar or zip files, a URL, a CSV of path,label[,split], or a data set's "
+            "name."
+        ),
     ],
     data_dir: DataDir = None,
     labels: Annotated[
@@ -221,7 +224,7 @@ def _show(found: Description) -> None:
     console = tables()
     data = found.dataset
     splits = [s for s, n in data.counts().items() if n]
-    title = f"{printable(data.root)}: {len(data.items)} images, {len(data.classes)} classes"
+    title = f"{printable(data.place)}: {len(data.items)} images, {len(data.classes)} classes"
     console.print(escape(f"{title} ({data.layout})"), style="bold")
     table = Table(box=None, pad_edge=False)
     table.add_column("class")

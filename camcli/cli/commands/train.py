@@ -12,6 +12,7 @@ from camcli.cli import options as o
 from camcli.cli.terminal.console import INTERRUPTED, TERMINATED, Terminated, emit, fail, say
 from camcli.cli.terminal.progress import TerminalListener
 from camcli.cli.torchrun import first_speaks
+from camcli.data.datasets.registry import NAMED
 from camcli.data.decode.fit import Fit
 from camcli.errors import CamcliError
 from camcli.jobs.train import TrainJob
@@ -44,7 +45,8 @@ def train(
         _data(
             "--data",
             help="A folder (class per folder, with or without train/val/test, or files such as "
-            "cat.0.jpg), a CSV of path,label[,split], or a name: fruits360, office31, synthetic.",
+            "cat.0.jpg), tar or zip files or a URL of it, a CSV of path,label[,split], or a name: "
+            f"{', '.join(NAMED)}.",
         ),
     ] = D.data,
     out: Annotated[

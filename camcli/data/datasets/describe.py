@@ -12,7 +12,7 @@ from itertools import islice
 from math import isfinite
 from typing import Any, NamedTuple
 
-from camcli.data.datasets.load import Dataset, Item
+from camcli.data.datasets.dataset import Dataset, Item
 from camcli.data.decode.images import decode, read_bytes
 from camcli.errors import ImageError
 
@@ -55,7 +55,7 @@ class Description:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return {
-            "root": str(self.dataset.root),
+            "root": self.dataset.place,
             "layout": self.dataset.layout,
             "images": len(self.dataset.items),
             "splits": self.dataset.counts(),
@@ -134,9 +134,8 @@ def _look_at(items: tuple[Item, ...], workers: int | None) -> Iterator[_Seen]:
 
 
 def _look(item: Item) -> _Seen:
-    path = item.ref.path
     try:
-        name, data = read_bytes(path)
+        name, data = read_bytes(item.ref)
         height, width = decode(data, name).shape[:2]
         digest = blake2b(data, digest_size=16).digest()
     except (ImageError, OSError) as error:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from camcli.data.datasets.paths import NAMES
-from camcli.data.synthetic.scenes import write_scenes
+from camcli.data.datasets.kind import Archive, ByHand, Drawn
+from camcli.data.datasets.registry import NAMED
 from camcli.errors import CamcliError, UnavailableError, UsageError
 from camcli.net.archive import unpack
 from camcli.net.download import DownloadProgress, download
@@ -19,56 +18,15 @@ RECORD = "SOURCE.json"
 """File in a fetched folder that says where it came from."""
 
 
-@dataclass(frozen=True)
-class Remote:
-    """An archive on the web.
-
-    Attributes:
-        title: its name for people.
-        url: of a ZIP file with one folder at its top.
-        licence: under which it may be used.
-        size: of the download in bytes, about.
-        version: which state of it.
-        holds: folders that it must contain.
-    """
-
-    title: str
-    url: str
-    licence: str
-    size: int
-    version: str
-    holds: tuple[str, ...]
-
-
-_COMMIT = "2f981c83e352a9d4c15fb8c886034c817052c80b"
-REMOTES = {
-    "fruits360": Remote(
-        title="Fruits-360, 100x100 (Mihai Oltean)",
-        url=f"https://codeload.github.com/fruits-360/fruits-360-100x100/zip/{_COMMIT}",
-        licence="CC BY-SA 4.0 (https://creativecommons.org/licenses/by-sa/4.0/)",
-        size=1_000_000_000,
-        version=_COMMIT,
-        holds=("Training", "Test"),
-    )
-}
-
-OFFICE31 = (
-    "Office-31 has no licence and no stable address, so it is not fetched. Get "
-    "domain_adaptation_images.tar.gz from its authors' page "
-    "(https://faculty.cc.gatech.edu/~judy/domainadapt/, Saenko et al. 2010) and unpack it so that "
-    "{folder}/amazon/images/back_pack/frame_0001.jpg exists, and likewise dslr and webcam."
-)
-
-
 def announcement(name: str, to: Path) -> str:
     """What a person should know before a fetch: what, how large, under which licence, where to.
 
     Args:
-        name: a name of `NAMES`.
+        name: a name of `NAMED`.
         to: folder of data sets.
     """
-    remote = REMOTES.get(name)
-    if remote is None:
+    remote = NAMED[name].get if name in NAMED else None
+    if not isinstance(remote, Archive):
         return f"{name} -> {to / name}"
     return (
         f"{remote.title}\n  licence  {remote.licence}\n  size     about "
@@ -81,7 +39,7 @@ def fetch(
     name: str,
     to: Path,
     *,
-    remote: Remote | None = None,
+    remote: Archive | None = None,
     sha256: str | None = None,
     progress: DownloadProgress | None = None,
     pause: float = 2.0,
@@ -92,8 +50,7 @@ def fetch(
     in ``SOURCE.json`` beside the data.
 
     Args:
-        name: ``fruits360``, ``synthetic`` (drawn here) or ``office31`` (which can only be
-            explained).
+        name: a name of `NAMED`; of a set that has to be brought by hand, it can only be said how.
         to: folder of data sets; the set is put into ``to/name``.
         remote: another place than the one that is known.
         sha256: refuse any other archive.
@@ -108,10 +65,10 @@ def fetch(
         UsageError: no such name, or something else is in its place.
         CamcliError: no space, damaged archive.
     """
-    if name not in NAMES:
-        raise UsageError(f"No data set is called {name!r}; there are {', '.join(NAMES)}.")
-    folder = to / name
-    remote = remote or REMOTES.get(name)
+    if name not in NAMED:
+        raise UsageError(f"No data set is called {name!r}; there are {', '.join(NAMED)}.")
+    folder, get = to / name, remote or NAMED[name].get
+    remote = get if isinstance(get, Archive) else None
     if folder.is_dir() and any(folder.iterdir()):
         missing = [h for h in (remote.holds if remote else ()) if not (folder / h).is_dir()]
         if missing:
@@ -119,16 +76,20 @@ def fetch(
                 f"{folder} exists but holds no folder {missing[0]}; move it away first."
             )
         return folder
-    if name == "synthetic":
-        to.mkdir(parents=True, exist_ok=True)
-        return write_scenes(folder).parent
-    if remote is None:
-        raise UnavailableError(OFFICE31.format(folder=folder))
-    return _fetch_archive(remote, folder, sha256, progress, pause)
+    match get:
+        case Drawn():
+            to.mkdir(parents=True, exist_ok=True)
+            get.draw(folder)
+            return folder
+        case ByHand():
+            raise UnavailableError(get.advice.format(folder=folder))
+        case Archive():
+            return _fetch_archive(get, folder, sha256, progress, pause)
+    raise UnavailableError(f"It is not known where {name} is; put it at {folder}.")
 
 
 def _fetch_archive(
-    remote: Remote,
+    remote: Archive,
     folder: Path,
     sha256: str | None,
     progress: DownloadProgress | None,

@@ -10,12 +10,17 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from random import Random
 
-from camcli.data.sources.find import ImageRef
+from camcli.data.datasets.folders import read_folders
+from camcli.data.datasets.kind import Archive, DatasetKind, Domains, Found, Videos
+from camcli.data.datasets.place import DataPlace
+from camcli.data.sources.layout import Layout
+from camcli.data.sources.refs import ImageRef
 from camcli.data.sources.splits import Split
 
-LEAK = (
+_LEAK = (
     "Fruits-360's Test images are frames of the videos in Training, so an accuracy near 100% "
     "proves little; `--split video` holds out whole videos."
 )
@@ -120,3 +125,40 @@ def _by_video(refs: Iterable[ImageRef]) -> dict[str, list[ImageRef]]:
 
 def _base(ref: ImageRef) -> str:
     return ref.rel.rsplit("/", 1)[-1]
+
+
+def _is_at(place: DataPlace) -> bool:
+    """Whether there are classes with their frames in splits that are called as here."""
+    layout = place.layout
+    if not isinstance(layout, Layout) or layout.kind != "splits":
+        return False
+    return looks_like([ref for ref in place.images() if layout(place.at(ref)) is not None])
+
+
+def _read(place: DataPlace, domains: Domains) -> Found:
+    return replace(read_folders(place, domains), layout="fruits360")
+
+
+_COMMIT = "2f981c83e352a9d4c15fb8c886034c817052c80b"
+FRUITS360 = DatasetKind(
+    name="fruits360",
+    title="Fruits-360",
+    what="Training/<Class>/ and Test/<Class>/, with files called r_31_100.jpg",
+    looks_like=_is_at,
+    read=_read,
+    folders=("fruits360", "fruits-360", "fruits-360-100x100", "fruits-360_100x100"),
+    get=Archive(
+        title="Fruits-360, 100x100 (Mihai Oltean)",
+        url=f"https://codeload.github.com/fruits-360/fruits-360-100x100/zip/{_COMMIT}",
+        licence="CC BY-SA 4.0 (https://creativecommons.org/licenses/by-sa/4.0/)",
+        size=1_000_000_000,
+        version=_COMMIT,
+        holds=("Training", "Test"),
+    ),
+    note=_LEAK,
+    videos=Videos(
+        example="Training/<Class>/r_31_100.jpg",
+        hold_out=whole_videos,
+        neighbours=contiguous_runs,
+    ),
+)

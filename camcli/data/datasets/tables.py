@@ -8,9 +8,12 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from camcli.data.sources.find import ImageRef
+from camcli.data.datasets.dataset import Labelled
+from camcli.data.datasets.kind import DatasetKind, Domains, Found
+from camcli.data.datasets.place import DataPlace
 from camcli.data.sources.finders import absolute
 from camcli.data.sources.lists import common, relative
+from camcli.data.sources.refs import ImageRef
 from camcli.data.sources.splits import Split, split_of
 from camcli.errors import UsageError
 from camcli.files import open_regular
@@ -107,3 +110,16 @@ def _existing(name: str, folder: Path) -> str:
         return beside
     here = absolute(name)
     return here if os.path.lexists(here) else beside
+
+
+def _read(place: DataPlace, domains: Domains) -> Found:
+    return Found([Labelled(row.ref, row.split) for row in read_table(place.root)], "table")
+
+
+TABLE = DatasetKind(
+    name="table",
+    title="a table",
+    what="a CSV of path,label[,split]",
+    looks_like=lambda place: place.is_file,
+    read=_read,
+)

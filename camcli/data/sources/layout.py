@@ -21,20 +21,17 @@ Office-31's ``amazon/images/`` has 31 classes and not one called ``images``. Any
 trees, images at the top, one class) has no labels, and `Unrecognised` says why.
 """
 
-# ruff: noqa: PTH116, PTH118
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import NamedTuple
 
-from camcli.data.sources.finders import is_found
-from camcli.data.sources.leftovers import is_run_at, leftover_folder
 from camcli.data.sources.splits import split_of
-from camcli.files import is_made_up
+from camcli.data.sources.trees import OfNames, OnDisk, Tree
 from camcli.printable import some
 
 # Pictures, and what describes them pixel by pixel, in folders beside each other.
@@ -127,8 +124,21 @@ def recognise(folder: str) -> Layout | Unrecognised | None:
     Returns:
         The layout; why there is none; or None where there are no sub-folders to ask about.
     """
+    return _judged(OnDisk(folder))
+
+
+def recognise_names(rels: Iterable[str]) -> Layout | Unrecognised | None:
+    """`recognise` where there are no folders to list: in containers and behind URLs.
+
+    Args:
+        rels: relative paths of all images.
+    """
+    return _judged(OfNames(rels))
+
+
+def _judged(tree: Tree) -> Layout | Unrecognised | None:
     try:
-        return _Judge(folder).judge("")
+        return _Judge(tree).judge("")
     except _TooManyError:
         return Unrecognised(f"there are more than {_MAX_FOLDERS:,} folders to look at")
 
@@ -169,16 +179,16 @@ class _Node(NamedTuple):
 class _Judge:
     """Judges one root; lists each folder at most once."""
 
-    root: str
+    tree: Tree
     listed: int = field(default=0)
 
     def judge(self, below: str) -> Layout | Unrecognised | None:
         """The layout of what is at `below`, empty or with a slash at its end."""
-        top = self._node(os.path.join(self.root, below), ())
+        top = self._node(below, ())
         folders = dict(top.inner)
         below += top.through
         if top.images:
-            beside = self._has_filled_folders(os.path.join(self.root, below))
+            beside = self._has_filled_folders(below)
             return Unrecognised("there are images beside the folders") if beside else None
         if not folders:
             return None
@@ -210,7 +220,7 @@ class _Judge:
             )
         if len(folders) == 1:
             (name,) = folders
-            if self._has_filled_folders(os.path.join(self.root, below, name)):
+            if self._has_filled_folders(f"{below}{name}"):
                 return Unrecognised(f"there are images beside the folders in {some([name])}")
             return Unrecognised(f"all images are in one folder, {some([name])}")
         tree = _classes(top._replace(through=""), below)
@@ -224,24 +234,22 @@ class _Judge:
 
     def _beside(self, folders: dict[str, _Node], below: str, name: str) -> bool:
         """Whether a folder has images of its own beside folders of images."""
-        path = os.path.join(self.root, below, name)
-        return folders[name].images and self._has_filled_folders(path)
+        return folders[name].images and self._has_filled_folders(f"{below}{name}")
 
     def _node(self, path: str, parents: tuple[tuple[int, int], ...]) -> _Node:
         """What a folder holds; nothing, if it may not be listed or is one of its own parents."""
         nothing = _Node(False, {})
         try:
-            status = os.stat(path)
-            identity = status.st_dev, status.st_ino
-            if identity in parents or len(parents) > _MAX_DEPTH or is_made_up(status.st_dev):
+            identity = self.tree.identity(path)
+            if identity is None or identity in parents or len(parents) > _MAX_DEPTH:
                 return nothing
             names, images = self._list(path)
         except OSError:
             return nothing
         if images:
             return _Node(True, {})
-        names = [name for name in names if not is_run_at(os.path.join(path, name))]
-        nodes = {n: self._node(os.path.join(path, n), (*parents, identity)) for n in names}
+        names = [name for name in names if not self.tree.is_run(_join(path, name))]
+        nodes = {n: self._node(_join(path, n), (*parents, identity)) for n in names}
         inner = {name: node for name, node in nodes.items() if node.holds}
         empty = tuple(name for name in names if name not in inner)
         if len(inner) == 1:
@@ -257,25 +265,21 @@ class _Judge:
         if self.listed > _MAX_FOLDERS:
             raise _TooManyError
         names = []
-        with os.scandir(path) as entries:
-            for entry in entries:
-                if is_found(entry.name):
-                    return [], True
-                if not leftover_folder(entry.name) and _is_dir(entry):
-                    names.append(entry.name)
+        for name, is_folder in self.tree.entries(path):
+            if not is_folder:
+                return [], True
+            names.append(name)
         return sorted(names), False
 
     def _has_filled_folders(self, path: str) -> bool:
         """Whether there are folders with images beside the images of a folder."""
-        with suppress(OSError), os.scandir(path) as entries:
-            status = os.stat(path)
-            own = ((status.st_dev, status.st_ino),)
-            for number, entry in enumerate(entries):
-                if number > 1000:
-                    break
-                if is_found(entry.name) or leftover_folder(entry.name) or not _is_dir(entry):
+        with suppress(OSError):
+            own = self.tree.identity(path)
+            for name, is_folder in islice(self.tree.entries(path), 1000):
+                inner = _join(path, name)
+                if not is_folder or own is None or self.tree.is_run(inner):
                     continue
-                if not is_run_at(entry.path) and self._node(entry.path, own).holds:
+                if self._node(inner, (own,)).holds:
                     return True
         return False
 
@@ -350,11 +354,8 @@ def _overlap(names: set[str], others: set[str]) -> bool:
     return len(names & others) >= max(2, len(names) / 2)
 
 
-def _is_dir(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:
-        return False
+def _join(path: str, name: str) -> str:
+    return f"{path.rstrip('/')}/{name}" if path else name
 
 
 def why_not(found: Unrecognised) -> str:

@@ -1,5 +1,6 @@
 import json
 import os
+from pathlib import Path
 
 import pytest
 import typer
@@ -8,6 +9,7 @@ from typer.testing import CliRunner
 from camcli.cli.commands import data
 from camcli.cli.terminal.console import Friendly
 
+CAT = Path(__file__).resolve().parents[3] / "sample_images" / "cat.jpg"
 app = typer.Typer(cls=Friendly)
 app.add_typer(data.app, name="data")
 
@@ -88,12 +90,28 @@ def test_fetch_says_what_it_would_bring(tmp_path, monkeypatch):
 
 
 def test_fetch_draws_the_synthetic_set(tmp_path, monkeypatch):
-    from camcli.data.datasets import fetch
+    from camcli.data.synthetic import scenes
 
     monkeypatch.setattr(
-        fetch, "write_scenes", lambda folder: (folder.mkdir(), folder / "scenes.csv")[1]
+        scenes, "write_scenes", lambda folder: (folder.mkdir(), folder / "scenes.csv")[1]
     )
     assert (
         run("fetch", "synthetic", "--to", tmp_path / "d").stdout
         == f"{tmp_path / 'd' / 'synthetic'}\n"
     )
+
+
+def test_describe_reads_a_zip_and_fetch_is_told_what_there_is(tmp_path):
+    import zipfile
+
+    with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
+        for name in ("cat", "dog"):
+            for n in range(2):
+                archive.write(CAT, f"{name}/{n}.jpg")
+    result = run("describe", tmp_path / "set.zip", "--json", "-q")
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert (found["layout"], found["root"]) == ("classes", str(tmp_path / "set.zip"))
+    assert found["classes"] == {"cat": {"train": 2}, "dog": {"train": 2}}
+    told = " ".join(run("fetch", "--help").output.split())
+    assert "says where to get it), or synthetic (drawn on this machine)" in told

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from camcli.data.datasets.fetch import REMOTES, announcement, fetch
+from camcli.data.datasets.fetch import announcement, fetch
 from camcli.data.datasets.load import load_dataset
+from camcli.data.datasets.registry import NAMED
 from camcli.errors import CamcliError, UnavailableError, UsageError
 from camcli.net.archive import unpack
 from camcli.net.download import download
@@ -104,7 +105,7 @@ def server():
 
 @pytest.fixture
 def remote(server):
-    return replace(REMOTES["fruits360"], url=server.url, size=len(FRUITS))
+    return replace(NAMED["fruits360"].get, url=server.url, size=len(FRUITS))
 
 
 # -- downloads ---------------------------------------------------------------------------------

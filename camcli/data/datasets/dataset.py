@@ -1,0 +1,64 @@
+"""Labelled images: before and after it is settled which of them train."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+from camcli.data.sources.refs import ImageRef
+from camcli.data.sources.splits import Split
+
+
+class Item(NamedTuple):
+    """One labelled image; `target` is the index of its class."""
+
+    ref: ImageRef
+    target: int
+    split: Split
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Labelled images in three splits.
+
+    Attributes:
+        root: folder (or CSV file) it was read from.
+        layout: how it was understood, in a few words.
+        classes: names, sorted; an item's target is an index into them.
+        items: one for each image; ``ref.label`` is the class name.
+        notes: what a person should know before believing a result.
+        problems: what is wrong with it, one sentence each; empty unless asked for with
+            ``strict=False``.
+        place: `root`, or the URL that it was read from.
+    """
+
+    root: Path
+    layout: str
+    classes: tuple[str, ...]
+    items: tuple[Item, ...]
+    notes: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+    place: str = ""
+
+    def split(self, name: Split) -> tuple[Item, ...]:
+        """The items of ``train``, ``val`` or ``test``."""
+        return tuple(item for item in self.items if item.split == name)
+
+    def counts(self) -> dict[Split, int]:
+        """Images in each split."""
+        found = Counter(item.split for item in self.items)
+        return {"train": found["train"], "val": found["val"], "test": found["test"]}
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """An image before the splits are settled: `split` is None where the set does not say."""
+
+    ref: ImageRef
+    split: Split | None = None
+
+    def with_label(self, label: str) -> Labelled:
+        """The same of another class."""
+        return replace(self, ref=replace(self.ref, label=label))

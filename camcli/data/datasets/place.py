@@ -1,0 +1,139 @@
+"""Where a data set lies: a folder, a table, tar or zip files, a URL; and what is there."""
+
+from __future__ import annotations
+
+import os
+import re
+from functools import cached_property
+from pathlib import Path
+
+from camcli.data.sources.containers.registry import container_of, without_suffix
+from camcli.data.sources.find import Source, find_images
+from camcli.data.sources.layout import Layout, Unrecognised, recognise, recognise_names
+from camcli.data.sources.refs import ImageRef, is_url
+from camcli.data.sources.splits import split_of
+from camcli.errors import UsageError
+from camcli.printable import printable
+
+# What tells the shards of one set apart: train-000.tar, train-001.tar.
+_NUMBER = re.compile(r"[-_. ]*\d+$")
+
+
+class DataPlace:
+    """A place, walked once for each meaning of labels; no image is opened.
+
+    Attributes:
+        labels: what the user says labels are, ``auto`` for what the place shows.
+    """
+
+    def __init__(self, spec: str | Path, labels: str = "auto") -> None:
+        """Nothing is looked at yet.
+
+        Args:
+            spec: an absolute path that exists, a URL, or a pattern of tar or zip files.
+            labels: as for `find_images`.
+        """
+        self.labels = labels
+        self._spec = spec
+        self._found: dict[str, tuple[Source, list[ImageRef]]] = {}
+
+    @cached_property
+    def root(self) -> Path:
+        """Folder or file; of a URL only a name."""
+        if os.path.lexists(self._spec) or is_url(os.fspath(self._spec)):
+            return Path(self._spec)
+        return Path(self._source(self.labels)[0].root)
+
+    def __str__(self) -> str:
+        return os.fspath(self._spec if is_url(os.fspath(self._spec)) else self.root)
+
+    @cached_property
+    def is_file(self) -> bool:
+        """Whether it is a single file that holds no pictures, such as a table."""
+        return container_of(str(self._spec)) is None and Path(self._spec).is_file()
+
+    @cached_property
+    def is_folder(self) -> bool:
+        """Whether the pictures are files in a folder, which can be listed."""
+        return Path(self._spec).is_dir() and not any(ref.blob for ref in self.images())
+
+    @cached_property
+    def layout(self) -> Layout | Unrecognised | None:
+        """Class-per-folder labels of what `at` gives; None where labels are something else."""
+        if self.labels != "auto":
+            return None
+        if self.is_folder:
+            return recognise(str(self._spec))
+        return recognise_names(self.at(ref) for ref in self.images())
+
+    def images(self, labels: str | None = None) -> list[ImageRef]:
+        """All images, in order, with the labels that `find_images` gives them.
+
+        Args:
+            labels: other than the user's.
+
+        Raises:
+            UsageError: there are none, or none that can be read.
+        """
+        images = [ref for ref in self._source(labels)[1] if not _is_broken(ref)]
+        if not images:
+            raise UsageError(self.broken[0])
+        return images
+
+    def left_out(self, labels: str | None = None) -> list[str]:
+        """A line about what was passed over when walking for these labels; or none."""
+        note = self._source(labels)[0].left_out.note()
+        return [note] if note else []
+
+    def at(self, ref: ImageRef) -> str:
+        """The path by which a layout is judged: as relative paths are in a folder.
+
+        Shards of one set are pooled: in ``s-000.tar`` and ``s-001.tar``, ``cat/1.jpg`` is at
+        ``cat/1.jpg``; in ``train-000.tar`` it is at ``train/cat/1.jpg``, as in ``train.tar``.
+        """
+        found = self._within(ref)
+        if found is None:
+            return ref.rel
+        group, member = found
+        several = len(self._groups) > 1
+        return f"{group}/{member}" if several or split_of(group) else member
+
+    def split_word(self, ref: ImageRef) -> str:
+        """The name of the container of an image without its number; empty for other images."""
+        found = self._within(ref)
+        return found[0] if found else ""
+
+    @cached_property
+    def broken(self) -> list[str]:
+        """A sentence on each container that could not be read to its end."""
+        return [
+            f"{printable(ref.path)}: {ref.blob.problem}"
+            for ref in self._source(None)[1]
+            if ref.blob and _is_broken(ref)
+        ]
+
+    @cached_property
+    def _groups(self) -> set[str]:
+        return {found[0] for ref in self.images() if (found := self._within(ref))}
+
+    def _source(self, labels: str | None) -> tuple[Source, list[ImageRef]]:
+        labels = labels or self.labels
+        if labels not in self._found:
+            source = find_images(self._spec, labels=labels)
+            self._found[labels] = source, list(source)
+        return self._found[labels]
+
+    def _within(self, ref: ImageRef) -> tuple[str, str] | None:
+        """The name of an image's container without its number, and the image's path in it."""
+        if ref.blob is None or container_of(ref.blob.place) is None:
+            return None
+        stem = without_suffix(ref.blob.place.rpartition("/")[2].rpartition(os.sep)[2])
+        # The member's own name, which its relative path ends with unless it got a number.
+        depth = len(ref.path.parts) - len(Path(ref.blob.place).parts)
+        member = "/".join(ref.path.parts[len(ref.path.parts) - depth :]) if depth else ref.rel
+        return _NUMBER.sub("", stem) or stem, member
+
+
+def _is_broken(ref: ImageRef) -> bool:
+    """Whether it stands for a container with a fault."""
+    return ref.blob is not None and ref.blob.problem is not None and ref.blob.place == str(ref.path)
