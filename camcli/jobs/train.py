@@ -131,6 +131,7 @@ class TrainJob:
     def _fetch(self, listener: Listener) -> None:
         """Fetch a named set that is not here yet; the licence and the size are shown first."""
         from camcli.data.datasets.fetch import announcement, fetch
+        from camcli.data.datasets.locate import locate
         from camcli.data.datasets.paths import data_places
 
         folder = Path(self.config.data_dir) if self.config.data_dir else None

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from camcli.data.datasets import fruits360
 from camcli.data.datasets.load import load_dataset
-from camcli.data.datasets.paths import data_places, locate
+from camcli.data.datasets.locate import locate
+from camcli.data.datasets.paths import data_places
 from camcli.data.datasets.splitting import hold_out
 from camcli.data.sources.find import ImageRef
 from camcli.errors import UnavailableError, UsageError
