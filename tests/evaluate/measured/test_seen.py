@@ -5,12 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from torch import nn
 
 from camcli.cam.map_options import make_map_options
-from camcli.data.decode.preprocess import Preprocess
-from camcli.data.sources.find import find_images
 from camcli.evaluate.measured.seen import (
     heat_on,
     logit_of,
@@ -18,43 +15,6 @@ from camcli.evaluate.measured.seen import (
     probability_of,
     see_photographs,
 )
-from camcli.models.classifier import cut_classifier
-from camcli.models.loading.zoo import Provenance
-
-CLASSES = ("red", "green", "blue")
-
-
-@pytest.fixture(scope="module")
-def classifier():
-    """Logits are ten times the mean of each channel; maps are the channels."""
-    module = nn.Sequential(
-        nn.Conv2d(3, 3, 4, stride=4, bias=False), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
-        nn.Linear(3, 3, bias=False),
-    )  # fmt: skip
-    with torch.no_grad():
-        module[0].weight.zero_()
-        for c in range(3):
-            module[0].weight[c, c] = 1 / 16
-        module[4].weight.copy_(10 * torch.eye(3))
-    return cut_classifier(
-        module.eval(), classes=CLASSES, device=torch.device("cpu"),
-        preprocess=Preprocess(size=32, fit="squash", mean=(0, 0, 0), std=(1, 1, 1)),
-        provenance=Provenance("by hand", None, None, "user", {}),
-    )  # fmt: skip
-
-
-@pytest.fixture
-def source(tmp_path):
-    """Left halves in the folder's colour, whole pictures in another; one cannot be read."""
-    for n, (label, colour) in enumerate((("red", 0), ("green", 0), ("blue", 2), ("yak", 1))):
-        rgb = np.zeros((32, 32 if n % 2 else 64, 3), np.uint8)
-        rgb[:, : rgb.shape[1] // 2, colour] = 255
-        path = tmp_path / label / f"{n}.png"
-        path.parent.mkdir()
-        Image.fromarray(rgb).save(path)
-    (tmp_path / "blue" / "broken.png").write_bytes(b"no picture")
-    return list(find_images(tmp_path, labels="folder"))
-
 
 HOWS = {"gradcam": make_map_options("gradcam"), "cam": make_map_options("cam")}
 
@@ -66,12 +26,12 @@ def by_label(seen):
 @pytest.mark.parametrize("batch", [1, 2, 8])
 @pytest.mark.parametrize("fit", ["squash", "whole"])
 def test_the_true_class_is_explained_and_the_predicted_one_where_it_is_not_known(
-    classifier, source, batch, fit
+    by_colour, halves, batch, fit
 ):
-    own = replace(classifier, preprocess=classifier.preprocess.with_(fit=fit))
+    own = replace(by_colour, preprocess=by_colour.preprocess.with_(fit=fit))
     failed = []
-    seen = list(see_photographs(own, source, HOWS, batch=batch, failed=failed.append))
-    assert [one.ref for one in seen] == [ref for ref in source if "broken" not in ref.rel]
+    seen = list(see_photographs(own, halves, HOWS, batch=batch, failed=failed.append))
+    assert [one.ref for one in seen] == [ref for ref in halves if "broken" not in ref.rel]
     assert len(failed) == 1
     found = by_label(seen)
     assert {name: one.label for name, one in found.items()} == {
@@ -94,9 +54,9 @@ def test_the_true_class_is_explained_and_the_predicted_one_where_it_is_not_known
         assert one.maps["gradcam"] == pytest.approx(one.maps["cam"] / Z, abs=1e-6)
 
 
-def test_another_class_may_be_given_and_features_kept(classifier, source):
-    index = {ref.rel: 2 for ref in source}
-    seen = list(see_photographs(classifier, source, HOWS, index=index, features=True))
+def test_another_class_may_be_given_and_features_kept(by_colour, halves):
+    index = {ref.rel: 2 for ref in halves}
+    seen = list(see_photographs(by_colour, halves, HOWS, index=index, features=True))
     assert {one.index for one in seen} == {2}
     for one in seen:
         assert one.features.shape == (3, 8, 8)
@@ -106,16 +66,16 @@ def test_another_class_may_be_given_and_features_kept(classifier, source):
     ]
 
 
-def test_questions_to_the_network(classifier):
+def test_questions_to_the_network(by_colour):
     images = torch.rand(5, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     logits = 10 * images.mean((2, 3))
-    assert logit_of(classifier, 1, chunk=2)(images).tolist() == pytest.approx(
+    assert logit_of(by_colour, 1, chunk=2)(images).tolist() == pytest.approx(
         logits[:, 1].tolist(), rel=1e-4
     )
-    assert probability_of(classifier, 2, chunk=2)(images).tolist() == pytest.approx(
+    assert probability_of(by_colour, 2, chunk=2)(images).tolist() == pytest.approx(
         logits.softmax(1)[:, 2].tolist(), rel=1e-3
     )
-    maps = mapper(classifier, 0, HOWS["cam"])(images)
+    maps = mapper(by_colour, 0, HOWS["cam"])(images)
     torch.testing.assert_close(maps, 10 * nn.functional.avg_pool2d(images[:, 0], 4))
 
 

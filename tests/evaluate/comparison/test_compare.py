@@ -1,0 +1,108 @@
+"""Methods side by side, on photographs whose maps, boxes and predictions are known."""
+
+import numpy as np
+import pytest
+
+from camcli.cam.map_options import make_map_options
+from camcli.evaluate.comparison import compare as module
+from camcli.evaluate.comparison.compare import (
+    CONTROLS,
+    Annotations,
+    MetricRow,
+    Questions,
+    compare,
+    merged,
+)
+from camcli.evaluate.metrics.predictions import CLASSIFICATION
+
+HOWS = {name: make_map_options(name) for name in ("cam", "random")}
+
+
+def boxes_of(refs):
+    """The left half, which has the colour."""
+    return {ref.rel: ((0, 0, 32 if ref.label in ("red", "blue") else 16, 32),) for ref in refs}
+
+
+def table(outcome):
+    return {row.method: row for row in outcome.rows}
+
+
+def test_rows_are_what_was_drawn(by_colour, halves):
+    """The red and the blue half are found; in the red picture of the green there is no green."""
+    failed = []
+    ask = Questions(Annotations(boxes=boxes_of(halves)), repeats=20)
+    rows = table(compare(by_colour, "colours", halves, HOWS, ask, failed=failed.append))
+    assert set(rows) == {CLASSIFICATION, *CONTROLS, *HOWS}
+    assert len(failed) == 1
+    found = rows["cam"]
+    assert (found.model, found.count) == ("colours", 4)
+    # Of four, three maps lie on their box; the fourth is empty.
+    assert found.metrics["energy"] == pytest.approx(3 / 4, abs=0.03)
+    assert found.metrics["pointing"] == pytest.approx(3 / 4)
+    assert found.metrics["maxboxacc"] == pytest.approx(3 / 4)
+    assert found.metrics["maxboxacc_v2@70"] == pytest.approx(3 / 4)
+    assert "top1_loc_error" not in found.metrics, "the yak is no class of the network"
+    low, high = found.intervals["energy"]
+    assert low <= found.metrics["energy"] <= high
+    # What knows nothing has half of its heat on the left half.
+    for control in CONTROLS:
+        assert rows[control].model == ""
+        assert rows[control].metrics["energy"] == pytest.approx(0.5, abs=0.1)
+
+
+def test_predictions_of_known_classes_are_judged(by_colour, halves):
+    outcome = compare(by_colour, "colours", halves, {}, Questions(repeats=0), confidence=0.9)
+    (row,) = outcome.rows
+    assert (row.method, row.count) == (CLASSIFICATION, 3)
+    assert row.metrics["top1"] == pytest.approx(2 / 3)
+    # softmax of (5, 0, 0): 0.987, so all are sure.
+    assert row.metrics["share_confident"] == 1
+    assert outcome.predictions["unlabelled"] == 1
+    cells = {(c["true"], c["predicted"]): c["count"] for c in outcome.predictions["confusion"]}
+    assert cells == {("red", "red"): 1, ("green", "red"): 1, ("blue", "blue"): 1}
+
+
+def test_errors_of_localization_count_wrong_classes(by_colour, halves):
+    known = [ref for ref in halves if ref.label != "yak"]
+    ask = Questions(Annotations(boxes=boxes_of(known)), repeats=0)
+    rows = table(compare(by_colour, "x", known, HOWS, ask, controls=False))
+    assert not set(CONTROLS) & set(rows)
+    assert rows["cam"].metrics["top1_loc_error"] == pytest.approx(1 / 3)
+    # Three classes: the true one is always among the first five, and its map is empty.
+    assert rows["cam"].metrics["top5_loc_error"] == pytest.approx(1 / 3)
+
+
+def test_noise_is_drawn_anew_for_each_photograph(by_colour, halves, monkeypatch):
+    seeds = []
+    real = module.noise
+    monkeypatch.setattr(module, "noise", lambda seed: seeds.append(seed) or real(seed))
+    ask = Questions(Annotations(boxes=boxes_of(halves)), repeats=0)
+    compare(by_colour, "x", halves, {}, ask)
+    assert len(set(seeds)) == 4
+    first, seeds[:] = list(seeds), []
+    compare(by_colour, "x", halves, {}, Questions(ask.annotations, repeats=0, seed=100))
+    assert not set(first) & set(seeds)
+
+
+def test_faithfulness_is_of_the_explained_class(by_colour, halves):
+    """Greying the left half of the red picture takes the red away, at once and to the end."""
+    red = [ref for ref in halves if ref.label == "red"]
+    ask = Questions(faithfulness=True, repeats=0)
+    rows = table(compare(by_colour, "x", red, {"cam": HOWS["cam"]}, ask))
+    p = lambda red: np.exp(10 * red) / (np.exp(10 * red) + 2)  # noqa: E731
+    shares = np.linspace(0, 1, 17)
+    wanted = np.array([p(max(0.5 - s, 0)) for s in shares])
+    area = (wanted[:-1] + wanted[1:]).mean() / 2
+    assert rows["cam"].metrics["deletion"] == pytest.approx(area, abs=0.03)
+    assert rows["cam"].metrics["average_drop"] == pytest.approx(0, abs=0.03)
+    assert rows["cam"].metrics["deletion"] < rows["centre-gaussian"].metrics["deletion"]
+    assert rows["cam"].metrics["insertion"] > rows["centre-gaussian"].metrics["insertion"]
+
+
+def test_a_method_has_one_row():
+    one = MetricRow("m", "cam", 3, {"a": 1.0}, {"a": (0, 2)})
+    other = MetricRow("m", "cam", 5, {"b": 2.0}, {})
+    third = MetricRow("n", "cam", 1, {"a": 9.0}, {})
+    assert merged([one, other, third]) == [
+        MetricRow("m", "cam", 5, {"a": 1.0, "b": 2.0}, {"a": (0, 2)}), third,
+    ]  # fmt: skip
