@@ -222,6 +222,15 @@ def _encoded(text: str) -> bytes:
         return text.encode("utf-8", "replace")
 
 
+def identity(path: str) -> tuple[int, int] | None:
+    """What tells a file or folder from all others, whatever names it has; None if it is none."""
+    try:
+        status = os.stat(path)  # noqa: PTH116
+    except (OSError, ValueError):
+        return None
+    return status.st_dev, status.st_ino
+
+
 @contextmanager
 def whole_folder(path: Path, *, over: bool = True) -> Iterator[Path]:
     """A new folder to fill, which takes the place of `path` and all that it held at the end.

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -133,7 +134,7 @@ class Inside:
             name: relative, with forward slashes.
         """
         parts = name.split("/")
-        if not name or "\0" in name or os.path.isabs(name) or ".." in parts:
+        if not name or _is_odd(name) or os.path.isabs(name) or ".." in parts:
             return False
         path = os.path.join(self._folder, *parts)
         parent = os.path.dirname(path)
@@ -142,8 +143,13 @@ class Inside:
         return self._known[parent] and (not os.path.islink(path) or self._below(path))
 
     def _below(self, path: str) -> bool:
-        real = os.path.realpath(path)
-        return real == self._root or real.startswith(self._root.rstrip(os.sep) + os.sep)
+        real, root = os.path.normcase(os.path.realpath(path)), os.path.normcase(self._root)
+        return real == root or real.startswith(root.rstrip(os.sep) + os.sep)
+
+
+def _is_odd(name: str) -> bool:
+    """Whether a name may mean another file than it says: on Windows a drive, or a ``..``."""
+    return bool(set(name) & set("\0\\:" if sys.platform == "win32" else "\0"))
 
 
 def below(folder: Path, names: Iterable[str]) -> Iterator[Path]:
@@ -159,7 +165,7 @@ def below(folder: Path, names: Iterable[str]) -> Iterator[Path]:
         if parent not in inside:
             inside[parent] = folders.holds(f"{parent}/." if slash else ".")
         path = os.path.join(folder, *name.split("/"))
-        if last in ("", ".", "..") or "\0" in last or not inside[parent]:
+        if last in ("", ".", "..") or _is_odd(last) or not inside[parent]:
             continue
         if os.path.islink(path) or os.path.isfile(path):
             yield Path(path)

@@ -34,6 +34,7 @@ from camcli.data.decode.images import Enough, load_picture
 from camcli.data.decode.isolate import Isolated
 from camcli.data.sources.find import ImageRef, Source
 from camcli.errors import UsageError, stage
+from camcli.files import identity
 from camcli.models.classifier import Classifier
 from camcli.models.runtime.policy import precision_of, runtime_of
 from camcli.ours import FILES, KIND, OVERLAYS
@@ -224,7 +225,7 @@ class Run:
         if retry_failed:
             self._forget_failed()
         alone = self.directory.shard is None and self.engine is None
-        self._namer = Namer(self.name_template, folds=self.directory.folds, alone=alone)
+        self._namer = Namer(self.name_template, disk=self.directory.disk, alone=alone)
         for values in self.directory.rows():
             self._finished.add(values["path"])
             correct = values["correct"]
@@ -404,14 +405,6 @@ def _names(classes: Sequence[str]) -> str:
 
 def _inside(folder: Path) -> Callable[[str], bool]:
     """Tells whether a folder is this one or below it, by whatever links and mounts it is named."""
-
-    def identity(path: str) -> tuple[int, int] | None:
-        try:
-            status = os.stat(path)  # noqa: PTH116
-        except (OSError, ValueError):
-            return None
-        return status.st_dev, status.st_ino
-
     own = identity(str(folder))
 
     @lru_cache(maxsize=4096)

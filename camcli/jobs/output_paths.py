@@ -6,10 +6,11 @@ import hashlib
 import os
 import re
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+from camcli.batch.run_files.disk_names import DiskNames, folded, mark
 from camcli.errors import CamcliError, ImageError, UsageError
-from camcli.files import only_this_file, write_whole
+from camcli.files import identity, only_this_file, write_whole
 from camcli.models.spec import LAST
 
 # File systems take names of 255 bytes. What may still be put behind one: _12345.jpeg
@@ -52,10 +53,13 @@ def _word(text: str) -> str:
 def picture_files(rels: Sequence[str], folder: Path, what: str) -> list[Path]:
     """``STEM_what.jpg`` in a folder for each image; two images never share a name."""
     # Relative paths keep same-named images of different folders apart.
-    files = [folder / _file(str(Path(rel).with_suffix("")), what) for rel in rels]
-    if len(set(files)) < len(files):
-        files = [folder / _file(rel, what) for rel in rels]
-    return files
+    stems = [str(PurePosixPath(rel).with_suffix("")) for rel in rels]
+    for parts in (stems, rels, [f"{rel}~{mark(rel)}" for rel in rels]):
+        names = [DiskNames.here().name(_file(part, what)) for part in parts]
+        # Not all disks tell A from a.
+        if len({folded(name) for name in names}) == len(names):
+            break
+    return [folder / name for name in names]
 
 
 def _file(rel: str, what: str) -> str:
@@ -65,8 +69,8 @@ def _file(rel: str, what: str) -> str:
     raw = name.encode("utf-8", "surrogateescape")
     room = _LONGEST - _BEHIND
     if len(raw) > room:
-        mark = "~" + hashlib.sha256(raw).hexdigest()[:12]
-        name = raw[: room - len(mark)].decode("utf-8", "ignore") + mark
+        end = "~" + hashlib.sha256(raw).hexdigest()[:12]
+        name = raw[: room - len(end)].decode("utf-8", "ignore") + end
     return f"{above}{slash}{name}.jpg"
 
 
@@ -98,8 +102,10 @@ def refuse_inputs(files: Sequence[Path], images: Sequence[Path]) -> None:
     """
     # Not Path.resolve, which raises where links go in a circle.
     inputs = {os.path.realpath(image) for image in images}
+    # A disk that does not tell A from a has many names for a photograph.
+    there = {identity(os.fspath(image)) for image in images} - {None}
     for file in files:
-        if os.path.realpath(file) in inputs:
+        if os.path.realpath(file) in inputs or identity(os.fspath(file)) in there:
             raise UsageError(
                 f"{file} is one of the photographs, which are never written over. Choose another "
                 "--out."

@@ -128,7 +128,7 @@ class RayEngine:
             precision=self.precision,
             what=what,
             directory=directory if run.overlays else None,
-            folds=run.directory.folds,
+            disk=run.directory.disk,
             token=token,
             images=None if is_url(root) or not root else Path(root),
             style=run.style,

@@ -17,6 +17,7 @@ from typing import Any
 from camcli.batch.engine import stream
 from camcli.batch.explain import Explanation, Load
 from camcli.batch.overlay_writer import Overlays, parse_only
+from camcli.batch.run_files.disk_names import DiskNames
 from camcli.batch.run_files.overlay_names import Namer
 from camcli.batch.run_files.rundir import RunDirectory
 from camcli.data.decode.images import Enough, load_picture
@@ -53,7 +54,7 @@ class Job:
         batch_size: images in one forward pass.
         workers: threads that decode and draw.
         cores: processor cores of a worker.
-        folds: whether names in the directory that differ in case are one.
+        disk: what names the directory takes.
     """
 
     load: Callable[[], Classifier]
@@ -71,7 +72,7 @@ class Job:
     batch_size: int | None
     workers: int | None
     cores: int
-    folds: bool = False
+    disk: DiskNames = DiskNames()  # noqa: RUF009 - frozen
 
 
 class Worker:
@@ -97,7 +98,7 @@ class Worker:
         wanted = None
         if job.only and self.problem is None:
             wanted = parse_only(job.only, self.classifier.classes)
-        namer = Namer(folds=job.folds, alone=False)
+        namer = Namer(disk=job.disk, alone=False)
         self.sink = Overlays(job.directory, namer, job.style, wanted) if job.directory else None
 
     def _check(self) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import string
-import unicodedata
 from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from camcli.batch.run_files.disk_names import FORBIDDEN, DiskNames, folded, mark
 from camcli.data.sources.finders import is_image_name
 from camcli.data.sources.refs import ImageRef
 from camcli.errors import ImageError, UsageError
@@ -19,8 +18,6 @@ if TYPE_CHECKING:  # it brings NumPy, which a mistake in --name-template need no
     from camcli.result import Result
 
 FIELDS = ("rel", "parent", "stem", "name", "ext", "label", "pred", "prob", "target", "method")
-# What some file system refuses in a name, and the separators of paths.
-_FORBIDDEN = re.compile(r'[\x00-\x1f/\\:*?"<>|]')
 _LONGEST = 240  # bytes in one name: file systems take 255, with the .jpg
 
 
@@ -33,19 +30,23 @@ class Namer:
     """
 
     def __init__(
-        self, template: str | None = None, *, folds: bool = False, alone: bool = True
+        self,
+        template: str | None = None,
+        *,
+        disk: DiskNames | None = None,
+        alone: bool = True,
     ) -> None:
         """Check the template.
 
         Args:
             template: of the names; None for the relative path.
-            folds: whether ``A.jpg`` and ``a.jpg`` are one file where the pictures go.
+            disk: what names are taken where the pictures go; None for all.
             alone: whether all names come from this one; shards and workers have one each.
 
         Raises:
             UsageError: unknown field, malformed braces, or nothing that tells images apart.
         """
-        self.template, self._folds, self._alone = template, folds, alone
+        self.template, self._disk, self._alone = template, disk or DiskNames(), alone
         # Hashes, not names: a million of them stay below 100 MB.
         self._taken: set[int] = set()
         if template is not None:
@@ -53,7 +54,7 @@ class Namer:
 
     def take(self, name: str) -> bool:
         """Mark a name as used; False if it was used before. Case does not tell names apart."""
-        key = hash(_folded(name))
+        key = hash(folded(name))
         if key in self._taken:
             return False
         self._taken.add(key)
@@ -69,9 +70,12 @@ class Namer:
         if self.template is None:
             folder, slash, name = rel.rpartition("/")
             name, suffix = _split(name, result.ref)
-            found = folder + slash + _fit(name, suffix)
-            if self._folds and not (self.take(found) if self._alone else found == _folded(found)):
-                found = folder + slash + _fit(name, f"~{_mark(rel)}{suffix}")
+            found = self._disk.name(folder + slash + _fit(name, suffix))
+            free = not self._disk.folds or (
+                self.take(found) if self._alone else found == folded(found)
+            )
+            if not free:
+                found = self._disk.name(folder + slash + _fit(name, f"~{mark(rel)}{suffix}"))
             return found
         path = PurePosixPath(rel)
         values = {
@@ -88,6 +92,7 @@ class Namer:
         }
         parts = PurePosixPath(self.template.format(**values)).parts
         name = "/".join(_short(part) for part in parts if part not in {"/", ".", ".."}) + PICTURE
+        name = self._disk.name(name)
         if not self.take(name):
             raise ImageError(
                 f"The overlay name {name!r} is already taken by another image; {{rel}} and "
@@ -142,20 +147,12 @@ def _split(name: str, ref: ImageRef) -> tuple[str, str]:
     taken = ref.blob is not None
     with suppress(OSError):  # the longer name is longer than names may be
         taken = taken or ref.path.with_name(f"{ref.path.name}{PICTURE}").exists()
-    return name, f"~{_mark(ref.rel)}{PICTURE}" if taken else PICTURE
-
-
-def _folded(name: str) -> str:
-    return unicodedata.normalize("NFC", name.casefold())
-
-
-def _mark(rel: str) -> str:
-    return hashlib.sha256(rel.encode("utf-8", "surrogateescape")).hexdigest()[:12]
+    return name, f"~{mark(ref.rel)}{PICTURE}" if taken else PICTURE
 
 
 def _safe(text: str) -> str:
     """A class name as a part of a file name."""
-    return _FORBIDDEN.sub("_", text).strip(". ") or "_"
+    return FORBIDDEN.sub("_", text).strip(". ") or "_"
 
 
 def _short(part: str) -> str:
@@ -169,6 +166,5 @@ def _fit(name: str, suffix: str, longest: int = 255) -> str:
     raw = name.encode("utf-8", "surrogateescape")
     if len(raw) + len(suffix) <= longest:
         return name + suffix
-    mark = "~" + _mark(name)
-    room = longest - len(mark) - len(suffix)
-    return raw[:room].decode("utf-8", "ignore") + mark + suffix
+    end = "~" + mark(name) + suffix
+    return raw[: longest - len(end)].decode("utf-8", "ignore") + end

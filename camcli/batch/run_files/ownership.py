@@ -13,6 +13,7 @@ from typing import Any
 
 from camcli.batch.tables.reading import header, read_rows
 from camcli.errors import CamcliError, UsageError
+from camcli.files import identity
 from camcli.ours import FILES, KIND, files_of, read_record
 from camcli.printable import printable
 
@@ -114,16 +115,6 @@ def sweep(temporary: Path) -> None:
         temporary.rmdir()
 
 
-def folds_case(folder: Path) -> bool:
-    """Whether a file system takes names that differ in case for one, as macOS's and exFAT do."""
-    probe = folder / ".camcli-Case.part"
-    probe.touch()
-    try:
-        return (folder / ".camcli-cASE.part").exists()
-    finally:
-        probe.unlink(missing_ok=True)
-
-
 def recorded(info: dict[str, Any], sheet: str, stem: str) -> list[str]:
     """The files that a run wrote beside its table, maps and overlays.
 
@@ -165,18 +156,29 @@ def check_kept(
     Raises:
         UsageError: to overwrite the run deletes one of them first, or draws over it.
     """
-    root, lost = os.path.realpath(folder), set(files)
-    folders: dict[str, str] = {}
+    # By what they are, not by their names: a disk may take A for a, and a folder has many names.
+    places = {identity(os.path.join(folder, name)) for name in (overlays, page)} - {None}
+    lost = {identity(os.path.join(folder, name)) for name in files} - {None}
+    own = identity(os.fspath(folder))
+    found: dict[str, tuple[bool, bool]] = {}
+
+    def look(parent: str) -> tuple[bool, bool]:
+        """Whether a folder is the run's own, and whether it lies in one that is deleted."""
+        if parent not in found:
+            at, below, first = os.path.realpath(parent), "", True
+            in_run = inside = False
+            while at != below:  # no recursion: a tree may be deeper than Python's stack
+                here = identity(at)
+                in_run = in_run or (first and here == own)
+                inside = inside or here in places
+                at, below, first = os.path.dirname(at), at, False  # noqa: PTH120
+            found[parent] = in_run and own is not None, inside
+        return found[parent]
+
     for path in paths:
-        parent, name = os.path.split(path)
-        if parent not in folders:
-            folders[parent] = os.path.realpath(parent)
-        real = os.path.join(folders[parent], name)
-        real = os.path.realpath(real) if os.path.islink(real) else real
-        if not real.startswith(root + os.sep):
-            continue
-        rel = real[len(root) + 1 :].replace(os.sep, "/")
-        if rel in lost or rel.startswith((f"{overlays}/", f"{page}/")):
+        link = os.path.islink(path)
+        in_run, inside = look(os.path.split(os.path.realpath(path) if link else path)[0])
+        if inside or ((in_run or link) and identity(path) in lost):
             raise UsageError(
                 f"{printable(path)} was made by the run in {folder}, which --overwrite deletes "
                 "before anything is read. Choose another --out."

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from camcli.batch.run_files import ownership
+from camcli.batch.run_files.disk_names import DiskNames
 from camcli.batch.run_files.same_settings import different
 from camcli.batch.run_files.shard import Shard
 from camcli.batch.tables.journal import drop_torn_row
@@ -39,8 +40,8 @@ def _of_shard(name: str, shard: Shard) -> str:
     return f"{stem}.{shard}{suffix}"
 
 
-# As a Path writes it, which has one slash of s3://bucket.
-_URL = re.compile(r"[A-Za-z][\w+.-]+:/")
+# As a Path writes it, which has one slash of s3://bucket, on Windows another one.
+_URL = re.compile(r"[A-Za-z][\w+.-]+:[/\\]")
 _SHARD_FILE = re.compile(r"(?:predictions|heatmaps|run|\.tmp)\.\d+-of-(\d+)(?:\.\w+)?")
 
 
@@ -56,7 +57,7 @@ class RunDirectory:
         temporary: for half-written files; removed at the end.
         files: what else the run writes, by name: a contact sheet, its table in other formats.
         shared: whether somebody's files may lie where overlays go, which are not replaced.
-        folds: whether ``A.jpg`` and ``a.jpg`` are one file there; known once it is prepared.
+        disk: what names are taken there; known once it is prepared.
     """
 
     def __init__(self, path: Path, shard: Shard | None = None) -> None:
@@ -79,7 +80,7 @@ class RunDirectory:
         )
         self._held: list[IO[bytes]] = []
         self.files: list[str] = []
-        self.folds = False
+        self.disk = DiskNames()
         self.shared = False
 
     def prepare(
@@ -124,7 +125,7 @@ class RunDirectory:
                 if config.get("overlays", True):
                     self.overlays.mkdir(exist_ok=True)
                 self.temporary.mkdir(exist_ok=True)
-                self.folds = ownership.folds_case(self.temporary)
+                self.disk = DiskNames.of(self.temporary, self.overlays)
             except BaseException:
                 self._let_go()
                 raise

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from camcli.batch.run_files.disk_names import DiskNames
 from camcli.batch.run_files.overlay_names import Namer
 from camcli.data.sources.refs import Blob, ImageRef
 from camcli.errors import ImageError, UsageError
@@ -54,8 +55,9 @@ def test_no_two_images_share_a_picture_and_nobody_need_know_the_others(tmp_path,
 @pytest.mark.parametrize("alone", [True, False])
 def test_where_case_tells_no_names_apart(alone):
     rels = ["a.jpg", "A.jpg", "A.JPG", "b/É.png", "b/é.png", "b/E\u0301.png", "c.jpg"]
-    namer = Namer(folds=True)
-    names = [(namer if alone else Namer(folds=True, alone=False)).name(result(rel)) for rel in rels]
+    disk = DiskNames(folds=True)
+    namer = Namer(disk=disk)
+    names = [(namer if alone else Namer(disk=disk, alone=False)).name(result(rel)) for rel in rels]
     assert len({unicodedata.normalize("NFC", name.casefold()) for name in names}) == len(rels)
     assert names[0] == "a.jpg"
     assert names[-1] == "c.jpg"
