@@ -393,8 +393,9 @@ def compatibility_page() -> str:
     """Networks, methods, runtimes and formats, and which go together."""
     template = (HERE / "compatibility.txt").read_text("utf-8")
     return template.format(
-        networks=_networks(), methods=_by_network(), formats=_formats(), runtimes=_runtimes()
-    )
+        networks=_networks(), methods=_by_network(), formats=_formats(), runtimes=_runtimes(),
+        containers=_containers(), datasets=_datasets(), columns=_columns(),
+    )  # fmt: skip
 
 
 def _networks() -> str:
@@ -429,6 +430,34 @@ def _by_network() -> str:
             f"| `{facts.name}` | {needs} | {mark[facts.class_specific]} | {mark[facts.signed]} "
             f"| {mark[facts.weighted]} | {mark[not facts.network]} | {', '.join(extra) or '—'} |"
         )
+    return "\n".join(rows)
+
+
+def _containers() -> str:
+    from camcli.data.sources.containers.registry import CONTAINERS
+
+    return " and ".join(f"`{suffix}`" for kind in CONTAINERS for suffix in kind.suffixes)
+
+
+def _datasets() -> str:
+    from camcli.data.datasets.registry import KINDS
+
+    rows = ["| | looks like | name | how it gets here |", "| --- | --- | --- | --- |"]
+    for kind in KINDS:
+        name = f"`{kind.name}`" if kind.folders else "—"
+        how = f"`{kind.command}` ({kind.get.said})" if kind.get else "—"
+        rows.append(f"| {kind.title} | {kind.what.replace('<', '&lt;')} | {name} | {how} |")
+    return "\n".join(rows)
+
+
+def _columns() -> str:
+    from camcli.batch.tables.columns import columns_of
+
+    rows = ["| column | holds | |", "| --- | --- | --- |"]
+    rows += [
+        f"| `{each.name}` | {each.doc} | {f'since {each.since}' if each.since else ''} |"
+        for each in columns_of(2)
+    ]
     return "\n".join(rows)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from camcli.batch.run_files.rundir import RunDirectory, now
 from camcli.batch.run_files.same_settings import different
 from camcli.batch.run_files.shard import Shard
+from camcli.batch.tables.columns import joined
 from camcli.batch.tables.journal import Journal
 from camcli.batch.tables.reading import header
 from camcli.errors import CamcliError, UsageError
@@ -60,12 +61,12 @@ def merge(path: Path, files: Sequence[str] = ()) -> dict[str, Any]:
             counts[key] = counts.get(key, 0) + value
     with whole_file(whole.csv) as part:
         written = 0
-        columns = header(shards[0].csv)
+        columns = _columns(shards)
         seen: set[int] = set()
-        tables = [_checked(shard, columns, images, seen) for shard in shards]
+        tables = [_checked(shard, images, seen) for shard in shards]
         with Journal(part, columns) as journal:
             for row in _round_robin(tables):
-                journal.append(row)
+                journal.append(dict.fromkeys(columns, "") | row)
                 written += 1
         if written != counts.get("done"):
             raise CamcliError(
@@ -116,25 +117,35 @@ def _same_images(shards: list[RunDirectory], infos: list[dict[str, Any]]) -> int
     return images if isinstance(images, int) else None
 
 
-def _checked(
-    shard: RunDirectory, columns: list[str], images: int | None, seen: set[int]
-) -> Iterator[dict[str, str]]:
+def _columns(shards: list[RunDirectory]) -> list[str]:
+    """The columns of all tables together; one that an older camcli made may lack some.
+
+    Raises:
+        CamcliError: one has others.
+    """
+    first = header(shards[0].csv)
+    for shard in shards:
+        if joined([first, header(shard.csv)]) is None:
+            raise CamcliError(
+                f"{shard.csv} has other columns than the first shard's table; do one of the two "
+                "again with --overwrite."
+            )
+    found = joined(header(shard.csv) for shard in shards)
+    assert found is not None
+    return found
+
+
+def _checked(shard: RunDirectory, images: int | None, seen: set[int]) -> Iterator[dict[str, str]]:
     """A shard's rows.
 
     Args:
         shard: whose.
-        columns: that it must have.
         images: how many the source has, if that is known.
         seen: digests of the paths that were met in any shard.
 
     Raises:
-        CamcliError: it has other columns, too few or too many rows, or a path twice.
+        CamcliError: it has too few or too many rows, or a path twice.
     """
-    if header(shard.csv) != columns:
-        raise CamcliError(
-            f"{shard.csv} has other columns than the first shard's table; do one of the two again "
-            "with --overwrite."
-        )
     part, count = shard.shard, 0
     assert part is not None
     for row in shard.rows():

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from camcli.batch.tables.reading import INTEGERS, header, is_number, read_rows
+from camcli.batch.tables.reading import header, is_number, is_whole, read_rows
 from camcli.errors import CamcliError, UsageError
 from camcli.files import whole_file
 
@@ -70,7 +70,7 @@ def _value(key: str, text: str) -> str | int | float | None:
         return None
     if not is_number(key):
         return text
-    number = int(text) if key in INTEGERS else float(text)
+    number = int(text) if is_whole(key) else float(text)
     return number if math.isfinite(number) else None  # an older camcli's: JSON has no such numbers
 
 
@@ -84,7 +84,7 @@ def _parquet(rows: Iterator[dict[str, Any]], columns: list[str], path: Path) -> 
     import pyarrow as pa
     from pyarrow import parquet
 
-    kinds = {key: pa.int32() if key in INTEGERS else pa.float32() for key in columns}
+    kinds = {key: pa.int32() if is_whole(key) else pa.float32() for key in columns}
     kinds |= {key: pa.string() for key in columns if not is_number(key)}
     schema = pa.schema(list(kinds.items()))
     with parquet.ParquetWriter(path, schema, compression="zstd") as writer:

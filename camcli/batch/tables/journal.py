@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from camcli.batch.tables.appending import Appender
+from camcli.batch.tables.columns import goes_on
 from camcli.batch.tables.reading import ENCODING, ERRORS, header, is_number, read_rows
 from camcli.errors import UsageError
 from camcli.spreadsheet import cell, plain
@@ -42,7 +43,8 @@ class Journal(Appender):
 
         Args:
             path: the CSV.
-            columns: its header.
+            columns: its header. A table that was begun before there were some of them goes on
+                without these.
 
         Raises:
             UsageError: the file has another header.
@@ -53,7 +55,8 @@ class Journal(Appender):
         if self._file.tell() == 0:
             self._append(_line(columns))
         else:
-            if header(path) != columns:
+            self.columns = header(path)
+            if not goes_on(self.columns, columns):
                 self._file.close()
                 raise UsageError(
                     f"{path} has other columns than this run would write; resume it with the "

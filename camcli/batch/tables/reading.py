@@ -15,14 +15,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from camcli.batch.tables.columns import Kind, kind_of
 from camcli.errors import CamcliError
 from camcli.spreadsheet import plain
 
 # File names need not be valid Unicode; this carries any bytes to the file and back.
 ENCODING, ERRORS = "utf-8", "surrogateescape"
-INTEGERS = frozenset({"correct", "box_x0", "box_y0", "box_x1", "box_y1", "width", "height"})
-_SHARES = re.compile(r"prob|top\d+_prob")
-_NUMBERS = re.compile(r"prob|top\d+_prob|heat_\w+")
 _DECIMAL_COMMA = re.compile(r"([-+]?\d*),(\d+(?:[eE][-+]?\d+)?)")
 _MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 # Of a line that is no row of numbers any more but, say, a whole file without a line feed.
@@ -31,7 +29,12 @@ _LONGEST = 1 << 24
 
 def is_number(column: str) -> bool:
     """Whether a column holds numbers; all others hold texts."""
-    return column in INTEGERS or bool(_NUMBERS.fullmatch(column))
+    return kind_of(column) != "text"
+
+
+def is_whole(column: str) -> bool:
+    """Whether these are whole numbers."""
+    return kind_of(column) in ("flag", "count")
 
 
 def header(path: Path) -> list[str]:
@@ -130,22 +133,21 @@ def _cell(name: str, text: str, where: str, foreign: bool) -> str:
             ) from None
     if not math.isfinite(value):
         return ""
-    whole = name in INTEGERS
-    allowed = (
-        value in (0, 1)
-        if name == "correct"
-        else 0 <= value <= 1.000001
-        if _SHARES.fullmatch(name)
-        else value.is_integer() and abs(value) < 1 << 31
-        if whole
-        else True
-    )
-    if not allowed:
+    if not _allowed(value, kind_of(name)):
         raise CamcliError(
             f"{where}: {name} is {text!r}, which no run writes; a spreadsheet may have taken its "
             "point for a separator. Take the file that 'camcli batch' wrote."
         )
-    return str(int(value)) if whole else number
+    return str(int(value)) if is_whole(name) else number
+
+
+def _allowed(value: float, kind: Kind) -> bool:
+    """Whether a run could have written a number."""
+    if kind == "flag":
+        return value in (0, 1)
+    if kind == "share":
+        return 0 <= value <= 1.000001
+    return kind != "count" or (value.is_integer() and abs(value) < 1 << 31)
 
 
 @contextmanager

@@ -1,0 +1,144 @@
+"""The columns of ``predictions.csv``: what each is called, what it holds, how a Result fills it.
+
+A new column is an entry of `COLUMNS`, where it shall stand. Tables that were begun before there
+was one go on without it, and go together with tables that have it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:  # they bring NumPy, and a table is read without
+    from camcli.result import Heat, Result
+
+Value = str | int | float | None
+Kind = Literal["text", "flag", "count", "number", "share"]
+"""What a column holds: 0 or 1, whole numbers, any number, a number in [0, 1]."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column.
+
+    Attributes:
+        name: in the table's first line.
+        doc: what it holds, for the documentation.
+        of: its cell, from a Result and its first map; None where there is nothing to say.
+        kind: what it holds.
+        since: the version that brought it: an older table may lack it. Empty for those that every
+            run has.
+    """
+
+    name: str
+    doc: str
+    of: Callable[[Result, Heat], Value]
+    kind: Kind = "text"
+    since: str = ""
+
+
+def _side(which: int) -> Callable[[Result, Heat], Value]:
+    return lambda result, heat: heat.box[which] if heat.box else None
+
+
+def _flag(value: bool | None) -> int | None:
+    return None if value is None else int(value)
+
+
+_BEFORE_TOP: tuple[Column, ...] = (
+    Column("path", "the image, relative to the source", lambda r, h: r.ref.rel),
+    Column("label", "the true class, where it is known", lambda r, h: r.ref.label),
+    Column("pred", "the predicted class", lambda r, h: r.pred),
+    Column("prob", "its probability", lambda r, h: _short(r.prob), "share"),
+    Column(
+        "correct", "1 where it is the label, 0 where not", lambda r, h: _flag(r.correct), "flag"
+    ),
+    Column("target", "the class that the map explains", lambda r, h: h.target or None),
+    Column("method", "of the map", lambda r, h: r.method),
+    Column("layer", "that the map shows", lambda r, h: r.layer),
+)
+_AFTER_TOP: tuple[Column, ...] = (
+    Column("heat_x", "the heat's centre of mass, from the left, in [0, 1] of the photograph",
+           lambda r, h: _short(h.x), "number"),
+    Column("heat_y", "likewise, from the top", lambda r, h: _short(h.y), "number"),
+    Column("box_x0", "the largest region above 20% of the maximum, in pixels: left", _side(0),
+           "count"),
+    Column("box_y0", "top", _side(1), "count"),
+    Column("box_x1", "right", _side(2), "count"),
+    Column("box_y1", "bottom", _side(3), "count"),
+    Column("heat_area", "share of what the network saw that is above half of the maximum",
+           lambda r, h: _short(h.area) if r.heats else None, "number"),
+    Column("heat_border", "share of the heat in its outer tenth",
+           lambda r, h: _short(h.border) if r.heats else None, "number"),
+    Column("overlay", "the picture, relative to the run", lambda r, h: r.overlay),
+    Column("width", "of the photograph, upright, in pixels", lambda r, h: r.width, "count"),
+    Column("height", "likewise", lambda r, h: r.height, "count"),
+    Column("status", "`ok`; `empty`, no positive evidence; `error`", lambda r, h: r.status),
+    Column("error", "the reason, in a sentence", lambda r, h: r.error),
+)  # fmt: skip
+
+COLUMNS: tuple[Column, ...] = (*_BEFORE_TOP, *_AFTER_TOP)
+"""All of them but those of the other best classes, which stand behind ``layer``."""
+
+_TOP = re.compile(r"top(\d+)(_prob)?")
+_KINDS: dict[str, Kind] = {column.name: column.kind for column in COLUMNS}
+_NEWER = frozenset(column.name for column in COLUMNS if column.since)
+
+
+def ranked(top: int) -> list[Column]:
+    """The columns of the second best class to that of rank `top`."""
+    found = []
+    for n in range(2, top + 1):
+        found.append(Column(f"top{n}", f"the class of rank {n}", _ranked(n, 0)))
+        found.append(Column(f"top{n}_prob", "its probability", _ranked(n, 1), "share"))
+    return found
+
+
+def columns_of(top: int) -> list[Column]:
+    """All columns of a table that lists `top` predictions."""
+    return [*_BEFORE_TOP, *ranked(top), *_AFTER_TOP]
+
+
+def kind_of(name: str) -> Kind:
+    """What a column holds, also one that no run has any more."""
+    if match := _TOP.fullmatch(name):
+        return "share" if match[2] else "text"
+    # Whatever begins so has been a number in each version.
+    return _KINDS.get(name, "number" if re.fullmatch(r"heat_\w+", name) else "text")
+
+
+def goes_on(names: Sequence[str], wanted: Sequence[str]) -> bool:
+    """Whether a table with a first line of `names` is one of `wanted`, or of before some of them.
+
+    Args:
+        names: of the table, in its order.
+        wanted: of a run of today.
+    """
+    return list(names) == [name for name in wanted if name in names or name not in _NEWER]
+
+
+def joined(tables: Iterable[Sequence[str]]) -> list[str] | None:
+    """The columns of tables together, some of which may be older; None where they do not fit.
+
+    A table that lacks a column has empty cells in it.
+    """
+    found = [list(names) for names in tables]
+    widest = max(found, key=len)
+    return widest if all(goes_on(names, widest) for names in found) else None
+
+
+def _ranked(n: int, what: int) -> Callable[[Result, Heat], Value]:
+    def of(result: Result, heat: Heat) -> Value:
+        if len(result.top) < n:
+            return None
+        name, prob = result.top[n - 1]
+        return _short(prob) if what else name
+
+    return of
+
+
+def _short(value: float | None) -> float | None:
+    """Five significant digits: float32 promises no more across machines."""
+    return None if value is None else float(f"{value:.5g}")
