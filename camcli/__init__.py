@@ -26,6 +26,9 @@ if "torch" not in sys.modules and not any(name in os.environ for name in _SAID):
 
 if TYPE_CHECKING:
     from camcli.api import batch, concepts, explain
+    from camcli.api_evaluate import audit, evaluate
+    from camcli.api_report import report
+    from camcli.api_train import train
     from camcli.cam.methods import METHODS
     from camcli.jobs.model import ModelJob
     from camcli.models.classifier import Classifier, load_classifier
@@ -39,28 +42,36 @@ __all__ = [
     "ModelJob",
     "Result",
     "__version__",
+    "audit",
     "batch",
     "concepts",
+    "evaluate",
     "explain",
     "load_classifier",
+    "report",
+    "train",
 ]
 
-_HOMES = {
+HOMES = {
     "METHODS": "camcli.cam.methods",
     "Classifier": "camcli.models.classifier",
     "Heat": "camcli.result",
     "ModelJob": "camcli.jobs.model",
     "Result": "camcli.result",
+    "audit": "camcli.api_evaluate",
     "batch": "camcli.api",
     "concepts": "camcli.api",
+    "evaluate": "camcli.api_evaluate",
     "explain": "camcli.api",
     "load_classifier": "camcli.models.classifier",
+    "report": "camcli.api_report",
+    "train": "camcli.api_train",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in HOMES:
         raise AttributeError(f"module 'camcli' has no attribute {name!r}")
     import importlib
 
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    return getattr(importlib.import_module(HOMES[name]), name)

@@ -3,3 +3,7 @@
 In: photographs, networks, annotations. Out: tables, flags, clusters. Open first:
 `comparison.compare` and `audit.audit`.
 """
+
+from camcli.verbs import make_callable
+
+make_callable(__name__)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 from camcli.cam.method_facts import find_facts
-from camcli.data.decode.fit import Fit
 from camcli.errors import UsageError
 from camcli.jobs.model import ModelJob
-from camcli.models import spec
-from camcli.models.spec import AskedOutput
 from camcli.train.progress import Listener, LogListener
 
 if TYPE_CHECKING:
@@ -23,18 +20,8 @@ if TYPE_CHECKING:
 Clusters = Literal["kmeans", "spectral"]
 """How alike maps are found; spectral also finds how many clusters there are (as SpRAy)."""
 
-# Settings that say how maps are made; a run has its own.
-_MAKING = (
-    "labels",
-    "method",
-    "model",
-    "checkpoint",
-    "fit",
-    "input_size",
-    "output",
-    "device",
-    "offline",
-)
+EVERYTHING = ModelJob(fit="squash")
+"""The bundled network, which is shown all of each photograph."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +33,8 @@ class AuditJob:
         masks: folder of masks with the photographs' relative paths.
         labels: where labels come from.
         method: name of the CAM.
-        model: the network, by name.
-        checkpoint: a file of ``camcli train`` instead.
-        fit: how photographs are fitted to the input; ``squash`` shows the network everything.
-        input_size: side of the input in pixels; None for the network's own.
-        output: what a network of one's own returns.
-        device: where it runs.
-        offline: never touch the network.
+        network: that looks at the photographs; one that is loaded already will do, but cannot be
+            pickled.
         clusters: how alike maps are found.
         k: most clusters a class; None for 10, or a third of its photographs if that is fewer.
         stretch: stretch each map's histogram before clustering.
@@ -66,13 +48,7 @@ class AuditJob:
     masks: Path | None = None
     labels: str = "auto"
     method: str = "gradcam"
-    model: str = spec.BUNDLED
-    checkpoint: Path | None = None
-    fit: Fit = "squash"
-    input_size: int | None = None
-    output: AskedOutput = "auto"
-    device: str = "auto"
-    offline: bool = False
+    network: ModelJob | Classifier = EVERYTHING
     clusters: Clusters = "kmeans"
     k: int | None = None
     stretch: bool = False
@@ -80,14 +56,6 @@ class AuditJob:
     merge: bool = False
     out: Path | None = None
     overwrite: bool = False
-
-    @property
-    def network(self) -> ModelJob:
-        """The network that looks at the photographs."""
-        return ModelJob(
-            model=self.model, checkpoint=self.checkpoint, fit=self.fit, input_size=self.input_size,
-            output=self.output, device=self.device, offline=self.offline,
-        )  # fmt: skip
 
     @property
     def is_of_run(self) -> bool:
@@ -117,30 +85,34 @@ class AuditJob:
             raise UsageError(f"-k must be at least 1, not {self.k}.")
         if self.out is not None:
             check_out(self.out, overwrite=self.overwrite)
-        if not self.is_of_run:
+        if self.is_of_run:
+            self._check_run(given)
+        elif isinstance(self.network, ModelJob):
             self.network.check()
-            return
-        plain = {each.name: each.default for each in fields(self)}
-        chosen = [
-            f"--{name.replace('_', '-')}" for name in _MAKING
-            if name in given or getattr(self, name) != plain[name]
-        ]  # fmt: skip
-        if chosen:
-            raise UsageError(
-                f"{self.source} is a run, whose maps are made: leave {' and '.join(chosen)} out."
-            )
 
-    def run(
-        self,
-        listener: Listener | None = None,
-        classifier: Classifier | None = None,
-        given: Sequence[str] = (),
-    ) -> AuditResult:
+    def _check_run(self, given: Sequence[str]) -> None:
+        """Refuse what says how maps are made, which a run's are already."""
+        plain = AuditJob("")
+        chosen = [n for n in ("labels", "method") if getattr(self, n) != getattr(plain, n)]
+        if not isinstance(self.network, ModelJob):
+            chosen.append("classifier")
+        else:
+            told, usual = asdict(self.network), asdict(EVERYTHING)
+            chosen += [name for name in told if told[name] != usual[name]]
+        making = ("labels", "method", *(each.name for each in fields(ModelJob)))
+        chosen += [name for name in given if name in making and name not in chosen]
+        if chosen:
+            words = " and ".join(
+                "the classifier" if name == "classifier" else f"--{name.replace('_', '-')}"
+                for name in chosen
+            )
+            raise UsageError(f"{self.source} is a run, whose maps are made: leave {words} out.")
+
+    def run(self, listener: Listener | None = None, given: Sequence[str] = ()) -> AuditResult:
         """Look at all maps, find what is suspicious, and write it down.
 
         Args:
             listener: hears what is going on; by default the log does.
-            classifier: that is open already, instead of the named one.
             given: see `check`.
 
         Raises:
@@ -157,7 +129,7 @@ class AuditJob:
 
             facts = from_run(Path(self.source), self.masks)
         else:
-            facts = self._seen(listener, classifier, failures)
+            facts = self._seen(listener, failures)
         if not facts:
             raise UsageError(f"There is no map to audit in {self.source}.")
 
@@ -179,9 +151,7 @@ class AuditJob:
             self.masks is not None, tuple(failures), self.out, files,
         )  # fmt: skip
 
-    def _seen(
-        self, listener: Listener, classifier: Classifier | None, failures: list[str]
-    ) -> list[Fact]:
+    def _seen(self, listener: Listener, failures: list[str]) -> list[Fact]:
         """What the network looks at in photographs."""
         from camcli.evaluate.measured.annotations import find_masks
         from camcli.jobs.photographs import find_photographs, tell_notes
@@ -189,9 +159,10 @@ class AuditJob:
         source, refs = find_photographs(self.source, self.labels, listener)
         if self.masks:
             find_masks(self.masks, refs)  # whether there are any, before the network looks
-        if classifier is None:
-            listener.say(f"Loading {self.network.called} ...")
-            classifier = self.network.load(say=listener.say, warn=listener.warn)
+        classifier = self.network
+        if isinstance(classifier, ModelJob):
+            listener.say(f"Loading {classifier.called} ...")
+            classifier = classifier.load(say=listener.say, warn=listener.warn)
 
         from camcli.evaluate.audit.audit_inputs import from_photographs
 

@@ -148,7 +148,7 @@ class EvaluateJob:
             UsageError: a name that nothing has, or another number of weights than networks.
             CamcliError: a file that holds no weights.
         """
-        return [self._network(name, job) for name, job in self._models().items()]
+        return [network_of(name, job) for name, job in self._models().items()]
 
     def run(
         self, listener: Listener | None = None, networks: Sequence[Network] | None = None
@@ -184,6 +184,12 @@ class EvaluateJob:
         ):  # fmt: skip
             raise UsageError(
                 "Nothing to measure: give --boxes, --masks, --grid, or --faithfulness."
+            )
+        called = [each.name for each in networks]
+        if twice := [name for name in called if called.count(name) > 1]:
+            raise UsageError(
+                f"Two networks of the table are called {twice[0]!r}: give a dict of names and "
+                "networks."
             )
         if self.sanity and (stuck := [each.name for each in networks if each.copies is None]):
             raise UsageError(
@@ -238,11 +244,6 @@ class EvaluateJob:
             each.check()
         return found
 
-    def _network(self, name: str, model: ModelJob) -> Network:
-        return Network(
-            name, model.layer, model.known_classes, partial(_load, model), partial(_copies, model)
-        )
-
     def _asked(self, networks: Sequence[Network], listener: Listener) -> EvaluationResult:
         from camcli.evaluate.comparison.session import (
             ask_all,
@@ -294,9 +295,25 @@ class EvaluateJob:
         }  # fmt: skip
 
 
-def loaded(classifier: Classifier) -> Network:
-    """A network that is open already; it has the layer at which it was cut."""
-    name = classifier.provenance.name
+def network_of(name: str, model: ModelJob) -> Network:
+    """A network that is loaded when its turn comes.
+
+    Args:
+        name: in the table.
+        model: which it is.
+    """
+    return Network(
+        name, model.layer, model.known_classes, partial(_load, model), partial(_copies, model)
+    )
+
+
+def loaded(name: str, classifier: Classifier) -> Network:
+    """A network that is open already; it has the layer at which it was cut.
+
+    Args:
+        name: in the table.
+        classifier: as `camcli.load_classifier` gave it.
+    """
 
     def load(layer: str, listener: Listener) -> Classifier:
         return classifier

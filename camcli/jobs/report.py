@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from camcli.errors import UsageError
 from camcli.train.progress import Listener, LogListener
@@ -69,16 +70,14 @@ class ReportJob:
         listener = listener or LogListener()
         self.check()
         first, *others = [read_run(run, listener) for run in self.runs]
-        if others:
-            return write_comparison(
-                first, others[0], self.out or COMPARISON, thumbnails=self.thumbnails,
-                self_contained=self.self_contained,
-            )  # fmt: skip
+        shared: dict[str, Any] = {
+            "thumbnails": self.thumbnails, "self_contained": self.self_contained,
+        }  # fmt: skip
         with listener.bar("report", None, "thumbnail") as bar:
-            return write_report(
-                first, self.out or self.runs[0] / REPORT, thumbnails=self.thumbnails,
-                self_contained=self.self_contained, tick=lambda: bar.advance(1),
-            )  # fmt: skip
+            shared["tick"] = partial(bar.advance, 1)
+            if others:
+                return write_comparison(first, others[0], self.out or COMPARISON, **shared)
+            return write_report(first, self.out or self.runs[0] / REPORT, **shared)
 
 
 def check_run(path: Path) -> None:

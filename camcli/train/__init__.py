@@ -2,3 +2,7 @@
 
 In: settings (`config`). Out: a folder with checkpoints, metrics and charts. Open first: `run`.
 """
+
+from camcli.verbs import make_callable
+
+make_callable(__name__)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +11,9 @@ from camcli.cli import options as o
 from camcli.cli.terminal.console import SOME_FAILED, failed
 from camcli.cli.terminal.progress import TerminalListener
 from camcli.data.decode.fit import Fit
-from camcli.jobs.audit import AuditJob, Clusters
+from camcli.jobs.audit import EVERYTHING, AuditJob, Clusters
+from camcli.jobs.model import ModelJob
+from camcli.jobs.record import filled
 
 if TYPE_CHECKING:
     from camcli.evaluate.audit.result import AuditResult
@@ -56,20 +57,20 @@ def audit(
         ),
     ] = A.labels,
     method: o.Method = A.method,
-    model: o.Model = A.model,
-    checkpoint: o.Checkpoint = A.checkpoint,
+    model: o.Model = EVERYTHING.model,
+    checkpoint: o.Checkpoint = None,
     fit: Annotated[
-        Fit,
+        Fit | None,
         typer.Option(
             "--fit",
             help="As for batch; squash shows the network everything.",
             rich_help_panel=o.MODEL,
         ),
-    ] = A.fit,
-    input_size: o.InputSize = A.input_size,
-    output: o.OutputOption = A.output,
-    device: o.Device = A.device,
-    offline: o.Offline = A.offline,
+    ] = EVERYTHING.fit,
+    input_size: o.InputSize = EVERYTHING.input_size,
+    output: o.OutputOption = EVERYTHING.output,
+    device: o.Device = EVERYTHING.device,
+    offline: o.Offline = EVERYTHING.offline,
     clusters: Annotated[
         Clusters,
         typer.Option(
@@ -145,11 +146,11 @@ def audit(
     """
     from camcli.evaluate.audit.audit_files import default_out
 
-    values = {each.name: ctx.params[each.name] for each in fields(AuditJob)}
-    job = AuditJob(**values | {"out": out or default_out(source)})
+    network = filled(ModelJob, ctx.params)
+    job = filled(AuditJob, ctx.params, network=network, out=out or default_out(source))
     # What is said of maps that are made already is refused, be it the plain choice.
     given = [
-        name for name in values
+        name for name in ctx.params
         if (origin := ctx.get_parameter_source(name)) and origin.name == "COMMANDLINE"
     ]  # fmt: skip
     result = job.run(TerminalListener(), given=given)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal
@@ -15,6 +15,7 @@ from camcli.cli.terminal.progress import TerminalListener
 from camcli.errors import UsageError
 from camcli.evaluate.measured.map_scaling import MapScaling
 from camcli.jobs.evaluate import MOST_DRAWS, EvaluateJob
+from camcli.jobs.record import filled
 
 TRUTH, ASK = "Annotations", "Questions"
 E = EvaluateJob("")
@@ -267,8 +268,7 @@ def evaluate(
     A centred box, a centre Gaussian, noise and randomly weighted features are always in the
     table: a map that does not beat them shows nothing.
     """
-    given = {each.name: ctx.params[each.name] for each in fields(EvaluateJob)}
-    job = EvaluateJob(**given)
+    job = filled(EvaluateJob, ctx.params)
     # A file's setting is for the methods that it is about; on the command line it must have one.
     source = ctx.get_parameter_source("converge")
     if source is not None and source.name == "DEFAULT_MAP" and not job.masks_channels:

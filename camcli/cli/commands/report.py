@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +9,7 @@ import typer
 
 from camcli.cli.terminal.console import emit, say
 from camcli.cli.terminal.progress import TerminalListener
+from camcli.jobs.record import filled
 from camcli.jobs.report import ReportJob
 
 R = ReportJob(())
@@ -64,8 +64,7 @@ def report(
 
     camcli report before after --out before-and-after
     """
-    values = {each.name: ctx.params[each.name] for each in fields(ReportJob)}
-    page = ReportJob(**values).run(TerminalListener())
+    page = filled(ReportJob, ctx.params).run(TerminalListener())
     emit(page)
     if open_it:
         show(page)

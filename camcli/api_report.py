@@ -1,0 +1,47 @@
+"""The Python API: a run, or two beside each other, as a page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from camcli.jobs.report import ReportJob
+from camcli.train.progress import Listener
+
+R = ReportJob(())
+
+
+def report(
+    *runs: str | Path,
+    out: str | Path | None = R.out,
+    self_contained: bool = R.self_contained,
+    thumbnails: int = R.thumbnails,
+    listener: Listener | None = None,
+) -> Path:
+    """Make a page on which a run can be searched, sorted and looked at.
+
+    Args:
+        runs: a run directory of `camcli.batch`; or two, which are compared image by image.
+        out: folder of the page; by default ``report`` in the run, or ``camcli-comparison``.
+        self_contained: everything in one HTML file, to be mailed; for up to 2000 images.
+        thumbnails: make small copies of so many images at most; the others are shown from the
+            photographs themselves.
+        listener: hears what is going on, as `camcli.train.progress.Listener` says; by default the
+            logger ``camcli`` does.
+
+    Returns:
+        The page, ``index.html`` in its folder.
+
+    Raises:
+        UsageError: a folder that is no run, or has no rows; or more than two.
+        CamcliError: something cannot be read or written.
+
+    Example:
+        >>> import camcli
+        >>> list(camcli.batch("photos", out="run"))                   # doctest: +SKIP
+        >>> camcli.report("run")                                      # doctest: +SKIP
+        PosixPath('run/report/index.html')
+    """
+    job = ReportJob(
+        [Path(run) for run in runs], None if out is None else Path(out), self_contained, thumbnails
+    )
+    return job.run(listener)

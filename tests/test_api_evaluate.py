@@ -1,0 +1,170 @@
+"""`camcli.evaluate`, `camcli.audit` and `camcli.report`: the same numbers as the commands."""
+
+import json
+import logging
+from pathlib import Path
+
+import pytest
+
+import camcli
+from camcli.data.synthetic.scenes import write_scenes
+from camcli.errors import UsageError
+from camcli.jobs.model import ModelJob
+from camcli.train.progress import Bar, Listener
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("scenes") / "s"
+    write_scenes(folder, counts={"test": 5}, classes=("banana", "lemon"), size=64)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def small():
+    return camcli.load_classifier(input_size=64, device="cpu")
+
+
+class Ear(Listener):
+    def __init__(self):
+        self.said, self.counted = [], 0
+
+    def say(self, text):
+        self.said.append(text)
+
+    def bar(self, title, total, unit):
+        ear = self
+
+        class Counted(Bar):
+            def advance(self, count):
+                ear.counted += count
+
+            def __enter__(self):
+                return self
+
+            def __exit__(self, *_):
+                return None
+
+        return Counted()
+
+
+def test_a_network_by_name_loaded_and_described_are_one(scenes, small):
+    ear = Ear()
+    common = {"masks": scenes / "masks" / "test", "methods": ["cam"], "bootstrap": 0, "limit": 1}
+    described = ModelJob(input_size=64, device="cpu")
+    found = camcli.evaluate(
+        scenes / "test", {"loaded": small, "described": described}, listener=ear, **common
+    )
+    assert (found.photographs, ear.counted, found.out, found.files) == (1, 2, None, ())
+    assert "1 photographs, 2 networks." in ear.said
+    for method in ("random", "cam"):
+        assert found.row(method, "loaded").metrics == found.row(method, "described").metrics
+    with pytest.raises(UsageError, match="loaded, described"):
+        found.row("cam")
+    with pytest.raises(UsageError, match="centre-box"):
+        found.row("gradcam")
+    named = camcli.evaluate(scenes / "test", input_size=64, **common)
+    assert named.row("cam").metrics == found.row("cam", "loaded").metrics
+    assert found._repr_markdown_() == found.markdown()
+    assert "| cam (described) |" in found.markdown()
+
+
+@pytest.mark.slow
+def test_what_is_returned_is_what_is_written(scenes, small, tmp_path):
+    ear, out = Ear(), tmp_path / "out"
+    found = camcli.evaluate(
+        scenes / "test", small, masks=scenes / "masks" / "test", bootstrap=9, limit=3, out=out,
+        listener=ear,
+    )  # fmt: skip
+    assert f"Wrote {', '.join(found.files)} to {out}." in ear.said
+    assert sorted(found.files) == sorted(path.name for path in out.iterdir())
+    record = json.loads((out / "results.json").read_text("utf-8"))
+    assert [row["metrics"] for row in record["rows"]] == [row.metrics for row in found.rows]
+    assert record["settings"] == found.settings
+    assert (out / "results.csv").read_bytes() == found.csv().encode()
+    assert (out / "results.md").read_bytes() == found.markdown().encode()
+    assert len(found.standings) == len(record["against_centre_box"]) > 0
+    with pytest.raises(UsageError, match="exists"):
+        camcli.evaluate(scenes / "test", small, masks=scenes / "masks" / "test", out=out)
+
+
+@pytest.mark.parametrize(
+    ("options", "part"),
+    [
+        ({"sanity": True}, "randomised copies of efficientnet_lite0"),
+        ({"grid": 2, "layer": "blocks.3"}, "give layer to load_classifier"),
+        ({"grid": 2, "preset": "localize"}, "give fit and input_size to load_classifier"),
+        ({"grid": 5}, "--grid takes 2 or 3, not 5"),
+        ({"grid": 2, "confidence": 2}, "--confidence"),
+        ({"grid": 2, "confidence": float("nan")}, "--confidence"),
+        ({"grid": 2, "tolerance": -1}, "--tolerance"),
+        ({"grid": 2, "bootstrap": 10**6}, "--bootstrap"),
+        ({"grid": 2, "limit": 0}, "--limit"),
+        ({"grid": 2, "threshold": 1}, "--threshold"),
+        ({"grid": 2, "scale": "log"}, "--scale takes relu, minmax"),
+        ({"grid": 2, "smooth": "blur"}, "blur"),
+        ({"grid": 2, "converge": 0.9}, "--converge is for"),
+        ({"grid": 2, "trimap": True}, "--masks"),
+        ({"labels": "none"}, "Nothing to measure"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(scenes, small, options, part):
+    with pytest.raises(UsageError, match=part):
+        camcli.evaluate(scenes / "test", small, **options)
+
+
+def test_two_networks_of_one_name_are_told_apart_by_the_user(scenes, small):
+    with pytest.raises(UsageError, match="dict of names"):
+        camcli.evaluate(scenes / "test", [small, small], grid=2)
+
+
+def test_an_audit_returns_what_it_writes(scenes, tmp_path):
+    small = camcli.load_classifier(input_size=64, fit="squash", device="cpu")
+    ear = Ear()
+    found = camcli.audit(
+        scenes / "test", small, masks=scenes / "masks" / "test", k=2, out=tmp_path / "audit",
+        listener=ear,
+    )  # fmt: skip
+    assert ear.counted == 10
+    assert found.masks
+    assert len(found.facts) == sum(row.count for row in found.classes) == 10
+    record = json.loads((tmp_path / "audit" / "audit.json").read_text("utf-8"))
+    assert [row["label"] for row in record["classes"]] == [row.label for row in found.classes]
+    assert record["clusters"].keys() == found.alike.clusters.keys()
+    assert sorted(found.files) == sorted(path.name for path in (tmp_path / "audit").iterdir())
+    named = camcli.audit(
+        scenes / "test", masks=scenes / "masks" / "test", input_size=64, device="cpu"
+    )
+    assert [fact.stray for fact in named.facts] == pytest.approx(
+        [fact.stray for fact in found.facts], nan_ok=True
+    )
+    with pytest.raises(UsageError, match="give fit to load_classifier"):
+        camcli.audit(scenes / "test", small, fit="crop")
+    with pytest.raises(UsageError, match="--clusters takes kmeans, spectral"):
+        camcli.audit(scenes / "test", small, clusters="means")
+    with pytest.raises(UsageError, match="-k must"):
+        camcli.audit(scenes / "test", small, k=0)
+
+
+def test_a_run_is_audited_and_shown(scenes, small, tmp_path, monkeypatch, caplog):
+    monkeypatch.chdir(tmp_path)
+    for name in ("run", "other"):
+        list(camcli.batch(scenes / "test", name, small, max_size=64))
+    found = camcli.audit("run")
+    assert len(found.facts) == 10
+    for options in ({"method": "layercam"}, {"classifier": small}, {"input_size": 64}):
+        with pytest.raises(UsageError, match="whose maps are made: leave"):
+            camcli.audit("run", **options)
+    assert camcli.report("run") == Path("run/report/index.html")
+    assert Path("run/report/index.html").is_file()
+    both = camcli.report("run", "other", self_contained=True)
+    assert both == Path("camcli-comparison/index.html")
+    for runs in ((), ("run",) * 3):
+        with pytest.raises(UsageError, match=f"not {len(runs)}"):
+            camcli.report(*runs)
+    with pytest.raises(UsageError, match="--thumbnails"):
+        camcli.report("run", thumbnails=-1)
+    Path("other/heatmaps.jsonl").unlink()
+    with caplog.at_level(logging.INFO, "camcli"):
+        camcli.report("other", out="page")
+    assert "other has no heatmaps.jsonl" in caplog.text
