@@ -30,17 +30,25 @@ if TYPE_CHECKING:
     from camcli.api_report import report
     from camcli.api_train import train
     from camcli.cam.methods import METHODS
+    from camcli.evaluate.audit.result import AuditResult
+    from camcli.evaluate.comparison.result import EvaluationResult
     from camcli.jobs.model import ModelJob
     from camcli.models.classifier import Classifier, load_classifier
     from camcli.result import Heat, Result
+    from camcli.train.config import TrainConfig
+    from camcli.train.result import TrainResult
 
 __version__ = "0.2.0"
 __all__ = [
     "METHODS",
+    "AuditResult",
     "Classifier",
+    "EvaluationResult",
     "Heat",
     "ModelJob",
     "Result",
+    "TrainConfig",
+    "TrainResult",
     "__version__",
     "audit",
     "batch",
@@ -54,10 +62,14 @@ __all__ = [
 
 HOMES = {
     "METHODS": "camcli.cam.methods",
+    "AuditResult": "camcli.evaluate.audit.result",
     "Classifier": "camcli.models.classifier",
+    "EvaluationResult": "camcli.evaluate.comparison.result",
     "Heat": "camcli.result",
     "ModelJob": "camcli.jobs.model",
     "Result": "camcli.result",
+    "TrainConfig": "camcli.train.config",
+    "TrainResult": "camcli.train.result",
     "audit": "camcli.api_evaluate",
     "batch": "camcli.api",
     "concepts": "camcli.api",

@@ -121,9 +121,8 @@ def evaluate(
 
     Example:
         >>> import camcli
-        >>> found = camcli.evaluate("photos", boxes="boxes.csv", methods="cam,layercam")
-        ... # doctest: +SKIP
-        >>> found.row("cam").metrics["maxboxacc_v2"]                    # doctest: +SKIP
+        >>> found = camcli.evaluate("photos", boxes="boxes.csv")          # doctest: +SKIP
+        >>> found.row("cam").metrics["maxboxacc_v2"]                      # doctest: +SKIP
     """
     options = locals()
     named = list(_named(models))
@@ -203,8 +202,7 @@ def audit(
     Example:
         >>> import camcli
         >>> found = camcli.audit("photos", masks="masks", input_size=320)  # doctest: +SKIP
-        >>> [(each.label, each.kind, each.examples[0]) for each in found.flagged]
-        ... # doctest: +SKIP
+        >>> [(flag.label, flag.kind) for flag in found.flagged]           # doctest: +SKIP
     """
     options = locals()
     usual = {name: getattr(EVERYTHING, name) for name in _LOADING}

@@ -347,7 +347,7 @@ def python_page() -> str:
         "here is what the commands themselves use.",
     ]
     for name in camcli.__all__:
-        home = camcli._HOMES.get(name)
+        home = camcli.HOMES.get(name)
         if home is not None:
             out += [f"## camcli.{name}", *_member(name, home)]
     return "\n\n".join(out) + "\n"
