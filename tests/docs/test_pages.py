@@ -17,6 +17,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,6 +35,7 @@ PAGES = sorted(
         *(path for path in [ROOT / "llms.txt"] if path.is_file()),
     ]
 )
+HELP = {"--help", "--help-all"}
 _BLOCK = re.compile(
     r"^(?:<!-- (?P<note>[a-z]+(?: [a-z]+)*) -->\n)?(?P<indent> *)```(?P<kind>\w+)\n"
     r"(?P<text>.*?)^(?P=indent)```$",
@@ -81,16 +83,30 @@ def blocks(page: Path) -> list[Block]:
 
 
 def calls(line: str) -> Iterator[list[str]]:
-    """The words of each call of camcli in a line, wherever it stands: in a pipe, after a prompt."""
+    """The words of each call of camcli in a line, wherever it stands: in a pipe, in quotes."""
     words = shlex.split(line.splitlines()[0], comments=True)
     for i, word in enumerate(words):
-        first = i == 0 or words[i - 1] in {"|", "&&", "do", "srun", "time", "-m", "run"}
-        follows_setting = i > 0 and re.fullmatch(r"[A-Z_]+=\S*", words[i - 1])
-        if word.split("/")[-1] == "camcli" and (first or follows_setting):
+        if re.match(r"camcli [a-z]", word):
+            yield from calls(word)
+        # `pip install camcli` and `-t camcli .` are no calls: nothing follows that could be one.
+        if word.split("/")[-1] == "camcli" and re.match(
+            r"-?-?[a-z]", "".join(words[i + 1 : i + 2])
+        ):
             rest = words[i + 1 :]
             ends = {"|", "&&", "||", "&", ">", ">>", "2>", ";", "done", "<"}
             stop = next((j for j, each in enumerate(rest) if each in ends), None)
             yield [each.rstrip(";") for each in rest[:stop]]
+
+
+def find(words: list[str]) -> tuple[Any, list[str]]:
+    """The command that words begin with, and the words that are left."""
+    from camcli.cli.app import app
+
+    command, rest = get_command(app), list(words)
+    while hasattr(command, "commands") and rest and not rest[0].startswith("-"):
+        assert rest[0] in command.commands, words
+        command = command.commands[rest.pop(0)]
+    return command, rest
 
 
 def name(page):
@@ -108,12 +124,7 @@ def every_call():
 
 @pytest.mark.parametrize("words", list(every_call()))
 def test_a_command_parses(words):
-    from camcli.cli.app import app
-
-    command = get_command(app)
-    while hasattr(command, "commands") and words and not words[0].startswith("-"):
-        assert words[0] in command.commands, words
-        command = command.commands[words.pop(0)]
+    command, words = find(words)
     with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):
         try:
             assert command.make_context("camcli", list(words)) is not None
@@ -122,15 +133,29 @@ def test_a_command_parses(words):
                 raise
 
 
-def test_a_command_in_the_prose_is_one():
-    """``camcli frobnicate`` between backticks is found, too."""
-    from camcli.cli.app import app
+def test_a_call_is_found_wherever_it_stands():
+    assert list(calls("camcli merge run")) == [["merge", "run"]]
+    assert list(calls("find . | camcli batch - --out x > y  # z")) == [["batch", "-", "--out", "x"]]
+    assert list(calls("sbatch --wrap 'camcli merge run'")) == [["merge", "run"]]
+    assert list(calls("docker run --rm camcli batch /photos")) == [["batch", "/photos"]]
+    assert list(calls("for i in 1 2; do camcli batch p --shard $i/2; done")) == [
+        ["batch", "p", "--shard", "$i/2"]
+    ]
+    assert list(calls("pip install camcli")) == []
+    assert list(calls("docker build -t camcli .")) == []
 
-    top = get_command(app).commands
+
+def test_a_command_in_the_prose_is_one():
+    """``camcli frobnicate`` between backticks is found, and ``camcli explain --frobnicate``."""
     for page in PAGES:
         text = re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.S)
-        for word in re.findall(r"`camcli ([a-z]+)", text):
-            assert word in top, f"{name(page)}: camcli {word}"
+        for span in re.findall(r"`(camcli [a-z][^`]*)`", text):
+            if "|" in span:  # several in one, as in a table
+                continue
+            command, rest = find(shlex.split(span)[1:])
+            known = {opt for param in command.params for opt in param.opts} | HELP
+            for word in rest:
+                assert not word.startswith("--") or word in known, f"{name(page)}: {span}"
 
 
 def test_an_option_in_the_prose_is_one():
@@ -141,7 +166,7 @@ def test_an_option_in_the_prose_is_one():
         for child in getattr(command, "commands", {}).values():
             yield from options(child)
 
-    known = {*options(get_command(app)), "--help", "--help-all"}
+    known = {*options(get_command(app))} | HELP
     # Of pip, pytest, git, make and other programs that the pages speak of.
     known |= {
         "--index-url", "--nproc-per-node", "--basetemp", "--array", "--no-deps", "--mem",
