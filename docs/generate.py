@@ -585,12 +585,24 @@ def on_post_page(output: str, *, page: Any, **_: Any) -> str:
     Raises:
         PluginError: the page would load something from another server.
     """
-    from mkdocs.exceptions import PluginError
     from mkdocs.utils import get_relative_url
 
-    output = output.replace(_SHIM, get_relative_url("iframe-worker.js", page.url))
+    return _own(output, page.url, get_relative_url("iframe-worker.js", page.url))
+
+
+def on_post_template(output_content: str, *, template_name: str, **_: Any) -> str:
+    """The same for what is no page: 404.html, which a server shows."""
+    if not template_name.endswith(".html"):
+        return output_content
+    return _own(output_content, template_name, "/iframe-worker.js")
+
+
+def _own(output: str, name: str, shim: str) -> str:
+    from mkdocs.exceptions import PluginError
+
+    output = output.replace(_SHIM, shim)
     if found := _FROM_ELSEWHERE.search(output):
-        raise PluginError(f"{page.url} loads {found[1]}")
+        raise PluginError(f"{name} loads {found[1]}")
     return output
 
 

@@ -167,12 +167,6 @@ def test_an_option_in_the_prose_is_one():
             yield from options(child)
 
     known = {*options(get_command(app))} | HELP
-    # Of pip, pytest, git, make and other programs that the pages speak of.
-    known |= {
-        "--index-url", "--nproc-per-node", "--basetemp", "--array", "--no-deps", "--mem",
-        "--cpus-per-task", "--gres", "--gpus", "--shm-size", "--user", "--extra-index-url",
-        "--rewrite", "--dependency", "--parsable", "--system-site-packages",
-    }  # fmt: skip
     for page in PAGES:
         text = re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.S)
         for option in re.findall(r"`(--[a-z][\w-]*)", text):
