@@ -16,6 +16,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -98,11 +99,17 @@ def calls(line: str) -> Iterator[list[str]]:
             yield [each.rstrip(";") for each in rest[:stop]]
 
 
-def find(words: list[str]) -> tuple[Any, list[str]]:
-    """The command that words begin with, and the words that are left."""
+@cache
+def root() -> Any:
+    """All commands; made once, which takes a tenth of a second."""
     from camcli.cli.app import app
 
-    command, rest = get_command(app), list(words)
+    return get_command(app)
+
+
+def find(words: list[str]) -> tuple[Any, list[str]]:
+    """The command that words begin with, and the words that are left."""
+    command, rest = root(), list(words)
     while hasattr(command, "commands") and rest and not rest[0].startswith("-"):
         assert rest[0] in command.commands, words
         command = command.commands[rest.pop(0)]
@@ -159,14 +166,12 @@ def test_a_command_in_the_prose_is_one():
 
 
 def test_an_option_in_the_prose_is_one():
-    from camcli.cli.app import app
-
     def options(command):
         yield from (opt for param in command.params for opt in (*param.opts, *param.secondary_opts))
         for child in getattr(command, "commands", {}).values():
             yield from options(child)
 
-    known = {*options(get_command(app))} | HELP
+    known = {*options(root())} | HELP
     for page in PAGES:
         text = re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.S)
         for option in re.findall(r"`(--[a-z][\w-]*)", text):
@@ -238,10 +243,18 @@ def folder(tmp_path, monkeypatch):
             del sys.modules[module]
 
 
+# Some three seconds and more. The others together take about as long as one of these.
+SLOW = {
+    "README.md", "docs/gallery.md", "docs/how-to/shortcuts.md", "docs/how-to/slurm.md",
+    "docs/index.md", "docs/runs.md", "docs/tutorial.md",
+}  # fmt: skip
+
+
 def runnable():
     for page in PAGES:
         if any(block.note.startswith("run") for block in blocks(page)):
-            yield pytest.param(page, id=name(page), marks=pytest.mark.slow)
+            marks = pytest.mark.slow if name(page) in SLOW else ()
+            yield pytest.param(page, id=name(page), marks=marks)
 
 
 @pytest.mark.parametrize("page", list(runnable()))
