@@ -473,23 +473,12 @@ def _formats() -> str:
     return "\n".join(rows)
 
 
-RUNTIMES = {
-    "torch": ("any device", "float32; on CUDA also bfloat16, float16", "nothing"),
-    "openvino": ("CPU", "float32, bfloat16, int8", "nothing; int8: `pip install 'camcli[int8]'`"),
-    "compile": ("CUDA; CPU beside a C++ compiler", "as torch", "on CPUs a C++ compiler"),
-    "auto": ("any", "as what it chooses", "nothing"),
-}
-"""What no registry says yet; that the names are those of the code is checked when it is written."""
-
-
 def _runtimes() -> str:
-    params = next(each.params for name, each in commands() if name == "batch")
-    text = next(param.help for param in params if param.name == "runtime")
-    missing = [name for name in RUNTIMES if name not in text]
-    assert not missing, f"--runtime says nothing of {missing}: mend RUNTIMES in docs/generate.py"
+    from camcli.models.runtime.registry import ENTRIES
+
     rows = ["| `--runtime` | device | `--precision` | needs |", "| --- | --- | --- | --- |"]
-    rows += [f"| `{name}` | {' | '.join(each)} |" for name, each in RUNTIMES.items()]
-    return "\n".join(rows)
+    rows += [f"| `{n}` | {e.devices} | {e.precisions} | {e.needs} |" for n, e in ENTRIES.items()]
+    return "\n".join([*rows, "| `auto` | any | as what it chooses | nothing |"])
 
 
 # ---------------------------------------------------------------- pages of the repository

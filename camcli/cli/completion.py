@@ -72,13 +72,16 @@ def _colormaps(_ctx: Any, _begun: str) -> Iterable[str]:
     return COLORMAPS
 
 
-def _spec(name: str) -> Choices:
-    def choices(_ctx: Any, _begun: str) -> Iterable[str]:
-        from camcli.models import spec
+def _runtimes(_ctx: Any, _begun: str) -> Iterable[str]:
+    from camcli.models.runtime.registry import RUNTIMES
 
-        return getattr(spec, name)
+    return RUNTIMES
 
-    return choices
+
+def _precisions(_ctx: Any, _begun: str) -> Iterable[str]:
+    from camcli.models.runtime.registry import PRECISIONS
+
+    return PRECISIONS
 
 
 def _formats(ctx: Any, _begun: str) -> Iterable[str]:
@@ -99,8 +102,8 @@ CHOICES: dict[str, Choices] = {
     "--methods": _methods,
     "--layer": _layers,
     "--colormap": _colormaps,
-    "--runtime": _spec("RUNTIMES"),
-    "--precision": _spec("PRECISIONS"),
+    "--runtime": _runtimes,
+    "--precision": _precisions,
     "--device": _of("auto", "cpu", "cuda", "mps"),
     "--labels": _of("auto", "folder", "prefix", "none"),
     "--only": _of("wrong", "below 0.6", "class "),

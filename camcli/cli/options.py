@@ -10,6 +10,7 @@ import typer
 from camcli.cam.map_options import MOST_SAMPLES, Fuse, Smooth
 from camcli.cam.method_facts import Score
 from camcli.data.decode.fit import Fit
+from camcli.models.runtime.registry import told
 from camcli.models.spec import AskedOutput
 
 MODEL, IMAGE, TARGET, LOOK, RUN = "Model", "Input", "Explanation", "Picture", "Run"
@@ -76,8 +77,7 @@ RuntimeOption = Annotated[
     str,
     typer.Option(
         "--runtime",
-        help="What runs the network: torch; openvino, fastest on a CPU; compile (torch.compile) on "
-        "CUDA GPUs, and on CPUs beside a C++ compiler; or auto: openvino on a CPU for 200 images "
+        help=f"What runs the network: {told()}; or auto: openvino on a CPU for 200 images "
         "or more, which pay for its start, else torch. Each is compared with torch on the first "
         "images, and how near it came is told.",
         metavar="NAME",

@@ -18,7 +18,7 @@ from camcli.errors import UsageError
 from camcli.jobs.maps import MapJob
 from camcli.jobs.model import ModelJob, loaded
 from camcli.jobs.photographs import tell_notes
-from camcli.models.spec import check_runtime
+from camcli.models.runtime.registry import check_runtime
 from camcli.render.style import Style
 from camcli.train.progress import Listener, LogListener
 

@@ -20,7 +20,8 @@ from camcli.jobs.output_paths import (
     refuse_inputs,
     write_picture,
 )
-from camcli.models.spec import BUNDLED, check_runtime
+from camcli.models.runtime.registry import check_runtime
+from camcli.models.spec import BUNDLED
 from camcli.render.style import Style
 from camcli.train.progress import Listener, LogListener
 

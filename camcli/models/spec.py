@@ -22,8 +22,6 @@ from camcli.models.weights.formats import recognise
 
 BUNDLED = "efficientnet_lite0"
 LAST = "last"
-RUNTIMES = ("auto", "torch", "compile", "openvino")
-PRECISIONS = ("float32", "bfloat16", "float16", "int8")
 
 OutputKind = Literal["softmax", "sigmoid", "binary", "probabilities"]
 """What a network's outputs are:
@@ -172,18 +170,6 @@ def check_device(name: str) -> None:
     """
     if not _DEVICE.fullmatch(name):
         raise UsageError(f"Unknown device {name!r}. Choose auto, cpu, cuda, cuda:N or mps.")
-
-
-def check_runtime(name: str, precision: str = "float32") -> None:
-    """Refuse what is no runtime, or no type that one computes in.
-
-    Raises:
-        UsageError: it is none.
-    """
-    if name not in RUNTIMES:
-        raise UsageError(f"Unknown runtime {name!r}. Choose one of {', '.join(RUNTIMES)}.")
-    if precision not in PRECISIONS:
-        raise UsageError(f"Unknown precision {precision!r}. Choose one of {', '.join(PRECISIONS)}.")
 
 
 def check_input_size(size: int | None) -> None:

@@ -113,7 +113,7 @@ def test_every_method_is_in_the_tables(generate):
 
 def test_every_runtime_and_format_is_in_the_tables(generate):
     from camcli.data.picture_formats import TABLE
-    from camcli.models.spec import RUNTIMES
+    from camcli.models.runtime.registry import RUNTIMES
 
     page = generate.compatibility_page()
     for name in RUNTIMES:

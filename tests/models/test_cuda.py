@@ -14,7 +14,7 @@ from camcli.models import classifier as classifiers
 from camcli.models import cuda
 from camcli.models.cuda import Autocast, own_stream, to_device
 from camcli.models.runtime.policy import Checked, precision_of, runtime_of, with_runtime
-from camcli.models.spec import PRECISIONS
+from camcli.models.runtime.registry import PRECISIONS
 
 CUDA = torch.device("cuda")
 

@@ -22,7 +22,9 @@ import torch
 from torch import Tensor, nn
 
 from camcli.errors import CamcliError, UnavailableError, UsageError
+from camcli.models.runtime.eager import in_precision, refuses
 from camcli.models.runtime.openvino import one_thread
+from camcli.models.runtime.protocol import Made, Wanted, flat
 
 log = logging.getLogger(__name__)
 
@@ -31,35 +33,6 @@ SLICE = 8
 
 # More images than any GPU takes at a time; torch 2.14 cannot do without an upper bound.
 _MOST = 1 << 16
-
-
-def why_not(backbone: object, device: torch.device, name: str) -> CamcliError | None:
-    """What keeps torch.compile from a backbone, as far as one can tell without trying.
-
-    Args:
-        backbone: whatever stands for it.
-        device: where it lives.
-        name: what to call the network.
-    """
-    if device.type not in {"cpu", "cuda"}:
-        return UsageError(
-            f"torch.compile is for CPUs and CUDA GPUs here, not for {device}: use --runtime torch."
-        )
-    if not isinstance(backbone, nn.Module):
-        return UsageError(
-            f"torch.compile cannot take {name}: its graph cannot be traced. Use --runtime torch."
-        )
-    if device.type == "cuda" and importlib.util.find_spec("triton") is None:
-        return UnavailableError(
-            "torch.compile needs Triton on a GPU: `pip install triton` brings it, or use --runtime "
-            "torch."
-        )
-    if device.type == "cpu" and not has_compiler():
-        return UnavailableError(
-            "torch.compile needs a C++ compiler on a CPU, and none was found: install g++ or clang "
-            "and name it in CXX, or use --runtime openvino or torch."
-        )
-    return None
 
 
 def has_compiler() -> bool:
@@ -154,11 +127,6 @@ def _joined(parts: list[Any], per_image: Iterator[bool], images: int) -> Any:
     return (parts[0] if len(parts) == 1 else torch.cat(parts))[:images]
 
 
-def flat(out: Any) -> list[Tensor]:
-    """The tensors that a backbone returns, one or tuples of them."""
-    return [out] if isinstance(out, Tensor) else [tensor for row in out for tensor in row]
-
-
 def _reason(error: BaseException) -> str:
     """The line that says what is wrong, of a message that may have hundreds."""
     while error.__cause__ is not None:
@@ -166,3 +134,56 @@ def _reason(error: BaseException) -> str:
     error = getattr(error, "inner_exception", error)
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [repr(error)]
     return next((line for line in lines if "error:" in line), lines[0])[:200]
+
+
+class TorchCompile:
+    """torch.compile, for CUDA GPUs, and for CPUs beside a C++ compiler."""
+
+    name = "compile"
+    worth = 0
+
+    def version(self) -> str:
+        """Torch's."""
+        return str(torch.__version__)
+
+    def refuses(self, device: str, precision: str) -> CamcliError | None:
+        """As `Runtime.refuses`: what torch computes in."""
+        return refuses(device, precision)
+
+    def why_not(self, wanted: Wanted) -> CamcliError | None:
+        """As `Runtime.why_not`, as far as one can tell without trying."""
+        device = wanted.device
+        if device not in {"cpu", "cuda"}:
+            return UsageError(
+                "torch.compile is for CPUs and CUDA GPUs here, not for "
+                f"{wanted.classifier.device}: use --runtime torch."
+            )
+        if not isinstance(wanted.backbone, nn.Module):
+            return UsageError(
+                f"torch.compile cannot take {wanted.classifier.provenance.name}: its graph cannot "
+                "be traced. Use --runtime torch."
+            )
+        if device == "cuda" and importlib.util.find_spec("triton") is None:
+            return UnavailableError(
+                "torch.compile needs Triton on a GPU: `pip install triton` brings it, or use "
+                "--runtime torch."
+            )
+        if device == "cpu" and not has_compiler():
+            return UnavailableError(
+                "torch.compile needs a C++ compiler on a CPU, and none was found: install g++ or "
+                "clang and name it in CXX, or use --runtime openvino or torch."
+            )
+        return None
+
+    def make(self, wanted: Wanted) -> Made:
+        """As `Runtime.make`; takes seconds on a CPU and may take minutes on a GPU."""
+        classifier = wanted.classifier
+        return Made(
+            Compiled(
+                in_precision(wanted), classifier.preprocess.shape, classifier.device,
+                slices=wanted.device == "cpu",
+            )
+        )  # fmt: skip
+
+
+COMPILE = TorchCompile()

@@ -175,6 +175,17 @@ def agreement(classifier: Classifier, other: Classifier, pixels: list[Tensor]) -
     )
 
 
+def compared(classifier: Classifier, other: Classifier, *, pixels: list[Tensor]) -> Agreement:
+    """`agreement`, which must be enough.
+
+    Raises:
+        CamcliError: it is not.
+    """
+    found = agreement(classifier, other, pixels)
+    check(found, classifier.provenance.name)
+    return found
+
+
 def check(found: Agreement, name: str) -> None:
     """Refuse what differs too much.
 

@@ -1,4 +1,4 @@
-"""What runs the backbone: torch, as it is or compiled, or OpenVINO, which is fastest on CPUs.
+"""Which runtime takes the backbone: one that is named, or the fastest that fits.
 
 Only the way from images to A changes; the tail, the head and every method stay in torch. A runtime
 is never trusted: on the first batch of each input shape its A is compared with torch's.
@@ -6,28 +6,23 @@ is never trusted: on the first batch of each input shape its A is compared with 
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
-from importlib.metadata import version
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from camcli.errors import CamcliError, UnavailableError, UsageError
+from camcli.errors import CamcliError
 from camcli.models.classifier import Classifier
-from camcli.models.cuda import DTYPES, Autocast
-from camcli.models.runtime import int8
-from camcli.models.runtime.compiled import Compiled, flat
-from camcli.models.runtime.compiled import why_not as why_not_compile
-from camcli.models.runtime.conversion_cache import kept, name_of
-from camcli.models.runtime.int8 import Agreement
-from camcli.models.runtime.openvino import Converted, OpenVino, convert
-from camcli.models.spec import check_runtime
+from camcli.models.runtime.protocol import Runtime, Wanted, flat
+from camcli.models.runtime.registry import AUTO, ENTRIES, candidates, check_runtime
+
+if TYPE_CHECKING:
+    from camcli.models.runtime.int8 import Agreement
 
 log = logging.getLogger(__name__)
 
@@ -38,9 +33,6 @@ TOLERANCE = 1e-3
 # Int8 was compared on a sample before (`camcli.models.runtime.int8`), and a single image may be
 # far off: 0.75 was the least of 100. Here only nonsense is caught.
 COSINES = {"bfloat16": 0.98, "float16": 0.98, "int8": 0.5}
-# Fewer images than this, masked ones included, are done before another runtime has been converted
-# and has paid for it.
-WORTH_IT = 200
 # So many images of a first batch are compared.
 _COMPARED = 4
 
@@ -147,16 +139,17 @@ def with_runtime(
 
     Args:
         classifier: as loaded; one that has a runtime already is returned as it is.
-        name: ``torch``; ``openvino``; ``compile``, torch.compile, on CUDA GPUs and on CPUs beside
-            a C++ compiler; or ``auto``: OpenVINO where it is installed, can take this network on
-            this device and pays for its second of conversion, else torch.
+        name: one of `registry.RUNTIMES`: ``torch``; ``openvino``; ``compile``, torch.compile, on
+            CUDA GPUs and on CPUs beside a C++ compiler; or ``auto``: OpenVINO where it is
+            installed, can take this network on this device and pays for its second of conversion,
+            else torch.
         precision: ``float32``; or ``bfloat16``, on GPUs, and for OpenVINO on processors that
             compute it: about twice as fast, with maps that look the same and probabilities that
             are off by up to some hundredths; or ``float16``, on GPUs; or ``int8``, for OpenVINO
             with NNCF: two to four times as fast, calibrated on a sample of `images` and compared
             on it (`camcli.models.runtime.int8`).
-        images: the references of what will be looked at. Only counted, and only up to `WORTH_IT`,
-            unless int8 needs a sample of them.
+        images: the references of what will be looked at. Only counted, and only up to
+            `Runtime.worth`, unless int8 needs a sample of them.
         passes: how often each of them goes through the network, about, in one form or another.
         say: takes the sentences that say how near the runtime, and int8, come to torch.
         warn: takes the sentence that says why torch runs what another runtime should have.
@@ -177,54 +170,19 @@ def with_runtime(
     """
     check_runtime(name, precision)
     backbone = _backbone(classifier)
-    kind = classifier.device.type
-    run = backbone
-    if kind == "cuda" and name != "openvino" and precision in DTYPES:
-        if isinstance(backbone, Checked):
-            return classifier
-        run = Autocast(backbone, kind, precision)
-    elif precision == "float16":
-        raise UsageError("float16 is for CUDA GPUs: use bfloat16 on a CPU, or leave it out.")
-    elif name in {"torch", "compile"} and precision != "float32":
-        raise UsageError(f"{precision} needs --runtime openvino; torch computes in float32 here.")
-    elif name == "torch" or isinstance(backbone, Checked):
-        return classifier
-    if name == "compile":
-        problem = why_not_compile(backbone, classifier.device, classifier.provenance.name)
-        if problem:
+    strict = name != AUTO or precision != "float32"
+    runtimes = [entry.load() for entry in candidates(name)]
+    wanted = Wanted(classifier, backbone, precision, images if images is not None else (), say)
+    if isinstance(backbone, Checked):
+        refused = [each.refuses(wanted.device, precision) for each in runtimes]
+        if problem := next(filter(None, refused), None) if all(refused) else None:
             raise problem
-        run = Compiled(run, classifier.preprocess.shape, classifier.device, slices=kind == "cpu")
-    if run is not backbone:
-        return _with_backbone(
-            classifier,
-            Checked(
-                "compile" if name == "compile" else "torch", run, backbone,
-                precision=precision, strict=True, warn=warn, say=say,
-            ),
-        )  # fmt: skip
-    # Other numbers than float32's must not depend on how many images there are, say.
-    strict = name == "openvino" or precision != "float32"
-    why_not = _why_not(classifier, backbone, precision)
-    if why_not and strict:
-        raise why_not
-    if why_not or (not strict and images is not None and _few(images, passes)):
         return classifier
-    assert isinstance(backbone, nn.Module)
-    pixels = int8.sample(images or (), classifier.preprocess) if precision == "int8" else []
+    runtime = _first(runtimes, wanted)
+    if not strict and images is not None and runtime.worth and _few(images, passes, runtime.worth):
+        return classifier
     try:
-        shape = classifier.preprocess.shape
-
-        def made() -> Converted:
-            say(f"Converting {classifier.provenance.name} to OpenVINO ...")
-            return convert(backbone, shape)
-
-        def converted() -> Converted:
-            return kept("openvino", name_of(backbone, shape), made)
-
-        if pixels:
-            say(f"Calibrating int8 on {len(pixels)} images ...")
-        network = int8.quantised(converted, classifier, backbone, pixels) if pixels else converted()
-        compiled = OpenVino(network, shape, precision)
+        made = runtime.make(wanted)
     except CamcliError:
         raise
     except Exception as error:  # a converter meets whatever users put into their networks
@@ -232,21 +190,37 @@ def with_runtime(
         reason = str(error).strip().splitlines()[-1][:200] if str(error).strip() else repr(error)
         if strict:
             raise CamcliError(
-                f"openvino cannot convert {classifier.provenance.name}: {reason} "
+                f"{runtime.name} cannot convert {classifier.provenance.name}: {reason} "
                 "Use --runtime torch."
             ) from error
-        warn(f"openvino cannot convert {classifier.provenance.name}; torch runs it instead.")
+        warn(f"{runtime.name} cannot convert {classifier.provenance.name}; torch runs it instead.")
+        return classifier
+    if made.run is backbone:
         return classifier
     checked = Checked(
-        "openvino", compiled, backbone, precision=precision, strict=strict, warn=warn,
-        say=log.info if pixels else say,  # of int8 the whole sample says more
+        runtime.name, made.run, backbone, precision=precision, strict=strict, warn=warn,
+        say=log.info if made.agree else say,  # the whole sample says more
     )  # fmt: skip
     fast = _with_backbone(classifier, checked)
-    if pixels:
-        checked.agreement = int8.agreement(classifier, fast, pixels)
-        int8.check(checked.agreement, classifier.provenance.name)
-        say(f"int8: {checked.agreement}.")
+    if made.agree:
+        checked.agreement = made.agree(fast)
+        say(f"{precision}: {checked.agreement}.")
     return fast
+
+
+def _first(runtimes: Sequence[Runtime], wanted: Wanted) -> Runtime:
+    """The first of several runtimes that can run a network.
+
+    Raises:
+        CamcliError: none can; what keeps the best one from it.
+    """
+    problems = []
+    for runtime in runtimes:
+        problem = runtime.refuses(wanted.device, wanted.precision) or runtime.why_not(wanted)
+        if problem is None:
+            return runtime
+        problems.append(problem)
+    raise problems[0]
 
 
 def _with_backbone(classifier: Classifier, backbone: Checked) -> Classifier:
@@ -267,7 +241,7 @@ def runtime_of(classifier: Classifier) -> dict[str, Any]:
         return torch_is if off is None else torch_is | {"difference": off}
     about = {
         "name": backbone.name,
-        "version": torch.__version__ if backbone.name == "compile" else version(backbone.name),
+        "version": ENTRIES[backbone.name].load().version(),
         "difference": backbone.difference,
     }
     agreement = backbone.agreement
@@ -280,36 +254,12 @@ def precision_of(classifier: Classifier) -> str:
     return backbone.precision if isinstance(backbone, Checked) else "float32"
 
 
-def _few(images: Iterable[object], passes: int) -> bool:
-    return passes * sum(1 for _ in islice(images, WORTH_IT)) < WORTH_IT
+def _few(images: Iterable[object], passes: int, worth: int) -> bool:
+    return passes * sum(1 for _ in islice(images, worth)) < worth
 
 
 def _backbone(classifier: Classifier) -> Callable[[Tensor], Any]:
     return classifier.features if classifier.cut is None else classifier.cut.first
-
-
-def _why_not(classifier: Classifier, backbone: object, precision: str) -> CamcliError | None:
-    """What keeps OpenVINO from running this classifier."""
-    if importlib.util.find_spec("openvino") is None:
-        return UnavailableError(
-            "OpenVINO is not installed: `pip install openvino` brings it, or use --runtime torch."
-        )
-    if classifier.device.type != "cpu":
-        return UsageError(
-            f"OpenVINO runs on the CPU here, not on {classifier.device}: add --device cpu, or use "
-            "--runtime torch."
-        )
-    if not isinstance(backbone, nn.Module):
-        return UsageError(
-            f"OpenVINO cannot take {classifier.provenance.name}: its graph cannot be traced. Use "
-            "--runtime torch."
-        )
-    if precision == "bfloat16":
-        import openvino as ov
-
-        if "BF16" not in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-            return UsageError("This processor does not compute in bfloat16: leave --precision out.")
-    return None
 
 
 def _difference(a: Tensor, b: Tensor) -> float:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import fx, nn
 
-from camcli.models.runtime import conversion_cache, policy
+from camcli.models.runtime import conversion_cache, openvino
 from camcli.models.runtime.conversion_cache import name_of
 from camcli.models.runtime.policy import runtime_of, with_runtime
 
@@ -53,7 +53,7 @@ def test_a_network_is_converted_once(kind, request, cache, monkeypatch, tiny):
     def again(*_):
         raise AssertionError("converted again")
 
-    monkeypatch.setattr(policy, "convert", again)
+    monkeypatch.setattr(openvino, "convert", again)
     found = fast(tiny(make()))
     second = found.look(images)
     assert runtime_of(found)["name"] == "openvino"

@@ -18,10 +18,10 @@ from camcli.data.decode.images import load_image
 from camcli.data.sources.find import find_images
 from camcli.errors import CamcliError, UnavailableError, UsageError
 from camcli.models.loading.zoo import Provenance
+from camcli.models.runtime.on_openvino import WORTH_IT
 from camcli.models.runtime.openvino import available_cores
 from camcli.models.runtime.policy import (
     TOLERANCE,
-    WORTH_IT,
     Checked,
     precision_of,
     runtime_of,
@@ -352,7 +352,7 @@ def test_what_openvino_cannot_take(monkeypatch, tmp_path, tiny, convnet):
     def broken(*_args):
         raise RuntimeError("no such operation\naten::odd")
 
-    monkeypatch.setattr("camcli.models.runtime.policy.convert", broken)
+    monkeypatch.setattr("camcli.models.runtime.openvino.convert", broken)
     warnings = []
     assert with_runtime(plain, warn=warnings.append) is plain
     assert len(warnings) == 1
@@ -390,7 +390,7 @@ def test_a_run_records_its_runtime_and_may_be_resumed_in_another(bundled, fast, 
 def test_a_run_says_how_near_to_torch_it_came(photos, tmp_path, monkeypatch):
     from typer.testing import CliRunner
 
-    monkeypatch.setattr("camcli.models.runtime.policy.WORTH_IT", 3)
+    monkeypatch.setattr("camcli.models.runtime.on_openvino.WORTH_IT", 3)
     for n, rgb in enumerate(photos):
         Image.fromarray(rgb).save(tmp_path / f"{n}.png")
     asked = ["batch", str(tmp_path), "--limit", "3", "--device", "cpu", "--no-overlays"]

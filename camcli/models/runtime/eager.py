@@ -1,0 +1,53 @@
+"""Torch as it is, or in 16 bits on CUDA GPUs."""
+
+from __future__ import annotations
+
+import torch
+
+from camcli.errors import CamcliError, UsageError
+from camcli.models.cuda import DTYPES, Autocast
+from camcli.models.runtime.protocol import Backbone, Made, Wanted
+
+SIXTEEN = "float16 is for CUDA GPUs: use bfloat16 on a CPU, or leave it out."
+
+
+def refuses(device: str, precision: str) -> CamcliError | None:
+    """What keeps torch from a precision."""
+    if precision == "float32" or (device == "cuda" and precision in DTYPES):
+        return None
+    if precision == "float16":
+        return UsageError(SIXTEEN)
+    return UsageError(f"{precision} needs --runtime openvino; torch computes in float32 here.")
+
+
+def in_precision(wanted: Wanted) -> Backbone:
+    """The backbone, in 16 bits where these are wanted."""
+    if wanted.precision == "float32":
+        return wanted.backbone
+    return Autocast(wanted.backbone, wanted.device, wanted.precision)
+
+
+class Eager:
+    """Torch."""
+
+    name = "torch"
+    worth = 0
+
+    def version(self) -> str:
+        """Torch's."""
+        return str(torch.__version__)
+
+    def refuses(self, device: str, precision: str) -> CamcliError | None:
+        """As `Runtime.refuses`."""
+        return refuses(device, precision)
+
+    def why_not(self, wanted: Wanted) -> CamcliError | None:
+        """As `Runtime.why_not`: nothing."""
+        return None
+
+    def make(self, wanted: Wanted) -> Made:
+        """As `Runtime.make`."""
+        return Made(in_precision(wanted))
+
+
+TORCH = Eager()
