@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from camcli.batch.contact_grid import Grid
 from camcli.batch.engine import stream
-from camcli.batch.run_files.rundir import SHEET
+from camcli.batch.run_files.run_paths import SHEET
 from camcli.data.decode.images import load_image
 from camcli.errors import ImageError
 from camcli.render.contact_sheet import Tile, contact_sheet

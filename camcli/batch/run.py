@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 import platform
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field, replace
-from functools import lru_cache, partial
-from pathlib import Path
+from functools import partial
 from typing import Any, Protocol
 
 from camcli import __version__
+from camcli.batch.counts import Counts
 from camcli.batch.engine import stream
 from camcli.batch.explain import Explanation, Load, failed
 from camcli.batch.overlay_writer import Overlays, check_only, parse_only
 from camcli.batch.run_files.overlay_names import Namer
-from camcli.batch.run_files.ownership import BATCH
+from camcli.batch.run_files.ownership import BATCH, inside_of
 from camcli.batch.run_files.rundir import RunDirectory, now
 from camcli.batch.run_files.same_settings import check_labels
-from camcli.batch.run_files.settings import RunSettings
+from camcli.batch.run_files.settings import RunSettings, class_digest
 from camcli.batch.run_files.source_digest import Listing
 from camcli.batch.tables.heatmaps import Heatmaps, line
 from camcli.batch.tables.journal import Journal, copy_in_order, copy_without
@@ -34,52 +31,11 @@ from camcli.data.decode.images import Enough, load_picture
 from camcli.data.decode.isolate import Isolated
 from camcli.data.sources.find import ImageRef, Source
 from camcli.errors import UsageError, stage
-from camcli.files import identity
 from camcli.models.classifier import Classifier
 from camcli.models.runtime.policy import precision_of, runtime_of
 from camcli.ours import FILES, KIND, OVERLAYS
 from camcli.render.style import Style
 from camcli.result import Result
-
-
-@dataclass(slots=True)
-class Counts:
-    """How a run is going.
-
-    Attributes:
-        done: rows in the table, those of earlier, interrupted runs included.
-        failed: rows with status ``error``.
-        empty: rows whose map holds no positive evidence.
-        labelled: rows with a label that names one of the network's classes.
-        correct: of these, predicted right.
-        drawn: rows with an overlay.
-        before: rows that were there when the run was resumed.
-        foreign: rows with a label that names none of the network's classes.
-    """
-
-    done: int = 0
-    failed: int = 0
-    empty: int = 0
-    labelled: int = 0
-    correct: int = 0
-    drawn: int = 0
-    before: int = 0
-    foreign: int = 0
-
-    def add(
-        self, status: str, correct: bool | None, *, drawn: bool, label: str | None = None
-    ) -> None:
-        """Count one row."""
-        if label and correct is None and status != "error":
-            self.foreign += 1
-        self.done += 1
-        self.failed += status == "error"
-        self.drawn += drawn
-        self.empty += status == "empty"
-        if correct is not None:
-            self.labelled += 1
-            self.correct += correct
-
 
 # In run.json: rows were taken out to be done again, so those after them come too early.
 _UNSORTED = "unsorted"
@@ -185,7 +141,7 @@ class Run:
             only=self.only,
             overlays=self.overlays,
             labels=self.labels,
-            classes=_names(self.classifier.classes),
+            classes=class_digest(self.classifier.classes),
             **self.what.how.options(),
         ).recorded()
 
@@ -350,7 +306,7 @@ class Run:
     def _mine(self, source: Source | None = None) -> Iterator[ImageRef]:
         """The images of the source, or of the shard; never the run's own pictures."""
         source = source or self.source
-        is_own = _inside(self.directory.path)
+        is_own = inside_of(self.directory.path)
         shard = self.directory.shard
         found = self._listing.watch(source) if source is self.source else source
         for ref in shard.take(found) if shard else found:
@@ -395,31 +351,3 @@ class Run:
             "seconds": None if seconds is None else round(seconds, 3),
             "images_per_second": round(fresh / seconds, 2) if seconds and fresh else None,
         }
-
-
-def _names(classes: Sequence[str]) -> str:
-    """Class names in a few words that no other names have."""
-    digest = hashlib.sha256(json.dumps(list(classes)).encode()).hexdigest()
-    return f"{len(classes)} from {classes[0]!r} to {classes[-1]!r} ({digest[:12]})"
-
-
-def _inside(folder: Path) -> Callable[[str], bool]:
-    """Tells whether a folder is this one or below it, by whatever links and mounts it is named."""
-    own = identity(str(folder))
-
-    @lru_cache(maxsize=4096)
-    def is_own(path: str) -> bool:
-        return identity(path) == own
-
-    @lru_cache(maxsize=256)
-    def inside(path: str) -> bool:
-        if own is None:
-            return False
-        path = os.path.realpath(path)
-        while not is_own(path):  # no recursion: a tree may be deeper than Python's stack
-            path, below = os.path.dirname(path), path  # noqa: PTH120
-            if path == below:
-                return False
-        return True
-
-    return inside

@@ -60,7 +60,7 @@ class AuditJob:
     @property
     def is_of_run(self) -> bool:
         """Whether the maps of a run are audited, rather than photographs."""
-        from camcli.batch.run_files.rundir import CSV
+        from camcli.batch.run_files.run_paths import CSV
 
         return (Path(self.source) / CSV).is_file()
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from camcli.batch.contact_grid import Grid, parse_grid
 from camcli.batch.ray.installed import check_ray
 from camcli.batch.run_files.overlay_names import Namer
-from camcli.batch.run_files.rundir import SHEET, RunDirectory
+from camcli.batch.run_files.run_paths import SHEET
+from camcli.batch.run_files.rundir import RunDirectory
 from camcli.batch.run_files.shard import Shard, parse_shard
 from camcli.batch.tables.export import check_format, export
 from camcli.data.sources.find import Source, find_images

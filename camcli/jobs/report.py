@@ -64,7 +64,7 @@ class ReportJob:
             UsageError: as `check` does, or a run without rows.
             CamcliError: something cannot be read or written.
         """
-        from camcli.batch.run_files.rundir import REPORT
+        from camcli.batch.run_files.run_paths import REPORT
         from camcli.render.report import write_comparison, write_report
 
         listener = listener or LogListener()
@@ -108,7 +108,8 @@ def read_run(path: Path, listener: Listener | None = None) -> RunData:
         UsageError: see `check_run`.
         CamcliError: its description cannot be read.
     """
-    from camcli.batch.run_files.rundir import HEATMAPS, RunDirectory
+    from camcli.batch.run_files.run_paths import HEATMAPS
+    from camcli.batch.run_files.rundir import RunDirectory
     from camcli.batch.tables.heatmaps import read_heatmaps
     from camcli.render.report import RunData
 

@@ -18,6 +18,7 @@ from camcli.batch import run as run_module
 from camcli.batch.explain import make_explanation
 from camcli.batch.run import Run
 from camcli.batch.run_files import rundir
+from camcli.batch.run_files.ownership import inside_of
 from camcli.batch.run_files.rundir import RunDirectory
 from camcli.batch.tables.heatmaps import read_heatmaps
 from camcli.batch.tables.journal import read_rows
@@ -409,6 +410,6 @@ def test_no_duration_and_no_name_comes_from_the_wall_clock():
 
 def test_a_tree_deeper_than_the_stack(tmp_path):
     # Not made: what cleans up after the tests would not get down there.
-    is_inside = run_module._inside(tmp_path)
+    is_inside = inside_of(tmp_path)
     assert is_inside(f"{tmp_path}/" + "d/" * 1500)
     assert not is_inside(f"{tmp_path.parent}/" + "d/" * 1500)

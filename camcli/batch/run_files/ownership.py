@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -191,3 +192,25 @@ def remove_folder(folder: Path) -> None:
         folder.unlink()
     else:
         folder.rmdir()
+
+
+def inside_of(folder: Path) -> Callable[[str], bool]:
+    """Tells whether a folder is this one or below it, by whatever links and mounts it is named."""
+    own = identity(str(folder))
+
+    @lru_cache(maxsize=4096)
+    def is_own(path: str) -> bool:
+        return identity(path) == own
+
+    @lru_cache(maxsize=256)
+    def inside(path: str) -> bool:
+        if own is None:
+            return False
+        path = os.path.realpath(path)
+        while not is_own(path):  # no recursion: a tree may be deeper than Python's stack
+            path, below = os.path.dirname(path), path  # noqa: PTH120
+            if path == below:
+                return False
+        return True
+
+    return inside

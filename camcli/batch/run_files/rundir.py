@@ -5,56 +5,34 @@ from __future__ import annotations
 import errno
 import json
 import os
-import re
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
 from camcli.batch.run_files import ownership
 from camcli.batch.run_files.disk_names import DiskNames
-from camcli.batch.run_files.same_settings import different
+from camcli.batch.run_files.run_paths import REPORT, SHEET, RunPaths
 from camcli.batch.run_files.shard import Shard
+from camcli.batch.run_files.vacancy import check_free, check_same
 from camcli.batch.tables.journal import drop_torn_row
-from camcli.batch.tables.reading import is_as_written, read_rows
+from camcli.batch.tables.reading import is_as_written
 from camcli.errors import CamcliError, ImageError, UsageError
 from camcli.files import only_this_file, whole_file, write_whole
 from camcli.locks import lock
 from camcli.ours import FILES, KIND, OVERLAYS, finite, is_made_here, read_record, remove
 from camcli.printable import printable
 
-CSV, INFO, SHEET = "predictions.csv", "run.json", "contact_sheet.jpg"
-HEATMAPS, REPORT = "heatmaps.jsonl", "report"
-_TEMPORARY = ".tmp"
 # What run.json says while --overwrite deletes the run that it described.
 CLEARING = "being replaced"
-# Columns without which a table says nothing.
-NEEDED = ("pred", "prob", "status")
 
 
-def _of_shard(name: str, shard: Shard) -> str:
-    """``predictions.csv`` of shard 2/8 is ``predictions.2-of-8.csv``."""
-    stem, suffix = os.path.splitext(name)  # noqa: PTH122 - a dot file keeps its whole name
-    return f"{stem}.{shard}{suffix}"
-
-
-# As a Path writes it, which has one slash of s3://bucket, on Windows another one.
-_URL = re.compile(r"[A-Za-z][\w+.-]+:[/\\]")
-_SHARD_FILE = re.compile(r"(?:predictions|heatmaps|run|\.tmp)\.\d+-of-(\d+)(?:\.\w+)?")
-
-
-class RunDirectory:
-    """One run's folder on disk, or one shard's part of it.
+class RunDirectory(RunPaths):
+    """One run's folder on disk, or one shard's part of it, that one run at a time writes into.
 
     Attributes:
-        path: the folder.
-        shard: which part of the run this is; None for all of it.
-        csv: its table, which is also its journal.
-        heatmaps: its maps.
-        overlays: where pictures go.
-        temporary: for half-written files; removed at the end.
         files: what else the run writes, by name: a contact sheet, its table in other formats.
         shared: whether somebody's files may lie where overlays go, which are not replaced.
         disk: what names are taken there; known once it is prepared.
@@ -66,18 +44,7 @@ class RunDirectory:
         Raises:
             UsageError: it is a URL.
         """
-        if _URL.match(str(path)):
-            raise UsageError(
-                f"--out is a folder, not a URL such as {path}: rows are appended to a file there, "
-                "which object stores cannot do. Copy the run when it is done."
-            )
-        self.path = path
-        self.shard = shard
-        self.overlays = path / OVERLAYS
-        self.csv, self.heatmaps, self._info, self.temporary = (
-            path / (name if shard is None else _of_shard(name, shard))
-            for name in (CSV, HEATMAPS, INFO, _TEMPORARY)
-        )
+        super().__init__(path, shard)
         self._held: list[IO[bytes]] = []
         self.files: list[str] = []
         self.disk = DiskNames()
@@ -104,15 +71,17 @@ class RunDirectory:
         if resume and overwrite:
             raise UsageError("--resume keeps the rows and --overwrite deletes them: give one.")
         try:
-            self._check_free(resume, overwrite)  # before anything is put into a stranger's folder
+            check_free(
+                self, resume=resume, overwrite=overwrite
+            )  # before anything is put into a stranger's folder
             self.path.mkdir(parents=True, exist_ok=True)
             self._hold()
             try:
                 # Another run may have begun, and ended, just before the lock.
-                there = self._check_free(resume, overwrite)
+                there = check_free(self, resume=resume, overwrite=overwrite)
                 self._check_files(files)
-                if resume and self._info.is_file():
-                    self._check_same(config)
+                if resume and self.info.is_file():
+                    check_same(self, config)
                     # Killed while --overwrite deleted: the rows left have no pictures any more.
                     overwrite = self.read_info().get("state") == CLEARING
                 if there and overwrite:
@@ -142,7 +111,7 @@ class RunDirectory:
         if resume and overwrite:
             raise UsageError("--resume keeps the rows and --overwrite deletes them: give one.")
         try:
-            self._check_free(resume, overwrite)
+            check_free(self, resume=resume, overwrite=overwrite)
         except OSError as error:
             raise CamcliError(f"Cannot write to {self.path}: {error.strerror}.") from error
 
@@ -155,78 +124,9 @@ class RunDirectory:
         Raises:
             UsageError: as it says.
         """
-        if info := read_record(self._info):
+        if info := read_record(self.info):
             files = ownership.recorded(info, SHEET, self.csv.stem)
             ownership.check_kept(self.path, OVERLAYS, REPORT, files, paths)
-
-    def _check_free(self, resume: bool, overwrite: bool) -> bool:
-        """Whether a run is there already.
-
-        Raises:
-            UsageError: there is, or something else is, and nobody asked to go on.
-        """
-        if self.path.exists() and not self.path.is_dir():
-            raise UsageError(f"{self.path} is a file; --out must name a folder.")
-        names = {p.name for p in self.path.iterdir()} if self.path.is_dir() else set()
-        if not names:
-            return False
-        if self.csv.is_file() and not self.csv.stat().st_size:
-            names.discard(self.csv.name)
-        newborn = ownership.is_newborn(self.path, self.csv.name, OVERLAYS, self.temporary.name)
-        there, ours = bool(names), newborn or ownership.is_run(read_record(self._info))
-        shards_of = {int(m[1]) for m in map(_SHARD_FILE.fullmatch, names) if m}
-        if self.shard is not None:
-            # What other shards left is none of this one's business.
-            there = any(self._is_mine(name) for name in names)
-            ours = newborn or self._are_shards(names)
-            if others := shards_of - {self.shard.of}:
-                raise UsageError(
-                    f"{self.path} holds shards of {max(others)}, which do not go with --shard "
-                    f"{self.shard.number}/{self.shard.of}. Take that number, or another --out."
-                )
-        elif shards_of:
-            raise UsageError(
-                f"{self.path} holds the shards of a run: 'camcli merge {self.path}' joins them. To "
-                "run anew, choose another --out."
-            )
-        lost = read_record(self._info) is None  # not there, or torn
-        if not ours and lost and self.csv.name in names and ownership.is_table(self.csv):
-            if resume and self._info.exists():
-                self._check_same({})  # which says what is wrong with it
-            if not overwrite:
-                raise UsageError(
-                    f"{self.path} has rows, but run.json, which says what model and method made "
-                    "them, is gone. Put it back, start again with --overwrite, or choose another "
-                    "--out."
-                )
-            ours = True
-        if not ours:
-            if self.shard is not None and ownership.is_run(read_record(self.path / INFO)):
-                raise UsageError(
-                    f"{self.path} holds a whole run, which no shard can join: go on with it "
-                    "without --shard, or choose another --out."
-                )
-            kind = ownership.kind_of(self._info)
-            raise UsageError(
-                f"{self.path} is not empty and "
-                + (f"a run of 'camcli {kind}', not of 'batch'" if kind else "not a run of camcli")
-                + ", so it will not be touched. Choose another --out."
-            )
-        for file, is_ours in (
-            (self.csv, ownership.is_table),
-            (self.heatmaps, ownership.is_heatmaps),
-        ):
-            if file.name in names and not is_ours(file):
-                raise UsageError(
-                    f"{file} is not what 'camcli batch' writes under that name, so it will not be "
-                    "touched. Move it away, or choose another --out."
-                )
-        if there and not (resume or overwrite):
-            raise UsageError(
-                f"{self._name} is not empty. Add --resume to go on with that run, --overwrite "
-                "to replace it, or choose another --out."
-            )
-        return there
 
     def _hold(self) -> None:
         """Be the only one who writes, until `finish`, or until this process ends in any way.
@@ -242,7 +142,7 @@ class RunDirectory:
         if not alone:
             self._let_go()
             raise UsageError(
-                f"Another camcli is writing to {self._name} at this moment. Wait for its end, or "
+                f"Another camcli is writing to {self} at this moment. Wait for its end, or "
                 "choose another --out."
             )
 
@@ -273,36 +173,13 @@ class RunDirectory:
         except OSError as error:
             raise CamcliError(f"Cannot write {self.csv}: {error.strerror}.") from error
 
-    @property
-    def _name(self) -> str:
-        return str(self.path) if self.shard is None else f"Shard {self.shard} of {self.path}"
-
-    def _is_mine(self, name: str) -> bool:
-        mine = (self.csv, self.heatmaps, self._info, self.temporary)
-        return name in {path.name for path in mine}
-
-    def _are_shards(self, names: set[str]) -> bool:
-        """Whether any of these is a shard's, and none says that it is something else."""
-        whole = self.path / INFO
-        if whole.exists() and not ownership.is_run(read_record(whole)):
-            return False
-        for name in names:
-            if not _SHARD_FILE.fullmatch(name):
-                continue
-            path = self.path / name
-            if name.startswith("run.") and not ownership.is_run(read_record(path)):
-                return False
-            if name.endswith(".csv") and path.stat().st_size and not ownership.is_table(path):
-                return False
-        return any(map(_SHARD_FILE.fullmatch, names))
-
     def _check_files(self, files: Sequence[str]) -> None:
         """Learn what the earlier run wrote besides, and refuse to write over anything else.
 
         Raises:
             UsageError: somebody's file has the name of one that is going to be written.
         """
-        self.files = ownership.recorded(read_record(self._info) or {}, SHEET, self.csv.stem)
+        self.files = ownership.recorded(read_record(self.info) or {}, SHEET, self.csv.stem)
         known = set(self.files)
         if self.shard is not None:  # shards draw one contact sheet, the last of them stays
             for other in self.path.glob("run.*-of-*.json"):
@@ -349,51 +226,10 @@ class RunDirectory:
                 "with commas and without a byte order mark, or start again with --overwrite."
             )
 
-    def _check_same(self, config: dict[str, Any]) -> None:
-        try:
-            before = self.read_info().get("config", {})
-        except CamcliError as error:
-            raise CamcliError(
-                f"{str(error).rstrip('.')}. Start again with --overwrite, or choose another --out."
-            ) from error
-        if differs := different(before, json.loads(json.dumps(config))):
-            raise UsageError(
-                f"The run in {self.path} and this one differ: {differs}. Resume with the same, or "
-                "choose another --out."
-            )
-
-    def read_info(self) -> dict[str, Any]:
-        """What ``run.json`` says.
-
-        Raises:
-            CamcliError: it cannot be read.
-        """
-        try:
-            info = json.loads(self._info.read_text("utf-8"))
-        except OSError as error:
-            raise CamcliError(f"Cannot read {self._info}: {error.strerror}.") from error
-        except (ValueError, RecursionError) as error:
-            raise CamcliError(f"Cannot read {self._info}: it is no JSON ({error}).") from error
-        if problem := ownership.problem_of(info):
-            raise CamcliError(f"{self._info} is not a run's description: {problem}.")
-        return dict(info)
-
-    def earlier(self) -> dict[str, Any]:
-        """What ``run.json`` says, if anything."""
-        return read_record(self._info) or {}
-
     def write_info(self, info: dict[str, Any]) -> None:
         """Replace ``run.json`` in one step."""
         text = json.dumps(finite(info), indent=2, ensure_ascii=True, allow_nan=False) + "\n"
-        self.write(self._info, text.encode())
-
-    def rows(self) -> Iterator[dict[str, str]]:
-        """The finished rows; none if there is no table yet.
-
-        Raises:
-            CamcliError: it is not the table of a run.
-        """
-        return read_rows(self.csv, NEEDED) if self.csv.exists() else iter(())
+        self.write(self.info, text.encode())
 
     def check_merged(self, files: Sequence[str]) -> None:
         """Refuse to put the joined table of shards in the place of somebody's files.
@@ -402,7 +238,7 @@ class RunDirectory:
             UsageError: there is one.
         """
         for file, ours in (
-            (self._info, lambda: ownership.is_run(read_record(self._info))),
+            (self.info, lambda: ownership.is_run(read_record(self.info))),
             (self.csv, lambda: ownership.is_table(self.csv)),
             (self.heatmaps, lambda: ownership.is_heatmaps(self.heatmaps)),
         ):
@@ -427,7 +263,7 @@ class RunDirectory:
                 self._write(path, data)
             # If all was removed or renamed, the second folder of this name is not the run's: a
             # row, which goes to the first, must not name a picture there.
-            if not self._info.exists():
+            if not self.info.exists():
                 raise FileNotFoundError(errno.ENOENT, "the folder was removed or renamed meanwhile")
         except OSError as error:
             raise CamcliError(
@@ -451,7 +287,7 @@ class RunDirectory:
             self.write(path, data)
         except CamcliError as error:
             cause = error.__cause__
-            if not isinstance(cause, OSError) or not self._info.exists():
+            if not isinstance(cause, OSError) or not self.info.exists():
                 raise
             if not only_this_file(cause, self.overlays):
                 raise

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any
 
@@ -96,3 +98,9 @@ def usual_settings() -> dict[str, Any]:
         elif each.default is not MISSING:
             found[each.name] = each.default
     return found
+
+
+def class_digest(classes: Sequence[str]) -> str:
+    """Class names in a few words that no other names have."""
+    digest = hashlib.sha256(json.dumps(list(classes)).encode()).hexdigest()
+    return f"{len(classes)} from {classes[0]!r} to {classes[-1]!r} ({digest[:12]})"

@@ -25,7 +25,7 @@ def merge(
     for i in 1 2 3 4; do camcli batch photos --out run --shard $i/4 & done; wait; camcli merge run
     """
     from camcli.batch.run_files.merge import merge as join
-    from camcli.batch.run_files.rundir import CSV
+    from camcli.batch.run_files.run_paths import CSV
     from camcli.batch.tables.export import check_format, export
 
     check_format(table_format)

@@ -13,7 +13,8 @@ from camcli.cli.terminal.progress import TerminalListener
 from camcli.ours import OVERLAYS
 
 if TYPE_CHECKING:
-    from camcli.batch.run import Counts, Run
+    from camcli.batch.counts import Counts
+    from camcli.batch.run import Run
 
 
 def above(text: str) -> None:

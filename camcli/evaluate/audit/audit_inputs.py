@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from camcli.batch.run_files.rundir import CSV, HEATMAPS, RunDirectory
+from camcli.batch.run_files.run_paths import CSV, HEATMAPS
+from camcli.batch.run_files.rundir import RunDirectory
 from camcli.batch.tables.heatmaps import read_heatmaps
 from camcli.batch.tables.reading import read_rows
 from camcli.cam.map_options import make_map_options
