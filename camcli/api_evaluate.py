@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from camcli.cam.map_options import Smooth
 from camcli.data.decode.fit import Fit
 from camcli.errors import UsageError
-from camcli.evaluate.comparison.networks import Network
+from camcli.evaluate.comparison.networks import ComparedNetwork
 from camcli.evaluate.comparison.result import EvaluationResult
 from camcli.evaluate.measured.map_scaling import MapScaling
 from camcli.jobs.audit import EVERYTHING, AuditJob, Clusters
@@ -243,7 +243,7 @@ def _named(models: Models) -> Iterator[tuple[str, OneModel]]:
             yield each.provenance.name, each
 
 
-def _opened(name: str, model: OneModel) -> Network:
+def _opened(name: str, model: OneModel) -> ComparedNetwork:
     """A network that was given as it is."""
     if isinstance(model, ModelJob):
         model.check()

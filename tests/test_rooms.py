@@ -91,3 +91,25 @@ def test_each_folder_says_what_enters_what_leaves_and_where_to_begin(folder):
     doc = ast.get_docstring(ast.parse((folder / "__init__.py").read_text("utf-8"))) or ""
     for words in ("In: ", "Out: ", "Open first:"):
         assert words in doc, f"{folder}/__init__.py does not say {words!r}"
+
+
+def type_names(path: Path) -> Iterator[str]:
+    """The classes and aliases of types that a file gives to others."""
+    for node in ast.parse(path.read_text("utf-8")).body:
+        for each in node.body if isinstance(node, ast.If) else [node]:  # TYPE_CHECKING
+            if isinstance(each, ast.ClassDef):
+                name = each.name
+            elif isinstance(each, ast.Assign) and isinstance(each.targets[0], ast.Name):
+                name = each.targets[0].id
+            else:
+                continue
+            if name[0].isupper() and not name.isupper():
+                yield name
+
+
+def test_a_type_name_has_one_meaning():
+    homes: dict[str, set[Path]] = {}
+    for path in CAMCLI.rglob("*.py"):
+        for name in type_names(path):
+            homes.setdefault(name, set()).add(path.relative_to(CAMCLI))
+    assert {name: found for name, found in homes.items() if len(found) > 1} == {}

@@ -59,7 +59,7 @@ class InImage:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ConceptsFound:
     """All of it.
 
     Attributes:
@@ -75,7 +75,7 @@ class Found:
 
 def find_concepts(
     refs: Sequence[ImageRef], classifier: Classifier, n: int, *, batch_size: int = 8
-) -> Found:
+) -> ConceptsFound:
     """Factorise the features of all images together.
 
     Inputs and features of all are held in memory at once: about a megabyte an image.
@@ -113,7 +113,7 @@ def find_concepts(
                 else:
                     groups.append((list(some), look))
     if not groups:
-        return Found((), tuple(bad[ref] for ref in refs), 0.0)
+        return ConceptsFound((), tuple(bad[ref] for ref in refs), 0.0)
     with torch.inference_mode():
         found = factorise([look.parts[0].A for _, look in groups], n)
         added = [
@@ -128,7 +128,7 @@ def find_concepts(
     }
     strengths = sum(maps.square().sum((0, 2, 3)) for maps in found.maps)
     concepts = _concepts(torch.cat(added), torch.as_tensor(strengths), classifier.classes)
-    return Found(concepts, tuple((bad | good)[ref] for ref in refs), found.explained)
+    return ConceptsFound(concepts, tuple((bad | good)[ref] for ref in refs), found.explained)
 
 
 def _look(classifier: Classifier, group: Sequence[Decoded]) -> list[Look | ImageError]:

@@ -12,7 +12,7 @@ Order = Literal["first", "worst", "random"]
 
 
 @dataclass(frozen=True, slots=True)
-class Grid:
+class SheetGrid:
     """What a contact sheet shows: `rows` x `cols` results in this order."""
 
     rows: int
@@ -20,7 +20,7 @@ class Grid:
     order: Order
 
 
-def parse_grid(text: str, order: str) -> Grid:
+def parse_grid(text: str, order: str) -> SheetGrid:
     """``4x6`` and an order.
 
     Raises:
@@ -32,5 +32,5 @@ def parse_grid(text: str, order: str) -> Grid:
         raise UsageError(f"--contact-sheet takes ROWSxCOLS, 1 to 50 each, like 4x6; not {text!r}.")
     for known in get_args(Order):
         if order == known:
-            return Grid(rows, cols, known)
+            return SheetGrid(rows, cols, known)
     raise UsageError(f"--contact-order is first, worst or random, not {order!r}.")

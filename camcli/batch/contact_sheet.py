@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from camcli.batch.contact_grid import Grid
+from camcli.batch.contact_grid import SheetGrid
 from camcli.batch.engine import stream
 from camcli.batch.run_files.run_paths import SHEET
 from camcli.data.decode.images import load_image
@@ -28,7 +28,7 @@ _WITH_CAPTION = 1.6
 TILE = 480  # pixels kept of a photograph's longer side: more than a tile shows
 
 
-def draw_sheet(run: Run, grid: Grid) -> None:
+def draw_sheet(run: Run, grid: SheetGrid) -> None:
     """Draw ``contact_sheet.jpg`` into a finished run's directory.
 
     The table says which images; these few are explained once more, so that a resumed run gets the
@@ -52,7 +52,7 @@ def _side(tiles: int) -> int:
     return min(SIDE, int(math.sqrt(MOST_PIXELS / (_WITH_CAPTION * max(1, tiles)))))
 
 
-def _choose(rows: Iterable[dict[str, str]], grid: Grid) -> list[str]:
+def _choose(rows: Iterable[dict[str, str]], grid: SheetGrid) -> list[str]:
     """Relative paths of the results to show."""
     good = (row for row in rows if row["status"] != "error")
     count = grid.rows * grid.cols

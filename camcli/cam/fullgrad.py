@@ -11,9 +11,9 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from camcli.cam.method_input import Evidence
-from camcli.models.cutting.tokens import Layout, layout_of, to_maps
+from camcli.models.cutting.tokens import TensorLayout, layout_of, to_maps
 
-_CHANNELS_FIRST = Layout("maps", (0, 0, 0))
+_CHANNELS_FIRST = TensorLayout("maps", (0, 0, 0))
 
 
 def fullgrad(e: Evidence) -> Tensor:

@@ -46,7 +46,7 @@ WeightsKey = Annotated[
         rich_help_panel=MODEL,
     ),
 ]
-Checkpoint = Annotated[
+CheckpointOption = Annotated[
     Path | None,
     typer.Option(
         "--checkpoint",
@@ -158,7 +158,7 @@ NativePredictions = Annotated[
         rich_help_panel=MODEL,
     ),
 ]
-Method = Annotated[
+MethodOption = Annotated[
     str,
     typer.Option(
         "--method",
@@ -203,7 +203,7 @@ ScoreOption = Annotated[
         rich_help_panel=TARGET,
     ),
 ]
-Layer = Annotated[
+LayerOption = Annotated[
     str,
     typer.Option(
         "--layer",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from camcli.batch.contact_grid import Grid, parse_grid
+from camcli.batch.contact_grid import SheetGrid, parse_grid
 from camcli.batch.ray.installed import check_ray
 from camcli.batch.run_files.overlay_names import Namer
 from camcli.batch.run_files.run_paths import SHEET
@@ -99,7 +99,7 @@ class BatchJob:
         return parse_shard(self.shard) if self.shard else None
 
     @property
-    def grid(self) -> Grid | None:
+    def grid(self) -> SheetGrid | None:
         """What the contact sheet shows."""
         return parse_grid(self.contact_sheet, self.contact_order) if self.contact_sheet else None
 

@@ -22,7 +22,7 @@ from camcli.render.ranges import check_picture
 from camcli.train.progress import Listener, LogListener
 
 if TYPE_CHECKING:
-    from camcli.batch.concepts import Concept, Found, InImage
+    from camcli.batch.concepts import Concept, ConceptsFound, InImage
     from camcli.data.sources.find import ImageRef
     from camcli.models.classifier import Classifier
 
@@ -41,7 +41,7 @@ class ConceptPictures:
         undrawn: why an image has none although its concepts are known, likewise.
     """
 
-    found: Found
+    found: ConceptsFound
     layer: str
     written: dict[str, Path]
     undrawn: dict[str, str]

@@ -12,7 +12,7 @@ from camcli.cam.map_options import MASKED, MapOptions, Smooth
 from camcli.cam.method_facts import find_facts
 from camcli.data.decode.fit import Fit
 from camcli.errors import UsageError
-from camcli.evaluate.comparison.networks import Network, find_methods, split_names
+from camcli.evaluate.comparison.networks import ComparedNetwork, find_methods, split_names
 from camcli.evaluate.comparison.presets import PLAIN, find_preset
 from camcli.evaluate.comparison.result import EvaluationResult
 from camcli.evaluate.comparison.result_files import check_out
@@ -141,7 +141,7 @@ class EvaluateJob:
         names = split_names(self.settled().methods or "", "--methods")
         return any(find_facts(name).name in MASKED for name in names)
 
-    def networks(self) -> list[Network]:
+    def networks(self) -> list[ComparedNetwork]:
         """The networks of the table, checked; none is opened.
 
         Raises:
@@ -151,7 +151,7 @@ class EvaluateJob:
         return [network_of(name, job) for name, job in self._models().items()]
 
     def run(
-        self, listener: Listener | None = None, networks: Sequence[Network] | None = None
+        self, listener: Listener | None = None, networks: Sequence[ComparedNetwork] | None = None
     ) -> EvaluationResult:
         """Find the photographs, ask each network, and write what was found.
 
@@ -171,7 +171,7 @@ class EvaluateJob:
         job._check(networks)
         return job._asked(networks, listener)
 
-    def _check(self, networks: Sequence[Network]) -> None:
+    def _check(self, networks: Sequence[ComparedNetwork]) -> None:
         """`check`, of settled settings."""
         if self.scale not in MAP_SCALINGS:
             raise UsageError(f"--scale takes {', '.join(MAP_SCALINGS)}, not {self.scale!r}.")
@@ -244,7 +244,7 @@ class EvaluateJob:
             each.check()
         return found
 
-    def _asked(self, networks: Sequence[Network], listener: Listener) -> EvaluationResult:
+    def _asked(self, networks: Sequence[ComparedNetwork], listener: Listener) -> EvaluationResult:
         from camcli.evaluate.comparison.session import (
             ask_all,
             check_labels,
@@ -295,19 +295,19 @@ class EvaluateJob:
         }  # fmt: skip
 
 
-def network_of(name: str, model: ModelJob) -> Network:
+def network_of(name: str, model: ModelJob) -> ComparedNetwork:
     """A network that is loaded when its turn comes.
 
     Args:
         name: in the table.
         model: which it is.
     """
-    return Network(
+    return ComparedNetwork(
         name, model.layer, model.known_classes, partial(_load, model), partial(_copies, model)
     )
 
 
-def loaded(name: str, classifier: Classifier) -> Network:
+def loaded(name: str, classifier: Classifier) -> ComparedNetwork:
     """A network that is open already; it has the layer at which it was cut.
 
     Args:
@@ -318,7 +318,7 @@ def loaded(name: str, classifier: Classifier) -> Network:
     def load(layer: str, listener: Listener) -> Classifier:
         return classifier
 
-    return Network(name, classifier.layer, classifier.classes, load, None)
+    return ComparedNetwork(name, classifier.layer, classifier.classes, load, None)
 
 
 def _load(model: ModelJob, layer: str, listener: Listener) -> Classifier:

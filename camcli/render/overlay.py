@@ -13,7 +13,7 @@ import numpy as np
 from camcli.data.decode.preprocess import View
 from camcli.render.colormaps import get_colormap, signed_colormap
 
-Box = tuple[int, int, int, int]
+PixelBox = tuple[int, int, int, int]
 
 # The unseen part is shown grey at a bit more than half of its brightness: still a photograph, yet
 # nobody takes it for a place without heat.
@@ -26,7 +26,7 @@ _BAND = 1 << 18
 _ONE_THREAD = 1 << 18
 
 
-def seen_box(view: View, size: tuple[int, int]) -> Box:
+def seen_box(view: View, size: tuple[int, int]) -> PixelBox:
     """The pixels whose centres the network saw; at least one pixel.
 
     Args:
@@ -143,7 +143,7 @@ def _span(start: float, end: float, length: int) -> tuple[int, int]:
     return first, min(max(int(np.ceil(end - 0.5)), first + 1), length)
 
 
-def _spread(heat01: np.ndarray, view: View, box: Box) -> np.ndarray:
+def _spread(heat01: np.ndarray, view: View, box: PixelBox) -> np.ndarray:
     """(h, w) in [0, 1] to (box height, box width) uint8.
 
     Bilinear interpolation is a product with one thin matrix a side; for the few cells of a CAM
@@ -193,7 +193,7 @@ def _weights(cells: int, start: float, end: float, first: int, last: int) -> np.
     return weights
 
 
-def _draw_unseen(out: np.ndarray, rgb: np.ndarray, box: Box) -> None:
+def _draw_unseen(out: np.ndarray, rgb: np.ndarray, box: PixelBox) -> None:
     """Fill `out` outside `box` with the dimmed photograph, and draw the hairline around `box`."""
     height, width = rgb.shape[:2]
     left, top, right, bottom = box

@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # they bring NumPy, and a table is read without
     from camcli.result import Heat, Result
 
 Value = str | int | float | None
-Kind = Literal["text", "flag", "count", "number", "share"]
+ColumnKind = Literal["text", "flag", "count", "number", "share"]
 """What a column holds: 0 or 1, whole numbers, any number, a number in [0, 1]."""
 
 
@@ -35,7 +35,7 @@ class Column:
     name: str
     doc: str
     of: Callable[[Result, Heat], Value]
-    kind: Kind = "text"
+    kind: ColumnKind = "text"
     since: str = ""
 
 
@@ -83,7 +83,7 @@ COLUMNS: tuple[Column, ...] = (*_BEFORE_TOP, *_AFTER_TOP)
 """All of them but those of the other best classes, which stand behind ``layer``."""
 
 _TOP = re.compile(r"top(\d+)(_prob)?")
-_KINDS: dict[str, Kind] = {column.name: column.kind for column in COLUMNS}
+_KINDS: dict[str, ColumnKind] = {column.name: column.kind for column in COLUMNS}
 _NEWER = frozenset(column.name for column in COLUMNS if column.since)
 
 
@@ -101,7 +101,7 @@ def columns_of(top: int) -> list[Column]:
     return [*_BEFORE_TOP, *ranked(top), *_AFTER_TOP]
 
 
-def kind_of(name: str) -> Kind:
+def kind_of(name: str) -> ColumnKind:
     """What a column holds, also one that no run has any more."""
     if match := _TOP.fullmatch(name):
         return "share" if match[2] else "text"

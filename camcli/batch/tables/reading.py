@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from camcli.batch.tables.columns import Kind, kind_of
+from camcli.batch.tables.columns import ColumnKind, kind_of
 from camcli.errors import CamcliError
 from camcli.spreadsheet import plain
 
@@ -141,7 +141,7 @@ def _cell(name: str, text: str, where: str, foreign: bool) -> str:
     return str(int(value)) if is_whole(name) else number
 
 
-def _allowed(value: float, kind: Kind) -> bool:
+def _allowed(value: float, kind: ColumnKind) -> bool:
     """Whether a run could have written a number."""
     if kind == "flag":
         return value in (0, 1)

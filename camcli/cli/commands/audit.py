@@ -56,9 +56,9 @@ def audit(
             rich_help_panel="Annotations",
         ),
     ] = A.labels,
-    method: o.Method = A.method,
+    method: o.MethodOption = A.method,
     model: o.Model = EVERYTHING.model,
-    checkpoint: o.Checkpoint = None,
+    checkpoint: o.CheckpointOption = None,
     fit: Annotated[
         Fit | None,
         typer.Option(

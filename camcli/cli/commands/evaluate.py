@@ -218,7 +218,7 @@ def evaluate(
         ),
     ] = E.smooth,
     converge: o.Converge = E.converge,
-    layer: o.Layer = E.layer,
+    layer: o.LayerOption = E.layer,
     fit: o.FitOption = E.fit,
     input_size: o.InputSize = E.input_size,
     output: o.OutputOption = E.output,

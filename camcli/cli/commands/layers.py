@@ -19,7 +19,7 @@ def layers(
     model: Annotated[
         str, typer.Argument(help="A model as --model takes it.", show_default=True)
     ] = "efficientnet_lite0",
-    checkpoint: o.Checkpoint = None,
+    checkpoint: o.CheckpointOption = None,
     everything: Annotated[
         bool,
         typer.Option("--all", help="Every layer with a map, also those inside of blocks."),

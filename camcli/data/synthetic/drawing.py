@@ -15,10 +15,10 @@ from PIL import Image
 Array = np.ndarray
 
 
-Window = tuple[slice, slice]
+Slices = tuple[slice, slice]
 
 
-def _window(distance: Array) -> Window | None:
+def _window(distance: Array) -> Slices | None:
     """The rows and columns that a shape touches, and one more for gradients; None for none."""
     inside = distance < 1
     rows, columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
@@ -31,7 +31,7 @@ def _window(distance: Array) -> Window | None:
     return span(rows), span(columns)
 
 
-def _cut(colour: Array, window: Window) -> Array:
+def _cut(colour: Array, window: Slices) -> Array:
     """A colour, or a picture of colours, as it is in the window."""
     colour = np.asarray(colour, np.float32)
     return colour if colour.ndim == 1 else colour[window]
@@ -53,7 +53,7 @@ class Canvas:
         light = np.array([np.cos(angle) * 0.6, np.sin(angle) * 0.6, rng.uniform(0.6, 0.9)])
         self.light = (light / np.linalg.norm(light)).astype(np.float32)
 
-    def local(self, place: Place) -> tuple[Array, Array]:
+    def local(self, place: Placement) -> tuple[Array, Array]:
         """Coordinates (u, v) of every pixel as `place` sees them."""
         x, y = self.x - np.float32(place.x), self.y - np.float32(place.y)
         c, s = np.float32(np.cos(place.angle)), np.float32(np.sin(place.angle))
@@ -99,7 +99,7 @@ class Canvas:
         if window is not None:
             self._blend(window, distance[window], _cut(colour, window))
 
-    def _blend(self, window: Window, distance: Array, colour: Array) -> None:
+    def _blend(self, window: Slices, distance: Array, colour: Array) -> None:
         alpha = np.clip(np.float32(0.5) - distance, 0, 1)[..., None]
         self.rgb[window] += (colour - self.rgb[window]) * alpha
 
@@ -111,7 +111,7 @@ class Canvas:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Placement:
     """Where a shape stands: centre and unit length in pixels, clockwise angle in radians."""
 
     x: float
@@ -213,7 +213,7 @@ def thing(canvas: Canvas, rng: np.random.Generator, scale: float, at: Array) -> 
     Returns:
         Its (S, S) distance in pixels.
     """
-    place = Place(at[0] * canvas.size, at[1] * canvas.size, scale, rng.uniform(0, 2 * np.pi))
+    place = Placement(at[0] * canvas.size, at[1] * canvas.size, scale, rng.uniform(0, 2 * np.pi))
     u, v = canvas.local(place)
     kind = rng.integers(5)
     if kind == 0:
@@ -248,7 +248,7 @@ def _planks(canvas: Canvas, rng: np.random.Generator) -> Array:
     size = canvas.size
     first, other = _palette(rng)
     u, v = canvas.local(
-        Place(0, 0, size / rng.uniform(3, 6), rng.choice([0, np.pi / 2, 0.3, -0.4]))
+        Placement(0, 0, size / rng.uniform(3, 6), rng.choice([0, np.pi / 2, 0.3, -0.4]))
     )
     plank = np.floor(v).astype(int)
     tone = rng.uniform(-0.5, 0.5, 64).astype(np.float32)[plank % 64]
@@ -261,7 +261,7 @@ def _planks(canvas: Canvas, rng: np.random.Generator) -> Array:
 
 def _checks(canvas: Canvas, rng: np.random.Generator) -> Array:
     first, other = _palette(rng)
-    u, v = canvas.local(Place(0, 0, canvas.size / rng.uniform(5, 10), rng.uniform(-0.6, 0.6)))
+    u, v = canvas.local(Placement(0, 0, canvas.size / rng.uniform(5, 10), rng.uniform(-0.6, 0.6)))
     across, down = np.floor(u) % 2, np.floor(v) % 2
     weave = np.sin(u * 40) * np.sin(v * 40) * np.float32(0.06)
     return mix(first, other, (across + down) / 2 + weave)
@@ -280,7 +280,7 @@ def _stone(canvas: Canvas, rng: np.random.Generator) -> Array:
 def _stripes(canvas: Canvas, rng: np.random.Generator) -> Array:
     first, other = _palette(rng)
     third = hsv(rng.uniform(), rng.uniform(0.2, 0.8), rng.uniform(0.4, 0.9))
-    u, _ = canvas.local(Place(0, 0, canvas.size / rng.uniform(4, 12), rng.uniform(0, np.pi)))
+    u, _ = canvas.local(Placement(0, 0, canvas.size / rng.uniform(4, 12), rng.uniform(0, np.pi)))
     band = np.floor(u + np.float32(0.15) * noise(canvas.size, rng, (4, 4))) % 3
     cloth = np.where((band == 0)[..., None], first, np.where((band == 1)[..., None], other, third))
     return cloth * (1 + np.float32(0.08) * noise(canvas.size, rng, (64, 64))[..., None])

@@ -14,7 +14,7 @@ import numpy as np
 from camcli.data.synthetic.drawing import (
     Array,
     Canvas,
-    Place,
+    Placement,
     ellipse,
     hsv,
     leaf,
@@ -24,12 +24,12 @@ from camcli.data.synthetic.drawing import (
 )
 
 Rng = np.random.Generator
-Painter = Callable[[Canvas, Place, Rng], Array]
+Painter = Callable[[Canvas, Placement, Rng], Array]
 
 _STEM = np.array([0.36, 0.24, 0.12], np.float32)
 
 
-def draw_fruit(canvas: Canvas, name: str, place: Place, rng: Rng) -> Array:
+def draw_fruit(canvas: Canvas, name: str, place: Placement, rng: Rng) -> Array:
     """Paint one fruit with its shadow.
 
     Args:
@@ -47,7 +47,7 @@ def draw_fruit(canvas: Canvas, name: str, place: Place, rng: Rng) -> Array:
 class _Parts:
     """Paints parts at one place and collects their mask."""
 
-    def __init__(self, canvas: Canvas, place: Place) -> None:
+    def __init__(self, canvas: Canvas, place: Placement) -> None:
         self.canvas, self.place = canvas, place
         self.u, self.v = canvas.local(place)
         self.through = np.ones_like(self.u)
@@ -95,7 +95,7 @@ def _patchy(canvas: Canvas, rng: Rng, colours: list[Array], cells: int = 2) -> A
     return mix(first, other, blush + speckles)
 
 
-def _apple(canvas: Canvas, place: Place, rng: Rng) -> Array:
+def _apple(canvas: Canvas, place: Placement, rng: Rng) -> Array:
     parts = _Parts(canvas, place)
     dip, waist = rng.uniform(0.2, 0.3), rng.uniform(0.04, 0.1)
     body = _polar(
@@ -125,7 +125,7 @@ def _apple(canvas: Canvas, place: Place, rng: Rng) -> Array:
     return parts.mask
 
 
-def _pear(canvas: Canvas, place: Place, rng: Rng) -> Array:
+def _pear(canvas: Canvas, place: Placement, rng: Rng) -> Array:
     parts = _Parts(canvas, place)
     neck = rng.uniform(0.38, 0.48)
     low = np.hypot(parts.u, parts.v - 0.3) - rng.uniform(0.78, 0.86)
@@ -144,7 +144,7 @@ def _pear(canvas: Canvas, place: Place, rng: Rng) -> Array:
     return parts.mask
 
 
-def _orange(canvas: Canvas, place: Place, rng: Rng) -> Array:
+def _orange(canvas: Canvas, place: Placement, rng: Rng) -> Array:
     parts = _Parts(canvas, place)
     body = ellipse(parts.u, parts.v, 1.0, rng.uniform(0.93, 1.0))
     parts.shadow(body)
@@ -159,7 +159,7 @@ def _orange(canvas: Canvas, place: Place, rng: Rng) -> Array:
     return parts.mask
 
 
-def _lemon(canvas: Canvas, place: Place, rng: Rng) -> Array:
+def _lemon(canvas: Canvas, place: Placement, rng: Rng) -> Array:
     parts = _Parts(canvas, place)
     long, nub = rng.uniform(1.08, 1.22), rng.uniform(0.18, 0.28)
     body = _polar(
@@ -179,7 +179,7 @@ def _lemon(canvas: Canvas, place: Place, rng: Rng) -> Array:
     return parts.mask
 
 
-def _banana(canvas: Canvas, place: Place, rng: Rng) -> Array:
+def _banana(canvas: Canvas, place: Placement, rng: Rng) -> Array:
     parts = _Parts(canvas, place)
     radius, half = rng.uniform(1.25, 1.6), rng.uniform(0.75, 0.95)
     x, y = parts.u, parts.v + radius * 0.8
@@ -204,7 +204,7 @@ def _banana(canvas: Canvas, place: Place, rng: Rng) -> Array:
     return parts.mask
 
 
-def _strawberry(canvas: Canvas, place: Place, rng: Rng) -> Array:
+def _strawberry(canvas: Canvas, place: Placement, rng: Rng) -> Array:
     parts = _Parts(canvas, place)
     tip = rng.uniform(0.3, 0.45)
     body = _polar(
@@ -236,7 +236,7 @@ def _strawberry(canvas: Canvas, place: Place, rng: Rng) -> Array:
     return parts.mask
 
 
-def _grapes(canvas: Canvas, place: Place, rng: Rng) -> Array:
+def _grapes(canvas: Canvas, place: Placement, rng: Rng) -> Array:
     parts = _Parts(canvas, place)
     rows = [4, 4, 3, 2, 1]
     centres = [
@@ -272,7 +272,7 @@ def _grapes(canvas: Canvas, place: Place, rng: Rng) -> Array:
     return parts.mask
 
 
-def _cherry(canvas: Canvas, place: Place, rng: Rng) -> Array:
+def _cherry(canvas: Canvas, place: Placement, rng: Rng) -> Array:
     parts = _Parts(canvas, place)
     top = (rng.uniform(-0.2, 0.2), -1.15)
     radius = rng.uniform(0.46, 0.54)

@@ -20,7 +20,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
-from camcli.data.synthetic.drawing import Canvas, Place, box, clutter, surface, thing
+from camcli.data.synthetic.drawing import Canvas, Placement, box, clutter, surface, thing
 from camcli.data.synthetic.fruits import FRUITS, draw_fruit
 from camcli.errors import CamcliError, UsageError
 from camcli.files import whole_folder
@@ -108,7 +108,7 @@ def draw_scene(
     # Every fruit stays within 1.6 units of its centre, so none is cut by the frame.
     reach = min(1.6 * scale, size / 2)
     x, y = rng.uniform(reach, size - reach, 2)
-    mask = draw_fruit(canvas, label, Place(x, y, scale, rng.uniform(-0.6, 0.6)), rng)
+    mask = draw_fruit(canvas, label, Placement(x, y, scale, rng.uniform(-0.6, 0.6)), rng)
     if rng.random() < 0.25:  # something lies across its edge
         turn = rng.uniform(0, 2 * np.pi)
         edge = np.array([x + np.cos(turn) * scale, y + np.sin(turn) * scale]) / size
@@ -246,7 +246,7 @@ def _sticker(canvas: Canvas, rng: np.random.Generator, mask: np.ndarray) -> np.n
             best, least = (x, y), covered
         if not covered:
             break
-    place = Place(*best, half, rng.uniform(-0.2, 0.2))
+    place = Placement(*best, half, rng.uniform(-0.2, 0.2))
     u, v = canvas.local(place)
     tag = (box(u, v, 1.2, 0.9, 0.12) * half).astype(np.float32)
     canvas.shadow(tag, 3.0)

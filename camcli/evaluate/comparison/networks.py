@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Network:
+class ComparedNetwork:
     """One network of the table; whoever asks for it knows how it is opened.
 
     Attributes:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from camcli.cam.map_options import MapOptions
     from camcli.data.sources.find import ImageRef
     from camcli.evaluate.comparison.compare import MetricRow, Questions
-    from camcli.evaluate.comparison.networks import Network
+    from camcli.evaluate.comparison.networks import ComparedNetwork
     from camcli.models.classifier import Classifier
 
     # Photographs, their labels as a network's classes are called: `Source.renamed`.
@@ -113,7 +113,9 @@ NOTHING = (
 )
 
 
-def check_labels(refs: Sequence[ImageRef], networks: Sequence[Network], named: Named) -> None:
+def check_labels(
+    refs: Sequence[ImageRef], networks: Sequence[ComparedNetwork], named: Named
+) -> None:
     """Refuse to judge predictions where no photograph has a label that says what is right.
 
     Args:
@@ -140,7 +142,7 @@ def check_labels(refs: Sequence[ImageRef], networks: Sequence[Network], named: N
 
 
 def ask_all(
-    networks: Sequence[Network],
+    networks: Sequence[ComparedNetwork],
     refs: Sequence[ImageRef],
     hows: dict[str, MapOptions],
     ask: Questions,
@@ -197,7 +199,7 @@ def ask_all(
 
 
 def _check(
-    network: Network,
+    network: ComparedNetwork,
     classifier: Classifier,
     refs: Sequence[ImageRef],
     hows: dict[str, MapOptions],

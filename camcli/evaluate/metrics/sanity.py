@@ -54,11 +54,11 @@ def ssim(a: np.ndarray, b: np.ndarray) -> float:
     return float(index[5:-5, 5:-5].mean())
 
 
-Layer = tuple[str, Sequence[nn.Module]]
+NamedModules = tuple[str, Sequence[nn.Module]]
 """A name, and the modules that are made random together: one for each member of an ensemble."""
 
 
-def layers_from_the_top(*networks: nn.Module) -> list[Layer]:
+def layers_from_the_top(*networks: nn.Module) -> list[NamedModules]:
     """Modules that hold parameters of their own, those nearest to the logits first.
 
     In the order in which the network defines them, which for all known classifiers is that in
@@ -93,7 +93,7 @@ def randomise(part: nn.Module, generator: torch.Generator) -> None:
             part.reset_running_stats()
 
 
-def cascade(layers: Sequence[Layer], seed: int = 0, stops: int = 4) -> Iterator[str]:
+def cascade(layers: Sequence[NamedModules], seed: int = 0, stops: int = 4) -> Iterator[str]:
     """Randomise a network from its logits down, in place, and stop on the way.
 
     Args:

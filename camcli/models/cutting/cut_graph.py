@@ -20,14 +20,14 @@ from camcli.models.cutting.fx_graph import (
 from camcli.models.cutting.graph_passes import fold_batchnorm, without_inplace
 from camcli.models.cutting.purity import is_input
 from camcli.models.cutting.token_positions import answering, disturbed, lies_so
-from camcli.models.cutting.tokens import Grid, Layout, fits, from_maps, layout_of, to_maps
+from camcli.models.cutting.tokens import Grid, TensorLayout, fits, from_maps, layout_of, to_maps
 from camcli.models.cutting.types import Cut, LinearHead, NoMapError, Place, not_a_map
 
 # How many maps before a node are near it: the two of a bilinear pooling, each before its ReLU.
 _NEAR = 4
 
 
-def layout(traced: Traced, node: fx.Node) -> Layout | None:
+def layout(traced: Traced, node: fx.Node) -> TensorLayout | None:
     """How a node holds maps.
 
     Tokens lie on a grid that the network itself has made: that of an earlier map. As many rows as
@@ -47,7 +47,7 @@ def layout(traced: Traced, node: fx.Node) -> Layout | None:
     return traced.layouts[node]
 
 
-def _tokens(traced: Traced, node: fx.Node, image: Grid) -> Layout | None:
+def _tokens(traced: Traced, node: fx.Node, image: Grid) -> TensorLayout | None:
     shape = traced.shapes[node]
     before = [n for n in fx_graph.before(node) if n is not node and n in traced.shapes]
     maps = {
@@ -101,7 +101,7 @@ class _Answers(fx.Interpreter):
         return value
 
 
-def _stays(traced: Traced, node: fx.Node, source: fx.Node, held: Layout, image: Grid) -> bool:
+def _stays(traced: Traced, node: fx.Node, source: fx.Node, held: TensorLayout, image: Grid) -> bool:
     """Whether a change at one place of a map shows most at that place's token."""
     _, h, w = held.shape
     first_last = layout_of(traced.shapes[source], image)
@@ -257,7 +257,7 @@ def cut_at(traced: Traced, nodes: list[fx.Node]) -> Cut:
 class _NewHead(nn.Module):
     """A linear head on what the network holds its maps in."""
 
-    def __init__(self, head: LinearHead, layout: Layout) -> None:
+    def __init__(self, head: LinearHead, layout: TensorLayout) -> None:
         super().__init__()
         self.fc = nn.Linear(head.weight.shape[1], head.weight.shape[0])
         self.fc.weight, self.fc.bias = (
@@ -273,7 +273,9 @@ class _NewHead(nn.Module):
 class _ToMaps(nn.Module):
     """Turns what the first part returns into maps."""
 
-    def __init__(self, first: nn.Module, layouts: list[Layout], single: bool, plain: bool) -> None:
+    def __init__(
+        self, first: nn.Module, layouts: list[TensorLayout], single: bool, plain: bool
+    ) -> None:
         super().__init__()
         self.first, self.layouts, self.single, self.plain = first, layouts, single, plain
 
@@ -290,7 +292,7 @@ class _ToMaps(nn.Module):
 class _FromMaps(nn.Module):
     """Turns maps into what the second part takes."""
 
-    def __init__(self, tail: nn.Module, layout: Layout, prefix: bool) -> None:
+    def __init__(self, tail: nn.Module, layout: TensorLayout, prefix: bool) -> None:
         super().__init__()
         self.tail, self.layout, self.prefix = tail, layout, prefix
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from camcli.errors import UsageError
 from camcli.models.cutting.final_activation import Whole
 from camcli.models.cutting.token_positions import answering, disturbed, lies_so
-from camcli.models.cutting.tokens import Layout, from_maps, layout_of, to_maps
+from camcli.models.cutting.tokens import TensorLayout, from_maps, layout_of, to_maps
 from camcli.models.cutting.types import Cut, NoMapError, Place, not_a_map
 from camcli.models.spec import LAST
 
@@ -50,7 +50,7 @@ def _with_outputs(model: nn.Module, images: Tensor, note: Callable[[str, Any], N
 
 def layouts(
     model: nn.Module, seen: dict[str, tuple[int, ...]], image: tuple[int, int, int]
-) -> dict[str, Layout]:
+) -> dict[str, TensorLayout]:
     """How modules return maps; others are left out.
 
     Tokens lie on the grid of an earlier map, or on one that a module names (``grid_size``); where
@@ -62,7 +62,7 @@ def layouts(
         seen: what `watch` saw.
         image: (channels, height, width) of its images.
     """
-    found: dict[str, Layout] = {}
+    found: dict[str, TensorLayout] = {}
     answers: dict[str, Tensor] = {}
     channels: set[int] = set()
     grids: set[tuple[int, int]] = {
@@ -141,7 +141,7 @@ def cut_at(whole: Whole, probe: Tensor, layers: Sequence[str], expected: Tensor)
     return Cut(lambda images: [(*one.first(images), images) for one in hooked], places, outputs)
 
 
-def _hooked_last(whole: Whole, probe: Tensor, held: dict[str, Layout]) -> _Hooked:
+def _hooked_last(whole: Whole, probe: Tensor, held: dict[str, TensorLayout]) -> _Hooked:
     """The last module with a map; for tokens the last whose map has influence on the logits."""
     for name in reversed(held):
         hooked = _Hooked(whole, name, held[name])
@@ -158,7 +158,7 @@ def _hooked_last(whole: Whole, probe: Tensor, held: dict[str, Layout]) -> _Hooke
 class _Hooked:
     """One layer of a network that is run as a whole, to read or to replace what it returns."""
 
-    def __init__(self, whole: Whole, name: str, layout: Layout) -> None:
+    def __init__(self, whole: Whole, name: str, layout: TensorLayout) -> None:
         self.whole, self.name, self.layout = whole, name, layout
         self.module = whole.model.get_submodule(name)
         self.prefix = layout.prefix > 0

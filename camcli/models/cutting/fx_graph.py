@@ -18,7 +18,7 @@ from torch import Tensor, fx, nn
 
 from camcli.models.cutting.graph_passes import without_inplace
 from camcli.models.cutting.purity import copy_input, follow_writes, same
-from camcli.models.cutting.tokens import Layout
+from camcli.models.cutting.tokens import TensorLayout
 
 
 class Tracer(fx.Tracer):
@@ -100,7 +100,7 @@ class Traced:
     shapes: dict[fx.Node, tuple[int, ...]]
     more: dict[fx.Node, tuple[int, ...]]
     others: dict[fx.Node, tuple[Any, Any]]
-    layouts: dict[fx.Node, Layout | None] = field(default_factory=dict)
+    layouts: dict[fx.Node, TensorLayout | None] = field(default_factory=dict)
     answers: dict[fx.Node, Tensor] = field(default_factory=dict)
 
     @property

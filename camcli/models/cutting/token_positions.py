@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from camcli.models.cutting.tokens import Layout
+from camcli.models.cutting.tokens import TensorLayout
 
 # (y, x) of what is changed, in shares of the sides: away from the borders of usual grids' cells.
 _SPOTS = ((0.05, 0.05), (0.34, 0.63), (0.63, 0.20), (0.20, 0.91), (0.91, 0.34), (0.77, 0.77))
@@ -42,7 +42,7 @@ def answering(value: Tensor) -> Tensor:
     return (value[1:] - value[:1]).float().norm(dim=2).argmax(1)
 
 
-def lies_so(held: Layout, tokens: Tensor) -> bool:
+def lies_so(held: TensorLayout, tokens: Tensor) -> bool:
     """Whether the tokens that answered are at the spots' places, all but one.
 
     Args:

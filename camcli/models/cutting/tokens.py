@@ -24,7 +24,7 @@ MOST_PREFIX = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class TensorLayout:
     """How a tensor holds maps.
 
     Attributes:
@@ -40,7 +40,7 @@ class Layout:
 
 def layout_of(
     shape: tuple[int, ...], image: Grid, grids: Iterable[Grid] | None = None
-) -> Layout | None:
+) -> TensorLayout | None:
     """How a tensor holds maps, if it does.
 
     Args:
@@ -50,9 +50,9 @@ def layout_of(
             the number of tokens must do.
     """
     if len(shape) == 4 and fits((shape[2], shape[3]), image):
-        return Layout("maps", (shape[1], shape[2], shape[3]))
+        return TensorLayout("maps", (shape[1], shape[2], shape[3]))
     if len(shape) == 4 and fits((shape[1], shape[2]), image):
-        return Layout("last", (shape[3], shape[1], shape[2]))
+        return TensorLayout("last", (shape[3], shape[1], shape[2]))
     if len(shape) != 3:
         return None
     if grids is None:
@@ -66,7 +66,7 @@ def layout_of(
     if not rest:
         return None
     prefix = min(rest)
-    return Layout("tokens", (shape[2], *rest[prefix]), prefix)
+    return TensorLayout("tokens", (shape[2], *rest[prefix]), prefix)
 
 
 def fits(grid: Grid, image: Grid) -> bool:
@@ -77,7 +77,7 @@ def fits(grid: Grid, image: Grid) -> bool:
     return min(h, w) > 1 and abs(h * W - w * H) <= max(H, W)
 
 
-def to_maps(value: Tensor, layout: Layout) -> tuple[Tensor, ...]:
+def to_maps(value: Tensor, layout: TensorLayout) -> tuple[Tensor, ...]:
     """The maps (B, K, h, w), and for tokens with a prefix also that (B, P, K).
 
     Raises:
@@ -100,7 +100,7 @@ def to_maps(value: Tensor, layout: Layout) -> tuple[Tensor, ...]:
     return (maps, value[:, :prefix]) if prefix else (maps,)
 
 
-def from_maps(A: Tensor, layout: Layout, prefix: Tensor | None = None) -> Tensor:
+def from_maps(A: Tensor, layout: TensorLayout, prefix: Tensor | None = None) -> Tensor:
     """The inverse of `to_maps`."""
     if layout.kind == "maps":
         return A

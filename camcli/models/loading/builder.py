@@ -19,7 +19,7 @@ from camcli.models.weights.formats import inside
 from camcli.models.weights.mismatch import listed
 from camcli.models.weights.state_dict import Match
 
-Source = Literal["bundled", "torchvision", "timm", "user", "random", "checkpoint"]
+WeightsSource = Literal["bundled", "torchvision", "timm", "user", "random", "checkpoint"]
 IMAGENET = 1000
 
 
@@ -41,7 +41,7 @@ class Provenance:
     name: str
     weights: str
     sha256: str | None
-    source: Source
+    source: WeightsSource
     versions: dict[str, str] = field(default_factory=dict)
     key: str | None = None
     notes: tuple[str, ...] = field(default=(), compare=False)
@@ -71,7 +71,7 @@ class BuiltModel:
 
 
 def provenance(
-    name: str, weights: str, sha256: str | None, source: Source, key: str | None = None,
+    name: str, weights: str, sha256: str | None, source: WeightsSource, key: str | None = None,
     notes: Iterable[str] = (),
 ) -> Provenance:  # fmt: skip
     """A `Provenance` with the versions of the installed libraries; notes may be empty."""

@@ -7,7 +7,7 @@ from PIL import Image
 
 from camcli.data.datasets.load import load_dataset
 from camcli.data.decode.images import load_image
-from camcli.data.synthetic.drawing import Canvas, Place, box, ellipse, leaf
+from camcli.data.synthetic.drawing import Canvas, Placement, box, ellipse, leaf
 from camcli.data.synthetic.fruits import FRUITS, draw_fruit
 from camcli.data.synthetic.scenes import Shortcut, draw_scene, draw_scenes, write_scenes
 from camcli.errors import CamcliError, UsageError
@@ -16,7 +16,7 @@ from camcli.errors import CamcliError, UsageError
 @pytest.mark.parametrize("label", FRUITS)
 def test_the_mask_is_exactly_what_was_painted(label):
     """Painted over black and over white: where the two differ, it is not the fruit."""
-    rng_seed, place = 5, Place(60, 60, 26, 0.3)
+    rng_seed, place = 5, Placement(60, 60, 26, 0.3)
     painted = []
     for ground in (0.0, 1.0):
         canvas = Canvas(120, np.random.default_rng(1))

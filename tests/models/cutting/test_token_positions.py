@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from camcli.models.cutting.token_positions import answering, disturbed, lies_so
-from camcli.models.cutting.tokens import Layout
+from camcli.models.cutting.tokens import TensorLayout
 
 
 def tokens_of(shape, grid, order=None, prefix=0):
@@ -26,24 +26,24 @@ def tokens_of(shape, grid, order=None, prefix=0):
 )
 def test_tokens_row_by_row_lie_so(shape, grid, prefix):
     found = answering(tokens_of(shape, grid, prefix=prefix))
-    assert lies_so(Layout("tokens", (3, *grid), prefix), found)
+    assert lies_so(TensorLayout("tokens", (3, *grid), prefix), found)
 
 
 @pytest.mark.parametrize("order", ["columns", "mirrored"])
 def test_tokens_in_another_order_do_not(order):
     found = answering(tokens_of((3, 224, 224), (14, 14), order))
-    assert not lies_so(Layout("tokens", (3, 14, 14), 0), found)
+    assert not lies_so(TensorLayout("tokens", (3, 14, 14), 0), found)
 
 
 def test_another_grid_or_another_prefix_is_told():
     found = answering(tokens_of((3, 128, 128), (8, 8), prefix=0))
-    assert not lies_so(Layout("tokens", (3, 4, 16), 0), found)
+    assert not lies_so(TensorLayout("tokens", (3, 4, 16), 0), found)
     rows = answering(tokens_of((3, 64, 64), (4, 4), prefix=1))
-    assert not lies_so(Layout("tokens", (3, 4, 4), 0), rows), "off by the class token"
+    assert not lies_so(TensorLayout("tokens", (3, 4, 4), 0), rows), "off by the class token"
 
 
 def test_one_token_may_answer_elsewhere_and_no_more():
-    held = Layout("tokens", (3, 4, 4), 0)
+    held = TensorLayout("tokens", (3, 4, 4), 0)
     found = answering(tokens_of((3, 64, 64), (4, 4)))
     found[0] = 15
     assert lies_so(held, found)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from camcli.errors import CamcliError
-from camcli.models.cutting.tokens import Layout, fits, from_maps, layout_of, to_maps
+from camcli.models.cutting.tokens import TensorLayout, fits, from_maps, layout_of, to_maps
 
 # A (2, 3, 4, 5) of which every number says where it is: image, channel, row, column.
 A = torch.tensor(
@@ -14,15 +14,15 @@ A = torch.tensor(
 
 
 def test_channels_first_are_maps():
-    assert layout_of((2, 3, 4, 5), (64, 80)) == Layout("maps", (3, 4, 5))
-    (maps,) = to_maps(A, Layout("maps", (3, 4, 5)))
+    assert layout_of((2, 3, 4, 5), (64, 80)) == TensorLayout("maps", (3, 4, 5))
+    (maps,) = to_maps(A, TensorLayout("maps", (3, 4, 5)))
     assert torch.equal(maps, A)
 
 
 def test_channels_last_are_moved():
     last = A.permute(0, 2, 3, 1)
     layout = layout_of(tuple(last.shape), (64, 80))
-    assert layout == Layout("last", (3, 4, 5))
+    assert layout == TensorLayout("last", (3, 4, 5))
     (maps,) = to_maps(last, layout)
     assert torch.equal(maps, A)
     assert torch.equal(from_maps(maps, layout), last)
@@ -35,7 +35,7 @@ def test_tokens_are_laid_out_row_by_row_behind_the_prefix(prefix):
     first = torch.full((2, prefix, 3), -1.0)
     tokens = torch.cat([first, cells], 1)
     layout = layout_of(tuple(tokens.shape), (64, 80), [(4, 5)])
-    assert layout == Layout("tokens", (3, 4, 5), prefix)
+    assert layout == TensorLayout("tokens", (3, 4, 5), prefix)
     maps, *rest = to_maps(tokens, layout)
     assert torch.equal(maps, A)
     assert [part.tolist() for part in rest] == ([first.tolist()] if prefix else [])
@@ -44,19 +44,19 @@ def test_tokens_are_laid_out_row_by_row_behind_the_prefix(prefix):
 
 def test_the_grid_of_tokens_is_guessed_from_their_number():
     """197 of a square image are 14 x 14 and one; 50 are 7 x 7 and one; 28 of 2:1 are 3 x 6..."""
-    assert layout_of((1, 197, 768), (224, 224)) == Layout("tokens", (768, 14, 14), 1)
-    assert layout_of((1, 50, 768), (224, 224)) == Layout("tokens", (768, 7, 7), 1)
-    assert layout_of((1, 49, 768), (224, 224)) == Layout("tokens", (768, 7, 7), 0)
-    assert layout_of((1, 33, 8), (64, 128)) == Layout("tokens", (8, 4, 8), 1)
+    assert layout_of((1, 197, 768), (224, 224)) == TensorLayout("tokens", (768, 14, 14), 1)
+    assert layout_of((1, 50, 768), (224, 224)) == TensorLayout("tokens", (768, 7, 7), 1)
+    assert layout_of((1, 49, 768), (224, 224)) == TensorLayout("tokens", (768, 7, 7), 0)
+    assert layout_of((1, 33, 8), (64, 128)) == TensorLayout("tokens", (8, 4, 8), 1)
     # 19 beside 6 x 6: more than any network has before its cells... and fewer than 7 x 7.
-    assert layout_of((1, 36 + 12, 8), (96, 96)) == Layout("tokens", (8, 6, 6), 12)
+    assert layout_of((1, 36 + 12, 8), (96, 96)) == TensorLayout("tokens", (8, 6, 6), 12)
     assert layout_of((1, 2, 8), (96, 96)) is None
     assert layout_of((1, 8), (96, 96)) is None
     assert layout_of((1, 40, 8), (96, 96), [(3, 3)]) is None, "31 are no prefix"
 
 
 def test_another_size_of_square_images_has_another_grid():
-    layout = Layout("tokens", (3, 4, 5), 1)
+    layout = TensorLayout("tokens", (3, 4, 5), 1)
     tokens = torch.arange(2 * 10 * 3.0).view(2, 10, 3)
     maps, prefix = to_maps(tokens, layout)
     assert maps.shape == (2, 3, 3, 3)
