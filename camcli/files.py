@@ -33,6 +33,8 @@ _MADE_UP = frozenset(
     "proc sysfs debugfs tracefs securityfs configfs cgroup cgroup2 devpts mqueue bpf pstore "  # noqa: SIM905
     "efivarfs binfmt_misc selinuxfs functionfs rpc_pipefs fusectl nsfs".split()
 )
+# So many characters Windows takes for a folder, and some more for a file.
+_SHORT = 248
 _KINDS = (
     (stat.S_ISFIFO, "a pipe"),
     (stat.S_ISSOCK, "a socket"),
@@ -63,6 +65,7 @@ def open_regular(path: str | Path) -> BufferedReader:
         >>> with open_regular("labels.csv") as file:  # doctest: +SKIP
         ...     text = file.read().decode()
     """
+    path = extended(path)
     _check_regular(os.stat(path), path)  # noqa: PTH116 - to open a device can already do something
     # What was put there since then must not make this wait.
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
@@ -73,6 +76,17 @@ def open_regular(path: str | Path) -> BufferedReader:
     except BaseException:
         os.close(handle)
         raise
+
+
+def extended(path: str | Path) -> str | Path:
+    """A path that Windows takes however long it is; elsewhere, and where it is short, the same."""
+    if sys.platform != "win32":
+        return path
+    text = os.fspath(path)
+    if len(text) < _SHORT or text.startswith("\\\\?\\"):
+        return path
+    text = os.path.abspath(text)  # noqa: PTH100 - nothing is changed in it any more
+    return f"\\\\?\\UNC\\{text[2:]}" if text.startswith("\\\\") else f"\\\\?\\{text}"
 
 
 def read_regular(path: str | Path, most: int = MAX_READ) -> bytes:
@@ -148,6 +162,13 @@ def replace(old: str | Path, new: str | Path) -> None:
         else:
             return
     os.replace(old, new)  # noqa: PTH105
+
+
+def why(error: OSError) -> str:
+    """Why a file cannot be written, in a few words without a full stop."""
+    if sys.platform == "win32" and isinstance(error, PermissionError):
+        return f"{error.strerror} (is it open in another program, a spreadsheet perhaps?)"
+    return error.strerror or str(error)
 
 
 @contextmanager

@@ -41,7 +41,7 @@ def factorise(batches: Sequence[Tensor], n: int) -> Concepts:
     rows = torch.cat([A.movedim(1, 3).flatten(0, 2) for A in batches])
     V = rows.clamp(min=0)
     H, W = _start(V, min(n, *V.shape))
-    total = float(V.double().square().sum())
+    total = float(V.cpu().double().square().sum())
     last = total
     for _ in range(ROUNDS):
         _improve(W, H.T @ H, H.T @ V)
@@ -52,8 +52,8 @@ def factorise(batches: Sequence[Tensor], n: int) -> Concepts:
             break
         last = error
     H, W = _ordered(H, W)
-    size = float(rows.double().square().sum())
-    left = float((rows - H @ W).double().square().sum())
+    size = float(rows.cpu().double().square().sum())
+    left = float((rows - H @ W).cpu().double().square().sum())
     parts = H.split([A.shape[0] * A.shape[2] * A.shape[3] for A in batches])
     maps = tuple(
         part.view(A.shape[0], *A.shape[2:], -1).movedim(3, 1)

@@ -34,8 +34,9 @@ class FeatureScale(NamedTuple):
     @classmethod
     def of(cls, features: Tensor) -> FeatureScale:
         """Mean (K,) and the root mean square distance from it, over features (N, K)."""
-        mean = features.double().mean(0)
-        square = (features.double() - mean).square().mean()
+        exact = features.cpu().double()  # in float64, which not every device has
+        mean = exact.mean(0)
+        square = (exact - mean).square().mean()
         return cls(mean.float(), float(square.sqrt()) or 1.0)
 
     def __call__(self, features: Tensor) -> Tensor:
@@ -44,8 +45,8 @@ class FeatureScale(NamedTuple):
 
     def fold(self, weight: Tensor, bias: Tensor) -> LinearHead:
         """The head on plain features that gives the same logits."""
-        plain = weight.double().cpu() / self.unit
-        shifted = bias.double().cpu() - plain @ self.mean.double()
+        plain = weight.cpu().double() / self.unit
+        shifted = bias.cpu().double() - plain @ self.mean.double()
         return LinearHead(plain.float(), shifted.float())
 
 
@@ -140,7 +141,7 @@ def measure(head: LinearHead, split: LabelledFeatures | None) -> dict[str, float
     logits = linear(head, split.features)
     return {
         "val_loss": float(F.cross_entropy(logits, split.targets)),
-        "val_acc": float((logits.argmax(1) == split.targets).double().mean()),
+        "val_acc": float((logits.argmax(1) == split.targets).cpu().double().mean()),
     }
 
 
@@ -229,7 +230,7 @@ def fit_to_optimum(
             "epoch": fit.epoch + 1,
             "l2": strength,
             "train_loss": float(recipe.loss(logits, train.targets)),
-            "train_acc": float((logits.argmax(1) == train.targets).double().mean()),
+            "train_acc": float((logits.argmax(1) == train.targets).cpu().double().mean()),
         }
         # The loss is smooth in the strength, where the accuracy of a small split jumps.
         fit.judge(row | measure(fit.last(), val), by_loss=True)

@@ -85,7 +85,7 @@ def score(
         >>> score(torch.eye(2) * 9, torch.tensor([0, 1]), ("cat", "dog")).top1
         1.0
     """
-    logits, truth = logits.double().cpu(), truth.cpu()
+    logits, truth = logits.cpu().double(), truth.cpu()
     log_p = log_probabilities(logits, output)
     confidence, predicted = log_p.exp().max(1)
     right = predicted == truth

@@ -54,7 +54,8 @@ class Problem:
             sample_weight: (N,) of each image in the mean.
         """
         self._basis: Tensor | None = None
-        X = features.double() if features.numel() <= SMALL else features
+        exact = features.numel() <= SMALL and features.device.type != "mps"  # which has no float64
+        X = features.double() if exact else features
         if len(X) < X.shape[1]:
             # The optimum is a sum of the images' features: N coordinates instead of K.
             self._basis, R = torch.linalg.qr(X.T)

@@ -352,7 +352,7 @@ def _joined(paths: list[Path]) -> Checkpoint:
 def _top1(logits: dict[Split, Tensor], splits: dict[Split, Examples]) -> dict[str, float]:
     """Accuracy of one member in each split."""
     return {
-        name: float((each.argmax(1) == splits[name].targets).double().mean())
+        name: float((each.argmax(1) == splits[name].targets).cpu().double().mean())
         for name, each in logits.items()
     }
 

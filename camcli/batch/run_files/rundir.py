@@ -20,7 +20,7 @@ from camcli.batch.run_files.vacancy import check_free, check_same
 from camcli.batch.tables.journal import drop_torn_row
 from camcli.batch.tables.reading import is_as_written
 from camcli.errors import CamcliError, ImageError, UsageError
-from camcli.files import only_this_file, whole_file, write_whole
+from camcli.files import only_this_file, whole_file, why, write_whole
 from camcli.locks import lock
 from camcli.ours import FILES, KIND, OVERLAYS, finite, is_made_here, read_record, remove
 from camcli.printable import printable
@@ -99,7 +99,7 @@ class RunDirectory(RunPaths):
                 self._let_go()
                 raise
         except OSError as error:
-            raise CamcliError(f"Cannot write to {self.path}: {error.strerror}.") from error
+            raise CamcliError(f"Cannot write to {self.path}: {why(error)}.") from error
 
     def check(self, *, resume: bool, overwrite: bool) -> None:
         """Refuse what `prepare` would refuse whatever the run is; touches nothing.
@@ -113,7 +113,7 @@ class RunDirectory(RunPaths):
         try:
             check_free(self, resume=resume, overwrite=overwrite)
         except OSError as error:
-            raise CamcliError(f"Cannot write to {self.path}: {error.strerror}.") from error
+            raise CamcliError(f"Cannot write to {self.path}: {why(error)}.") from error
 
     def check_source(self, paths: Iterable[str]) -> None:
         """Refuse to overwrite the run where its own pictures are what is going to be read.
@@ -171,7 +171,7 @@ class RunDirectory(RunPaths):
             if not self._held:
                 self._hold()
         except OSError as error:
-            raise CamcliError(f"Cannot write {self.csv}: {error.strerror}.") from error
+            raise CamcliError(f"Cannot write {self.csv}: {why(error)}.") from error
 
     def _check_files(self, files: Sequence[str]) -> None:
         """Learn what the earlier run wrote besides, and refuse to write over anything else.
@@ -267,7 +267,7 @@ class RunDirectory(RunPaths):
                 raise FileNotFoundError(errno.ENOENT, "the folder was removed or renamed meanwhile")
         except OSError as error:
             raise CamcliError(
-                f"Cannot write {path}: {error.strerror}. What was finished is kept; when the "
+                f"Cannot write {path}: {why(error)}. What was finished is kept; when the "
                 "cause is gone, run the same command with --resume."
             ) from error
 

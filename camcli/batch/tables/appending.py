@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from camcli.errors import CamcliError
+from camcli.files import why
 
 
 class Appender:
@@ -23,6 +24,8 @@ class Appender:
         self.path = path
         try:
             self._file = path.open("ab")
+            # Some file systems count no names at all.
+            self._counted = os.fstat(self._file.fileno()).st_nlink > 0
         except OSError as error:
             raise self._failed(error) from error
 
@@ -36,14 +39,14 @@ class Appender:
             self._file.write(record)
             self._file.flush()
             # A removed file takes whatever is written to it, and keeps nothing.
-            if os.fstat(self._file.fileno()).st_nlink == 0:
+            if self._counted and os.fstat(self._file.fileno()).st_nlink == 0:
                 raise OSError(ENOENT, "it was removed while the run was going on")
         except OSError as error:
             raise self._failed(error) from error
 
     def _failed(self, error: OSError) -> CamcliError:
         return CamcliError(
-            f"Cannot write {self.path}: {error.strerror}. What was finished is kept; when the "
+            f"Cannot write {self.path}: {why(error)}. What was finished is kept; when the "
             "cause is gone, run the same command with --resume."
         )
 

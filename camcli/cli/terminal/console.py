@@ -33,7 +33,18 @@ DEBUG = "CAMCLI_DEBUG"
 
 
 class Terminated(BaseException):
-    """SIGTERM, turned into an exception so that files are closed and the run can be resumed."""
+    """SIGTERM and its like as an exception, so that files are closed and a run can be resumed."""
+
+
+def _ending() -> list[signal.Signals]:
+    """The signals that ask this process to end, but for Ctrl-C.
+
+    Also that of a terminal that is closed, unless ``nohup`` has said to ignore it, and Windows'
+    Ctrl-Break, which is what a parent process can send there.
+    """
+    found = [getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP", "SIGBREAK")]
+    there = [number for number in found if number is not None]
+    return [n for n in there if n == signal.SIGTERM or signal.getsignal(n) != signal.SIG_IGN]
 
 
 class Friendly(TyperGroup):
@@ -133,12 +144,13 @@ def _sigterm_raises() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield  # signals belong to the main thread; whoever calls from another keeps theirs
         return
-    before = signal.signal(signal.SIGTERM, handler)
+    before = {number: signal.signal(number, handler) for number in _ending()}
     try:
         yield
     finally:
         ended.set()
-        signal.signal(signal.SIGTERM, before)
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
 
 
 def end_hard(unless: threading.Event, seconds: float = 10.0) -> None:
@@ -168,7 +180,7 @@ def stops_gently(stop: Callable[[], object]) -> Iterator[None]:
 
     Raises:
         KeyboardInterrupt: after the block, if Ctrl-C asked.
-        Terminated: after the block, if SIGTERM asked.
+        Terminated: after the block, if another signal asked.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -188,7 +200,7 @@ def stops_gently(stop: Callable[[], object]) -> Iterator[None]:
         with suppress(OSError):
             os.write(2, b"\nFinishing what has begun; once more to stop at once.\n")
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, *_ending()):
         before[number] = signal.signal(number, ask)
     try:
         yield

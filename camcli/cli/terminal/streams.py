@@ -69,7 +69,8 @@ class _Messages(io.TextIOWrapper):
 def _told(error: OSError) -> Exception:
     # What is left in the buffer would fail again when Python closes the stream at its end.
     silence(1)
-    if error.errno == errno.EPIPE:
+    # Windows says of a pipe that nobody reads that the argument is invalid.
+    if error.errno == errno.EPIPE or (sys.platform == "win32" and error.errno == errno.EINVAL):
         return ReaderGoneError()
     return UnwritableError(
         f"Standard output cannot be written: {error.strerror}. What the command wrote to files is "

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -25,7 +26,7 @@ from camcli.data.sources.leftovers import (
     not_read_file,
 )
 from camcli.errors import UsageError
-from camcli.files import is_made_up
+from camcli.files import extended, is_made_up
 
 MAX_LINKS = 3
 
@@ -182,7 +183,7 @@ def _walk(root: str, choice: _Choice, left: LeftOut) -> Iterator[tuple[str, str]
         if not choice.enters(parts) or links > MAX_LINKS:
             continue
         try:
-            status = os.stat(path)
+            status = os.stat(extended(path))
         except FileNotFoundError:
             continue  # gone since it was listed
         except OSError:
@@ -217,7 +218,7 @@ def _listed(
     telling: list[str] = []
     passed: list[str] = []
     named = choice.names(len(parts))
-    with os.scandir(folder) as entries:
+    with os.scandir(extended(folder)) as entries:
         for entry in entries:
             name = entry.name
             at = (*parts, name)
@@ -339,6 +340,8 @@ def _matches(parts: tuple[str, ...], segments: tuple[str, ...]) -> bool:
 
 def _fits(name: str, segment: str) -> bool:
     """Whether a name is what a segment says, letter by letter or as a pattern."""
+    if sys.platform == "win32":  # where whoever writes *.jpg means X.JPG, too
+        name, segment = name.lower(), segment.lower()
     return name == segment or fnmatchcase(name, segment)
 
 

@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import codecs
+import locale
 import os
+import posixpath
 import select
 import shutil
 import stat
@@ -103,7 +105,7 @@ class PathList(Walked):
             yield from map(self._resolve, names_in(stream, b"\0" if self.nul else b"\n"))
 
     def _resolve(self, entry: bytes) -> str:
-        text = os.fsdecode(entry)
+        text = _decoded(entry)
         if is_url(text):
             try:
                 return local_path(text) or text
@@ -264,18 +266,31 @@ def _on_a_disk(rel: str) -> str:
 
 def common(one: str, other: str) -> str:
     """The folder that holds both; empty when there is none (two drives on Windows)."""
+    if is_url(one) != is_url(other):
+        return ""
     try:
-        both = os.path.commonpath((one, other)) if one and other else ""
+        if is_url(one):  # whose separator is no system's
+            both = posixpath.commonpath((one, other))
+            return both.replace(":/", "://", 1) if ":/" in both else ""
+        return os.path.commonpath((one, other)) if one and other else ""
     except ValueError:
         return ""
-    return both.replace(":/", "://", 1) if is_url(one) and ":/" in both else both
 
 
 def relative(path: str, root: str) -> str:
     """`path` below `root`, with forward slashes; both absolute and without `..`."""
-    rel = (
-        os.path.relpath(path, root)
-        if root
-        else path.replace("://", "/").replace(":", "", 1).lstrip("\\/")
-    )
-    return rel.replace(os.sep, "/")
+    if root:
+        apart = posixpath if is_url(root) else os.path
+        return apart.relpath(path, root).replace(os.sep, "/")
+    return path.replace("://", "/").replace(":", "", 1).lstrip("\\/").replace(os.sep, "/")
+
+
+def _decoded(entry: bytes) -> str:
+    """A line of a list as a file's name.
+
+    Windows' names are UTF-8, its lists often what the machine's language has (cp1252).
+    """
+    try:
+        return os.fsdecode(entry)
+    except UnicodeDecodeError:
+        return entry.decode(locale.getencoding(), "replace")

@@ -104,9 +104,9 @@ class ImageRef:
 
 
 def is_url(text: str) -> bool:
-    """Whether a name is for fsspec: ``s3://photos/cat.jpg``."""
+    """Whether a name is for fsspec: ``s3://photos/cat.jpg``; ``C://photos`` is a folder."""
     scheme, sign, _ = text.partition("://")
-    return bool(sign) and scheme.replace("+", "").replace("-", "").isalnum()
+    return bool(sign) and len(scheme) > 1 and scheme.replace("+", "").replace("-", "").isalnum()
 
 
 def local_path(url: str) -> str | None:

@@ -97,7 +97,7 @@ def compare_labels(
     shuffled = targets[order]
     scale = FeatureScale.of(X)
     heads = [
-        scale.fold(*solve_head(scale(X).double(), t, len(names), L2, Recipe()))
+        scale.fold(*solve_head(scale(X).cpu().double(), t, len(names), L2, Recipe()))
         for t in (targets, shuffled)
     ]
     index = {ref.rel: names.index(ref.label or "") for ref in held}
@@ -113,7 +113,7 @@ def compare_labels(
     found.add_unrelated(LABELS, seen[0], seed)
 
     def known(head: LinearHead, t: Tensor) -> float:
-        return float((linear(head, X).argmax(1) == t).double().mean())
+        return float((linear(head, X).argmax(1) == t).cpu().double().mean())
 
     learned = Learned(
         len(names), len(targets), known(heads[0], targets), known(heads[1], shuffled), *right

@@ -43,7 +43,7 @@ class Predictions:
         """
         self._classes, self._confidence, self._unlabelled = classes, confidence, unlabelled
         self._scores = score(logits, truth, classes, output)
-        log_p = log_probabilities(logits.double().cpu(), output)
+        log_p = log_probabilities(logits.cpu().double(), output)
         p, predicted = log_p.exp().max(1)
         self._truth = truth.numpy()
         self._right = (predicted == truth).double().numpy()
