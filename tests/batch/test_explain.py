@@ -170,7 +170,7 @@ def test_a_label_is_positive_above_one_half_and_not_at_it():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"topk": 0}, "1 or more"), ({"top": 0}, "1 or more"),
+        ({"topk": 0}, "1 or more"), ({"top": 0}, "at least one"),
         ({"target": "cat", "topk": 2}, "one of them"), ({"target": "yak"}, "yak"),
         ({"target": "cat", "versus": "cat"}, "nothing is left"),
     ],

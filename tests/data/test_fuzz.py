@@ -2,6 +2,7 @@
 
 import io
 import random
+import resource
 import sys
 import time
 
@@ -118,8 +119,6 @@ def attack(count: int, seed: int, capfd: pytest.CaptureFixture[str]) -> None:
     whole = list(seeds().items())
     capfd.readouterr()
     unit = 1 if sys.platform == "darwin" else 1024
-    resource = pytest.importorskip("resource")
-
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
     passed = refused = 0
     for number in range(count):
