@@ -24,6 +24,10 @@ _SAID = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
 if "torch" not in sys.modules and not any(name in os.environ for name in _SAID):
     os.environ["OMP_WAIT_POLICY"] = "passive"
 
+# What Apple's GPUs have no code for runs on the CPU, instead of ending the run.
+if sys.platform == "darwin":
+    os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
+
 if TYPE_CHECKING:
     from camcli.api import batch, concepts, explain
     from camcli.api_evaluate import audit, evaluate

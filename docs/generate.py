@@ -12,6 +12,7 @@ import ast
 import csv
 import dataclasses
 import enum
+import importlib
 import importlib.util
 import inspect
 import json
@@ -301,11 +302,60 @@ def _signature(name: str, node: ast.FunctionDef) -> str:
     text = (
         ast.unparse(ast.fix_missing_locations(bare)).removesuffix(":\n    ...").removeprefix("def ")
     )
+    inside, _, returns = text.partition("(")[2].rpartition(")")
+    # An annotation has no "=" in it: the first one is before the default.
+    parts = [
+        re.sub(r"^(\w+: [^=]+)=", r"\1 = ", part)
+        for part in re.split(r", (?![^\[(]*[\])])", inside)
+    ]
+    text = f"{name}({', '.join(parts)}){returns}"
     if len(text) > 90:
-        inside, _, returns = text.partition("(")[2].rpartition(")")
-        parts = re.split(r", (?![^\[(]*[\])])", inside)
         text = f"{name}(\n" + "".join(f"    {part},\n" for part in parts) + f"){returns}"
     return f"```python\n{text}\n```"
+
+
+def _records(body: list[ast.stmt]) -> dict[str, Any]:
+    """What a module's ``E, A = EvaluateJob(""), AuditJob("")`` makes: records of defaults."""
+    homes = {
+        alias.asname or alias.name: node.module
+        for node in body
+        if isinstance(node, ast.ImportFrom) and node.module
+        for alias in node.names
+    }
+    made: dict[str, Any] = {
+        name: getattr(importlib.import_module(home), name)
+        for name, home in homes.items()
+        if name.isupper() and home.startswith("camcli.jobs")
+    }
+    for node in body:
+        if not isinstance(node, ast.Assign):
+            continue
+        targets, values = ([n.elts if isinstance(n, ast.Tuple) else [n]][0]
+                           for n in (node.targets[0], node.value))  # fmt: skip
+        for target, value in zip(targets, values, strict=False):
+            if isinstance(target, ast.Name) and isinstance(value, ast.Call):
+                called = getattr(value.func, "id", None)
+                if called in homes:
+                    record = getattr(importlib.import_module(homes[called]), called)
+                    made[target.id] = record(*map(ast.literal_eval, value.args))
+    return made
+
+
+class _Defaults(ast.NodeTransformer):
+    """Writes a default that is taken from a record as what it is."""
+
+    def __init__(self, records: dict[str, Any]) -> None:
+        self.records = records
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
+        """``E.methods`` as ``'cam'``."""
+        if isinstance(node.value, ast.Name) and node.value.id in self.records:
+            value = getattr(self.records[node.value.id], node.attr)
+            if isinstance(value, Path):
+                value = str(value)
+            if isinstance(value, (type(None), bool, int, float, str, tuple)):
+                return ast.parse(repr(value), mode="eval").body
+        return node
 
 
 def _member(name: str, home: str) -> list[str]:
@@ -313,8 +363,10 @@ def _member(name: str, home: str) -> list[str]:
     if spec is None or spec.origin is None:
         raise LookupError(f"{name}: there is no module {home}")
     body = ast.parse(Path(spec.origin).read_text("utf-8")).body
+    records = _records(body)
     for i, node in enumerate(body):
         if isinstance(node, ast.FunctionDef) and node.name == name:
+            node.args = _Defaults(records).visit(node.args)
             return [_signature(f"camcli.{name}", node), *_described(ast.get_docstring(node) or "")]
         if isinstance(node, ast.ClassDef) and node.name == name:
             out = _described(ast.get_docstring(node) or "")
@@ -544,6 +596,14 @@ def photographs() -> str:
 
 
 # ---------------------------------------------------------------- MkDocs
+
+
+def on_config(config: Any) -> Any:
+    """Name the page on architecture in the navigation, where the repository has one."""
+    if ELSEWHERE["architecture.md"].is_file():
+        (last,) = config.nav[-1].values()
+        last.append({"Architecture": "architecture.md"})
+    return config
 
 
 def on_files(files: Any, *, config: Any) -> Any:

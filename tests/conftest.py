@@ -23,6 +23,15 @@ settings.register_profile("untimed", deadline=None, suppress_health_check=[Healt
 settings.load_profile("untimed")
 
 
+def pytest_collection_modifyitems(items):
+    """Windows has no pipes with names, no forks, and other signals."""
+    if sys.platform == "win32":
+        skip = pytest.mark.skip(reason="needs what only POSIX has")
+        for item in items:
+            if item.get_closest_marker("posix") or "special_files" in item.fixturenames:
+                item.add_marker(skip)
+
+
 @pytest.fixture(scope="session")
 def bundled():
     """The bundled classifier with its real weights, loaded once."""

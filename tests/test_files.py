@@ -88,6 +88,7 @@ def test_a_folder_takes_the_place_of_another(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such files")
+@pytest.mark.posix
 def test_only_a_regular_file_is_opened(tmp_path, special_files):
     found = special_files(tmp_path)
     assert len(found) >= 3
@@ -104,6 +105,7 @@ def test_only_a_regular_file_is_opened(tmp_path, special_files):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no pipes with names")
+@pytest.mark.posix
 def test_a_pipe_that_takes_a_files_place_is_not_waited_for(tmp_path, monkeypatch):
     path = tmp_path / "a.jpg"
     path.write_bytes(b"abc")

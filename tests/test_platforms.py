@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import errno
 import io
 import locale
 import ntpath
 import os
 import posixpath
+import re
 import signal
 import subprocess
 import sys
@@ -15,16 +17,19 @@ from pathlib import Path, PureWindowsPath
 
 import pytest
 import torch
+from torch import nn
 
 from camcli.batch.run_files.rundir import RunDirectory
 from camcli.batch.tables import appending
 from camcli.batch.tables.journal import Journal
+from camcli.cam.methods import METHODS, heatmaps
 from camcli.cli.terminal import console, streams
 from camcli.data.sources import finders, lists
 from camcli.data.sources.leftovers import LeftOut
 from camcli.data.sources.refs import is_url
 from camcli.errors import CamcliError, UsageError
 from camcli.files import extended, open_regular, why
+from camcli.models.cutting.cut import LinearHead
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="simulates Windows on another system")
 
@@ -307,3 +312,82 @@ def test_concepts_of_a_device_without_float64_are_found():
     A = torch.rand(2, 6, 4, 4, generator=torch.Generator().manual_seed(0))
     found = factorise([A.as_subclass(OnMps)], 2)
     assert found.explained == pytest.approx(factorise([A], 2).explained, abs=1e-6)
+
+
+@pytest.mark.parametrize("linear", [True, False])
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_runs_on_a_device_without_float64(name, linear):
+    generator = torch.Generator().manual_seed(0)
+    weight, bias = torch.randn(4, 6, generator=generator), torch.zeros(4)
+    stem = torch.randn(6, 3, generator=generator)
+
+    def features(images):
+        small = nn.functional.avg_pool2d(images, 4)
+        return torch.einsum("kc,bchw->bkhw", stem, small).clamp(min=0)
+
+    def tail(A):
+        return A.mean((2, 3)) @ weight.T + bias
+
+    def see(images):
+        A = features(images)
+        return tail(A), A, tail
+
+    def maps(images):
+        A = features(images)
+        return heatmaps(
+            METHODS[name], A, tail(A), torch.tensor([1, 2]), tail=tail, images=images, see=see,
+            head=LinearHead(weight, bias) if linear else None,
+            forward=lambda each: tail(features(each)),
+        )  # fmt: skip
+
+    images = torch.rand(2, 3, 16, 16, generator=generator)
+    if METHODS[name].name == "cam" and not linear:
+        pytest.skip("it needs a linear head")
+    torch.testing.assert_close(
+        maps(images.as_subclass(OnMps)).cpu(), maps(images), rtol=1e-4, atol=1e-5
+    )
+
+
+def test_on_macos_what_the_gpu_has_not_runs_on_the_cpu(monkeypatch):
+    import importlib
+
+    import camcli
+
+    monkeypatch.delenv("PYTORCH_ENABLE_MPS_FALLBACK", raising=False)
+    monkeypatch.setattr(sys, "platform", "darwin")
+    try:
+        importlib.reload(camcli)
+        assert os.environ["PYTORCH_ENABLE_MPS_FALLBACK"] == "1"
+    finally:
+        os.environ.pop("PYTORCH_ENABLE_MPS_FALLBACK", None)
+
+
+# -- the tests themselves ---------------------------------------------------------------------
+
+_POSIX_ONLY = re.compile(
+    r"os\.(mkfifo|fork|geteuid|getuid|setsid|killpg)\b|SIG(KILL|STOP|HUP|ALRM|PROF)\b"
+    r"|AF_UNIX|/dev/fd/|\bimport (resource|fcntl)\b"
+)
+_SAID = re.compile(r"posix|skipif|win32|hasattr|importorskip")
+
+
+@pytest.mark.parametrize(
+    "path", sorted(Path(__file__).parent.rglob("test_*.py")), ids=lambda path: path.stem
+)
+def test_tests_that_windows_cannot_run_say_so(path):
+    lines = path.read_text("utf-8").splitlines()
+    tree = ast.parse("\n".join(lines))
+    if any("pytestmark" in line and "win32" in line for line in lines):
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test"):
+            first = min([node.lineno, *(each.lineno for each in node.decorator_list)])
+            text = "\n".join(lines[first - 1 : node.end_lineno])
+            if _POSIX_ONLY.search(text):
+                assert _SAID.search(text), f"{path.name}: {node.name} needs @pytest.mark.posix"
+    # What is read when a module is imported ends the whole module.
+    for node in tree.body:
+        if isinstance(node, ast.Import):
+            assert not {a.name for a in node.names} & {"fcntl", "resource"}, path
+        for decorator in getattr(node, "decorator_list", []):
+            assert not re.search(r"\bos\.(geteuid|getuid|mkfifo)\(", ast.unparse(decorator)), path

@@ -19,10 +19,10 @@ from camcli.render.picture import encode_jpeg
 from camcli.render.style import Style
 from camcli.result import Result
 
-Wanted = Callable[[Result], bool]
+OverlayFilter = Callable[[Result], bool]
 
 
-def parse_only(text: str, classes: Sequence[str] = ()) -> Wanted:
+def parse_only(text: str, classes: Sequence[str] = ()) -> OverlayFilter:
     """Which Results are worth a picture, as a user says it.
 
     Args:
@@ -91,7 +91,7 @@ class Overlays:
     """Writes one annotated overlay an image under a run directory, mirroring the source's tree."""
 
     def __init__(
-        self, run: RunDirectory, namer: Namer, style: Style, wanted: Wanted | None = None
+        self, run: RunDirectory, namer: Namer, style: Style, wanted: OverlayFilter | None = None
     ) -> None:
         self.run = run
         self.namer = namer

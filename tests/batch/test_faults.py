@@ -75,6 +75,7 @@ def wait(pid, seconds):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="forks a process with threads")
+@pytest.mark.posix
 def test_fifty_kills(bundled, many, tmp_path, one_thread):
     """A run that comes to its end between two kills is looked at, and another one begun."""
     when, kills, ended = random.Random(4), 0, 0

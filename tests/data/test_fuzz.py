@@ -2,7 +2,6 @@
 
 import io
 import random
-import resource
 import sys
 import time
 
@@ -119,6 +118,8 @@ def attack(count: int, seed: int, capfd: pytest.CaptureFixture[str]) -> None:
     whole = list(seeds().items())
     capfd.readouterr()
     unit = 1 if sys.platform == "darwin" else 1024
+    resource = pytest.importorskip("resource")
+
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
     passed = refused = 0
     for number in range(count):

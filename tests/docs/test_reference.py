@@ -103,6 +103,24 @@ def test_every_parameter_of_python_is_described(generate):
                 assert re.search(rf"`{parameter}`(, `\w+`)*\n:   \S", part), (name, parameter)
 
 
+def test_defaults_of_python_are_values(generate):
+    """A signature says what the default is, not in which record it stands."""
+    import inspect
+
+    import camcli
+
+    page = generate.python_page()
+    assert not re.search(r"=\s*[A-Z]\w*\.\w", page)
+    for name in ("explain", "batch", "evaluate", "train"):
+        part = page[page.index(f"## camcli.{name}\n") :].split("```")[1]
+        for parameter in inspect.signature(getattr(camcli, name)).parameters.values():
+            default = parameter.default
+            if isinstance(default, (int, float, str)) and default != "":
+                assert re.search(rf"\b{parameter.name}: .*= ?{re.escape(repr(default))}", part), (
+                    name, parameter.name,
+                )  # fmt: skip
+
+
 def test_every_method_is_in_the_tables(generate):
     from camcli.cam.method_facts import FACTS
 

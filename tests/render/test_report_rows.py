@@ -15,7 +15,8 @@ from camcli.errors import CamcliError, UsageError
 from camcli.render.report import RunData, write_comparison, write_report
 from camcli.render.report.compare import sign_test
 from camcli.render.report.heat import MeanMap, PageMap, affordable_side, similarity
-from camcli.render.report.pages import as_script, replacing
+from camcli.render.report.page_data import as_script
+from camcli.render.report.pages import replacing
 from camcli.render.report.rows import Names, in_order, read_rows
 from camcli.render.report.summary import for_page, summarise
 

@@ -68,6 +68,7 @@ def kill_in(stage: str, out: Path, arguments: list[str]) -> None:
     pytest.fail("the run was over before it could be killed")
 
 
+@pytest.mark.posix
 def test_killed_in_each_stage_it_ends_with_the_same(quick, tmp_path):
     # So many epochs that a run is still in a stage after two of its epochs.
     config = replace(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +12,7 @@ from camcli.cli.checked_command import Command
 from camcli.cli.terminal.console import SOME_FAILED, USAGE, emit, emit_json, fail, say, warn
 from camcli.data.datasets.kind import Archive
 from camcli.data.datasets.registry import NAMED, ways_to_get
+from camcli.data.synthetic.mark import MarkRule
 from camcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,14 +22,6 @@ app = typer.Typer(no_args_is_help=True, help="Fetch, check and draw labelled ima
 
 
 MOST_SCENES = 1_000_000  # a class and split
-
-
-class TaggedTest(StrEnum):
-    """Where a planted mark is in the test split."""
-
-    same = "same"
-    absent = "absent"
-    swapped = "swapped"
 
 
 DataDir = Annotated[
@@ -175,13 +167,13 @@ def synthetic_(
         typer.Option("--shortcut-share", help="Share of them that carry it.", min=0, max=1),
     ] = 1.0,
     shortcut_test: Annotated[
-        TaggedTest,
+        MarkRule,
         typer.Option(
             "--shortcut-test",
             help="In the test split the tag is where it was (same), nowhere (absent), or on all "
             "other classes (swapped).",
         ),
-    ] = TaggedTest.same,
+    ] = "same",
     quiet: Quiet = False,
 ) -> None:
     """Draw scenes of fruit on clutter, with exact masks: a data set in seconds, offline.
@@ -202,7 +194,7 @@ def synthetic_(
     if len(set(names)) < len(names):
         raise UsageError(f"The classes {classes!r} name one twice.")
     where = folder or data_places()[0] / "synthetic"
-    mark = Shortcut(shortcut, shortcut_share, shortcut_test.value) if shortcut else None
+    mark = Shortcut(shortcut, shortcut_share, shortcut_test) if shortcut else None
     counts = {"train": train, "val": val, "test": test}
     total = len(names) * sum(counts.values())
     with bar(total, unit="scene", quiet=quiet, leave=False) as shown:

@@ -15,17 +15,15 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from PIL import Image
 
 from camcli.data.synthetic.drawing import Canvas, Placement, box, clutter, surface, thing
 from camcli.data.synthetic.fruits import FRUITS, draw_fruit
+from camcli.data.synthetic.mark import MarkRule
 from camcli.errors import CamcliError, UsageError
 from camcli.files import whole_folder
-
-MarkRule = Literal["same", "absent", "swapped"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,7 +6,7 @@ import torch
 
 from camcli.errors import CamcliError, UsageError
 from camcli.models.cuda import DTYPES, Autocast
-from camcli.models.runtime.protocol import Backbone, Made, Wanted
+from camcli.models.runtime.protocol import Forward, Made, Wanted
 
 SIXTEEN = "float16 is for CUDA GPUs: use bfloat16 on a CPU, or leave it out."
 
@@ -20,7 +20,7 @@ def refuses(device: str, precision: str) -> CamcliError | None:
     return UsageError(f"{precision} needs --runtime openvino; torch computes in float32 here.")
 
 
-def in_precision(wanted: Wanted) -> Backbone:
+def in_precision(wanted: Wanted) -> Forward:
     """The backbone, in 16 bits where these are wanted."""
     if wanted.precision == "float32":
         return wanted.backbone

@@ -14,7 +14,7 @@ from camcli.models.classifier import Classifier
 if TYPE_CHECKING:
     from camcli.models.runtime.int8 import Agreement
 
-Backbone = Callable[[Tensor], Any]
+Forward = Callable[[Tensor], Any]
 """Normalised images (B, 3, H, W) -> A, or tuples of tensors."""
 
 
@@ -31,7 +31,7 @@ class Wanted:
     """
 
     classifier: Classifier
-    backbone: Backbone
+    backbone: Forward
     precision: str
     images: Iterable[Any]
     say: Callable[[str], None]
@@ -52,7 +52,7 @@ class Made:
             raises where it is too far off; None where the first images suffice.
     """
 
-    run: Backbone
+    run: Forward
     agree: Callable[[Classifier], Agreement] | None = None
 
 

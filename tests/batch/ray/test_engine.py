@@ -102,6 +102,7 @@ def assert_same(out, rows, local, expected):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds the workers in /proc")
+@pytest.mark.posix
 def test_same_rows_as_local_though_workers_are_killed_and_the_run_stopped(
     cluster, bundled, tmp_path, capfd
 ):
@@ -158,6 +159,7 @@ def test_same_rows_as_local_though_workers_are_killed_and_the_run_stopped(
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds the workers in /proc")
+@pytest.mark.posix
 def test_a_killed_driver_loses_nothing(cluster, bundled, tmp_path):
     """Kill -9 of the process that writes the table; its workers belong to the cluster."""
     images, local, out = tmp_path / "in", tmp_path / "local", tmp_path / "run"

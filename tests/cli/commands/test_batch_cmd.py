@@ -37,6 +37,7 @@ def bomb() -> bytes:
     return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"\0" * 1000))
 
 
+@pytest.mark.posix
 def test_a_folder_of_everything(camcli, tmp_path, rgb):
     folder = tmp_path / "in"
     folder.mkdir()

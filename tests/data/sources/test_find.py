@@ -274,6 +274,7 @@ def test_stdin(tmp_path, monkeypatch):
         find_images("-")
 
 
+@pytest.mark.posix
 def test_a_list_from_a_pipe(tmp_path):
     """``camcli batch @<(find ...)``."""
     touch(tmp_path, "1.jpg", "2.jpg")

@@ -174,6 +174,7 @@ def test_of_an_evaluation_and_an_audit_only_their_pictures_are_left_out(tmp_path
     assert seen(root)[0] == ["1.jpg", "a/results.png"]
 
 
+@pytest.mark.posix
 def test_a_marker_that_cannot_be_read_stops_nothing(tmp_path):
     root = touch(tmp_path, "a/1.jpg")
     os.mkfifo(root / "a" / "run.json")

@@ -342,6 +342,7 @@ def test_a_backbone_that_lacks_a_tensor_is_not_filled_with_random_numbers(traine
         load_classifier(checkpoint=path, device="cpu")
 
 
+@pytest.mark.posix
 def test_pipes_and_devices_are_called_what_they_are(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     from camcli.models.weights.formats import check_checkpoint

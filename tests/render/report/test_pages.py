@@ -7,13 +7,8 @@ import pytest
 from camcli.batch.run_files.overlay_names import Namer
 from camcli.data.sources.refs import ImageRef
 from camcli.ours import OVERLAYS
-from camcli.render.report.pages import (
-    DETAIL_PAGE,
-    INDEX_PAGE,
-    TEMPLATES,
-    _overlay,
-    _settings,
-)
+from camcli.render.report.page_data import DETAIL_PAGE, INDEX_PAGE, _overlay
+from camcli.render.report.pages import TEMPLATES, _settings
 from camcli.render.report.rows import ImageRow, Side
 from camcli.result import Result
 

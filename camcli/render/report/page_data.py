@@ -1,0 +1,113 @@
+"""A page's data: columns of numbers and short texts for some rows at a time, as scripts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from camcli.data.decode.images import printable
+from camcli.ours import OVERLAYS, PICTURE
+from camcli.render.report.heat import PageMap, affordable_side
+from camcli.render.report.rows import ImageRow, Side
+
+INDEX_PAGE, DETAIL_PAGE = 5000, 250
+# How overlays are usually called: what stands before and after the photograph's path.
+USUAL_OVERLAYS = ((f"{OVERLAYS}/", ""), (f"{OVERLAYS}/", PICTURE))
+
+
+def as_script(value: Any) -> str:
+    """A value as JavaScript that is safe inside a ``<script>`` element: pure ASCII, no ``<``."""
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def index_page(rows: Sequence[ImageRow]) -> dict[str, Any]:
+    """What filters and orders need to know of some rows, by column."""
+    sides = range(len(rows[0].sides))
+    return {
+        "path": [row.path for row in rows],
+        "label": [row.label for row in rows],
+        "seq": [row.seq for row in rows],
+        "sides": [
+            {
+                "verdict": "".join(row.sides[s].verdict for row in rows),
+                "pred": [row.sides[s].pred for row in rows],
+                "prob": [_share(row.sides[s].prob) for row in rows],
+                "border": [_share(row.sides[s].border) for row in rows],
+            }
+            for s in sides
+        ],
+        "similarity": [_share(row.similarity) for row in rows] if len(sides) > 1 else None,
+    }
+
+
+def detail_page(rows: Sequence[ImageRow], most: int, signed: bool = False) -> dict[str, Any]:
+    """What a card and the large view show beyond that.
+
+    Args:
+        rows: of the page.
+        most: cells a side of a map.
+        signed: maps with negative evidence.
+    """
+    return {
+        "size": [row.size for row in rows],
+        "sides": [
+            {
+                "top": [[n for c, p in side.top for n in (c, _share(p))] for side in column],
+                "view": [_view(row, side) for row, side in zip(rows, column, strict=True)],
+                "maps": [[_map(one, most, signed) for one in side.maps] for side in column],
+                "truth": [_map(side.truth, most, signed) if side.truth else 0 for side in column],
+                "box": [side.box or 0 for side in column],
+                "area": [_share(side.area) for side in column],
+                "overlay": [_overlay(row, side) for row, side in zip(rows, column, strict=True)],
+                "error": [printable(side.error) if side.error else 0 for side in column],
+                "outside": [int(side.outside) for side in column],
+            }
+            for column in ([row.sides[s] for row in rows] for s in range(len(rows[0].sides)))
+        ],
+    }
+
+
+def _share(value: float | None) -> int:
+    """A share in hundred-thousandths; -1 for none: a third of the text of a float."""
+    return -1 if value is None else round(value * 100_000)
+
+
+def _map(one: PageMap, most: int, signed: bool) -> list[Any]:
+    return [one.target, _share(one.prob), one.text(most, signed)]
+
+
+def _view(row: ImageRow, side: Side) -> list[float] | int:
+    """0 for the whole photograph, which is common."""
+    if side.view is None or (row.size and side.view == [0, 0, *row.size]):
+        return 0
+    return [round(v, 1) for v in side.view]
+
+
+def _overlay(row: ImageRow, side: Side) -> str | int:
+    """The usual names, from the path, are told by a number (`USUAL_OVERLAYS`); 0 is none."""
+    if side.overlay is None:
+        return 0
+    usual = {
+        before + row.path + after: n for n, (before, after) in enumerate(USUAL_OVERLAYS, start=1)
+    }
+    return usual.get(side.overlay, side.overlay)
+
+
+def data_scripts(rows: Sequence[ImageRow], signed: bool = False) -> Iterator[tuple[str, str]]:
+    """All data pages of a report as (name, text)."""
+    maps = sum(
+        one.drawn
+        for row in rows
+        for side in row.sides
+        for one in (*side.maps, *([side.truth] if side.truth else []))
+    )
+    most = affordable_side(maps)
+    for kind, size, make in (
+        ("index", INDEX_PAGE, index_page),
+        ("detail", DETAIL_PAGE, lambda page: detail_page(page, most, signed)),
+    ):
+        for number, start in enumerate(range(0, len(rows), size)):
+            page = make(rows[start : start + size])
+            yield f"data/{kind}-{number}.js", f"camcli.{kind}({number},{as_script(page)});\n"
