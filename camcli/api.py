@@ -53,6 +53,7 @@ def explain(
     max_size: int | None = S.max_size,
     min_size: int = S.min_size,
     quality: int = S.quality,
+    overlay_format: str = S.overlay_format,
     signed: bool = S.signed,
 ) -> Result:
     """Predict and explain one image.
@@ -79,7 +80,7 @@ def explain(
             and probabilities from a second pass at the weights' own; likewise.
         runtime: see `batch`; of use for methods with many passes. A command takes ``auto``, but
             here each call would start the runtime anew.
-        out: a folder for the picture, or its .jpg or .png file; by default none is drawn.
+        out: a folder for the picture, or its file (cat.jpg, .png, .webp); by default none is drawn.
         topk_files: with `topk`: one picture for each class instead of one side by side.
         save_raw: also write NAME.npz beside the picture: the signed, unscaled maps.
         overwrite: replace a picture that exists already.
@@ -88,7 +89,8 @@ def explain(
         panel: original, heatmap and overlay side by side.
         max_size: longest side of the photograph in the picture, in pixels.
         min_size: smaller photographs are enlarged to this many pixels; 0: never.
-        quality: of the JPEG, 1 to 100.
+        quality: of a JPEG or WebP file, 1 to 100.
+        overlay_format: what the picture is written as: ``jpeg``, ``png`` or ``webp``.
         signed: also draw what speaks against the class, in a second colour.
 
     Returns:
@@ -161,6 +163,7 @@ def batch(
     max_size: int | None = S.max_size,
     min_size: int = S.min_size,
     quality: int = S.quality,
+    overlay_format: str = S.overlay_format,
     signed: bool = S.signed,
 ) -> Iterator[Result]:
     """Predict and explain any number of images, one at a time, with bounded memory.
@@ -211,7 +214,8 @@ def batch(
         panel: original, heatmap and overlay side by side.
         max_size: longest side of the photograph in the picture, in pixels.
         min_size: smaller photographs are enlarged to this many pixels; 0: never.
-        quality: of the JPEG, 1 to 100.
+        quality: of a JPEG or WebP file, 1 to 100.
+        overlay_format: what the picture is written as: ``jpeg``, ``png`` or ``webp``.
         signed: also draw what speaks against the class, in a second colour.
 
     Returns:

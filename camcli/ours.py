@@ -18,28 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from camcli.errors import UsageError
-from camcli.files import open_regular
 
 KIND, FILES = "kind", "files"
 
 OVERLAYS = "overlays"
 """The folder of a run's pictures."""
-PICTURE = ".jpg"
-"""What their names end in."""
-
-MADE_HERE = b"\xff\xfe" + (2 + len(b"camcli")).to_bytes(2, "big") + b"camcli"
-"""The comment in each JPEG file that camcli writes, by which it knows its own again."""
-
-
-def is_made_here(path: str) -> bool:
-    """Whether a file is a picture that camcli wrote, a regular file and no link."""
-    if os.path.islink(path):
-        return False
-    try:
-        with open_regular(path) as file:
-            return MADE_HERE in file.read(64)
-    except OSError:
-        return False
 
 
 def read_record(path: Path) -> dict[str, Any] | None:

@@ -15,7 +15,6 @@ from camcli.errors import UsageError, stage
 from camcli.models.classes.imagenet import plain
 from camcli.models.classes.named_class import match_class
 from camcli.ours import OVERLAYS
-from camcli.render.picture import encode_jpeg
 from camcli.render.style import Style
 from camcli.result import Result
 
@@ -123,6 +122,6 @@ class Overlays:
         with stage("draw"):
             picture = self.style.draw(rgb, result)
         with stage("encode"):
-            data = encode_jpeg(picture, self.style.quality)
+            data = self.style.kind.encode(picture, self.style.quality)
         with stage("write"):
             self.run.write_overlay(self.run.path / result.overlay, data)

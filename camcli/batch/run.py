@@ -99,7 +99,7 @@ class Run:
     _listing: Listing = field(init=False, default_factory=Listing)
 
     def __post_init__(self) -> None:
-        self._namer = Namer(self.name_template)
+        self._namer = Namer(self.name_template, suffix=self.style.kind.suffix)
         if self.style.signed:
             check_signed(self.what.how, self.classifier.layer)
         if self.only:
@@ -181,7 +181,9 @@ class Run:
         if retry_failed:
             self._forget_failed()
         alone = self.directory.shard is None and self.engine is None
-        self._namer = Namer(self.name_template, disk=self.directory.disk, alone=alone)
+        self._namer = Namer(
+            self.name_template, disk=self.directory.disk, alone=alone, suffix=self.style.kind.suffix
+        )
         for values in self.directory.rows():
             self._finished.add(values["path"])
             correct = values["correct"]

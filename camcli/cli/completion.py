@@ -84,6 +84,12 @@ def _precisions(_ctx: Any, _begun: str) -> Iterable[str]:
     return PRECISIONS
 
 
+def _overlay_formats(_ctx: Any, _begun: str) -> Iterable[str]:
+    from camcli.render.picture_files import KINDS
+
+    return KINDS
+
+
 def _formats(ctx: Any, _begun: str) -> Iterable[str]:
     if ctx.command.name == "evaluate":
         return ("table", "csv", "markdown")
@@ -104,6 +110,7 @@ CHOICES: dict[str, Choices] = {
     "--colormap": _colormaps,
     "--runtime": _runtimes,
     "--precision": _precisions,
+    "--overlay-format": _overlay_formats,
     "--device": _of("auto", "cpu", "cuda", "mps"),
     "--labels": _of("auto", "folder", "prefix", "none"),
     "--only": _of("wrong", "below 0.6", "class "),

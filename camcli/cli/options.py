@@ -12,6 +12,7 @@ from camcli.cam.method_facts import Score
 from camcli.data.decode.fit import Fit
 from camcli.models.runtime.registry import told
 from camcli.models.spec import AskedOutput
+from camcli.render.picture_files import KINDS
 
 MODEL, IMAGE, TARGET, LOOK, RUN = "Model", "Input", "Explanation", "Picture", "Run"
 
@@ -325,7 +326,16 @@ MinSize = Annotated[
 ]
 Quality = Annotated[
     int,
-    typer.Option("--quality", help="JPEG quality, 1 to 100.", rich_help_panel=LOOK),
+    typer.Option("--quality", help="JPEG or WebP quality, 1 to 100.", rich_help_panel=LOOK),
+]
+OverlayFormat = Annotated[
+    str,
+    typer.Option(
+        "--overlay-format",
+        help=f"What the pictures are written as: {', '.join(KINDS)}.",
+        metavar="NAME",
+        rich_help_panel=LOOK,
+    ),
 ]
 
 OverwritePictures = Annotated[

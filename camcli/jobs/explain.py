@@ -22,6 +22,7 @@ from camcli.jobs.output_paths import (
 )
 from camcli.models.runtime.registry import check_runtime
 from camcli.models.spec import BUNDLED
+from camcli.render.picture_files import SUFFIXES
 from camcli.render.style import Style
 from camcli.train.progress import Listener, LogListener
 
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from camcli.result import Result
 
 Images = str | Path | Sequence[str | Path]
-_ONE_FILE = {".jpg", ".jpeg", ".png"}
 _BATCH = 8  # images in one forward pass
 
 
@@ -62,7 +62,7 @@ class ExplainJob:
         network: which network; one that is loaded already will do, but cannot be pickled.
         maps: method, target and their options.
         style: how pictures look.
-        out: folder of the pictures, or a .jpg or .png file for a single one; None for no pictures.
+        out: folder of the pictures, or a file such as cat.png for a single one; None for none.
         topk_files: with ``topk``: one picture for each class instead of one side by side.
         save_raw: also write NAME.npz beside each picture: the signed, unscaled maps.
         overwrite: replace pictures that exist already.
@@ -177,14 +177,14 @@ class ExplainJob:
 
     def _files(self, out: Path, rels: list[str]) -> list[Path]:
         """Where each image's picture goes; two images never share a name."""
-        if out.suffix.lower() in _ONE_FILE:
+        if out.suffix.lower() in SUFFIXES:
             if len(rels) > 1:
                 raise UsageError(
                     f"{len(rels)} images do not fit into the one file {out}: name a folder."
                 )
             return [out]
         refuse_file(out)
-        return picture_files(rels, out, self._asked())
+        return picture_files(rels, out, self._asked(), self.style.kind.suffix)
 
     def _asked(self) -> str:
         """What was asked besides the usual, as a part of a file's name."""
@@ -256,7 +256,6 @@ class Explaining:
                 written.append(_save_raw(result, file.with_suffix(".npz"), self.job.overwrite))
 
     def _draw(self, rgb: np.ndarray, result: Result, file: Path) -> list[Path]:
-        from camcli.render.picture import encode_jpeg, encode_png
         from camcli.render.sizes import shrink
 
         style = self.job.style
@@ -271,9 +270,9 @@ class Explaining:
             if not self.job.overwrite:
                 refuse_existing(path)
             picture = style.draw(small, one)
-            png = path.suffix.lower() == ".png"
+            kind = SUFFIXES.get(path.suffix.lower(), style.kind)
             with stage("encode"):
-                data = encode_png(picture) if png else encode_jpeg(picture, style.quality)
+                data = kind.encode(picture, style.quality)
             with stage("write"):
                 write_picture(path, data)
         return [path for path, _ in pictures]

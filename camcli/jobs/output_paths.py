@@ -12,6 +12,7 @@ from camcli.batch.run_files.disk_names import DiskNames, folded, mark
 from camcli.errors import CamcliError, ImageError, UsageError
 from camcli.files import identity, only_this_file, write_whole
 from camcli.models.spec import LAST
+from camcli.render.picture_files import JPEG
 
 # File systems take names of 255 bytes. What may still be put behind one: _12345.jpeg
 _LONGEST, _BEHIND = 255, 12
@@ -50,12 +51,14 @@ def _word(text: str) -> str:
     return re.sub(r"[^\w.+-]+", "-", text).strip("-.")
 
 
-def picture_files(rels: Sequence[str], folder: Path, what: str) -> list[Path]:
+def picture_files(
+    rels: Sequence[str], folder: Path, what: str, suffix: str = JPEG.suffix
+) -> list[Path]:
     """``STEM_what.jpg`` in a folder for each image; two images never share a name."""
     # Relative paths keep same-named images of different folders apart.
     stems = [str(PurePosixPath(rel).with_suffix("")) for rel in rels]
     for parts in (stems, rels, [f"{rel}~{mark(rel)}" for rel in rels]):
-        names = [DiskNames.here().name(_file(part, what)) for part in parts]
+        names = [DiskNames.here().name(_file(part, what) + suffix) for part in parts]
         # Not all disks tell A from a.
         if len({folded(name) for name in names}) == len(names):
             break
@@ -63,7 +66,7 @@ def picture_files(rels: Sequence[str], folder: Path, what: str) -> list[Path]:
 
 
 def _file(rel: str, what: str) -> str:
-    """Name of a picture; where it is too long, a hash stands for its end."""
+    """Name of a picture without its suffix; where it is too long, a hash stands for its end."""
     above, slash, stem = rel.rpartition("/")
     name = f"{stem}_{what}"
     raw = name.encode("utf-8", "surrogateescape")
@@ -71,7 +74,7 @@ def _file(rel: str, what: str) -> str:
     if len(raw) > room:
         end = "~" + hashlib.sha256(raw).hexdigest()[:12]
         name = raw[: room - len(end)].decode("utf-8", "ignore") + end
-    return f"{above}{slash}{name}.jpg"
+    return f"{above}{slash}{name}"
 
 
 def refuse_file(out: Path) -> None:

@@ -9,11 +9,11 @@ import numpy as np
 
 from camcli.cam import postprocess
 from camcli.data.decode.preprocess import View
-from camcli.ours import MADE_HERE
 from camcli.render.colormaps import get_colormap, signed_colormap
 from camcli.render.label import filled, font_size, paste, strip
 from camcli.render.overlay import dim, heat_to_canvas, overlay, seen_box
-from camcli.render.sizes import JPEG_SIDE, too_large
+from camcli.render.picture_files import encode_jpeg as encode_jpeg
+from camcli.render.picture_files import encode_png as encode_png
 from camcli.render.text import Ink, ellipsised, line_height, printable, text_tile
 from camcli.render.theme import MAT, PAPER, QUIET
 from camcli.result import Heat, Result
@@ -110,48 +110,6 @@ def side_by_side(
             column = _stack([column, below])
         columns.append(column)
     return _row(columns, gap=max(2, round(rgb.shape[1] / 100)))
-
-
-def encode_jpeg(rgb: np.ndarray, quality: int = 90) -> bytes:
-    """A picture as a JPEG file's bytes, with `MADE_HERE` in it.
-
-    Args:
-        rgb: (H, W, 3) uint8.
-        quality: 1 to 100.
-
-    Raises:
-        ImageError: the picture is too large for a JPEG file (65,500 pixels a side).
-    """
-    data = _encode(rgb, ".jpg", [cv2.IMWRITE_JPEG_QUALITY, quality])
-    # A comment behind JFIF's own segment, which must be the first.
-    at = 4 + int.from_bytes(data[4:6], "big") if data[2:4] == b"\xff\xe0" else 2
-    return data[:at] + MADE_HERE + data[at:]
-
-
-def encode_png(rgb: np.ndarray) -> bytes:
-    """A picture as a PNG file's bytes.
-
-    Args:
-        rgb: (H, W, 3) uint8.
-
-    Raises:
-        ImageError: it cannot be encoded.
-    """
-    return _encode(rgb, ".png", [])
-
-
-def _encode(rgb: np.ndarray, suffix: str, options: Sequence[int]) -> bytes:
-    height, width = rgb.shape[:2]
-    # Asked before OpenCV is, which writes its own words to stderr.
-    if suffix == ".jpg" and max(height, width) > JPEG_SIDE:
-        raise too_large(width, height)
-    try:
-        done, data = cv2.imencode(suffix, cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), options)
-    except cv2.error:
-        done = False
-    if not done:
-        raise too_large(width, height)
-    return data.tobytes()
 
 
 def _view(rgb: np.ndarray, result: Result) -> View:

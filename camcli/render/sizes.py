@@ -55,13 +55,14 @@ def enlarge(rgb: np.ndarray, min_size: int) -> np.ndarray:
     return cv2.resize(rgb, size, interpolation=cv2.INTER_CUBIC)
 
 
-def drawable(rgb: np.ndarray, columns: int = 1, rows: int = 1) -> np.ndarray:
-    """Make a photograph small enough for a picture of several of it to be written as a JPEG.
+def drawable(rgb: np.ndarray, columns: int = 1, rows: int = 1, side: int = JPEG_SIDE) -> np.ndarray:
+    """Make a photograph small enough for a picture of several of it to be written.
 
     Args:
         rgb: (H, W, 3) uint8.
         columns: how many of it stand beside each other.
         rows: how many rows there are, each with text below.
+        side: most pixels of a side that the file can have.
 
     Returns:
         (H', W', 3) uint8: `rgb` itself if all fits as it is.
@@ -70,23 +71,23 @@ def drawable(rgb: np.ndarray, columns: int = 1, rows: int = 1) -> np.ndarray:
     ratio = 1.0
     for _ in range(20):  # text does not shrink below what can be read, so by trying
         w, h = max(1, round(width * ratio)), max(1, round(height * ratio))
-        excess = excess_of(*_finished(w, h, columns, rows))
+        excess = excess_of(*_finished(w, h, columns, rows), side)
         if excess <= 1 or w == h == 1:
             break
         ratio *= 0.98 / excess
     return rgb if ratio == 1 else _resized(rgb, ratio)
 
 
-def excess_of(width: int, height: int) -> float:
+def excess_of(width: int, height: int, side: int = JPEG_SIDE) -> float:
     """By what factor both sides of a finished picture are too large; 1 or less: it fits."""
-    return max(width / JPEG_SIDE, height / JPEG_SIDE, math.sqrt(width * height / MOST_PIXELS))
+    return max(width / side, height / side, math.sqrt(width * height / MOST_PIXELS))
 
 
-def too_large(width: int, height: int) -> ImageError:
+def too_large(width: int, height: int, kind: str = "jpeg") -> ImageError:
     """What to say of a picture that cannot be made small enough."""
     return ImageError(
-        f"A picture of {width} x {height} pixels cannot be written as JPEG; make it smaller with "
-        "--max-size, or show fewer classes with --topk."
+        f"A picture of {width} x {height} pixels cannot be written as {kind.upper()}; make it "
+        "smaller with --max-size, or show fewer classes with --topk."
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from camcli.errors import UsageError
+from camcli.render.picture_files import JPEG, PictureKind, check_quality, picture_kind
 from camcli.render.ranges import COLORMAPS, MIN_SIZE, check_picture, no_colormap
 
 if TYPE_CHECKING:
@@ -23,11 +24,12 @@ class Style:
         alpha: weight of the heat in the overlay, in [0, 1].
         panel: original, heatmap and overlay side by side instead of the overlay alone.
         max_size: longest side of the photograph in the picture, in pixels; None keeps it, as far
-            as the finished picture can be written as a JPEG and has at most 67 million pixels.
-        quality: of the JPEG, 1 to 100.
+            as the finished picture can be written and has at most 67 million pixels.
+        quality: of the file, 1 to 100, where it loses something.
         signed: evidence against the class in a second colour, on a grey photograph.
         min_size: a photograph whose longer side has fewer pixels is enlarged to this many, so that
             the strip can be read; 0 leaves it. Never above `max_size`.
+        overlay_format: of the files: ``jpeg``, or another of `picture_files.KINDS`.
     """
 
     colormap: str = "jet"
@@ -37,6 +39,7 @@ class Style:
     quality: int = 90
     signed: bool = False
     min_size: int = MIN_SIZE
+    overlay_format: str = JPEG.name
 
     def __post_init__(self) -> None:
         if self.colormap not in COLORMAPS:
@@ -44,17 +47,23 @@ class Style:
         if self.signed and self.colormap != "jet":
             raise UsageError("--signed has two colours of its own: leave --colormap out.")
         check_picture(self.alpha, self.max_size, self.min_size, self.quality)
+        check_quality(picture_kind(self.overlay_format), self.quality)
+
+    @property
+    def kind(self) -> PictureKind:
+        """Of the files that pictures are written as."""
+        return picture_kind(self.overlay_format)
 
     def keep(self, rgb: np.ndarray) -> np.ndarray:
         """A photograph with as many pixels as the picture can have, (H, W, 3) uint8."""
         from camcli.render.sizes import drawable, shrink
 
-        return drawable(shrink(rgb, self.max_size))
+        return drawable(shrink(rgb, self.max_size), side=self.kind.side)
 
     def draw(self, rgb: np.ndarray, result: Result) -> np.ndarray:
         """The finished picture of one Result.
 
-        It can be written as a JPEG: where several classes or panels of the photograph would be
+        It can be written: where several classes or panels of the photograph would be
         too large, the photograph is shrunk.
 
         Args:
@@ -72,17 +81,18 @@ class Style:
         small = min(self.min_size, self.max_size or self.min_size)
         rgb = enlarge(shrink(rgb, self.max_size), small)
         maps = max(1, len(result.heats))
-        rgb = drawable(rgb, *((3, maps) if self.panel else (maps, 1)))
+        side = self.kind.side
+        rgb = drawable(rgb, *((3, maps) if self.panel else (maps, 1)), side)
         for _ in range(3):  # how high the strips are is only known once they are drawn
             picture = self._draw(rgb, result, least=small // 2)
             height, width = picture.shape[:2]
-            excess = excess_of(width, height)
+            excess = excess_of(width, height, side)
             if excess <= 1:
                 return picture
             if max(rgb.shape[:2]) < 16:
                 break  # it is the text that is too much
             rgb = shrink(rgb, max(1, int(0.95 / excess * max(rgb.shape[:2]))))
-        raise too_large(width, height)
+        raise too_large(width, height, self.kind.name)
 
     def _draw(self, rgb: np.ndarray, result: Result, least: int) -> np.ndarray:
         import numpy as np

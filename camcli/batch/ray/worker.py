@@ -98,7 +98,7 @@ class Worker:
         wanted = None
         if job.only and self.problem is None:
             wanted = parse_only(job.only, self.classifier.classes)
-        namer = Namer(disk=job.disk, alone=False)
+        namer = Namer(disk=job.disk, alone=False, suffix=job.style.kind.suffix)
         self.sink = Overlays(job.directory, namer, job.style, wanted) if job.directory else None
 
     def _check(self) -> None:

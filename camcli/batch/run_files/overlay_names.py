@@ -12,7 +12,7 @@ from camcli.batch.run_files.disk_names import FORBIDDEN, DiskNames, folded, mark
 from camcli.data.sources.finders import is_image_name
 from camcli.data.sources.refs import ImageRef
 from camcli.errors import ImageError, UsageError
-from camcli.ours import PICTURE
+from camcli.render.picture_files import JPEG
 
 if TYPE_CHECKING:  # it brings NumPy, which a mistake in --name-template need not wait for
     from camcli.result import Result
@@ -24,9 +24,9 @@ _LONGEST = 240  # bytes in one name: file systems take 255, with the .jpg
 class Namer:
     """Gives every overlay a name of its own.
 
-    By default ``<relative path>``, with ``.jpg`` added unless it is there. This depends on nothing
-    but the image, so shards and workers need not know each other's names. With a template such as
-    ``{stem}_pred_{pred}`` two images may ask for one name: the second is refused.
+    By default ``<relative path>``, with ``.jpg``, say, added unless it is there. This depends on
+    nothing but the image, so shards and workers need not know each other's names. With a template
+    such as ``{stem}_pred_{pred}`` two images may ask for one name: the second is refused.
     """
 
     def __init__(
@@ -35,6 +35,7 @@ class Namer:
         *,
         disk: DiskNames | None = None,
         alone: bool = True,
+        suffix: str = JPEG.suffix,
     ) -> None:
         """Check the template.
 
@@ -42,11 +43,13 @@ class Namer:
             template: of the names; None for the relative path.
             disk: what names are taken where the pictures go; None for all.
             alone: whether all names come from this one; shards and workers have one each.
+            suffix: of the pictures' names.
 
         Raises:
             UsageError: unknown field, malformed braces, or nothing that tells images apart.
         """
         self.template, self._disk, self._alone = template, disk or DiskNames(), alone
+        self._suffix = suffix
         # Hashes, not names: a million of them stay below 100 MB.
         self._taken: set[int] = set()
         if template is not None:
@@ -69,7 +72,7 @@ class Namer:
         rel = result.ref.rel
         if self.template is None:
             folder, slash, name = rel.rpartition("/")
-            name, suffix = _split(name, result.ref)
+            name, suffix = _split(name, result.ref, self._suffix)
             found = self._disk.name(folder + slash + _fit(name, suffix))
             free = not self._disk.folds or (
                 self.take(found) if self._alone else found == folded(found)
@@ -91,7 +94,8 @@ class Namer:
             "method": result.method or "",
         }
         parts = PurePosixPath(self.template.format(**values)).parts
-        name = "/".join(_short(part) for part in parts if part not in {"/", ".", ".."}) + PICTURE
+        name = "/".join(_short(part) for part in parts if part not in {"/", ".", ".."})
+        name += self._suffix
         name = self._disk.name(name)
         if not self.take(name):
             raise ImageError(
@@ -130,24 +134,24 @@ def _check(template: str) -> None:
         raise UsageError(f"--name-template {template!r} is malformed: {error}.") from None
 
 
-def _split(name: str, ref: ImageRef) -> tuple[str, str]:
+def _split(name: str, ref: ImageRef, picture: str) -> tuple[str, str]:
     """A file name as a stem and what is added to it, so that no two have the same sum.
 
     ``x.jpg`` is itself; ``x.png`` becomes ``x.png.jpg`` and, one further, ``x.png.jpg`` becomes
     ``x.png.jpg.jpg``.
     """
     bare = name
-    while bare.endswith(PICTURE):
-        bare = bare.removesuffix(PICTURE)
+    while bare.endswith(picture):
+        bare = bare.removesuffix(picture)
     if is_image_name(bare):
-        return name, PICTURE
+        return name, picture
     if bare != name:
-        return name.removesuffix(PICTURE), PICTURE
+        return name.removesuffix(picture), picture
     # Of a file that was named, whatever it is called: a photograph may have its picture's name.
     taken = ref.blob is not None
     with suppress(OSError):  # the longer name is longer than names may be
-        taken = taken or ref.path.with_name(f"{ref.path.name}{PICTURE}").exists()
-    return name, f"~{mark(ref.rel)}{PICTURE}" if taken else PICTURE
+        taken = taken or ref.path.with_name(f"{ref.path.name}{picture}").exists()
+    return name, f"~{mark(ref.rel)}{picture}" if taken else picture
 
 
 def _safe(text: str) -> str:

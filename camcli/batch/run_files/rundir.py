@@ -22,8 +22,9 @@ from camcli.batch.tables.reading import is_as_written
 from camcli.errors import CamcliError, ImageError, UsageError
 from camcli.files import only_this_file, whole_file, why, write_whole
 from camcli.locks import lock
-from camcli.ours import FILES, KIND, OVERLAYS, finite, is_made_here, read_record, remove
+from camcli.ours import FILES, KIND, OVERLAYS, finite, read_record, remove
 from camcli.printable import printable
+from camcli.render.picture_files import is_made_here
 
 # What run.json says while --overwrite deletes the run that it described.
 CLEARING = "being replaced"

@@ -208,6 +208,7 @@ def batch(
     max_size: o.MaxSize = S.max_size,
     min_size: o.MinSize = S.min_size,
     quality: o.Quality = S.quality,
+    overlay_format: o.OverlayFormat = S.overlay_format,
     name_template: Annotated[
         str | None,
         typer.Option(

@@ -37,7 +37,7 @@ def explain(
         typer.Option(
             "--out",
             "-o",
-            help="A folder for the pictures, or a .jpg or .png file for a single one. "
+            help="A folder for the pictures, or a .jpg, .png or .webp file for a single one. "
             "Default: NAME_METHOD.jpg in the current folder, and in its name what else was asked "
             "for: layer, classes, score ...",
             rich_help_panel=o.RUN,
@@ -82,6 +82,7 @@ def explain(
     max_size: o.MaxSize = S.max_size,
     min_size: o.MinSize = S.min_size,
     quality: o.Quality = S.quality,
+    overlay_format: o.OverlayFormat = S.overlay_format,
     save_raw: Annotated[
         bool,
         typer.Option(

@@ -7,13 +7,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from camcli.data.decode.images import printable
-from camcli.ours import OVERLAYS, PICTURE
+from camcli.ours import OVERLAYS
+from camcli.render.picture_files import KINDS
 from camcli.render.report.heat import PageMap, affordable_side
 from camcli.render.report.rows import ImageRow, Side
 
 INDEX_PAGE, DETAIL_PAGE = 5000, 250
 # How overlays are usually called: what stands before and after the photograph's path.
-USUAL_OVERLAYS = ((f"{OVERLAYS}/", ""), (f"{OVERLAYS}/", PICTURE))
+USUAL_OVERLAYS = tuple((f"{OVERLAYS}/", s) for s in ("", *(k.suffix for k in KINDS.values())))
 
 
 def as_script(value: Any) -> str:
