@@ -107,8 +107,8 @@ def evaluate(
         offline: never touch the network for weights.
         out: folder for tables, charts and a confusion matrix; by default nothing is written.
         overwrite: replace earlier results there.
-        listener: hears what is going on, as `camcli.train.progress.Listener` says; by default the
-            logger ``camcli`` does.
+        listener: hears what is going on, as `camcli.train.progress.Listener` says: that of
+            ``camcli.cli.terminal.progress`` draws bars. By default the logger ``camcli`` is told.
 
     Returns:
         The rows, the predictions' worth and what could not be read; a notebook shows the tables.

@@ -25,8 +25,8 @@ def report(
         self_contained: everything in one HTML file, to be mailed; for up to 2000 images.
         thumbnails: make small copies of so many images at most; the others are shown from the
             photographs themselves.
-        listener: hears what is going on, as `camcli.train.progress.Listener` says; by default the
-            logger ``camcli`` does.
+        listener: hears what is going on, as `camcli.train.progress.Listener` says: that of
+            ``camcli.cli.terminal.progress`` draws bars. By default the logger ``camcli`` is told.
 
     Returns:
         The page, ``index.html`` in its folder.

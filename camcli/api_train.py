@@ -45,8 +45,8 @@ def train(
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
         offline: never touch the network for weights.
         cache_dir: where features are kept; by default the user's cache folder.
-        listener: hears what is going on, as `camcli.train.progress.Listener` says; by default the
-            logger ``camcli`` does.
+        listener: hears what is going on, as `camcli.train.progress.Listener` says: that of
+            ``camcli.cli.terminal.progress`` draws bars. By default the logger ``camcli`` is told.
         settings: the fields of `camcli.train.config.TrainConfig`, such as ``backbone``, ``epochs``,
             ``solver``, ``unfreeze``, ``val`` or ``seed``; they win over `config`.
 

@@ -17,6 +17,7 @@ from camcli.cli.commands import audit as audit_command
 from camcli.cli.commands import evaluate as evaluate_command
 from camcli.cli.commands import report as report_command
 from camcli.cli.commands import train as train_command
+from camcli.errors import UsageError
 from camcli.jobs.audit import EVERYTHING, AuditJob
 from camcli.jobs.evaluate import EvaluateJob
 from camcli.jobs.model import ModelJob
@@ -107,6 +108,47 @@ def test_a_job_can_be_sent_to_another_process(job):
     assert pickle.loads(pickle.dumps(job)) == job
     with pytest.raises(AttributeError):
         job.out = None
+
+
+@pytest.mark.parametrize(
+    ("job", "part"),
+    [
+        (EvaluateJob("x", methods="camm"), "Did you mean 'cam'"),
+        (EvaluateJob("x", models="resnet19"), "Did you mean resnet"),
+        (EvaluateJob("x", models="a.safetensors"), "no checkpoint a"),
+        (EvaluateJob("x", weights=["a", "b"]), "is given 2 times, and --models names 1"),
+        (EvaluateJob("x", weights_key="ema"), "add --weights FILE"),
+        (EvaluateJob("x", preset="best"), "localize"),
+        (EvaluateJob("x", labels="none"), "Nothing to measure"),
+        (EvaluateJob("x", device="gpu"), "Unknown device"),
+        (AuditJob("x", method="camm"), "Did you mean 'cam'"),
+        (AuditJob("x", network=ModelJob("resnet19")), "Did you mean resnet"),
+        (AuditJob("x", network=ModelJob(checkpoint="gone.pt")), "no checkpoint gone"),
+        (ReportJob([Path("gone")]), "not a folder"),
+        (TrainJob(TrainConfig(data="x", backbone="resnet19")), "Did you mean resnet"),
+        (TrainJob(TrainConfig(data="x"), resume=True, overwrite=True), "give one"),
+        (TrainJob(TrainConfig(data="x"), download=True), "that has a name"),
+    ],
+)
+def test_check_tells_before_anything_is_looked_for(job, part, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=part):
+        job.check()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_preset_is_what_was_not_chosen():
+    plain, localize = EvaluateJob("x").settled(), EvaluateJob("x", preset="localize").settled()
+    assert (plain.methods, plain.scale, plain.fit, plain.input_size) == ("cam", "relu", None, None)
+    assert (localize.fit, localize.input_size, localize.smooth) == ("squash", 384, "aug")
+    own = EvaluateJob("x", preset="localize", fit="whole", input_size=96, methods="layercam")
+    assert (own.settled().fit, own.settled().input_size) == ("whole", 96)
+    assert list(own.hows()) == ["random", "layercam"]
+    assert own.hows()["layercam"].smooth == "aug"
+    assert [EvaluateJob("x", methods=m).masks_channels for m in ("cam", "cam,SScam")] == [
+        False,
+        True,
+    ]
 
 
 def test_mistakes_are_told_without_torch(tmp_path):
