@@ -13,6 +13,7 @@ import re
 import signal
 import subprocess
 import sys
+import unicodedata
 from pathlib import Path, PureWindowsPath
 
 import pytest
@@ -391,3 +392,18 @@ def test_tests_that_windows_cannot_run_say_so(path):
             assert not {a.name for a in node.names} & {"fcntl", "resource"}, path
         for decorator in getattr(node, "decorator_list", []):
             assert not re.search(r"\bos\.(geteuid|getuid|mkfifo)\(", ast.unparse(decorator)), path
+
+
+# -- names of classes -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+@pytest.mark.parametrize("other", ["NFC", "NFD"])
+def test_a_class_is_one_however_a_system_writes_its_letters(form, other):
+    from camcli.models.classes.label_index import label_index
+    from camcli.models.classes.named_class import match_class
+
+    names = [unicodedata.normalize(form, name) for name in ("Café au lait", "Müsli", "Mäuse_1")]
+    labels = [unicodedata.normalize(other, name) for name in ("Müsli", "café au lait", "Mäuse 1")]
+    assert [label_index(label, tuple(names)) for label in labels] == [1, 0, 2]
+    assert [match_class(label, names) for label in labels] == [1, 0, 2]

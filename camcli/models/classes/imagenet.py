@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from functools import cache
 from importlib import resources
 
@@ -69,8 +70,11 @@ def wnid_index(wnid: str) -> int | None:
 def plain(name: str) -> str:
     """Without what people type differently: capitals, and what stands between words.
 
+    And without what systems write differently: macOS gives ``é`` as two characters.
+
     A minus before nothing but a number belongs to it: -1 is not 1.
     """
     if _NEGATIVE.fullmatch(name):
         return name.strip()
-    return " ".join(name.casefold().replace("_", " ").replace("-", " ").split())
+    letters = unicodedata.normalize("NFC", name.casefold())
+    return " ".join(letters.replace("_", " ").replace("-", " ").split())
