@@ -170,6 +170,27 @@ def test_it_gives_up_and_keeps_what_came(server, tmp_path):
     assert (tmp_path / "a.zip.part").exists()
 
 
+def test_a_disk_without_locks(server, tmp_path, monkeypatch):
+    def none(file, wait=True):
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr("camcli.net.download.lock", none)
+    assert download(server.url, tmp_path / "a.zip").read_bytes() == FRUITS
+    assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]
+
+
+def test_on_windows_a_second_process_waits_beside_the_file(server, tmp_path, windows):
+    """Whoever waits has a file open, which then could not be renamed: so it is another one."""
+    assert download(server.url, tmp_path / "a.zip").read_bytes() == FRUITS
+    assert [call[0] for call in windows.calls] == [2], "one lock, waited for"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]
+    windows.held.clear()  # as Windows does when a file is closed
+    server.statuses = [404]
+    with pytest.raises(UnavailableError):
+        download(server.url, tmp_path / "b.zip", tries=1, pause=0)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.zip"], "nothing is left of a failure"
+
+
 def test_no_network(tmp_path):
     with pytest.raises(UnavailableError, match="check the network"):  # at once
         download("http://127.0.0.1:9/x.zip", tmp_path / "a.zip", pause=1000)
