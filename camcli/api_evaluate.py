@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from camcli.cam.map_options import Smooth
 from camcli.data.decode.fit import Fit
+from camcli.data.sources.find import Images
 from camcli.errors import UsageError
 from camcli.evaluate.comparison.networks import ComparedNetwork
 from camcli.evaluate.comparison.result import EvaluationResult
@@ -32,7 +33,7 @@ E, A = EvaluateJob(""), AuditJob("")
 
 
 def evaluate(
-    data: str | Path,
+    data: Images,
     models: Models = E.models,
     *,
     methods: str | Iterable[str] | None = E.methods,
@@ -71,8 +72,8 @@ def evaluate(
     rows: a map that does not beat them shows nothing.
 
     Args:
-        data: a folder, a glob or ``@list.txt`` of photographs. Labels that name the network's
-            classes say which class is explained; else it is the predicted one.
+        data: a folder, a glob or ``@list.txt`` of photographs, or a list of paths. Labels that name
+            the network's classes say which class is explained; else it is the predicted one.
         models: what is compared: names and checkpoints with commas between; classifiers from
             `load_classifier`; a list of either; or a dict, whose keys name them in the table.
         methods: names of CAM methods, with commas between or as a list; by default ``cam``.
@@ -144,7 +145,7 @@ def evaluate(
 
 
 def audit(
-    source: str | Path,
+    source: Images,
     classifier: Classifier | ModelJob | str | None = None,
     *,
     masks: str | Path | None = A.masks,
@@ -168,8 +169,8 @@ def audit(
     """Find classes whose correct predictions rest on a mark, a corner or the border.
 
     Args:
-        source: a run directory of `camcli.batch`, or photographs: a folder, a glob or
-            ``@list.txt``.
+        source: a run directory of `camcli.batch`, or photographs: a folder, a glob, ``@list.txt``
+            or a list of paths.
         classifier: from `load_classifier`, or a model's name; by default the bundled one.
         masks: folder of masks with the photographs' relative paths. With them, heat away from the
             object is found wherever it is; without, only in corners and at the border.
@@ -216,9 +217,7 @@ def audit(
         raise _too_late(list(given))
     else:
         network = classifier
-    job = filled(
-        AuditJob, options, source=str(source), network=network, masks=_path(masks), out=_path(out)
-    )
+    job = filled(AuditJob, options, network=network, masks=_path(masks), out=_path(out))
     return job.run(listener)
 
 

@@ -69,6 +69,21 @@ def test_a_network_by_name_loaded_and_described_are_one(scenes, small):
     assert "| cam (described) |" in found.markdown()
 
 
+def test_photographs_may_be_named_one_by_one(scenes, small, tmp_path):
+    files = (
+        sorted((scenes / "test").rglob("*.png"))[:2] or sorted((scenes / "test").rglob("*.jpg"))[:2]
+    )
+    assert len(files) == 2
+    found = camcli.evaluate(
+        files, small, faithfulness=True, labels="none", bootstrap=0, out=tmp_path / "out"
+    )
+    assert (found.photographs, found.data) == (2, "2 named images")
+    assert "deletion" in found.row("cam").metrics
+    seen = camcli.audit(files, small, out=tmp_path / "audit")
+    assert [fact.photo.path for fact in seen.facts] == files
+    assert json.loads((tmp_path / "audit" / "audit.json").read_text("utf-8"))["source"] is None
+
+
 @pytest.mark.slow
 def test_what_is_returned_is_what_is_written(scenes, small, tmp_path):
     ear, out = Ear(), tmp_path / "out"

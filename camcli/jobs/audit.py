@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 from camcli.cam.method_facts import find_facts
+from camcli.data.sources.find import Images
 from camcli.errors import UsageError
 from camcli.jobs.model import ModelJob
+from camcli.jobs.photographs import called, find_photographs, tell_notes
 from camcli.train.progress import Listener, LogListener
 
 if TYPE_CHECKING:
@@ -29,7 +31,8 @@ class AuditJob:
     """An audit that is to be made; ``camcli audit --help`` says more of each setting.
 
     Attributes:
-        source: a run directory of ``camcli batch``, or photographs: a folder, a glob or a list.
+        source: a run directory of ``camcli batch``, or photographs: a folder, a glob, ``@list.txt``
+            or a list of paths.
         masks: folder of masks with the photographs' relative paths.
         labels: where labels come from.
         method: name of the CAM.
@@ -44,7 +47,7 @@ class AuditJob:
         overwrite: replace an earlier audit there.
     """
 
-    source: str | Path
+    source: Images
     masks: Path | None = None
     labels: str = "auto"
     method: str = "gradcam"
@@ -62,7 +65,7 @@ class AuditJob:
         """Whether the maps of a run are audited, rather than photographs."""
         from camcli.batch.run_files.run_paths import CSV
 
-        return (Path(self.source) / CSV).is_file()
+        return isinstance(self.source, str | Path) and (Path(self.source) / CSV).is_file()
 
     def check(self, given: Sequence[str] = ()) -> None:
         """Refuse, without torch and before photographs are looked for, what cannot be meant.
@@ -127,11 +130,11 @@ class AuditJob:
         if self.is_of_run:
             from camcli.evaluate.audit.audit_inputs import from_run
 
-            facts = from_run(Path(self.source), self.masks)
+            facts = from_run(Path(str(self.source)), self.masks)
         else:
             facts = self._seen(listener, failures)
         if not facts:
-            raise UsageError(f"There is no map to audit in {self.source}.")
+            raise UsageError(f"There is no map to audit in {called(self.source)}.")
 
         from camcli.evaluate.audit.audit import summarise, suspicions
         from camcli.evaluate.audit.audit_files import save
@@ -144,17 +147,17 @@ class AuditJob:
         alike = group(facts, how)
         files: tuple[str, ...] = ()
         if self.out is not None:
-            files = save(self.out, facts, found, rows, alike, how, str(self.source))
+            source = str(self.source) if isinstance(self.source, str | Path) else ""
+            files = save(self.out, facts, found, rows, alike, how, source)
             listener.say(f"Wrote {', '.join(files)} to {self.out}.")
         return AuditResult(
-            str(self.source), tuple(found), tuple(rows), tuple(facts), alike,
+            called(self.source), tuple(found), tuple(rows), tuple(facts), alike,
             self.masks is not None, tuple(failures), self.out, files,
         )  # fmt: skip
 
     def _seen(self, listener: Listener, failures: list[str]) -> list[Fact]:
         """What the network looks at in photographs."""
         from camcli.evaluate.measured.annotations import find_masks
-        from camcli.jobs.photographs import find_photographs, tell_notes
 
         source, refs = find_photographs(self.source, self.labels, listener)
         if self.masks:

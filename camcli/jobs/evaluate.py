@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from camcli.cam.map_options import MASKED, MapOptions, Smooth
 from camcli.cam.method_facts import find_facts
 from camcli.data.decode.fit import Fit
+from camcli.data.sources.find import Images
 from camcli.errors import UsageError
 from camcli.evaluate.comparison.networks import ComparedNetwork, find_methods, split_names
 from camcli.evaluate.comparison.presets import PLAIN, find_preset
@@ -18,6 +19,7 @@ from camcli.evaluate.comparison.result import EvaluationResult
 from camcli.evaluate.comparison.result_files import check_out
 from camcli.evaluate.measured.map_scaling import MAP_SCALINGS, MapScaling
 from camcli.jobs.model import ModelJob
+from camcli.jobs.photographs import called, find_photographs
 from camcli.models import spec
 from camcli.models.spec import AskedOutput
 from camcli.train.progress import Listener, LogListener
@@ -41,7 +43,7 @@ class EvaluateJob:
     ``scale`` for relu, ``fit``, ``input_size`` and ``smooth`` for the network's own and none.
 
     Attributes:
-        data: a folder, a glob or ``@list.txt`` of photographs.
+        data: a folder, a glob or ``@list.txt`` of photographs, or a list of paths.
         methods: names with commas between; ``random`` is always added.
         models: names and checkpoints, likewise.
         weights: for the networks that are no checkpoints, in order.
@@ -73,7 +75,7 @@ class EvaluateJob:
         overwrite: replace earlier results there.
     """
 
-    data: str | Path
+    data: Images
     methods: str | None = None
     models: str = spec.BUNDLED
     weights: list[str] | None = None
@@ -251,7 +253,6 @@ class EvaluateJob:
             find_truths,
             questions,
         )
-        from camcli.jobs.photographs import find_photographs
 
         source, refs = find_photographs(self.data, self.labels, listener, self.limit)
         truths = find_truths(
@@ -272,7 +273,7 @@ class EvaluateJob:
             named=source.renamed, listener=listener,
         )  # fmt: skip
         result = EvaluationResult(
-            str(self.data), len(refs), tuple(found.rows), tuple(found.checks), found.predictions,
+            called(self.data), len(refs), tuple(found.rows), tuple(found.checks), found.predictions,
             found.learned, tuple(sorted(found.failures)), self._recorded(),
         )  # fmt: skip
         if self.out is None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from camcli.data.sources.find import find_images
+from camcli.data.sources.find import Images, find_images
 from camcli.errors import UsageError, stage
 from camcli.jobs.maps import MapJob
 from camcli.jobs.model import ModelJob, loaded
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from camcli.models.classifier import Classifier
     from camcli.result import Result
 
-Images = str | Path | Sequence[str | Path]
 _BATCH = 8  # images in one forward pass
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from camcli.data.sources.find import ImageRef, Source, find_images
+from camcli.data.sources.find import ImageRef, Images, Source, find_images
 from camcli.train.progress import Listener
 
 
 def find_photographs(
-    images: str | Path, labels: str, listener: Listener, limit: int | None = None
+    images: Images, labels: str, listener: Listener, limit: int | None = None
 ) -> tuple[Source, list[ImageRef]]:
     """All photographs of a folder, a glob or a list.
 
@@ -36,3 +36,8 @@ def tell_notes(source: Source, listener: Listener, told: tuple[str, ...] = ()) -
     for note in source.notes:
         if note not in told:
             listener.say(note)
+
+
+def called(images: Images) -> str:
+    """What the images are called in a record: as the user named them, or how many were named."""
+    return str(images) if isinstance(images, str | Path) else f"{len(images)} named images"

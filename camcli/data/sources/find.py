@@ -206,8 +206,12 @@ class Source:
         return total
 
 
+Images = str | Path | Sequence[str | Path]
+"""What a user names images by, see `find_images`."""
+
+
 def find_images(
-    spec: str | Path | Sequence[str | Path],
+    spec: Images,
     *,
     recursive: bool = True,
     limit: int | None = None,
