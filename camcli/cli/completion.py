@@ -15,11 +15,9 @@ Choices = Callable[[Any, str], Iterable[str]]
 
 
 def _models(_ctx: Any, begun: str) -> Iterable[str]:
-    from camcli.models.spec import BUNDLED, timm_names, torchvision_names
+    from camcli.models.loading.sources import names
 
-    if begun.startswith("timm:"):
-        return [f"timm:{name}" for name in timm_names()]
-    return [BUNDLED, *torchvision_names(), "timm:"]
+    return names(begun)
 
 
 def _methods(_ctx: Any, _begun: str) -> Iterable[str]:

@@ -10,6 +10,7 @@ import typer
 from camcli.cam.map_options import MOST_SAMPLES, Fuse, Smooth
 from camcli.cam.method_facts import Score
 from camcli.data.decode.fit import Fit
+from camcli.models.loading.sources import ways_to_write
 from camcli.models.runtime.registry import told
 from camcli.models.spec import AskedOutput
 from camcli.render.picture_files import KINDS
@@ -22,9 +23,7 @@ Model = Annotated[
     typer.Option(
         "--model",
         "-m",
-        help="Which network: the bundled [bold]efficientnet_lite0[/] (needs no network), a "
-        "torchvision name such as resnet50, timm:NAME, or your own package.module:factory. "
-        "'camcli models' lists them.",
+        help=f"Which network: {ways_to_write()}. 'camcli models' lists them.",
         rich_help_panel=MODEL,
     ),
 ]

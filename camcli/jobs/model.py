@@ -13,6 +13,7 @@ from camcli.errors import UsageError
 from camcli.models import spec
 from camcli.models.classes.imagenet import imagenet_classes
 from camcli.models.classes.names_file import read_class_names
+from camcli.models.loading.sources import check_model
 from camcli.models.spec import AskedOutput
 from camcli.models.weights.formats import check_checkpoint, inside
 from camcli.train.progress import Listener
@@ -92,7 +93,7 @@ class ModelJob:
             raise UsageError(f"Unknown --fit {self.fit!r}. Choose one of {', '.join(FITS)}.")
         spec.layer_names(self.layer)
         if self.checkpoint is None:
-            spec.check_model(self.model)
+            check_model(self.model)
             spec.check_weights(None if self.weights is None else str(self.weights), self.model)
         else:
             _check_checkpoint(Path(self.checkpoint))

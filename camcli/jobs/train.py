@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from camcli.errors import UnavailableError, UsageError
 from camcli.models import spec
+from camcli.models.loading.sources import check_model
 from camcli.train.config import TrainConfig
 from camcli.train.progress import Listener, LogListener
 from camcli.train.rundir import TrainDirectory
@@ -53,7 +54,7 @@ class TrainJob:
         spec.check_device(self.device)
         spec.check_input_size(self.config.input_size)
         try:
-            spec.check_model(self.config.backbone)
+            check_model(self.config.backbone)
             spec.check_weights(self.config.weights, self.config.backbone)
         except UsageError as error:  # which speaks of the option that the other commands have
             raise UsageError(str(error).replace("--model ", "--backbone ")) from error

@@ -22,6 +22,7 @@ from camcli.models.weights.formats import recognise
 
 BUNDLED = "efficientnet_lite0"
 LAST = "last"
+TIMM = "timm:"
 
 OutputKind = Literal["softmax", "sigmoid", "binary", "probabilities"]
 """What a network's outputs are:
@@ -42,7 +43,7 @@ _DEVICE = re.compile(r"auto|(cpu|cuda|mps)(:\d{1,4})?")
 
 def is_own_code(name: str) -> bool:
     """Whether a name is ``module:factory``: building that model runs code of the user's own."""
-    return ":" in name and not name.startswith("timm:")
+    return ":" in name and not name.startswith(TIMM)
 
 
 def layer_names(text: str) -> tuple[str, ...]:
@@ -57,28 +58,39 @@ def layer_names(text: str) -> tuple[str, ...]:
     return names
 
 
-def check_model(name: str) -> None:
-    """Refuse a name that no library has.
+def check_own_code(name: str) -> None:
+    """Refuse what cannot be ``module:factory``.
 
     Raises:
-        UsageError: it is none, or not well-formed; names the nearest.
+        UsageError: it is not well-formed.
     """
-    if name == BUNDLED:
-        return
-    if is_own_code(name):
-        where, _, what = name.partition(":")
-        if not (what and all(where.split("."))):
-            raise UsageError(f"--model {name}: a model of your own is written module:factory.")
-    elif name.startswith("timm:"):
-        architecture = name.removeprefix("timm:").partition(".")[0]
-        names = timm_names()
-        # Names that timm has given up still work, and stand somewhere else in its files.
-        if names and architecture not in names and not _in_timm(architecture):
-            raise unknown(name, [f"timm:{each}" for each in names], "model of timm")
-    else:
-        names = torchvision_names()
-        if names and name not in names:
-            raise unknown(name, [BUNDLED, *names], "model")
+    where, _, what = name.partition(":")
+    if not (what and all(where.split("."))):
+        raise UsageError(f"--model {name}: a model of your own is written module:factory.")
+
+
+def check_timm(name: str) -> None:
+    """Refuse ``timm:NAME`` of a name that timm does not have.
+
+    Raises:
+        UsageError: it is none; names the nearest.
+    """
+    architecture = name.removeprefix(TIMM).partition(".")[0]
+    names = timm_names()
+    # Names that timm has given up still work, and stand somewhere else in its files.
+    if names and architecture not in names and not _in_timm(architecture):
+        raise unknown(name, [f"{TIMM}{each}" for each in names], "model of timm")
+
+
+def check_torchvision(name: str) -> None:
+    """Refuse a name that torchvision does not have.
+
+    Raises:
+        UsageError: it is none; names the nearest.
+    """
+    names = torchvision_names()
+    if names and name not in names:
+        raise unknown(name, [BUNDLED, *names], "model")
 
 
 def check_weights(weights: str | None, model: str) -> None:

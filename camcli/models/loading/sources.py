@@ -1,0 +1,135 @@
+"""Where a network that is named comes from; told without torch.
+
+Another kind is a file with a function like those that `ModelSource.home` names, and its entry in
+`SOURCES`, before torchvision, which takes whatever name is left. What is said of ``--model`` in
+help, completion and messages comes from here. (A checkpoint of ``camcli train`` is none of them:
+it is asked for by ``--checkpoint``, names one of these for its backbone, and brings its own head.)
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from camcli.models import spec
+
+if TYPE_CHECKING:  # it imports torch
+    from camcli.models.loading.builder import BuiltModel
+
+
+@dataclass(frozen=True)
+class AskedModel:
+    """What is asked of a source.
+
+    Attributes:
+        name: as the user wrote it.
+        weights: None for the network's own; a file, the name of a set, or ``random``.
+        weights_key: which of several sets in a file of `weights`.
+        classes: the class names, None for the weights' own.
+        offline: never touch the network.
+        input_size: side of the input that a network of one's own is tried at.
+    """
+
+    name: str
+    weights: str | Path | None = None
+    weights_key: str | None = None
+    classes: tuple[str, ...] | None = None
+    offline: bool = False
+    input_size: int | None = None
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """One kind of name.
+
+    Attributes:
+        name: what it is, in a word.
+        written: how a user writes a name of it, for ``--help``.
+        claims: whether a name is one of its, by how it is written; the first that says yes has it.
+        check: raises `UsageError` for a name that it cannot have, as far as that shows without
+            importing anything heavy.
+        home: ``module:function`` that makes a `BuiltModel` of an `AskedModel`; imported then.
+        names: what the shell may complete, from what was begun.
+    """
+
+    name: str
+    written: str
+    claims: Callable[[str], bool]
+    check: Callable[[str], None]
+    home: str
+    names: Callable[[str], Iterable[str]] = lambda begun: ()
+
+    def build(self, asked: AskedModel) -> BuiltModel:
+        """The network with its weights, still as its library left it."""
+        module, _, function = self.home.partition(":")
+        built: BuiltModel = getattr(importlib.import_module(module), function)(asked)
+        return built
+
+
+def _timm(begun: str) -> Iterable[str]:
+    if not begun.startswith(spec.TIMM):
+        return [spec.TIMM]  # names by the thousand, which few want
+    return [spec.TIMM + name for name in spec.timm_names()]
+
+
+SOURCES: tuple[ModelSource, ...] = (
+    ModelSource(
+        name="bundled",
+        written=f"the bundled [bold]{spec.BUNDLED}[/] (needs no network)",
+        claims=lambda name: name == spec.BUNDLED,
+        check=lambda name: None,
+        home="camcli.models.loading.bundled:build",
+        names=lambda begun: [spec.BUNDLED],
+    ),
+    ModelSource(
+        name="timm",
+        written="timm:NAME",
+        claims=lambda name: name.startswith(spec.TIMM),
+        check=spec.check_timm,
+        home="camcli.models.loading.pretrained:build_timm",
+        names=_timm,
+    ),
+    ModelSource(
+        name="own code",
+        written="your own package.module:factory",
+        claims=spec.is_own_code,
+        check=spec.check_own_code,
+        home="camcli.models.loading.own_code:build",
+    ),
+    ModelSource(
+        name="torchvision",
+        written="a torchvision name such as resnet50",
+        claims=lambda name: True,
+        check=spec.check_torchvision,
+        home="camcli.models.loading.pretrained:build_torchvision",
+        names=lambda begun: spec.torchvision_names(),
+    ),
+)
+
+
+def source_of(name: str) -> ModelSource:
+    """Whose name it is."""
+    return next(source for source in SOURCES if source.claims(name))
+
+
+def check_model(name: str) -> None:
+    """Refuse a name that no source has.
+
+    Raises:
+        UsageError: it is none, or not well-formed; names the nearest.
+    """
+    source_of(name).check(name)
+
+
+def names(begun: str) -> list[str]:
+    """Names that the shell may complete."""
+    return [name for source in SOURCES for name in source.names(begun)]
+
+
+def ways_to_write() -> str:
+    """How networks are named, for ``--help``."""
+    ways = [source.written for source in SOURCES]
+    return f"{', '.join(ways[:-1])}, or {ways[-1]}"
