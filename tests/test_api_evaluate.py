@@ -70,9 +70,7 @@ def test_a_network_by_name_loaded_and_described_are_one(scenes, small):
 
 
 def test_photographs_may_be_named_one_by_one(scenes, small, tmp_path):
-    files = (
-        sorted((scenes / "test").rglob("*.png"))[:2] or sorted((scenes / "test").rglob("*.jpg"))[:2]
-    )
+    files = sorted((scenes / "test").glob("*/*.*"))[:2]
     assert len(files) == 2
     found = camcli.evaluate(
         files, small, faithfulness=True, labels="none", bootstrap=0, out=tmp_path / "out"
