@@ -145,6 +145,12 @@ def test_an_audit_returns_what_it_writes(scenes, tmp_path):
     assert [row["label"] for row in record["classes"]] == [row.label for row in found.classes]
     assert record["clusters"].keys() == found.alike.clusters.keys()
     assert sorted(found.files) == sorted(path.name for path in (tmp_path / "audit").iterdir())
+    assert len(repr(found)) < 1500
+    table = found._repr_markdown_().splitlines()
+    assert table[0] == "| class | correct | stray heat | at border | one corner | |"
+    assert len(table) >= 2 + len(found.classes)
+    for row, line in zip(found.classes, table[2:], strict=False):
+        assert line.startswith(f"| {row.label} | {row.right}/{row.count} | ")
     named = camcli.audit(
         scenes / "test", masks=scenes / "masks" / "test", input_size=64, device="cpu"
     )

@@ -20,13 +20,6 @@ if TYPE_CHECKING:
 
 
 A = AuditJob("")
-WHY = {
-    "stray": "a second peak away from the object is {value:.0%} of the strongest heat "
-    "(other classes {others:.0%})",
-    "corner": "the heat peaks in the same corner in {value:.0%} of them (other classes "
-    "{others:.0%})",
-    "border": "{value:.0%} of the heat lies at the border (other classes {others:.0%})",
-}
 
 
 def audit(
@@ -186,8 +179,7 @@ def _print(result: AuditResult) -> None:
     if rows[40:]:
         console.print(f"  ... and {len(rows) - 40} more classes in audit.json", style="dim")
     for s in result.flagged:
-        why = WHY[s.kind].format(value=s.value, others=s.others)
-        console.print(f"\n[bold red]{escape(s.label)}[/]: in correct predictions {why}")
+        console.print(f"\n[bold red]{escape(s.label)}[/]: in correct predictions {s.why}")
         for example in s.examples[:3]:
             console.print(f"  {escape(example)}", soft_wrap=True)
     few = sum(row.right < LEAST for row in rows)

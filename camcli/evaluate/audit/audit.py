@@ -26,6 +26,13 @@ GAP = {"stray": 0.08, "corner": 0.4, "border": 0.2}
 SAMENESS = 0.13  # by how much stray evidence must be more alike than in the other classes
 ALONE = 0.25  # gap of stray heat where it is not known what the network saw there
 CHANCE = 0.01  # one-sided, divided by the number of classes
+_WHY = {
+    "stray": "a second peak away from the object is {value:.0%} of the strongest heat "
+    "(other classes {others:.0%})",
+    "corner": "the heat peaks in the same corner in {value:.0%} of them (other classes "
+    "{others:.0%})",
+    "border": "{value:.0%} of the heat lies at the border (other classes {others:.0%})",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +57,11 @@ class Suspicion:
     p: float
     examples: tuple[str, ...]
     sameness: float | None = None
+
+    @property
+    def why(self) -> str:
+        """A clause: what is so in the correct predictions of this class."""
+        return _WHY[self.kind].format(value=self.value, others=self.others)
 
 
 def sameness(facts: Iterable[Fact]) -> float:

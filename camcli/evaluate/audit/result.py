@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from camcli.evaluate.audit.audit import ClassSummary, Suspicion
@@ -12,7 +13,7 @@ from camcli.evaluate.audit.map_stats import Fact
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AuditResult:
-    """What a network looks at across a whole data set.
+    """What a network looks at across a whole data set; a notebook shows the classes as a table.
 
     Attributes:
         source: what was audited, as the user wrote it.
@@ -29,9 +30,36 @@ class AuditResult:
     source: str
     flagged: tuple[Suspicion, ...]
     classes: tuple[ClassSummary, ...]
-    facts: tuple[Fact, ...]
-    alike: Alike
+    facts: tuple[Fact, ...] = field(repr=False)
+    alike: Alike = field(repr=False)
     masks: bool
     unreadable: tuple[str, ...] = ()
     out: Path | None = None
     files: tuple[str, ...] = ()
+
+    def markdown(self) -> str:
+        """The classes as a table, and why some are flagged."""
+        names = ["correct", *(["stray heat"] if self.masks else []), "at border", "one corner"]
+        lines = [
+            f"| class | {' | '.join(names)} | |",
+            "| --- |" + " ---: |" * len(names) + " --- |",
+        ]
+        for row in self.classes:
+            stray = ["-" if math.isnan(row.stray) else f"{row.stray:.0%}"] if self.masks else []
+            cells = [f"{row.right}/{row.count}", *stray, f"{row.border:.0%}", f"{row.corner:.0%}"]
+            flagged = "**flagged**" if row.flags else ""
+            lines.append(f"| {_escaped(row.label)} | {' | '.join(cells)} | {flagged} |")
+        lines += [""] if self.flagged else []
+        for each in self.flagged:
+            examples = ", ".join(map(_escaped, each.examples[:3]))
+            lines.append(
+                f"- **{_escaped(each.label)}**: in correct predictions {each.why}: {examples}"
+            )
+        return "\n".join(lines) + "\n"
+
+    def _repr_markdown_(self) -> str:
+        return self.markdown()
+
+
+def _escaped(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,8 +38,8 @@ class EvaluationResult:
     photographs: int
     rows: tuple[MetricRow, ...]
     sanity: tuple[MetricRow, ...]
-    predictions: dict[str, dict[str, Any]]
-    random_labels: dict[str, dict[str, Any]]
+    predictions: dict[str, dict[str, Any]] = field(repr=False)
+    random_labels: dict[str, dict[str, Any]] = field(repr=False)
     unreadable: tuple[str, ...]
     settings: dict[str, Any]
     out: Path | None = None

@@ -1,0 +1,34 @@
+"""What an audit shows in a notebook."""
+
+import math
+
+from camcli.evaluate.audit.audit import ClassSummary, Suspicion
+from camcli.evaluate.audit.map_clusters import Alike
+from camcli.evaluate.audit.result import AuditResult
+
+ROWS = (
+    ClassSummary("cat|tom", 4, 5, math.nan, 0.25, 0.5, ("corner",)),
+    ClassSummary("dog", 5, 5, 0.125, 0.5, 0.0, ()),
+)
+FLAGGED = (Suspicion("cat|tom", "corner", 0.75, 0.1, 1e-4, ("a.jpg", "b|c.jpg", "d", "e")),)
+
+
+def result(masks):
+    return AuditResult("photos", FLAGGED, ROWS, (), Alike({}, {}), masks)
+
+
+def test_classes_are_a_table_and_flags_are_sentences():
+    assert result(True).markdown().splitlines() == [
+        "| class | correct | stray heat | at border | one corner | |",
+        "| --- | ---: | ---: | ---: | ---: | --- |",
+        r"| cat\|tom | 4/5 | - | 25% | 50% | **flagged** |",
+        "| dog | 5/5 | 12% | 50% | 0% |  |",
+        "",
+        r"- **cat\|tom**: in correct predictions the heat peaks in the same corner in 75% of them "
+        r"(other classes 10%): a.jpg, b\|c.jpg, d",
+    ]
+
+
+def test_without_masks_nothing_is_said_of_stray_heat():
+    assert "stray" not in result(False).markdown()
+    assert "facts" not in repr(result(False))
