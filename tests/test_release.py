@@ -54,7 +54,7 @@ def built(tmp_path_factory):
 def test_the_wheel_holds_the_package_and_nothing_else(built, repository):
     there = check.wheel_files(built[0])
     assert there == check.package_files(repository)
-    for needed in ("py.typed", "models/imagenet.tsv", "render/fonts/DejaVuSans.ttf"):
+    for needed in ("py.typed", "/imagenet.tsv", "/DejaVuSans.ttf", "/page.html", "/view.js"):
         assert any(name.endswith(needed) for name in there), needed
     assert not [name for name in there if name.startswith(("tests", "benchmarks", "ci"))]
 
