@@ -21,7 +21,7 @@ from pathlib import Path
 import torch
 
 from camcli.api import batch
-from camcli.batch.engine import keep_big_blocks
+from camcli.batch.lanes import keep_big_blocks
 from camcli.models.classifier import Classifier, load_classifier
 from camcli.models.loading.zoo import build_model
 

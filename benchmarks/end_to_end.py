@@ -40,8 +40,8 @@ import torch
 from PIL import Image
 
 from camcli.api import batch
-from camcli.batch.engine import available_cores, keep_big_blocks
 from camcli.batch.explain import Decoded, explain_batch, make_explanation, read
+from camcli.batch.lanes import keep_big_blocks
 from camcli.batch.tables.rows import row
 from camcli.data.decode.images import load_image
 from camcli.data.decode.preprocess import Preprocess, stacked
@@ -49,6 +49,7 @@ from camcli.data.sources.find import find_images
 from camcli.errors import CamcliError
 from camcli.models.classifier import Classifier, load_classifier
 from camcli.models.loading.zoo import build_model
+from camcli.models.runtime.openvino import available_cores
 from camcli.models.runtime.policy import with_runtime
 from camcli.render.picture import encode_jpeg
 from camcli.render.style import Style

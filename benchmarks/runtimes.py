@@ -32,10 +32,11 @@ import torch
 from torch import Tensor, nn
 
 from camcli.api import batch
-from camcli.batch.engine import available_cores, keep_big_blocks
+from camcli.batch.lanes import keep_big_blocks
 from camcli.data.sources.find import find_images
 from camcli.errors import CamcliError
 from camcli.models.classifier import Classifier, load_classifier
+from camcli.models.runtime.openvino import available_cores
 from camcli.models.runtime.policy import with_runtime
 
 BATCH = 16

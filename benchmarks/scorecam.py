@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from camcli.batch.engine import threads
+from camcli.batch.lanes import threads
 from camcli.cam.explainer import maps_of
 from camcli.cam.map_options import MapOptions, make_map_options
 from camcli.cam.target import top_classes

@@ -1,40 +1,33 @@
 """The engine: references in, Results out, in order, with decode, forward and encode overlapping.
 
-Three kinds of work, each with threads of its own:
+Two kinds of work, each with threads of its own (`camcli.batch.lanes`):
 
 - a pool decodes and, later, draws and writes overlays (both let go of the GIL);
-- on a CPU one *lane* per core runs the network with one thread each: lanes never wait for one
-  another at a barrier as the threads inside one forward pass do, so the pool's work fits between
-  them. On a GPU there are two, each with a CUDA stream: one's copies and numbers overlap with the
-  other's network.
+- on a CPU one *lane* per core runs the network with one thread each. On a GPU there are two, each
+  with a CUDA stream: one's copies and numbers overlap with the other's network.
 
 At most a few batches are in flight, so memory does not depend on how many images there are.
 """
 
 from __future__ import annotations
 
-import ctypes
-import sys
 import threading
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from itertools import islice
 from typing import Protocol
 
-import cv2
 import numpy as np
-import torch
 
 from camcli.batch.batch_size import Fitting
 from camcli.batch.explain import Decoded, Explanation, Load, failed, read
+from camcli.batch.lanes import Lanes
 from camcli.data.decode.images import load_picture
 from camcli.data.decode.memory_budget import BUDGET
 from camcli.data.sources.find import ImageRef
 from camcli.errors import ImageError, stage
 from camcli.models.classifier import Classifier
-from camcli.models.cuda import own_stream
 from camcli.models.runtime.openvino import SLICE, available_cores
 from camcli.models.runtime.policy import precision_of
 from camcli.result import Result
@@ -102,63 +95,44 @@ def stream(
         CamcliError: what concerns every image: a full disk, a GPU that is lost, too little memory
             for one image.
     """
-    on_cpu = classifier.device.type == "cpu"
-    cores = available_cores()
     # Torch's other devices take one thread at a time.
-    lanes = {"cpu": cores, "cuda": 2}.get(classifier.device.type, 1)
-    fitting = Fitting(batch_size, grow=not on_cpu)
-    workers = workers or max(2, cores)
-    batches = _batches(iter(refs), fitting, lanes, SLICE.get(precision_of(classifier), 2))
-
+    count = {"cpu": available_cores(), "cuda": 2}.get(classifier.device.type, 1)
     keep = sink.keep if sink else _forget
-
-    def lane(pending: list[Future[Decoded | ImageError]], group: list[ImageRef]) -> list[Explained]:
-        outcomes = [future.result() for future in pending]
-        pending.clear()  # or the futures would hold the pixels until the batch is collected
-        images = [outcome for outcome in outcomes if isinstance(outcome, Decoded)]
-        results = iter(fitting.explain(classifier, images, shared))
-        return [
-            (next(results), outcome.rgb)
-            if isinstance(outcome, Decoded)
-            else (failed(ref, outcome), None)
-            for ref, outcome in zip(group, outcomes, strict=True)
-        ]
-
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="camcli-io")
-    forward = ThreadPoolExecutor(
-        lanes, "camcli-lane", initializer=own_stream, initargs=(classifier.device,)
-    )
-    # Methods that run the network many times share those passes out, so that one image is enough
-    # to keep all cores busy. Threads start when they get work.
-    passes = ThreadPoolExecutor(lanes, thread_name_prefix="camcli-pass")
-    shared = what.with_lanes(passes, lanes) if on_cpu else what
-    explaining: deque[Future[list[Explained]]] = deque()
     drawing: deque[list[Future[Result]]] = deque()
-    try:
-        with threads(1 if on_cpu else None):
-            while True:
-                if stop is not None and stop.is_set():
-                    batches = iter(())
-                    while explaining and explaining[-1].cancel():
-                        explaining.pop()
-                # One batch in each lane and one decoded ahead of each.
-                while len(explaining) < 2 * lanes and (group := next(batches, None)):
-                    pending = [pool.submit(read, ref, classifier, keep, load) for ref in group]
-                    explaining.append(forward.submit(lane, pending, group))
-                if explaining:
-                    explained = explaining.popleft().result()
-                    drawing.append([_draw(pool, sink, load, *one) for one in explained])
-                    del explained
-                if drawing and (len(drawing) > lanes or not explaining):
+    with Lanes(classifier.device, count, workers) as lanes:
+        fitting = Fitting(batch_size, grow=not lanes.on_cpu)
+        # Methods that run the network many times share those passes out, so that one image is
+        # enough to keep all cores busy. Threads start when they get work.
+        passes = ThreadPoolExecutor(count, thread_name_prefix="camcli-pass")
+        shared = what.with_lanes(passes, count) if lanes.on_cpu else what
+
+        def work(
+            group: Sequence[ImageRef], outcomes: list[Decoded | ImageError]
+        ) -> list[Explained]:
+            images = [outcome for outcome in outcomes if isinstance(outcome, Decoded)]
+            results = iter(fitting.explain(classifier, images, shared))
+            return [
+                (next(results), outcome.rgb)
+                if isinstance(outcome, Decoded)
+                else (failed(ref, outcome), None)
+                for ref, outcome in zip(group, outcomes, strict=True)
+            ]
+
+        batches = _batches(iter(refs), fitting, count, SLICE.get(precision_of(classifier), 2))
+        try:
+            for explained in lanes.run(
+                batches, lambda ref: read(ref, classifier, keep, load), work, stop
+            ):
+                drawing.append([_draw(lanes.pool, sink, load, *one) for one in explained])
+                del explained  # and the pixels with it, while the next ones are awaited
+                if len(drawing) > count:
                     for future in drawing.popleft():
                         yield future.result()
-                if not explaining and not drawing:
-                    return
-    finally:
-        # Whatever ends the stream, nothing goes on writing behind the caller's back.
-        passes.shutdown(wait=True, cancel_futures=True)
-        forward.shutdown(wait=True, cancel_futures=True)
-        pool.shutdown(wait=True, cancel_futures=True)
+            while drawing:
+                for future in drawing.popleft():
+                    yield future.result()
+        finally:  # first, as lanes wait for it
+            passes.shutdown(wait=True, cancel_futures=True)
 
 
 def _draw(
@@ -222,38 +196,3 @@ def _batches(
         size = min(fitting.size, -(-half // least) * least)
         yield ahead[:size]
         del ahead[:size]
-
-
-@contextmanager
-def threads(count: int | None) -> Iterator[None]:
-    """`count` threads inside each torch operation, and none inside OpenCV's; undone at the end."""
-    torch_before, cv2_before = torch.get_num_threads(), cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    if count is not None:
-        torch.set_num_threads(count)
-        keep_big_blocks()
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(cv2_before)
-        torch.set_num_threads(torch_before)
-
-
-def keep_big_blocks() -> None:
-    """Ask glibc not to give freed activations back to the kernel.
-
-    By default each large tensor is mapped and unmapped anew, and the page faults take up to a
-    third of a forward pass on a CPU. One arena, because the thresholds hold for the main one only:
-    so call this before there are other threads, which bring arenas that later threads inherit.
-    Does nothing on other C libraries.
-    """
-    if sys.platform != "linux":
-        return
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError):
-        return
-    m_trim_threshold, m_mmap_threshold, m_arena_max = -1, -3, -8  # malloc.h
-    mallopt(m_mmap_threshold, 1 << 30)
-    mallopt(m_trim_threshold, 2**31 - 1)
-    mallopt(m_arena_max, 1)

@@ -271,7 +271,7 @@ class BatchJob:
         if source is None:
             self.check(listener)
             source = self.find(listener)
-        from camcli.batch.engine import keep_big_blocks
+        from camcli.batch.lanes import keep_big_blocks
         from camcli.models.runtime.policy import with_runtime
 
         keep_big_blocks()  # before a runtime starts threads of its own

@@ -7,9 +7,8 @@ one thread each, which is faster than one forward pass spread over the cores.
 from __future__ import annotations
 
 import hashlib
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -18,12 +17,13 @@ import torch
 from torch import Tensor, nn
 
 from camcli.batch.batch_size import by_halves
-from camcli.batch.engine import available_cores, threads
+from camcli.batch.lanes import Lanes
 from camcli.data.decode.images import load_image, printable, read_bytes
 from camcli.data.decode.memory_budget import BUDGET
 from camcli.data.sources.refs import ImageRef
 from camcli.errors import CamcliError, ImageError, of_image, stage
 from camcli.models.classifier import Classifier
+from camcli.models.runtime.openvino import available_cores
 from camcli.train.augment import augmented, view_rng
 from camcli.train.cache import FeatureCache, record_key
 
@@ -176,12 +176,10 @@ def _stream(
     errors: dict[int, str],
 ) -> Iterator[tuple[list[int], np.ndarray]]:
     """Indices and features (B, K) float16 of one batch after another; bad images in `errors`."""
-    on_cpu = classifier.device.type == "cpu"
-    cores = available_cores()
-    lanes = cores if on_cpu else 1
     by_index = {i: path for i, path, _ in jobs}
 
-    def read(path: Path | ImageRef, content: str) -> Tensor | ImageError:
+    def read(job: tuple[int, Path | ImageRef, str]) -> Tensor | ImageError:
+        _, path, content = job
         try:
             with BUDGET.held():
                 with stage("decode"):
@@ -191,26 +189,21 @@ def _stream(
         except Exception as error:
             return of_image(error, _named(path))
 
-    def lane(
-        pending: list[tuple[int, Future[Tensor | ImageError]]],
+    def work(
+        group: Sequence[tuple[int, Path | ImageRef, str]], read: list[Tensor | ImageError]
     ) -> tuple[list[int], np.ndarray]:
-        indices, images = [], []
-        for i, future in pending:
-            outcome = future.result()
+        images = []
+        for (i, *_), outcome in zip(group, read, strict=True):
             if isinstance(outcome, ImageError):
                 errors[i] = str(outcome)
             else:
-                indices.append(i)
-                images.append(outcome)
-        pending.clear()
+                images.append((i, outcome))
         good, rows = [], []
         outcomes: list[np.ndarray | ImageError] = by_halves(
-            partial(_rows, classifier, by_index),
-            list(zip(indices, images, strict=True)),
-            classifier.device,
+            partial(_rows, classifier, by_index), images, classifier.device,
             lambda job: _named(by_index[job[0]]),
-        )
-        for i, row in zip(indices, outcomes, strict=True):
+        )  # fmt: skip
+        for (i, _), row in zip(images, outcomes, strict=True):
             if isinstance(row, ImageError):
                 errors[i] = str(row)
             else:
@@ -218,22 +211,10 @@ def _stream(
                 rows.append(row)
         return good, np.stack(rows) if rows else np.empty((0, 0), np.float16)
 
-    pool = ThreadPoolExecutor(max(2, cores), thread_name_prefix="camcli-io")
-    forward = ThreadPoolExecutor(lanes, thread_name_prefix="camcli-lane")
-    running: deque[Future[tuple[list[int], np.ndarray]]] = deque()
-    groups = iter([jobs[i : i + batch_size] for i in range(0, len(jobs), batch_size)])
-    try:
-        with threads(1 if on_cpu else None):
-            while True:
-                while len(running) < 2 * lanes and (group := next(groups, None)):
-                    pending = [(i, pool.submit(read, path, content)) for i, path, content in group]
-                    running.append(forward.submit(lane, pending))
-                if not running:
-                    return
-                yield running.popleft().result()
-    finally:
-        forward.shutdown(wait=True, cancel_futures=True)
-        pool.shutdown(wait=True, cancel_futures=True)
+    groups = (jobs[i : i + batch_size] for i in range(0, len(jobs), batch_size))
+    count = available_cores() if classifier.device.type == "cpu" else 1
+    with Lanes(classifier.device, count) as lanes:
+        yield from lanes.run(groups, read, work)
 
 
 def hash_files(paths: Sequence[Path | ImageRef]) -> list[str]:

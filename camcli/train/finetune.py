@@ -11,12 +11,13 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor
 
-from camcli.batch.engine import available_cores, keep_big_blocks
+from camcli.batch.lanes import keep_big_blocks
 from camcli.data.decode.images import load_image
 from camcli.data.decode.memory_budget import BUDGET
 from camcli.errors import ImageError
 from camcli.models.classifier import Classifier
 from camcli.models.cutting.types import channels_last
+from camcli.models.runtime.openvino import available_cores
 from camcli.train.examples import Examples, gone
 from camcli.train.features import ImageView, autocast
 from camcli.train.loop import Recipe, StageState, make_optimizer, run_epochs

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from camcli.batch.explain import make_explanation
-from camcli.batch.ray.worker import Job, Worker
+from camcli.batch.ray.worker import Worker, WorkerTask
 from camcli.batch.run import Run
 from camcli.batch.run_files.rundir import RunDirectory
 from camcli.batch.tables.journal import read_rows
@@ -92,7 +92,7 @@ def test_rays_workers_and_openvino_do_the_same(both, folder, tmp_path, monkeypat
     if runtime == "openvino":
         pytest.importorskip("openvino", reason="OpenVINO is not installed")
     here = run(both, folder, tmp_path / "local", overlays=False)
-    job = Job(
+    job = WorkerTask(
         LOAD, both.provenance.sha256, runtime, "float32", make_explanation(both), None,
         tmp_path / "no token", folder, Style(), None, None, False, None, None, cores=1,
     )  # fmt: skip

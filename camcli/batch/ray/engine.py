@@ -36,7 +36,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from camcli.batch.explain import Explanation
-from camcli.batch.ray.worker import Job, Worker
+from camcli.batch.ray.worker import Worker, WorkerTask
 from camcli.batch.run_files.rundir import RunDirectory
 from camcli.data.sources.refs import ImageRef, is_url
 from camcli.errors import CamcliError, UnavailableError
@@ -113,7 +113,7 @@ class RayEngine:
             if done != total and not run.stop.is_set():
                 raise CamcliError(_LOST.format(n=done))
 
-    def _job(self, run: Run, what: Explanation, token: Path, cores: int) -> Job:
+    def _job(self, run: Run, what: Explanation, token: Path, cores: int) -> WorkerTask:
         root = run.source.finder.root
         # What runs here by choice runs there: with auto it depends on how many images there are.
         runtime = self.runtime
@@ -121,7 +121,7 @@ class RayEngine:
             runtime = "torch"
         directory = RunDirectory(run.directory.path.absolute(), run.directory.shard)
         directory.shared = run.directory.shared
-        return Job(
+        return WorkerTask(
             load=self.load,
             sha256=run.classifier.provenance.sha256,
             runtime=runtime,
@@ -148,7 +148,7 @@ _LOST = (
 
 
 def _through_ray(
-    job: Job,
+    job: WorkerTask,
     packed: list[bytes],
     actors: int,
     options: dict[str, Any],

@@ -35,7 +35,7 @@ TRIES = 5
 
 
 @dataclass(frozen=True)
-class Job:
+class WorkerTask:
     """What a worker has to know; pickled.
 
     Attributes:
@@ -78,7 +78,7 @@ class Job:
 class Worker:
     """One actor: blocks of references in, Results out."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: WorkerTask) -> None:
         """Load the network; what is wrong is told with the first block."""
         self.job = job
         self.problem: str | None = None

@@ -92,8 +92,9 @@ def train(
         str,
         _data(
             "--labels",
-            help="Where labels come from: auto, folder, prefix (cat.0.jpg is a cat), or a regular "
-            "expression whose first group is the label.",
+            help="Where labels come from: auto (class folders; or, where all lie in one folder, "
+            "names such as cat.0.jpg, which 'camcli batch' takes with prefix only), folder, prefix "
+            "(cat.0.jpg is a cat), or a regular expression whose first group is the label.",
         ),
     ] = D.labels,
     val: Annotated[

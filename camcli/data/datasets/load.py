@@ -51,7 +51,9 @@ def load_dataset(
             (``s-{000..009}.tar``), or a URL of any of them but the CSV.
         data_dir: where named sets are looked for first, before ``$CAMCLI_DATA`` and the user's
             data folder.
-        labels: as for `find_images`; ``auto`` also takes prefixes in a flat folder.
+        labels: as for `find_images`; but ``auto`` also takes prefixes in a flat folder: a training
+            set has labels somewhere, while other pictures mostly have none, and ``IMG_0001.jpg``
+            must not become an IMG.
         split: ``given`` keeps the splits of the set; ``video`` (Fruits-360) pools them and holds
             whole videos out.
         merge_varieties: fold "Apple Red 1" and "Apple Red 2" into "Apple Red".

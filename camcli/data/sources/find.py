@@ -228,11 +228,11 @@ def find_images(
         recursive: walk into the sub-folders of a folder.
         limit: take the first so many.
         labels: ``auto`` takes class-per-folder labels where the layout of a folder shows them
-            (`camcli.data.sources.layout`; `Source.notes` says why if it does not); ``folder``: the
-            name of the folder that holds the image; ``prefix``: the file's name without its number
-            (``cat.0.jpg`` is a cat); ``none``; or a regular expression, searched in the relative
-            path, whose first group (or the group called ``label``) is the label, without the
-            file's extension.
+            (`camcli.data.sources.layout`; `Source.notes` says why if it does not), and never file
+            names, as `load_dataset` does; ``folder``: the name of the folder that holds the image;
+            ``prefix``: the file's name without its number (``cat.0.jpg`` is a cat); ``none``; or a
+            regular expression, searched in the relative path, whose first group (or the group
+            called ``label``) is the label, without the file's extension.
 
     Returns:
         A source that can be iterated again; it holds at least one image.

@@ -21,7 +21,7 @@ from camcli.batch.explain import make_explanation
 from camcli.batch.ray import engine as ray_engine
 from camcli.batch.ray.engine import RayEngine
 from camcli.batch.ray.installed import check_ray
-from camcli.batch.ray.worker import TRIES, Job, Worker
+from camcli.batch.ray.worker import TRIES, Worker, WorkerTask
 from camcli.batch.run import Run
 from camcli.batch.run_files.rundir import RunDirectory
 from camcli.batch.tables.heatmaps import read_heatmaps
@@ -236,7 +236,7 @@ def job(bundled, folder, tmp_path, monkeypatch):
             "token": token, "images": folder, "style": Style(), "only": None,
             "enough": None, "isolate": False, "batch_size": None, "workers": None, "cores": 1,
         }  # fmt: skip
-        return Job(**(values | changes))
+        return WorkerTask(**(values | changes))
 
     return make
 
