@@ -17,8 +17,9 @@ from camcli.cam.map_options import (
     check_fuse,
     make_map_options,
 )
-from camcli.cam.method_facts import Facts, Score
+from camcli.cam.method_facts import Facts
 from camcli.cam.postprocess import describe
+from camcli.cam.scores import Score
 from camcli.cam.target import top_classes
 from camcli.data.decode.images import Picture, load_picture, printable
 from camcli.data.decode.memory_budget import BUDGET

@@ -6,7 +6,8 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from camcli.cam.method_facts import FACTS, Facts, Score, check_score, find_facts
+from camcli.cam.method_facts import FACTS, Facts, find_facts
+from camcli.cam.scores import SCORES, Score, check_score
 from camcli.errors import UsageError
 from camcli.models.spec import LAST
 
@@ -105,7 +106,7 @@ class MapOptions:
 
     def is_cheap(self, classifier: Classifier) -> bool:
         """Whether another class's map costs much less than the forward pass."""
-        closed = classifier.head is not None and self.method.score == "logit"
+        closed = classifier.head is not None and SCORES[self.method.score].straight("softmax")
         one_pass = self.method.one_pass or closed
         whole = self.method.images or self.method.network
         return one_pass and not whole and self.smooth not in ("aug", "noise")

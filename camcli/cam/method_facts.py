@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
-from typing import Literal, get_args
 
+from camcli.cam.scores import Score
 from camcli.errors import UsageError
-
-Score = Literal["logit", "probability", "contrast"]
-SCORES: tuple[Score, ...] = get_args(Score)
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,15 +240,3 @@ def find_facts(name: str) -> Facts:
 def _plain(name: str) -> str:
     key = name.strip().lower().replace("-", "").replace("_", "")
     return key.replace("plusplus", "++").replace("campp", "cam++")
-
-
-def check_score(name: str) -> Score:
-    """`name` as a score.
-
-    Raises:
-        UsageError: there is no such score.
-    """
-    for score in SCORES:
-        if score == name:
-            return score
-    raise UsageError(f"Unknown score {name!r}. Choose one of {', '.join(SCORES)}.")

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from camcli.cam.map_options import Effort
-from camcli.cam.method_facts import Score
+from camcli.cam.scores import Score
 from camcli.cam.target import class_score, head_weights, is_bent
 from camcli.errors import UsageError
 from camcli.models.cutting.types import LinearHead, Tail

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from camcli.cam import activations, fullgrad, gradients, masking, noise, perturbations
 from camcli.cam.map_options import Effort
-from camcli.cam.method_facts import FACTS, Facts, Score, find_facts
+from camcli.cam.method_facts import FACTS, Facts, find_facts
 from camcli.cam.method_input import Evidence, See
+from camcli.cam.scores import Score
 from camcli.cam.target import nearest_classes
 from camcli.errors import UsageError
 from camcli.models.cutting.types import LinearHead, Tail

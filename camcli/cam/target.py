@@ -5,15 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from camcli.cam.method_facts import Score
+from camcli.cam.scores import SCORES, Score
 from camcli.models.cutting.cut import LinearHead
-from camcli.models.outputs import probabilities
 from camcli.models.spec import OutputKind
 
 
 def is_bent(score: Score, output: OutputKind) -> bool:
     """Whether a score is no linear function of the logits: a probability that they become."""
-    return score == "probability" and output != "probabilities"
+    return not SCORES[score].straight(output)
 
 
 def class_score(
@@ -27,23 +26,19 @@ def class_score(
 
     - logit: S_c
     - probability: p_c, softmax(S)_c or sigmoid(S_c)
-    - contrast: S_c - mean_j S_j. Adding one constant to all logits changes neither a probability
-      nor this, so a winning class with a negative logit still gets evidence.
+    - contrast: S_c - mean_j S_j
 
     Args:
         logits: (B, C).
         index: (B,) int64, the class c of each image.
-        score: which of the three.
+        score: which of `SCORES`.
         against: (B, n) int64, classes whose mean score is taken off.
         output: what the logits are.
 
     Returns:
         (B,), differentiable.
     """
-    if is_bent(score, output):
-        logits = probabilities(logits, output)
-    elif score == "contrast":
-        logits = logits - logits.mean(1, keepdim=True)
+    logits = SCORES[score].of(logits, output)
     S = logits.gather(1, index[:, None])[:, 0]
     return S if against is None else S - logits.gather(1, against).mean(1)
 
@@ -56,7 +51,7 @@ def head_weights(
     against: Tensor | None = None,
     output: OutputKind = "softmax",
 ) -> Tensor:
-    """w_eff = dS/d mean(A): `class_score` differentiated through a linear head by hand.
+    """w_eff = dS/d mean(A): `class_score` differentiated through a linear head, by hand if known.
 
     - logit: w_c
     - probability: p_c (w_c - Σ_j p_j w_j); of labels with a sigmoid each p_c (1 - p_c) w_c
@@ -79,14 +74,14 @@ def head_weights(
         ]
         own = head_weights(head, logits, index, score, output=output)
         return own - torch.stack(others).mean(0)
-    w = head.weight[index]
-    if is_bent(score, output):
-        p = probabilities(logits, output)
-        own = p.gather(1, index[:, None])
-        return own * (w - p @ head.weight) if output == "softmax" else own * (1 - own) * w
-    if score == "contrast":
-        return w - head.weight.mean(0)
-    return w
+    by_hand = SCORES[score].weights
+    if by_hand is not None:
+        return by_hand(head, logits, index, output)
+    with torch.inference_mode(False), torch.enable_grad():
+        S = logits.detach().clone().requires_grad_()
+        total = SCORES[score].of(S, output).gather(1, index.clone()[:, None]).sum()
+        (slope,) = torch.autograd.grad(total, S)
+        return slope @ head.weight
 
 
 def nearest_classes(logits: Tensor, index: Tensor, n: int) -> Tensor:

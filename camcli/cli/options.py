@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from camcli.cam.map_options import MOST_SAMPLES, Fuse, Smooth
-from camcli.cam.method_facts import Score
+from camcli.cam.scores import Score
+from camcli.cam.scores import told as score_told
 from camcli.data.decode.fit import Fit
 from camcli.models.loading.sources import ways_to_write
 from camcli.models.runtime.registry import told
@@ -195,8 +196,7 @@ ScoreOption = Annotated[
     Score | None,
     typer.Option(
         "--score",
-        help="What number of the class the map explains: logit; probability, after the softmax; "
-        "or contrast, the logit above the mean of all classes, which helps when a map is empty. "
+        help=f"What number of the class the map explains: {score_told()}. "
         "Default: the method's own: the logit, but the probability for scorecam, sscam and iscam.",
         show_default=False,
         metavar="NUMBER",

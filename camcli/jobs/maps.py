@@ -15,7 +15,7 @@ from camcli.cam.map_options import (
     check_signed,
     make_map_options,
 )
-from camcli.cam.method_facts import Score
+from camcli.cam.scores import Score
 from camcli.jobs.model import ModelJob
 from camcli.models.classes.named_class import match_class, namesakes
 from camcli.train.progress import Listener

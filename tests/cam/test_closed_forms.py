@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from camcli.cam.map_options import Effort
-from camcli.cam.method_facts import SCORES
 from camcli.cam.methods import METHODS, find_method, heatmaps
+from camcli.cam.scores import SCORES
 from camcli.cam.target import class_score, head_weights
 from camcli.models.cutting.cut import LinearHead
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from camcli.cam.map_options import Effort
-from camcli.cam.method_facts import check_score
 from camcli.cam.methods import METHODS, find_method, heatmaps
+from camcli.cam.scores import check_score
 from camcli.cam.target import top_classes
 from camcli.errors import UsageError
 
