@@ -1,5 +1,7 @@
 """What learns when layers are unfrozen, and what stays as it was, bit by bit."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import nn
@@ -113,3 +115,13 @@ def test_a_layer_that_is_not_there_is_told_with_those_that_are():
     for wrong in ("three", "two.2", " , "):
         with pytest.raises(UsageError, match="--unfreeze"):
             tunable(wrong)
+
+
+def test_the_head_is_known_by_its_weights_and_not_by_its_shape():
+    """Another layer of as many rows and columns stands before it."""
+    net = nn.ModuleDict({"aux": nn.Linear(8, 5), "fc": nn.Linear(8, 5), "conv": nn.Conv2d(8, 5, 1)})
+    for name in ("fc", "conv", "aux"):
+        weight = net[name].weight.detach().flatten(1)
+        assert find_head(net, SimpleNamespace(head=LinearHead(weight, torch.zeros(5)))) == name
+    assert find_head(net, SimpleNamespace(head=HEAD)) is None
+    assert find_head(net, SimpleNamespace(head=None)) is None
