@@ -29,7 +29,7 @@ if sys.platform == "darwin":
     os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
 
 if TYPE_CHECKING:
-    from camcli.api import batch, concepts, explain
+    from camcli.api import batch, concepts, explain, layers
     from camcli.api_evaluate import audit, evaluate
     from camcli.api_report import report
     from camcli.api_train import train
@@ -59,6 +59,7 @@ __all__ = [
     "concepts",
     "evaluate",
     "explain",
+    "layers",
     "load_classifier",
     "report",
     "train",
@@ -79,6 +80,7 @@ HOMES = {
     "concepts": "camcli.api",
     "evaluate": "camcli.api_evaluate",
     "explain": "camcli.api",
+    "layers": "camcli.api",
     "load_classifier": "camcli.models.classifier",
     "report": "camcli.api_report",
     "train": "camcli.api_train",

@@ -12,6 +12,7 @@ from camcli.errors import UsageError
 from camcli.jobs.batch import BatchJob
 from camcli.jobs.concepts import ConceptPictures, ConceptsJob
 from camcli.jobs.explain import ExplainJob
+from camcli.jobs.layers import FoundLayers, LayersJob
 from camcli.jobs.maps import MapJob
 from camcli.jobs.model import ModelJob
 from camcli.jobs.record import filled
@@ -22,7 +23,7 @@ from camcli.result import Result
 Network = Classifier | ModelJob | str | None
 # The settings' defaults: each function takes them from the records that it fills.
 N, M, S = ModelJob(), MapJob(), Style()
-E, B, C = ExplainJob(()), BatchJob(()), ConceptsJob(())
+E, B, C, L = ExplainJob(()), BatchJob(()), ConceptsJob(()), LayersJob()
 
 
 def explain(
@@ -283,6 +284,34 @@ def concepts(
     options = locals()
     job = filled(ConceptsJob, options, network=_network(options), out=_path(out))
     return job.run()
+
+
+def layers(
+    model: str = L.model,
+    *,
+    checkpoint: str | Path | None = L.checkpoint,
+    input_size: int | None = L.input_size,
+) -> FoundLayers:
+    """The layers of a network that have maps: `load_classifier` takes their names.
+
+    Args:
+        model: the network's name, see `load_classifier`.
+        checkpoint: a file that ``camcli train`` wrote, see there.
+        input_size: side of the network's input in pixels; by default the weights' own.
+
+    Returns:
+        The layers with the shapes of their maps, and which of them is the default.
+
+    Raises:
+        UsageError: there is no such network.
+        CamcliError: it cannot be cut.
+
+    Example:
+        >>> import camcli
+        >>> [layer.name for layer in camcli.layers().layers if layer.main][-1]  # doctest: +SKIP
+        'bn2'
+    """
+    return filled(LayersJob, locals()).run()
 
 
 def _path(out: str | Path | None) -> Path | None:

@@ -92,3 +92,55 @@ def test_threads_that_wait_sleep_unless_the_user_said_how(given, expected):
         env=kept | given, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert done.stdout.strip() == str(expected)
+
+
+def test_layers_are_listed_and_can_be_explained(cat):
+    found = camcli.layers(input_size=320)
+    assert found.shape == (1280, 10, 10)
+    names = [layer.name for layer in found.layers]
+    assert found.last in names
+    assert camcli.explain(cat, layer=found.last, input_size=320).heats[0].heatmap.shape == (10, 10)
+
+
+def test_pictures_and_raw_maps_are_written_where_it_is_said(cat, bundled, tmp_path):
+    result = camcli.explain(cat, bundled, out=tmp_path / "out", save_raw=True, panel=True)
+    assert result.overlay == str(tmp_path / "out" / "cat_gradcam_panel.jpg")
+    with np.load(tmp_path / "out" / "cat_gradcam_panel.npz") as raw:
+        assert np.array_equal(raw["heatmaps"][0], result.heats[0].heatmap)
+    with pytest.raises(UsageError, match="overwrite"):
+        camcli.explain(cat, bundled, out=tmp_path / "out", panel=True)
+    with pytest.raises(UsageError, match="out"):
+        camcli.explain(cat, bundled, save_raw=True)
+
+
+def test_what_is_about_a_runs_files_needs_a_run(cat, bundled):
+    for name, value in {"resume": True, "shard": "1/2", "contact_sheet": "2x2"}.items():
+        with pytest.raises(UsageError, match=f"{name} is for runs"):
+            camcli.batch(cat.parent, classifier=bundled, **{name: value})
+
+
+def test_a_run_in_python_has_its_sheet_and_its_table(cat, bundled, tmp_path):
+    pytest.importorskip("pyarrow", reason="for Parquet")
+    run = tmp_path / "run"
+    made = camcli.batch(
+        cat.parent, run, bundled, contact_sheet="1x1", table_format="parquet", limit=1
+    )
+    assert [result.status for result in made] == ["ok"]
+    assert {"predictions.csv", "predictions.parquet", "contact_sheet.jpg"} <= {
+        path.name for path in run.iterdir()
+    }
+
+
+def test_ray_needs_a_network_that_it_can_load_itself(cat, bundled, tmp_path):
+    pytest.importorskip("ray", reason="the engine")
+    with pytest.raises(UsageError, match="ModelJob"):
+        camcli.batch(cat.parent, tmp_path / "run", bundled, engine="ray")
+
+
+def test_concepts_are_found_and_drawn_where_it_is_said(cat, bundled, tmp_path):
+    made = camcli.concepts([cat], classifier=bundled, number=2)
+    assert len(made.found.concepts) == 2
+    assert made.written == {}
+    made = camcli.concepts([cat], tmp_path / "out", bundled, number=2)
+    assert made.errors == []
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["cat_concepts.jpg"]

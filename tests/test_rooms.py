@@ -16,7 +16,7 @@ ROOMS = ["cli", "jobs", "evaluate", "train", "batch", "render", "cam", "models",
 WITHIN = {
     "cli": "app commands load_model options torchrun checked_command completion short_help "
     "terminal",
-    "jobs": "audit evaluate report train explain batch concepts maps photographs model "
+    "jobs": "audit evaluate report train explain batch concepts layers maps photographs model "
     "output_paths record",
     "evaluate": "comparison audit metrics measured",
     "batch": "ray contact_sheet run counts concepts engine batch_size explain lanes overlay_writer "

@@ -22,9 +22,9 @@ import torch
 from camcli.models.cuda import own_stream
 from camcli.models.runtime.openvino import available_cores
 
-Item = TypeVar("Item")
-Read = TypeVar("Read")
-Done = TypeVar("Done")
+_Item = TypeVar("_Item")
+_Read = TypeVar("_Read")
+_Done = TypeVar("_Done")
 
 
 class Lanes:
@@ -71,11 +71,11 @@ class Lanes:
 
     def run(
         self,
-        groups: Iterator[Sequence[Item]],
-        read: Callable[[Item], Read],
-        work: Callable[[Sequence[Item], list[Read]], Done],
+        groups: Iterator[Sequence[_Item]],
+        read: Callable[[_Item], _Read],
+        work: Callable[[Sequence[_Item], list[_Read]], _Done],
         stop: threading.Event | None = None,
-    ) -> Iterator[Done]:
+    ) -> Iterator[_Done]:
         """Groups of items through the network, in their order.
 
         One group is in each lane and one is read ahead of each, so memory does not depend on how
@@ -90,7 +90,7 @@ class Lanes:
         Yields:
             What `work` returned.
         """
-        running: deque[Future[Done]] = deque()
+        running: deque[Future[_Done]] = deque()
         while True:
             if stop is not None and stop.is_set():
                 groups = iter(())
@@ -105,10 +105,10 @@ class Lanes:
 
 
 def _collected(
-    work: Callable[[Sequence[Item], list[Read]], Done],
-    group: Sequence[Item],
-    pending: list[Future[Read]],
-) -> Done:
+    work: Callable[[Sequence[_Item], list[_Read]], _Done],
+    group: Sequence[_Item],
+    pending: list[Future[_Read]],
+) -> _Done:
     outcomes = [future.result() for future in pending]
     pending.clear()  # or the futures would hold the pixels until the group is collected
     return work(group, outcomes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ from camcli.batch.run_files.run_paths import SHEET
 from camcli.batch.run_files.rundir import RunDirectory
 from camcli.batch.run_files.shard import Shard, parse_shard
 from camcli.batch.tables.export import check_format, export
-from camcli.data.sources.find import Source, find_images
+from camcli.data.sources.find import Images, Source, find_images
 from camcli.errors import UsageError
 from camcli.jobs.maps import MapJob
 from camcli.jobs.model import ModelJob, loaded
@@ -68,7 +68,7 @@ class BatchJob:
         contact_order: what it shows: ``first``, ``worst`` or ``random``.
     """
 
-    images: str | Path | Sequence[str | Path]
+    images: Images
     network: ModelJob | Classifier = field(default_factory=ModelJob)
     maps: MapJob = field(default_factory=MapJob)
     style: Style = field(default_factory=Style)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from camcli.data.sources.find import find_images
+from camcli.data.sources.find import Images, find_images
 from camcli.errors import UsageError, of_image, stage
 from camcli.jobs.model import ModelJob, loaded
 from camcli.jobs.output_paths import (
@@ -68,7 +68,7 @@ class ConceptsJob:
         overwrite: replace pictures that exist already.
     """
 
-    images: str | Path | Sequence[str | Path]
+    images: Images
     network: ModelJob | Classifier = field(default_factory=ModelJob)
     out: Path | None = None
     number: int = 5

@@ -12,14 +12,15 @@ from camcli import api
 from camcli.jobs.batch import BatchJob
 from camcli.jobs.concepts import ConceptsJob
 from camcli.jobs.explain import ExplainJob
+from camcli.jobs.layers import LayersJob
 from camcli.jobs.maps import MapJob
 from camcli.jobs.model import ModelJob
 from camcli.render.style import Style
 
 NESTED = {"network": ModelJob, "maps": MapJob, "style": Style}
-JOBS = {"explain": ExplainJob, "batch": BatchJob, "concepts": ConceptsJob}
+JOBS = {"explain": ExplainJob, "batch": BatchJob, "concepts": ConceptsJob, "layers": LayersJob}
 # Of a command alone: what it prints, and when it fails.
-PRINTED = {"as_json", "quiet", "fail_on", "report"}
+PRINTED = {"as_json", "quiet", "fail_on", "report", "everything"}
 
 
 def settings(record):
@@ -42,7 +43,7 @@ def test_every_option_is_a_setting_with_the_same_default(name):
     given = {each.name: each.default for each in command.params}
     assert given.pop("images", None) is None  # there must be some
     # A command writes unless it is told otherwise, a function only where it is told.
-    given.pop("out"), wanted.pop("out")
+    given.pop("out", None), wanted.pop("out", None)
     if "no_overlays" in given:
         given["overlays"] = not given.pop("no_overlays")
     given = {key: value for key, value in given.items() if key not in PRINTED | {"help"}}
@@ -60,10 +61,14 @@ OWN = {"explain": {"runtime": "torch"}}
 @pytest.mark.parametrize("name", JOBS)
 def test_every_argument_is_a_setting_with_the_same_default(name):
     taken = dict(inspect.signature(getattr(api, name)).parameters)
-    assert taken.pop("classifier").default is None
-    taken.pop("images" if "images" in taken else "image")
-    loading = {each.name for each in fields(ModelJob)} - BESIDE_THE_NAME
-    wanted = {key: value for key, value in settings(JOBS[name]).items() if key not in loading}
+    for required in ("image", "images"):
+        taken.pop(required, None)
+    if name != "layers":
+        assert taken.pop("classifier").default is None
+    wanted = settings(JOBS[name])
+    if name != "layers":
+        loading = {each.name for each in fields(ModelJob)} - BESIDE_THE_NAME
+        wanted = {key: value for key, value in wanted.items() if key not in loading}
     assert {key: each.default for key, each in taken.items()} == wanted | OWN.get(name, {})
 
 
@@ -87,7 +92,9 @@ def test_jobs_are_made_checked_and_pickled_without_torch(tmp_path):
         "from camcli.jobs.batch import BatchJob\n"
         "from camcli.jobs.concepts import ConceptsJob\n"
         "from camcli.jobs.explain import ExplainJob\n"
-        "for job in (BatchJob('photos', out=Path('run')), ConceptsJob('x'), ExplainJob('x')):\n"
+        "from camcli.jobs.layers import LayersJob\n"
+        "run = BatchJob('photos', out=Path('run'))\n"
+        "for job in (run, ConceptsJob('x'), ExplainJob('x'), LayersJob()):\n"
         "    job.check()\n"
         "    assert pickle.loads(pickle.dumps(job)) == job\n"
         "print(*{'torch', 'timm', 'numpy', 'cv2', 'PIL'} & set(sys.modules))\n"
