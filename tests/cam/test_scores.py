@@ -66,7 +66,7 @@ def test_weights_by_hand_are_those_of_autograd(monkeypatch, name, output):
 
 
 def test_the_command_takes_what_the_table_has(square):
-    assert get_args(Score) == ("logit", "probability", "contrast")
+    assert (*get_args(Score), "square") == tuple(SCORES)
     assert check_score("square") == "square"
     text = CliRunner().invoke(app, ["batch", "--help-all"]).output.replace("│", "")
     text = " ".join(text.split())

@@ -30,7 +30,7 @@ def table(tmp_path):
     path = tmp_path / "predictions.csv"
     with Journal(path, COLUMNS) as journal:
         for row in ROWS:
-            journal.append(row)
+            journal.append(dict.fromkeys(COLUMNS) | row)
     return path
 
 
