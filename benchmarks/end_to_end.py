@@ -178,10 +178,13 @@ def _ratio(a: list[float], b: list[float]) -> float:
     return statistics.median(x / y for x, y in zip(a, b, strict=True))
 
 
-def script(label: str, name: str, weights: str | None, files: list[Path]) -> float:
+def script(
+    label: str, name: str, weights: str | None, files: list[Path], device: str = "cpu"
+) -> float:
     """Images a second of one of `SCRIPTS`, in this process; loading the network does not count."""
     run, tuned = SCRIPTS[label]
     module, preprocess = _built(name, weights)
+    module.to(device)
     return _rate(lambda: run(module, preprocess, files, tuned))
 
 
@@ -201,9 +204,9 @@ def grad_cam_script(module: Any, preprocess: Preprocess, files: list[Path], tune
     if tuned:
         module.to(memory_format=torch.channels_last)
     with _output() as (folder, table), GradCAM(model=module, target_layers=[layer]) as cam:
-        for group in _groups(files, BATCH if tuned else 1):
-            tensors, crops = zip(*(_as_scripts_do(preprocess, file) for file in group), strict=True)
-            images = torch.cat(tensors)
+        for group in _groups(files, _batch_of(module, tuned)):
+            tensors, crops = _loaded(preprocess, group, tuned)
+            images = torch.cat(tensors).to(next(module.parameters()).device)
             if tuned:
                 images = images.contiguous(memory_format=torch.channels_last).requires_grad_()
             maps = cam(input_tensor=images, targets=None)
@@ -226,9 +229,9 @@ def torchcam_script(module: Any, preprocess: Preprocess, files: list[Path], tune
         module.to(memory_format=torch.channels_last)
     module.requires_grad_(True)
     with _output() as (folder, table), GradCAM(module, target_layer=layer) as extractor:
-        for group in _groups(files, BATCH if tuned else 1):
-            tensors, crops = zip(*(_as_scripts_do(preprocess, file) for file in group), strict=True)
-            images = torch.cat(tensors)
+        for group in _groups(files, _batch_of(module, tuned)):
+            tensors, crops = _loaded(preprocess, group, tuned)
+            images = torch.cat(tensors).to(next(module.parameters()).device)
             if tuned:
                 images = images.contiguous(memory_format=torch.channels_last)
             scores = module(images)
@@ -236,7 +239,7 @@ def torchcam_script(module: Any, preprocess: Preprocess, files: list[Path], tune
             maps = extractor(best.indices.tolist(), scores)[0]
             for n, file in enumerate(group):
                 photograph = Image.fromarray(np.uint8(255 * crops[n]))
-                heat = to_pil_image(maps[n].nan_to_num(), mode="F")
+                heat = to_pil_image(maps[n].nan_to_num().cpu(), mode="F")
                 overlay_mask(photograph, heat, alpha=0.5).save(folder / file.name)
                 table.writerow([file.name, int(best.indices[n]), float(best.values[n])])
     return len(files)
@@ -248,6 +251,22 @@ SCRIPTS = {
     "script over torchcam": (torchcam_script, False),
     "script over torchcam, tuned": (torchcam_script, True),
 }
+
+
+def _batch_of(module: Any, tuned: bool) -> int:
+    """Images at a time; a GPU that its user has tuned takes more."""
+    there = next(module.parameters()).device.type != "cpu"
+    return (4 * BATCH if there else BATCH) if tuned else 1
+
+
+def _loaded(
+    preprocess: Preprocess, files: list[Path], tuned: bool
+) -> tuple[tuple[torch.Tensor, ...], tuple[np.ndarray, ...]]:
+    """Inputs and crops; by threads, as a user tunes it, where there are cores for them."""
+    workers = available_cores() if tuned and available_cores() > 2 else 1
+    with ThreadPoolExecutor(workers) as pool:
+        tensors, crops = zip(*pool.map(partial(_as_scripts_do, preprocess), files), strict=True)
+    return tensors, crops
 
 
 def _as_scripts_do(preprocess: Preprocess, file: Path) -> tuple[torch.Tensor, np.ndarray]:

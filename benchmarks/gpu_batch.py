@@ -1,0 +1,348 @@
+"""From JPEGs to rows and overlays on a GPU: what bounds it, memory, training, the peers."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from itertools import islice
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from gpu_tables import Setting, Table, by_turns, watched
+
+from camcli.api import batch
+from camcli.batch.engine import available_cores, stream, threads
+from camcli.batch.explain import Decoded, explain_batch, make_explanation, read
+from camcli.batch.fitting import Fitting
+from camcli.data.images import load_picture
+from camcli.data.sources import find_images
+from camcli.models.classifier import Classifier, load_classifier
+from camcli.models.runtimes import with_runtime
+
+# Seconds for which each rate is measured.
+LONG, SHORT = 2.0, 0.5
+
+
+def limits(setting: Setting) -> Iterator[Table]:
+    """How fast each stage is alone: decoding by threads and processes, and on the GPU."""
+    files = sorted(setting.photographs().iterdir())[:2000]
+    data = [file.read_bytes() for file in files[:512]]
+    cores = available_cores()
+    classifier = load_classifier("resnet50", weights="random", device="cpu")
+    refs = list(islice(find_images(setting.photographs()), 2000))
+    seconds = SHORT if setting.small else LONG
+    rows: list[tuple[Any, ...]] = []
+
+    def rate(name: str, work: Callable[[Any], object], items: Sequence[Any], count: int) -> None:
+        with threads(1), ThreadPoolExecutor(count) as pool:
+            done = _rate(partial(_many, pool, work), items, seconds)
+        rows.append((name, f"{count} threads", done))
+
+    counts = sorted({1, 4, 8, cores, 2 * cores} & set(range(1, 2 * cores + 1)))
+    for count in counts:
+        rate("Pillow: decode and resize, as camcli does", partial(_read, classifier), refs, count)
+    rate("Pillow: decode", load_picture, refs, cores)
+    rate("OpenCV: decode", _imdecode, data, cores)
+    encoded = [torch.frombuffer(bytearray(each), dtype=torch.uint8) for each in data]
+    from torchvision.io import decode_jpeg
+
+    rate("torchvision: decode", decode_jpeg, encoded, cores)
+    for count in sorted({cores // 2 or 1, cores}):
+        with ProcessPoolExecutor(
+            count, get_context("spawn"), initializer=_alone, initargs=(str(files[0]),)
+        ) as pool:
+            list(pool.map(_start, range(4 * count)))
+            parts = [refs[n :: 4 * count] for n in range(4 * count)]
+            start = time.perf_counter()
+            done = 0
+            while time.perf_counter() - start < seconds:
+                done += sum(pool.map(_read_some, parts))
+            took = time.perf_counter() - start
+        rows.append(("Pillow: decode and resize", f"{count} processes", done / took))
+    if setting.cuda:
+        for size in (32, 128, 256):
+            try:
+                jobs = {"it": partial(decode_jpeg, encoded[:size], device=setting.device)}
+                took_ = by_turns(setting, jobs, rounds=3, least=0.3)["it"]
+                rows.append((f"nvJPEG in torchvision: decode, {size} at a time", "1 thread",
+                             size / min(took_)))  # fmt: skip
+            except Exception as error:
+                rows.append((f"nvJPEG: {type(error).__name__}: {error}"[:200], "", None))
+                break
+        for count in (2, 4):
+            with ThreadPoolExecutor(count, initializer=_streamed) as pool:
+                groups = [encoded[n : n + 64] for n in range(0, len(encoded), 64)]
+                work = partial(_decode_there, setting.device)
+                done = _rate(partial(_many, pool, work), groups, seconds) * 64
+            rows.append(("nvJPEG, 64 at a time", f"{count} threads", done))
+    yield Table("Decoding JPEGs of 500x375 pixels", ("what", "by", "img/s"), rows)
+    yield from _stages(setting, refs)
+
+
+def _stages(setting: Setting, refs: list[Any]) -> Iterator[Table]:
+    """What a lane does with decoded photographs: copies, network, maps, numbers."""
+    rows: list[tuple[Any, ...]] = []
+    size = 8 if setting.small else 128
+    for name, weights in setting.models.items():
+        plain = load_classifier(name, weights=weights, device=setting.device)
+        images = [one for one in (read(ref, plain, lambda rgb: rgb[:0]) for ref in refs[:size])
+                  if isinstance(one, Decoded)]  # fmt: skip
+        what = make_explanation(plain)
+        for precision in setting.precisions[:2]:
+            fast = with_runtime(plain, "torch", precision=precision)
+            pixels = torch.stack([i.pixels.permute(1, 2, 0) for i in images]).permute(0, 3, 1, 2)
+            jobs: dict[str, Callable[[], object]] = {
+                "network and copy": partial(fast.look, pixels),
+                "all of explain_batch": partial(explain_batch, fast, images, what),
+            }
+            took = by_turns(setting, jobs, rounds=3, least=0.2)
+            for job, each in took.items():
+                rows.append((name, precision, job, len(images) / statistics.median(each)))
+            with ThreadPoolExecutor(2, initializer=_streamed) as pool:
+                work = partial(_explain, fast, what)
+                done = _rate(partial(_many, pool, work), [images] * 4, LONG / 2)
+            rows.append((name, precision, "explain_batch in two lanes", done * len(images)))
+    yield Table(f"Stages after decoding, batches of {size}",
+                ("network", "precision", "what", "img/s"), rows)  # fmt: skip
+
+
+def _rate(run: Callable[[Sequence[Any]], object], items: Sequence[Any], seconds: float) -> float:
+    """Items a second."""
+    run(items[: max(1, len(items) // 8)])
+    start, done = time.perf_counter(), 0
+    while time.perf_counter() - start < seconds:
+        run(items)
+        done += len(items)
+    return done / (time.perf_counter() - start)
+
+
+def _many(pool: ThreadPoolExecutor, work: Callable[[Any], object], items: Sequence[Any]) -> None:
+    step = max(1, len(items) // 256)
+
+    def some(first: int) -> None:
+        for item in items[first : first + step]:
+            work(item)
+
+    list(pool.map(some, range(0, len(items), step)))
+
+
+def _read(classifier: Classifier, ref: Any) -> None:
+    outcome = read(ref, classifier, lambda rgb: rgb[:0])
+    if not isinstance(outcome, Decoded):
+        raise outcome
+
+
+def _imdecode(data: bytes) -> None:
+    cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+
+
+def _decode_there(device: str, group: list[torch.Tensor]) -> None:
+    from torchvision.io import decode_jpeg
+
+    decode_jpeg(group, device=device)
+    torch.cuda.current_stream().synchronize()
+
+
+def _explain(classifier: Classifier, what: Any, images: list[Decoded]) -> None:
+    explain_batch(classifier, images, what)
+
+
+def _streamed() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.set_stream(torch.cuda.Stream())
+
+
+_here: list[Classifier] = []
+
+
+def _alone(_file: str) -> None:
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    _here.append(load_classifier("resnet18", weights="random", device="cpu"))
+
+
+def _start(_: int) -> int:
+    time.sleep(0.05)
+    return os.getpid()
+
+
+def _read_some(refs: list[Any]) -> int:
+    for ref in refs:
+        _read(_here[0], ref)
+    return len(refs)
+
+
+# --- end to end ----------------------------------------------------------------------------------
+
+
+def batches(setting: Setting) -> Iterator[Table]:
+    """`camcli.batch`, as a user calls it, but for loading."""
+    photos = setting.photographs()
+    count = len(list(photos.iterdir()))
+    rows: list[tuple[Any, ...]] = []
+    head = ("network", "precision", "overlays", "img/s", "batch size in the end", "cores busy",
+            "GPU busy", "GPU memory, GB", "errors")  # fmt: skip
+    order = (*setting.precisions[1:2], *setting.precisions[:1], *setting.precisions[2:])
+    try:
+        for name, weights in setting.models.items():
+            plain = load_classifier(name, weights=weights, device=setting.device)
+            list(stream(islice(find_images(photos), 64), plain, make_explanation(plain)))
+            for precision in order[:2] if name != "resnet50" else order:
+                for overlays in (False, True):
+                    rows.append((name, precision, "with" if overlays else "without",
+                                 *_end_to_end(setting, plain, precision, overlays)))  # fmt: skip
+    finally:
+        title = f"camcli.batch on {count} photographs of 500x375 pixels"
+        note = "From files to rows (and overlays); loading the network is not counted."
+        yield Table(title, head, rows, note)
+
+
+def _end_to_end(
+    setting: Setting, plain: Classifier, precision: str, overlays: bool, **options: Any
+) -> tuple[Any, ...]:
+    sizes: list[int] = []
+    classifier = replace(plain)
+    if setting.cuda:
+        torch.cuda.reset_peak_memory_stats()
+    noted = Fitting._took
+
+    def took(self: Fitting, images: int, seconds: float) -> None:
+        noted(self, images, seconds)
+        sizes.append(self.size)
+
+    out = setting.folder / "run"
+    Fitting._took = took  # type: ignore[method-assign]
+    try:
+        with watched(setting) as use:
+            results = batch(
+                setting.photographs(), out, classifier, runtime="torch", precision=precision,
+                overlays=overlays, overwrite=out.exists(), **options,
+            )  # fmt: skip
+            statuses = [result.status for result in results]
+    finally:
+        Fitting._took = noted  # type: ignore[method-assign]
+    memory = torch.cuda.max_memory_reserved() / 1e9 if setting.cuda else None
+    return (len(statuses) / use.seconds, sizes[-1] if sizes else None, use.cores, use.gpu, memory,
+            statuses.count("error"))  # fmt: skip
+
+
+def memory(setting: Setting) -> Iterator[Table]:
+    """A batch that does not fit is halved until it does; nothing is lost."""
+    rows: list[tuple[Any, ...]] = []
+    plain = load_classifier("resnet18" if setting.small else "resnet50", weights="random",
+                            device=setting.device)  # fmt: skip
+    refs = list(islice(find_images(setting.photographs()), 24 if setting.small else 1024))
+    what = make_explanation(plain)
+    usual = [(r.pred, r.heats[0].box) for r in stream(refs, plain, what, batch_size=16)]
+    for share in (1.0, 0.02, 0.01) if setting.cuda else (1.0,):
+        if setting.cuda:
+            torch.cuda.empty_cache()
+            torch.cuda.set_per_process_memory_fraction(share)
+            torch.cuda.reset_peak_memory_stats()
+        start = time.perf_counter()
+        results = list(stream(refs, plain, what, batch_size=8 if setting.small else 512))
+        seconds = time.perf_counter() - start
+        same = sum((r.pred, r.heats[0].box if r.heats else None) == one
+                   for r, one in zip(results, usual, strict=True))  # fmt: skip
+        peak = torch.cuda.max_memory_allocated() / 1e9 if setting.cuda else None
+        rows.append((f"{share:.0%}", len(results), sum(r.status == "error" for r in results),
+                     same, peak, len(results) / seconds))  # fmt: skip
+    if setting.cuda:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+    yield Table("Batches of 512 with a share of the memory",
+                ("of the memory", "images", "errors", "as in batches of 16", "peak, GB", "img/s"),
+                rows)  # fmt: skip
+
+
+def train(setting: Setting) -> Iterator[Table]:
+    """The pass over a data set that `train` begins with."""
+    from camcli.train.features import View, extract, hash_files
+
+    paths = sorted(setting.photographs().iterdir())
+    rows: list[tuple[Any, ...]] = []
+    for name, weights in setting.models.items():
+        classifier = load_classifier(name, weights=weights, device=setting.device)
+        contents = hash_files(paths)
+        view = View(classifier)
+        few = len(paths) // 10 + 1
+        extract(paths[:few], contents[:few], classifier, view)
+        for size in (None, 256):
+            with watched(setting) as use:
+                found, errors = extract(paths, contents, classifier, view, batch_size=size)
+            rows.append((name, size or "as it is", len(found) / use.seconds, use.cores, use.gpu,
+                         len(errors)))  # fmt: skip
+    yield Table("Features for train", ("network", "batch", "img/s", "cores busy", "GPU busy",
+                                       "errors"), rows)  # fmt: skip
+
+
+def peers(setting: Setting) -> Iterator[Table]:
+    """Scripts over grad-cam and torchcam, as `end_to_end.py` has them, on this device."""
+    from end_to_end import SCRIPTS, script
+
+    files = sorted(setting.photographs().iterdir())
+    rows: list[tuple[Any, ...]] = []
+    for name, weights in setting.models.items():
+        for label in SCRIPTS:
+            few = 4 if setting.small else 768 if "tuned" in label else 128
+            try:
+                script(label, name, weights, files[: max(1, few // 8)], setting.device)
+                with watched(setting) as use:
+                    rate = script(label, name, weights, files[:few], setting.device)
+                rows.append((name, label, rate, use.cores, use.gpu))
+            except Exception as error:
+                rows.append((name, label, f"{type(error).__name__}: {error}"[:200], "", ""))
+    yield Table("Scripts over the peers, with their overlays and rows, float32",
+                ("network", "script", "img/s", "cores busy", "GPU busy"), rows)  # fmt: skip
+
+
+def shards(setting: Setting) -> Iterator[Table]:
+    """The command in several processes on one device: what Python's lock costs."""
+    photos = setting.photographs()
+    count = len(list(photos.iterdir()))
+    name = "resnet18" if setting.small else "resnet50"
+    rows: list[tuple[Any, ...]] = []
+    precision = "bfloat16" if setting.cuda else "float32"
+    for number in (1, 2) if setting.small else (1, 2, 4, 8):
+        out = setting.folder / f"shards-{number}"
+        command = [
+            sys.executable, "-m", "camcli", "batch", str(photos), "--out", str(out),
+            "--model", name, "--weights", "random", "--device", setting.device, "--precision", precision,
+            "--runtime", "torch", "--no-overlays", "--quiet",
+            "--workers", str(max(2, available_cores() // number)),
+        ]  # fmt: skip
+        with watched(setting) as use:
+            running = [
+                subprocess.Popen([*command, "--shard", f"{n}/{number}"], stderr=subprocess.PIPE)
+                for n in range(1, number + 1)
+            ]
+            told = [process.communicate()[1] for process in running]
+        codes = sorted({process.returncode for process in running})
+        done = sum(_seconds(out, n, number) is not None for n in range(1, number + 1))
+        alone = [_seconds(out, n, number) or 0.0 for n in range(1, number + 1)]
+        rows.append((number, count / use.seconds, count / max(max(alone), 1e-9), use.cores,
+                     use.gpu, f"{done} of {number}, codes {codes} "
+                     f"{next((t for t in told if t), b'')[-200:].decode()}"))  # fmt: skip
+    yield Table(f"camcli batch --shard, {name}, {precision}, without overlays",
+                ("processes", "img/s with the start", "img/s without", "cores busy", "GPU busy",
+                 "finished"), rows)  # fmt: skip
+
+
+def _seconds(out: Path, n: int, of: int) -> float | None:
+    """How long a shard's images took, from its own record."""
+    for path in out.glob("run*.json"):
+        info = json.loads(path.read_text())
+        if f"{n}-of-{of}." in path.name or of == 1:
+            return float(info.get("seconds", 0)) or None
+    return None
