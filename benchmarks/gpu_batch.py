@@ -23,13 +23,13 @@ import torch
 from gpu_tables import Setting, Table, by_turns, watched
 
 from camcli.api import batch
+from camcli.batch.batch_size import Fitting
 from camcli.batch.engine import available_cores, stream, threads
 from camcli.batch.explain import Decoded, explain_batch, make_explanation, read
-from camcli.batch.fitting import Fitting
-from camcli.data.images import load_picture
-from camcli.data.sources import find_images
+from camcli.data.decode.images import load_picture
+from camcli.data.sources.find import find_images
 from camcli.models.classifier import Classifier, load_classifier
-from camcli.models.runtimes import with_runtime
+from camcli.models.runtime.policy import with_runtime
 
 # Seconds for which each rate is measured.
 LONG, SHORT = 2.0, 0.5
@@ -318,8 +318,8 @@ def shards(setting: Setting) -> Iterator[Table]:
         out = setting.folder / f"shards-{number}"
         command = [
             sys.executable, "-m", "camcli", "batch", str(photos), "--out", str(out),
-            "--model", name, "--weights", "random", "--device", setting.device, "--precision", precision,
-            "--runtime", "torch", "--no-overlays", "--quiet",
+            "--model", name, "--weights", "random", "--device", setting.device,
+            "--precision", precision, "--runtime", "torch", "--no-overlays", "--quiet",
             "--workers", str(max(2, available_cores() // number)),
         ]  # fmt: skip
         with watched(setting) as use:

@@ -12,13 +12,13 @@ import numpy as np
 from gpu_tables import Setting, Table
 
 from camcli.batch.explain import Decoded, explain_batch, make_explanation, read
-from camcli.cam.how import make_how
+from camcli.cam.map_options import make_how
 from camcli.cam.methods import METHODS
-from camcli.data.sources import find_images
-from camcli.data.synthetic import write_scenes
+from camcli.data.sources.find import find_images
+from camcli.data.synthetic.scenes import write_scenes
 from camcli.errors import CamcliError
 from camcli.models.classifier import Classifier, load_classifier
-from camcli.models.runtimes import with_runtime
+from camcli.models.runtime.policy import with_runtime
 from camcli.result import Result
 
 HEAD = ("network", "method", "precision", "least cosine of a map", "largest difference of a map",

@@ -13,12 +13,12 @@ import torch
 from gpu_tables import Setting, Table, by_turns, ratio, synchronize
 from torch import Tensor, nn
 
-from camcli.cam.how import make_how
-from camcli.cam.look import maps_of
+from camcli.cam.explainer import maps_of
+from camcli.cam.map_options import make_how
 from camcli.cam.target import top_classes
 from camcli.models.classifier import Classifier, load_classifier
-from camcli.models.runtimes import runtime_of, with_runtime
-from camcli.models.zoo import build_model
+from camcli.models.loading.zoo import build_model
+from camcli.models.runtime.policy import runtime_of, with_runtime
 
 FREE = ("gradcam", "layercam", "gradcam++", "ablationcam")
 

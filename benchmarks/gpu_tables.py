@@ -20,8 +20,8 @@ import numpy as np
 import torch
 
 from camcli.batch.engine import available_cores
-from camcli.data.images import load_image
-from camcli.data.sources import find_images
+from camcli.data.decode.images import load_image
+from camcli.data.sources.find import find_images
 
 SIZE = 500, 375
 MODELS = {"resnet50": "random", "efficientnet_lite0": None}

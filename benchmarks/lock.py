@@ -111,7 +111,7 @@ def work(args: argparse.Namespace) -> None:
 
     from camcli.api import batch
     from camcli.models.classifier import load_classifier
-    from camcli.models.runtimes import with_runtime
+    from camcli.models.runtime.policy import with_runtime
 
     name = args.network
     classifier = load_classifier(
@@ -160,7 +160,7 @@ def stub(classifier: Any) -> Any:
     """The same classifier with a network that takes no time at all."""
     import torch
 
-    from camcli.models.parts import LinearHead
+    from camcli.models.cutting.types import LinearHead
 
     random = torch.Generator().manual_seed(0)
     A = torch.rand(256, 64, 7, 7, generator=random).to(classifier.device)

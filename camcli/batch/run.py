@@ -10,7 +10,7 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from camcli import __version__
 from camcli.batch.counts import Counts
@@ -42,7 +42,13 @@ _UNSORTED = "unsorted"
 
 
 class Engine(Protocol):
-    """What works through a run elsewhere: `camcli.batch.ray.engine.RayEngine` is one."""
+    """What works through a run elsewhere: `camcli.batch.ray.engine.RayEngine` is one.
+
+    Attributes:
+        name: recorded in ``run.json``.
+    """
+
+    name: ClassVar[str]
 
     def __call__(self, run: Run, refs: Iterable[ImageRef], what: Explanation) -> Generator[Result]:
         """Explain `refs`; Results come in their order, after their overlays are written."""
@@ -114,8 +120,8 @@ class Run:
             )
         if self.engine and self.name_template:
             raise UsageError(
-                "Workers do not know each other's names: with --engine ray, leave "
-                "--name-template out."
+                "Workers do not know each other's names: with --engine ray, several devices or "
+                "--processes, leave --name-template out."
             )
 
     def config(self) -> dict[str, Any]:
@@ -342,7 +348,7 @@ class Run:
             "device": str(self.classifier.device),
             # Not in the config: runtimes are held to the same rows, so a resume may change them.
             "runtime": runtime_of(self.classifier),
-            "engine": "ray" if self.engine else "local",
+            "engine": self.engine.name if self.engine else "local",
             "machine": {"python": platform.python_version(), "platform": platform.platform()},
             "counts": asdict(self.counts),
             **({_UNSORTED: True} if self._unsorted else {}),

@@ -74,6 +74,15 @@ Device = Annotated[
         rich_help_panel=MODEL,
     ),
 ]
+Devices = Annotated[
+    str,
+    typer.Option(
+        "--device",
+        help="auto, cpu, cuda, cuda:N or mps; cuda:0,1 has one process on each of these GPUs. auto "
+        "takes a GPU if there is one.",
+        rich_help_panel=MODEL,
+    ),
+]
 RuntimeOption = Annotated[
     str,
     typer.Option(

@@ -19,6 +19,7 @@ from camcli.errors import UsageError
 from camcli.jobs.maps import MapJob
 from camcli.jobs.model import ModelJob, loaded
 from camcli.jobs.photographs import tell_notes
+from camcli.models import spec
 from camcli.models.runtime.registry import check_runtime
 from camcli.render.style import Style
 from camcli.train.progress import Listener, LogListener
@@ -33,7 +34,7 @@ ENGINES = ("local", "ray")
 # What is about the files of a run, and nothing without them.
 _WRITTEN = (
     "isolate", "resume", "retry_failed", "overwrite", "shard", "engine", "address", "name_template",
-    "only", "table_format", "contact_sheet",
+    "processes", "device", "only", "table_format", "contact_sheet",
 )  # fmt: skip
 
 
@@ -54,6 +55,8 @@ class BatchJob:
         overlays: whether to draw any.
         batch_size: images in one forward pass; None to find it out.
         workers: threads that decode and draw; None for one a core.
+        processes: of Python, on each device.
+        device: of the processes: several GPUs, ``cuda:0,1``; one is the network's own.
         runtime: what runs the network.
         precision: what it computes in.
         isolate: decode in separate processes.
@@ -80,6 +83,8 @@ class BatchJob:
     overlays: bool = True
     batch_size: int | None = None
     workers: int | None = None
+    processes: int = 1
+    device: str = "auto"
     runtime: str = "auto"
     precision: str = "float32"
     isolate: bool = False
@@ -136,7 +141,14 @@ class BatchJob:
         if self.engine == "local":
             if self.address is not None:
                 raise UsageError("--address is that of a Ray cluster: add --engine ray.")
+            if self._several:
+                self._check_processes()
             return
+        if self._several:
+            raise UsageError(
+                "--engine ray starts its own workers, one for each GPU or core: leave --processes "
+                "out, and name one --device."
+            )
         check_ray()
         if self.precision == "int8":
             raise UsageError(
@@ -147,6 +159,28 @@ class BatchJob:
             raise UsageError(
                 "With engine='ray' each worker loads the network: describe it by a ModelJob, or "
                 "its name, instead of loading it."
+            )
+
+    @property
+    def _several(self) -> list[str]:
+        """The device of each process; none where this one is all there is."""
+        several = spec.devices(self.device)
+        if len(several) * self.processes < 2:
+            return []
+        if len(several) == 1 and isinstance(self.network, ModelJob):
+            several = [self.network.device]
+        return [device for _ in range(self.processes) for device in several]
+
+    def _check_processes(self) -> None:
+        if self.precision == "int8":
+            raise UsageError(
+                "--precision int8 is calibrated in one process and would differ between several; "
+                "leave it, or --processes, out."
+            )
+        if not isinstance(self.network, ModelJob):
+            raise UsageError(
+                "With several processes each loads the network: describe it by a ModelJob, or its "
+                "name, instead of loading it."
             )
 
     def _check_unwritten(self) -> None:
@@ -290,12 +324,17 @@ class BatchJob:
 
     def _engine(self) -> Engine | None:
         """What explains the images in the place of this process."""
-        if self.engine == "local":
+        several = self._several
+        if self.engine == "local" and not several:
             return None
+        from camcli.batch.processes.engine import ProcessEngine
         from camcli.batch.ray.engine import RayEngine
 
         network = self.network
         assert isinstance(network, ModelJob), "`check` has refused it"
+        if several:
+            loads = tuple(network.on(device).load for device in several)
+            return ProcessEngine(loads, self.runtime, self.precision)
         return RayEngine(
             network.elsewhere().load, self.runtime, self.precision, self.address,
             gpus=network.device.startswith(("auto", "cuda")),

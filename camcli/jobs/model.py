@@ -163,6 +163,10 @@ class ModelJob:
             device="auto" if self.device.startswith("cuda") else self.device,
         )
 
+    def on(self, device: str) -> ModelJob:
+        """The same for another process of this machine, on a device of its own."""
+        return replace(self.elsewhere(), device=device)
+
 
 def loaded(network: ModelJob | Classifier, listener: Listener) -> Classifier:
     """A network that may be loaded already."""

@@ -39,6 +39,7 @@ OUTPUT_KINDS: tuple[OutputKind, ...] = get_args(OutputKind)
 SMALLEST_INPUT, LARGEST_INPUT = 16, 8192
 _WEIGHT_SUFFIXES = (".pth", ".pt", ".bin", ".safetensors", ".ckpt", ".tar", ".onnx", ".h5")
 _DEVICE = re.compile(r"auto|(cpu|cuda|mps)(:\d{1,4})?")
+_DEVICES = re.compile(r"cuda:(\d{1,4}(?:,(?:cuda:)?\d{1,4})+)")
 
 
 def is_own_code(name: str) -> bool:
@@ -182,6 +183,23 @@ def check_device(name: str) -> None:
     """
     if not _DEVICE.fullmatch(name):
         raise UsageError(f"Unknown device {name!r}. Choose auto, cpu, cuda, cuda:N or mps.")
+
+
+def devices(name: str) -> list[str]:
+    """The devices that a user names: ``cuda:0,1`` are two.
+
+    Raises:
+        UsageError: one of them twice, or what is no device on any machine.
+    """
+    if found := _DEVICES.fullmatch(name):
+        numbers = [int(each.removeprefix("cuda:")) for each in found[1].split(",")]
+        if len(set(numbers)) < len(numbers):
+            raise UsageError(
+                f"--device {name} names a GPU twice: --processes 2 has two processes on each."
+            )
+        return [f"cuda:{number}" for number in numbers]
+    check_device(name)
+    return [name]
 
 
 def check_input_size(size: int | None) -> None:

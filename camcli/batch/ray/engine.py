@@ -33,7 +33,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from camcli.batch.explain import Explanation
 from camcli.batch.ray.worker import Worker, WorkerTask
@@ -75,6 +75,7 @@ class RayEngine:
     precision: str = "float32"
     address: str | None = None
     gpus: bool = True
+    name: ClassVar[str] = "ray"
 
     def __call__(self, run: Run, refs: Iterable[ImageRef], what: Explanation) -> Generator[Result]:
         """Explain `refs`; Results come in their order, after their overlays are written.

@@ -35,6 +35,7 @@ from camcli.jobs.maps import MapJob
 from camcli.jobs.model import ModelJob
 from camcli.jobs.record import filled
 from camcli.jobs.report import ReportJob
+from camcli.models.spec import devices
 from camcli.render.style import Style
 from camcli.train.progress import Listener
 
@@ -110,6 +111,20 @@ def batch(
             rich_help_panel=o.RUN,
         ),
     ] = B.workers,
+    processes: Annotated[
+        int,
+        typer.Option(
+            "--processes",
+            help="Processes of Python on each device, which share the images out among them: one "
+            "alone decodes and describes some hundreds of images a second, however many cores "
+            "there are, and a GPU explains thousands. On a GPU take half as many as there are "
+            "cores, as far as its memory goes.",
+            min=1,
+            max=256,
+            metavar="N",
+            rich_help_panel=o.RUN,
+        ),
+    ] = B.processes,
     isolate: Annotated[
         bool,
         typer.Option(
@@ -199,7 +214,7 @@ def batch(
     input_size: o.InputSize = N.input_size,
     output: o.OutputOption = N.output,
     native_predictions: o.NativePredictions = N.native_predictions,
-    device: o.Device = N.device,
+    device: o.Devices = B.device,
     offline: o.Offline = N.offline,
     alpha: o.Alpha = S.alpha,
     colormap: o.Colormap = S.colormap,
@@ -272,7 +287,7 @@ def batch(
         raise UsageError("--report shows a whole run: 'camcli merge' the shards, then 'report'.")
     allowed = _share(fail_on)
     job = filled(
-        BatchJob, options, network=filled(ModelJob, options), maps=filled(MapJob, options),
+        BatchJob, options, network=filled(ModelJob, options, device=devices(device)[0]), maps=filled(MapJob, options),
         style=filled(Style, options), overlays=not no_overlays,
     )  # fmt: skip
     listener = BatchListener(quiet=quiet)
