@@ -32,6 +32,7 @@ from typing import Any
 import gpu_batch
 import gpu_correct
 import gpu_forward
+import gpu_many
 from gpu_tables import Setting, Table, machine
 
 Section = Callable[[Setting], Iterator[Table]]
@@ -42,12 +43,14 @@ SECTIONS: dict[str, tuple[Section, int]] = {
     "correct": (gpu_correct.correct, 100),
     "batch": (gpu_batch.batches, 100),
     "forward": (gpu_forward.forward, 100),
+    "processes": (gpu_many.processes, 200),
     "limits": (gpu_batch.limits, 80),
+    "stages": (gpu_batch.stages, 40),
     "shards": (gpu_batch.shards, 90),
     "memory": (gpu_batch.memory, 40),
     "train": (gpu_batch.train, 40),
-    "peers": (gpu_batch.peers, 70),
-    "compiled": (gpu_forward.compiled, 120),
+    "peers": (gpu_batch.peers, 80),
+    "compiled": (gpu_forward.compiled, 90),
 }
 
 

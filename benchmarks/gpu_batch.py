@@ -88,13 +88,13 @@ def limits(setting: Setting) -> Iterator[Table]:
                 done = _rate(partial(_many, pool, work), groups, seconds) * 64
             rows.append(("nvJPEG, 64 at a time", f"{count} threads", done))
     yield Table("Decoding JPEGs of 500x375 pixels", ("what", "by", "img/s"), rows)
-    yield from _stages(setting, refs)
 
 
-def _stages(setting: Setting, refs: list[Any]) -> Iterator[Table]:
+def stages(setting: Setting) -> Iterator[Table]:
     """What a lane does with decoded photographs: copies, network, maps, numbers."""
     rows: list[tuple[Any, ...]] = []
     size = 8 if setting.small else 128
+    refs = list(islice(find_images(setting.photographs()), size))
     for name, weights in setting.models.items():
         plain = load_classifier(name, weights=weights, device=setting.device)
         images = [one for one in (read(ref, plain, lambda rgb: rgb[:0]) for ref in refs[:size])
@@ -268,14 +268,14 @@ def memory(setting: Setting) -> Iterator[Table]:
 
 def train(setting: Setting) -> Iterator[Table]:
     """The pass over a data set that `train` begins with."""
-    from camcli.train.features import View, extract, hash_files
+    from camcli.train.features import ImageView, extract, hash_files
 
     paths = sorted(setting.photographs().iterdir())
     rows: list[tuple[Any, ...]] = []
     for name, weights in setting.models.items():
         classifier = load_classifier(name, weights=weights, device=setting.device)
         contents = hash_files(paths)
-        view = View(classifier)
+        view = ImageView(classifier)
         few = len(paths) // 10 + 1
         extract(paths[:few], contents[:few], classifier, view)
         for size in (None, 256):

@@ -12,7 +12,7 @@ import numpy as np
 from gpu_tables import Setting, Table
 
 from camcli.batch.explain import Decoded, explain_batch, make_explanation, read
-from camcli.cam.map_options import make_how
+from camcli.cam.map_options import make_map_options
 from camcli.cam.methods import METHODS
 from camcli.data.sources.find import find_images
 from camcli.data.synthetic.scenes import write_scenes
@@ -92,7 +92,7 @@ def _network(
     for method in methods:
         some = images[:2] if method in SHORT else images
         try:
-            how = make_how(method, **SHORT.get(method, {}))
+            how = make_map_options(method, **SHORT.get(method, {}))
             # One class for all, so that a prediction that flips does not hide what maps do.
             what = make_explanation(here, how, target="0" if here.provenance.weights == "random"
                                     else None)  # fmt: skip

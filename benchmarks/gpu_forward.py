@@ -14,7 +14,7 @@ from gpu_tables import Setting, Table, by_turns, ratio, synchronize
 from torch import Tensor, nn
 
 from camcli.cam.explainer import maps_of
-from camcli.cam.map_options import make_how
+from camcli.cam.map_options import make_map_options
 from camcli.cam.target import top_classes
 from camcli.models.classifier import Classifier, load_classifier
 from camcli.models.loading.zoo import build_model
@@ -78,7 +78,7 @@ def _row(
 
 def _with_map(classifier: Classifier, images: Tensor, method: str) -> Tensor:
     seen = classifier.see(images)
-    return maps_of(classifier, seen, top_classes(seen.logits, 1)[:, 0], make_how(method))
+    return maps_of(classifier, seen, top_classes(seen.logits, 1)[:, 0], make_map_options(method))
 
 
 def _images(setting: Setting, classifier: Classifier, size: int) -> Tensor:

@@ -1,3 +1,4 @@
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -104,11 +105,13 @@ def test_lazy_and_bounded(bundled, what, folder):
 
 def test_closing_early_leaves_no_threads_and_restores_torch(bundled, what, folder):
     before, threads = threading.active_count(), torch.get_num_threads()
+    switch = sys.getswitchinterval()
     results = stream(list(find_images(folder)) * 20, bundled, what, batch_size=2)
     next(results)
     results.close()
     assert threading.active_count() == before
     assert torch.get_num_threads() == threads
+    assert sys.getswitchinterval() == switch
 
 
 class Sink:

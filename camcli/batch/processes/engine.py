@@ -192,7 +192,10 @@ def _through(processes: list[_Process], refs: Iterator[ImageRef], run: Run) -> G
         if run.stop.is_set():  # what the processes have begun is done again with --resume
             return
         for one in processes:
-            while one.wants and not exhausted and given - done < _AHEAD * len(processes):
+            # Whoever is late always gets what it asks for, or all would wait for one another.
+            late = bool(one.has) and one.has[0] == done
+            ahead = given - done >= _AHEAD * len(processes)
+            while one.wants and not exhausted and (late or not ahead):
                 block = list(islice(refs, one.wants))
                 exhausted = not block
                 if block:

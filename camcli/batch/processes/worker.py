@@ -45,7 +45,6 @@ def work(job: Job, connection: Connection) -> None:
         _work(job, connection)
     except OSError:  # nobody is there any more to tell
         _leave(1)
-    connection.close()
     _leave(0)
 
 
@@ -55,7 +54,7 @@ def _leave(code: int) -> NoReturn:
     But for the semaphores that libraries made while they were imported: of those that are left
     behind, the standard library warns.
     """
-    util._exit_function()
+    util._exit_function()  # type: ignore[attr-defined]
     os._exit(code)
 
 

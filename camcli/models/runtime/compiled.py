@@ -31,8 +31,9 @@ log = logging.getLogger(__name__)
 # Images that go through the network at a time on a CPU; 2 to 16 were equally fast.
 SLICE = 8
 
-# More images than any GPU takes at a time; torch 2.14 cannot do without an upper bound.
-_MOST = 1 << 16
+# Torch wants an upper bound of the images in a batch, and takes none with which an activation has
+# more numbers than fit into 32 bits. VGG's first has 64 of them for each pixel; few have more.
+_NUMBERS, _CHANNELS = 2**31 - 1, 64
 
 
 def has_compiler() -> bool:
@@ -69,18 +70,19 @@ class Compiled:
             CamcliError: it cannot be compiled.
         """
         self._run, self._size, self._slices = run, shape[1:], slices
+        self._most = max(2, _NUMBERS // (_CHANNELS * shape[1] * shape[2]))
         self._compiled = torch.compile(run, fullgraph=True)
         # It warns where a GPU's toolkit is installed but no GPU.
         logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
         with ExitStack() as during, torch.inference_mode():
-            images = torch.zeros(SLICE if slices else 16, *shape, device=device)
+            images = torch.zeros(SLICE if slices else min(16, self._most), *shape, device=device)
             if slices:
                 during.enter_context(one_thread())
                 # Not as `options`: half of torch asks the global setting. In this process, because
                 # torch's compiling processes would stay until the end.
                 during.enter_context(torch._inductor.config.patch(freezing=True, compile_threads=1))
             try:
-                out = self._pass(images)
+                out = self._bounded(images)
             except Exception as error:  # compilers meet whatever users put into their networks
                 log.debug("torch.compile failed", exc_info=True)
                 raise CamcliError(
@@ -99,14 +101,30 @@ class Compiled:
         with torch.inference_mode():
             if not images.is_inference():
                 images = images.clone()
-            step = SLICE if self._slices else max(2, len(images))
-            parts = [self._pass(_filled(part, step)) for part in images.split(step)]
+            step = SLICE if self._slices else self._most
+            least = SLICE if self._slices else 2
+            parts = [
+                self._pass(_filled(part, max(least, len(part)))) for part in images.split(step)
+            ]
             return _joined(parts, iter(self._per_image), len(images))
+
+    def _bounded(self, images: Tensor) -> Any:
+        """The first pass; with an eighth of the images at most where so many are too many."""
+        try:
+            return self._pass(images)
+        except Exception as error:
+            if self._slices or "Constraints violated" not in str(error) or self._most < 32:
+                raise
+            log.debug("%d images at a time are too many for torch.compile", self._most)
+            self._most //= 8
+            torch._dynamo.reset()
+            self._compiled = torch.compile(self._run, fullgraph=True)
+            return self._pass(images[: self._most])
 
     def _pass(self, images: Tensor) -> Any:
         images = images.contiguous(memory_format=torch.channels_last)
         if not self._slices:
-            torch._dynamo.mark_dynamic(images, 0, min=2, max=_MOST)
+            torch._dynamo.mark_dynamic(images, 0, min=2, max=self._most)
         return self._compiled(images)
 
 

@@ -89,6 +89,36 @@ def test_as_on_a_gpu_one_compilation_serves_any_number_of_images_in_16_bits(tiny
         assert A.dtype == torch.float32
         assert torch.allclose(A, half(images[:count]), atol=0.05)
     assert compilations() == before
+    fast._most = 6  # where activations have more numbers than torch counts on a GPU
+    for count in (7, 20):  # of which the last part is one image, and two
+        assert torch.allclose(fast(images[:count]), half(images[:count]), atol=0.05)
+
+
+def test_a_batch_never_has_more_numbers_than_fit_into_32_bits(monkeypatch):
+    """Torch 2.11 on a GPU refuses to compile for any larger number of images."""
+    refusals = []
+
+    def compile(run, **_):
+        def pass_(images):
+            if refusals:
+                refusals.pop()
+                raise RuntimeError("Constraints violated (L['x'].size()[0])!")
+            return run(images)
+
+        return pass_
+
+    monkeypatch.setattr(torch, "compile", compile)
+    run = torch.nn.Conv2d(3, 4, 3)
+    fast = Compiled(run, (3, 224, 224), torch.device("cpu"), slices=False)
+    assert fast._most == (2**31 - 1) // (64 * 224 * 224) == 668
+    refusals.append(1)  # a network with wider activations
+    wide = Compiled(run, (3, 224, 224), torch.device("cpu"), slices=False)
+    assert wide._most == 83
+    images = torch.randn(84, 3, 224, 224)
+    assert torch.allclose(wide(images), run(images), atol=1e-5)
+    refusals.extend([1, 1])  # whatever it is, it is not the number of images
+    with pytest.raises(CamcliError, match="Constraints violated"):
+        Compiled(run, (3, 224, 224), torch.device("cpu"), slices=False)
 
 
 @pytest.mark.slow
