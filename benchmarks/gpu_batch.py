@@ -24,11 +24,13 @@ from gpu_tables import Setting, Table, by_turns, watched
 
 from camcli.api import batch
 from camcli.batch.batch_size import Fitting
-from camcli.batch.engine import available_cores, stream, threads
+from camcli.batch.engine import stream
 from camcli.batch.explain import Decoded, explain_batch, make_explanation, read
+from camcli.batch.lanes import threads
 from camcli.data.decode.images import load_picture
 from camcli.data.sources.find import find_images
 from camcli.models.classifier import Classifier, load_classifier
+from camcli.models.runtime.openvino import available_cores
 from camcli.models.runtime.policy import with_runtime
 
 # Seconds for which each rate is measured.

@@ -19,9 +19,9 @@ import cv2
 import numpy as np
 import torch
 
-from camcli.batch.engine import available_cores
 from camcli.data.decode.images import load_image
 from camcli.data.sources.find import find_images
+from camcli.models.runtime.openvino import available_cores
 
 SIZE = 500, 375
 MODELS = {"resnet50": "random", "efficientnet_lite0": None}

@@ -146,6 +146,8 @@ def batch(
     overlays: bool = B.overlays,
     batch_size: int | None = B.batch_size,
     workers: int | None = B.workers,
+    processes: int = B.processes,
+    devices: str = B.devices,
     runtime: str = B.runtime,
     precision: str = B.precision,
     isolate: bool = B.isolate,
@@ -195,6 +197,10 @@ def batch(
         overlays: whether to draw any.
         batch_size: images in one forward pass; found by itself, and halved where memory is short.
         workers: threads that decode and draw.
+        processes: processes of Python on each device; more than one need an `out`, and a
+            `classifier` that is not loaded yet.
+        devices: of the processes: several GPUs, as ``cuda:0,1``; one device is a property of the
+            `classifier`.
         runtime: ``auto``, ``torch``, ``compile`` or ``openvino``
             (`camcli.models.runtime.policy.with_runtime`).
         precision: ``float32``; ``bfloat16`` on GPUs and in OpenVINO; ``float16`` on GPUs; ``int8``

@@ -22,6 +22,9 @@ import torch
 from camcli.models.cuda import own_stream
 from camcli.models.runtime.openvino import available_cores
 
+# Seconds until a thread may ask another for Python's lock.
+_SWITCH = 1e-4
+
 _Item = TypeVar("_Item")
 _Read = TypeVar("_Read")
 _Done = TypeVar("_Done")
@@ -52,7 +55,8 @@ class Lanes:
         self._forward = ThreadPoolExecutor(
             count, "camcli-lane", initializer=own_stream, initargs=(device,)
         )
-        self._threads = threads(1 if self.on_cpu else None)
+        # Beside a GPU, too, where each of the pool's threads would start others to resize.
+        self._threads = threads(1)
 
     def __enter__(self) -> Lanes:
         self._threads.__enter__()
@@ -116,8 +120,16 @@ def _collected(
 
 @contextmanager
 def threads(count: int | None) -> Iterator[None]:
-    """`count` threads inside each torch operation, and none inside OpenCV's; undone at the end."""
+    """`count` threads inside each torch operation, and none inside OpenCV's; undone at the end.
+
+    And Python's lock changes hands sooner than after its 5 ms. A thread lets go of it for each
+    kernel and each piece of a JPEG, for microseconds; when it wants it back and another has taken
+    it to run Python code, it waits all of that time. On a GPU two lanes explained a tenth of what
+    one did, and 16 threads decoded less than 4 (benchmarks/RESULTS.md).
+    """
     torch_before, cv2_before = torch.get_num_threads(), cv2.getNumThreads()
+    switch_before = sys.getswitchinterval()
+    sys.setswitchinterval(min(_SWITCH, switch_before))
     cv2.setNumThreads(1)
     if count is not None:
         torch.set_num_threads(count)
@@ -125,6 +137,7 @@ def threads(count: int | None) -> Iterator[None]:
     try:
         yield
     finally:
+        sys.setswitchinterval(switch_before)
         cv2.setNumThreads(cv2_before)
         torch.set_num_threads(torch_before)
 

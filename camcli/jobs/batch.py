@@ -34,7 +34,7 @@ ENGINES = ("local", "ray")
 # What is about the files of a run, and nothing without them.
 _WRITTEN = (
     "isolate", "resume", "retry_failed", "overwrite", "shard", "engine", "address", "name_template",
-    "processes", "device", "only", "table_format", "contact_sheet",
+    "processes", "devices", "only", "table_format", "contact_sheet",
 )  # fmt: skip
 
 
@@ -56,7 +56,7 @@ class BatchJob:
         batch_size: images in one forward pass; None to find it out.
         workers: threads that decode and draw; None for one a core.
         processes: of Python, on each device.
-        device: of the processes: several GPUs, ``cuda:0,1``; one is the network's own.
+        devices: of the processes: several GPUs, ``cuda:0,1``; one is the network's own.
         runtime: what runs the network.
         precision: what it computes in.
         isolate: decode in separate processes.
@@ -84,7 +84,7 @@ class BatchJob:
     batch_size: int | None = None
     workers: int | None = None
     processes: int = 1
-    device: str = "auto"
+    devices: str = "auto"
     runtime: str = "auto"
     precision: str = "float32"
     isolate: bool = False
@@ -164,7 +164,9 @@ class BatchJob:
     @property
     def _several(self) -> list[str]:
         """The device of each process; none where this one is all there is."""
-        several = spec.devices(self.device)
+        several = spec.named_devices(self.devices)
+        if self.processes < 1:
+            raise UsageError(f"--processes takes 1 or more, not {self.processes}.")
         if len(several) * self.processes < 2:
             return []
         if len(several) == 1 and isinstance(self.network, ModelJob):

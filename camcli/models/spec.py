@@ -185,7 +185,7 @@ def check_device(name: str) -> None:
         raise UsageError(f"Unknown device {name!r}. Choose auto, cpu, cuda, cuda:N or mps.")
 
 
-def devices(name: str) -> list[str]:
+def named_devices(name: str) -> list[str]:
     """The devices that a user names: ``cuda:0,1`` are two.
 
     Raises:

@@ -16,16 +16,18 @@ import pytest
 from camcli.batch.explain import make_explanation
 from camcli.batch.processes import engine as process_engine
 from camcli.batch.processes import worker as process_worker
-from camcli.batch.processes.engine import ProcessEngine, _Process, processes_for
+from camcli.batch.processes.engine import ProcessEngine, _Process
 from camcli.batch.run import Run
 from camcli.batch.run_files.rundir import RunDirectory
 from camcli.batch.tables.heatmaps import read_heatmaps
 from camcli.batch.tables.reading import is_number, read_rows
 from camcli.data.sources.find import find_images
 from camcli.errors import CamcliError, UsageError
+from camcli.jobs.batch import BatchJob
+from camcli.jobs.model import ModelJob
 from camcli.models.classifier import load_classifier
 from camcli.models.runtime import openvino
-from camcli.models.spec import devices
+from camcli.models.spec import named_devices
 
 LOAD = partial(load_classifier, "efficientnet_lite0", device="cpu")
 
@@ -232,19 +234,37 @@ def test_names_of_pictures_are_left_alone(bundled, folder, tmp_path):
 
 
 def test_devices_as_one_writes_them():
-    assert devices("cuda:0,1") == devices("cuda:0,cuda:1") == ["cuda:0", "cuda:1"]
-    assert devices("cuda:3,1,2") == ["cuda:3", "cuda:1", "cuda:2"]
-    assert devices("cuda") == ["cuda"]
-    assert devices("cpu") == ["cpu"]
+    assert named_devices("cuda:0,1") == named_devices("cuda:0,cuda:1") == ["cuda:0", "cuda:1"]
+    assert named_devices("cuda:3,1,2") == ["cuda:3", "cuda:1", "cuda:2"]
+    assert named_devices("cuda") == ["cuda"]
+    assert named_devices("cpu") == ["cpu"]
     for wrong in ("cuda:0,", "cuda,1", "cpu,cuda", "cuda:0 1", "cuda:0,x"):
         with pytest.raises(UsageError, match="Unknown device"):
-            devices(wrong)
+            named_devices(wrong)
     with pytest.raises(UsageError, match="twice"):
-        devices("cuda:1,1")
+        named_devices("cuda:1,1")
 
 
 def test_every_device_gets_a_process_before_one_gets_two():
-    assert processes_for(["cuda:0", "cuda:1"], 2) == ["cuda:0", "cuda:1", "cuda:0", "cuda:1"]
+    several = BatchJob((), processes=2, devices="cuda:0,1")
+    assert several._several == ["cuda:0", "cuda:1", "cuda:0", "cuda:1"]
+    assert BatchJob((), ModelJob(device="cpu"), processes=2)._several == ["cpu", "cpu"]
+    assert BatchJob((), devices="cuda:3")._several == BatchJob(())._several == []
+    engine = several._engine()
+    assert [load.__self__.device for load in engine.loads] == several._several
+
+
+def test_what_several_processes_cannot_do(bundled, tmp_path):
+    for options, told in (
+        ({"engine": "ray"}, "starts its own workers"),
+        ({"precision": "int8"}, "would differ between several"),
+        ({"network": bundled}, "each loads the network"),
+        ({"out": None}, "processes is for runs that are written"),
+        ({"processes": 0}, "1 or more"),
+    ):
+        job = BatchJob((), **{"processes": 2, "out": tmp_path / "run", **options})
+        with pytest.raises(UsageError, match=told):
+            job.check()
 
 
 def command(folder, out, *more):

@@ -18,7 +18,7 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
@@ -28,13 +28,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from camcli.batch.explain import Explanation
 from camcli.batch.processes.worker import work
-from camcli.batch.ray.worker import Job
-from camcli.batch.run_files.rundir import RunDirectory
-from camcli.data.sources.refs import ImageRef, is_url
+from camcli.batch.ray.worker import WorkerTask, task_of
+from camcli.data.sources.refs import ImageRef
 from camcli.errors import CamcliError
 from camcli.models.classifier import Classifier
 from camcli.models.runtime.openvino import available_cores
-from camcli.models.runtime.policy import runtime_of
 from camcli.result import Result
 
 if TYPE_CHECKING:
@@ -78,36 +76,17 @@ class ProcessEngine:
         with _started(self._jobs(run, what, token)) as processes:
             yield from _through(processes, pending, run)
 
-    def _jobs(self, run: Run, what: Explanation, token: Path) -> list[Job]:
-        root = run.source.finder.root
-        # What runs here by choice runs there: with auto it depends on how many images there are.
-        runtime = self.runtime
-        if runtime == "auto" and runtime_of(run.classifier)["name"] == "torch":
-            runtime = "torch"
-        directory = RunDirectory(run.directory.path.absolute(), run.directory.shard)
-        directory.shared = run.directory.shared
+    def _jobs(self, run: Run, what: Explanation, token: Path) -> list[WorkerTask]:
         count, cores = len(self.loads), available_cores()
-        return [
-            Job(
-                load=load,
-                sha256=run.classifier.provenance.sha256,
-                runtime=runtime,
-                precision=self.precision,
-                what=what,
-                directory=directory if run.overlays else None,
-                folds=run.directory.folds,
-                token=token,
-                images=None if is_url(root) or not root else Path(root),
-                style=run.style,
-                only=run.only,
-                enough=run.enough(),
-                isolate=run.isolate,
-                batch_size=run.batch_size,
-                workers=None if run.workers is None else max(1, run.workers // count),
-                cores=max(1, cores // count + (n < cores % count)),
+        workers = None if run.workers is None else max(1, run.workers // count)
+        jobs = (
+            task_of(
+                run, what, token, load, self.runtime, self.precision,
+                max(1, cores // count + (n < cores % count)),
             )
             for n, load in enumerate(self.loads)
-        ]
+        )  # fmt: skip
+        return [replace(job, workers=workers) for job in jobs]
 
 
 @dataclass(eq=False)
@@ -159,7 +138,7 @@ class _Process:
 
 
 @contextmanager
-def _started(jobs: list[Job]) -> Iterator[list[_Process]]:
+def _started(jobs: list[WorkerTask]) -> Iterator[list[_Process]]:
     """The processes; gone at the end, however it comes."""
     context = get_context("spawn")  # CUDA does not survive a fork, nor do locks that are held
     processes: list[_Process] = []
@@ -241,4 +220,3 @@ def _received(one: _Process) -> Iterator[int | str | list[Result]]:
         one.connection.close()
         if one.has or not one.ended:
             raise one.died() from error
-

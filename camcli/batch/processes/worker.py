@@ -17,8 +17,9 @@ from multiprocessing import util
 from multiprocessing.connection import Connection
 from typing import NoReturn
 
-from camcli.batch.engine import keep_big_blocks, stream
-from camcli.batch.ray.worker import Job, Worker
+from camcli.batch.engine import stream
+from camcli.batch.lanes import keep_big_blocks
+from camcli.batch.ray.worker import Worker, WorkerTask
 from camcli.data.sources.refs import ImageRef
 from camcli.errors import CamcliError
 from camcli.result import Result
@@ -29,7 +30,7 @@ WANTED = 64
 _TOGETHER = 16
 
 
-def work(job: Job, connection: Connection) -> None:
+def work(job: WorkerTask, connection: Connection) -> None:
     """Explain what comes until the end, and end this process when all Results are gone.
 
     Args:
@@ -58,7 +59,7 @@ def _leave(code: int) -> NoReturn:
     os._exit(code)
 
 
-def _work(job: Job, connection: Connection) -> None:
+def _work(job: WorkerTask, connection: Connection) -> None:
     worker = Worker(job)
     if worker.problem is not None:
         connection.send_bytes(pickle.dumps(worker.problem))

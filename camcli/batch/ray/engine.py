@@ -36,12 +36,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from camcli.batch.explain import Explanation
-from camcli.batch.ray.worker import Worker, WorkerTask
-from camcli.batch.run_files.rundir import RunDirectory
-from camcli.data.sources.refs import ImageRef, is_url
+from camcli.batch.ray.worker import Worker, WorkerTask, task_of
+from camcli.data.sources.refs import ImageRef
 from camcli.errors import CamcliError, UnavailableError
 from camcli.models.classifier import Classifier
-from camcli.models.runtime.policy import runtime_of
 from camcli.result import Result
 
 if TYPE_CHECKING:
@@ -93,7 +91,9 @@ class RayEngine:
         with ExitStack() as stack:
             ray = stack.enter_context(_cluster(self.address))
             actors, options = _pool(ray.cluster_resources(), self.gpus)
-            job = self._job(run, what, token, options["num_cpus"])
+            job = task_of(
+                run, what, token, self.load, self.runtime, self.precision, options["num_cpus"]
+            )
             done = 0
             blocks = stack.enter_context(
                 closing(_through_ray(job, packed, actors, options, run.stop))
@@ -113,33 +113,6 @@ class RayEngine:
                     return
             if done != total and not run.stop.is_set():
                 raise CamcliError(_LOST.format(n=done))
-
-    def _job(self, run: Run, what: Explanation, token: Path, cores: int) -> WorkerTask:
-        root = run.source.finder.root
-        # What runs here by choice runs there: with auto it depends on how many images there are.
-        runtime = self.runtime
-        if runtime == "auto" and runtime_of(run.classifier)["name"] == "torch":
-            runtime = "torch"
-        directory = RunDirectory(run.directory.path.absolute(), run.directory.shard)
-        directory.shared = run.directory.shared
-        return WorkerTask(
-            load=self.load,
-            sha256=run.classifier.provenance.sha256,
-            runtime=runtime,
-            precision=self.precision,
-            what=what,
-            directory=directory if run.overlays else None,
-            disk=run.directory.disk,
-            token=token,
-            images=None if is_url(root) or not root else Path(root),
-            style=run.style,
-            only=run.only,
-            enough=run.enough(),
-            isolate=run.isolate,
-            batch_size=run.batch_size,
-            workers=run.workers,
-            cores=cores,
-        )
 
 
 _LOST = (

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from camcli.batch.engine import stream
 from camcli.batch.explain import Explanation, Load
@@ -22,12 +22,15 @@ from camcli.batch.run_files.overlay_names import Namer
 from camcli.batch.run_files.rundir import RunDirectory
 from camcli.data.decode.images import Enough, load_picture
 from camcli.data.decode.isolate import Isolated
-from camcli.data.sources.refs import ImageRef
+from camcli.data.sources.refs import ImageRef, is_url
 from camcli.errors import CamcliError
 from camcli.models.classifier import Classifier
 from camcli.models.runtime.openvino import use_cores
-from camcli.models.runtime.policy import with_runtime
+from camcli.models.runtime.policy import runtime_of, with_runtime
 from camcli.render.style import Style
+
+if TYPE_CHECKING:
+    from camcli.batch.run import Run
 
 # Ray gives a block to another worker whenever its worker dies; an image that kills each of them
 # must not do so for ever.
@@ -73,6 +76,52 @@ class WorkerTask:
     workers: int | None
     cores: int
     disk: DiskNames = DiskNames()  # noqa: RUF009 - frozen
+
+
+def task_of(
+    run: Run,
+    what: Explanation,
+    token: Path,
+    load: Callable[[], Classifier],
+    runtime: str,
+    precision: str,
+    cores: int,
+) -> WorkerTask:
+    """What a worker has to know of a run.
+
+    Args:
+        run: which.
+        what: method and target.
+        token: a file in its directory.
+        load: loads the classifier where the worker is.
+        runtime: the user's choice.
+        precision: likewise.
+        cores: of the worker.
+    """
+    root = run.source.finder.root
+    # What runs here by choice runs there: with auto it depends on how many images there are.
+    if runtime == "auto" and runtime_of(run.classifier)["name"] == "torch":
+        runtime = "torch"
+    directory = RunDirectory(run.directory.path.absolute(), run.directory.shard)
+    directory.shared = run.directory.shared
+    return WorkerTask(
+        load=load,
+        sha256=run.classifier.provenance.sha256,
+        runtime=runtime,
+        precision=precision,
+        what=what,
+        directory=directory if run.overlays else None,
+        disk=run.directory.disk,
+        token=token,
+        images=None if is_url(root) or not root else Path(root),
+        style=run.style,
+        only=run.only,
+        enough=run.enough(),
+        isolate=run.isolate,
+        batch_size=run.batch_size,
+        workers=run.workers,
+        cores=cores,
+    )
 
 
 class Worker:

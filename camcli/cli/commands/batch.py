@@ -35,7 +35,7 @@ from camcli.jobs.maps import MapJob
 from camcli.jobs.model import ModelJob
 from camcli.jobs.record import filled
 from camcli.jobs.report import ReportJob
-from camcli.models.spec import devices
+from camcli.models.spec import named_devices
 from camcli.render.style import Style
 from camcli.train.progress import Listener
 
@@ -214,7 +214,7 @@ def batch(
     input_size: o.InputSize = N.input_size,
     output: o.OutputOption = N.output,
     native_predictions: o.NativePredictions = N.native_predictions,
-    device: o.Devices = B.device,
+    devices: o.Devices = B.devices,
     offline: o.Offline = N.offline,
     alpha: o.Alpha = S.alpha,
     colormap: o.Colormap = S.colormap,
@@ -287,7 +287,8 @@ def batch(
         raise UsageError("--report shows a whole run: 'camcli merge' the shards, then 'report'.")
     allowed = _share(fail_on)
     job = filled(
-        BatchJob, options, network=filled(ModelJob, options, device=devices(device)[0]), maps=filled(MapJob, options),
+        BatchJob, options, network=filled(ModelJob, options, device=named_devices(devices)[0]),
+        maps=filled(MapJob, options),
         style=filled(Style, options), overlays=not no_overlays,
     )  # fmt: skip
     listener = BatchListener(quiet=quiet)
