@@ -130,7 +130,8 @@ def every_call():
 
 
 @pytest.mark.parametrize("words", list(every_call()))
-def test_a_command_parses(words):
+def test_a_command_parses(words, monkeypatch):
+    monkeypatch.chdir(ROOT)  # configurations are named as they lie in the repository
     command, words = find(words)
     with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):
         try:
