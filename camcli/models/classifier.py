@@ -29,7 +29,7 @@ from camcli.models.spec import (
     is_own_code,
     layer_names,
 )
-from camcli.models.weights.files import sha256_of
+from camcli.models.weights.places import sha256_of
 
 
 @dataclass(frozen=True, slots=True)

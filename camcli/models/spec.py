@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from camcli.errors import UsageError
+from camcli.models.weights.bundled_file import NAME as BUNDLED
 from camcli.models.weights.formats import recognise
 
-BUNDLED = "efficientnet_lite0"
 LAST = "last"
 TIMM = "timm:"
 
@@ -223,10 +223,18 @@ def unknown(name: str, names: Iterable[str], where: str) -> UsageError:
     return UsageError(f"No {where} is called '{name}'. {hint}`camcli models` lists all of them.")
 
 
+def torchvision_files() -> list[Path]:
+    """The files with torchvision's classification models; those of sub-packages detect or segment.
+
+    Empty if they are not there.
+    """
+    return [file for file in _files("torchvision") if file.parent.name == "models"]
+
+
 @cache
 def torchvision_names() -> tuple[str, ...]:
     """Torchvision's classification models, read from its files; empty if they are not there."""
-    return tuple(sorted(_registered(file for file in _files("torchvision") if _is_flat(file))))
+    return tuple(sorted(_registered(torchvision_files())))
 
 
 @cache
@@ -240,11 +248,6 @@ def _files(package: str) -> list[Path]:
     spec = importlib.util.find_spec(package)  # of a package itself: nothing is imported
     places = list(spec.submodule_search_locations or ()) if spec else []
     return [file for place in places for file in sorted(Path(place, "models").rglob("*.py"))]
-
-
-def _is_flat(file: Path) -> bool:
-    """Whether it is no sub-package's: those of torchvision detect, segment or read videos."""
-    return file.parent.name == "models"
 
 
 def _registered(files: Iterable[Path]) -> Iterator[str]:

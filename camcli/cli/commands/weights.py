@@ -52,7 +52,7 @@ def where(
 ) -> None:
     """Print where a model's weight file lies, or the folders in which files are looked up."""
     if model is None:
-        from camcli.models.weights.files import search_dirs
+        from camcli.models.weights.places import search_dirs
 
         for folder in search_dirs():
             emit(folder)
@@ -96,8 +96,9 @@ def fetch(
         check_model(model)
 
     from camcli.models.loading.catalogue import weight_file
-    from camcli.models.weights.files import expected_sha256, find, is_offline, read_state
-    from camcli.models.weights.files import fetch as fetch_file
+    from camcli.models.weights.files import read_state
+    from camcli.models.weights.places import expected_sha256, find, is_offline
+    from camcli.models.weights.places import fetch as fetch_file
     from camcli.net.download import present
 
     for file in [weight_file(model, weights) for model in models]:
@@ -132,7 +133,7 @@ def verify(
             check_model(name)
 
     from camcli.models.loading.catalogue import FoundFile, file_of, files_here
-    from camcli.models.weights.files import hash_in_name
+    from camcli.models.weights.places import hash_in_name
 
     if names:
         files = []

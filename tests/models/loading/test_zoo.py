@@ -24,7 +24,7 @@ from camcli.models.loading.pretrained import (
     torchvision_preprocess,
 )
 from camcli.models.loading.zoo import build_model, read_class_names
-from camcli.models.weights.files import WeightFile
+from camcli.models.weights.places import WeightFile
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,8 @@ import torch
 from safetensors.torch import save_file
 
 from camcli.errors import CamcliError, UnavailableError, UsageError
-from camcli.models.weights.files import (
+from camcli.models.weights.files import read_state
+from camcli.models.weights.places import (
     WeightFile,
     expected_sha256,
     fetch,
@@ -23,7 +24,6 @@ from camcli.models.weights.files import (
     hash_in_name,
     is_offline,
     locate,
-    read_state,
     search_dirs,
 )
 from camcli.net import download as download_module
