@@ -13,6 +13,7 @@ from camcli.batch.run_files.rundir import RunDirectory
 from camcli.batch.tables.heatmaps import read_heatmaps
 from camcli.batch.tables.reading import read_rows
 from camcli.cam.map_options import make_map_options
+from camcli.data.sources.containers.lookup import ref_again
 from camcli.data.sources.refs import Blob, ImageRef
 from camcli.errors import CamcliError, ImageError, UsageError
 from camcli.evaluate.audit.map_stats import Fact, fact_of
@@ -137,7 +138,7 @@ def from_run(folder: Path, masks: Path | None) -> list[Fact]:
 def _ref(root: Path, rel: str, label: str | None, inside: Inside) -> ImageRef:
     """A row's photograph; nothing is taken from outside of the source, whatever a table says."""
     if inside.holds(rel):
-        return ImageRef(root / rel, rel, label)
+        return ref_again(inside, root, rel, label)
     problem = "it is not below the run's photographs, so it is not read."
     return ImageRef(root / "outside", rel, label, Blob(str(root), problem=problem))
 

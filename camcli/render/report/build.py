@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from camcli.data.decode.images import printable
+from camcli.data.sources.containers.lookup import ref_again
+from camcli.data.sources.refs import ImageRef
 from camcli.errors import CamcliError, UsageError
 from camcli.ours import Inside
 from camcli.render.colormaps import get_colormap, signed_colormap
@@ -91,7 +93,7 @@ def write(
     context: Mapping[str, Any],
     settings: dict[str, Any],
     rows: Sequence[ImageRow],
-    photos: Sequence[Path | None],
+    photos: Sequence[ImageRef | None],
     self_contained: bool,
     tick: Tick | None,
 ) -> None:
@@ -106,9 +108,12 @@ def write(
         pages.write_page(part, template, context, settings, rows)
 
 
-def photo(run: RunData, row: ImageRow) -> Path | None:
+def photo(run: RunData, row: ImageRow) -> ImageRef | None:
     """The photograph of a row; None if it could not be read, or lies outside of the source."""
-    return run.source / row.path if row.size and Inside(run.source).holds(row.path) else None
+    inside = Inside(run.source)
+    if not row.size or not inside.holds(row.path):
+        return None
+    return ref_again(inside, run.source, row.path)
 
 
 def run_settings(run: RunData, out: Path) -> dict[str, Any]:

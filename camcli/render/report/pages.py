@@ -17,6 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from camcli.data.decode.images import printable
+from camcli.data.sources.refs import ImageRef
 from camcli.errors import CamcliError, UsageError
 from camcli.files import replace, whole_folder, write_whole
 from camcli.ours import remove, unlisted
@@ -96,7 +97,7 @@ def write_self_contained(
     context: Mapping[str, Any],
     settings: Mapping[str, Any],
     rows: Sequence[ImageRow],
-    photos: Sequence[Path | None],
+    photos: Sequence[ImageRef | None],
 ) -> None:
     """Write all of it into one HTML file, thumbnails included.
 

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from camcli.data.decode.images import load_image
+from camcli.data.sources.refs import ImageRef
 from camcli.errors import ImageError
 from camcli.render.picture import encode_jpeg
 from camcli.render.sizes import shrink
@@ -22,7 +23,7 @@ def thumb_path(number: int) -> str:
     return f"thumbs/{number // 1000:03}/{number:06}.jpg"
 
 
-def thumbnail(photo: Path) -> bytes | None:
+def thumbnail(photo: Path | ImageRef) -> bytes | None:
     """A photograph with 240 pixels on its longer side, as JPEG; None if it cannot be read."""
     try:
         return encode_jpeg(shrink(load_image(photo), SIZE), QUALITY)
@@ -31,7 +32,7 @@ def thumbnail(photo: Path) -> bytes | None:
 
 
 def write_thumbs(
-    photos: Sequence[Path | None], folder: Path, tick: Callable[[], None] | None = None
+    photos: Sequence[Path | ImageRef | None], folder: Path, tick: Callable[[], None] | None = None
 ) -> int:
     """Write thumbnails; a photograph that is gone or broken gets none.
 
@@ -44,7 +45,7 @@ def write_thumbs(
         How many were written.
     """
 
-    def make(numbered: tuple[int, Path | None]) -> int:
+    def make(numbered: tuple[int, Path | ImageRef | None]) -> int:
         number, photo = numbered
         data = thumbnail(photo) if photo else None
         if data is None:
