@@ -270,7 +270,7 @@ def memory(setting: Setting) -> Iterator[Table]:
 
 def train(setting: Setting) -> Iterator[Table]:
     """The pass over a data set that `train` begins with."""
-    from camcli.train.features import ImageView, extract, hash_files
+    from camcli.train.feature_pass.features import ImageView, extract, hash_files
 
     paths = sorted(setting.photographs().iterdir())
     rows: list[tuple[Any, ...]] = []

@@ -30,11 +30,11 @@ from torch import Tensor
 
 from camcli.data.sources.find import find_images
 from camcli.models.classifier import load_classifier
-from camcli.train.cache import FeatureCache, cache_root
-from camcli.train.features import ImageView, extract, hash_files
-from camcli.train.head import L2_GRID, FeatureScale
-from camcli.train.loop import Recipe
-from camcli.train.optimum import Problem
+from camcli.train.feature_pass.cache import FeatureCache, cache_root
+from camcli.train.feature_pass.features import ImageView, extract, hash_files
+from camcli.train.fitting.head import L2_GRID, FeatureScale
+from camcli.train.fitting.loop import Recipe
+from camcli.train.fitting.optimum import Problem
 
 
 def photographs(folder: Path) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -26,8 +26,8 @@ from torch.nn import functional
 from camcli.data.decode.images import load_image
 from camcli.train.config import TrainConfig
 from camcli.train.dataset import read_data
-from camcli.train.features import pooled
-from camcli.train.head import L2_GRID
+from camcli.train.feature_pass.features import pooled
+from camcli.train.fitting.head import L2_GRID
 from camcli.train.prepare import load_backbones
 from camcli.train.run import train
 

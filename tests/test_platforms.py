@@ -294,8 +294,8 @@ def test_the_stand_in_refuses_what_the_device_refuses():
 
 
 def test_scores_of_a_device_without_float64_are_counted():
-    from camcli.train.head import FeatureScale
-    from camcli.train.metrics import score
+    from camcli.train.fitting.head import FeatureScale
+    from camcli.train.run_folder.metrics import score
 
     logits, truth = torch.randn(12, 3), torch.arange(12) % 3
     names = ("a", "b", "c")

@@ -19,6 +19,8 @@ WITHIN = {
     "jobs": "audit evaluate report train explain batch concepts layers maps photographs model "
     "output_paths record",
     "evaluate": "comparison audit metrics measured",
+    "train": "run result member prepare run_folder fitting feature_pass dataset config processes "
+    "progress torchrun",
     "batch": "processes ray contact_sheet run counts concepts engine batch_size explain lanes "
     "overlay_writer run_files tables contact_grid",
     "models": "runtime classifier loading cutting outputs spec weights classes cuda",

@@ -11,7 +11,7 @@ from camcli.models import spec
 from camcli.models.loading.sources import check_model
 from camcli.train.config import TrainConfig
 from camcli.train.progress import Listener, LogListener
-from camcli.train.rundir import TrainDirectory
+from camcli.train.run_folder.rundir import TrainDirectory
 from camcli.train.torchrun import several, speaks
 
 if TYPE_CHECKING:

@@ -17,16 +17,16 @@ from camcli.models.classifier import load_classifier
 from camcli.models.cutting.cut import LinearHead
 from camcli.models.loading.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from camcli.train.config import TrainConfig
-from camcli.train.examples import Examples, Looker, gone, look_together
-from camcli.train.features import ImageView
-from camcli.train.finetune import DEFAULT_LR2, TuneState, fine_tune
-from camcli.train.head import DEFAULT_LR, LabelledFeatures, linear, measure
-from camcli.train.head_stage import EpochRow, Save, Views, shown, train_heads
-from camcli.train.loop import DivergedError, Recipe
+from camcli.train.feature_pass.examples import Examples, Looker, gone, look_together
+from camcli.train.feature_pass.features import ImageView
+from camcli.train.fitting.finetune import DEFAULT_LR2, TuneState, fine_tune
+from camcli.train.fitting.head import DEFAULT_LR, LabelledFeatures, linear, measure
+from camcli.train.fitting.head_stage import EpochRow, Save, Views, shown, train_heads
+from camcli.train.fitting.loop import DivergedError, Recipe
+from camcli.train.fitting.trainable_layers import Tunable
 from camcli.train.prepare import Backbone
 from camcli.train.processes import ALONE, Team
 from camcli.train.progress import Listener
-from camcli.train.trainable_layers import Tunable
 
 HELD: tuple[Split, ...] = ("val", "test")
 

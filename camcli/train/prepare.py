@@ -14,8 +14,8 @@ from camcli.models.classifier import Classifier, cut_classifier, find_device
 from camcli.models.loading.zoo import build_model
 from camcli.models.spec import check_input_size
 from camcli.train.config import TrainConfig
-from camcli.train.features import backbone_tensors, digest_of, pooled
-from camcli.train.trainable_layers import find_head, module_names
+from camcli.train.feature_pass.features import backbone_tensors, digest_of, pooled
+from camcli.train.fitting.trainable_layers import find_head, module_names
 
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 

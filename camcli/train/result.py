@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from camcli.train.rundir import BEST, INFO, SUMMARY, TrainDirectory
+from camcli.train.run_folder.rundir import BEST, INFO, SUMMARY, TrainDirectory
 
 
 @dataclass(frozen=True)

@@ -21,20 +21,20 @@ from camcli.models.loading.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-from camcli.train.cache import FeatureCache, cache_root
 from camcli.train.config import TrainConfig
 from camcli.train.dataset import read_data
-from camcli.train.examples import Examples, Looker, check_trained, class_weights
-from camcli.train.head import DEFAULT_LR
-from camcli.train.head_stage import EpochRow
-from camcli.train.loop import Recipe
+from camcli.train.feature_pass.cache import FeatureCache, cache_root
+from camcli.train.feature_pass.examples import Examples, Looker, check_trained, class_weights
+from camcli.train.fitting.head import DEFAULT_LR
+from camcli.train.fitting.head_stage import EpochRow
+from camcli.train.fitting.loop import Recipe
 from camcli.train.member import EnsembleMember
-from camcli.train.outputs import write_epochs, write_results
 from camcli.train.prepare import Backbone, load_backbones
 from camcli.train.processes import Team, team
 from camcli.train.progress import Listener
 from camcli.train.result import TrainResult, finished_result
-from camcli.train.rundir import BEST, LAST, TrainDirectory
+from camcli.train.run_folder.outputs import write_epochs, write_results
+from camcli.train.run_folder.rundir import BEST, LAST, TrainDirectory
 
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 

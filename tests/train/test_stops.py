@@ -18,11 +18,11 @@ from camcli.data.decode.preprocess import Preprocess
 from camcli.errors import CamcliError, UsageError
 from camcli.models.classifier import Provenance, cut_classifier
 from camcli.models.loading.checkpoint import load_checkpoint
-from camcli.train.features import ImageView, extract, hash_files
-from camcli.train.loop import DivergedError
+from camcli.train.feature_pass.features import ImageView, extract, hash_files
+from camcli.train.fitting.loop import DivergedError
 from camcli.train.progress import Listener
 from camcli.train.run import train
-from camcli.train.rundir import LOCK, TrainDirectory
+from camcli.train.run_folder.rundir import LOCK, TrainDirectory
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +155,7 @@ def test_a_loss_that_is_not_finite_ends_the_training(quick, tmp_path, cache, cha
 
 def test_the_best_before_it_is_kept(quick, tmp_path, cache, monkeypatch):
     # A rate that is right for two epochs.
-    from camcli.train import loop
+    from camcli.train.fitting import loop
 
     rate = loop.rate
     monkeypatch.setattr(loop, "rate", lambda e, s, r: rate(e, s, r) if e < 2 else 1e30)

@@ -22,7 +22,7 @@ from camcli.evaluate.comparison.randomised import Likeness
 from camcli.evaluate.measured.seen import see_photographs
 from camcli.models.classifier import Classifier
 from camcli.models.cutting.cut import LinearHead
-from camcli.train.head import FeatureScale, Recipe, linear, solve_head
+from camcli.train.fitting.head import FeatureScale, Recipe, linear, solve_head
 
 LABELS = "random-labels"
 FEWEST = 4  # photographs of a class

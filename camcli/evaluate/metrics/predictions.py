@@ -11,7 +11,7 @@ from torch import Tensor
 
 from camcli.models.outputs import log_probabilities
 from camcli.models.spec import OutputKind
-from camcli.train.metrics import most_confused, score
+from camcli.train.run_folder.metrics import most_confused, score
 
 CLASSIFICATION = "classification"
 """What the table has in place of a method where the predictions themselves are judged."""

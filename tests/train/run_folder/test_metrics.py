@@ -8,7 +8,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from camcli.train.metrics import average_precision, calibration_error, most_confused, score
+from camcli.train.run_folder.metrics import (
+    average_precision,
+    calibration_error,
+    most_confused,
+    score,
+)
 
 sklearn = pytest.importorskip("sklearn.metrics", reason="scikit-learn is the reference")
 

@@ -13,8 +13,8 @@ from camcli.data.datasets.dataset import Item
 from camcli.data.sources.refs import ImageRef
 from camcli.errors import CamcliError, UsageError
 from camcli.models.classifier import Classifier
-from camcli.train.cache import FeatureCache
-from camcli.train.features import ImageView, extract, hash_files
+from camcli.train.feature_pass.cache import FeatureCache
+from camcli.train.feature_pass.features import ImageView, extract, hash_files
 from camcli.train.processes import ALONE, Team
 from camcli.train.progress import Listener
 

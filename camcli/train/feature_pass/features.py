@@ -24,8 +24,8 @@ from camcli.data.sources.refs import ImageRef
 from camcli.errors import CamcliError, ImageError, of_image, stage
 from camcli.models.classifier import Classifier
 from camcli.models.runtime.openvino import available_cores
-from camcli.train.augment import augmented, view_rng
-from camcli.train.cache import FeatureCache, record_key
+from camcli.train.feature_pass.augment import augmented, view_rng
+from camcli.train.feature_pass.cache import FeatureCache, record_key
 
 HALF = float(torch.finfo(torch.float16).max)
 PLAIN = "plain"

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from camcli.train.examples import class_weights
-from camcli.train.loop import (
+from camcli.train.feature_pass.examples import class_weights
+from camcli.train.fitting.loop import (
     HOPELESS,
     DivergedError,
     Recipe,

@@ -16,8 +16,8 @@ import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
 
 from camcli.models.cutting.cut import LinearHead
-from camcli.train.loop import Recipe, StageState, make_optimizer, run_epochs
-from camcli.train.optimum import Problem
+from camcli.train.fitting.loop import Recipe, StageState, make_optimizer, run_epochs
+from camcli.train.fitting.optimum import Problem
 
 L2_GRID = tuple(10.0 ** (-e / 2) for e in range(1, 9))
 """Strengths tried by L-BFGS, strong to weak: each start is the end of the one before."""

@@ -11,8 +11,8 @@ from torch import nn
 from camcli.data.decode.preprocess import Preprocess
 from camcli.models.classifier import cut_classifier
 from camcli.models.loading.zoo import Provenance
-from camcli.train.cache import FeatureCache
-from camcli.train.features import (
+from camcli.train.feature_pass.cache import FeatureCache
+from camcli.train.feature_pass.features import (
     ImageView,
     backbone_tensors,
     digest_of,

@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from camcli.data.decode.preprocess import Preprocess
-from camcli.train.augment import MIN_AREA, RATIO, _relit, augmented, random_box, view_rng
+from camcli.train.feature_pass.augment import (
+    MIN_AREA,
+    RATIO,
+    _relit,
+    augmented,
+    random_box,
+    view_rng,
+)
 
 SIDES = st.integers(1, 400)
 

@@ -5,9 +5,9 @@ import pytest
 import torch
 from scipy.optimize import minimize
 
-from camcli.train.head import L2_GRID, HeadState, LabelledFeatures, fit_to_optimum
-from camcli.train.loop import Recipe
-from camcli.train.optimum import Problem
+from camcli.train.fitting.head import L2_GRID, HeadState, LabelledFeatures, fit_to_optimum
+from camcli.train.fitting.loop import Recipe
+from camcli.train.fitting.optimum import Problem
 
 
 def drawn(n, k, c, seed=0):

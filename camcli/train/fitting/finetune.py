@@ -18,11 +18,11 @@ from camcli.errors import ImageError
 from camcli.models.classifier import Classifier
 from camcli.models.cutting.types import channels_last
 from camcli.models.runtime.openvino import available_cores
-from camcli.train.examples import Examples, gone
-from camcli.train.features import ImageView, autocast
-from camcli.train.loop import Recipe, StageState, make_optimizer, run_epochs
+from camcli.train.feature_pass.examples import Examples, gone
+from camcli.train.feature_pass.features import ImageView, autocast
+from camcli.train.fitting.loop import Recipe, StageState, make_optimizer, run_epochs
+from camcli.train.fitting.trainable_layers import Tunable
 from camcli.train.processes import ALONE, Team
-from camcli.train.trainable_layers import Tunable
 
 DEFAULT_LR2 = {"adamw": 1e-4, "sgd": 1e-3}
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from camcli.errors import CamcliError
-from camcli.train.cache import FeatureCache, cache_root, record_key
+from camcli.train.feature_pass.cache import FeatureCache, cache_root, record_key
 
 K = 5
 KEYS = [record_key(str(i), "plain") for i in range(4)]
@@ -84,8 +84,8 @@ def test_where_it_is(tmp_path, monkeypatch):
 def test_a_backbone_that_fails_on_one_image_leaves_it_out(tmp_path, draw, monkeypatch):
     """And says why; the rows of the others are those that they have without it."""
     from camcli.models.classifier import load_classifier
-    from camcli.train import features
-    from camcli.train.features import ImageView, extract, hash_files
+    from camcli.train.feature_pass import features
+    from camcli.train.feature_pass.features import ImageView, extract, hash_files
 
     paths = sorted(draw(tmp_path / "set", {"train": 4}).rglob("*.png"))
     classifier = load_classifier("shufflenet_v2_x0_5", weights="random", input_size=64)

@@ -10,8 +10,8 @@ from torch import Tensor
 from camcli.data.datasets.load import Item
 from camcli.data.sources.splits import Split
 from camcli.render.plots import MAX_CLASSES, confusion_matrix, learning_curves
-from camcli.train.metrics import Scores, most_confused, score
-from camcli.train.rundir import EPOCHS, SUMMARY, TrainDirectory
+from camcli.train.run_folder.metrics import Scores, most_confused, score
+from camcli.train.run_folder.rundir import EPOCHS, SUMMARY, TrainDirectory
 
 
 def write_epochs(directory: TrainDirectory, rows: Sequence[Mapping[str, Any]]) -> None:

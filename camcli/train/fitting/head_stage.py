@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from camcli.models.cutting.cut import LinearHead
-from camcli.train.head import (
+from camcli.train.fitting.head import (
     L2_GRID,
     FeatureScale,
     HeadState,
@@ -18,7 +18,7 @@ from camcli.train.head import (
     fit_to_optimum,
     train_head,
 )
-from camcli.train.loop import DivergedError, Recipe
+from camcli.train.fitting.loop import DivergedError, Recipe
 from camcli.train.progress import Listener
 
 EpochRow = dict[str, Any]

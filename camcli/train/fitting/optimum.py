@@ -13,7 +13,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from camcli.train.loop import DivergedError, Recipe
+from camcli.train.fitting.loop import DivergedError, Recipe
 
 SMALL = 1 << 20
 """Up to so many numbers the features are taken in float64, which then costs nothing."""

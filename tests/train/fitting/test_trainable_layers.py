@@ -11,7 +11,7 @@ from camcli.errors import UsageError
 from camcli.models.classifier import cut_classifier
 from camcli.models.cutting.types import LinearHead
 from camcli.models.loading.zoo import Provenance
-from camcli.train.trainable_layers import Tunable, find_head
+from camcli.train.fitting.trainable_layers import Tunable, find_head
 
 HEAD = LinearHead(torch.randn(3, 8, generator=torch.Generator().manual_seed(1)), torch.ones(3))
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from camcli.models.cutting.cut import LinearHead
-from camcli.train.head import (
+from camcli.train.fitting.head import (
     FeatureScale,
     HeadState,
     LabelledFeatures,
@@ -19,8 +19,8 @@ from camcli.train.head import (
     solve_head,
     train_head,
 )
-from camcli.train.head_stage import Views, average, train_heads
-from camcli.train.loop import Recipe, is_better, rate
+from camcli.train.fitting.head_stage import Views, average, train_heads
+from camcli.train.fitting.loop import Recipe, is_better, rate
 
 
 def blobs(n: int = 120, k: int = 12, c: int = 3, seed: int = 0) -> LabelledFeatures:
