@@ -30,6 +30,8 @@ def locate(data: str, data_dir: Path | None = None) -> str | Path:
     if data not in NAMED:
         if is_url(data) and not os.path.lexists(data):
             if (here := local_path(data)) is None:
+                if data.lower().endswith((".csv", ".tsv")):
+                    raise UsageError(f"{data}: a table is read from this machine; download it.")
                 return data
             data = here
         path = Path(absolute(data)) if data else Path("?")

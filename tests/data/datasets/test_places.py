@@ -8,10 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from camcli.data.datasets import registry
+from camcli.data.datasets.dataset import Labelled
 from camcli.data.datasets.describe import describe
+from camcli.data.datasets.fetch import fetch
+from camcli.data.datasets.kind import DatasetKind, Drawn, Found
 from camcli.data.datasets.load import load_dataset
 from camcli.data.datasets.registry import KINDS, NAMED
-from camcli.errors import UsageError
+from camcli.errors import UnavailableError, UsageError
 
 
 def jpeg(seed=0):
@@ -154,6 +158,8 @@ def test_what_cannot_be_is_refused_in_a_sentence(tmp_path, memory):
         load_dataset(str(tmp_path / "no*.tar"))
     with pytest.raises(UsageError, match="nothing at memory://"):
         load_dataset("memory://nowhere/at-all")
+    with pytest.raises(UsageError, match="a table is read from this machine"):
+        load_dataset("memory://bucket/labels.csv")
     with pytest.raises(UsageError, match="No data set"):
         load_dataset(str(tmp_path / "gone.zip"))
 
@@ -179,6 +185,29 @@ def test_bad_pictures_in_a_container_are_found(tmp_path):
     assert path == "set/cat/0.jpg"
     assert "set.zip/cat/0.jpg: cut short" in error
     assert found.contradictions == (("set/cat/1.jpg", "set/dog/0.jpg"),)
+
+
+def test_a_new_kind_is_read_named_and_fetched(monkeypatch, tmp_path):
+    def read(place, domains):
+        return Found([Labelled(ref, "train") for ref in place.images("folder")], "mine")
+
+    def draw(folder):
+        unpacked(folder, files(names("a", "b")))
+        (folder / "mine.txt").touch()
+
+    kind = DatasetKind(
+        name="mine", title="Mine", what="mine.txt", note="It is small.", folders=("mine",),
+        looks_like=lambda place: (place.root / "mine.txt").is_file(), read=read,
+        get=Drawn(draw, command="fetch mine"),
+    )  # fmt: skip
+    monkeypatch.setattr(registry, "KINDS", (kind, *KINDS))
+    monkeypatch.setitem(registry.NAMED, "mine", kind)
+    with pytest.raises(UnavailableError, match="run `camcli data fetch mine`"):
+        load_dataset("mine", data_dir=tmp_path)
+    assert fetch("mine", tmp_path) == tmp_path / "mine"
+    data = load_dataset("mine", data_dir=tmp_path, val=0)
+    assert (data.layout, data.classes, data.notes) == ("mine", ("a", "b"), ("It is small.",))
+    assert "mine (drawn on this machine)" in registry.ways_to_get()
 
 
 def test_each_kind_has_a_name_of_its_own_and_can_be_had():
