@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from camcli.jobs.train import TrainJob
-from camcli.train.config import TrainConfig, check_values, resolve
+from camcli.train.config import TrainConfig, changed, check_values, resolve
 from camcli.train.progress import Listener
 
 if TYPE_CHECKING:
@@ -72,7 +71,7 @@ def train(
     plain = {name: str(v) if isinstance(v, Path) else v for name, v in given.items()}
     values = check_values(plain, "camcli.train")
     if isinstance(config, TrainConfig):
-        chosen = replace(config, **values)
+        chosen = changed(config, values)
     else:
         chosen = resolve(None if config is None else Path(config), values)
     job = TrainJob(

@@ -38,6 +38,15 @@ _AT_MOST = {
     "patience": 10**9, "seed": 2**32 - 1, "weight_decay": 1e30,
     "warmup": 1e9, "l2": 1e30,
 }  # fmt: skip
+# What is another way to say the same, so that it takes the place of what was said before.
+_INSTEAD_OF = {
+    "domain": ("train_domain", "test_domain"),
+    "train_domain": ("domain",),
+    "test_domain": ("domain",),
+    "ensemble": ("members",),
+    "members": ("ensemble",),
+    "weights": ("weights_key",),  # which is a key of that file
+}
 EVALUATE = "evaluate"
 """The table of a configuration that `camcli evaluate` reads."""
 
@@ -232,7 +241,25 @@ def resolve(file: Path | None, given: Mapping[str, Any]) -> TrainConfig:
         except UsageError as error:
             text = str(error)
             raise UsageError(text if str(file) in text else f"{file}: {text}") from error
-    return replace(config, **given)
+    return changed(config, given)
+
+
+def changed(config: TrainConfig, given: Mapping[str, Any]) -> TrainConfig:
+    """Settings with others over them.
+
+    Where two settings exclude each other, the one that is given wins: ``domain`` over a training
+    and a test domain of the configuration, for instance.
+
+    Args:
+        config: what was settled before.
+        given: what was said later, by name.
+
+    Raises:
+        UsageError: see `TrainConfig`; what is given contradicts itself.
+    """
+    defaults = TrainConfig()
+    dropped = {other for name in given for other in _INSTEAD_OF.get(name, ())} - given.keys()
+    return replace(config, **{name: getattr(defaults, name) for name in dropped}, **given)
 
 
 def to_toml(config: TrainConfig) -> str:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from camcli.errors import UsageError
-from camcli.train.config import TrainConfig, read_config, resolve, to_toml
+from camcli.train.config import TrainConfig, changed, read_config, resolve, to_toml
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 
@@ -118,3 +118,42 @@ def test_the_seed_experiments_are_valid(name):
     config = resolve(CONFIGS / f"{name}.toml", {})
     assert config.backbone in ("resnet50", "resnet18")
     assert config.data == name
+
+
+@pytest.mark.parametrize(
+    ("before", "given", "after"),
+    [
+        ({"train_domain": "a", "test_domain": "b"}, {"domain": "c"}, {"domain": "c"}),
+        (
+            {"domain": "c"},
+            {"train_domain": "a", "test_domain": "b"},
+            {"train_domain": "a", "test_domain": "b"},
+        ),
+        # The other of the two stays.
+        (
+            {"train_domain": "a", "test_domain": "b"},
+            {"test_domain": "c"},
+            {"train_domain": "a", "test_domain": "c"},
+        ),
+        ({"ensemble": 3}, {"members": "pretrained,random"}, {"members": "pretrained,random"}),
+        ({"members": "pretrained,random"}, {"ensemble": 5}, {"ensemble": 5}),
+        ({"weights": "a.pth", "weights_key": "ema"}, {"weights": "b.pth"}, {"weights": "b.pth"}),
+        ({"domain": "a", "epochs": 3}, {"domain": "b"}, {"domain": "b", "epochs": 3}),
+        # What is said at once, and excludes itself, is told when the data are read.
+        (
+            {},
+            {"domain": "a", "train_domain": "b", "test_domain": "c"},
+            {"domain": "a", "train_domain": "b", "test_domain": "c"},
+        ),
+    ],
+)
+def test_what_is_given_takes_the_place_of_what_it_excludes(before, given, after, tmp_path):
+    file = tmp_path / "before.toml"
+    file.write_text("".join(f"{name} = {value!r}\n" for name, value in before.items()))
+    assert resolve(file, given) == TrainConfig(**after)
+    assert changed(TrainConfig(**before), given) == TrainConfig(**after)
+
+
+def test_one_domain_of_the_office_can_be_asked_for_over_its_configuration():
+    config = resolve(CONFIGS / "office31.toml", {"domain": "amazon"})
+    assert (config.domain, config.train_domain, config.test_domain) == ("amazon", None, None)

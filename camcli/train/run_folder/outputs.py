@@ -9,6 +9,7 @@ from torch import Tensor
 
 from camcli.data.datasets.load import Item
 from camcli.data.sources.splits import Split
+from camcli.printable import counted
 from camcli.render.plots import MAX_CLASSES, confusion_matrix, learning_curves
 from camcli.train.run_folder.metrics import Scores, most_confused, score
 from camcli.train.run_folder.rundir import EPOCHS, SUMMARY, TrainDirectory
@@ -81,7 +82,7 @@ def _write_split(
     if pairs:
         directory.write_csv(f"confused-{split}.csv", pairs)
     if len(classes) <= MAX_CLASSES:
-        words = f"{title}\n{_WORDS[split]}: {found.top1:.1%} of {found.count} images"
+        words = f"{title}\n{_WORDS[split]}: {found.top1:.1%} of {counted(found.count, 'image')}"
         directory.write(f"confusion-{split}.png", confusion_matrix(counts, classes, words))
 
 
