@@ -15,3 +15,14 @@ def some(names: Sequence[object], most: int = 5) -> str:
     """The first names with commas between, and how many more there are."""
     shown = ", ".join(printable(name) for name in names[:most])
     return shown + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """A number and what it counts: ``1 image``, ``2 images``.
+
+    Args:
+        number: how many.
+        noun: for one of them.
+        plural: for none or several; by default with an s.
+    """
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"

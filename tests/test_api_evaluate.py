@@ -56,7 +56,7 @@ def test_a_network_by_name_loaded_and_described_are_one(scenes, small):
         scenes / "test", {"loaded": small, "described": described}, listener=ear, **common
     )
     assert (found.photographs, ear.counted, found.out, found.files) == (1, 2, None, ())
-    assert "1 photographs, 2 networks." in ear.said
+    assert "1 photograph, 2 networks." in ear.said
     for method in ("random", "cam"):
         assert found.row(method, "loaded").metrics == found.row(method, "described").metrics
     with pytest.raises(UsageError, match="loaded, described"):

@@ -22,6 +22,7 @@ from camcli.jobs.model import ModelJob
 from camcli.jobs.photographs import called, find_photographs
 from camcli.models import spec
 from camcli.models.spec import AskedOutput
+from camcli.printable import counted
 from camcli.train.progress import Listener, LogListener
 
 if TYPE_CHECKING:
@@ -261,7 +262,7 @@ class EvaluateJob:
         if not (self.boxes or self.masks or self.grid or self.faithfulness or self.sanity):
             check_labels(refs, networks, named=source.renamed)
         # Before seconds of silence.
-        listener.say(f"{len(refs)} photographs, {len(networks)} networks.")
+        listener.say(f"{counted(len(refs), 'photograph')}, {counted(len(networks), 'network')}.")
         ask = questions(
             truths, scale=self.scale, threshold=self.threshold, tolerance=self.tolerance,
             faithfulness=self.faithfulness, grid=tuple(dict.fromkeys(self.grid or ())),

@@ -30,6 +30,7 @@ from camcli.models.spec import (
     layer_names,
 )
 from camcli.models.weights.places import sha256_of
+from camcli.printable import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,7 +283,8 @@ def cut_classifier(
     halves = cut(module, preprocess.shape, layers, output=output)
     if halves.outputs != len(classes):
         raise UsageError(
-            f"The network has {halves.outputs} classes but {len(classes)} names were given."
+            f"The network has {counted(halves.outputs, 'class', 'classes')}, and "
+            f"{counted(len(classes), 'name was', 'names were')} given."
         )
     channels_last(module.to(device))
     return _classifier(halves, classes, preprocess, provenance, device)

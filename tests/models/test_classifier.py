@@ -126,7 +126,7 @@ def test_no_gradient_reaches_a_parameter():
 
 def test_names_must_fit_the_outputs():
     for deep in (False, True):
-        with pytest.raises(UsageError, match="3 classes but 2 names"):
+        with pytest.raises(UsageError, match="3 classes, and 2 names"):
             small(Small(deep), classes=("a", "b"))
 
 

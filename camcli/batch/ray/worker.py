@@ -27,6 +27,7 @@ from camcli.errors import CamcliError
 from camcli.models.classifier import Classifier
 from camcli.models.runtime.openvino import use_cores
 from camcli.models.runtime.policy import runtime_of, with_runtime
+from camcli.printable import counted
 from camcli.render.style import Style
 
 if TYPE_CHECKING:
@@ -210,8 +211,9 @@ class Worker:
                 file.write(b".")
                 if file.tell() > TRIES:
                     raise CamcliError(
-                        f"{TRIES} workers died on the {len(refs)} images from {refs[0].rel} on; "
-                        "find the one that kills them, or the memory that they lack."
+                        f"{TRIES} workers died on the {counted(len(refs), 'image')} from "
+                        f"{refs[0].rel} on; find the one that kills them, or the memory that they "
+                        "lack."
                     )
         yield
         tries.unlink(missing_ok=True)

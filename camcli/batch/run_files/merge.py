@@ -19,6 +19,7 @@ from camcli.batch.tables.reading import header
 from camcli.errors import CamcliError, UsageError
 from camcli.files import whole_file
 from camcli.ours import FILES
+from camcli.printable import counted
 
 
 def merge(path: Path, files: Sequence[str] = ()) -> dict[str, Any]:
@@ -160,9 +161,9 @@ def _checked(shard: RunDirectory, images: int | None, seen: set[int]) -> Iterato
         yield row
     if images is not None and count != part.count(images):
         raise CamcliError(
-            f"{shard.csv.name} has {count} rows, and {part.count(images)} of the {images} images "
-            "are this shard's: the table was changed or cut, or the source changed while the shard "
-            "was interrupted. Do it again with --overwrite."
+            f"{shard.csv.name} has {counted(count, 'row')}, and of the {images} images "
+            f"{part.count(images)} are this shard's: the table was changed or cut, or the source "
+            "changed while the shard was interrupted. Do it again with --overwrite."
         )
 
 

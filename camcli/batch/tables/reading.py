@@ -17,6 +17,7 @@ from typing import Any
 
 from camcli.batch.tables.columns import ColumnKind, kind_of
 from camcli.errors import CamcliError
+from camcli.printable import counted
 from camcli.spreadsheet import plain
 
 # File names need not be valid Unicode; this carries any bytes to the file and back.
@@ -90,8 +91,9 @@ def read_rows(
             where = f"{path}, line {reader.line_num}"
             if len(cells) != len(names):
                 problem = (
-                    f"{where}: a row of {len(cells)} cells where the first line names {len(names)} "
-                    "columns; the table was changed. Take the file that 'camcli batch' wrote."
+                    f"{where}: a row of {counted(len(cells), 'cell')} where the first line names "
+                    f"{counted(len(names), 'column')}; the table was changed. Take the file "
+                    "that 'camcli batch' wrote."
                 )
                 if len(cells) < len(names):
                     short = problem if strict else ""

@@ -14,6 +14,7 @@ from camcli.data.decode.fit import Fit
 from camcli.jobs.audit import EVERYTHING, AuditJob, Clusters
 from camcli.jobs.model import ModelJob
 from camcli.jobs.record import filled
+from camcli.printable import counted
 
 if TYPE_CHECKING:
     from camcli.evaluate.audit.result import AuditResult
@@ -177,7 +178,10 @@ def _print(result: AuditResult) -> None:
         )  # fmt: skip
     console.print(table)
     if rows[40:]:
-        console.print(f"  ... and {len(rows) - 40} more classes in audit.json", style="dim")
+        console.print(
+            f"  ... and {counted(len(rows) - 40, 'more class', 'more classes')} in audit.json",
+            style="dim",
+        )
     for s in result.flagged:
         console.print(f"\n[bold red]{escape(s.label)}[/]: in correct predictions {s.why}")
         for example in s.examples[:3]:
@@ -195,6 +199,7 @@ def _print(result: AuditResult) -> None:
         )  # fmt: skip
     if few:
         console.print(
-            f"Not judged, for want of {LEAST} correct predictions: {few} of {len(rows)} classes.",
+            f"Not judged, for want of {LEAST} correct predictions: {few} of "
+            f"{counted(len(rows), 'class', 'classes')}.",
             style="dim",
         )

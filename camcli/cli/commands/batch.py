@@ -36,6 +36,7 @@ from camcli.jobs.model import ModelJob
 from camcli.jobs.record import filled
 from camcli.jobs.report import ReportJob
 from camcli.models.spec import named_devices
+from camcli.printable import counted
 from camcli.render.style import Style
 from camcli.train.progress import Listener
 
@@ -303,7 +304,7 @@ def batch(
     except (KeyboardInterrupt, Terminated) as stop:
         code = TERMINATED if isinstance(stop, Terminated) else INTERRUPTED
         fail(
-            f"Stopped after {run.counts.done} images; they are kept in {out}. To go on: "
+            f"Stopped after {counted(run.counts.done, 'image')}, kept in {out}. To go on: "
             f"{_resuming(sys.argv[1:])}",
             code,
         )

@@ -14,6 +14,7 @@ from camcli.cli.terminal.progress import TerminalListener
 from camcli.jobs.concepts import MOST, ConceptsJob
 from camcli.jobs.model import ModelJob
 from camcli.jobs.record import filled
+from camcli.printable import counted
 
 if TYPE_CHECKING:
     from camcli.jobs.concepts import ConceptPictures
@@ -85,9 +86,9 @@ def concepts(
         emit_json(_record(made))
     elif made.written:
         _table(made)
-        say(f"{len(made.written)} pictures in {out}.")
+        say(f"{counted(len(made.written), 'picture')} in {out}.")
     if made.errors:
-        say(f"{len(made.errors)} of {len(made.found.images)} images failed.")
+        say(f"{len(made.errors)} of {counted(len(made.found.images), 'image')} failed.")
         raise typer.Exit(SOME_FAILED)
 
 
@@ -136,7 +137,9 @@ def _table(made: ConceptPictures) -> None:
         table.add_row(name, f"{concept.strength:.0%}", Text(concept.words()))
     console = tables()
     console.print(table)
+    count = len(made.found.concepts)
     console.print(
-        f"{len(made.found.concepts)} concepts explain {made.found.explained:.0%} of the features "
+        f"{counted(count, 'concept')} {'explains' if count == 1 else 'explain'} "
+        f"{made.found.explained:.0%} of the features "
         f"at {made.layer}."
     )

@@ -14,6 +14,7 @@ from camcli.data.datasets.kind import Archive
 from camcli.data.datasets.registry import NAMED, ways_to_get
 from camcli.data.synthetic.mark import MarkRule
 from camcli.errors import UsageError
+from camcli.printable import counted
 
 if TYPE_CHECKING:
     from camcli.data.datasets.describe import Description
@@ -216,7 +217,10 @@ def _show(found: Description) -> None:
     console = tables()
     data = found.dataset
     splits = [s for s, n in data.counts().items() if n]
-    title = f"{printable(data.place)}: {len(data.items)} images, {len(data.classes)} classes"
+    title = (
+        f"{printable(data.place)}: {counted(len(data.items), 'image')}, "
+        f"{counted(len(data.classes), 'class', 'classes')}"
+    )
     console.print(escape(f"{title} ({data.layout})"), style="bold")
     table = Table(box=None, pad_edge=False)
     table.add_column("class")

@@ -16,6 +16,7 @@ from camcli.jobs.explain import ExplainJob
 from camcli.jobs.maps import MapJob
 from camcli.jobs.model import ModelJob
 from camcli.jobs.record import filled
+from camcli.printable import counted
 from camcli.render.style import Style
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def explain(
         elif result.status != "error":
             _table(result, written, explaining)
     if failures:
-        say(f"{failures} of {len(found.refs)} images could not be explained.")
+        say(f"{failures} of {counted(len(found.refs), 'image')} could not be explained.")
         raise typer.Exit(SOME_FAILED)
 
 

@@ -11,6 +11,7 @@ from camcli.cli import options as o
 from camcli.cli.terminal.console import emit_json, say
 from camcli.cli.terminal.process import importing
 from camcli.jobs.layers import LayersJob
+from camcli.printable import counted
 
 if TYPE_CHECKING:
     from camcli.models.cutting.cut import Layer
@@ -50,7 +51,7 @@ def layers(
     shown = [layer for layer in found.layers if everything or layer.main]
     _print(shown, found.last, found.shape)
     if hidden := len(found.layers) - len(shown):
-        say(f"{hidden} layers inside of these: --all shows them.")
+        say(f"{counted(hidden, 'layer')} inside of these: --all shows them.")
 
 
 def _print(layers: list[Layer], last: str, shape: tuple[int, int, int]) -> None:

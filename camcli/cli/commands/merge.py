@@ -9,6 +9,7 @@ import typer
 
 from camcli.cli import options as o
 from camcli.cli.terminal.console import emit, say
+from camcli.printable import counted
 
 
 def merge(
@@ -38,7 +39,10 @@ def merge(
         )
     counts = info["counts"]
     failed = counts.get("failed", 0)
-    say(f"{counts['done']} images from {info['shards']} shards, {failed} of them failed.")
+    say(
+        f"{counted(counts['done'], 'image')} from {counted(info['shards'], 'shard')}, {failed} of "
+        "them failed."
+    )
     if counts.get("labelled"):
         correct, labelled = counts.get("correct", 0), counts["labelled"]
         say(f"accuracy {correct / labelled:.4f} ({correct} of {labelled})")

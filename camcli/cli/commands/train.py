@@ -16,6 +16,7 @@ from camcli.data.datasets.registry import NAMED
 from camcli.data.decode.fit import Fit
 from camcli.errors import CamcliError
 from camcli.jobs.train import TrainJob
+from camcli.printable import counted
 from camcli.train.config import BatchNorm, ClassWeights, Solver, SplitRule, TrainConfig, resolve
 from camcli.train.progress import Listener
 
@@ -316,11 +317,11 @@ def _summary(result: TrainResult, out: Path) -> None:
         say(
             f"{words[split]:<10}  accuracy {s['top1']:.4f}  top-5 {s['top5']:.4f}  "
             f"mAP {s['mean_ap']:.4f}  log-loss {s['log_loss']:.4f}  calibration error "
-            f"{s['ece']:.4f}  ({s['count']} images)"
+            f"{s['ece']:.4f}  ({counted(s['count'], 'image')})"
         )
     for n, top1 in enumerate(result.members, 1):
         alone = ", ".join(f"{words[split]} {value:.4f}" for split, value in top1.items())
         say(f"member {n} alone: {alone}")
     if result.skipped:
-        say(f"{result.skipped} images could not be read; they are listed in {out}/skipped.csv.")
+        say(f"{counted(result.skipped, 'image')} could not be read; see {out}/skipped.csv.")
     say(f"Charts and tables: {out}")

@@ -11,6 +11,7 @@ import typer
 from camcli.cli.checked_command import Command
 from camcli.cli.terminal.console import emit, emit_json, say
 from camcli.errors import CamcliError, UnavailableError, UsageError
+from camcli.printable import counted
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -158,4 +159,6 @@ def verify(
     if any(file.sha256 is None for file in files):
         say("unknown: no digest is known for these files, so nothing was compared.")
     if damaged:
-        raise CamcliError(f"{damaged} of {len(files)} files are damaged: delete and fetch again.")
+        raise CamcliError(
+            f"Damaged: {damaged} of {counted(len(files), 'file')}. Delete and fetch again."
+        )

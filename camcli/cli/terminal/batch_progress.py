@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from camcli.cli.terminal.console import say, slow, stops_gently, warn
 from camcli.cli.terminal.progress import TerminalListener
 from camcli.ours import OVERLAYS
+from camcli.printable import counted
 
 if TYPE_CHECKING:
     from camcli.batch.counts import Counts
@@ -46,22 +47,21 @@ class BatchListener(TerminalListener):
 def above_resumed(run: Run, *, retried: bool) -> None:
     """What becomes of the images that failed in the run that is resumed."""
     if run.again:
-        above(f"{_images(run.again)} that failed {'is' if run.again == 1 else 'are'} tried again.")
+        above(
+            f"{counted(run.again, 'image')} that failed "
+            f"{'is' if run.again == 1 else 'are'} tried again."
+        )
     failed = run.counts.failed
     if failed and retried:
         above(
-            f"{_images(failed)} failed before and {'is' if failed == 1 else 'are'} not among the "
-            "images now, so not tried again: beyond --limit, or no longer there."
+            f"{counted(failed, 'image')} failed before and {'is' if failed == 1 else 'are'} not "
+            "among the images now, so not tried again: beyond --limit, or no longer there."
         )
     elif failed:
         above(
-            f"{_images(failed)} failed before and {'is' if failed == 1 else 'are'} not tried "
-            "again: --retry-failed does that."
+            f"{counted(failed, 'image')} failed before and {'is' if failed == 1 else 'are'} not "
+            "tried again: --retry-failed does that."
         )
-
-
-def _images(count: int) -> str:
-    return "1 image" if count == 1 else f"{count} images"
 
 
 def follow(run: Run, *, quiet: bool) -> None:
@@ -85,7 +85,7 @@ def follow(run: Run, *, quiet: bool) -> None:
 def summarize(run: Run, out: Path) -> None:
     """What came out of a run, in a few lines."""
     c: Counts = run.counts
-    parts = [_images(c.done)]
+    parts = [counted(c.done, "image")]
     if c.before:
         parts.append(f"{c.before} of them from before")
     if c.failed:
@@ -117,8 +117,8 @@ def _strangers(run: Run) -> str:
     names = [label for label in labels if label_index(label, classes) is None]
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     text = (
-        f"Not in the accuracy: {_images(number)} whose label names no class of this network: "
-        f"{_few(names[:3])}{more}."
+        f"Not in the accuracy: {counted(number, 'image')} whose label names no class of this "
+        f"network: {_few(names[:3])}{more}."
     )
     if str(len(classes)) in names and classes == tuple(map(str, range(len(classes)))):
         text += (

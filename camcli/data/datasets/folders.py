@@ -18,7 +18,7 @@ from camcli.data.sources.layout import Layout, Unrecognised
 from camcli.data.sources.refs import ImageRef
 from camcli.data.sources.splits import Split, split_of
 from camcli.errors import UsageError
-from camcli.printable import some
+from camcli.printable import counted, some
 
 
 def read_folders(place: DataPlace, domains: Domains) -> Found:
@@ -38,7 +38,7 @@ def read_folders(place: DataPlace, domains: Domains) -> Found:
         raise UsageError(f"Nothing in {place} has a label by {place.labels!r}; see --labels.")
     if layout is None:
         if skipped:
-            notes.append(f"{skipped} images without a label are left out.")
+            notes.append(f"Left out: {counted(skipped, 'image')} without a label.")
         return Found(found, "names" if place.labels != "folder" else "folders", notes)
     if layout.kind == "splits":
         trees = [(tree.folder, split_of(name) or "train") for name, tree in layout.trees]
@@ -52,7 +52,9 @@ def read_folders(place: DataPlace, domains: Domains) -> Found:
             place.at(ref).rpartition("/")[0].split("/")[0] for ref in refs if ref.label is None
         }
         where = some(sorted(folder or "the folder itself" for folder in outside))
-        notes.append(f"{skipped} images outside the class folders are left out: those in {where}.")
+        notes.append(
+            f"Left out: {counted(skipped, 'image')} outside the class folders, in {where}."
+        )
     notes += _empty_folders(layout)
     if layout.kind == "domains":
         found, more = _by_domain(place, layout, found, domains)
@@ -151,7 +153,7 @@ def _read_own(place: DataPlace, domains: Domains) -> Found:
     found = [Labelled(ref, split_of(place.split_word(ref))) for ref in images if _own(ref)]
     notes = place.left_out()
     if len(found) < len(images):
-        notes.append(f"{len(images) - len(found)} images without a label are left out.")
+        notes.append(f"Left out: {counted(len(images) - len(found), 'image')} without a label.")
     return Found(found, "webdataset", notes)
 
 

@@ -24,7 +24,7 @@ from camcli.data.datasets.registry import KINDS, kind_of
 from camcli.data.datasets.splitting import hold_out
 from camcli.data.sources.splits import Split
 from camcli.errors import UsageError
-from camcli.printable import some
+from camcli.printable import counted, some
 
 
 def load_dataset(
@@ -160,8 +160,8 @@ def _whole_videos(
     held, single = kind.videos.hold_out([x.ref for x in pooled], {"test": test, "val": val}, seed)
     note = (
         [
-            f"{len(single)} classes have one video only and are not tested: {some(single)}; "
-            "merging varieties gives more videos a class."
+            f"One video only, so not tested: {counted(len(single), 'class', 'classes')}, "
+            f"{some(single)}; merging varieties gives more videos a class."
         ]
         if single
         else []

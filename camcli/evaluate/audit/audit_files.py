@@ -25,6 +25,7 @@ from camcli.evaluate.measured.square_canvas import SIDE
 from camcli.files import write_whole
 from camcli.ours import FILES as LISTED
 from camcli.ours import KIND, check_replaceable, read_record, remove
+from camcli.printable import counted
 from camcli.render.colormaps import get_colormap
 from camcli.render.contact_sheet import Tile, contact_sheet
 from camcli.render.overlay import overlay
@@ -138,7 +139,10 @@ def draw_clusters(alike: Alike, rows: Sequence[ClassSummary], how: Grouping) -> 
         own = alike.clusters[row.label]
         title = row.label + (" (flagged)" if row.flags else "")
         line: list[Tile | None] = [
-            Tile(_coloured(c.mean), (title, _count(len(c.members)), f"p {c.probability:.2f}"))
+            Tile(
+                _coloured(c.mean),
+                (title, counted(len(c.members), "image"), f"p {c.probability:.2f}"),
+            )
             for c in own
         ]
         line += [None] * (columns - len(own))
@@ -149,10 +153,6 @@ def draw_clusters(alike: Alike, rows: Sequence[ClassSummary], how: Grouping) -> 
     return contact_sheet(
         tiles, len(shown), columns + how.merge, title=f"Alike maps: {how}, {order}", tile=_TILE
     )
-
-
-def _count(images: int) -> str:
-    return f"{images} image" + ("s" if images != 1 else "")
 
 
 def _coloured(heat: np.ndarray) -> np.ndarray:

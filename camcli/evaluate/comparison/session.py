@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from camcli.errors import UsageError
 from camcli.models.spec import LAST
+from camcli.printable import counted
 from camcli.train.progress import Listener
 
 if TYPE_CHECKING:
@@ -90,7 +91,9 @@ def find_truths(
         missing = sum(ref.rel not in found.boxes and ref.rel not in found.masks for ref in refs)
         if missing:
             listener.say(
-                f"{missing} of {len(refs)} photographs have no annotation and do not count."
+                f"Of {counted(len(refs), 'photograph')} {missing} "
+                f"{'has no annotation and does' if missing == 1 else 'have no annotation and do'} "
+                "not count."
             )
     return found
 

@@ -17,6 +17,7 @@ from camcli.models.classes.imagenet import (
     plain,
     wnid_index,
 )
+from camcli.printable import counted
 
 SHOWN = 8  # near names in a sentence
 
@@ -55,8 +56,8 @@ def match_class(query: str, classes: Sequence[str]) -> int:
         if any(name.isdigit() for name in names):
             named = f", called {_listing(range(min(3, len(names))), classes)} ..."
         raise UsageError(
-            f"Class index {number[:20]} is out of range: this model has {len(classes)} classes, "
-            f"0 to {len(classes) - 1}{named}."
+            f"Class index {number[:20]} is out of range: this model has "
+            f"{counted(len(classes), 'class', 'classes')}, 0 to {len(classes) - 1}{named}."
         )
     synonyms = _synonyms(classes)
     index = wnid_index(query) if synonyms else None

@@ -27,6 +27,7 @@ from camcli.models.loading.ensemble import block_head
 from camcli.models.weights.finite import check_finite
 from camcli.models.weights.formats import check_checkpoint, inside
 from camcli.models.weights.mismatch import shape_of
+from camcli.printable import counted
 
 FORMAT = 2
 """The newest that is read and written; a single network is still written as 1."""
@@ -214,7 +215,7 @@ def _with_tensors(described: dict[str, Any], tensors: dict[str, Tensor], path: P
         or not bias.is_floating_point()
     ):
         raise CamcliError(
-            f"{path} is damaged: it names {classes} classes, and its head is "
+            f"{path} is damaged: it names {counted(classes, 'class', 'classes')}, and its head is "
             f"{shape_of(weight)} with {shape_of(bias)}."
         )
     check_finite(tensors, str(path))

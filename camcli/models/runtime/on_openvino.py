@@ -14,6 +14,7 @@ from camcli.models.runtime.conversion_cache import kept, name_of
 from camcli.models.runtime.eager import SIXTEEN
 from camcli.models.runtime.openvino import Converted, OpenVino
 from camcli.models.runtime.protocol import Made, Wanted
+from camcli.printable import counted
 
 # Fewer images than this, masked ones included, are done before the network has been converted and
 # has paid for it.
@@ -83,7 +84,7 @@ class OnOpenVino:
 
         if not pixels:
             return Made(OpenVino(converted(), shape, wanted.precision))
-        wanted.say(f"Calibrating int8 on {len(pixels)} images ...")
+        wanted.say(f"Calibrating int8 on {counted(len(pixels), 'image')} ...")
         network = int8.quantised(converted, classifier, backbone, pixels)
         compiled = OpenVino(network, shape, wanted.precision)
         return Made(compiled, partial(int8.compared, classifier, pixels=pixels))

@@ -7,6 +7,8 @@ from typing import Protocol
 
 from torch import Tensor
 
+from camcli.printable import counted
+
 
 class Compared(Protocol):
     """A file's tensors beside a network's (`camcli.models.weights.state_dict`)."""
@@ -80,7 +82,8 @@ def _cause(view: Compared) -> str:
     rows = other_classes(view)
     if rows is not None:
         found, wanted = rows
-        return f"it was trained for {found} classes, and the network is built for {wanted}"
+        trained = counted(found, "class", "classes")
+        return f"it was trained for {trained}, and the network is built for {wanted}"
     if view.missing and not (view.wrong or view.surplus):
         last = list(view.own)[-1].rpartition(".")[0]
         if all(name.rpartition(".")[0] == last for name in view.missing):

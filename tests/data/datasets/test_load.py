@@ -72,7 +72,7 @@ def test_a_missing_validation_split_is_taken_from_training(tmp_path):
     tree(tmp_path, "papers/figure.png")
     data = load_dataset(tmp_path, val=0.1)
     assert data.counts() == {"train": 36, "val": 4, "test": 2}
-    assert data.notes[0] == ("1 images outside the class folders are left out: those in papers.")
+    assert data.notes[0] == ("Left out: 1 image outside the class folders, in papers.")
 
 
 def test_flat_folder_by_prefix_and_by_expression(tmp_path):
@@ -313,7 +313,7 @@ def test_fruits360_whole_videos(fruits):
         "val": {"Apple Red 2"},
         "test": {"Apple Red 1", "Apple Red 2"},
     }
-    assert any("one video only" in note and "Pear" in note for note in data.notes)
+    assert any("One video only" in note and "Pear" in note for note in data.notes)
     assert len(data.items) == 6 * 60
 
 

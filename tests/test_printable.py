@@ -1,0 +1,48 @@
+import ast
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from camcli.printable import counted
+
+CAMCLI = Path(__file__).resolve().parent.parent / "camcli"
+
+
+@pytest.mark.parametrize(
+    ("said", "text"),
+    [
+        (counted(0, "image"), "0 images"),
+        (counted(1, "image"), "1 image"),
+        (counted(12, "image"), "12 images"),
+        (counted(1, "class", "classes"), "1 class"),
+        (counted(3, "class", "classes"), "3 classes"),
+    ],
+)
+def test_counted(said, text):
+    assert said == text
+
+
+NOUNS = (
+    "image", "photograph", "picture", "network", "file", "row", "layer", "concept", "shard", "mask",
+    "column", "overlay", "run", "folder", "archive", "table", "member", "model", "name",
+)  # fmt: skip
+SEVERAL = {f"{noun}s" for noun in NOUNS} | {"classes", "boxes"}
+
+
+def test_a_number_that_may_be_one_is_counted():
+    """``f"{len(files)} files"`` says "1 files" one day."""
+    found = []
+    for path in CAMCLI.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            parts = node.values if isinstance(node, ast.JoinedStr) else []
+            for number, text in pairwise(parts):
+                if isinstance(number, ast.FormattedValue) and isinstance(text, ast.Constant):
+                    word = text.value.lstrip().split(" ")[0].strip(".,:;()\n")
+                    if text.value[:1] == " " and word in SEVERAL and "len(" in ast.unparse(number):
+                        found.append(f"{path.name}: {ast.unparse(node)}")
+    assert [each for each in found if not any(many in each for many in ALWAYS_SEVERAL)] == []
+
+
+# Their sentences are only said of several.
+ALWAYS_SEVERAL = ("do not fit into the one file", "is given", "would unpack", "too many", "were ")
