@@ -24,6 +24,8 @@ COPY ci/install_torch.py ci/
 RUN if [ -n "$TORCH_INDEX" ]; then python ci/install_torch.py --index "$TORCH_INDEX"; fi
 COPY README.md LICENSE ./
 COPY camcli camcli
+COPY sample_images sample_images
+COPY configs configs
 # What is installed is the source that was copied.
 # hadolint ignore=DL3013
 RUN pip install ".${EXTRAS}" && pip check

@@ -68,8 +68,11 @@ def sdist_files(sdist: Path) -> set[str]:
 
 
 def package_files(names: set[str]) -> set[str]:
-    """Those of the repository's files that belong into the wheel: code, types, and its data."""
-    return {name for name in names if name.startswith("camcli/")}
+    """What the wheel has of the repository: code, types, its data, and the samples."""
+    shipped = {name for name in names if name.startswith(("sample_images/", "configs/"))}
+    return {name for name in names if name.startswith("camcli/")} | {
+        f"camcli/data/shipped/{name}" for name in shipped
+    }
 
 
 def different(what: str, there: set[str], wanted: set[str]) -> list[str]:
@@ -156,9 +159,10 @@ def main() -> None:
         with tarfile.open(sdist) as file:
             file.extractall(place, filter="data")
         unpacked = place / name
+        run(python.parent / "camcli", "data", "samples", cwd=empty)
         run(
-            python.parent / "camcli", "batch", unpacked / "sample_images", "--out", "run",
-            "--report", "--quiet", cwd=empty,
+            python.parent / "camcli", "batch", "sample_images", "--out", "run", "--report",
+            "--quiet", cwd=empty,
         )  # fmt: skip
         if options.tests != "none":
             if options.site is None:

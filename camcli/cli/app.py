@@ -50,6 +50,7 @@ camcli shows where an image classifier looked, and what it said.
   camcli batch photos --out run      a folder: one overlay an image, and a table
   camcli train --data my-photos      a classifier of your own, a folder a class
 
+No photograph at hand? 'camcli data samples' writes nine into sample_images, here.
 All commands: camcli --help. One command's options: camcli batch --help."""
 
 

@@ -19,7 +19,10 @@ from camcli.printable import counted
 if TYPE_CHECKING:
     from camcli.data.datasets.describe import Description
 
-app = typer.Typer(no_args_is_help=True, help="Fetch, check and draw labelled images for training.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Fetch, check and draw labelled images; photographs to begin with.",
+)
 
 
 MOST_SCENES = 1_000_000  # a class and split
@@ -204,6 +207,24 @@ def synthetic_(
             progress=shown.update,
         )  # fmt: skip
     emit(where)
+
+
+@app.command("samples", cls=Command)
+def samples_(
+    folder: Annotated[
+        Path, typer.Argument(help="Where to; the current folder, if none is named.")
+    ] = Path(),
+) -> None:
+    """Write nine photographs to begin with (sample_images), and example settings (configs).
+
+    The photographs are CC0 or in the public domain; sample_images/README.md has the credits.
+
+    camcli data samples && camcli explain sample_images/cat.jpg
+    """
+    from camcli.data.samples import write_samples
+
+    for written in write_samples(folder):
+        emit(written)
 
 
 def _show(found: Description) -> None:

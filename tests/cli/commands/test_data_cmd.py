@@ -116,3 +116,13 @@ def test_describe_reads_a_zip_and_fetch_is_told_what_there_is(tmp_path):
     assert found["classes"] == {"cat": {"train": 2}, "dog": {"train": 2}}
     told = run("fetch", "--help").output
     assert all(f"{name} (" in told for name in NAMED)
+
+
+def test_samples(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = run("samples")
+    assert (done.exit_code, done.stdout) == (0, "sample_images\nconfigs\n")
+    assert (tmp_path / "sample_images" / "cat.jpg").read_bytes() == CAT.read_bytes()
+    (tmp_path / "sample_images" / "cat.jpg").write_bytes(b"mine")
+    assert run("samples").exit_code == 2
+    assert run("samples", "elsewhere").exit_code == 0
