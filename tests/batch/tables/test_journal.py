@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from camcli.batch.tables.journal import Journal, complete_bytes, drop_torn_row, read_rows
 from camcli.errors import UsageError
+from camcli.spreadsheet import cell
 
 COLUMNS = ["path", "pred", "error"]
 # Anything a file name may hold, lone surrogates of undecodable bytes included, except NUL.
@@ -27,7 +28,7 @@ def encoded(rows):
     writer.writerow(COLUMNS)
     ends = []
     for row in rows:
-        writer.writerow(row)
+        writer.writerow(map(cell, row))
         ends.append(len(text.getvalue().encode("utf-8", "surrogateescape")))
     return text.getvalue().encode("utf-8", "surrogateescape"), ends
 
