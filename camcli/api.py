@@ -110,7 +110,7 @@ def explain(
     """
     options = locals()
     job = filled(
-        ExplainJob, options, images=[image], network=_network(options), out=_path(out),
+        ExplainJob, options, images=[image], network=_network(options),
         maps=filled(MapJob, options), style=filled(Style, options),
     )  # fmt: skip
     job.check()
@@ -240,7 +240,7 @@ def batch(
     """
     options = locals()
     job = filled(
-        BatchJob, options, network=_network(options), out=_path(out),
+        BatchJob, options, network=_network(options),
         maps=filled(MapJob, options), style=filled(Style, options),
     )  # fmt: skip
     return job.results()
@@ -288,7 +288,7 @@ def concepts(
         >>> made.found.concepts[0].classes, made.found.images[0].shares  # doctest: +SKIP
     """
     options = locals()
-    job = filled(ConceptsJob, options, network=_network(options), out=_path(out))
+    job = filled(ConceptsJob, options, network=_network(options))
     return job.run()
 
 
@@ -318,10 +318,6 @@ def layers(
         'bn2'
     """
     return filled(LayersJob, locals()).run()
-
-
-def _path(out: str | Path | None) -> Path | None:
-    return None if out is None else Path(out)
 
 
 def _network(options: dict[str, Any]) -> Classifier | ModelJob:

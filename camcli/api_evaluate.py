@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from camcli.cam.map_options import Smooth
 from camcli.data.decode.fit import Fit
@@ -19,6 +19,7 @@ from camcli.jobs.evaluate import EvaluateJob, loaded, network_of
 from camcli.jobs.model import ModelJob
 from camcli.jobs.record import filled
 from camcli.models.spec import AskedOutput
+from camcli.printable import printable
 from camcli.train.progress import Listener
 
 if TYPE_CHECKING:
@@ -130,9 +131,7 @@ def evaluate(
     names = [str(each) for _, each in named if isinstance(each, str | Path)]
     job = filled(
         EvaluateJob, options, models=",".join(names), methods=_joined(methods),
-        weights=None if weights is None else [str(each) for each in _several(weights)],
-        grid=None if grid is None else [grid] if isinstance(grid, int) else list(grid),
-        classes=_path(classes), boxes=_path(boxes), masks=_path(masks), out=_path(out),
+        weights=_listed(weights), grid=[grid] if isinstance(grid, int) else grid,
     )  # fmt: skip
     if len(names) < len(named):
         _check_loaded(job)
@@ -217,7 +216,7 @@ def audit(
         raise _too_late(list(given))
     else:
         network = classifier
-    job = filled(AuditJob, options, network=network, masks=_path(masks), out=_path(out))
+    job = filled(AuditJob, options, network=network)
     return job.run(listener)
 
 
@@ -226,20 +225,24 @@ _LOADING = ("checkpoint", "fit", "input_size", "output", "device", "offline")
 
 def _named(models: Models) -> Iterator[tuple[str, OneModel]]:
     """The networks and what they are called in the table."""
+    if isinstance(models, str):
+        models = [name.strip() for name in models.split(",")]
+    elif not isinstance(models, Sequence | Mapping):
+        models = [models]
+    for each in models.values() if isinstance(models, Mapping) else models:
+        if not isinstance(each, str | Path | ModelJob) and not hasattr(each, "provenance"):
+            raise UsageError(
+                "models are names, ModelJobs, or what load_classifier gives, not "
+                f"{printable(repr(each))}."
+            )
     if isinstance(models, Mapping):
         yield from ((str(name), each) for name, each in models.items())
         return
-    if isinstance(models, str):
-        models = [name.strip() for name in models.split(",")]
-    elif not isinstance(models, Sequence):
-        models = [models]
     for each in models:
         if isinstance(each, str | Path):
             yield str(each), each
-        elif isinstance(each, ModelJob):
-            yield each.called, each
         else:
-            yield each.provenance.name, each
+            yield each.called if isinstance(each, ModelJob) else each.provenance.name, each
 
 
 def _opened(name: str, model: OneModel) -> ComparedNetwork:
@@ -266,13 +269,18 @@ def _too_late(given: Sequence[str]) -> UsageError:
     )
 
 
-def _joined(names: str | Iterable[str] | None) -> str | None:
-    return names if names is None or isinstance(names, str) else ",".join(names)
+def _joined(names: str | Iterable[str] | None) -> Any:
+    """Names with commas between; what is none is left to the job, which refuses it."""
+    if isinstance(names, str | bytes) or not isinstance(names, Iterable):
+        return names
+    several: list[Any] = list(names)
+    return ",".join(several) if all(isinstance(each, str) for each in several) else several
 
 
-def _several(values: str | Path | Iterable[str | Path]) -> Iterable[str | Path]:
-    return [values] if isinstance(values, str | Path) else values
-
-
-def _path(value: str | Path | None) -> Path | None:
-    return None if value is None else Path(value)
+def _listed(values: str | Path | Iterable[str | Path] | None) -> Any:
+    """Weights as texts; what is none is left to the job, which refuses it."""
+    if isinstance(values, str | Path):
+        return [str(values)]
+    if not isinstance(values, Iterable):
+        return values
+    return [str(each) if isinstance(each, Path) else each for each in values]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from camcli.jobs.record import filled
 from camcli.jobs.report import ReportJob
 from camcli.train.progress import Listener
 
@@ -41,7 +42,4 @@ def report(
         >>> camcli.report("run")                                      # doctest: +SKIP
         PosixPath('run/report/index.html')
     """
-    job = ReportJob(
-        [Path(run) for run in runs], None if out is None else Path(out), self_contained, thumbnails
-    )
-    return job.run(listener)
+    return filled(ReportJob, locals()).run(listener)

@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from camcli.errors import UsageError
+from camcli.jobs.record import filled
 from camcli.jobs.train import TrainJob
+from camcli.printable import printable
 from camcli.train.config import TrainConfig, changed, check_values, resolve
 from camcli.train.progress import Listener
 
@@ -65,17 +68,15 @@ def train(
         >>> mine = camcli.load_classifier(checkpoint=result.checkpoint)            # doctest: +SKIP
         >>> camcli.explain("new.jpg", mine).pred                                   # doctest: +SKIP
     """
-    given = dict(settings)
+    options, given = locals(), dict(settings)
     if data is not None:
         given["data"] = str(data)
     plain = {name: str(v) if isinstance(v, Path) else v for name, v in given.items()}
     values = check_values(plain, "camcli.train")
     if isinstance(config, TrainConfig):
         chosen = changed(config, values)
+    elif not isinstance(config, str | Path | None):
+        raise UsageError(f"config is a TrainConfig or a TOML file, not {printable(repr(config))}.")
     else:
         chosen = resolve(None if config is None else Path(config), values)
-    job = TrainJob(
-        chosen, Path(out), resume, overwrite, download, device, offline,
-        None if cache_dir is None else Path(cache_dir),
-    )  # fmt: skip
-    return job.run(listener)
+    return filled(TrainJob, options, config=chosen).run(listener)

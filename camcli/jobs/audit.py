@@ -12,6 +12,7 @@ from camcli.data.sources.find import Images
 from camcli.errors import UsageError
 from camcli.jobs.model import ModelJob
 from camcli.jobs.photographs import called, find_photographs, tell_notes
+from camcli.settings import Settings
 from camcli.train.progress import Listener, LogListener
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ EVERYTHING = ModelJob(fit="squash")
 
 
 @dataclass(frozen=True, slots=True)
-class AuditJob:
+class AuditJob(Settings):
     """An audit that is to be made; ``camcli audit --help`` says more of each setting.
 
     Attributes:

@@ -22,6 +22,7 @@ from camcli.jobs.photographs import tell_notes
 from camcli.models import spec
 from camcli.models.runtime.registry import check_runtime
 from camcli.render.style import Style
+from camcli.settings import Settings
 from camcli.train.progress import Listener, LogListener
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from camcli.result import Result
 
 ENGINES = ("local", "ray")
+# Of threads, and of images in one forward pass: more than there are.
+_MOST = 1_000_000
 # What is about the files of a run, and nothing without them.
 _WRITTEN = (
     "isolate", "resume", "retry_failed", "overwrite", "shard", "engine", "address", "name_template",
@@ -39,7 +42,7 @@ _WRITTEN = (
 
 
 @dataclass(frozen=True, slots=True)
-class BatchJob:
+class BatchJob(Settings):
     """A run over any number of images.
 
     Attributes:
@@ -122,6 +125,11 @@ class BatchJob:
         """
         if self.retry_failed and not self.resume:
             raise UsageError("--retry-failed goes on with a run: add --resume.")
+        for name in ("batch_size", "workers"):
+            value = getattr(self, name)
+            if value is not None and not 1 <= value <= _MOST:
+                option = name.replace("_", "-")
+                raise UsageError(f"--{option} takes 1 to {_MOST:,}, not {value}.")
         check_format(self.table_format)
         part, _ = self.part, self.grid  # which say what is wrong with them
         self._check_engine()

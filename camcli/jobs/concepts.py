@@ -19,6 +19,7 @@ from camcli.jobs.output_paths import (
 )
 from camcli.printable import printable
 from camcli.render.ranges import check_picture
+from camcli.settings import Settings
 from camcli.train.progress import Listener, LogListener
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class ConceptPictures:
 
 
 @dataclass(frozen=True, slots=True)
-class ConceptsJob:
+class ConceptsJob(Settings):
     """Images whose concepts are to be found, all together.
 
     Attributes:

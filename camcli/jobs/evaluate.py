@@ -23,6 +23,7 @@ from camcli.jobs.photographs import called, find_photographs
 from camcli.models import spec
 from camcli.models.spec import AskedOutput
 from camcli.printable import counted
+from camcli.settings import Settings
 from camcli.train.progress import Listener, LogListener
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ SURE = 0.9
 
 
 @dataclass(frozen=True, slots=True)
-class EvaluateJob:
+class EvaluateJob(Settings):
     """An evaluation that is to be made; ``camcli evaluate --help`` says more of each setting.
 
     None stands for what the preset says, or else for the plain choice: ``methods`` for cam,

@@ -24,6 +24,7 @@ from camcli.models.runtime.registry import check_runtime
 from camcli.models.spec import BUNDLED
 from camcli.render.picture_files import SUFFIXES
 from camcli.render.style import Style
+from camcli.settings import Settings
 from camcli.train.progress import Listener, LogListener
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Pictures:
 
 
 @dataclass(frozen=True, slots=True)
-class ExplainJob:
+class ExplainJob(Settings):
     """Images that are to be explained.
 
     Attributes:

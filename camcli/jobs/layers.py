@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from camcli.jobs.model import ModelJob
 from camcli.models import spec
+from camcli.settings import Settings
 
 if TYPE_CHECKING:
     from camcli.models.cutting.cut import Layer
@@ -29,7 +30,7 @@ class FoundLayers:
 
 
 @dataclass(frozen=True, slots=True)
-class LayersJob:
+class LayersJob(Settings):
     """A network whose layers are to be listed.
 
     Attributes:

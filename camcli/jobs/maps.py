@@ -18,6 +18,7 @@ from camcli.cam.map_options import (
 from camcli.cam.scores import Score
 from camcli.jobs.model import ModelJob
 from camcli.models.classes.named_class import match_class, namesakes
+from camcli.settings import Settings
 from camcli.train.progress import Listener
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class MapJob:
+class MapJob(Settings):
     """Maps that are to be made.
 
     Attributes:

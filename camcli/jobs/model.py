@@ -16,6 +16,7 @@ from camcli.models.classes.names_file import read_class_names
 from camcli.models.loading.sources import check_model
 from camcli.models.spec import AskedOutput
 from camcli.models.weights.formats import check_checkpoint, inside
+from camcli.settings import Settings
 from camcli.train.progress import Listener
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class ModelJob:
+class ModelJob(Settings):
     """A classifier that is to be loaded; the arguments of `load_classifier`, which has the details.
 
     Attributes:

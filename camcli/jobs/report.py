@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from camcli.errors import UsageError
+from camcli.settings import Settings
 from camcli.train.progress import Listener, LogListener
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ COMPARISON = Path("camcli-comparison")
 
 
 @dataclass(frozen=True, slots=True)
-class ReportJob:
+class ReportJob(Settings):
     """A page that is to be made.
 
     Attributes:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from camcli.errors import UnavailableError, UsageError
 from camcli.models import spec
 from camcli.models.loading.sources import check_model
+from camcli.settings import Settings
 from camcli.train.config import TrainConfig
 from camcli.train.progress import Listener, LogListener
 from camcli.train.run_folder.rundir import TrainDirectory
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class TrainJob:
+class TrainJob(Settings):
     """A training run that is to be made.
 
     Attributes:

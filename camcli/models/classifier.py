@@ -31,6 +31,7 @@ from camcli.models.spec import (
 )
 from camcli.models.weights.places import sha256_of
 from camcli.printable import counted
+from camcli.settings import check_arguments
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +206,7 @@ def load_classifier(
         >>> len(classifier.classes)
         1000
     """
+    check_arguments(load_classifier, locals())
     where = find_device(device)
     layers = layer_names(layer)
     kind = check_output(output)

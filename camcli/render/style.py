@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from camcli.errors import UsageError
 from camcli.render.picture_files import JPEG, PictureKind, check_quality, picture_kind
 from camcli.render.ranges import COLORMAPS, MIN_SIZE, check_picture, no_colormap
+from camcli.settings import check_types
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,6 +43,7 @@ class Style:
     overlay_format: str = JPEG.name
 
     def __post_init__(self) -> None:
+        check_types(self)
         if self.colormap not in COLORMAPS:
             raise no_colormap(self.colormap)
         if self.signed and self.colormap != "jet":

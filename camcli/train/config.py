@@ -15,6 +15,7 @@ from camcli.data.decode.fit import FITS, Fit
 from camcli.errors import UsageError
 from camcli.files import read_regular
 from camcli.models.spec import check_input_size
+from camcli.settings import check_types
 
 SplitRule = Literal["given", "video"]
 Solver = Literal["adamw", "sgd", "lbfgs"]
@@ -96,6 +97,7 @@ class TrainConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        check_types(self)
         for name, words in CHOICES.items():
             if getattr(self, name) not in (*words, *_UNSET.get(name, ())):
                 raise UsageError(
