@@ -8,13 +8,18 @@ import threading
 
 
 def main() -> None:
-    """Run the command line, and end the process."""
+    """Run the command line, and end the process.
+
+    Raises:
+        SystemExit: with the exit code; where it is the program's last word, nobody sees it.
+    """
     try:
         run()
     except SystemExit as leaving:
-        from camcli.cli.terminal.process import leave
+        from camcli.cli.terminal.process import is_program, leave
 
-        leave(leaving.code)
+        if is_program(sys._getframe(1)):
+            leave(leaving.code)
         raise
 
 

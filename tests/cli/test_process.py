@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -73,6 +74,58 @@ def test_python_ends_a_process_that_somebody_looks_at():
     for code in (watched, profiled):
         done = ended(code + LEAVING.format(code="0"))
         assert done.stdout.split("\n")[1:] == ["Python ends it", "thread", "pool", "at exit", ""]
+
+
+MAIN = """
+import sys
+sys.argv = ["camcli", "--version"]
+from camcli.__main__ import main
+try:
+    main()
+except SystemExit as leaving:
+    print("back with", leaving.code)
+"""
+TAKEN_FOR = """
+import runpy, sys
+sys.argv = ["camcli", "--version"]
+try:
+    runpy.run_module("camcli", run_name="__main__")
+except SystemExit as leaving:
+    print("back with", leaving.code)
+"""
+
+
+@pytest.mark.parametrize("code", [MAIN, TAKEN_FOR], ids=["main", "runpy"])
+def test_a_program_that_calls_the_command_line_gets_its_exit_code_and_goes_on(code):
+    done = ended(code)
+    assert done.stdout.split("\n")[1:] == ["back with 0", ""]
+
+
+# What a console script is called, on Linux and on Windows, and how it looks.
+SCRIPT = """
+import sys, threading
+from camcli.cli.terminal import process
+process.os._exit = lambda code: (print("left with", code), process.os.kill(process.os.getpid(), 9))
+from camcli.__main__ import main
+if __name__ == "__main__":
+    sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "left"),
+    [("camcli", True), ("camcli.exe/__main__.py", True), ("mine.py", False)],
+)
+def test_the_console_script_is_left_and_another_is_not(tmp_path, name, left):
+    script = tmp_path / name
+    script.parent.mkdir(exist_ok=True)
+    script.write_text(SCRIPT)
+    done = subprocess.run(
+        [sys.executable, script, "--version"],
+        capture_output=True, text=True, check=False, cwd=tmp_path, timeout=60,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
+    )  # fmt: skip
+    assert ("left with 0" in done.stdout) == left, done.stderr
 
 
 def test_a_message_is_left_to_python():

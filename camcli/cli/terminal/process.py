@@ -14,6 +14,10 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+
+from camcli.cli.terminal import streams
 
 
 @contextmanager
@@ -28,6 +32,27 @@ def importing() -> Iterator[None]:
     finally:
         gc.freeze()
         gc.enable()
+
+
+def is_program(frame: FrameType | None) -> bool:
+    """Whether camcli is all that this process does: nobody waits for it to come back.
+
+    So it is as ``python -m camcli`` and as the console script. A program that calls it may have
+    something to do after it, and a test certainly has.
+
+    Args:
+        frame: that of the caller of ``main``.
+    """
+    if frame is None or frame.f_code.co_name != "<module>":
+        return False
+    file = Path(str(frame.f_globals.get("__file__") or ""))
+    named = any(part.startswith("camcli") for part in file.parts[-2:])  # Windows: camcli.exe/...
+    if frame.f_globals.get("__name__") != "__main__" or not named:
+        return False
+    while frame := frame.f_back:
+        if frame.f_code.co_name not in ("_run_code", "_run_module_as_main"):
+            return False
+    return True
 
 
 def leave(code: object) -> None:
@@ -46,9 +71,8 @@ def leave(code: object) -> None:
     with suppress(KeyboardInterrupt):  # whoever presses Ctrl-C now does not want to wait
         join()
     finish()
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()  # they may have said something
-    os._exit(code or 0)
+    failed = streams.finish()  # they may have said something
+    os._exit(code or failed)
 
 
 def _watched() -> bool:
