@@ -87,6 +87,11 @@ HOMES = {
 }
 
 
+def __dir__() -> list[str]:
+    """What a notebook completes: the public names, though they are not looked up yet."""
+    return sorted(__all__)
+
+
 def __getattr__(name: str) -> Any:
     if name not in HOMES:
         raise AttributeError(f"module 'camcli' has no attribute {name!r}")

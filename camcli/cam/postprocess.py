@@ -112,7 +112,7 @@ def describe(
         x=(x0 + centre_x * (x1 - x0)) / size[0],
         y=(y0 + centre_y * (y1 - y0)) / size[1],
         box=box,
-        area=np.count_nonzero(heat > 0.5 * heat.max()) / heat.size,
+        area=float(np.count_nonzero(heat > 0.5 * heat.max()) / heat.size),
         border=border_share(heat, total),
     )
 

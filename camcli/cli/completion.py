@@ -120,9 +120,14 @@ CHOICES: dict[str, Choices] = {
 SEVERAL = ("--models", "--methods", "--layer")
 
 
+# Arguments by their names in Python: `camcli layers`, and `where` and `fetch` of `camcli weights`.
+ARGUMENTS: dict[str, Choices] = {"model": _models, "models": _models}
+
+
 def complete(param: Any) -> None:
     """Let the shell complete the values of `param` where they are known."""
-    choices = CHOICES.get(param.opts[0]) if param.param_type_name == "option" else None
+    is_option = param.param_type_name == "option"
+    choices = CHOICES.get(param.opts[0]) if is_option else ARGUMENTS.get(param.name)
     if choices is not None:
         several = param.opts[0] in SEVERAL
         param.shell_complete = lambda ctx, incomplete: _items(choices, ctx, incomplete, several)

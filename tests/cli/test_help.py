@@ -106,6 +106,16 @@ def test_layers_are_completed_and_kept(monkeypatch, tmp_path):
     assert completed("explain cat.jpg --model resnet18 --layer ") == {"last", "a", "b"}
 
 
+@pytest.mark.parametrize("words", ["layers", "weights where", "weights fetch"])
+def test_a_network_that_is_an_argument_is_completed(words):
+    command, context = get_command(app()), None
+    for word in words.split():
+        command = command.commands[word]
+    context = command.make_context(word, [], resilient_parsing=True)
+    (param,) = [p for p in command.params if p.param_type_name == "argument"]
+    assert {"resnet18"} <= {item.value for item in param.shell_complete(context, "resnet1")}
+
+
 def completed(line):
     """What bash would be told after `line`."""
     command = get_command(app())

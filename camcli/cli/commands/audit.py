@@ -161,6 +161,7 @@ def _print(result: AuditResult) -> None:
 
     from camcli.cli.terminal.console import tables
     from camcli.evaluate.audit.audit import LEAST
+    from camcli.evaluate.audit.result import UNLABELLED
 
     rows, with_masks = result.classes, result.masks
     console = tables()
@@ -177,6 +178,8 @@ def _print(result: AuditResult) -> None:
             "[bold red]flagged[/]" if row.flags else "",
         )  # fmt: skip
     console.print(table)
+    if result.unlabelled:
+        console.print(UNLABELLED, style="dim")
     if rows[40:]:
         console.print(
             f"  ... and {counted(len(rows) - 40, 'more class', 'more classes')} in audit.json",

@@ -10,6 +10,8 @@ from camcli.evaluate.audit.audit import ClassSummary, Suspicion
 from camcli.evaluate.audit.map_clusters import Alike
 from camcli.evaluate.audit.map_stats import Fact
 
+UNLABELLED = "No labels are known, so every prediction counts as correct."
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AuditResult:
@@ -37,6 +39,11 @@ class AuditResult:
     out: Path | None = None
     files: tuple[str, ...] = ()
 
+    @property
+    def unlabelled(self) -> bool:
+        """Whether no photograph has a label, so that every prediction was taken for correct."""
+        return bool(self.facts) and all(fact.label is None for fact in self.facts)
+
     def markdown(self) -> str:
         """The classes as a table, and why some are flagged."""
         names = ["correct", *(["stray heat"] if self.masks else []), "at border", "one corner"]
@@ -49,6 +56,7 @@ class AuditResult:
             cells = [f"{row.right}/{row.count}", *stray, f"{row.border:.0%}", f"{row.corner:.0%}"]
             flagged = "**flagged**" if row.flags else ""
             lines.append(f"| {_escaped(row.label)} | {' | '.join(cells)} | {flagged} |")
+        lines += ["", UNLABELLED] if self.unlabelled else []
         lines += [""] if self.flagged else []
         for each in self.flagged:
             examples = ", ".join(map(_escaped, each.examples[:3]))

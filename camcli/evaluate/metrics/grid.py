@@ -53,7 +53,8 @@ def choose_cells(
     if not mosaics:
         raise UsageError(
             f"The {n}x{n} grid needs photographs of {n * n} classes with a probability of "
-            f"{confidence:g} or more; there are {len({s.index for s in sure})}."
+            f"{confidence:g} or more; there are {len({s.index for s in sure})}. "
+            "--confidence lowers that."
         )
     return mosaics
 

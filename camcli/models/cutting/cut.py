@@ -279,11 +279,17 @@ def list_layers(model: nn.Module, size: int | Shape) -> list[Layer]:
             shortest[node] = name
     return [
         Layer(
-            name, _kind(model, name), layout.shape, node in every and shortest[node] == name,
+            name, _kind(model, name), layout.shape,
+            node in every and shortest[node] == name and not _passes_on(model, name),
         )
         for name, node in sorted(traced.names.items(), key=lambda item: position[item[1]])
         if name and (layout := cut_graph.layout(traced, node))
     ]  # fmt: skip
+
+
+def _passes_on(model: nn.Module, name: str) -> bool:
+    """Whether a layer gives what it was given: another name of the one before it."""
+    return isinstance(model.get_submodule(name), nn.Identity)
 
 
 def _kind(model: nn.Module, name: str) -> str:

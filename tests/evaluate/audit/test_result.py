@@ -1,9 +1,14 @@
 """What an audit shows in a notebook."""
 
 import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
 
 from camcli.evaluate.audit.audit import ClassSummary, Suspicion
 from camcli.evaluate.audit.map_clusters import Alike
+from camcli.evaluate.audit.map_stats import Fact
 from camcli.evaluate.audit.result import AuditResult
 
 ROWS = (
@@ -32,3 +37,16 @@ def test_classes_are_a_table_and_flags_are_sentences():
 def test_without_masks_nothing_is_said_of_stray_heat():
     assert "stray" not in result(False).markdown()
     assert "facts" not in repr(result(False))
+
+
+@pytest.mark.parametrize(
+    ("labels", "told"), [((None, None), True), (("dog", None), False), ((), False)]
+)
+def test_that_there_are_no_labels_is_told(labels, told):
+    facts = tuple(
+        Fact(str(n), label, "dog", 0.9, np.zeros((4, 4), np.float32), False, math.nan, 0.1, 0)
+        for n, label in enumerate(labels)
+    )
+    found = replace(result(False), facts=facts)
+    assert found.unlabelled is told
+    assert ("No labels are known" in found.markdown()) is told

@@ -237,3 +237,11 @@ def test_the_main_layers_of_a_residual_network():
         "conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4",
     ]  # fmt: skip
     assert {"layer1.0.conv1", "layer4.0"} <= {layer.name for layer in listed if not layer.main}
+
+
+def test_what_passes_its_input_on_is_no_layer_of_its_own():
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Identity(), nn.Conv2d(4, 4, 3), nn.Identity(),
+                        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 5))  # fmt: skip
+    listed = list_layers(net.eval(), 32)
+    assert [layer.name for layer in listed if layer.main][:2] == ["0", "2"]
+    assert {"1", "3"} <= {layer.name for layer in listed}  # --layer takes them, as it takes all
