@@ -148,9 +148,3 @@ def test_concepts_are_found_and_drawn_where_it_is_said(cat, bundled, tmp_path):
 
 def test_a_notebook_completes_the_functions():
     assert {"explain", "batch", "train", "evaluate", "audit"} <= set(dir(camcli))
-
-
-@pytest.mark.parametrize("function", [camcli.concepts, camcli.batch], ids=["concepts", "batch"])
-def test_a_network_where_a_folder_belongs_is_told(function, cat):
-    with pytest.raises(UsageError, match="classifier="):
-        function(cat, camcli.ModelJob("resnet18"))
