@@ -47,6 +47,18 @@ class SpecialFileError(OSError):
     """Not a regular file on a disk: to read it could wait for ever, or never end."""
 
 
+class TooLargeError(OSError):
+    """A file has more bytes than are to be read.
+
+    Attributes:
+        size: how many it has, as far as it is known.
+    """
+
+    def __init__(self, most: int, path: str | Path, size: int) -> None:
+        super().__init__(EFBIG, f"it has more than {most:,} bytes", str(path))
+        self.size = size
+
+
 def open_regular(path: str | Path) -> BufferedReader:
     """Open a file for reading, if it is a regular one on a disk; links are followed.
 
@@ -65,14 +77,25 @@ def open_regular(path: str | Path) -> BufferedReader:
         >>> with open_regular("labels.csv") as file:  # doctest: +SKIP
         ...     text = file.read().decode()
     """
+    handle, _ = _opened(path)
+    try:
+        return os.fdopen(handle, "rb")
+    except BaseException:
+        os.close(handle)
+        raise
+
+
+def _opened(path: str | Path) -> tuple[int, int]:
+    """`open_regular`, as a descriptor; and the file's size."""
     path = extended(path)
     _check_regular(os.stat(path), path)  # noqa: PTH116 - to open a device can already do something
     # What was put there since then must not make this wait.
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     handle = os.open(path, flags | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOCTTY", 0))
     try:
-        _check_regular(os.fstat(handle), path)
-        return os.fdopen(handle, "rb")
+        status = os.fstat(handle)
+        _check_regular(status, path)
+        return handle, status.st_size
     except BaseException:
         os.close(handle)
         raise
@@ -97,16 +120,27 @@ def read_regular(path: str | Path, most: int = MAX_READ) -> bytes:
         most: bytes that it may have.
 
     Raises:
-        OSError: as `open_regular` does, or it has more bytes.
+        TooLargeError: it has more bytes.
+        OSError: as `open_regular` does.
         ValueError: the name holds a NUL.
     """
-    with open_regular(path) as file:
-        size = os.fstat(file.fileno()).st_size
-        data = file.read(min(size, most) + 1)
-        while size < len(data) <= most and (more := file.read(1 << 20)):
-            data += more  # it grew meanwhile, or its file system does not know its size
+    # By the descriptor: each call of a file object's takes and gives Python's lock once more, and a
+    # folder's images are all read here.
+    handle, size = _opened(path)
+    try:
+        if size > most:
+            raise TooLargeError(most, path, size)
+        data = os.read(handle, size + 1)
+        # Some file systems give less at a time than there is. More than its size has a file that
+        # grew meanwhile, or of which the file system does not know the size.
+        while len(data) != size and len(data) <= most:
+            if not (more := os.read(handle, max(size - len(data), 1 << 20))):
+                break
+            data += more
+    finally:
+        os.close(handle)
     if len(data) > most:
-        raise OSError(EFBIG, f"it has more than {most:,} bytes", str(path))
+        raise TooLargeError(most, path, len(data))
     return data
 
 

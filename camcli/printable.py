@@ -7,7 +7,10 @@ from collections.abc import Sequence
 
 def printable(name: object) -> str:
     """A file name as it can be shown on one line of any terminal: controls are escaped."""
-    text = str(name).encode("utf-8", "backslashreplace").decode()
+    text = str(name)
+    if text.isprintable():  # as nearly all are, and this is asked for every image
+        return text
+    text = text.encode("utf-8", "backslashreplace").decode()
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 

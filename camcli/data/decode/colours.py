@@ -7,6 +7,7 @@ import io
 import numpy as np
 from PIL import Image
 
+from camcli.data.decode.copied import copied
 from camcli.errors import ImageError
 
 # A large picture is converted in bands of so many pixels: all of it would be in memory three times.
@@ -42,13 +43,13 @@ def rgb_pixels(
         grey = 255 - grey if negative else grey
         out = np.repeat(grey[:, :, None], 3, 2)
     elif width * height <= _BAND:
-        out = np.array(_rgb(image, name))
+        out = copied(_rgb(image, name))
     else:
         out = np.empty((height, width, 3), np.uint8)
         rows = max(1, _BAND // width)
         for top in range(0, height, rows):
             part = image.crop((0, top, width, min(top + rows, height)))
-            out[top : top + rows] = _rgb(part, name)
+            copied(_rgb(part, name), out[top : top + rows])
     if transparent is not None:
         out[transparent] = 255
     return out

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import struct
 import threading
 import warnings
 from pathlib import Path
@@ -18,13 +17,15 @@ import numpy as np
 from PIL import Image, ImageFile
 
 from camcli.data.decode.colours import is_negative, rgb_pixels, transparent_pixels
+from camcli.data.decode.copied import copied
+from camcli.data.decode.jpeg import Jpeg, decoded, looked_at
 from camcli.data.decode.memory_budget import BUDGET, ask
 from camcli.data.decode.pillow import opened
 from camcli.data.picture_formats import what_instead
 from camcli.data.sources.containers import registry as containers
 from camcli.data.sources.refs import MAX_BYTES, Blob, ImageRef
 from camcli.errors import TOO_MANY_FILES, CamcliError, ImageError, out_of_files, stage
-from camcli.files import SpecialFileError, read_regular
+from camcli.files import SpecialFileError, TooLargeError, read_regular
 from camcli.printable import printable as printable
 
 MAX_PIXELS = 178_956_970
@@ -32,6 +33,8 @@ MAX_PIXELS = 178_956_970
 
 # Bytes a pixel while a picture is decoded and resized: Pillow's own, ours, and some to spare.
 _PLAIN, _OTHER = 8, 12
+# Pixels of a picture that Pillow has in one piece, and that are not copied in bands.
+_AT_ONCE = 1 << 22
 
 _ORIENTATION = 0x0112
 _TRANSPOSE = {
@@ -127,35 +130,38 @@ def read_bytes(image: Path | ImageRef) -> tuple[str, bytes]:
         path = image.path
     else:
         return str(image.path), _bytes(image.blob, str(image.path))
-    name = printable(path)
     try:
-        if (size := path.stat().st_size) > MAX_BYTES:
-            raise _too_many_bytes(name, size)
         return str(path), read_regular(path, MAX_BYTES)
-    except IsADirectoryError as error:
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise _unread(path, error) from error
+
+
+def _unread(path: Path, error: OSError | ValueError) -> CamcliError:
+    """Why a file could not be read."""
+    name = printable(path)
+    if isinstance(error, IsADirectoryError):
         if not os.access(path, os.R_OK | os.X_OK):  # which is why it was not walked
-            raise ImageError(
-                f"{name}: a folder that you may not list; check its permissions."
-            ) from error
-        raise ImageError(
+            return ImageError(f"{name}: a folder that you may not list; check its permissions.")
+        return ImageError(
             f"{name}: this is a folder, not a picture; rename it, or pass it as a FOLDER to "
             "read what is inside."
-        ) from error
-    except SpecialFileError as error:
-        raise ImageError(
+        )
+    if isinstance(error, SpecialFileError):
+        return ImageError(
             f"{name}: not opened, for {error.strerror}; copy its content into a file first."
-        ) from error
-    except FileNotFoundError as error:
+        )
+    if isinstance(error, FileNotFoundError):
         if path.is_symlink():
             target = printable(path.readlink())
-            raise ImageError(f"{name}: the link points to {target}, which is missing.") from error
-        raise ImageError(f"{name}: no such file.") from error
-    except PermissionError as error:
-        raise ImageError(f"{name}: not readable by you; check its permissions.") from error
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        if out_of_files(error):  # which is no fault of this image
-            raise CamcliError(TOO_MANY_FILES) from error
-        raise ImageError(f"{name}: could not be read ({_reason(error)}).") from error
+            return ImageError(f"{name}: the link points to {target}, which is missing.")
+        return ImageError(f"{name}: no such file.")
+    if isinstance(error, PermissionError):
+        return ImageError(f"{name}: not readable by you; check its permissions.")
+    if out_of_files(error):  # which is no fault of this image
+        return CamcliError(TOO_MANY_FILES)
+    if isinstance(error, TooLargeError):
+        return _too_many_bytes(name, error.size)
+    return ImageError(f"{name}: could not be read ({_reason(error)}).")
 
 
 def _bytes(blob: Blob, name: str) -> bytes:
@@ -249,7 +255,10 @@ def header_size(data: bytes) -> tuple[int, int] | None:
 
 def _decode(data: bytes, name: str, enough: Enough | None) -> Picture:
     if data[:2] == b"\xff\xd8":
-        data = _expose_cut_jpeg(data, name)
+        jpeg = looked_at(data, name)
+        if (picture := _plain(jpeg, enough)) is not None:
+            return picture
+        data = jpeg.data
     elif data[:4] == b"\x89PNG" and data.rfind(b"IEND") < 0:
         raise ImageError(f"{name}: cut short (no end mark); copy or download it again.")
     with opened(data, name) as image:
@@ -282,6 +291,18 @@ def _decode(data: bytes, name: str, enough: Enough | None) -> Picture:
         return Picture(rgb, width, height)
 
 
+def _plain(jpeg: Jpeg, enough: Enough | None) -> Picture | None:
+    """A JPEG with nothing odd in its header; None where it has to go the long way."""
+    if jpeg.plain is None or (enough and _divisor(*jpeg.plain, enough) > 1):
+        return None
+    width, height = jpeg.plain
+    if width * height > _AT_ONCE:
+        return None
+    ask(width * height * _PLAIN)
+    image = decoded(jpeg)
+    return None if image is None else Picture(copied(image), width, height)
+
+
 def _divisor(width: int, height: int, enough: Enough) -> int:
     """By how much libjpeg may divide both sides."""
     for divisor in (8, 4, 2):
@@ -297,38 +318,6 @@ def _orientation(image: Image.Image) -> int:
         return int(image.getexif().get(_ORIENTATION, 1))
     except Exception:
         return 1
-
-
-def _expose_cut_jpeg(data: bytes, name: str) -> bytes:
-    """Make libjpeg notice a JPEG that was cut and closed again, or padded with zeros.
-
-    When libjpeg meets the end mark too early it paints the rest grey and only warns, and Pillow
-    does not see the warning. So an end mark is demanded after the first scan, and in a baseline
-    JPEG of one scan it is replaced by a few bytes of padding: enough for the last block of a
-    complete picture, while a cut one runs out of data, which Pillow does report.
-    """
-    at, baseline, components = 2, False, 0
-    while at + 4 <= len(data):
-        if data[at] != 0xFF:
-            return data  # not as the standard says: libjpeg may still make sense of it
-        marker = data[at + 1]
-        if marker == 0xFF:  # fill byte
-            at += 1
-            continue
-        if marker in (0xC0, 0xC1):
-            baseline, components = True, data[at + 9] if at + 9 < len(data) else 0
-        elif marker == 0xDA:
-            end = data.find(b"\xff\xd9", at)
-            if end < 0:
-                raise ImageError(
-                    f"{name}: cut short (the JPEG has no end mark); copy or download it again."
-                )
-            # Within a scan 0xFF is followed by 0 or a restart mark: the first end mark is the end.
-            if baseline and data[at + 4] == components:
-                return data[:end] + b"\xff\x00" * 8
-            return data
-        at += 2 + struct.unpack_from(">H", data, at + 2)[0]
-    return data
 
 
 def _too_many_bytes(name: str, size: int) -> ImageError:
