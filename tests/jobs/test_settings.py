@@ -1,79 +1,192 @@
-"""Each option of a command, and each argument of its function, is a field of one record."""
+"""Each setting stands in one record; a command's option and a function's argument have its name.
 
+And its default. Where a verb differs on purpose, `VERBS` says in what, and nothing else may.
+"""
+
+import importlib
 import inspect
 import pickle
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import camcli
-from camcli.api_evaluate import audit, evaluate
-from camcli.api_report import report
-from camcli.api_train import train
-from camcli.cli.commands import audit as audit_command
-from camcli.cli.commands import evaluate as evaluate_command
-from camcli.cli.commands import report as report_command
-from camcli.cli.commands import train as train_command
 from camcli.errors import UsageError
-from camcli.jobs.audit import EVERYTHING, AuditJob
+from camcli.jobs.audit import AuditJob
+from camcli.jobs.batch import BatchJob
+from camcli.jobs.concepts import ConceptsJob
 from camcli.jobs.evaluate import EvaluateJob
+from camcli.jobs.explain import ExplainJob
+from camcli.jobs.layers import LayersJob
+from camcli.jobs.maps import MapJob
 from camcli.jobs.model import ModelJob
 from camcli.jobs.record import filled
 from camcli.jobs.report import ReportJob
 from camcli.jobs.train import TrainJob
+from camcli.render.style import Style
 from camcli.train.config import TrainConfig
 
-# What a command has and a job has not: where settings come from, and what is printed.
-PRINTED = {"ctx", "config", "as_format", "open_it", "quiet"}
-COMMANDS = {
-    "evaluate": (evaluate_command.evaluate, [EvaluateJob("")]),
-    "audit": (audit_command.audit, [AuditJob(""), EVERYTHING]),
-    "report": (report_command.report, [ReportJob(())]),
-    "train": (train_command.train, [TrainConfig(), TrainJob()]),
-}
-# The same for the functions: what is asked in another way there.
-ASKED = {
-    "evaluate": (evaluate, set()),
-    "audit": (audit, {"model"}),  # the classifier, by name or loaded
-    "report": (report, set()),
-    # Settings by name, which are held against `TrainConfig` when they are given.
-    "train": (train, {each.name for each in fields(TrainConfig)} - {"data"}),
-}
-MUST = {"data", "source", "runs"}  # have no default on the command line
+PARTS = ModelJob, MapJob, Style, TrainConfig
+NETWORK = {each.name for each in fields(ModelJob)}
+# A network is loaded first, or named; these may be said beside its name.
+LOADING = NETWORK - {"layer", "input_size", "native_predictions"}
+NO_DEFAULT = inspect.Parameter.empty
 
 
-def settings(records):
-    return {each.name: getattr(record, each.name) for record in records for each in fields(record)}
+@dataclass
+class Verb:
+    """How a command and a function differ from their record.
+
+    Attributes:
+        job: the record.
+        printed: options about what is printed, or from where settings are read: no settings.
+        no_option: settings that the command does not have.
+        no_argument: settings that the function does not have.
+        beside: arguments that are no settings.
+        option: defaults of options that differ.
+        argument: defaults of arguments that differ.
+    """
+
+    job: Any
+    printed: set[str]
+    no_option: set[str] = field(default_factory=set)
+    no_argument: set[str] = field(default_factory=set)
+    beside: set[str] = field(default_factory=set)
+    option: dict[str, Any] = field(default_factory=dict)
+    argument: dict[str, Any] = field(default_factory=dict)
 
 
-@pytest.mark.parametrize("verb", COMMANDS)
-def test_every_option_has_its_field_and_its_default(verb):
-    command, records = COMMANDS[verb]
-    known = settings(records)
-    options = inspect.signature(command).parameters
-    asked = set(options) - PRINTED
-    assert asked <= set(known)
-    for name in asked - MUST:
-        assert options[name].default == known[name], name
-    # And no field is out of a command's reach: of a network its name alone decides the weights.
-    assert set(known) - asked <= {"network", "config"} | {each.name for each in fields(ModelJob)}
+VERBS = {
+    "explain": Verb(
+        ExplainJob(""),
+        {"as_json"},
+        no_argument=LOADING | {"images"},
+        beside={"classifier", "image"},
+        option={"images": NO_DEFAULT},
+        # A command takes auto; each call of the function would start the runtime anew.
+        argument={"runtime": "torch"},
+    ),
+    "batch": Verb(
+        BatchJob(""),
+        {"no_overlays", "quiet", "report", "fail_on"},
+        no_option={"overlays", "device"},  # --no-overlays; --device has the network's and others
+        no_argument=LOADING,
+        beside={"classifier"},
+        # A command writes unless it is told otherwise, a function only where it is told.
+        option={"images": NO_DEFAULT, "out": Path("camcli-run")},
+        argument={"images": NO_DEFAULT},
+    ),
+    "concepts": Verb(
+        ConceptsJob(""),
+        {"as_json"},
+        no_option={"native_predictions"},
+        no_argument=LOADING,
+        beside={"classifier"},
+        option={"images": NO_DEFAULT, "out": Path("concepts")},
+        argument={"images": NO_DEFAULT},
+    ),
+    "layers": Verb(LayersJob(), {"as_json", "everything"}),
+    "evaluate": Verb(
+        EvaluateJob(""),
+        {"as_format", "ctx", "config"},
+        beside={"listener"},
+        option={"data": NO_DEFAULT},
+        argument={"data": NO_DEFAULT},
+    ),
+    "audit": Verb(
+        AuditJob(""),
+        {"ctx"},
+        # Of a network its name alone decides the weights.
+        no_option={"native_predictions", "classes", "weights_key", "layer", "weights"},
+        no_argument={
+            "native_predictions", "classes", "weights_key", "layer", "weights", "model",
+        },
+        beside={"classifier", "listener"},
+        option={"source": NO_DEFAULT},
+        argument={"source": NO_DEFAULT},
+    ),
+    "report": Verb(
+        ReportJob([]),
+        {"open_it", "ctx"},
+        beside={"listener"},
+        option={"runs": NO_DEFAULT},
+        argument={"runs": NO_DEFAULT},
+    ),
+    "train": Verb(
+        TrainJob(),
+        {"quiet", "ctx", "config"},
+        # Given by name, and held against `TrainConfig` when they are.
+        no_argument={each.name for each in fields(TrainConfig)} - {"data"},
+        beside={"config", "settings", "listener"},
+        argument={"data": None},
+    ),
+}  # fmt: skip
 
 
-@pytest.mark.parametrize("verb", COMMANDS)
-def test_the_function_takes_what_the_command_takes(verb):
-    command, records = COMMANDS[verb]
-    function, otherwise = ASKED[verb]
-    taken = inspect.signature(function).parameters
-    asked = set(inspect.signature(command).parameters) - PRINTED - otherwise
-    assert asked <= set(taken)
-    known = settings(records)
-    for name in asked - MUST:
-        assert taken[name].default == known[name], name
-    told = inspect.getdoc(function)
-    assert [name for name in taken if f"{name}: " not in told] == []
+def settings(record):
+    """All settings of a record and of those within it, with their defaults."""
+    found = {}
+    for each in fields(record):
+        value = getattr(record, each.name)
+        found |= settings(value) if isinstance(value, PARTS) else {each.name: value}
+    return found
+
+
+def defaults(function):
+    return {name: each.default for name, each in inspect.signature(function).parameters.items()}
+
+
+def function_of(verb):
+    return getattr(importlib.import_module(camcli.HOMES[verb]), verb)
+
+
+def without(values, names):
+    return {name: value for name, value in values.items() if name not in names}
+
+
+def test_every_verb_is_held_against_its_record():
+    functions = {name for name in camcli.HOMES if name.islower()} - {"load_classifier"}
+    assert set(VERBS) == functions
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_option_is_a_setting_with_its_default(verb):
+    how = VERBS[verb]
+    options = defaults(getattr(importlib.import_module(f"camcli.cli.commands.{verb}"), verb))
+    assert how.printed <= set(options)
+    wanted = without(settings(how.job), how.no_option) | how.option
+    assert without(options, how.printed) == wanted
+    if "no_overlays" in options:
+        assert options["no_overlays"] is not how.job.overlays
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_argument_is_a_setting_with_its_default(verb):
+    how = VERBS[verb]
+    arguments = defaults(function_of(verb))
+    assert how.beside <= set(arguments)
+    wanted = without(settings(how.job), how.no_argument) | how.argument
+    assert without(arguments, how.beside) == wanted
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_argument_is_described(verb):
+    told = inspect.getdoc(function_of(verb))
+    assert [name for name in defaults(function_of(verb)) if f"{name}: " not in told] == []
+
+
+@pytest.mark.parametrize(
+    "record",
+    [*(type(verb.job) for verb in VERBS.values()), ModelJob, MapJob],
+    ids=lambda record: record.__name__,
+)
+def test_every_setting_is_described(record):
+    told = inspect.getdoc(record)
+    assert [each.name for each in fields(record) if f"{each.name}: " not in told] == []
 
 
 @pytest.mark.parametrize("verb", ["batch", "evaluate", "train"])
@@ -189,3 +302,23 @@ def test_mistakes_are_told_without_torch(tmp_path):
     for part, line in zip(parts, lines, strict=False):
         assert part in line
     assert lines[-2:] == ["", ""]
+
+
+def test_jobs_are_made_checked_and_pickled_without_torch(tmp_path):
+    code = (
+        "import sys, pickle\n"
+        "from pathlib import Path\n"
+        "from camcli.jobs.batch import BatchJob\n"
+        "from camcli.jobs.concepts import ConceptsJob\n"
+        "from camcli.jobs.explain import ExplainJob\n"
+        "from camcli.jobs.layers import LayersJob\n"
+        "run = BatchJob('photos', out=Path('run'))\n"
+        "for job in (run, ConceptsJob('x'), ExplainJob('x'), LayersJob()):\n"
+        "    job.check()\n"
+        "    assert pickle.loads(pickle.dumps(job)) == job\n"
+        "print(*{'torch', 'timm', 'numpy', 'cv2', 'PIL'} & set(sys.modules))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert done.stdout.strip() == ""
