@@ -237,12 +237,13 @@ def explain_batch(
             truth=heats[explained] if len(heats) > explained else None,
         )
 
+    finite = np.isfinite(maps).all((1, 2, 3)).tolist()
     results: list[Result] = []
     for b, image in enumerate(images):
         try:
             if not good[b]:
                 raise _not_finite(image, "network", "scores")
-            if not np.isfinite(maps[b]).all():
+            if not finite[b]:
                 raise _not_finite(image, "map", f"values of {what.method.name}")
             with stage("numbers"):
                 results.append(result(b))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from math import ceil, floor, isfinite
+
 import cv2
 import numpy as np
 
@@ -19,8 +22,12 @@ def is_empty(heatmap: np.ndarray) -> bool:
     Args:
         heatmap: (h, w), signed.
     """
-    high, low = float(heatmap.max()), float(heatmap.min())
-    return not (np.isfinite(high) and np.isfinite(low) and high > 0 and high - low > 1e-6 * high)
+    return _nothing_above(float(heatmap.max()), float(heatmap.min()))
+
+
+def _nothing_above(high: float, low: float) -> bool:
+    """`is_empty`, of a map's greatest and least value."""
+    return not (isfinite(high) and isfinite(low) and high > 0 and high - low > 1e-6 * high)
 
 
 def scaled(heatmap: np.ndarray, high: float | None = None) -> np.ndarray | None:
@@ -33,11 +40,12 @@ def scaled(heatmap: np.ndarray, high: float | None = None) -> np.ndarray | None:
     Returns:
         (h, w) float32 in [0, 1], or None when the map is empty.
     """
-    if is_empty(heatmap):
+    own = float(heatmap.max())
+    if _nothing_above(own, float(heatmap.min())):
         return None
-    high = float(heatmap.max()) if high is None else high
+    high = own if high is None else high
     # Clipped first: a strongly negative value over a tiny maximum would overflow.
-    return (np.clip(heatmap, 0, high) / np.float32(high)).astype(np.float32)
+    return (heatmap.clip(0, high) / np.float32(high)).astype(np.float32, copy=False)
 
 
 def signed(heatmap: np.ndarray) -> np.ndarray | None:
@@ -86,23 +94,26 @@ def describe(
     # Never coarser than the map: of a photograph one pixel wide all heat might fall between two.
     width = max(small.shape[1], round(GRID * (x1 - x0) / long))
     height = max(small.shape[0], round(GRID * (y1 - y0) / long))
-    heat = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
+    # Into arrays that are there: OpenCV would take Python's lock once more to make each.
+    heat = np.empty((height, width), np.float32)
+    cv2.resize(small, (width, height), dst=heat, interpolation=cv2.INTER_LINEAR)
 
     # Sums by OpenCV: this runs for every image, and numpy takes many times as long along rows.
-    columns, rows = (
-        cv2.reduce(heat, axis, cv2.REDUCE_SUM, dtype=cv2.CV_64F).ravel() for axis in (0, 1)
-    )
-    total = float(columns.sum())
-    centre_x = float(columns @ (np.arange(width) + 0.5)) / total / width
-    centre_y = float(rows @ (np.arange(height) + 0.5)) / total / height
+    columns, rows = np.empty((1, width)), np.empty((height, 1))
+    cv2.reduce(heat, 0, cv2.REDUCE_SUM, dst=columns, dtype=cv2.CV_64F)
+    cv2.reduce(heat, 1, cv2.REDUCE_SUM, dst=rows, dtype=cv2.CV_64F)
+    total = float(columns.ravel().sum())
+    centre_x = float(columns.ravel() @ _middles(width)) / total / width
+    centre_y = float(rows.ravel() @ _middles(height)) / total / height
 
-    left, top, right, bottom = _largest_component(heat > 0.2 * heat.max())
+    peak = heat.max()
+    left, top, right, bottom = _largest_component(heat > 0.2 * peak)
     sx, sy = (x1 - x0) / width, (y1 - y0) / height
     box = (
-        int(np.floor(x0 + left * sx + 1e-6)),
-        int(np.floor(y0 + top * sy + 1e-6)),
-        int(np.ceil(x0 + right * sx - 1e-6)),
-        int(np.ceil(y0 + bottom * sy - 1e-6)),
+        floor(x0 + left * sx + 1e-6),
+        floor(y0 + top * sy + 1e-6),
+        ceil(x0 + right * sx - 1e-6),
+        ceil(y0 + bottom * sy - 1e-6),
     )
     return Heat(
         target,
@@ -112,9 +123,15 @@ def describe(
         x=(x0 + centre_x * (x1 - x0)) / size[0],
         y=(y0 + centre_y * (y1 - y0)) / size[1],
         box=box,
-        area=float(np.count_nonzero(heat > 0.5 * heat.max()) / heat.size),
+        area=float(np.count_nonzero(heat > 0.5 * peak) / heat.size),
         border=border_share(heat, total),
     )
+
+
+@lru_cache(maxsize=64)
+def _middles(count: int) -> np.ndarray:
+    """The middles of so many pixels in a row; not to be written to."""
+    return np.arange(count) + 0.5
 
 
 def border_share(heat: np.ndarray, total: float | None = None) -> float:
@@ -136,11 +153,11 @@ def border_share(heat: np.ndarray, total: float | None = None) -> float:
 
 def _largest_component(mask: np.ndarray) -> tuple[int, int, int, int]:
     """(left, top, right, bottom), right and bottom excluded, of the largest 8-connected region."""
-    seen = mask.astype(np.uint8)
+    seen = mask.view(np.uint8)
     outlines, levels = cv2.findContours(seen, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
-    outer = np.flatnonzero(levels[0, :, 3] < 0)  # the others are holes
+    outer = [n for n, parent in enumerate(levels[0, :, 3].tolist()) if parent < 0]  # no holes
     if len(outer) == 1:  # as most maps have it, and 15 times faster than counting pixels
-        x, y, width, height = cv2.boundingRect(outlines[int(outer[0])])
+        x, y, width, height = cv2.boundingRect(outlines[outer[0]])
         return x, y, x + width, y + height
     _, _, stats, _ = cv2.connectedComponentsWithStats(seen, connectivity=8)
     best = stats[1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:  # they bring NumPy, and a table is read without
@@ -96,9 +97,10 @@ def ranked(top: int) -> list[Column]:
     return found
 
 
-def columns_of(top: int) -> list[Column]:
+@lru_cache(maxsize=16)  # each row asks
+def columns_of(top: int) -> tuple[Column, ...]:
     """All columns of a table that lists `top` predictions."""
-    return [*_BEFORE_TOP, *ranked(top), *_AFTER_TOP]
+    return (*_BEFORE_TOP, *ranked(top), *_AFTER_TOP)
 
 
 def kind_of(name: str) -> ColumnKind:

@@ -63,6 +63,8 @@ class Journal(Appender):
                     "options it was started with, or choose another --out."
                 )
 
+        self._columns = [(name, is_number(name)) for name in self.columns]
+
     def append(self, values: Mapping[str, Any]) -> None:
         """Add one row; it is with the operating system when this returns.
 
@@ -74,7 +76,7 @@ class Journal(Appender):
     def line(self, values: Mapping[str, Any]) -> bytes:
         """One row as it will be in the file; nothing is written."""
         return _line(
-            [values[name] if is_number(name) else cell(values[name]) for name in self.columns]
+            [values[name] if number else cell(values[name]) for name, number in self._columns]
         )
 
     def write(self, line: bytes) -> None:

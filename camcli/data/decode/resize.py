@@ -50,11 +50,13 @@ def resized(
     if _thin(width, height) or _thin(*size):
         part = _window(rgb, size, interpolation, window)
         return torch.from_numpy(part).permute(2, 0, 1)
-    # A view, not a copy. With the batch in front before the channels move: torch goes by the
-    # strides, and by those of `permute(2, 0, 1)[None]` it answers with channels first.
+    # A view, not a copy, made by NumPy: each of torch's steps would give and take Python's lock.
+    # By `reshape`: torch goes by the strides, and by those of `rgb[None]` it answers with channels
+    # first.
     if not rgb.flags.writeable:  # as Pillow's are; here it is only read
         quiet_about_read_only()
-    image = torch.from_numpy(np.ascontiguousarray(rgb))[None].permute(0, 3, 1, 2)
+    batch = np.ascontiguousarray(rgb).reshape(1, height, width, 3)
+    image = torch.from_numpy(batch.transpose(0, 3, 1, 2))
     if size != (width, height):
         image = functional.interpolate(image, size[::-1], mode=interpolation, antialias=True)
     return image[0, :, top:bottom, left:right]

@@ -32,8 +32,11 @@ def with_margin(monkeypatch):
         monkeypatch.setattr(module, "_AFTER_TOP", (MARGIN, *module._AFTER_TOP))
         monkeypatch.setattr(module, "_KINDS", module._KINDS | {"margin": "share"})
         monkeypatch.setattr(module, "_NEWER", module._NEWER | {"margin"})
+        columns_of.cache_clear()
 
-    return add
+    yield add
+    monkeypatch.undo()
+    columns_of.cache_clear()
 
 
 def run(bundled, images, out, shard=None, take=None, **prepare):
