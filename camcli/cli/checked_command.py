@@ -24,6 +24,17 @@ class Command(TyperCommand):
         for param in self.params:
             complete(param)
 
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        """Read the options; where images are no argument but an option, say which."""
+        try:
+            return super().parse_args(ctx, args)
+        except Exception as error:
+            said = getattr(error, "message", "")
+            named = any("--data" in param.opts for param in self.params)
+            if named and isinstance(said, str) and said.startswith("Got unexpected extra"):
+                error.message = f"{said}. Images are given by --data."  # type: ignore[attr-defined]
+            raise
+
     def invoke(self, ctx: Any) -> Any:
         """Run the command.
 

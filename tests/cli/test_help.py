@@ -166,3 +166,23 @@ def test_help_is_quick():
         # Processor time: what a busy machine does meanwhile does not count.
         times.append(sum(after[2:4]) - sum(before[2:4]))
     assert min(times) < 1.5
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["my cat.jpg"], "camcli explain 'my cat.jpg'"),
+        (["photos"], "camcli batch photos --out run"),
+        (["help"], "camcli --help"),
+        (["explian", "x.jpg"], "explain"),
+        (["nothing.jpg"], "No such command"),
+        (["train", "photos"], "by --data"),
+    ],
+)
+def test_what_a_newcomer_leaves_out_is_told(camcli, tmp_path, monkeypatch, words, hint):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my cat.jpg").write_bytes(b"")
+    (tmp_path / "photos").mkdir()
+    done = camcli(*words)
+    assert done.exit_code == 2
+    assert hint in " ".join(done.stderr.split())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shlex
 import signal
 import sys
 import threading
@@ -19,7 +20,7 @@ import typer
 from typer.core import TyperGroup
 
 from camcli.cli.terminal.streams import ReaderGoneError, tolerated
-from camcli.errors import CamcliError, out_of_memory
+from camcli.errors import CamcliError, UsageError, out_of_memory
 from camcli.ours import finite
 
 if TYPE_CHECKING:
@@ -49,6 +50,23 @@ def _ending() -> list[signal.Signals]:
 
 class Friendly(TyperGroup):
     """Turns errors into one message and an exit code; a user's mistake never shows a traceback."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command of that name.
+
+        Raises:
+            UsageError: it is a picture or a folder, whose command was left out; or ``help``.
+        """
+        name = args[0]
+        if not ctx.resilient_parsing and self.get_command(ctx, name) is None:
+            if name == "help":
+                raise UsageError("Help is an option: camcli --help, or camcli explain --help.")
+            quoted = shlex.quote(name)
+            if Path(name).is_dir():
+                raise UsageError(f"A folder is explained by: camcli batch {quoted} --out run")
+            if Path(name).is_file():
+                raise UsageError(f"A picture is explained by: camcli explain {quoted}")
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
