@@ -189,7 +189,8 @@ def _settings(command: str, only: Iterable[str] | None = None) -> str:
         if only is not None and long.replace("-", "_") not in only:
             continue
         switch = not takes(param)
-        value = "`true` or `false`" if switch else f"`{takes(param)}`".replace("|", "\\|")
+        words = ["true", "false"] if switch else takes(param).split("|")
+        value = " or ".join(f"`{word}`" for word in words)
         known = param.default if isinstance(param.default, (int, float, str)) else None
         default = "" if known in (None, "") else f"`{json.dumps(known)}`"
         rows.append(f"| `{long}` | {value} | {default} | {prose(param.help or '')} |")
@@ -220,7 +221,8 @@ def toml_page() -> str:
                 "These stand in a table of their own, `[evaluate]`, so that one file can hold a "
                 "whole experiment.",
                 _settings("evaluate"),
-                "## The files that come with the source",
+                "## The files that come along",
+                "`camcli data samples` writes them into `configs`.",
                 *files,
             ]
         )

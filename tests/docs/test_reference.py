@@ -49,6 +49,8 @@ def test_the_keys_of_a_training_file_are_the_settings(generate):
     train = page[page.index("## For `camcli train`") : page.index("## For `camcli evaluate`")]
     keys = {key.replace("-", "_") for key in re.findall(r"^\| `([\w-]+)` \|", train, re.M)}
     assert keys == {field.name for field in dataclasses.fields(TrainConfig)}
+    assert "| `split` | `given` or `video` |" in train
+    assert "\\|" not in train  # which a page shows as it is
 
 
 def test_the_keys_of_an_evaluation_are_taken(generate, tmp_path):
