@@ -14,7 +14,11 @@ def main() -> None:
         SystemExit: with the exit code; where it is the program's last word, nobody sees it.
     """
     try:
-        run()
+        try:
+            run()
+        except KeyboardInterrupt:  # while the commands were imported, which then say it themselves
+            print("error: Interrupted.", file=sys.stderr)
+            sys.exit(130)
     except SystemExit as leaving:
         from camcli.cli.terminal.process import is_program, leave
 

@@ -158,3 +158,20 @@ def test_explaining_with_the_bundled_network_imports_no_more_than_it_needs(tmp_p
         "pandas", "nncf", "ray", "fsspec",
     }  # fmt: skip
     assert not heavy & imported
+
+
+INTERRUPTED = """
+import sys
+sys.argv = ["camcli", "methods"]
+from camcli.cli.terminal import process
+def importing():
+    raise KeyboardInterrupt
+process.importing = importing
+from camcli.__main__ import main
+main()
+"""
+
+
+def test_ctrl_c_while_the_commands_are_imported_shows_no_traceback():
+    done = ended(INTERRUPTED)
+    assert (done.returncode, done.stderr) == (130, "error: Interrupted.\n")

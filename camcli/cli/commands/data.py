@@ -144,13 +144,13 @@ def synthetic_(
         typer.Argument(help="Where to. Default: 'synthetic' in the folder of data sets."),
     ] = None,
     train: Annotated[
-        int, typer.Option("--train", help="Scenes a class to train.", min=1, max=1_000_000)
+        int, typer.Option("--train", help="Scenes a class to train.", min=1, max=MOST_SCENES)
     ] = 60,
     val: Annotated[
-        int, typer.Option("--val", help="Scenes a class to validate.", min=0, max=1_000_000)
+        int, typer.Option("--val", help="Scenes a class to validate.", min=0, max=MOST_SCENES)
     ] = 15,
     test: Annotated[
-        int, typer.Option("--test", help="Scenes a class to test.", min=0, max=1_000_000)
+        int, typer.Option("--test", help="Scenes a class to test.", min=0, max=MOST_SCENES)
     ] = 25,
     classes: Annotated[
         str | None,

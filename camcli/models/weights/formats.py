@@ -266,24 +266,11 @@ def _is_safetensors(head: bytes, path: Path) -> bool:
     )
 
 
-def check_safetensors(path: Path) -> None:
-    """That the header of a safetensors file is no longer than the file and than it need be.
-
-    What the header says of shapes and offsets is checked by whoever parses it.
-
-    Raises:
-        CamcliError: it is cut short, or its header is beyond all bounds.
-    """
-    try:
-        with open_regular(path) as file:
-            head = file.read(4096)
-            size = os.fstat(file.fileno()).st_size
-    except OSError as error:
-        raise CamcliError(f"{path} cannot be read: {error.strerror or error}.") from error
-    _check_safetensors(path, head, size)
-
-
 def _check_safetensors(path: Path, head: bytes, size: int) -> None:
+    """That the header is no longer than the file and than it need be.
+
+    What it says of shapes and offsets is checked by whoever parses it.
+    """
     length = struct.unpack("<Q", head[:8])[0] if len(head) >= 8 else size
     if len(head) < 9 or head[8:9] != b"{" or 8 + length > size:
         raise CamcliError(
