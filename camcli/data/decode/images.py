@@ -17,7 +17,6 @@ import numpy as np
 from PIL import Image, ImageFile
 
 from camcli.data.decode.colours import is_negative, rgb_pixels, transparent_pixels
-from camcli.data.decode.copied import copied
 from camcli.data.decode.jpeg import Jpeg, decoded, looked_at
 from camcli.data.decode.memory_budget import BUDGET, ask
 from camcli.data.decode.pillow import opened
@@ -256,7 +255,7 @@ def header_size(data: bytes) -> tuple[int, int] | None:
 def _decode(data: bytes, name: str, enough: Enough | None) -> Picture:
     if data[:2] == b"\xff\xd8":
         jpeg = looked_at(data, name)
-        if (picture := _plain(jpeg, enough)) is not None:
+        if (picture := _plain(jpeg, name, enough)) is not None:
             return picture
         data = jpeg.data
     elif data[:4] == b"\x89PNG" and data.rfind(b"IEND") < 0:
@@ -291,7 +290,7 @@ def _decode(data: bytes, name: str, enough: Enough | None) -> Picture:
         return Picture(rgb, width, height)
 
 
-def _plain(jpeg: Jpeg, enough: Enough | None) -> Picture | None:
+def _plain(jpeg: Jpeg, name: str, enough: Enough | None) -> Picture | None:
     """A JPEG with nothing odd in its header; None where it has to go the long way."""
     if jpeg.plain is None or (enough and _divisor(*jpeg.plain, enough) > 1):
         return None
@@ -300,7 +299,14 @@ def _plain(jpeg: Jpeg, enough: Enough | None) -> Picture | None:
         return None
     ask(width * height * _PLAIN)
     image = decoded(jpeg)
-    return None if image is None else Picture(copied(image), width, height)
+    if image is None:
+        return None
+    turn = _TRANSPOSE.get(_orientation(image)) if "exif" in image.info else None
+    if turn is not None:
+        image = image.transpose(turn)
+    if turn in _SIDEWAYS:
+        width, height = height, width
+    return Picture(rgb_pixels(image, name), width, height)
 
 
 def _divisor(width: int, height: int, enough: Enough) -> int:

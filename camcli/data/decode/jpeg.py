@@ -21,6 +21,7 @@ _PIECE = 1 << 18
 
 _BASELINE, _EXTENDED, _PROGRESSIVE, _HUFFMAN = 0xC0, 0xC1, 0xC2, 0xC4
 _SCAN, _TABLES, _RESTARTS, _COMMENT = 0xDA, 0xDB, 0xDD, 0xFE
+_APP1, _EXIF, _XMP = 0xE1, b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
 # Of a table of 64 bytes, with its number.
 _TABLE = 65
 
@@ -30,12 +31,16 @@ class Jpeg(NamedTuple):
 
     Attributes:
         data: what to decode; a cut picture fails in it.
-        plain: (width, height) where the header holds nothing odd: 8 bits, three components, no
-            EXIF, no second picture. None for all others.
+        plain: (width, height) where the header holds nothing odd: 8 bits, one or three components,
+            no second picture. None for all others.
+        mode: Pillow's, of one that is plain.
+        exif: of one that is plain, the segment that may say how to turn it.
     """
 
     data: bytes
-    plain: tuple[int, int] | None
+    plain: tuple[int, int] | None = None
+    mode: str = "RGB"
+    exif: bytes | None = None
 
 
 def looked_at(data: bytes, name: str) -> Jpeg:
@@ -55,10 +60,11 @@ def looked_at(data: bytes, name: str) -> Jpeg:
     """
     at, baseline, components = 2, False, 0
     plain: tuple[int, int] | None = None
-    odd = False
+    exif: bytes | None = None
+    odd = xmp = False
     while at + 4 <= len(data):
         if data[at] != 0xFF:
-            return Jpeg(data, None)  # not as the standard says: libjpeg may still make sense of it
+            return Jpeg(data)  # not as the standard says: libjpeg may still make sense of it
         marker = data[at + 1]
         if marker == 0xFF:  # fill byte
             at, odd = at + 1, True
@@ -73,44 +79,53 @@ def looked_at(data: bytes, name: str) -> Jpeg:
             # Within a scan 0xFF is followed by 0 or a restart mark: the first end mark is the end.
             if baseline and data[at + 4] == components:
                 data = b"".join((memoryview(data)[:end], b"\xff\x00" * 8))
-            return Jpeg(data, None if odd else plain)
-        if marker in (_BASELINE, _EXTENDED):
-            baseline, components = True, data[at + 9] if at + 9 < len(data) else 0
+            if odd or plain is None or (exif and xmp):  # where Pillow asks both
+                return Jpeg(data)
+            return Jpeg(data, plain, "L" if components == 1 else "RGB", exif)
         if marker in (_BASELINE, _EXTENDED, _PROGRESSIVE):
-            odd |= plain is not None or length != 17
+            components = data[at + 9] if at + 9 < len(data) else 0
+            baseline |= marker != _PROGRESSIVE
+            odd |= plain is not None or length != 8 + 3 * components
             plain = _size(data, at + 4)
         else:
-            odd |= not _is_usual(marker, data[at + 4 : at + 2 + length], length - 2)
+            content = data[at + 4 : at + 2 + length]
+            odd |= not _is_usual(marker, content, length - 2)
+            if marker == _APP1 and content.startswith(_EXIF):
+                odd |= exif is not None
+                exif = content
+            xmp |= marker == _APP1 and content.startswith(_XMP)
         at += 2 + length
-    return Jpeg(data, None)
+    return Jpeg(data)
 
 
 def decoded(jpeg: Jpeg) -> Image.Image | None:
     """The picture, with its pixels, of a JPEG that is plain.
 
     Returns:
-        Of mode RGB; None where it is not whole, or too large for whom set Pillow's limit lower.
+        With its EXIF in `info`; None where it is not whole, or larger than Pillow's own limit.
     """
     if jpeg.plain is None:
         return None
     width, height = jpeg.plain
     if Image.MAX_IMAGE_PIXELS is not None and width * height > Image.MAX_IMAGE_PIXELS:
         return None
-    image = Image.new("RGB", jpeg.plain, None)  # whose memory is not filled, as None says
+    image = Image.new(jpeg.mode, jpeg.plain, None)  # whose memory is not filled, as None says
     try:
-        image.frombytes(jpeg.data, "jpeg", "RGB", "")
+        image.frombytes(jpeg.data, "jpeg", jpeg.mode, "")
     except (ValueError, OSError):  # it is cut or damaged
         return None
+    if jpeg.exif is not None:
+        image.info["exif"] = jpeg.exif
     return image
 
 
 def _size(data: bytes, at: int) -> tuple[int, int] | None:
-    """(width, height) by a frame's header; None where it is not of 3 components with 8 bits."""
+    """(width, height) by a frame's header; None where it is not of 8 bits, grey or RGB."""
     try:
         bits, height, width, components = struct.unpack_from(">BHHB", data, at)
     except struct.error:
         return None
-    return (width, height) if bits == 8 and components == 3 and width and height else None
+    return (width, height) if bits == 8 and components in (1, 3) and width and height else None
 
 
 def _is_usual(marker: int, content: bytes, length: int) -> bool:
@@ -123,8 +138,8 @@ def _is_usual(marker: int, content: bytes, length: int) -> bool:
         return True
     if marker == 0xE0:
         return length == 14 and content[:5] == b"JFIF\0"
-    if marker == 0xE1:  # anything of EXIF's may turn the picture
-        return content[:29] == b"http://ns.adobe.com/xap/1.0/\0"
+    if marker == _APP1:
+        return content.startswith((_EXIF, _XMP))
     if marker == 0xE2:  # and not that of several pictures in one file
         return length > 14 and content[:12] == b"ICC_PROFILE\0"
     return marker == 0xEE and length == 12 and content[:5] == b"Adobe"

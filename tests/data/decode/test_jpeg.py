@@ -81,21 +81,34 @@ def test_plain_ones_have_the_pixels_of_the_long_way(
         assert np.array_equal(decode_picture(data, "x.jpg").rgb, np.asarray(image))
 
 
+@pytest.mark.parametrize("orientation", range(10))
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_plain_ones_are_turned(
+    long_way: Callable[..., tuple[object, ...]], orientation: int, mode: str
+) -> None:
+    data = _jpeg(_picture().convert(mode), exif=_exif(orientation))
+    assert _is_plain(data)
+    assert _outcome(data) == long_way(data)
+    shape = (150, 100, 3) if 5 <= orientation <= 8 else (100, 150, 3)
+    assert _outcome(data)[1] == shape
+
+
 ODD = {
-    **{f"EXIF {n}": lambda n=n: _jpeg(exif=_exif(n)) for n in range(10)},
-    "grey": lambda: _jpeg(_picture().convert("L")),
+    "EXIF and XMP": lambda: _jpeg(exif=_exif(1), xmp=b'<x tiff:Orientation="6"/>'),
+    "EXIF twice": lambda: _twice(_jpeg(exif=_exif(6)), b"\xff\xe1"),
     "inks": lambda: _jpeg(_picture().convert("CMYK")),
     "fill byte": lambda: _jpeg()[:2] + b"\xff" + _jpeg()[2:],
-    "two frames": lambda: _framed(_jpeg()),
+    "two frames": lambda: _twice(_jpeg(), b"\xff\xc0"),
     "unknown segment": lambda: _jpeg()[:2] + b"\xff\xe5\0\x04ab" + _jpeg()[2:],
     "several pictures": lambda: _several(),
 }
 
 
-def _framed(data: bytes) -> bytes:
-    """With the frame's header twice."""
-    at = data.index(b"\xff\xc0")
-    return data[:at] + data[at : at + 19] + data[at:]
+def _twice(data: bytes, mark: bytes) -> bytes:
+    """With one segment twice."""
+    at = data.index(mark)
+    end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return data[:end] + data[at:end] + data[end:]
 
 
 def _several() -> bytes:
@@ -119,9 +132,8 @@ def test_broken_ones_say_what_the_long_way_says(
     long_way: Callable[..., tuple[object, ...]], kind: str
 ) -> None:
     random = np.random.default_rng(2)
-    whole = _jpeg(quality=90)
-    for progressive in (False, True):
-        whole = _jpeg(quality=90, progressive=progressive)
+    for options in ({}, {"progressive": True}, {"exif": _exif(6)}):
+        whole = _jpeg(quality=90, **options)
         for _ in range(40):
             data, at = bytearray(whole), int(random.integers(2, len(whole)))
             if kind.startswith("cut"):
