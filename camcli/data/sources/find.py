@@ -267,9 +267,20 @@ def find_images(
     if first is None:
         source.left_out.include(seen)
     # Nothing at all, or shards without images.
-    if (first is None or container_of(first[0])) and next(iter(source), None) is None:
-        raise UsageError(_nothing(specs, recursive, source.left_out))
+    if first is None or container_of(first[0]):
+        image = next(iter(source), None)
+        if image is None:
+            raise UsageError(_nothing(specs, recursive, source.left_out))
+        if auto and not notes and image.label is None and image.rel.count("/") > 1:
+            source = replace(source, notes=(_IN_FOLDERS,))
     return source
+
+
+# What `auto` leaves alone, for it would have to read a container's whole list first.
+_IN_FOLDERS = (
+    "The pictures lie in folders of a container, and nothing beside them says what they show: "
+    "--labels folder takes the folders for their labels."
+)
 
 
 def _on_a_disk(rel: str) -> str:
