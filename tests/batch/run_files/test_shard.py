@@ -154,7 +154,7 @@ def test_a_source_that_changed_while_a_shard_was_interrupted(part, folder):
     (folder / "a" / "0000_new.jpg").write_bytes((folder / "b" / "frame_0000.jpg").read_bytes())
     part(Shard(1, 2), resume=True)
     part(Shard(2, 2))
-    with pytest.raises(CamcliError, match=r"has [67] rows, and of the 10 images 5 .* again|two rows"):
+    with pytest.raises(CamcliError, match=r"has [67] rows, and of the 10 .* again|two rows"):
         merge(out)
     part(Shard(1, 2), overwrite=True)
     assert merge(out)["counts"]["done"] == 10
