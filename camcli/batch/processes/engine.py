@@ -104,7 +104,7 @@ class _Process:
 
     number: int
     process: SpawnProcess
-    connection: Connection
+    connection: Any  # a PipeConnection on Windows, a Connection elsewhere
     has: deque[int] = field(default_factory=deque)
     wants: int = 0
     ended: bool = False
@@ -128,7 +128,7 @@ class _Process:
         hint = (
             " The system kills what takes too much memory: fewer --processes, or a smaller "
             "--batch-size, need less."
-            if code == -signal.SIGKILL
+            if how == "signal SIGKILL"
             else ""
         )
         return CamcliError(
