@@ -295,9 +295,12 @@ class RunDirectory(RunPaths):
             raise ImageError(f"{printable(path)} cannot be written: {cause.strerror}.") from cause
 
     def _write(self, path: Path, data: bytes) -> None:
-        self.temporary.mkdir(exist_ok=True)  # gone after `finish`
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, data, aside=self.temporary)
+        try:
+            write_whole(path, data, aside=self.temporary)
+        except FileNotFoundError:  # the first in its folder, or since `finish`
+            self.temporary.mkdir(exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(path, data, aside=self.temporary)
 
     def finish(self) -> None:
         """Remove the folder of half-written files, and let others write."""
