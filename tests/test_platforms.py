@@ -216,6 +216,13 @@ def test_commands_print_in_a_code_page(words):
 
 @posix
 class TestSignals:
+    @pytest.fixture(autouse=True)
+    def not_under_nohup(self):
+        """Whoever runs the tests under nohup has SIGHUP ignored, and camcli respects that."""
+        before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        yield
+        signal.signal(signal.SIGHUP, before)
+
     def test_a_closed_terminal_ends_as_a_kill_does(self):
         before = signal.getsignal(signal.SIGHUP)
         with pytest.raises(console.Terminated), console._sigterm_raises():  # noqa: PT012
