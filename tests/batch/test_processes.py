@@ -159,6 +159,7 @@ def test_results_that_wait_for_one_that_is_late_have_a_limit(
     assert len(given) == 41
 
 
+@pytest.mark.posix
 def test_a_process_that_dies_is_told_and_nothing_is_lost(bundled, folder, tmp_path, in_threads):
     def work(job, connection):
         asked = process_worker._Asked(connection)
@@ -275,6 +276,7 @@ def command(folder, out, *more):
 
 
 @pytest.mark.slow
+@pytest.mark.posix
 def test_real_processes_and_one_of_them_killed(bundled, folder, tmp_path):
     made = subprocess.run(
         command(folder, tmp_path / "two", "--processes", "2", "--quiet"),

@@ -16,7 +16,7 @@ from camcli import files
 from camcli.batch import engine, explain, overlay_writer, run
 from camcli.batch.explain import make_explanation
 from camcli.batch.ray.engine import RayEngine
-from camcli.batch.ray.worker import Worker
+from camcli.batch.ray.worker import Worker, task_of
 from camcli.batch.run import Run
 from camcli.batch.run_files.merge import merge
 from camcli.batch.run_files.rundir import RunDirectory
@@ -28,6 +28,7 @@ from camcli.data.decode.preprocess import Preprocess
 from camcli.data.sources.find import find_images
 from camcli.errors import CamcliError
 from camcli.models.classifier import Classifier, load_classifier
+from camcli.render import picture_files
 from camcli.render.style import Style
 
 STAGES = (
@@ -87,9 +88,14 @@ def sabotage(patch, preprocess):
     fails(explain, "describe", lambda m, view, size, **_: size[0] == 120 + number("numbers"))
     fails(overlay_writer.Namer, "name", lambda self, result: "name" in result.ref.rel)
     fails(Style, "draw", lambda self, rgb, result: "draw" in result.ref.rel)
-    fails(
-        overlay_writer, "encode_jpeg", lambda rgb, quality: rgb.shape[1] == 120 + number("encode")
-    )
+    jpeg = picture_files.KINDS["jpeg"]
+
+    def encode(rgb, quality):
+        if rgb.shape[1] == 120 + number("encode"):
+            raise RuntimeError("sabotage\nand more")
+        return jpeg.encode(rgb, quality)
+
+    patch.setitem(picture_files.KINDS, "jpeg", replace(jpeg, encode=encode))
     fails(run, "line", lambda result: "heatmaps" in result.ref.rel)
     fails(run, "row", lambda result, top: "journal" in result.ref.rel and not result.error)
 
@@ -100,7 +106,8 @@ class InProcess(RayEngine):
     def __call__(self, run, refs, what):
         token = run.directory.temporary.absolute() / "ray-token"
         token.touch()
-        worker = Worker(pickle.loads(pickle.dumps(self._job(run, what, token, 1))))
+        task = task_of(run, what, token, self.load, self.runtime, self.precision, 1)
+        worker = Worker(pickle.loads(pickle.dumps(task)))
         packed = [pickle.dumps(ref) for ref in refs]
         for n in range(0, len(packed), 3):
             block = {"number": list(range(n, n + len(packed[n : n + 3]))), "ref": packed[n : n + 3]}

@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from camcli.batch import engine
+from camcli.batch import engine, lanes
 from camcli.batch.explain import make_explanation
 from camcli.data.sources.find import find_images
 from camcli.errors import CamcliError, UsageError
@@ -41,7 +41,7 @@ def gpu(monkeypatch):
     monkeypatch.setattr(torch, "autocast", lambda _device, dtype: autocast("cpu", dtype))
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)
     monkeypatch.setattr(classifiers, "to_device", lambda pixels, _device: pixels)
-    monkeypatch.setattr(engine, "own_stream", lambda _device: None)
+    monkeypatch.setattr(lanes, "own_stream", lambda _device: None)
 
     def placed(classifier):
         return replace(classifier, device=CUDA)
