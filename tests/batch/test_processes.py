@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -84,6 +85,9 @@ def in_threads(monkeypatch):
             def work(job=job, there=there):
                 with suppress(OSError):  # nobody listens any more
                     doing.work(job, there)
+                # A process that ends takes its pipe along, whoever reads from it just then.
+                with suppress(OSError), socket.socket(fileno=os.dup(there.fileno())) as pipe:
+                    pipe.shutdown(socket.SHUT_RDWR)
                 there.close()
 
             thread = threading.Thread(target=work, daemon=True)
