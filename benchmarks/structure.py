@@ -96,7 +96,10 @@ def show(names: list[str], houses: list[House]) -> None:
     """Print the counts as Markdown."""
     head = "| " + " | ".join(["", *names]) + " |"
     print(head, "| --- " * (len(names) + 1) + "|", sep="\n")
-    row = lambda what, values: print("| " + " | ".join([what, *map(str, values)]) + " |")  # noqa: E731
+
+    def row(what: str, values: list[object]) -> None:
+        print("| " + " | ".join([what, *map(str, values)]) + " |")
+
     row("files", [sum(h.files.values()) for h in houses])
     row("lines", [f"{sum(h.lines.values()):,}" for h in houses])
     row("most files in a folder", ["{1} ({0})".format(*h.files.most_common(1)[0]) for h in houses])

@@ -26,8 +26,18 @@ def load(job: ModelJob | Classifier, *, quiet: bool = False) -> Classifier:
     if not isinstance(job, ModelJob):  # is loaded
         return job
     job.check()
+    begin(job, quiet=quiet)
+    return job.load(say=say, warn=warn)
+
+
+def begin(job: ModelJob, *, quiet: bool = False) -> None:
+    """Say that a network is being loaded, and import what that takes.
+
+    Args:
+        job: was checked: from here on, a mistake costs seconds.
+        quiet: do not say it.
+    """
     if not quiet:
         say(f"Loading {job.called} ...")
     with importing():
         import camcli.models.classifier  # noqa: F401 - torch, for the most part
-    return job.load(say=say, warn=warn)

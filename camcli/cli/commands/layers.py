@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from camcli.cli import options as o
+from camcli.cli.load_model import begin
 from camcli.cli.terminal.console import emit_json, say
-from camcli.cli.terminal.process import importing
 from camcli.jobs.layers import LayersJob
 from camcli.printable import counted
 
@@ -41,9 +41,7 @@ def layers(
     """
     job = LayersJob(model, checkpoint, input_size)
     job.check()
-    say(f"Loading {job.network.called} ...")
-    with importing():
-        import camcli.models.classifier  # noqa: F401 - torch, for the most part
+    begin(job.network)
     found = job.run()
     if as_json:
         emit_json([asdict(layer) for layer in found.layers], indent=2)

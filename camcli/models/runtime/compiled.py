@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from camcli.errors import CamcliError, UnavailableError, UsageError
-from camcli.models.runtime.eager import in_precision, refuses
+from camcli.models.runtime.eager import InTorch, in_precision
 from camcli.models.runtime.openvino import one_thread
 from camcli.models.runtime.protocol import Made, Wanted, flat
 
@@ -154,19 +154,10 @@ def _reason(error: BaseException) -> str:
     return next((line for line in lines if "error:" in line), lines[0])[:200]
 
 
-class TorchCompile:
+class TorchCompile(InTorch):
     """torch.compile, for CUDA GPUs, and for CPUs beside a C++ compiler."""
 
     name = "compile"
-    worth = 0
-
-    def version(self) -> str:
-        """Torch's."""
-        return str(torch.__version__)
-
-    def refuses(self, device: str, precision: str) -> CamcliError | None:
-        """As `Runtime.refuses`: what torch computes in."""
-        return refuses(device, precision)
 
     def why_not(self, wanted: Wanted) -> CamcliError | None:
         """As `Runtime.why_not`, as far as one can tell without trying."""

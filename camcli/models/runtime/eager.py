@@ -11,15 +11,6 @@ from camcli.models.runtime.protocol import Forward, Made, Wanted
 SIXTEEN = "float16 is for CUDA GPUs: use bfloat16 on a CPU, or leave it out."
 
 
-def refuses(device: str, precision: str) -> CamcliError | None:
-    """What keeps torch from a precision."""
-    if precision == "float32" or (device == "cuda" and precision in DTYPES):
-        return None
-    if precision == "float16":
-        return UsageError(SIXTEEN)
-    return UsageError(f"{precision} needs --runtime openvino; torch computes in float32 here.")
-
-
 def in_precision(wanted: Wanted) -> Forward:
     """The backbone, in 16 bits where these are wanted."""
     if wanted.precision == "float32":
@@ -27,10 +18,9 @@ def in_precision(wanted: Wanted) -> Forward:
     return Autocast(wanted.backbone, wanted.device, wanted.precision)
 
 
-class Eager:
-    """Torch."""
+class InTorch:
+    """What runtimes that are torch's own have in common."""
 
-    name = "torch"
     worth = 0
 
     def version(self) -> str:
@@ -38,8 +28,18 @@ class Eager:
         return str(torch.__version__)
 
     def refuses(self, device: str, precision: str) -> CamcliError | None:
-        """As `Runtime.refuses`."""
-        return refuses(device, precision)
+        """As `Runtime.refuses`: what keeps torch from a precision."""
+        if precision == "float32" or (device == "cuda" and precision in DTYPES):
+            return None
+        if precision == "float16":
+            return UsageError(SIXTEEN)
+        return UsageError(f"{precision} needs --runtime openvino; torch computes in float32 here.")
+
+
+class Eager(InTorch):
+    """Torch."""
+
+    name = "torch"
 
     def why_not(self, wanted: Wanted) -> CamcliError | None:
         """As `Runtime.why_not`: nothing."""
