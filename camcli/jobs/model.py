@@ -33,7 +33,8 @@ class ModelJob(Settings):
     """A classifier that is to be loaded; the arguments of `load_classifier`, which has the details.
 
     Attributes:
-        model: ``efficientnet_lite0``, a torchvision name, ``timm:NAME`` or ``module:factory``.
+        model: ``efficientnet_lite0``, a torchvision name, ``timm:NAME``, ``module:factory`` or
+            ``FILE.py:FACTORY``.
         checkpoint: a file of ``camcli train``; it replaces `model`, `weights` and `classes`.
         weights: a file, a set's name, or ``random``; None for the model's own.
         weights_key: which of several sets of weights in that file.
@@ -68,7 +69,12 @@ class ModelJob(Settings):
     @property
     def known_classes(self) -> tuple[str, ...] | None:
         """Its classes, where they are known before it is loaded: ImageNet's; else None."""
-        own = ":" in self.model or self.checkpoint is not None or self.classes is not None
+        own = (
+            ":" in self.model
+            or spec.is_own_code(self.model)
+            or self.checkpoint is not None
+            or self.classes is not None
+        )
         usual = self.weights in (None, "random", "bundled")
         if own or not (usual or str(self.weights).startswith("IMAGENET1K")):
             return None
@@ -157,6 +163,7 @@ class ModelJob(Settings):
         weights, classes = self.weights, self.classes
         return replace(
             self,
+            model=spec.anywhere(self.model),
             checkpoint=self.checkpoint and Path(self.checkpoint).absolute(),
             weights=Path(weights).absolute() if weights and Path(weights).is_file() else weights,
             classes=Path(classes).absolute() if isinstance(classes, str | Path) else classes,

@@ -28,6 +28,7 @@ from camcli.models.spec import (
     check_together,
     is_own_code,
     layer_names,
+    same_code,
 )
 from camcli.models.weights.places import sha256_of
 from camcli.printable import counted
@@ -174,7 +175,7 @@ def load_classifier(
 
     Args:
         model: ``efficientnet_lite0`` (bundled), a torchvision name, ``timm:NAME``, or
-            ``package.module:factory`` for your own code.
+            ``package.module:factory`` or ``path/file.py:factory`` for your own code.
         checkpoint: a file that ``camcli train`` wrote; it replaces `model`, `weights`, `classes`.
             One that was trained on ``module:factory`` needs this as `model`, too: a file does not
             decide which code is run.
@@ -319,14 +320,15 @@ def buildable(saved: Checkpoint, path: Path, model: str) -> str:
         UsageError: it needs code of the user's own, and the user did not say that it may run.
     """
     name = saved.architecture
-    if is_own_code(name) and model != name:
+    if is_own_code(name) and not (is_own_code(model) and same_code(model, name)):
         raise UsageError(
             f"{path} was trained on {name}, code of one's own, and a file must not decide which "
             f"code is run: if you trust it, add --model {name}."
         )
-    if is_own_code(model) and model != name:
+    if is_own_code(model) and not same_code(model, name):
         raise UsageError(f"{path} was trained on {name}, not on {model}: leave --model out.")
-    return name
+    # A file's name leads there from the folder where it was trained; the user's from this one.
+    return model if is_own_code(name) else name
 
 
 def _from_checkpoint(

@@ -43,8 +43,58 @@ _DEVICES = re.compile(r"cuda:(\d{1,4}(?:,(?:cuda:)?\d{1,4})+)")
 
 
 def is_own_code(name: str) -> bool:
-    """Whether a name is ``module:factory``: building that model runs code of the user's own."""
-    return ":" in name and not name.startswith(TIMM)
+    """Whether building a model runs code of the user's own.
+
+    Its name is ``module:factory``, ``path/file.py:factory``, or a file's alone.
+    """
+    return (":" in name or name.lower().endswith(".py")) and not name.startswith(TIMM)
+
+
+def own_code_parts(name: str) -> tuple[str, str]:
+    """A name of one's own code as its module or file, and what builds the network there.
+
+    The drive of a path on Windows, ``C:/nets/mynet.py:build``, is part of the path. What builds
+    the network may be empty where a file is named alone.
+    """
+    if name.lower().endswith(".py"):
+        return name, ""
+    where, _, what = name.rpartition(":")
+    return where, what
+
+
+def is_file_of_code(where: str) -> bool:
+    """Whether the first of `own_code_parts` is a path, and not a dotted name."""
+    return where.lower().endswith(".py") or "/" in where or "\\" in where or where in (".", "..")
+
+
+def code_file(where: str) -> Path:
+    """The file or package that a path to code means; ``.py`` may be left out."""
+    path = Path(where)
+    with suppress(RuntimeError):  # ~somebody whom the machine does not know
+        path = path.expanduser()
+    with_suffix = path.with_name(f"{path.name}.py") if path.name else path
+    return with_suffix if not path.exists() and with_suffix.is_file() else path
+
+
+def anywhere(name: str) -> str:
+    """A network's name as it is written in any folder: paths to code are made absolute."""
+    if not is_own_code(name):
+        return name
+    where, what = own_code_parts(name)
+    if not is_file_of_code(where):
+        return name
+    return f"{code_file(where).absolute()}{':' * bool(what)}{what}"
+
+
+def same_code(one: str, other: str) -> bool:
+    """Whether two names may be of one network's code: paths may lead to it from other folders."""
+    if one == other:
+        return True
+    (where, what), (where2, what2) = own_code_parts(one), own_code_parts(other)
+    if not (is_file_of_code(where) and is_file_of_code(where2)):
+        return False
+    names = [re.split(r"[/\\]", each)[-1].removesuffix(".py") for each in (where, where2)]
+    return what == what2 and names[0] == names[1]
 
 
 def layer_names(text: str) -> tuple[str, ...]:
@@ -65,9 +115,37 @@ def check_own_code(name: str) -> None:
     Raises:
         UsageError: it is not well-formed.
     """
-    where, _, what = name.partition(":")
+    where, what = own_code_parts(name)
+    if is_file_of_code(where):
+        path = code_file(where)
+        if path.is_dir() and not (path / "__init__.py").is_file():
+            raise UsageError(
+                f"--model {name}: {path} is a folder without __init__.py; name a file in it, "
+                "FILE.py:FACTORY."
+            )
+        if not path.exists():
+            raise UsageError(f"--model {name}: there is no file {path}." + _nearby(path))
+        if path.is_file() and path.suffix.lower() != ".py":
+            raise UsageError(
+                f"--model {name}: {path} is no Python file; a model of your own is written "
+                "FILE.py:FACTORY or module:factory, and a file of a network as it is, without "
+                "a colon."
+            )
+        return
     if not (what and all(where.split("."))):
-        raise UsageError(f"--model {name}: a model of your own is written module:factory.")
+        raise UsageError(
+            f"--model {name}: a model of your own is written module:factory or FILE.py:FACTORY."
+        )
+
+
+def _nearby(path: Path) -> str:
+    """Python files with a like name in the same folder, as a question."""
+    try:
+        names = [each.name for each in path.parent.iterdir() if each.suffix == ".py"]
+    except OSError:
+        return ""
+    near = difflib.get_close_matches(path.name, names, n=3)
+    return f" Did you mean {' or '.join(str(path.parent / each) for each in near)}?" if near else ""
 
 
 def check_timm(name: str) -> None:

@@ -31,7 +31,8 @@ def models(
 ) -> None:
     """List the models that --model takes, and whose weights are on this machine.
 
-    Besides these, --model takes timm:NAME, and module:factory for a classifier of your own.
+    Besides these, --model takes timm:NAME, and module:factory or
+    FILE.py:FACTORY for a classifier of your own.
     """
     from camcli.models.loading.catalogue import bundled_model, timm_models, torchvision_models
 

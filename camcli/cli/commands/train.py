@@ -134,7 +134,7 @@ def train(
         str,
         _backbone(
             "--backbone",
-            help="A torchvision name, timm:NAME, module:factory of your own, or "
+            help="A torchvision name, timm:NAME, module:factory or FILE.py:FACTORY of your own, or "
             "efficientnet_lite0, which needs no network. 'camcli models' lists them.",
         ),
     ] = D.backbone,

@@ -1,4 +1,4 @@
-"""Networks that code of the user's own builds: ``module:factory``."""
+"""Networks that code of the user's own builds: ``module:factory`` or ``path/file.py:factory``."""
 
 from __future__ import annotations
 
@@ -25,8 +25,10 @@ from camcli.models.loading.builder import (
 )
 from camcli.models.loading.cuda_code import without_cuda
 from camcli.models.loading.input_size import answers_of
+from camcli.models.loading.own_file import import_file, one_factory
 from camcli.models.loading.pretrained import timm_preprocess
 from camcli.models.loading.sources import AskedModel
+from camcli.models.spec import check_own_code, code_file, is_file_of_code, own_code_parts
 from camcli.models.weights.files import read_candidates
 from camcli.models.weights.state_dict import head_rows, match
 
@@ -49,8 +51,10 @@ def build(asked: AskedModel) -> BuiltModel:
             f"--weights random: what {name} returns is used as it is; let the factory leave it "
             "untrained."
         )
+    where, what = own_code_parts(name)
+    chosen = "" if what else f"{where}: {_called(_find_factory(name))} builds the network."
     if weights is None:
-        made = provenance(name, "factory", None, "user")
+        made = provenance(name, "factory", None, "user", notes=[chosen])
     else:
         path = weight_path(weights, name)
         found, digest = read_candidates(path)
@@ -60,7 +64,7 @@ def build(asked: AskedModel) -> BuiltModel:
             module = _call_factory(name, **{option: count})
         fits = match(found, module, model=name, key=key)
         fill(module, fits, str(path))
-        made = provenance(name, str(path), digest, "user", key, [fits.note])
+        made = provenance(name, str(path), digest, "user", key, [chosen, fits.note])
     preprocess = _own_preprocess(module)
     own = getattr(module, "classes", None)
     if classes is None and isinstance(own, (list, tuple)):
@@ -80,26 +84,27 @@ def _count_option(name: str) -> str | None:
 
 
 def _find_factory(name: str) -> Any:
-    """Import ``package.module:factory``."""
-    where, _, what = name.partition(":")
-    if not (what and all(where.split("."))):
-        raise UsageError(f"--model {name}: a model of your own is written module:factory.")
-    if "" not in sys.path and str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
+    """Import ``package.module:factory`` or ``path/file.py:factory``."""
+    where, what = own_code_parts(name)
+    if not is_file_of_code(where) and not (what and all(where.split("."))):
+        raise UsageError(
+            f"--model {name}: a model of your own is written module:factory or FILE.py:FACTORY."
+        )
     try:
-        factory = importlib.import_module(where)
+        factory = _imported(name, where)
     except ModuleNotFoundError as error:
-        if error.name and (where == error.name or where.startswith(f"{error.name}.")):
+        by_name = not is_file_of_code(where)
+        if by_name and error.name and (where == error.name or where.startswith(f"{error.name}.")):
             raise UsageError(
                 f"--model {name}: there is no Python module '{where}' in {Path.cwd()} or among the "
-                "installed packages; a model is written module:factory."
+                "installed packages; a model is written module:factory or FILE.py:FACTORY."
             ) from error
         raise UsageError(f"--model {name}: importing {where} fails: {reason(error)}.") from error
     except (Exception, SystemExit) as error:
         raise UsageError(
             f"--model {name}: importing {where} fails: {type(error).__name__}: {reason(error)}."
         ) from error
-    for part in what.split("."):
+    for part in (what or one_factory(factory, where)).split("."):
         if not hasattr(factory, part):
             callables = [n for n, v in vars(factory).items() if callable(v) and n[0] != "_"]
             near = difflib.get_close_matches(part, callables, n=3)
@@ -109,9 +114,19 @@ def _find_factory(name: str) -> Any:
     return factory
 
 
+def _imported(name: str, where: str) -> Any:
+    if is_file_of_code(where):
+        check_own_code(name)
+        return import_file(code_file(where))
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    return importlib.import_module(where)
+
+
 def _call_factory(name: str, **options: int) -> nn.Module:
     """What ``package.module:factory`` returns."""
-    factory, what = _find_factory(name), name.partition(":")[2]
+    factory = _find_factory(name)
+    what = own_code_parts(name)[1] or _called(factory)
     if isinstance(factory, nn.Module):
         return factory.cpu()
     if not callable(factory):
@@ -128,6 +143,11 @@ def _call_factory(name: str, **options: int) -> nn.Module:
             f"--model {name}: {what}() returned a {type(module).__name__}, not a torch.nn.Module."
         )
     return module.cpu()  # it is tried and cut there, and then moved to where it runs
+
+
+def _called(factory: Any) -> str:
+    """What a factory is called in its file."""
+    return str(getattr(factory, "__name__", None) or type(factory).__name__)
 
 
 def _own_preprocess(module: nn.Module) -> Preprocess:

@@ -94,7 +94,7 @@ SOURCES: tuple[ModelSource, ...] = (
     ),
     ModelSource(
         name="own code",
-        written="your own package.module:factory",
+        written="your own package.module:factory or FILE.py:FACTORY",
         claims=spec.is_own_code,
         check=spec.check_own_code,
         home="camcli.models.loading.own_code:build",
