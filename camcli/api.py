@@ -297,6 +297,8 @@ def layers(
     *,
     checkpoint: str | Path | None = L.checkpoint,
     input_size: int | None = L.input_size,
+    preprocess: str | None = L.preprocess,
+    trust_pickle: bool = L.trust_pickle,
 ) -> FoundLayers:
     """The layers of a network that have maps: `load_classifier` takes their names.
 
@@ -304,6 +306,8 @@ def layers(
         model: the network's name, see `load_classifier`.
         checkpoint: a file that ``camcli train`` wrote, see there.
         input_size: side of the network's input in pixels; by default the weights' own.
+        preprocess: how it wants its pixels, see `load_classifier`.
+        trust_pickle: whether code that its file names may run.
 
     Returns:
         The layers with the shapes of their maps, and which of them is the default.

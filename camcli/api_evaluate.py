@@ -60,6 +60,8 @@ def evaluate(
     layer: str = E.layer,
     fit: Fit | None = E.fit,
     input_size: int | None = E.input_size,
+    preprocess: str | None = E.preprocess,
+    trust_pickle: bool = E.trust_pickle,
     output: AskedOutput = E.output,
     device: str = E.device,
     offline: bool = E.offline,
@@ -104,6 +106,8 @@ def evaluate(
         layer: whose maps are explained. This and the next are for networks that are not loaded.
         fit: how photographs are fitted to the input: ``crop``, ``squash`` or ``whole``.
         input_size: side of the input in pixels.
+        preprocess: how networks of your own want their pixels, as `load_classifier` takes it.
+        trust_pickle: whether code that a network's file names may run.
         output: what networks of one's own return.
         device: where they run.
         offline: never touch the network for weights.
@@ -153,6 +157,8 @@ def audit(
     checkpoint: str | Path | None = EVERYTHING.checkpoint,
     fit: Fit | None = EVERYTHING.fit,
     input_size: int | None = EVERYTHING.input_size,
+    preprocess: str | None = EVERYTHING.preprocess,
+    trust_pickle: bool = EVERYTHING.trust_pickle,
     output: AskedOutput = EVERYTHING.output,
     device: str = EVERYTHING.device,
     offline: bool = EVERYTHING.offline,
@@ -179,6 +185,8 @@ def audit(
         fit: how photographs are fitted to the input; ``squash`` shows the network everything. This
             and the next are for networks that are not loaded.
         input_size: side of the input in pixels; a larger one gives finer maps.
+        preprocess: how a network of your own wants its pixels, as `load_classifier` takes it.
+        trust_pickle: whether code that its file names may run.
         output: what a network of one's own returns.
         device: where it runs.
         offline: never touch the network for weights.
@@ -220,7 +228,9 @@ def audit(
     return job.run(listener)
 
 
-_LOADING = ("checkpoint", "fit", "input_size", "output", "device", "offline")
+_LOADING = (
+    "checkpoint", "fit", "input_size", "preprocess", "trust_pickle", "output", "device", "offline",
+)  # fmt: skip
 
 
 def _named(models: Models) -> Iterator[tuple[str, OneModel]]:
@@ -257,7 +267,7 @@ def _opened(name: str, model: OneModel) -> ComparedNetwork:
 def _check_loaded(job: EvaluateJob) -> None:
     """Refuse what decides how a network is loaded, where one is loaded already."""
     settled, plain = job.settled(), EvaluateJob("").settled()
-    names = ("layer", "fit", "input_size", "output", "device", "offline")
+    names = ("layer", *_LOADING[1:])
     given = [name for name in names if getattr(settled, name) != getattr(plain, name)]
     if given:
         raise _too_late(given)

@@ -44,9 +44,9 @@ def _main_layers(model: str) -> list[str]:
     from camcli import __version__
     from camcli.data.datasets.paths import cache_home
     from camcli.files import write_whole
-    from camcli.models.spec import is_own_code
+    from camcli.models.spec import is_own_code, is_path
 
-    if is_own_code(model):
+    if is_own_code(model) or is_path(model):
         return []
     kept = cache_home() / "layers" / f"{model.replace(':', '-')}-{__version__}.json"
     if kept.is_file():

@@ -147,6 +147,26 @@ InputSize = Annotated[
         rich_help_panel=MODEL,
     ),
 ]
+PreprocessOption = Annotated[
+    str | None,
+    typer.Option(
+        "--preprocess",
+        help="How a network of your own wants its pixels: imagenet, inception, clip, tf or none. "
+        "Default: as its weights were trained, where that is known, and told where it is assumed.",
+        metavar="HOW",
+        show_default=False,
+        rich_help_panel=MODEL,
+    ),
+]
+TrustPickle = Annotated[
+    bool,
+    typer.Option(
+        "--trust-pickle",
+        help="Open files that hold whole Python objects: this RUNS WHATEVER CODE the file names, "
+        "as torch.load(weights_only=False) does. Only for files that you made.",
+        rich_help_panel=MODEL,
+    ),
+]
 OutputOption = Annotated[
     AskedOutput,
     typer.Option(

@@ -70,6 +70,8 @@ class EvaluateJob(Settings):
         layer: whose maps are explained.
         fit: how photographs are fitted to the input.
         input_size: side of the input in pixels.
+        preprocess: how networks of one's own want their pixels, in words.
+        trust_pickle: whether code that a network's file names may run.
         output: what networks of one's own return.
         device: where they run.
         offline: never touch the network.
@@ -102,6 +104,8 @@ class EvaluateJob(Settings):
     layer: str = spec.LAST
     fit: Fit | None = None
     input_size: int | None = None
+    preprocess: str | None = None
+    trust_pickle: bool = False
     output: AskedOutput = "auto"
     device: str = "auto"
     offline: bool = False
@@ -233,14 +237,14 @@ class EvaluateJob(Settings):
         own = dict(zip(named, job.weights or (), strict=False))
         common = ModelJob(
             fit=job.fit, input_size=job.input_size, layer=job.layer, device=job.device,
-            offline=job.offline,
+            offline=job.offline, trust_pickle=job.trust_pickle,
         )  # fmt: skip
         found = {
             name: replace(common, checkpoint=file)
             if (file := files[name])
             else replace(
                 common, model=name, weights=own.get(name), weights_key=job.weights_key,
-                classes=job.classes, output=job.output,
+                classes=job.classes, output=job.output, preprocess=job.preprocess,
             )
             for name in names
         }  # fmt: skip
@@ -293,6 +297,7 @@ class EvaluateJob(Settings):
             "fit": self.fit, "input_size": self.input_size, "layer": self.layer,
             "smooth": self.smooth,
             **({} if self.output == "auto" else {"output": self.output}),
+            **({"preprocess": self.preprocess} if self.preprocess else {}),
             "converge": self.converge, "scale": self.scale, "threshold": self.threshold,
             "tolerance": self.tolerance, "preset": self.preset,
         }  # fmt: skip
@@ -340,7 +345,8 @@ def _copies(model: ModelJob) -> Copies:
     return copies_of_model(
         model.model, weights=model.weights, weights_key=model.weights_key, classes=model.classes,
         offline=model.offline, fit=model.fit, input_size=model.input_size, device=model.device,
-        layer=model.layer, output=model.output,
+        layer=model.layer, output=model.output, preprocess=model.preprocess,
+        trust_pickle=model.trust_pickle,
     )  # fmt: skip
 
 

@@ -37,16 +37,23 @@ class LayersJob(Settings):
         model: its name, as `ModelJob` takes it.
         checkpoint: a file of ``camcli train`` instead.
         input_size: side of the input in pixels; None for the weights' own.
+        preprocess: how the network wants its pixels, in words; None for its own way.
+        trust_pickle: whether code that a file names may run.
     """
 
     model: str = spec.BUNDLED
     checkpoint: str | Path | None = None
     input_size: int | None = None
+    preprocess: str | None = None
+    trust_pickle: bool = False
 
     @property
     def network(self) -> ModelJob:
         """Which network."""
-        return ModelJob(self.model, self.checkpoint, input_size=self.input_size)
+        return ModelJob(
+            self.model, self.checkpoint, input_size=self.input_size, preprocess=self.preprocess,
+            trust_pickle=self.trust_pickle,
+        )  # fmt: skip
 
     def check(self) -> None:
         """Refuse, without torch, what cannot be a network.
@@ -76,9 +83,11 @@ class LayersJob(Settings):
             path = Path(self.checkpoint)
             name = buildable(load_checkpoint(path), path, name)
         # Weights do not matter here, and need not be on this machine. A user's factory has its own.
+        own = spec.is_own_code(name) or spec.is_path(name)
         built = build_model(
-            name, weights=None if spec.is_own_code(name) else "random", input_size=self.input_size
-        )
+            name, weights=None if own else "random", input_size=self.input_size,
+            preprocess=self.preprocess, trust_pickle=self.trust_pickle,
+        )  # fmt: skip
         size = built.preprocess.with_(size=self.input_size).shape
         last = cut(built.module, size).places[0]
         return FoundLayers(list_layers(built.module, size), last.layer, last.shape)

@@ -13,7 +13,7 @@ from camcli.errors import UsageError
 from camcli.models import spec
 from camcli.models.classes.imagenet import imagenet_classes
 from camcli.models.classes.names_file import read_class_names
-from camcli.models.loading.sources import check_model
+from camcli.models.loading.sources import AskedModel, check_asked
 from camcli.models.spec import AskedOutput
 from camcli.models.weights.formats import check_checkpoint, inside
 from camcli.settings import Settings
@@ -46,6 +46,8 @@ class ModelJob(Settings):
         layer: whose maps are explained, one name or several with commas between.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
         offline: never touch the network.
+        preprocess: how the network wants its pixels, in words; None for its own way.
+        trust_pickle: whether code that a file names may run.
     """
 
     model: str = spec.BUNDLED
@@ -60,6 +62,8 @@ class ModelJob(Settings):
     layer: str = spec.LAST
     device: str = "auto"
     offline: bool = False
+    preprocess: str | None = None
+    trust_pickle: bool = False
 
     @property
     def called(self) -> str:
@@ -72,6 +76,7 @@ class ModelJob(Settings):
         own = (
             ":" in self.model
             or spec.is_own_code(self.model)
+            or spec.is_path(self.model)
             or self.checkpoint is not None
             or self.classes is not None
         )
@@ -100,19 +105,33 @@ class ModelJob(Settings):
             raise UsageError(f"Unknown --fit {self.fit!r}. Choose one of {', '.join(FITS)}.")
         spec.layer_names(self.layer)
         if self.checkpoint is None:
-            check_model(self.model)
+            check_asked(self._asked())
             spec.check_weights(None if self.weights is None else str(self.weights), self.model)
         else:
             _check_checkpoint(Path(self.checkpoint))
+        if self.preprocess is not None:
+            # They import numpy, which most mistakes can be told without.
+            from camcli.data.decode.preprocess import Preprocess
+            from camcli.data.decode.preprocess_words import applied
+
+            applied(self.preprocess, Preprocess())
         spec.check_together(
-            checkpoint=self.checkpoint, weights=self.weights, weights_key=self.weights_key,
-            output=self.output, input_size=self.input_size,
-            native_predictions=self.native_predictions,
+            model=self.model, checkpoint=self.checkpoint, weights=self.weights,
+            weights_key=self.weights_key, output=self.output, input_size=self.input_size,
+            native_predictions=self.native_predictions, preprocess=self.preprocess,
         )  # fmt: skip
         names = self.classes
         if isinstance(names, str | Path) and (not Path(names).exists() or Path(names).is_dir()):
             raise UsageError(f"There is no file of class names {names}.")
         read_class_names(names)
+
+    def _asked(self) -> AskedModel:
+        """What is asked of the source, as far as it may be wrong by itself."""
+        return AskedModel(
+            self.model, self.weights, self.weights_key, offline=self.offline,
+            input_size=self.input_size, preprocess=self.preprocess,
+            output=spec.check_output(self.output), trust_pickle=self.trust_pickle,
+        )  # fmt: skip
 
     def load(self, *, say: Say = log.info, warn: Say = log.warning) -> Classifier:
         """The classifier, checked and loaded.
@@ -151,7 +170,7 @@ class ModelJob(Settings):
     def chosen_layer(self, classifier: Classifier) -> str | None:
         """Where the maps of one's own network come from, and how to choose; None for others."""
         name = classifier.provenance.name
-        if self.layer != spec.LAST or not spec.is_own_code(name):
+        if self.layer != spec.LAST or not (spec.is_own_code(name) or spec.is_path(name)):
             return None
         return (
             f"The maps are those of {classifier.layer!r}, the last ones before the logits of "

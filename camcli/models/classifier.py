@@ -170,12 +170,15 @@ def load_classifier(
     native_predictions: bool = False,
     layer: str = LAST,
     output: str = "auto",
+    preprocess: str | None = None,
+    trust_pickle: bool = False,
 ) -> Classifier:
     """Load a classifier by name and cut it at its last spatial map, or at other layers.
 
     Args:
-        model: ``efficientnet_lite0`` (bundled), a torchvision name, ``timm:NAME``, or
-            ``package.module:factory`` or ``path/file.py:factory`` for your own code.
+        model: ``efficientnet_lite0`` (bundled), a torchvision name, ``timm:NAME``, a file or folder
+            with a trained network, or ``package.module:factory`` or ``path/file.py:factory`` for
+            your own code.
         checkpoint: a file that ``camcli train`` wrote; it replaces `model`, `weights`, `classes`.
             One that was trained on ``module:factory`` needs this as `model`, too: a file does not
             decide which code is run.
@@ -193,6 +196,9 @@ def load_classifier(
         output: what the network returns: logits of classes that exclude each other, ``softmax``;
             logits of labels that do not, ``sigmoid``; one logit that tells two classes apart,
             ``binary``; or ``probabilities``; by default it is found out.
+        preprocess: how the network wants its pixels, as ``--preprocess`` takes it: a preset such as
+            ``imagenet``; by default its own way.
+        trust_pickle: whether code that a file names may run: a pickled network can do anything.
 
     Returns:
         The classifier, ready for `camcli.explain` and `camcli.batch`.
@@ -212,8 +218,8 @@ def load_classifier(
     layers = layer_names(layer)
     kind = check_output(output)
     check_together(
-        checkpoint=checkpoint, weights=weights, weights_key=weights_key, output=output,
-        input_size=input_size, native_predictions=native_predictions,
+        model=model, checkpoint=checkpoint, weights=weights, weights_key=weights_key, output=output,
+        input_size=input_size, native_predictions=native_predictions, preprocess=preprocess,
     )  # fmt: skip
     if checkpoint is not None:
         saved = load_checkpoint(Path(checkpoint))
@@ -224,7 +230,7 @@ def load_classifier(
     else:
         built = build_model(
             model, weights=weights, weights_key=weights_key, offline=offline, classes=classes,
-            input_size=input_size,
+            input_size=input_size, preprocess=preprocess, output=kind, trust_pickle=trust_pickle,
         )  # fmt: skip
         own = built.preprocess
         classifier = cut_classifier(

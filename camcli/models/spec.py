@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 import importlib.util
+import os
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -38,6 +39,7 @@ OUTPUT_KINDS: tuple[OutputKind, ...] = get_args(OutputKind)
 # Below, nothing is left after five halvings; above, one picture takes the memory of a machine.
 SMALLEST_INPUT, LARGEST_INPUT = 16, 8192
 _WEIGHT_SUFFIXES = (".pth", ".pt", ".bin", ".safetensors", ".ckpt", ".tar", ".onnx", ".h5")
+_PROGRAM_SUFFIXES = (".xml", ".pt2", ".keras", ".pkl", ".pickle", ".th", ".torchscript", ".ts")
 _DEVICE = re.compile(r"auto|(cpu|cuda|mps)(:\d{1,4})?")
 _DEVICES = re.compile(r"cuda:(\d{1,4}(?:,(?:cuda:)?\d{1,4})+)")
 
@@ -47,6 +49,8 @@ def is_own_code(name: str) -> bool:
 
     Its name is ``module:factory``, ``path/file.py:factory``, or a file's alone.
     """
+    if name[1:3] in (":\\", ":/") and ":" not in name[2:] and not name.lower().endswith(".py"):
+        return False  # a drive of Windows, and no code
     return (":" in name or name.lower().endswith(".py")) and not name.startswith(TIMM)
 
 
@@ -77,7 +81,9 @@ def code_file(where: str) -> Path:
 
 
 def anywhere(name: str) -> str:
-    """A network's name as it is written in any folder: paths to code are made absolute."""
+    """A network's name as it is written in any folder: paths are made absolute."""
+    if is_path(name) and Path(name).expanduser().exists():
+        return str(Path(name).expanduser().absolute())
     if not is_own_code(name):
         return name
     where, what = own_code_parts(name)
@@ -95,6 +101,20 @@ def same_code(one: str, other: str) -> bool:
         return False
     names = [re.split(r"[/\\]", each)[-1].removesuffix(".py") for each in (where, where2)]
     return what == what2 and names[0] == names[1]
+
+
+def is_path(name: str) -> bool:
+    """Whether a name is a file or a folder: by how it is written, or because it is there."""
+    if not name or is_own_code(name) or name.startswith(TIMM):
+        return False
+    written_as_path = (
+        any(mark in name for mark in ("/", os.sep))
+        or name.startswith((".", "~"))
+        or Path(name).suffix.lower() in (*_WEIGHT_SUFFIXES, *_PROGRAM_SUFFIXES)
+    )
+    if written_as_path or name == BUNDLED or name in torchvision_names():
+        return written_as_path
+    return Path(name).exists()
 
 
 def layer_names(text: str) -> tuple[str, ...]:
@@ -195,16 +215,19 @@ def check_weights(weights: str | None, model: str) -> None:
         raise UsageError(f"There is no weight file {path}; besides a file, {model} takes random.")
 
 
-def check_weights_key(key: str | None, weights: str | Path | None) -> None:
+def check_weights_key(key: str | None, weights: str | Path | None, model: str = BUNDLED) -> None:
     """Refuse to choose from a file that nobody named.
 
     Args:
         key: which of several sets of weights; None for the usual one.
         weights: the file that has them.
+        model: the network, which may be that file.
 
     Raises:
         UsageError: there is a key and no file.
     """
+    if is_path(model):
+        return
     if key and (weights is None or not Path(weights).expanduser().is_file()):
         raise UsageError(
             "--weights-key chooses one of several sets of weights in a file: name the file with "
@@ -214,12 +237,14 @@ def check_weights_key(key: str | None, weights: str | Path | None) -> None:
 
 def check_together(
     *,
+    model: str,
     checkpoint: str | Path | None,
     weights: str | Path | None,
     weights_key: str | None,
     output: str,
     input_size: int | None,
     native_predictions: bool,
+    preprocess: str | None,
 ) -> None:
     """Refuse options of a network that mean nothing together; see `load_classifier` for each.
 
@@ -232,11 +257,13 @@ def check_together(
             "come from a larger one: add --input-size N, or leave it out."
         )
     if checkpoint is None:
-        check_weights_key(weights_key, weights)
+        check_weights_key(weights_key, weights, model)
     elif weights_key:
         raise UsageError("--weights-key belongs to --weights: a checkpoint has one set only.")
     elif check_output(output) is not None:
         raise UsageError("A checkpoint knows what its outputs are: leave --output out.")
+    elif preprocess is not None:
+        raise UsageError("A checkpoint knows how it was trained: leave --preprocess out.")
 
 
 def check_output(name: str) -> OutputKind | None:

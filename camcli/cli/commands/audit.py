@@ -62,6 +62,8 @@ def audit(
         ),
     ] = EVERYTHING.fit,
     input_size: o.InputSize = EVERYTHING.input_size,
+    preprocess: o.PreprocessOption = EVERYTHING.preprocess,
+    trust_pickle: o.TrustPickle = EVERYTHING.trust_pickle,
     output: o.OutputOption = EVERYTHING.output,
     device: o.Device = EVERYTHING.device,
     offline: o.Offline = EVERYTHING.offline,

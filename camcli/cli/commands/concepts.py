@@ -52,6 +52,8 @@ def concepts(
     classes: o.Classes = None,
     fit: o.FitOption = N.fit,
     input_size: o.InputSize = N.input_size,
+    preprocess: o.PreprocessOption = N.preprocess,
+    trust_pickle: o.TrustPickle = N.trust_pickle,
     output: o.OutputOption = N.output,
     device: o.Device = N.device,
     offline: o.Offline = N.offline,

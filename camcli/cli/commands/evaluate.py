@@ -221,6 +221,8 @@ def evaluate(
     layer: o.LayerOption = E.layer,
     fit: o.FitOption = E.fit,
     input_size: o.InputSize = E.input_size,
+    preprocess: o.PreprocessOption = E.preprocess,
+    trust_pickle: o.TrustPickle = E.trust_pickle,
     output: o.OutputOption = E.output,
     device: o.Device = E.device,
     offline: o.Offline = E.offline,

@@ -71,6 +71,8 @@ def explain(
     classes: o.Classes = None,
     fit: o.FitOption = N.fit,
     input_size: o.InputSize = N.input_size,
+    preprocess: o.PreprocessOption = N.preprocess,
+    trust_pickle: o.TrustPickle = N.trust_pickle,
     output: o.OutputOption = N.output,
     native_predictions: o.NativePredictions = N.native_predictions,
     device: o.Device = N.device,

@@ -29,6 +29,8 @@ def layers(
         typer.Option("--all", help="Every layer with a map, also those inside of blocks."),
     ] = False,
     input_size: o.InputSize = L.input_size,
+    preprocess: o.PreprocessOption = L.preprocess,
+    trust_pickle: o.TrustPickle = L.trust_pickle,
     as_json: Annotated[
         bool, typer.Option("--json", help="A JSON list of all layers, for scripts.")
     ] = False,
@@ -39,7 +41,7 @@ def layers(
 
     camcli explain cat.jpg --model resnet50 --layer layer2,layer3,layer4 --fuse max
     """
-    job = LayersJob(model, checkpoint, input_size)
+    job = LayersJob(model, checkpoint, input_size, preprocess, trust_pickle)
     job.check()
     begin(job.network)
     found = job.run()

@@ -123,6 +123,8 @@ def copies_of_model(
     device: str = "auto",
     layer: str = "last",
     output: str = "auto",
+    preprocess: str | None = None,
+    trust_pickle: bool = False,
     stops: int = 4,
     seed: int = 0,
 ) -> Copies:
@@ -139,19 +141,22 @@ def copies_of_model(
         device: where to run them.
         layer: where to cut them.
         output: what the network returns.
+        preprocess: how it wants its pixels.
+        trust_pickle: whether code that its file names may run.
         stops: how many.
         seed: of the random weights.
     """
     built = build_model(
         name, weights=weights, weights_key=weights_key, offline=offline, classes=classes,
-        input_size=input_size,
+        input_size=input_size, preprocess=preprocess, output=check_output(output),
+        trust_pickle=trust_pickle,
     )  # fmt: skip
-    preprocess = built.preprocess.with_(fit=fit, size=input_size)
+    looks = built.preprocess.with_(fit=fit, size=input_size)
     for last in cascade(layers_from_the_top(built.module), seed, stops):
         yield (
             last,
             cut_classifier(
-                built.module, classes=built.classes, preprocess=preprocess,
+                built.module, classes=built.classes, preprocess=looks,
                 provenance=built.provenance, device=find_device(device), layers=layer_names(layer),
                 output=check_output(output),
             ),

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 from camcli.models import spec
 
-if TYPE_CHECKING:  # it imports torch
+if TYPE_CHECKING:  # torch, and numpy
+    from camcli.data.decode.preprocess import Preprocess
     from camcli.models.loading.builder import BuiltModel
 
 
@@ -31,6 +32,9 @@ class AskedModel:
         classes: the class names, None for the weights' own.
         offline: never touch the network.
         input_size: side of the input that a network of one's own is tried at.
+        preprocess: how it wants its pixels, in the user's words; None for what it says itself.
+        output: what it returns; None to find out.
+        trust_pickle: whether code that its file names may run.
     """
 
     name: str
@@ -39,6 +43,21 @@ class AskedModel:
     classes: tuple[str, ...] | None = None
     offline: bool = False
     input_size: int | None = None
+    preprocess: str | None = None
+    output: spec.OutputKind | None = None
+    trust_pickle: bool = False
+
+    def preprocessed(self, own: Preprocess) -> Preprocess:
+        """What would be assumed, with what the user says.
+
+        Raises:
+            UsageError: that cannot be read.
+        """
+        if self.preprocess is None:
+            return own
+        from camcli.data.decode.preprocess_words import applied
+
+        return applied(self.preprocess, own)
 
 
 @dataclass(frozen=True)
@@ -58,7 +77,7 @@ class ModelSource:
     name: str
     written: str
     claims: Callable[[str], bool]
-    check: Callable[[str], None]
+    check: Callable[[AskedModel], None]
     home: str
     names: Callable[[str], Iterable[str]] = lambda begun: ()
 
@@ -75,12 +94,17 @@ def _timm(begun: str) -> Iterable[str]:
     return [spec.TIMM + name for name in spec.timm_names()]
 
 
+def _check_file(asked: AskedModel) -> None:
+    # By name: a form builds on this room, and not the other way round.
+    importlib.import_module("camcli.models.forms.registry").check(asked)
+
+
 SOURCES: tuple[ModelSource, ...] = (
     ModelSource(
         name="bundled",
         written=f"the bundled [bold]{spec.BUNDLED}[/] (needs no network)",
         claims=lambda name: name == spec.BUNDLED,
-        check=lambda name: None,
+        check=lambda asked: None,
         home="camcli.models.loading.bundled:build",
         names=lambda begun: [spec.BUNDLED],
     ),
@@ -88,7 +112,7 @@ SOURCES: tuple[ModelSource, ...] = (
         name="timm",
         written="timm:NAME",
         claims=lambda name: name.startswith(spec.TIMM),
-        check=spec.check_timm,
+        check=lambda asked: spec.check_timm(asked.name),
         home="camcli.models.loading.pretrained:build_timm",
         names=_timm,
     ),
@@ -96,14 +120,21 @@ SOURCES: tuple[ModelSource, ...] = (
         name="own code",
         written="your own package.module:factory or FILE.py:FACTORY",
         claims=spec.is_own_code,
-        check=spec.check_own_code,
+        check=lambda asked: spec.check_own_code(asked.name),
         home="camcli.models.loading.own_code:build",
+    ),
+    ModelSource(
+        name="file",
+        written="a file or folder with a trained network",
+        claims=spec.is_path,
+        check=_check_file,
+        home="camcli.models.forms.registry:build",
     ),
     ModelSource(
         name="torchvision",
         written="a torchvision name such as resnet50",
         claims=lambda name: True,
-        check=spec.check_torchvision,
+        check=lambda asked: spec.check_torchvision(asked.name),
         home="camcli.models.loading.pretrained:build_torchvision",
         names=lambda begun: spec.torchvision_names(),
     ),
@@ -121,7 +152,17 @@ def check_model(name: str) -> None:
     Raises:
         UsageError: it is none, or not well-formed; names the nearest.
     """
-    source_of(name).check(name)
+    check_asked(AskedModel(name))
+
+
+def check_asked(asked: AskedModel) -> None:
+    """Refuse what no source can build, as far as that shows without torch.
+
+    Raises:
+        UsageError: a name that none has, or what is asked beside it means nothing.
+        CamcliError: a file that is damaged, or holds no network.
+    """
+    source_of(asked.name).check(asked)
 
 
 def names(begun: str) -> list[str]:

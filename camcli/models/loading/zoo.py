@@ -15,7 +15,7 @@ import torch
 from camcli.models.classes.names_file import read_class_names
 from camcli.models.loading.builder import BuiltModel, Provenance
 from camcli.models.loading.sources import AskedModel, source_of
-from camcli.models.spec import BUNDLED, check_weights_key
+from camcli.models.spec import BUNDLED, OutputKind, check_weights_key
 from camcli.models.weights.finite import check_finite
 
 __all__ = ["BuiltModel", "Provenance", "build_model", "read_class_names"]
@@ -30,6 +30,9 @@ def build_model(
     classes: str | Path | Sequence[str] | None = None,
     seed: int = 0,
     input_size: int | None = None,
+    preprocess: str | None = None,
+    output: OutputKind | None = None,
+    trust_pickle: bool = False,
 ) -> BuiltModel:
     """Build a classifier and load its weights.
 
@@ -48,6 +51,9 @@ def build_model(
             stands for ImageNet's where the model has 1000 classes, else for the numbers from 0.
         seed: of ``random``; the global random state is left as it was.
         input_size: side of the input that a network of one's own is tried at; by default its own.
+        preprocess: how it wants its pixels, as ``--preprocess`` takes it; by default its own way.
+        output: what it returns; None to find out.
+        trust_pickle: whether code that a file names may run.
 
     Returns:
         The model, in eval mode with no gradients.
@@ -58,13 +64,16 @@ def build_model(
         UnavailableError: the weights are not on this machine and cannot be fetched.
         CamcliError: the weights are damaged, or hold NaN or infinities.
     """
-    check_weights_key(weights_key, weights)
+    check_weights_key(weights_key, weights, name)
     names = read_class_names(classes)
-    asked = AskedModel(name, weights, weights_key, names, offline, input_size)
+    asked = AskedModel(
+        name, weights, weights_key, names, offline, input_size, preprocess, output, trust_pickle
+    )
     # What builds a network draws initial weights on the CPU, even if they are replaced at once.
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         built = source_of(name).build(asked)
+    built.preprocess = asked.preprocessed(built.preprocess)
     built.module.eval().requires_grad_(False)
     made = built.provenance
     if made.source != "random":

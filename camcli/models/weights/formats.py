@@ -37,7 +37,15 @@ WeightsFormat = Literal["safetensors", "torch", "torch-legacy"]
 
 
 class ForeignFileError(CamcliError):
-    """A file of a known kind that holds no weights that are read here."""
+    """A file of a known kind that holds no weights that are read here.
+
+    Attributes:
+        form: the name of its `Foreign`.
+    """
+
+    def __init__(self, message: str, form: str = "") -> None:
+        super().__init__(message)
+        self.form = form
 
 
 class UnreasonableFileError(CamcliError):
@@ -51,10 +59,12 @@ class Foreign:
     Attributes:
         what: what it is, after "is".
         way: how to come from there to weights; ``{name}`` stands for the file's name.
+        name: what `camcli.models.forms.registry` calls it; empty for what no form reads.
     """
 
     what: str
     way: str
+    name: str = ""
 
 
 _SAVE = "torch.save(model.state_dict(), 'weights.pth')"
@@ -62,20 +72,24 @@ TORCHSCRIPT = Foreign(
     "a TorchScript program (torch.jit.save): a network with its own code",
     "Its weights alone: torch.save(torch.jit.load('{name}').state_dict(), 'weights.pth'), to be "
     "given with --weights, and --model names the network that it was made of.",
+    name="torchscript",
 )
 EXPORTED = Foreign(
     "a program of torch.export (torch.export.save): a network with its own code",
     "Its weights alone: torch.save(dict(torch.export.load('{name}').state_dict), 'weights.pth'), "
     "to be given with --weights, and --model names the network that it was made of.",
+    name="exported",
 )
 _ONNX = Foreign(
     "an ONNX network, a graph whose tensors have lost their names in PyTorch",
     f"Go back to the PyTorch model that it was exported from: {_SAVE}, and give that.",
+    name="onnx",
 )
 _KERAS = Foreign(
     "a network of Keras, or another HDF5 file",
     "Weights of PyTorch are wanted: its layers are other ones, so train or convert the network "
     f"there, and {_SAVE}.",
+    name="keras",
 )
 _TENSORFLOW = Foreign(
     "a network of TensorFlow", f"Weights of PyTorch are wanted: convert it, and {_SAVE}."
@@ -99,6 +113,7 @@ _PICKLE = Foreign(
     "a pickle that torch.save did not write (joblib, scikit-learn or plain pickle): opening it "
     "runs whatever code it names",
     f"Where it was made, {_SAVE}, and give that.",
+    name="pickle",
 )
 _PAGE = Foreign(
     "a web page: the download gave a page in place of the file",
@@ -123,6 +138,7 @@ _GGUF = Foreign(
 _GRAPH = Foreign(
     "the description of an OpenVINO network",
     f"Go back to the PyTorch model that it was converted from: {_SAVE}, and give that.",
+    name="openvino",
 )
 
 # By first bytes, in this order.
@@ -213,7 +229,9 @@ def check_checkpoint(path: Path) -> None:
 
 
 def _refused(path: Path, foreign: Foreign) -> ForeignFileError:
-    return ForeignFileError(f"{path} is {foreign.what}.\n{foreign.way.format(name=path.name)}")
+    return ForeignFileError(
+        f"{path} is {foreign.what}.\n{foreign.way.format(name=path.name)}", foreign.name
+    )
 
 
 def _foreign(path: Path, head: bytes) -> Foreign | None:

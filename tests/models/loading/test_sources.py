@@ -53,9 +53,9 @@ def test_a_new_entry_is_checked_built_completed_and_recorded(monkeypatch, tmp_pa
         classes = name_outputs(asked.classes, 2, asked.name)
         return BuiltModel(module, classes, Preprocess(size=32), made)
 
-    def check(name):
-        if not name.removeprefix("seed:").isdecimal():
-            raise UsageError(f"{name}: a seed is a number.")
+    def check(asked):
+        if not asked.name.removeprefix("seed:").isdecimal():
+            raise UsageError(f"{asked.name}: a seed is a number.")
 
     monkeypatch.setitem(sys.modules, "seed_source", SimpleNamespace(build=build))
     entry = ModelSource(

@@ -1,0 +1,115 @@
+"""The forms that a network has on disk, told by what is in a file or a folder; without torch.
+
+Another form is a file with a function like those that `Form.home` names, and its entry in `FORMS`.
+What the bytes of a file say is found out in `camcli.models.weights.formats`; a suffix decides
+nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from camcli.errors import UsageError
+from camcli.models.weights.formats import ForeignFileError, inside, recognise
+
+if TYPE_CHECKING:  # it imports torch
+    from camcli.models.loading.builder import BuiltModel
+    from camcli.models.loading.sources import AskedModel
+
+FOLDER = "folder"
+
+
+@dataclass(frozen=True)
+class Form:
+    """One form of a network.
+
+    Attributes:
+        name: what it is, in a word.
+        told: the same in a sentence, after "is".
+        claims: whether a path is one of its, given what its bytes are: a
+            `camcli.models.weights.formats.WeightsFormat`, the name of a
+            `camcli.models.weights.formats.Foreign`, or ``folder``. The first that says yes has it.
+        home: ``module:function`` that makes a `BuiltModel` of an `AskedModel`; imported then.
+        check: raises `UsageError` or `CamcliError` for a path that cannot be loaded, as far as that
+            shows without torch: a library that is missing, say.
+    """
+
+    name: str
+    told: str
+    claims: Callable[[Path, str], bool]
+    home: str
+    check: Callable[[AskedModel], None] = lambda asked: None
+
+
+def _tensors(path: Path, kind: str) -> bool:
+    return kind in ("safetensors", "torch", "torch-legacy")
+
+
+FORMS: tuple[Form, ...] = (
+    Form(
+        name="tensors",
+        told="a file of tensors by name (a state dict)",
+        claims=_tensors,
+        home="camcli.models.forms.torch_file:build",
+    ),
+)
+
+
+def path_of(name: str) -> Path:
+    """A model's name as the path that it is, with ``~`` replaced."""
+    path = Path(name)
+    with suppress(RuntimeError):  # ~somebody whom the machine does not know
+        path = path.expanduser()
+    return path
+
+
+def form_of(path: Path) -> Form:
+    """What a file or a folder is.
+
+    Raises:
+        UsageError: it is not there, or a folder that is no network.
+        CamcliError: it is damaged, or of a kind that no form reads; says which.
+    """
+    if not path.exists():
+        raise UsageError(f"There is no file or folder {path}.")
+    refused: ForeignFileError | None = None
+    if path.is_dir():
+        kind = FOLDER
+    else:
+        try:
+            kind = recognise(path)
+        except ForeignFileError as error:
+            kind, refused = error.form, error
+    found = next((form for form in FORMS if form.claims(path, kind)), None)
+    if found is not None:
+        return found
+    if refused is not None:
+        raise refused
+    raise UsageError(f"{path} is no network in a form that is known here." + inside(path))
+
+
+def check(asked: AskedModel) -> None:
+    """Refuse a path that cannot be loaded, as far as that shows without torch.
+
+    Raises:
+        UsageError: see `form_of`, and a form's own reasons.
+        CamcliError: likewise.
+    """
+    if asked.weights is not None:
+        raise UsageError(
+            f"--model {asked.name} brings its own weights: leave --weights out, or name the "
+            "architecture with --model and the file with --weights."
+        )
+    form_of(path_of(asked.name)).check(asked)
+
+
+def build(asked: AskedModel) -> BuiltModel:
+    """The network with its weights, as a `camcli.models.loading.sources.ModelSource` makes it."""
+    module, _, function = form_of(path_of(asked.name)).home.partition(":")
+    built: BuiltModel = getattr(importlib.import_module(module), function)(asked)
+    return built
