@@ -351,10 +351,7 @@ def _copies(model: ModelJob) -> Copies:
 
 
 def _checkpoint(name: str) -> Path | None:
-    """A model's name as a file, if it is one."""
-    file = Path(name)
-    if file.suffix in (".safetensors", ".pt", ".pth"):
-        if not file.is_file():
-            raise UsageError(f"There is no checkpoint {name}.")
-        return file
-    return None
+    """A model's name as a checkpoint's file, if it is one."""
+    if spec.is_path(name) and not Path(name).expanduser().exists():
+        raise UsageError(f"There is no checkpoint {name}, and no other file or folder.")
+    return Path(name).expanduser() if spec.is_checkpoint_name(name) else None

@@ -75,12 +75,13 @@ class LayersJob(Settings):
         from camcli.models.cutting.cut import cut, list_layers
         from camcli.models.loading.zoo import build_model
 
-        name = self.model
-        if self.checkpoint is not None:
+        network = self.network.settled()
+        name = network.model
+        if network.checkpoint is not None:
             from camcli.models.classifier import buildable
             from camcli.models.loading.checkpoint import load_checkpoint
 
-            path = Path(self.checkpoint)
+            path = Path(network.checkpoint)
             name = buildable(load_checkpoint(path), path, name)
         # Weights do not matter here, and need not be on this machine. A user's factory has its own.
         own = spec.is_own_code(name) or spec.is_path(name)

@@ -93,6 +93,15 @@ class ModelJob(Settings):
                 of range, a file that is not there, or class names that cannot be read.
             CamcliError: a file that holds no weights.
         """
+        self.settled()._check()
+
+    def settled(self) -> ModelJob:
+        """The same with a checkpoint as `checkpoint` that was given as the `model`."""
+        if self.checkpoint is None and spec.is_checkpoint_name(self.model):
+            return replace(self, model=spec.BUNDLED, checkpoint=Path(self.model).expanduser())
+        return self
+
+    def _check(self) -> None:
         named = self.model != spec.BUNDLED and not spec.is_own_code(self.model)
         if self.checkpoint is not None and (self.weights or self.classes or named):
             raise UsageError(

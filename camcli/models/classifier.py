@@ -26,6 +26,7 @@ from camcli.models.spec import (
     check_input_size,
     check_output,
     check_together,
+    is_checkpoint_name,
     is_own_code,
     layer_names,
     same_code,
@@ -214,6 +215,8 @@ def load_classifier(
         1000
     """
     check_arguments(load_classifier, locals())
+    if checkpoint is None and is_checkpoint_name(model):
+        model, checkpoint = BUNDLED, Path(model).expanduser()
     where = find_device(device)
     layers = layer_names(layer)
     kind = check_output(output)

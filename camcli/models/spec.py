@@ -20,7 +20,7 @@ from typing import Literal, get_args
 
 from camcli.errors import UsageError
 from camcli.models.weights.bundled_file import NAME as BUNDLED
-from camcli.models.weights.formats import recognise
+from camcli.models.weights.formats import is_checkpoint, recognise
 
 LAST = "last"
 TIMM = "timm:"
@@ -115,6 +115,11 @@ def is_path(name: str) -> bool:
     if written_as_path or name == BUNDLED or name in torchvision_names():
         return written_as_path
     return Path(name).exists()
+
+
+def is_checkpoint_name(name: str) -> bool:
+    """Whether a network's name is a file that ``camcli train`` wrote."""
+    return is_path(name) and is_checkpoint(Path(name).expanduser())
 
 
 def layer_names(text: str) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ another kind is called by its name, with the way from there to weights that can 
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import struct
 import zipfile
@@ -202,6 +203,21 @@ def recognise(path: Path) -> WeightsFormat:
         raise _refused(path, foreign)
     kind = "safetensors file" if path.suffix == ".safetensors" else "file saved by torch.save"
     raise CamcliError(f"{path} is not a {kind}, or is cut short: copy or download it again.")
+
+
+def is_checkpoint(path: Path) -> bool:
+    """Whether a file says that it is a checkpoint of camcli; it may be damaged all the same."""
+    try:
+        with open_regular(path) as file:
+            head = file.read(8)
+            if len(head) < 8:
+                return False
+            length = min(struct.unpack("<Q", head)[0], MAX_HEADER)
+            header = json.loads(file.read(length))
+    except (OSError, ValueError, RecursionError):
+        return False
+    about = header.get("__metadata__") if isinstance(header, dict) else None
+    return isinstance(about, dict) and "camcli" in about
 
 
 def check_checkpoint(path: Path) -> None:

@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 
 from camcli.data.decode.preprocess import Preprocess
 from camcli.errors import CamcliError, UsageError
+from camcli.jobs.model import ModelJob
 from camcli.models.classifier import load_classifier
 from camcli.models.loading.checkpoint import FORMAT, Checkpoint, load_checkpoint, save_checkpoint
 from camcli.models.loading.zoo import build_model
@@ -307,6 +308,21 @@ def test_a_checkpoint_is_a_classifier(trained):
     torch.testing.assert_close(A, features, rtol=1e-3, atol=1e-4 * largest)
     truth = features.mean((2, 3)) @ checkpoint.weight.T + checkpoint.bias
     torch.testing.assert_close(logits, truth, rtol=1e-3, atol=1e-3 * float(truth.abs().max()))
+
+
+def test_a_checkpoint_is_a_model_whatever_its_suffix(trained, tmp_path):
+    path, checkpoint, _ = trained
+    other = tmp_path / "mine.bin"
+    other.write_bytes(path.read_bytes())
+    job = ModelJob(str(other), device="cpu", offline=True)
+    assert job.settled().checkpoint == other
+    assert job.load().classes == checkpoint.classes
+    assert load_classifier(str(other), device="cpu").provenance.source == "checkpoint"
+    with pytest.raises(UsageError, match="leave --output out"):
+        ModelJob(str(other), output="sigmoid").check()
+    plain = tmp_path / "plain.safetensors"
+    save_file({"weight": torch.zeros(2, 3)}, plain)
+    assert ModelJob(str(plain)).settled().checkpoint is None
 
 
 def test_a_checkpoint_of_another_architecture(trained, tmp_path):
