@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import warnings
-from functools import lru_cache
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Callable
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING
 
 import numpy as np
+from PIL import Image
+
+from camcli.data.decode.fit import Interpolation as Interpolation
 
 if TYPE_CHECKING:  # see `camcli.data.decode.preprocess`
     from torch import Tensor
 
-Interpolation = Literal["bilinear", "bicubic"]
 Window = tuple[int, int, int, int]
 
 THIN = 16
@@ -21,10 +24,20 @@ THIN = 16
 # `reducing_gap` does the same, and calls 3 "almost indistinguishable".
 _GAP = 4
 _BAND = 1 << 20
+# Those that torch does not have for bytes.
+_PILLOW = {
+    "nearest": Image.Resampling.NEAREST,
+    "box": Image.Resampling.BOX,
+    "lanczos": Image.Resampling.LANCZOS,
+}
 
 
 def resized(
-    rgb: np.ndarray, size: tuple[int, int], interpolation: Interpolation, window: Window
+    rgb: np.ndarray,
+    size: tuple[int, int],
+    interpolation: Interpolation,
+    window: Window,
+    antialias: bool = True,
 ) -> Tensor:
     """Resize a picture, and cut a window out of the result.
 
@@ -38,6 +51,8 @@ def resized(
         size: (width, height) that all of it is resized to.
         interpolation: the filter.
         window: (left, top, right, bottom) of what is wanted, in pixels of the resized picture.
+        antialias: for ``bilinear`` and ``bicubic``: whether a smaller picture is made of all pixels
+            of the larger, as Pillow does, or of the two or four next ones a side, as OpenCV does.
 
     Returns:
         (3, bottom - top, right - left) uint8, channels last in memory.
@@ -48,17 +63,24 @@ def resized(
     height, width = rgb.shape[:2]
     left, top, right, bottom = window
     if _thin(width, height) or _thin(*size):
-        part = _window(rgb, size, interpolation, window)
+        part = _window(rgb, size, interpolation, window, antialias)
         return torch.from_numpy(part).permute(2, 0, 1)
     # A view, not a copy, made by NumPy: each of torch's steps would give and take Python's lock.
     # By `reshape`: torch goes by the strides, and by those of `rgb[None]` it answers with channels
     # first.
     if not rgb.flags.writeable:  # as Pillow's are; here it is only read
         quiet_about_read_only()
+    if size != (width, height) and interpolation in _PILLOW:
+        picture = Image.fromarray(np.ascontiguousarray(rgb)).resize(size, _PILLOW[interpolation])
+        rgb, (width, height) = np.array(picture), size
     batch = np.ascontiguousarray(rgb).reshape(1, height, width, 3)
     image = torch.from_numpy(batch.transpose(0, 3, 1, 2))
-    if size != (width, height):
+    if size != (width, height) and antialias:
         image = functional.interpolate(image, size[::-1], mode=interpolation, antialias=True)
+    elif size != (width, height):
+        # Of bytes torch would make something else: it rounds in between.
+        floats = functional.interpolate(image.float(), size[::-1], mode=interpolation)
+        image = floats.round_().clamp_(0, 255).to(torch.uint8)
     return image[0, :, top:bottom, left:right]
 
 
@@ -73,11 +95,15 @@ def _thin(width: int, height: int) -> bool:
 
 
 def _window(
-    rgb: np.ndarray, size: tuple[int, int], interpolation: Interpolation, window: Window
+    rgb: np.ndarray,
+    size: tuple[int, int],
+    interpolation: Interpolation,
+    window: Window,
+    antialias: bool,
 ) -> np.ndarray:
     """(bottom - top, right - left, 3) uint8; see `resized`."""
-    rows = _Axis(rgb.shape[0], size[1], window[1], window[3], interpolation)
-    columns = _Axis(rgb.shape[1], size[0], window[0], window[2], interpolation)
+    rows = _Axis(rgb.shape[0], size[1], window[1], window[3], interpolation, antialias)
+    columns = _Axis(rgb.shape[1], size[0], window[0], window[2], interpolation, antialias)
     part = rgb[rows.first : rows.last, columns.first : columns.last]
     # The longer side first: there is least in between.
     if part.shape[0] >= part.shape[1]:
@@ -91,23 +117,32 @@ class _Axis:
     """How one side is resized: which pixels are needed, and how much of each."""
 
     def __init__(
-        self, pixels: int, resized: int, start: int, stop: int, interpolation: Interpolation
+        self,
+        pixels: int,
+        resized: int,
+        start: int,
+        stop: int,
+        interpolation: Interpolation,
+        antialias: bool,
     ) -> None:
         scale = pixels / resized
-        reach = (1 if interpolation == "bilinear" else 2) * max(scale, 1)
+        wide = antialias and interpolation != "nearest"
+        stretch = max(scale, 1) if wide else 1.0
+        reach = _REACH[interpolation] * stretch
         centres = (np.arange(start, stop) + 0.5) * scale
         self.first = max(0, int(centres[0] - reach))
         self.last = min(pixels, int(np.ceil(centres[-1] + reach)) + 1)
-        self.cell = max(1, int(scale) // _GAP)
+        self.cell = max(1, int(scale) // _GAP) if wide else 1
         cells = -(-(self.last - self.first) // self.cell)
         # Each pixel of the result is the weighted sum of so many cells from `lowest` on.
         middles = (centres - self.first) / self.cell - 0.5
-        scale, reach = max(scale / self.cell, 1), reach / self.cell
+        scale, reach = (max(scale / self.cell, 1) if wide else 1.0), reach / self.cell
         taps = np.arange(2 * int(np.ceil(reach)) + 1)
         places = np.floor(middles - reach).astype(np.intp)[:, None] + 1 + taps
-        kernel = _triangle if interpolation == "bilinear" else _cubic
-        weights = kernel(np.abs(places - middles[:, None]) / scale)
-        weights *= (places >= 0) & (places < cells)
+        weights = _kernel(interpolation, antialias)((places - middles[:, None]) / scale)
+        # Beyond the edge nothing is taken, or without antialias the edge once more.
+        if wide or interpolation == "nearest":
+            weights *= (places >= 0) & (places < cells)
         self.weights = (weights / weights.sum(1, keepdims=True)).astype(np.float32)
         self.cells = places.clip(0, cells - 1)
 
@@ -150,13 +185,34 @@ def _along(values: np.ndarray, axis: int) -> np.ndarray:
     return values.reshape((-1, 1, 1) if axis == 0 else (-1, 1))
 
 
+# Pixels to each side that a filter looks at; of `nearest` half a one.
+_REACH = {"nearest": 0.5, "box": 0.5, "bilinear": 1, "bicubic": 2, "lanczos": 3}
+
+
+def _kernel(interpolation: Interpolation, antialias: bool) -> Callable[[np.ndarray], np.ndarray]:
+    """How much a pixel counts that is so far from the middle."""
+    if interpolation == "bicubic":
+        # Pillow and torch have the one where they antialias, torch and OpenCV the other elsewhere.
+        return partial(_cubic, a=-0.5 if antialias else -0.75)
+    return {"bilinear": _triangle, "lanczos": _lanczos}.get(interpolation, _box)
+
+
 def _triangle(distance: np.ndarray) -> np.ndarray:
-    return np.maximum(1 - distance, 0)
+    return np.maximum(1 - np.abs(distance), 0)
 
 
-def _cubic(distance: np.ndarray) -> np.ndarray:
-    """Keys' kernel with a = -0.5, as Pillow and torch have it where they antialias."""
-    x = np.minimum(distance, 2)
-    near = (1.5 * x - 2.5) * x * x + 1
-    far = ((-0.5 * x + 2.5) * x - 4) * x + 2
+def _box(distance: np.ndarray) -> np.ndarray:
+    # Open on one side: a pixel halfway between two belongs to one of them.
+    return ((distance > -0.5) & (distance <= 0.5)).astype(np.float64)
+
+
+def _lanczos(distance: np.ndarray) -> np.ndarray:
+    return np.where(np.abs(distance) < 3, np.sinc(distance) * np.sinc(distance / 3), 0)
+
+
+def _cubic(distance: np.ndarray, a: float) -> np.ndarray:
+    """Keys' kernel."""
+    x = np.minimum(np.abs(distance), 2)
+    near = ((a + 2) * x - (a + 3)) * x * x + 1
+    far = ((a * x - 5 * a) * x + 8 * a) * x - 4 * a
     return np.where(x < 1, near, far)

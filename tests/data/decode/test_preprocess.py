@@ -4,6 +4,7 @@ import io
 from itertools import product
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -11,8 +12,10 @@ from PIL import Image
 from torchvision.transforms import InterpolationMode, v2
 
 from camcli.cam.postprocess import describe
+from camcli.data.decode import resize as resize_module
 from camcli.data.decode.images import decode, load_image
 from camcli.data.decode.preprocess import MAX_SIZE, Preprocess, stacked
+from camcli.data.decode.resize import resized
 
 SAMPLES = Path(__file__).resolve().parents[3] / "sample_images"
 # No two alike, and not in any order, so that channels that change places are seen.
@@ -322,7 +325,7 @@ def test_what_is_stored_is_what_is_read(changes):
     [
         {"size": 0}, {"size": MAX_SIZE + 1}, {"size": 2.5}, {"size": True}, {"width": 0},
         {"width": MAX_SIZE + 1}, {"std": (0.1, 0, 0.1)}, {"std": (1, 1)}, {"mean": (0, 0, "0")},
-        {"mean": (0, float("nan"), 0)}, {"fit": "pad"}, {"interpolation": "nearest"},
+        {"mean": (0, float("nan"), 0)}, {"fit": "letterbox"}, {"interpolation": "hamming"},
         {"crop_pct": 0}, {"crop_pct": float("inf")}, {"grey": 1},
     ],
     ids=str,
@@ -335,3 +338,119 @@ def test_what_cannot_be_is_refused(changes):
 def test_the_limits_themselves_pass():
     values = Preprocess().to_dict() | {"size": MAX_SIZE, "crop_pct": 10}
     assert Preprocess.from_dict(values).size == MAX_SIZE
+
+
+@pytest.mark.parametrize("interpolation", ["nearest", "box", "lanczos"])
+@pytest.mark.parametrize("size", [64, 400], ids=["smaller", "larger"])
+def test_other_filters_are_pillows(photograph, interpolation, size):
+    preprocess = Preprocess(size=size, fit="squash", interpolation=interpolation)
+    picture = Image.fromarray(photograph)
+    theirs = picture.resize((size, size), Image.Resampling[interpolation.upper()])
+    assert np.array_equal(preprocess.pixels(photograph).permute(1, 2, 0), np.asarray(theirs))
+
+
+@pytest.mark.parametrize(("interpolation", "flag"), [("bilinear", 1), ("bicubic", 2)])
+@pytest.mark.parametrize("size", [64, 400], ids=["smaller", "larger"])
+def test_without_antialias_it_is_opencvs(photograph, interpolation, flag, size):
+    preprocess = Preprocess(size=size, fit="squash", interpolation=interpolation, antialias=False)
+    theirs = cv2.resize(photograph, (size, size), interpolation=flag)
+    away = np.abs(preprocess.pixels(photograph).permute(1, 2, 0).numpy().astype(int) - theirs)
+    assert away.max() <= 1
+
+
+@pytest.mark.parametrize("interpolation", ["nearest", "box", "lanczos", "bilinear", "bicubic"])
+@pytest.mark.parametrize("antialias", [True, False])
+def test_every_filter_takes_a_strip_as_it_takes_a_photograph(interpolation, antialias, monkeypatch):
+    """What is `THIN` goes another way, with the same result but for rounding."""
+    rng = np.random.default_rng(0)
+    strip = rng.integers(0, 256, (16 * 24, 24, 3), np.uint8)
+    monkeypatch.setattr(resize_module, "THIN", 16)
+    size, window = (15, 250), (2, 100, 13, 140)
+    whole = resized(strip, size, interpolation, window, antialias)
+    monkeypatch.setattr(resize_module, "THIN", 2)
+    thin = resized(strip, size, interpolation, window, antialias)
+    away = (thin.int() - whole.int()).abs()
+    assert away.max() <= (2 if interpolation != "nearest" else 0)
+
+
+def test_blue_comes_first_where_the_network_takes_it_so():
+    """By hand: mean and std are in the network's order."""
+    rgb = np.broadcast_to(np.array([79, 200, 10], np.uint8), (40, 40, 3)).copy()
+    own = Preprocess(size=32, mean=MEAN, std=STD, bgr=True).tensor(rgb)[0]
+    wanted = [(10 / 255 - 0.31) / 0.11, (200 / 255 - 0.62) / 0.43, (79 / 255 - 0.17) / 0.26]
+    assert own[:, 7, 9].tolist() == pytest.approx(wanted, abs=1e-5)
+
+
+def test_a_fourth_channel_is_opaque():
+    rgb = np.zeros((40, 50, 3), np.uint8)
+    own = Preprocess(size=32, mean=(*MEAN, 0.5), std=(*STD, 0.25), alpha=True)
+    assert own.shape == (4, 32, 32)
+    assert own.tensor(rgb)[0, 3].unique().tolist() == [2.0]
+
+
+@pytest.mark.parametrize("resize", [150, (150, 160)])
+def test_what_the_centre_is_cut_out_of_can_be_said(photograph, resize):
+    """As torchvision's tutorials do: Resize((256, 256)), CenterCrop(224), both ways."""
+    picture = torch.from_numpy(photograph).permute(2, 0, 1)
+    side = list(resize) if isinstance(resize, tuple) else resize
+    theirs = v2.Compose([v2.Resize(side, antialias=True), v2.CenterCrop((128, 140))])(picture)
+    own = Preprocess(size=128, width=140, resize=resize)
+    assert (own.pixels(photograph).int() - theirs.int()).abs().max() <= 1
+    height, width = photograph.shape[:2]
+    x0, y0, x1, y1 = own.view(width, height)
+    if isinstance(resize, tuple):
+        assert (x1 - x0, y1 - y0) == pytest.approx((140 / 160 * width, 128 / 150 * height))
+    else:
+        assert (x1 - x0) / 140 == pytest.approx((y1 - y0) / 128, rel=0.01)
+    assert own.with_(size=256).resize == (300 if resize == 150 else (300, 320))
+
+
+@pytest.mark.parametrize("shape", [(300, 400), (400, 300), (300, 300), (7, 400), (400, 3)])
+def test_between_margins_nothing_is_cut_off_or_distorted(shape):
+    """A disc stays a disc in the middle; its place in the view is its place in the photograph."""
+    h, w = shape
+    y, x = np.mgrid[0:h, 0:w]
+    rgb = np.full((h, w, 3), 255, np.uint8)
+    disc = (x - 0.7 * w) ** 2 + (y - 0.4 * h) ** 2 < (0.2 * min(h, w)) ** 2
+    rgb[disc] = 0
+    own = Preprocess(size=96, width=128, fit="pad", pad=(9, 99, 199), mean=MEAN, std=STD)
+    seen = own.pixels(rgb).permute(1, 2, 0).numpy()
+    assert seen.shape == (96, 128, 3)
+    x0, y0, x1, y1 = own.view(w, h)
+    assert max(x0, y0) <= 0
+    assert (x1, y1) >= (w, h)
+    # Margins are of their colour, the rest is grey: which columns and rows, by the view.
+    margin = (seen == (9, 99, 199)).all(2)
+    inside = np.argwhere(~margin)
+    top, left = inside.min(0)
+    bottom, right = inside.max(0) + 1
+    sx, sy = (x1 - x0) / 128, (y1 - y0) / 96
+    assert (x0 + left * sx, x0 + right * sx) == pytest.approx((0, w), abs=1e-6)
+    assert (y0 + top * sy, y0 + bottom * sy) == pytest.approx((0, h), abs=1e-6)
+    if min(shape) >= 300:
+        assert sx == pytest.approx(sy, rel=0.02)
+        rows, columns = np.nonzero(~margin & (seen[..., 0] < 128))
+        assert x0 + (columns.mean() + 0.5) * sx == pytest.approx(0.7 * w, abs=2)
+        assert y0 + (rows.mean() + 0.5) * sy == pytest.approx(0.4 * h, abs=2)
+
+
+def test_margins_are_the_mean_by_default():
+    """Which is nothing for the network, to a level; also where blue comes first."""
+    for bgr in (False, True):
+        own = Preprocess(size=64, fit="pad", mean=MEAN, std=STD, bgr=bgr)
+        values = own.tensor(np.full((10, 40, 3), 255, np.uint8))[0]
+        assert (values[:, 0].abs() * torch.tensor(STD)[:, None] * 255).max() <= 0.51
+        assert (values[:, 32] > 0.5).all()
+
+
+def test_what_runs_of_before_recorded_is_read():
+    """And what nobody chose is not recorded: an old camcli reads it."""
+    old = {"size": 224, "fit": "crop", "crop_pct": 0.875, "interpolation": "bilinear",
+           "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}  # fmt: skip
+    assert Preprocess.from_dict(old) == Preprocess()
+    assert set(Preprocess().to_dict()) == set(old)
+    for change in ({"bgr": 1}, {"alpha": None}, {"resize": [1, 2, 3]}, {"resize": 100},
+                   {"pad": [1, 2]}, {"pad": [0, 0, 999]}, {"grey": True, "bgr": True},
+                   {"mean": [1, 1, 1, 1]}, {"antialias": "no"}):  # fmt: skip
+        with pytest.raises((ValueError, TypeError)):
+            Preprocess.from_dict(old | change)
