@@ -133,7 +133,8 @@ FitOption = Annotated[
         metavar="HOW",
         help="crop: the centre square, as ImageNet models are evaluated; what is cut off is "
         "not seen and shown grey. squash: the whole photograph, distorted to a square. whole: "
-        "the whole photograph undistorted, at about twice the time. "
+        "the whole photograph undistorted, at about twice the time. pad: the same in a square, "
+        "between margins of the mean colour. "
         "Default: as the weights were trained.",
         rich_help_panel=MODEL,
     ),
@@ -151,8 +152,11 @@ PreprocessOption = Annotated[
     str | None,
     typer.Option(
         "--preprocess",
-        help="How a network of your own wants its pixels: imagenet, inception, clip, tf or none. "
-        "Default: as its weights were trained, where that is known, and told where it is assumed.",
+        help="How the network wants its pixels, where its weights do not say: a preset (imagenet, "
+        "inception, clip, caffe, tf: -1 to 1, none: 0 to 1); a file (Hugging Face's "
+        "preprocessor_config.json, timm's config.json, TOML, a run.json); or settings, which may "
+        "follow a preset: 'size=128x256 resize=256 mean=0.49,0.48,0.45 std=0.25,0.24,0.26 bgr "
+        "scale=255 interpolation=bicubic antialias=no channels=1 squash'. What is assumed is told.",
         metavar="HOW",
         show_default=False,
         rich_help_panel=MODEL,

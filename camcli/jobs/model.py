@@ -120,10 +120,9 @@ class ModelJob(Settings):
             _check_checkpoint(Path(self.checkpoint))
         if self.preprocess is not None:
             # They import numpy, which most mistakes can be told without.
-            from camcli.data.decode.preprocess import Preprocess
-            from camcli.data.decode.preprocess_words import applied
+            from camcli.data.decode.preprocess_words import check_words
 
-            applied(self.preprocess, Preprocess())
+            check_words(self.preprocess, fit=self.fit, input_size=self.input_size)
         spec.check_together(
             model=self.model, checkpoint=self.checkpoint, weights=self.weights,
             weights_key=self.weights_key, output=self.output, input_size=self.input_size,
@@ -195,6 +194,7 @@ class ModelJob(Settings):
             checkpoint=self.checkpoint and Path(self.checkpoint).absolute(),
             weights=Path(weights).absolute() if weights and Path(weights).is_file() else weights,
             classes=Path(classes).absolute() if isinstance(classes, str | Path) else classes,
+            preprocess=_anywhere(self.preprocess),
             # There cuda:1 is another machine's, or the only one that a worker is shown.
             device="auto" if self.device.startswith("cuda") else self.device,
         )
@@ -209,6 +209,12 @@ def loaded(network: ModelJob | Classifier, listener: Listener) -> Classifier:
     if isinstance(network, ModelJob):
         return network.load(say=listener.say, warn=listener.warn)
     return network
+
+
+def _anywhere(preprocess: str | None) -> str | None:
+    """What is said of the preprocessing, for another folder: a file's name is made absolute."""
+    there = preprocess is not None and len(preprocess) < 1000 and Path(preprocess).exists()
+    return str(Path(preprocess).absolute()) if preprocess and there else preprocess
 
 
 def _check_checkpoint(path: Path) -> None:

@@ -109,6 +109,32 @@ def applied(text: str | Path, own: Preprocess) -> Preprocess:
     return _checked(words(_settings(asked), own), text)
 
 
+def check_words(text: str | Path, *, fit: str | None = None, input_size: int | None = None) -> None:
+    """Refuse what cannot be meant, whatever the network.
+
+    Args:
+        text: as `applied` takes it.
+        fit: what the user says of the fit besides.
+        input_size: what the user says of the side of the input besides.
+
+    Raises:
+        UsageError: as `applied`; or it says something else than `fit` or `input_size`.
+    """
+    # What is the same over two networks that share nothing is said.
+    one = applied(text, Preprocess(size=1, fit="crop"))
+    two = applied(text, Preprocess(size=2, fit="squash"))
+    if input_size is not None and one.size == two.size and one.shape[1:] != (input_size,) * 2:
+        raise UsageError(
+            f"--input-size {input_size} and --preprocess {_quoted(text)} name different sizes: "
+            "leave one out."
+        )
+    if fit is not None and one.fit == two.fit and one.fit != fit:
+        raise UsageError(
+            f"--fit {fit} and --preprocess {_quoted(text)}, which says {one.fit}, contradict each "
+            "other: leave one out."
+        )
+
+
 def _checked(made: Preprocess, text: str | Path) -> Preprocess:
     try:
         made.check()
@@ -167,7 +193,7 @@ def _colours(
 ) -> dict[str, Any]:
     """Mean and std as of values from 0 to 1."""
     if scale == 255 and not given and not any(said.get("mean", ())):  # alone, or with none
-        given = {"mean": (0.0,) * 3, "std": (1.0,) * 3}
+        given = {"mean": (0.0,), "std": (1.0,)}
     elif scale == 255 and not given:  # of a preset: its values are multiplied
         raise UsageError(
             "--preprocess scale=255 beside a preset: a preset has its own mean and std; give "

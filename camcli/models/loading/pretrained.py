@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from camcli.data.decode.preprocess import Preprocess
+from camcli.data.decode.preprocess_files import of_timm
 from camcli.errors import UsageError
 from camcli.models.loading import bundled
 from camcli.models.loading.builder import (
@@ -380,12 +381,5 @@ def timm_classes(cfg: Any, outputs: int) -> tuple[str, ...] | None:
 
 def timm_preprocess(cfg: Any) -> Preprocess:
     """The preprocessing that timm stores with a model's weights."""
-    return Preprocess(
-        size=cfg.input_size[-2],
-        width=None if cfg.input_size[-1] == cfg.input_size[-2] else cfg.input_size[-1],
-        fit="squash" if cfg.crop_mode == "squash" else "crop",
-        crop_pct=cfg.crop_pct,
-        interpolation="bilinear" if cfg.interpolation == "bilinear" else "bicubic",
-        mean=tuple(cfg.mean),
-        std=tuple(cfg.std),
-    )
+    told = ("input_size", "mean", "std", "crop_pct", "crop_mode", "interpolation")
+    return of_timm({name: getattr(cfg, name) for name in told})

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from camcli.data.decode.preprocess import Preprocess
-from camcli.data.decode.preprocess_words import PRESETS, applied, described
+from camcli.data.decode.preprocess_words import PRESETS, applied, check_words, described
 from camcli.errors import UsageError
 
 OWN = Preprocess(size=96, crop_pct=0.9, interpolation="bicubic")
@@ -129,6 +129,20 @@ def test_mistakes_are_told_with_what_to_do(text, told):
     with pytest.raises(UsageError, match="--preprocess") as refused:
         applied(text, OWN)
     assert told in str(refused.value)
+
+
+def test_what_is_said_twice_must_be_the_same():
+    """By an option of its own, and in words."""
+    check_words("size=32 squash", fit="squash", input_size=32)
+    check_words("caffe", fit="pad", input_size=32)
+    for text, more, told in (
+        ("size=32", {"input_size": 64}, "--input-size 64"),
+        ("size=64x128", {"input_size": 64}, "--input-size 64"),
+        ("squash", {"fit": "crop"}, "--fit crop"),
+        ("pad=3", {"fit": "whole"}, "--fit whole"),
+    ):
+        with pytest.raises(UsageError, match=told):
+            check_words(text, **more)
 
 
 WORDS = st.sampled_from([*PRESETS, "bgr", "grey", "pad", "crop", "mean", "std", "size", "scale",
