@@ -31,6 +31,7 @@ if sys.platform == "darwin":
 if TYPE_CHECKING:
     from camcli.api import batch, concepts, explain, layers
     from camcli.api_evaluate import audit, evaluate
+    from camcli.api_inspect import inspect
     from camcli.api_report import report
     from camcli.api_train import train
     from camcli.cam.methods import METHODS
@@ -59,6 +60,7 @@ __all__ = [
     "concepts",
     "evaluate",
     "explain",
+    "inspect",
     "layers",
     "load_classifier",
     "report",
@@ -80,6 +82,7 @@ HOMES = {
     "concepts": "camcli.api",
     "evaluate": "camcli.api_evaluate",
     "explain": "camcli.api",
+    "inspect": "camcli.api_inspect",
     "layers": "camcli.api",
     "load_classifier": "camcli.models.classifier",
     "report": "camcli.api_report",

@@ -45,16 +45,28 @@ class Facts:
     weighted: bool = True
     one_pass: bool = False
 
+    def why_not(self, *, linear: bool, gradients: bool) -> str | None:
+        """Why it cannot explain a network; None where it can.
 
-FREE, TAIL = "nothing", "tail forward + backward"
+        Args:
+            linear: what follows the map is global average pooling and one linear layer.
+            gradients: autograd can go through the network, which it cannot where OpenVINO reads it.
+        """
+        if self.cost[1] == UNDEFINED and not linear:
+            return "needs a network that ends in global average pooling and one linear layer"
+        back = self.network or (not linear and "backward" in self.cost[1])
+        if back and not gradients:
+            return "needs gradients, and this network is a program that has none"
+        return None
+
+
+FREE, TAIL, UNDEFINED = "nothing", "tail forward + backward", "not defined"
 MASKS = "K x forward, some 40 x with --converge"
 
 FACTS: dict[str, Facts] = {
     facts.name: facts
     for facts in (
-        Facts(
-            "cam", "Σ_k w_k A_k", "Zhou 2015, arXiv 1512.04150", (FREE, "not defined"), signed=True
-        ),
+        Facts("cam", "Σ_k w_k A_k", "Zhou 2015, arXiv 1512.04150", (FREE, UNDEFINED), signed=True),
         Facts(
             "gradcam",
             "Σ_k mean(g_k) A_k",

@@ -15,6 +15,7 @@ from camcli.cli.commands import (
     data,
     evaluate,
     explain,
+    inspect,
     layers,
     merge,
     methods,
@@ -74,6 +75,7 @@ app.command("evaluate", cls=Command)(evaluate.evaluate)
 app.command("audit", cls=Command)(audit.audit)
 app.command("concepts", cls=Command)(concepts.concepts)
 app.command("models", cls=Command)(models.models)
+app.command("inspect", cls=Command)(inspect.inspect)
 app.command("layers", cls=Command)(layers.layers)
 app.command("methods", cls=Command)(methods.methods)
 app.add_typer(weights.app, name="weights")

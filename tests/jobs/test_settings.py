@@ -21,6 +21,7 @@ from camcli.jobs.batch import BatchJob
 from camcli.jobs.concepts import ConceptsJob
 from camcli.jobs.evaluate import EvaluateJob
 from camcli.jobs.explain import ExplainJob
+from camcli.jobs.inspect import InspectJob
 from camcli.jobs.layers import LayersJob
 from camcli.jobs.maps import MapJob
 from camcli.jobs.model import ModelJob
@@ -88,6 +89,12 @@ VERBS = {
         beside={"classifier"},
         option={"images": NO_DEFAULT, "out": Path("concepts")},
         argument={"images": NO_DEFAULT},
+    ),
+    "inspect": Verb(
+        InspectJob(""),
+        {"as_json"},
+        option={"model": NO_DEFAULT},
+        argument={"model": NO_DEFAULT},
     ),
     "layers": Verb(LayersJob(), {"as_json", "everything"}),
     "evaluate": Verb(

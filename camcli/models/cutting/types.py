@@ -90,12 +90,14 @@ class Cut:
         places: in the order that was asked for.
         outputs: C, the number of logits.
         output: what they are.
+        gradients: whether autograd can go through its parts.
     """
 
     first: Callable[[Tensor], Any]
     places: tuple[Place, ...]
     outputs: int
     output: Output = field(default_factory=Output)
+    gradients: bool = True
 
     @property
     def plain(self) -> bool:

@@ -1,0 +1,100 @@
+"""What a network is, as it lies on the disk."""
+
+import json
+
+import pytest
+import torch
+from torch import nn
+from typer.testing import CliRunner
+
+import camcli
+from camcli.cam.method_facts import FACTS
+from camcli.cam.methods import METHODS, heatmaps
+from camcli.cli.app import app
+from camcli.errors import UsageError
+from camcli.models.cutting.types import LinearHead
+
+
+@pytest.fixture(scope="module")
+def bundled():
+    return camcli.inspect("efficientnet_lite0")
+
+
+def test_the_bundled_network_is_described(bundled):
+    assert (bundled.error, bundled.holds) == (None, ())
+    assert (len(bundled.classes), bundled.output) == (1000, "softmax")
+    assert bundled.map_shape == (1280, 7, 7)
+    assert bundled.linear
+    assert set(bundled.methods) == set(FACTS)
+    assert bundled.command == "camcli batch photos --model efficientnet_lite0"
+
+
+def test_a_file_that_cannot_be_loaded_is_described_all_the_same(tmp_path):
+    path = tmp_path / "odd.pth"
+    torch.save({"epoch": 3, "net": {"a.weight": torch.zeros(2, 3), "a.bias": torch.zeros(2)}}, path)
+    found = camcli.inspect(str(path))
+    assert found.form == "a file of tensors by name (a state dict)"
+    assert found.holds == (("net", 2),)
+    assert "odd.pth" in found.error
+    assert found.command == ""
+    done = CliRunner().invoke(app, ["inspect", str(path), "--json"])
+    assert (done.exit_code, json.loads(done.stdout)["holds"]) == (1, [["net", 2]])
+
+
+def test_what_is_not_there_is_wrong_usage(tmp_path):
+    with pytest.raises(UsageError, match="no file or folder"):
+        camcli.inspect(str(tmp_path / "gone.pth"))
+    assert CliRunner().invoke(app, ["inspect", "resnet19"]).exit_code == 2
+
+
+def test_it_prints_a_command_that_can_be_copied(bundled):
+    done = CliRunner().invoke(app, ["inspect", "efficientnet_lite0"])
+    assert done.exit_code == 0
+    assert done.stdout.splitlines()[-1] == bundled.command
+
+
+class _NoGradient(torch.autograd.Function):
+    """A program without a way back."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, g):
+        raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("name", FACTS)
+@pytest.mark.parametrize("linear", [True, False])
+def test_methods_that_are_said_to_need_no_gradients_never_go_back(name, linear):
+    weight, bias = torch.randn(3, 4), torch.randn(3)
+    head = LinearHead(weight, bias)
+    bent = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 5), nn.ReLU(),
+                         nn.Linear(5, 3))  # fmt: skip
+
+    def tail(A, of=None):
+        A = _NoGradient.apply(A)
+        return head(A) if linear else bent(A)
+
+    def forward(images):
+        return tail(images.repeat(1, 2, 1, 1)[:, :4])
+
+    images = torch.rand(2, 3, 6, 6)
+    A = images.repeat(1, 2, 1, 1)[:, :4]
+    with torch.no_grad():
+        logits = tail(A)
+
+    why = FACTS[name].why_not(linear=linear, gradients=False)
+    if why is None and not FACTS[name].images:
+        made = heatmaps(
+            METHODS[name], A, logits, torch.tensor([0, 1]), head=head if linear else None,
+            tail=tail, images=images, forward=forward,
+        )  # fmt: skip
+        assert made.shape == (2, 6, 6)
+    elif why is not None:
+        with pytest.raises((ZeroDivisionError, UsageError, RuntimeError)):
+            heatmaps(
+                METHODS[name], A, logits, torch.tensor([0, 1]), head=head if linear else None,
+                tail=tail, images=images, forward=forward,
+            )  # fmt: skip
