@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -127,8 +128,13 @@ def fill(module: nn.Module, found: Match, origin: str) -> None:
     Raises:
         UsageError: torch cannot take them.
     """
+    # Modules that have changed their layout ask which one this is (torchvision's MNASNet refuses
+    # to go on without): `match` found the names and shapes of the module as it is now.
+    own = module.state_dict()
+    state = OrderedDict(found.state)
+    state._metadata = own._metadata  # type: ignore[attr-defined]
     try:
-        module.load_state_dict(dict(found.state), strict=False)
+        module.load_state_dict(state, strict=False)
     except (RuntimeError, NotImplementedError, TypeError) as error:
         raise UsageError(f"The weights in {origin} cannot be loaded: {reason(error)}.") from error
 

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from camcli.data.decode.preprocess import Preprocess
@@ -29,8 +28,9 @@ from camcli.models.loading.builder import (
     weight_path,
 )
 from camcli.models.loading.sources import AskedModel
+from camcli.models.recognition.unallocated import unallocated
 from camcli.models.spec import unknown
-from camcli.models.weights.files import read_candidates, read_state
+from camcli.models.weights.files import read_candidates, read_state, taken
 from camcli.models.weights.places import WeightFile, find, locate
 from camcli.models.weights.state_dict import Candidates, Match, match
 
@@ -91,7 +91,7 @@ def build_torchvision(asked: AskedModel) -> BuiltModel:
     found, digest = read_candidates(path, expected)
     for file, each in files.items():
         if file.sha256 and digest.startswith(file.sha256):
-            state = dict(found.largest().tensors)
+            state = taken(found.largest())
             return _torchvision_original(name, each, state, digest, str(path), classes)
     return _torchvision_tuned(name, default, found, digest, path, classes, key)
 
@@ -147,7 +147,7 @@ def _torchvision_tuned(
     key: str | None,
 ) -> BuiltModel:
     """A user's own weights, with any number of classes."""
-    with torch.device("meta"):
+    with unallocated():
         own = _bare(name, IMAGENET).state_dict()
     # The head is the last tensor that has one row a class.
     head = next(each for each in reversed(own) if own[each].shape[:1] == (IMAGENET,))
@@ -300,7 +300,7 @@ def _timm_tuned(
     bare = name.removeprefix("timm:")
     outputs, offset = cfg.num_classes, cfg.label_offset or 0
     head = cfg.classifier if isinstance(cfg.classifier, str) else (cfg.classifier or [""])[0]
-    with torch.device("meta"):
+    with unallocated():
         own = timm.create_model(bare, num_classes=max(1, outputs)).state_dict()
     heads = [each for each in own if each.rpartition(".")[0] == head]
     fits: Match | None
@@ -310,7 +310,7 @@ def _timm_tuned(
     except UsageError as error:
         # timm knows the names of the authors' own files, and brings them to today's.
         fits, differs = None, error
-        state = dict((found.named(key or "") or (found.largest(),))[0].tensors)
+        state = taken((found.named(key or "") or (found.largest(),))[0])
     weight = state.get(f"{head}.weight")
     count = weight.shape[0] if weight is not None and weight.ndim else outputs + offset
     overlay: dict[str, Any] = {"state_dict": state}

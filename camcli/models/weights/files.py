@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from pathlib import Path
 
 from torch import Tensor
@@ -10,7 +11,7 @@ from camcli.errors import CamcliError, UsageError
 from camcli.models.weights.formats import inside
 from camcli.models.weights.opening import open_weights
 from camcli.models.weights.places import sha256_of
-from camcli.models.weights.state_dict import Candidates, unwrap
+from camcli.models.weights.state_dict import Candidate, Candidates, unwrap
 
 
 def read_candidates(path: Path, expected: str | None = None) -> tuple[Candidates, str]:
@@ -55,4 +56,12 @@ def read_state(path: Path, expected: str | None = None) -> tuple[dict[str, Tenso
         The file's largest mapping of tensors, on the CPU, and its sha256.
     """
     found, digest = read_candidates(path, expected)
-    return dict(found.largest().tensors), digest
+    return taken(found.largest()), digest
+
+
+def taken(candidate: Candidate) -> dict[str, Tensor]:
+    """A candidate's tensors as a state dict, which knows the layout that its modules had."""
+    state = OrderedDict(candidate.tensors)
+    if metadata := getattr(candidate.tensors, "_metadata", None):
+        state._metadata = metadata  # type: ignore[attr-defined]
+    return state

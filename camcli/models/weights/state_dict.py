@@ -13,7 +13,7 @@ Both steps are pure: `unwrap` looks at what was loaded, `match` at names and sha
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -184,8 +184,12 @@ def unwrap(loaded: object, origin: str) -> Candidates:
             return
         seen.add(id(value))
         if isinstance(value, Mapping):
-            tensors = {n: t for n, t in value.items() if isinstance(n, str) and _plain(t)}
+            tensors = OrderedDict(
+                (n, t) for n, t in value.items() if isinstance(n, str) and _plain(t)
+            )
             if tensors:
+                # Which layout the modules had; torchvision's MNASNet asks for it.
+                tensors._metadata = getattr(value, "_metadata", None)  # type: ignore[attr-defined]
                 found.append(Candidate(key, tensors))
             items = [(str(name), part) for name, part in value.items()]
         else:
