@@ -160,6 +160,7 @@ def audit(
     preprocess: str | None = EVERYTHING.preprocess,
     trust_pickle: bool = EVERYTHING.trust_pickle,
     output: AskedOutput = EVERYTHING.output,
+    threshold: float | str | Path | None = EVERYTHING.threshold,
     device: str = EVERYTHING.device,
     offline: bool = EVERYTHING.offline,
     clusters: Clusters = A.clusters,
@@ -188,6 +189,7 @@ def audit(
         preprocess: how a network of your own wants its pixels, as `load_classifier` takes it.
         trust_pickle: whether code that its file names may run.
         output: what a network of one's own returns.
+        threshold: probability above which a label is predicted, see `load_classifier`.
         device: where it runs.
         offline: never touch the network for weights.
         clusters: ``kmeans``; or ``spectral``, which also finds how many clusters there are.
@@ -229,7 +231,8 @@ def audit(
 
 
 _LOADING = (
-    "checkpoint", "fit", "input_size", "preprocess", "trust_pickle", "output", "device", "offline",
+    "checkpoint", "fit", "input_size", "preprocess", "trust_pickle", "output", "threshold",
+    "device", "offline",
 )  # fmt: skip
 
 

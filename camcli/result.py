@@ -20,7 +20,7 @@ class Heat:
     Attributes:
         target: name of the class that the map explains.
         index: its index.
-        prob: probability of the class, in [0, 1].
+        prob: probability of the class, in [0, 1]; None of a value.
         heatmap: (h, w) float32, signed and unscaled, as the method defines it.
         x: horizontal centre of mass of the positive heat, in [0, 1] of the photograph; None if
             the map is empty.
@@ -30,11 +30,12 @@ class Heat:
         area: share of the pixels that the network saw with more than half of the maximum.
         border: share of the heat in the outer tenth of what the network saw.
         empty: nothing positive in the map: there is no evidence to show.
+        value: what the network says where its outputs are values and no classes; else None.
     """
 
     target: str
     index: int
-    prob: float
+    prob: float | None
     heatmap: np.ndarray
     x: float | None = None
     y: float | None = None
@@ -42,6 +43,7 @@ class Heat:
     area: float = 0.0
     border: float = 0.0
     empty: bool = False
+    value: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,14 +54,20 @@ class Result:
         ref: the image.
         status: ``ok``; ``empty`` when the first map holds no positive evidence; ``error``.
         error: one sentence when status is ``error``, else None.
-        pred: name of the predicted class (None on error, as everything below).
+        pred: name of the predicted class, of labels the likeliest, whether or not it is among
+            `positives`; None of values, and on error, as everything below.
         pred_index: its index.
         prob: its probability.
-        correct: whether the prediction is the label; None when the label is unknown, or names none
+        correct: whether the prediction is the label, of a network of labels whether `positives`
+            are `labels`, all of them and no other; None when the label is unknown, or names none
             of the network's classes.
-        top: the best classes as (name, probability), best first.
+        top: the best classes as (name, probability), best first; empty of values.
         positives: of a network whose labels do not exclude each other, all with a probability
-            above one half, likewise; empty for other networks.
+            above their threshold, likewise; empty for other networks.
+        labels: of such a network the true labels' names; None where they are not known.
+        numbers: of such a network the probability of each label, and of one that measures each of
+            its values, in the order of its classes; empty for other networks.
+        value: the value that the first map explains; None of networks that have classes.
         method: name of the CAM method.
         layer: name of the layer that was explained.
         versus: name of the class that the maps' classes are compared with, if any.
@@ -80,6 +88,9 @@ class Result:
     correct: bool | None = None
     top: tuple[tuple[str, float], ...] = ()
     positives: tuple[tuple[str, float], ...] = ()
+    labels: tuple[str, ...] | None = None
+    numbers: tuple[float, ...] = ()
+    value: float | None = None
     method: str | None = None
     layer: str | None = None
     versus: str | None = None

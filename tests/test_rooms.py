@@ -23,8 +23,8 @@ WITHIN = {
     "progress torchrun",
     "batch": "processes ray contact_sheet run counts concepts engine batch_size explain lanes "
     "overlay_writer run_files tables contact_grid",
-    "models": "forms runtime classifier loading recognition cutting outputs spec weights classes "
-    "cuda",
+    "models": "forms runtime classifier loading recognition cutting outputs label_metrics spec "
+    "weights classes cuda",
     "data": "datasets synthetic decode sources picture_formats samples",
 }
 

@@ -16,19 +16,18 @@ from camcli.cam.map_options import (
     check_asked_classes,
     check_fuse,
     make_map_options,
+    of_values,
 )
 from camcli.cam.method_facts import Facts
 from camcli.cam.postprocess import describe
 from camcli.cam.scores import Score
-from camcli.cam.target import top_classes
 from camcli.data.decode.images import Picture, load_picture, printable
 from camcli.data.decode.memory_budget import BUDGET
 from camcli.data.decode.preprocess import View, stacked
 from camcli.data.sources.find import ImageRef
 from camcli.errors import ImageError, of_image, stage
-from camcli.models.classes.label_index import label_index
+from camcli.models.classes.label_index import label_index, label_indices
 from camcli.models.classifier import Classifier
-from camcli.models.outputs import POSITIVE
 from camcli.result import Result
 
 # Letters of one image's error: whole paths of a disk fit, each byte of which is shown as four.
@@ -176,29 +175,27 @@ def explain_batch(
         good = (logits.isfinite() & seen.logits.isfinite()).all(1).cpu().tolist()
     if not any(good):  # methods may raise anything on such numbers
         return [failed(image.ref, _not_finite(image, "network", "scores")) for image in images]
-    best = top_classes(logits, max(what.top, what.topk))
+    output = classifier.output
+    best = output.best(logits, max(what.top, what.topk))
     if what.target is None:
         targets = best[:, : what.topk]
     else:
         targets = torch.full((len(images), 1), what.target, device=logits.device)
     explained = targets.shape[1]
-    truths = [
-        None if image.ref.label is None else label_index(image.ref.label, classifier.classes)
-        for image in images
-    ]
+    truths = [_true(image.ref.label, classifier) for image in images]
     # One forward pass a channel, or masked image, is too much for a map on the side.
     if what.truth and what.method.class_specific and what.how.is_cheap(classifier):
-        targets = _with_truths(targets, truths)
+        targets = _with_truths(targets, [_only(truth) for truth in truths])
     with stage("map"):
         maps = torch.stack(
             [maps_of(classifier, seen, targets[:, n], what.how) for n in range(targets.shape[1])],
             dim=1,
         ).float().cpu().numpy()  # fmt: skip
-    probs = classifier.probabilities(logits)
-    target_probs = probs.gather(1, targets).cpu().tolist()
-    best_probs = probs.gather(1, best).cpu().tolist()
+    shown = logits if output.measures else classifier.probabilities(logits)
+    target_shown = shown.gather(1, targets).cpu().tolist()
+    best_shown = shown.gather(1, best).cpu().tolist()
     best_rows, target_rows = best.cpu().tolist(), targets.cpu().tolist()
-    labels = probs.cpu().tolist() if classifier.output.kind == "sigmoid" else None
+    numbers = shown.cpu().tolist() if output.multi_label or output.measures else None
     versus = what.how.versus
 
     def result(b: int) -> Result:
@@ -206,27 +203,17 @@ def explain_batch(
         heats = tuple(
             describe(
                 maps[b, n], image.view, (image.width, image.height),
-                target=classifier.classes[c], index=c, prob=target_probs[b][n],
+                target=classifier.classes[c], index=c,
+                prob=None if output.measures else target_shown[b][n],
+                value=target_shown[b][n] if output.measures else None,
             )
             for n, c in enumerate(target_rows[b])
             if n < explained or c not in target_rows[b][:explained]
         )  # fmt: skip
-        positives = (
-            ()
-            if labels is None
-            else tuple((classifier.classes[c], labels[b][c]) for c in labels_above(labels[b]))
-        )
-        return Result(
+        common = Result(
             ref=image.ref,
             status="empty" if heats[0].empty else "ok",
-            pred=classifier.classes[pred],
-            pred_index=pred,
-            prob=best_probs[b][0],
-            correct=None if truth is None else truth == pred,
-            top=tuple(
-                (classifier.classes[c], p) for c, p in zip(best_rows[b], best_probs[b], strict=True)
-            )[: what.top],
-            positives=positives,
+            numbers=() if numbers is None else tuple(numbers[b]),
             method=what.method.name,
             layer="all" if what.method.network else classifier.layer,
             versus=None if versus is None else classifier.classes[versus],
@@ -235,6 +222,27 @@ def explain_batch(
             width=image.width,
             height=image.height,
             truth=heats[explained] if len(heats) > explained else None,
+        )
+        if output.measures:
+            return replace(common, value=heats[0].value)
+        positives = output.positives(common.numbers)
+        if output.multi_label:
+            correct = None if truth is None else set(positives) == truth
+        else:
+            correct = None if truth is None else truth == {pred}
+        return replace(
+            common,
+            pred=classifier.classes[pred],
+            pred_index=pred,
+            prob=best_shown[b][0],
+            correct=correct,
+            top=tuple(
+                (classifier.classes[c], p) for c, p in zip(best_rows[b], best_shown[b], strict=True)
+            )[: what.top],
+            positives=tuple((classifier.classes[c], common.numbers[c]) for c in positives),
+            labels=tuple(classifier.classes[c] for c in sorted(truth))
+            if output.multi_label and truth is not None
+            else None,
         )
 
     finite = np.isfinite(maps).all((1, 2, 3)).tolist()
@@ -252,9 +260,19 @@ def explain_batch(
     return results
 
 
-def labels_above(probs: Sequence[float], least: float = POSITIVE) -> list[int]:
-    """Indices of the labels with a probability above `least`, the most probable first."""
-    return sorted((c for c, p in enumerate(probs) if p > least), key=lambda c: -probs[c])
+def _true(label: str | None, classifier: Classifier) -> frozenset[int] | None:
+    """The classes that a label names; None where it is unknown, or names none of the network's."""
+    if label is None or classifier.output.measures:
+        return None
+    if classifier.output.multi_label:
+        return label_indices(label, classifier.classes)
+    index = label_index(label, classifier.classes)
+    return None if index is None else frozenset([index])
+
+
+def _only(truth: frozenset[int] | None) -> int | None:
+    """The true class where there is one and no other."""
+    return next(iter(truth)) if truth is not None and len(truth) == 1 else None
 
 
 def _shapes(image: Decoded) -> tuple[torch.Size, torch.Size | None]:
@@ -314,8 +332,8 @@ def make_explanation(
         top: how many predictions a Result lists.
 
     Raises:
-        UsageError: unknown method, class or score, `target` together with `topk`, or a layer whose
-            map has no influence.
+        UsageError: unknown method, class or score, `target` together with `topk`, a layer whose
+            map has no influence, or what means nothing of values.
     """
     from camcli.errors import UsageError
     from camcli.models.classes.named_class import match_class
@@ -325,6 +343,8 @@ def make_explanation(
         raise UsageError("A Result lists at least one prediction.")
     index = None if target is None else match_class(str(target), classifier.classes)
     how = method if isinstance(method, MapOptions) else make_map_options(method, score=score)
+    if classifier.output.measures:
+        how = of_values(how, len(classifier.classes), versus=versus is not None)
     check_influence(how, classifier)
     if versus is not None:
         other = match_class(str(versus), classifier.classes)

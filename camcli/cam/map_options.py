@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from camcli.cam.method_facts import FACTS, Facts, find_facts
@@ -194,6 +194,32 @@ def check_signed(how: MapOptions, layer: str) -> None:
             "--signed is for one layer: each of several maps is cut off at zero before they "
             "become one."
         )
+
+
+def of_values(how: MapOptions, outputs: int, *, versus: bool = False) -> MapOptions:
+    """The same of a network whose outputs are values: the number itself is explained.
+
+    Args:
+        how: method and options.
+        outputs: of the network.
+        versus: whether another output is compared with.
+
+    Raises:
+        UsageError: it is about probabilities, or compares what has nothing beside it.
+    """
+    if how.score == "probability":
+        raise UsageError(
+            "--score probability: this network's outputs are values (--output none), and no "
+            "probability: leave --score out."
+        )
+    if outputs == 1 and (versus or how.score == "contrast" or how.method.name == "finercam"):
+        what = "--versus" if versus else "--score contrast" if how.score else "finercam"
+        raise UsageError(
+            f"{what} compares a class with others, and this network has one value and nothing "
+            "beside it: leave it out."
+        )
+    own = how.score or how.method.score
+    return replace(how, score="logit") if own == "probability" else how
 
 
 # More noisy copies no longer change a map that anybody could see, and take hours an image.

@@ -71,7 +71,8 @@ def describe(
     *,
     target: str,
     index: int,
-    prob: float,
+    prob: float | None,
+    value: float | None = None,
 ) -> Heat:
     """Where the heat is, in numbers.
 
@@ -81,14 +82,15 @@ def describe(
         size: (width, height) of the photograph.
         target: name of the explained class.
         index: its index.
-        prob: its probability.
+        prob: its probability; None of a value.
+        value: what the network says of it, if it has values and no classes.
 
     Returns:
         The map with its centre of mass, box, area and border share (see `Heat`).
     """
     small = scaled(heatmap)
     if small is None:
-        return Heat(target, index, prob, heatmap, empty=True)
+        return Heat(target, index, prob, heatmap, empty=True, value=value)
     x0, y0, x1, y1 = view
     long = max(x1 - x0, y1 - y0)
     # Never coarser than the map: of a photograph one pixel wide all heat might fall between two.
@@ -120,6 +122,7 @@ def describe(
         index,
         prob,
         heatmap,
+        value=value,
         x=(x0 + centre_x * (x1 - x0)) / size[0],
         y=(y0 + centre_y * (y1 - y0)) / size[1],
         box=box,

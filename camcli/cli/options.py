@@ -176,9 +176,21 @@ OutputOption = Annotated[
     typer.Option(
         "--output",
         help="What a network of your own returns: softmax, logits of classes that exclude each "
-        "other; sigmoid, logits of labels that do not; binary, one logit for two classes; or "
-        "probabilities. Default: found out, and told where it is not the first.",
+        "other; sigmoid, logits of labels that do not; binary, one logit for two classes; "
+        "probabilities; or none of these but values, an age, say: maps show what raises them. "
+        "Default: found out, and told where it is not the first.",
         metavar="KIND",
+        show_default=False,
+        rich_help_panel=MODEL,
+    ),
+]
+Threshold = Annotated[
+    str | None,
+    typer.Option(
+        "--threshold",
+        help="Probability above which a label is predicted, or from which on the second of two "
+        "classes is: a number, or a CSV file with the columns class and threshold. Default: 0.5.",
+        metavar="P|FILE",
         show_default=False,
         rich_help_panel=MODEL,
     ),

@@ -35,6 +35,7 @@ WORDS = {
     "--only": "Draw 'wrong', 'below 0.6' or 'class NAME'.",
     "--out": "Folder for what is made.",
     "--output": "What a network of your own returns: softmax, sigmoid ...",
+    "--threshold": "Probability above which a label is predicted, or a CSV of them.",
     "--overwrite": "Replace what is in --out.",
     "--panel": "Original, heatmap, overlay side by side.",
     "--precision": "float32; bfloat16, float16; or int8.",

@@ -13,6 +13,7 @@ from camcli.errors import UsageError
 from camcli.models import spec
 from camcli.models.classes.imagenet import imagenet_classes
 from camcli.models.classes.names_file import read_class_names
+from camcli.models.classes.thresholds import check_threshold
 from camcli.models.loading.sources import AskedModel, check_asked
 from camcli.models.spec import AskedOutput
 from camcli.models.weights.formats import check_checkpoint, inside
@@ -42,6 +43,8 @@ class ModelJob(Settings):
         fit: how a photograph is fitted to the input; None for the weights' own way.
         input_size: side of the input in pixels; None for the weights' own.
         output: what the network returns; ``auto`` finds out.
+        threshold: probability above which a label is predicted, or from which on the second of two
+            classes is: a number, or a CSV file with ``class,threshold``; None for one half.
         native_predictions: with `input_size`: predictions from a second pass at the weights' own.
         layer: whose maps are explained, one name or several with commas between.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
@@ -58,6 +61,7 @@ class ModelJob(Settings):
     fit: Fit | None = None
     input_size: int | None = None
     output: AskedOutput = "auto"
+    threshold: float | str | Path | None = None
     native_predictions: bool = False
     layer: str = spec.LAST
     device: str = "auto"
@@ -110,6 +114,7 @@ class ModelJob(Settings):
         spec.check_device(self.device)
         spec.check_input_size(self.input_size)
         spec.check_output(self.output)
+        check_threshold(self.threshold)
         if self.fit is not None and self.fit not in FITS:
             raise UsageError(f"Unknown --fit {self.fit!r}. Choose one of {', '.join(FITS)}.")
         spec.layer_names(self.layer)
@@ -195,6 +200,7 @@ class ModelJob(Settings):
             weights=Path(weights).absolute() if weights and Path(weights).is_file() else weights,
             classes=Path(classes).absolute() if isinstance(classes, str | Path) else classes,
             preprocess=_anywhere(self.preprocess),
+            threshold=_absolute(self.threshold),
             # There cuda:1 is another machine's, or the only one that a worker is shown.
             device="auto" if self.device.startswith("cuda") else self.device,
         )
@@ -202,6 +208,13 @@ class ModelJob(Settings):
     def on(self, device: str) -> ModelJob:
         """The same for another process of this machine, on a device of its own."""
         return replace(self.elsewhere(), device=device)
+
+
+def _absolute(threshold: float | str | Path | None) -> float | str | Path | None:
+    """The same for another folder, where it is a file."""
+    if isinstance(threshold, str | Path) and Path(threshold).is_file():
+        return Path(threshold).absolute()
+    return threshold
 
 
 def loaded(network: ModelJob | Classifier, listener: Listener) -> Classifier:

@@ -11,14 +11,15 @@ from torch import Tensor, nn
 
 from camcli.data.decode.preprocess import Fit, Preprocess
 from camcli.errors import UsageError
+from camcli.models.classes.thresholds import read_thresholds
 from camcli.models.cuda import to_device
-from camcli.models.cutting.cut import Cut, LinearHead, Tail, cut
+from camcli.models.cutting.cut import Cut, LinearHead, Tail, cut, one_sided
 from camcli.models.cutting.types import channels_last
 from camcli.models.loading.backbone import cut_with_head, fill_backbone
 from camcli.models.loading.checkpoint import Checkpoint, load_checkpoint
 from camcli.models.loading.ensemble import join, split_head
 from camcli.models.loading.zoo import Provenance, build_model
-from camcli.models.outputs import Output, probabilities
+from camcli.models.outputs import Output, TwoSided, probabilities, value_names
 from camcli.models.spec import (
     BUNDLED,
     LAST,
@@ -103,9 +104,28 @@ class Classifier:
     def probabilities(self, logits: Tensor) -> Tensor:
         """Of each class, (B, C) in [0, 1], from the logits (B, C) of this network.
 
-        They sum to 1 unless `output` is ``sigmoid``.
+        They sum to 1 unless several classes can be right at once.
+
+        Raises:
+            UsageError: its outputs are values (`Output.measures`): use the logits themselves.
         """
         return probabilities(logits, self.output.kind)
+
+    def taken_for(self, output: Output) -> Classifier:
+        """The same network with outputs that are something else than was thought.
+
+        Args:
+            output: of which ``none`` makes one output of the two columns of a binary network.
+        """
+        changed = replace(self, output=output)
+        if not (output.measures and self.output.kind == "binary"):
+            return changed
+        tail = self.tail.tail if isinstance(self.tail, TwoSided) else self.tail
+        head = self.head and LinearHead(self.head.weight[1:], self.head.bias[1:])
+        return replace(
+            changed, tail=tail, head=head, cut=self.cut and one_sided(self.cut),
+            classes=value_names(self.classes, self.provenance.name),
+        )  # fmt: skip
 
     def __call__(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Feature maps and logits of a batch, without autograd.
@@ -171,6 +191,7 @@ def load_classifier(
     native_predictions: bool = False,
     layer: str = LAST,
     output: str = "auto",
+    threshold: float | str | Path | None = None,
     preprocess: str | None = None,
     trust_pickle: bool = False,
 ) -> Classifier:
@@ -196,7 +217,10 @@ def load_classifier(
             with commas between; ``last`` is the last map before the logits.
         output: what the network returns: logits of classes that exclude each other, ``softmax``;
             logits of labels that do not, ``sigmoid``; one logit that tells two classes apart,
-            ``binary``; or ``probabilities``; by default it is found out.
+            ``binary``; ``probabilities``; or ``none`` of these but values; by default it is found
+            out.
+        threshold: probability above which a label is predicted, or from which on the second of two
+            classes is; a number, or a CSV file with ``class,threshold``; None for one half.
         preprocess: how the network wants its pixels, as ``--preprocess`` takes it: a preset such as
             ``imagenet``; by default its own way.
         trust_pickle: whether code that a file names may run: a pickled network can do anything.
@@ -245,7 +269,30 @@ def load_classifier(
             layers=layers,
             output=kind,
         )
+    classifier = _with_thresholds(classifier, threshold)
     return _predicting(classifier, _adjusted(own, fit, None)) if native_predictions else classifier
+
+
+def _with_thresholds(classifier: Classifier, asked: float | str | Path | None) -> Classifier:
+    """The same classifier, predicting from other probabilities on.
+
+    Raises:
+        UsageError: nothing of it is predicted by a threshold, or there is no such threshold.
+    """
+    if asked is None:
+        return classifier
+    output, C = classifier.output, len(classifier.classes)
+    if output.measures or not (output.multi_label or C == 2):
+        what = "its outputs are values" if output.measures else f"the best of {C} is predicted"
+        raise UsageError(
+            f"--threshold is for networks of labels, and for two classes; of this one {what}: "
+            "leave it out, or say --output sigmoid if several classes can be right at once."
+        )
+    thresholds, missing = read_thresholds(
+        asked, classifier.classes, exclusive=not output.multi_label
+    )
+    told = " ".join(filter(None, [output.told, missing]))
+    return replace(classifier, output=replace(output, thresholds=thresholds, told=told))
 
 
 def _predicting(classifier: Classifier, native: Preprocess) -> Classifier:
@@ -293,6 +340,8 @@ def cut_classifier(
     """
     module.eval().requires_grad_(False)
     halves = cut(module, preprocess.shape, layers, output=output)
+    if halves.outputs == 1 and len(classes) == 2:
+        classes = value_names(classes, provenance.name)
     if halves.outputs != len(classes):
         raise UsageError(
             f"The network has {counted(halves.outputs, 'class', 'classes')}, and "

@@ -7,7 +7,7 @@ alone would always have the probability 1.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from torch.nn import functional
 from camcli.errors import UsageError
 from camcli.models.spec import OutputKind
 
-# Labels are predictions from here on.
+# Labels are predictions from here on, unless the user says otherwise.
 POSITIVE = 0.5
 
 
@@ -29,10 +29,68 @@ class Output:
     Attributes:
         kind: what they are after the cut: an activation at the end of the graph is left out.
         told: a sentence for the user about what was recognised or assumed; empty for the usual.
+        several: of ``probabilities``: whether several of them can be right at once, as those of
+            labels.
+        assumed: whether neither the user nor the network says what they are, so that what real
+            photographs give may say it better.
+        thresholds: the probability above which a label is predicted, one a class; None for one
+            half. Of two classes that exclude each other the second is predicted from its own on.
     """
 
     kind: OutputKind = "softmax"
     told: str = ""
+    several: bool = False
+    assumed: bool = False
+    thresholds: tuple[float, ...] | None = None
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether several classes can be right at once: each has a threshold of its own."""
+        return self.kind == "sigmoid" or (self.kind == "probabilities" and self.several)
+
+    @property
+    def measures(self) -> bool:
+        """Whether the outputs are values, and there are neither classes nor probabilities."""
+        return self.kind == "none"
+
+    def positives(self, probs: Sequence[float]) -> list[int]:
+        """The labels that are predicted, the most probable first.
+
+        Args:
+            probs: of one picture, one a class.
+
+        Returns:
+            Indices of all labels above their threshold; none of a network that is not
+            `multi_label`.
+        """
+        if not self.multi_label:
+            return []
+        least = self.thresholds or (POSITIVE,) * len(probs)
+        found = [c for c, (p, t) in enumerate(zip(probs, least, strict=True)) if p > t]
+        return sorted(found, key=lambda c: -probs[c])
+
+    def best(self, logits: Tensor, n: int) -> Tensor:
+        """The n best classes, best first.
+
+        The first is what the network predicts: of two classes that exclude each other the second
+        one if its probability reaches its threshold. Of values there is no best: they are listed
+        in the network's order.
+
+        Args:
+            logits: S (B, C).
+            n: how many.
+
+        Returns:
+            Indices (B, min(n, C)) int64.
+        """
+        count = min(n, logits.shape[1])
+        if self.measures:
+            return torch.arange(count, device=logits.device).expand(len(logits), count)
+        if self.thresholds and not self.multi_label and logits.shape[1] == 2:
+            # In double precision, as the threshold is: 0.7 as a float32 is less than 0.7.
+            second = probabilities(logits.double(), self.kind)[:, 1] >= self.thresholds[1]
+            return torch.stack([second, ~second], 1).long()[:, :count]
+        return torch.topk(logits, count, dim=1).indices
 
 
 def probabilities(logits: Tensor, kind: OutputKind) -> Tensor:
@@ -41,14 +99,31 @@ def probabilities(logits: Tensor, kind: OutputKind) -> Tensor:
     Args:
         logits: S (B, C), as a `Cut` returns them.
         kind: what they are.
+
+    Raises:
+        UsageError: they are values, of which there are none.
     """
+    _refuse_values(kind)
     if kind == "softmax":
         return logits.softmax(1)
     return logits if kind == "probabilities" else logits.sigmoid()
 
 
+def _refuse_values(kind: OutputKind) -> None:
+    if kind == "none":
+        raise UsageError(
+            "This network's outputs are values and not classes (--output none): there are no "
+            "probabilities, and nothing that could be right or wrong."
+        )
+
+
 def log_probabilities(logits: Tensor, kind: OutputKind) -> Tensor:
-    """Their logarithms, (B, C), precise where they are near 0."""
+    """Their logarithms, (B, C), precise where they are near 0.
+
+    Raises:
+        UsageError: they are values, of which there are none.
+    """
+    _refuse_values(kind)
     if kind == "softmax":
         return logits.log_softmax(1)
     if kind == "probabilities":
@@ -131,20 +206,39 @@ def label_names(names: tuple[str, ...] | None, outputs: int, model: str) -> tupl
     return names if len(names) == 2 else (f"not {names[0]}", names[0])
 
 
+def value_names(names: tuple[str, ...], model: str) -> tuple[str, ...]:
+    """The one name of a network with one output that is a value, from its two as a classifier.
+
+    Args:
+        names: as `label_names` made them.
+        model: the network's name, for the error.
+
+    Raises:
+        UsageError: the user gave two.
+    """
+    if names == ("0", "1"):
+        return ("value",)
+    if len(names) == 2 and names[0] == f"not {names[1]}":
+        return (names[1],)
+    raise UsageError(
+        f"{model} has one output, taken for a value (--output none), and {len(names)} names were "
+        "given: give one, of what it measures."
+    )
+
+
 class TwoSided(nn.Module):
     """A tail with one output as the two columns of a binary network.
 
     The logit z becomes (-z, z), a probability p becomes (1 - p, p).
     """
 
-    def __init__(self, tail: object, kind: OutputKind) -> None:
+    def __init__(self, tail: Callable[..., Tensor], kind: OutputKind) -> None:
         super().__init__()
         self.tail, self.kind = tail, kind
 
     def forward(self, A: Tensor, *context: object) -> Tensor:
         """(B, 2) of what the tail takes."""
-        out: Tensor = self.tail(A, *context)  # type: ignore[operator]
-        return two_sided(out, self.kind)
+        return two_sided(self.tail(A, *context), self.kind)
 
 
 def two_sided(out: Tensor, kind: OutputKind) -> Tensor:

@@ -25,13 +25,14 @@ from camcli.models.weights.formats import is_checkpoint, recognise
 LAST = "last"
 TIMM = "timm:"
 
-OutputKind = Literal["softmax", "sigmoid", "binary", "probabilities"]
+OutputKind = Literal["softmax", "sigmoid", "binary", "probabilities", "none"]
 """What a network's outputs are:
 
 - softmax: logits of classes of which one is right; p = softmax(S).
 - sigmoid: logits of labels, each of which is right or not; p_c = sigmoid(S_c).
 - binary: one logit z, as two columns: S_0 = -z and S_1 = z; p_c = sigmoid(S_c), which sum to 1.
 - probabilities: the outputs are probabilities; p = S.
+- none: the outputs are measurements, of an age, say: there are no classes and no probabilities.
 """
 AskedOutput = Literal["auto", OutputKind]
 OUTPUT_KINDS: tuple[OutputKind, ...] = get_args(OutputKind)

@@ -9,13 +9,14 @@ import pytest
 import torch
 from torch import nn
 
-from camcli.batch.explain import explain_batch, labels_above, make_explanation, read
+from camcli.batch.explain import explain_batch, make_explanation, read
 from camcli.data.decode.images import Picture
 from camcli.data.decode.preprocess import Preprocess
 from camcli.data.sources.refs import ImageRef
 from camcli.errors import UsageError
 from camcli.models.classifier import cut_classifier
 from camcli.models.loading.zoo import Provenance
+from camcli.models.outputs import Output
 
 CLASSES = ("ant", "bee", "cat", "dog", "elk", "fly", "gnu")
 # Probabilities of a red, a green and a blue picture, by class; all different.
@@ -164,7 +165,12 @@ def test_labels_that_do_not_exclude_each_other(classifier):
 
 
 def test_a_label_is_positive_above_one_half_and_not_at_it():
-    assert labels_above([0.5, 0.51, 0.9, 0.45, 0.2]) == [2, 1]
+    probs = [0.5, 0.51, 0.9, 0.45, 0.2]
+    assert Output("sigmoid").positives(probs) == [2, 1]
+    assert Output("sigmoid", thresholds=(0.4, 0.6, 0.9, 0.4, 0.5)).positives(probs) == [0, 3]
+    assert Output("probabilities", several=True).positives(probs) == [2, 1]
+    for kind in ("softmax", "binary", "probabilities", "none"):
+        assert Output(kind).positives(probs) == []
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ VERBS = {
     "concepts": Verb(
         ConceptsJob(""),
         {"as_json"},
-        no_option={"native_predictions"},
+        no_option={"native_predictions", "threshold"},  # no prediction is decided by one
         no_argument=LOADING,
         beside={"classifier"},
         option={"images": NO_DEFAULT, "out": Path("concepts")},

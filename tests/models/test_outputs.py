@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -221,6 +222,94 @@ def test_log_probabilities_are_logarithms(kind):
     p = probabilities(S, kind).clamp(min=1e-300)
     known = p > 1e-300
     assert torch.allclose(log_probabilities(S, kind)[known], p.log()[known])
+
+
+@pytest.mark.parametrize("branches", [False, True], ids=["graph", "hooks"])
+@pytest.mark.parametrize("end", [nn.Identity(), lambda z: z.squeeze(), lambda z: 100 * z.sigmoid()])
+def test_a_value_is_shown_as_it_is(pixels, end, branches):
+    """Of an age there is no softmax, no sigmoid and no second class."""
+    module = Ends(1, end, branches=branches)
+    classifier = classifier_of(module, ("not age", "age"), output="none")
+    _, logits = classifier(pixels)
+    torch.testing.assert_close(logits, own(module, classifier, pixels), rtol=1e-4, atol=1e-5)
+    assert classifier.classes == ("age",)
+    assert classifier_of(module, ("0", "1"), output="none").classes == ("value",)
+    with pytest.raises(UsageError, match="give one, of what it measures"):
+        classifier_of(module, ("no", "yes"), output="none")
+    for of in (probabilities, log_probabilities):
+        with pytest.raises(UsageError, match="values and not classes"):
+            of(logits, classifier.output.kind)
+
+
+def test_values_are_in_the_networks_order(pixels):
+    module = Ends(4, nn.Sigmoid())
+    classifier = classifier_of(module, "abcd", output="none")
+    _, logits = classifier(pixels)
+    torch.testing.assert_close(logits, own(module, classifier, pixels), rtol=1e-4, atol=1e-6)
+    assert classifier.output.best(logits, 3).tolist() == [[0, 1, 2]] * 6
+    assert classifier.output.best(logits, 9).tolist() == [[0, 1, 2, 3]] * 6
+
+
+@pytest.mark.parametrize("branches", [False, True], ids=["graph", "hooks"])
+def test_a_binary_network_that_turns_out_to_measure(pixels, branches):
+    module = Ends(1, nn.Identity(), branches=branches)
+    binary = classifier_of(module, ("0", "1"))
+    assert binary.output.assumed
+    value = binary.taken_for(replace(binary.output, kind="none"))
+    truth = classifier_of(module, ("0", "1"), output="none")
+    assert (value.classes, value.output.kind) == (truth.classes, "none")
+    for one, other in zip(value.look(pixels).parts, truth.look(pixels).parts, strict=True):
+        torch.testing.assert_close(one.tail(one.A), other.tail(other.A))
+        torch.testing.assert_close(one.head(one.A), other.head(other.A))
+    torch.testing.assert_close(value(pixels)[1], truth(pixels)[1])
+    how = make_map_options("gradcam")
+    index = torch.zeros(6, dtype=torch.int64)
+    torch.testing.assert_close(
+        maps_of(value, value.look(pixels), index, how),
+        maps_of(truth, truth.look(pixels), index, how),
+    )
+
+
+@pytest.mark.parametrize(
+    ("end", "kind", "told"),
+    [
+        (lambda z: (z.exp() / z.exp().sum(1, keepdim=True)).log(), "softmax", "logarithms"),
+        (lambda z: z.exp() / z.exp().sum(1, keepdim=True), "probabilities", "no softmax was found"),
+    ],
+)
+def test_a_softmax_that_is_written_out_is_found_from_numbers(pixels, end, kind, told):
+    module = Ends(3, end)
+    classifier = classifier_of(module, "abc")
+    truth = own(Ends(3, nn.Softmax(1)), classifier, pixels)
+    probs = classifier.probabilities(classifier(pixels)[1])
+    torch.testing.assert_close(probs, truth, rtol=1e-4, atol=1e-6)
+    assert classifier.output.kind == kind
+    assert told in classifier.output.told
+
+
+def test_labels_whose_sigmoid_is_not_seen(pixels):
+    module = Ends(4, lambda z: 1 / (1 + (-z).exp()))
+    classifier = classifier_of(module, "abcd", output="probabilities")
+    probs = classifier.probabilities(classifier(pixels)[1])
+    torch.testing.assert_close(probs, own(module, classifier, pixels), rtol=1e-4, atol=1e-6)
+    assert classifier.output.multi_label
+    assert "several can be right" in classifier.output.told
+    row = probs[0].tolist()
+    assert set(classifier.output.positives(row)) == {c for c, p in enumerate(row) if p > 0.5}
+
+
+@pytest.mark.parametrize("threshold", [0.01, 0.3, 0.5, 0.9, 0.99])
+def test_the_second_of_two_classes_is_predicted_from_its_threshold_on(pixels, threshold):
+    for module, outputs in ((Ends(1, nn.Identity()), 1), (Ends(2, nn.Identity()), 2)):
+        classifier = classifier_of(module, ("no", "yes"))
+        output = replace(classifier.output, thresholds=(1 - threshold, threshold))
+        _, logits = classifier(pixels)
+        z = own(module, classifier, pixels)
+        second = z.sigmoid()[:, 0] if outputs == 1 else z.softmax(1)[:, 1]
+        assert output.best(logits, 2).tolist() == [
+            [1, 0] if p >= threshold else [0, 1] for p in second
+        ]
+        assert output.best(logits, 1).tolist() == [[int(p >= threshold)] for p in second]
 
 
 # --- maps of probabilities -----------------------------------------------------------------------

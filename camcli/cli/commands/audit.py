@@ -65,6 +65,7 @@ def audit(
     preprocess: o.PreprocessOption = EVERYTHING.preprocess,
     trust_pickle: o.TrustPickle = EVERYTHING.trust_pickle,
     output: o.OutputOption = EVERYTHING.output,
+    threshold: o.Threshold = None,
     device: o.Device = EVERYTHING.device,
     offline: o.Offline = EVERYTHING.offline,
     clusters: Annotated[

@@ -216,6 +216,7 @@ def batch(
     preprocess: o.PreprocessOption = N.preprocess,
     trust_pickle: o.TrustPickle = N.trust_pickle,
     output: o.OutputOption = N.output,
+    threshold: o.Threshold = None,
     native_predictions: o.NativePredictions = N.native_predictions,
     devices: o.Devices = B.devices,
     offline: o.Offline = N.offline,

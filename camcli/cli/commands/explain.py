@@ -74,6 +74,7 @@ def explain(
     preprocess: o.PreprocessOption = N.preprocess,
     trust_pickle: o.TrustPickle = N.trust_pickle,
     output: o.OutputOption = N.output,
+    threshold: o.Threshold = None,
     native_predictions: o.NativePredictions = N.native_predictions,
     device: o.Device = N.device,
     runtime: o.RuntimeOption = E.runtime,

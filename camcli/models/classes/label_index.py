@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from camcli.data.sources.label_tables import split_labels
 from camcli.models.classes.imagenet import imagenet_classes, plain, wnid_index
 
 
@@ -31,3 +32,22 @@ def _names(classes: tuple[str, ...]) -> tuple[dict[str, int], dict[str, int | No
     for index, name in enumerate(classes):
         loose[plain(name)] = None if plain(name) in loose else index
     return {name: index for index, name in enumerate(classes)}, loose
+
+
+def label_indices(label: str, classes: tuple[str, ...]) -> frozenset[int] | None:
+    """The classes that a label names of which several may be right: ``edema|mass``.
+
+    Args:
+        label: names with ``|`` between them, as `camcli.data.sources.label_tables` writes them;
+            an empty one says that an image has none of the labels.
+        classes: the C class names.
+
+    Returns:
+        Their indices; None where no name is one of the classes, so that nothing can be said.
+    """
+    whole = label_index(label, classes)
+    if whole is not None:
+        return frozenset([whole])
+    found = [label_index(name, classes) for name in split_labels(label)]
+    known = frozenset(index for index in found if index is not None)
+    return None if found and not known else known

@@ -59,7 +59,8 @@ def cut(
 
     Returns:
         The two halves, checked on a trial input: ``tail(features(x)) == model(x)``, but for an
-        activation at the end of `model`, which is left out. A network with one output has two.
+        activation at the end of `model`, which is left out. A network with one output has two,
+        unless it is a value.
 
     Raises:
         CamcliError: the network returns no (B, C) logits, or has no spatial map, or answers
@@ -98,7 +99,9 @@ def cut(
             for (A, tail), place in zip(tried.pieces, made.places, strict=True)
         )
     made = replace(made, places=places, output=tried.output)
-    return _two_sided(made) if made.outputs == 1 and head is None else made
+    if made.outputs > 1 or head is not None or made.output.measures:
+        return made
+    return _two_sided(made)
 
 
 @dataclass(frozen=True)
@@ -227,6 +230,17 @@ def _two_sided(made: Cut) -> Cut:
             head = LinearHead(torch.cat([-head.weight, head.weight]), torch.cat([rest, head.bias]))
         places.append(replace(place, tail=TwoSided(place.tail, kind), head=head))
     return replace(made, places=tuple(places), outputs=2)
+
+
+def one_sided(made: Cut) -> Cut:
+    """The network that `cut` made two columns of, with its one output again."""
+    places = []
+    for place in made.places:
+        tail = place.tail
+        assert isinstance(tail, TwoSided)
+        head = place.head and LinearHead(place.head.weight[1:], place.head.bias[1:])
+        places.append(replace(place, tail=tail.tail, head=head))
+    return replace(made, places=tuple(places), outputs=1)
 
 
 @dataclass(frozen=True, slots=True)

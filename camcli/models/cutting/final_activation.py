@@ -241,6 +241,8 @@ def settle(raw: Tensor, family: Family | None, asked: OutputKind | None) -> tupl
     Raises:
         UsageError: it cannot be what the user says, or nothing that has a probability.
     """
+    if asked == "none":  # the numbers themselves, whatever made them
+        return Output("none"), False
     if raw.shape[1] == 1:
         return _settle_one(raw, family, asked)
     if asked == "binary":
@@ -267,26 +269,41 @@ def settle(raw: Tensor, family: Family | None, asked: OutputKind | None) -> tupl
         )
         return Output(family, told), True
     within = bool(((raw >= -1e-6) & (raw <= 1 + 1e-6)).all())
+    summing = within and bool(((raw.sum(1) - 1).abs() < _SUM).all())
     if asked == "probabilities":
         _check_range(raw, within)
-        return Output("probabilities"), False
-    if within and bool(((raw.sum(1) - 1).abs() < _SUM).all()):
+        told = (
+            ""
+            if summing
+            else "The network's probabilities do not sum to 1: each class has one of its own, and "
+            "several can be right."
+        )
+        return Output("probabilities", told, several=not summing), False
+    if summing:
         told = (
             "The network's outputs are probabilities, which sum to 1: they are shown as they are, "
-            "and maps explain them."
+            "and maps explain them and not the logits, as no softmax was found that could be left "
+            "out."
         )
         return Output("probabilities", told), False
+    if bool((raw <= 1e-6).all()) and bool(((raw.exp().sum(1) - 1).abs() < _SUM).all()):
+        told = (
+            "The network's outputs are logarithms of probabilities, which sum to 1: these are "
+            "shown, and maps explain the logarithms and not the logits, as no log_softmax was "
+            "found that could be left out."
+        )
+        return Output("softmax", told), False
     if asked is None and (what := _no_scores(raw)):
         raise UsageError(
             f"The network's outputs are no scores of classes but {what}: let it return "
             "probabilities, or what goes into its last step; --output softmax takes them for "
-            "logits all the same."
+            "logits all the same, --output none for measurements."
         )
     told = (
         "The network's outputs lie between 0 and 1 on trial images and are taken for logits: say "
         "--output probabilities if they are probabilities."
     )
-    return Output("softmax", told if within else ""), False
+    return Output("softmax", told if within else "", assumed=True), False
 
 
 def _no_scores(raw: Tensor) -> str:
@@ -322,12 +339,14 @@ def _settle_one(
     if asked == "probabilities":
         _check_range(raw, bool(((raw >= -1e-6) & (raw <= 1 + 1e-6)).all()))
         return Output("probabilities"), False
+    if asked:
+        return Output("binary"), False
     told = (
         "The network has one output, taken for the logit of its second class against its first: "
-        "the probability is its sigmoid. Say --output probabilities if it is one already; of a "
-        "measurement, an age, say, these probabilities mean nothing."
+        "the probability is its sigmoid. Say --output probabilities if it is one already, and "
+        "--output none if it measures something, an age, say."
     )
-    return Output("binary", "" if asked else told), False
+    return Output("binary", told, assumed=True), False
 
 
 def _check_range(raw: Tensor, within: bool) -> None:
