@@ -270,7 +270,8 @@ def _opened(name: str, model: OneModel) -> ComparedNetwork:
 def _check_loaded(job: EvaluateJob) -> None:
     """Refuse what decides how a network is loaded, where one is loaded already."""
     settled, plain = job.settled(), EvaluateJob("").settled()
-    names = ("layer", *_LOADING[1:])
+    # `EvaluateJob.threshold` is about maps.
+    names = ("layer", *(name for name in _LOADING[1:] if name != "threshold"))
     given = [name for name in names if getattr(settled, name) != getattr(plain, name)]
     if given:
         raise _too_late(given)
