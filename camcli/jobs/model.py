@@ -120,7 +120,8 @@ class ModelJob(Settings):
         spec.layer_names(self.layer)
         if self.checkpoint is None:
             check_asked(self._asked())
-            spec.check_weights(None if self.weights is None else str(self.weights), self.model)
+            weights = None if self.weights is None else str(self.weights)
+            spec.check_weights(weights, self.model, self.trust_pickle)
         else:
             _check_checkpoint(Path(self.checkpoint))
         if self.preprocess is not None:

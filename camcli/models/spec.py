@@ -20,7 +20,7 @@ from typing import Literal, get_args
 
 from camcli.errors import UsageError
 from camcli.models.weights.bundled_file import NAME as BUNDLED
-from camcli.models.weights.formats import is_checkpoint, recognise
+from camcli.models.weights.formats import ForeignFileError, is_checkpoint, recognise
 
 LAST = "last"
 TIMM = "timm:"
@@ -198,12 +198,13 @@ def check_torchvision(name: str) -> None:
         raise unknown(name, [BUNDLED, *names], "model")
 
 
-def check_weights(weights: str | None, model: str) -> None:
+def check_weights(weights: str | None, model: str, trust: bool = False) -> None:
     """Refuse a file of weights that is not there, or holds none.
 
     Args:
         weights: what the user gave: a file, the name of a set of weights, or ``random``.
         model: whose they are.
+        trust: whether a file that runs code when it is opened will do.
 
     Raises:
         UsageError: it is written as a file and there is none.
@@ -215,7 +216,11 @@ def check_weights(weights: str | None, model: str) -> None:
     with suppress(RuntimeError):  # ~somebody whom the machine does not know
         path = path.expanduser()
     if path.exists() and not path.is_dir():
-        recognise(path)
+        try:
+            recognise(path)
+        except ForeignFileError as error:
+            if not (trust and error.form == "pickle"):
+                raise
     written_as_file = "/" in weights or path.suffix.lower() in _WEIGHT_SUFFIXES
     if written_as_file and not path.exists():
         raise UsageError(f"There is no weight file {path}; besides a file, {model} takes random.")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from camcli.errors import UsageError
 from camcli.models.weights.formats import ForeignFileError, inside, recognise
+from camcli.models.weights.pickles import check_trusted, network_in
 
 if TYPE_CHECKING:  # it imports torch
     from camcli.models.loading.builder import BuiltModel
@@ -50,7 +51,23 @@ def _tensors(path: Path, kind: str) -> bool:
     return kind in ("safetensors", "torch", "torch-legacy")
 
 
+def _pickled(path: Path, kind: str) -> bool:
+    return kind == "pickle" or network_in(path, kind) is not None
+
+
+def _check_pickled(asked: AskedModel) -> None:
+    path = path_of(asked.name)
+    check_trusted(path, network_in(path, kind_of(path)) or "what it names", asked.trust_pickle)
+
+
 FORMS: tuple[Form, ...] = (
+    Form(
+        name="pickled",
+        told="a whole network, pickled by torch.save(model)",
+        claims=_pickled,
+        home="camcli.models.forms.pickled:build",
+        check=_check_pickled,
+    ),
     Form(
         name="tensors",
         told="a file of tensors by name (a state dict)",
@@ -68,6 +85,20 @@ def path_of(name: str) -> Path:
     return path
 
 
+def kind_of(path: Path) -> str:
+    """What a file's bytes are, as `Form.claims` takes it; ``folder`` of a folder.
+
+    Raises:
+        CamcliError: it is damaged, or asks for more memory than it has a reason to.
+    """
+    if path.is_dir():
+        return FOLDER
+    try:
+        return recognise(path)
+    except ForeignFileError as error:
+        return error.form
+
+
 def form_of(path: Path) -> Form:
     """What a file or a folder is.
 
@@ -77,19 +108,12 @@ def form_of(path: Path) -> Form:
     """
     if not path.exists():
         raise UsageError(f"There is no file or folder {path}.")
-    refused: ForeignFileError | None = None
-    if path.is_dir():
-        kind = FOLDER
-    else:
-        try:
-            kind = recognise(path)
-        except ForeignFileError as error:
-            kind, refused = error.form, error
+    kind = kind_of(path)
     found = next((form for form in FORMS if form.claims(path, kind)), None)
     if found is not None:
         return found
-    if refused is not None:
-        raise refused
+    if kind != FOLDER:
+        recognise(path)  # says of what kind it is instead
     raise UsageError(f"{path} is no network in a form that is known here." + inside(path))
 
 

@@ -152,8 +152,8 @@ def _described(header: Any, path: Path, names: Sequence[str]) -> dict[str, Any]:
     """
     if not isinstance(header, dict):
         raise UsageError(
-            f"{path} is a safetensors file, but not a checkpoint of camcli; give plain weights "
-            "with --weights FILE and --model NAME."
+            f"{path} is a safetensors file, but not a checkpoint of camcli: give plain weights as "
+            f"--model {path}, or with --weights {path} where --model NAME says what they are."
         )
     version = header.get("format")
     if type(version) is not int or not 1 <= version <= FORMAT:

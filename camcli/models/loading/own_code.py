@@ -7,44 +7,33 @@ import importlib
 import inspect
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 from torch import nn
 
-from camcli.data.decode.preprocess import Preprocess
 from camcli.errors import UsageError
-from camcli.models.classes.names_file import read_class_names
 from camcli.models.loading.builder import (
     BuiltModel,
     fill,
-    name_outputs,
     provenance,
     reason,
     weight_path,
 )
 from camcli.models.loading.cuda_code import without_cuda
-from camcli.models.loading.input_size import answers_of
 from camcli.models.loading.own_file import import_file, one_factory
-from camcli.models.loading.pretrained import timm_preprocess
+from camcli.models.loading.own_module import of_module
 from camcli.models.loading.sources import AskedModel
 from camcli.models.spec import check_own_code, code_file, is_file_of_code, own_code_parts
 from camcli.models.weights.files import read_candidates
 from camcli.models.weights.state_dict import head_rows, match
 
-# What timm assumes where a model's configuration is silent.
-_TIMM_DEFAULTS = {"crop_mode": "center", "crop_pct": 0.875, "interpolation": "bicubic"}
 # What factories call the number of classes.
 _COUNTS = ("num_classes", "n_classes", "num_labels", "nclass", "nb_classes", "num_class", "classes")
 
 
 def build(asked: AskedModel) -> BuiltModel:
-    """What the user's own factory makes.
-
-    A module may say more about itself: its ``classes`` (names), its ``preprocess`` (a
-    `Preprocess`), or timm's ``pretrained_cfg``; else the usual ImageNet preprocessing is assumed.
-    """
-    name, weights, classes, key = asked.name, asked.weights, asked.classes, asked.weights_key
+    """What the user's own factory makes (`camcli.models.loading.own_module.of_module`)."""
+    name, weights, key = asked.name, asked.weights, asked.weights_key
     module = _call_factory(name)
     if weights == "random":
         raise UsageError(
@@ -57,7 +46,8 @@ def build(asked: AskedModel) -> BuiltModel:
         made = provenance(name, "factory", None, "user", notes=[chosen])
     else:
         path = weight_path(weights, name)
-        found, digest = read_candidates(path)
+        own = _imported(name, where) if asked.trust_pickle else None
+        found, digest = read_candidates(path, trust=asked.trust_pickle, stand_for_main=own)
         count = head_rows(found, module, key)
         # Of classes, and nothing else differs: the factory may build that many.
         if count is not None and (option := _count_option(name)):
@@ -65,12 +55,7 @@ def build(asked: AskedModel) -> BuiltModel:
         fits = match(found, module, model=name, key=key)
         fill(module, fits, str(path))
         made = provenance(name, str(path), digest, "user", key, [chosen, fits.note])
-    preprocess = _own_preprocess(module)
-    own = getattr(module, "classes", None)
-    if classes is None and isinstance(own, (list, tuple)):
-        classes = read_class_names(own)
-    outputs, preprocess = answers_of(module, preprocess, name, asked.input_size)
-    return BuiltModel(module, name_outputs(classes, outputs, name), preprocess, made)
+    return of_module(module, asked, made)
 
 
 def _count_option(name: str) -> str | None:
@@ -148,13 +133,3 @@ def _call_factory(name: str, **options: int) -> nn.Module:
 def _called(factory: Any) -> str:
     """What a factory is called in its file."""
     return str(getattr(factory, "__name__", None) or type(factory).__name__)
-
-
-def _own_preprocess(module: nn.Module) -> Preprocess:
-    own = getattr(module, "preprocess", None)
-    if isinstance(own, Preprocess):
-        return own
-    cfg = getattr(module, "pretrained_cfg", None)
-    if isinstance(cfg, dict) and {"input_size", "mean", "std"} <= cfg.keys():
-        return timm_preprocess(SimpleNamespace(**{**_TIMM_DEFAULTS, **cfg}))
-    return Preprocess()

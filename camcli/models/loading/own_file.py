@@ -12,6 +12,8 @@ import importlib.util
 import inspect
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
@@ -59,6 +61,15 @@ def import_file(path: Path) -> ModuleType:
             sys.modules.pop(name, None)
             raise
         return module
+
+
+@contextmanager
+def looking_beside(*folders: Path) -> Iterator[None]:
+    """Let imports find what lies in some folders and in the current one; the first goes first."""
+    with _IMPORTING:
+        for folder in (Path.cwd(), *reversed(folders)):
+            _look_beside(folder.resolve())
+        yield
 
 
 def _is_relative(path: Path) -> bool:

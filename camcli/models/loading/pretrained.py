@@ -88,7 +88,7 @@ def build_torchvision(asked: AskedModel) -> BuiltModel:
     path = weight_path(weights or "", name, entries)
     files = {torchvision_file(name, each): each for each in entries.values()}
     expected = next((file.sha256 for file in files if file.filename == path.name), None)
-    found, digest = read_candidates(path, expected)
+    found, digest = read_candidates(path, expected, trust=asked.trust_pickle)
     for file, each in files.items():
         if file.sha256 and digest.startswith(file.sha256):
             state = taken(found.largest())
@@ -284,7 +284,7 @@ def build_timm(asked: AskedModel) -> BuiltModel:
         module = _timm_loaded(bare, {"state_dict": state}, outputs, str(path))
     else:
         path = weight_path(weights, name)
-        found, digest = read_candidates(path)
+        found, digest = read_candidates(path, trust=asked.trust_pickle)
         module, outputs, note = _timm_tuned(name, cfg, found, key)
         made = provenance(name, str(path), digest, "user", key, [note])
     names = classes or timm_classes(cfg, outputs)

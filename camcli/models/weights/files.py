@@ -4,22 +4,31 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from pathlib import Path
+from types import ModuleType
 
 from torch import Tensor
 
 from camcli.errors import CamcliError, UsageError
 from camcli.models.weights.formats import inside
-from camcli.models.weights.opening import open_weights
+from camcli.models.weights.opening import open_trusted, open_weights
 from camcli.models.weights.places import sha256_of
 from camcli.models.weights.state_dict import Candidate, Candidates, unwrap
 
 
-def read_candidates(path: Path, expected: str | None = None) -> tuple[Candidates, str]:
+def read_candidates(
+    path: Path,
+    expected: str | None = None,
+    *,
+    trust: bool = False,
+    stand_for_main: ModuleType | None = None,
+) -> tuple[Candidates, str]:
     """The tensors of a weight file, without running any code that it may hold.
 
     Args:
         path: a ``.safetensors`` file, or what ``torch.save`` wrote.
         expected: the sha256, or its first digits, that the file must have.
+        trust: whether it is opened as pickle does it, which RUNS THE CODE that it names.
+        stand_for_main: then, where the classes of the script that made it are.
 
     Returns:
         All mappings from names to tensors in it, for `camcli.models.weights.state_dict.match`, and
@@ -41,7 +50,8 @@ def read_candidates(path: Path, expected: str | None = None) -> tuple[Candidates
             f"{expected}; delete it and fetch it again."
         )
     # A file that is no weight file, however large, is known by its head.
-    found = unwrap(open_weights(path), str(path))
+    loaded = open_trusted(path, stand_for_main) if trust else open_weights(path)
+    found = unwrap(loaded, str(path))
     return found, digest or sha256_of(path)
 
 

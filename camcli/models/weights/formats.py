@@ -59,7 +59,8 @@ class Foreign:
 
     Attributes:
         what: what it is, after "is".
-        way: how to come from there to weights; ``{name}`` stands for the file's name.
+        way: how to open it, or to come from there to weights; ``{path}`` stands for the file and
+            ``{name}`` for its name.
         name: what `camcli.models.forms.registry` calls it; empty for what no form reads.
     """
 
@@ -71,25 +72,25 @@ class Foreign:
 _SAVE = "torch.save(model.state_dict(), 'weights.pth')"
 TORCHSCRIPT = Foreign(
     "a TorchScript program (torch.jit.save): a network with its own code",
-    "Its weights alone: torch.save(torch.jit.load('{name}').state_dict(), 'weights.pth'), to be "
-    "given with --weights, and --model names the network that it was made of.",
+    "It needs no other: --model {path}. Its weights alone, for a network of another name: "
+    "torch.save(torch.jit.load('{name}').state_dict(), 'weights.pth').",
     name="torchscript",
 )
 EXPORTED = Foreign(
     "a program of torch.export (torch.export.save): a network with its own code",
-    "Its weights alone: torch.save(dict(torch.export.load('{name}').state_dict), 'weights.pth'), "
-    "to be given with --weights, and --model names the network that it was made of.",
+    "It needs no other: --model {path}. Its weights alone, for a network of another name: "
+    "torch.save(dict(torch.export.load('{name}').state_dict), 'weights.pth').",
     name="exported",
 )
 _ONNX = Foreign(
     "an ONNX network, a graph whose tensors have lost their names in PyTorch",
-    f"Go back to the PyTorch model that it was exported from: {_SAVE}, and give that.",
+    "It needs no other: --model {path}.",
     name="onnx",
 )
 _KERAS = Foreign(
     "a network of Keras, or another HDF5 file",
-    "Weights of PyTorch are wanted: its layers are other ones, so train or convert the network "
-    f"there, and {_SAVE}.",
+    "It needs no other: --model {path}. Its layers are other ones than PyTorch's, so its weights "
+    "alone go nowhere else.",
     name="keras",
 )
 _TENSORFLOW = Foreign(
@@ -113,7 +114,8 @@ _ARRAYS = Foreign(
 _PICKLE = Foreign(
     "a pickle that torch.save did not write (joblib, scikit-learn or plain pickle): opening it "
     "runs whatever code it names",
-    f"Where it was made, {_SAVE}, and give that.",
+    f"Where it was made, {_SAVE}, and give that; or, if you trust the file, --trust-pickle opens "
+    "it as it is.",
     name="pickle",
 )
 _PAGE = Foreign(
@@ -138,7 +140,7 @@ _GGUF = Foreign(
 )
 _GRAPH = Foreign(
     "the description of an OpenVINO network",
-    f"Go back to the PyTorch model that it was converted from: {_SAVE}, and give that.",
+    "It needs no other: --model {path}, with the .bin file beside it.",
     name="openvino",
 )
 
@@ -234,20 +236,25 @@ def check_checkpoint(path: Path) -> None:
     except CamcliError as error:
         if isinstance(error.__cause__, OSError):
             raise
+        if path.suffix.lower() != ".safetensors":
+            raise CamcliError(
+                f"{path} is no checkpoint of camcli, whose name ends in .safetensors, nor another "
+                "network that is known here: it may be cut short, so copy it again; networks from "
+                "elsewhere are given with --model FILE."
+            ) from error
         raise CamcliError(
             f"{path} is not a whole safetensors file; copy it again, or train anew."
         ) from error
     if kind != "safetensors":
         raise UsageError(
-            f"{path} was saved by torch.save and is not a checkpoint of camcli: give it with "
-            "--weights FILE and --model NAME."
+            f"{path} was saved by torch.save and is not a checkpoint of camcli: give it as --model "
+            f"{path}; or with --weights {path} where --model NAME says what it is."
         )
 
 
 def _refused(path: Path, foreign: Foreign) -> ForeignFileError:
-    return ForeignFileError(
-        f"{path} is {foreign.what}.\n{foreign.way.format(name=path.name)}", foreign.name
-    )
+    way = foreign.way.format(name=path.name, path=path)
+    return ForeignFileError(f"{path} is {foreign.what}.\n{way}", foreign.name)
 
 
 def _foreign(path: Path, head: bytes) -> Foreign | None:

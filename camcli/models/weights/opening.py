@@ -1,109 +1,33 @@
-"""Opening a weight file without running what it says.
+"""Opening a weight file without running what it says; or running it, where that is asked for.
 
-``torch.load(weights_only=True)`` makes tensors and plain values, and refuses a file that names
-anything else, such as the settings that a training script saved beside its network. Here whatever
-is named by the standard library's, NumPy's and the usual settings libraries' names is made as a
-stand-in instead: an object that takes all it is given and does nothing with it, since only tensors
-are wanted. So no code of those types runs, not even a constructor's. What is not in the list is
-refused by its name.
+``torch.load(weights_only=True)`` makes tensors and plain values. What has the name of a harmless
+type beside them is made as a stand-in (`camcli.models.weights.allowed`), and what has another is
+refused by its name. Only a file that the user trusts is opened as pickle does it.
 """
 
 from __future__ import annotations
 
-import io
-import itertools
-import pickletools
+import pickle
 import re
 import threading
 import warnings
-from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
-from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import torch
 
 from camcli.errors import CamcliError, UsageError
 from camcli.files import open_regular
-from camcli.models.weights.formats import WeightsFormat, inside, member, recognise
+from camcli.models.weights.allowed import stand_in
+from camcli.models.weights.formats import ForeignFileError, WeightsFormat, inside, recognise
+from camcli.models.weights.pickles import modern, named, network_in, pickled_part, whole_network
 
 _LOADING = threading.Lock()
-_LEGACY = 4 << 20  # raw numbers follow the pickle, and need not be searched for names
-
-
-class StandIn:
-    """Takes the place of an object that is not wanted: it keeps nothing and runs nothing."""
-
-    def __new__(cls, *args: Any, **kwargs: Any) -> StandIn:
-        """Any arguments are taken."""
-        return object.__new__(cls)
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        pass
-
-    def __setstate__(self, state: Any) -> None:
-        pass
-
-
-class MappingStandIn:
-    """Takes the place of a kind of dict: tensors may be in there, so the entries are kept."""
-
-    def __new__(cls, *args: Any) -> Any:
-        """A plain mapping; what the type was made with, such as a default, is left out."""
-        return OrderedDict()
-
-
-class ListStandIn:
-    """Takes the place of a kind of list."""
-
-    def __new__(cls, *args: Any) -> Any:
-        """A plain list."""
-        return []
-
-
-_MAPPINGS = (
-    "collections.defaultdict", "addict.addict.Dict", "easydict.EasyDict", "munch.Munch",
-    "yacs.config.CfgNode", "fvcore.common.config.CfgNode", "box.box.Box", "attrdict.AttrDict",
-    "pytorch_lightning.utilities.parsing.AttributeDict",
-    "lightning.pytorch.utilities.parsing.AttributeDict",
-    "lightning.fabric.utilities.data.AttributeDict",
-    "lightning_fabric.utilities.data.AttributeDict", "mmengine.config.config.ConfigDict",
-    "mmcv.utils.config.ConfigDict", "builtins.dict", "collections.UserDict",
-)  # fmt: skip
-_LISTS = ("builtins.list", "collections.deque", "torch.nn.modules.container.ParameterList")
-_PLAIN = (
-    "argparse.Namespace", "types.SimpleNamespace", "typing.Any", "copyreg._reconstructor",
-    "decimal.Decimal", "fractions.Fraction", "uuid.UUID", "builtins.object", "builtins.slice",
-    "builtins.range", "builtins.frozenset", "builtins.tuple", "builtins.int", "builtins.float",
-    "builtins.bool", "builtins.str", "builtins.bytes", "time.struct_time",
-    "zoneinfo.ZoneInfo._unpickle", "tensorboard.compat.proto.summary_pb2.Summary",
-    "ml_collections.config_dict.ConfigDict",
-)  # fmt: skip
-# Families whose members are as harmless as each other once they are stand-ins.
-_FAMILIES = re.compile(
-    r"(?:numpy|datetime|pathlib|omegaconf|collections|random|sklearn\.preprocessing"
-    r"|torch\.optim|torch\.nn\.modules\.loss|torch\.cuda\.amp\.grad_scaler"
-    r"|torch\.amp\.grad_scaler|timm\.scheduler|timm\.optim|transformers\.training_args"
-    r"|(?:pytorch_lightning|lightning\.pytorch)\.callbacks)\..+"
-)
-_NAMED: dict[str, Any] = {
-    **dict.fromkeys(_MAPPINGS, MappingStandIn),
-    **dict.fromkeys(_LISTS, ListStandIn),
-    **dict.fromkeys(_PLAIN, StandIn),
-}
 _REFUSED = re.compile(r"GLOBAL|allowlist|persistent_load")
 # A global in a pickle: the opcode, a module and a name, each to the end of its line.
 _GLOBAL = re.compile(rb"c([\w.]{1,200})\n([\w.]{1,200})\n")
-
-
-def stand_in(name: str) -> type | None:
-    """What is made in place of an object of the type `name`, or None if it is to be refused.
-
-    Args:
-        name: such as ``argparse.Namespace``.
-    """
-    return _NAMED.get(name) or (StandIn if _FAMILIES.fullmatch(name) else None)
 
 
 def open_weights(path: Path) -> Any:
@@ -143,10 +67,10 @@ def _open_safetensors(path: Path) -> Any:
 
 def _open_torch(path: Path, kind: WeightsFormat) -> Any:
     try:
-        pickles = _pickles(path, kind)
+        pickles = pickled_part(path, kind)
         names = {f"{m.decode()}.{n.decode()}" for m, n in _GLOBAL.findall(pickles)}
         allowed: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = []
-        for name in sorted(map(_modern, names) if len(names) < 10_000 else ()):
+        for name in sorted(map(modern, names) if len(names) < 10_000 else ()):
             if made := stand_in(name):
                 allowed.append((made, name))
         # The list of what is allowed belongs to the whole process.
@@ -155,21 +79,6 @@ def _open_torch(path: Path, kind: WeightsFormat) -> Any:
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         raise CamcliError(_why_unreadable(path, kind, error)) from error
-
-
-def _pickles(path: Path, kind: WeightsFormat) -> bytes:
-    """The part of a torch file that is a pickle; the raw numbers come after it or beside it."""
-    if kind == "torch":
-        return member(path, lambda name: name.rpartition("/")[2] == "data.pkl")
-    with open_regular(path) as file:
-        return file.read(_LEGACY)
-
-
-def _modern(name: str) -> str:
-    """A name as Python 3 has it: pickles of protocol 2 use Python 2's."""
-    module, _, own = name.rpartition(".")
-    module, own = NAME_MAPPING.get((module, own), (module, own))
-    return f"{IMPORT_MAPPING.get(module, module)}.{own}"
 
 
 def _why_unreadable(path: Path, kind: WeightsFormat, error: Exception) -> str:
@@ -195,51 +104,83 @@ def _why_refused(path: Path, kind: WeightsFormat) -> str:
 
     known = _get_allowed_globals()
     found: dict[str, None] = {}
-    first, root = None, True
-    for name, is_root in _globals(path, kind):
-        if first is None:
-            first, root = name, is_root
+    for name, _ in named(path, kind):
         if name not in known and stand_in(name) is None:
             found.setdefault(name)
     names = list(found)
-    own = next((n for n in names if n.startswith("torch.nn.modules.")), None)
-    if own is not None:
-        network = first if root and first in found else names[0]
-        return (
-            f"{path} holds a whole network, pickled by torch.save(model): opening it runs the "
-            f"code of {network} and of all that it names.\n"
-            "If you trust it, save its weights alone where it was made, torch.save("
-            f"torch.load('{path.name}', weights_only=False).state_dict(), 'weights.pth'), and "
-            "give that; or return it from a function of your own, --model module:factory."
-        )
+    if any(name.startswith("torch.nn.modules.") for name in names):
+        return whole_network(path, network_in(path, kind) or names[0])
     listed = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
     return (
         f"{path} holds Python objects besides tensors, which could run code when opened "
         f"({listed or 'of an unknown type'}): save `model.state_dict()` alone, with torch.save or "
-        "as .safetensors."
+        "as .safetensors. If you trust the file, --trust-pickle opens it as it is."
     )
 
 
-def _globals(path: Path, kind: WeightsFormat) -> Iterator[tuple[str, bool]]:
-    """The types and functions that a pickle names, in order; whether one stands before any other.
+def open_trusted(path: Path, stand_for_main: ModuleType | None = None) -> Any:
+    """What a pickled file holds, opened as pickle does it: THIS RUNS THE CODE THAT THE FILE NAMES.
 
-    Nothing is executed: the opcodes are read as a text.
+    Args:
+        path: what torch.save or pickle wrote; other files are opened as `open_weights` does.
+        stand_for_main: where the classes of the script that made it are to be found.
+
+    Raises:
+        UsageError: there is no such file, or it needs code that is not here; says how to bring it.
+        CamcliError: it is damaged, or of another kind.
     """
-    file: IO[bytes] = io.BytesIO(_pickles(path, kind))
-    # A file of before torch 1.6 begins with its number, the protocol, and facts of the machine.
-    for _ in range(3 if kind == "torch-legacy" else 0):
-        for _op in pickletools.genops(file):
-            pass
-    texts: list[str] = []
-    root = True
-    for op, value, _ in itertools.islice(pickletools.genops(file), 3_000_000):
-        if op.name == "GLOBAL":
-            yield _modern(str(value).replace(" ", ".")), root
-        elif op.name == "STACK_GLOBAL" and len(texts) > 1:
-            yield _modern(".".join(texts[-2:])), root
-        elif isinstance(value, str):
-            texts = [*texts[-1:], value]
-        root = root and op.name in ("PROTO", "FRAME", "MEMOIZE", "GLOBAL", "BINPUT")
+    if not path.is_file():
+        raise UsageError(f"There is no weight file {path}." + inside(path))
+    try:
+        kind: str = recognise(path)
+    except ForeignFileError as error:
+        if error.form != "pickle":
+            raise
+        kind = "pickle"
+    if kind == "safetensors":
+        return _open_safetensors(path)
+
+    class Unpickler(pickle.Unpickler):
+        def find_class(self, module: str, name: str) -> Any:
+            if module == "__main__" and stand_for_main is not None:
+                return getattr(stand_for_main, name)
+            return super().find_class(module, name)
+
+    try:
+        with warnings.catch_warnings(), open_regular(path) as file:
+            warnings.simplefilter("ignore")
+            if kind == "pickle":
+                return Unpickler(file).load()
+            way = SimpleNamespace(
+                Unpickler=Unpickler, load=lambda f, **k: Unpickler(f, **k).load(), __name__="pickle"
+            )
+            return torch.load(file, map_location="cpu", pickle_module=way, weights_only=False)
+    except (Exception, SystemExit) as error:
+        raise _why_not_made(path, error, kind) from error
+
+
+def _why_not_made(path: Path, error: BaseException, kind: str) -> CamcliError:
+    """Why a trusted file cannot be opened, and what it lacks."""
+    if isinstance(error, ModuleNotFoundError):
+        return UsageError(
+            f"{path} needs the Python module '{error.name}', which is not in {Path.cwd()}, beside "
+            "the file or among the installed packages: run camcli where its code lies, or install "
+            "that."
+        )
+    if isinstance(error, AttributeError | ImportError):
+        name = network_in(path, kind) or ""
+        own = name.rpartition(".")[2]
+        if "__main__" in str(error) or name.startswith("__main__."):
+            return UsageError(
+                f"{path} is an object of {own or 'a class'}, which was defined in the script that "
+                f"made it: name that script, too, --model FILE.py:{own or 'CLASS'} --weights "
+                f"{path} --trust-pickle."
+            )
+        return UsageError(
+            f"{path} was made by other code than is installed here ({_first_line(error)}): install "
+            "the version that made it, or save its state_dict() there."
+        )
+    return CamcliError(f"{path} cannot be opened: {type(error).__name__}: {_first_line(error)}.")
 
 
 def _first_line(error: BaseException) -> str:

@@ -180,6 +180,8 @@ def unwrap(loaded: object, origin: str) -> Candidates:
     seen: set[int] = set()
 
     def walk(value: object, key: str, depth: int) -> None:
+        if isinstance(value, nn.Module):  # a whole one, in a file that is trusted
+            value = value.state_dict()
         if not isinstance(value, (Mapping, list, tuple)) or id(value) in seen or depth > _DEEPEST:
             return
         seen.add(id(value))
@@ -341,10 +343,15 @@ def _common(own: Mapping[str, Tensor]) -> list[str]:
     return found
 
 
+def is_average(key: str) -> bool:
+    """Whether weights are an average of others, by where they are in a file."""
+    return bool(_AVERAGE.search(key))
+
+
 def _order(view: _View, all_of_them: list[_View]) -> tuple[bool, bool, bool, int]:
     """Weights before their average, and names as they are before others."""
     return (
-        bool(_AVERAGE.search(view.key)),
+        is_average(view.key),
         bool(view.prefix),
         bool(view.added),
         all_of_them.index(view),

@@ -120,7 +120,7 @@ def test_truncated_anywhere(tmp_path_factory, share):
 def test_somebody_elses_safetensors(tmp_path):
     path = tmp_path / "weights.safetensors"
     save_file({"fc.weight": torch.ones(2, 2)}, path)
-    with pytest.raises(UsageError, match="--weights FILE"):
+    with pytest.raises(UsageError, match=r"--model .* or with --weights"):
         load_checkpoint(path)
     save_file({"fc.weight": torch.ones(2, 2)}, path, metadata={"camcli": "{no json"})
     with pytest.raises(CamcliError):
@@ -251,10 +251,10 @@ def test_any_description_is_read_or_refused(tmp_path_factory, changes):
 def test_what_torch_saved_is_sent_to_the_right_option(tmp_path):
     path = tmp_path / "my.pth"
     torch.save({"model": {"fc.weight": torch.ones(2)}}, path)
-    with pytest.raises(UsageError, match=r"--weights FILE and --model"):
+    with pytest.raises(UsageError, match=r"give it as --model .*--weights"):
         load_checkpoint(path)
     torch.save(torch.nn.Linear(2, 2), path, _use_new_zipfile_serialization=False)
-    with pytest.raises(UsageError, match=r"--weights FILE and --model"):
+    with pytest.raises(UsageError, match=r"give it as --model .*--weights"):
         load_checkpoint(path)
     path.write_bytes(b"<!doctype html><html></html>")
     with pytest.raises(CamcliError, match="web page"):

@@ -17,6 +17,7 @@ import torch
 from safetensors.torch import save_file
 
 from camcli.errors import CamcliError
+from camcli.models.spec import check_weights
 from camcli.models.weights import formats
 from camcli.models.weights.formats import ForeignFileError, UnreasonableFileError, recognise
 
@@ -106,6 +107,41 @@ def test_other_kinds_are_called_by_their_names(tmp_path, name):
     assert str(path) in what
     assert "cut short" not in what + way
     assert way.endswith(".")
+
+
+@pytest.mark.parametrize(
+    "name", [n for n in FOREIGN if n.endswith((".pt", ".pt2", ".onnx", ".h5", ".keras", ".xml"))]
+)
+def test_what_is_a_network_by_itself_is_given_as_the_model(tmp_path, name):
+    """Whichever option it was given to."""
+    path = tmp_path / name
+    path.write_bytes(FOREIGN[name][0])
+    by_itself = name not in ("package.pt",)
+    for ask in (recognise, formats.check_checkpoint, lambda path: check_weights(str(path), "x")):
+        with pytest.raises(CamcliError) as caught:
+            ask(path)
+        assert (f"--model {path}" in str(caught.value)) == by_itself
+
+
+def test_what_torch_saved_is_no_checkpoint_and_where_it_goes(tmp_path):
+    path = tmp_path / "my.pth"
+    torch.save(STATE, path)
+    with pytest.raises(CamcliError) as caught:
+        formats.check_checkpoint(path)
+    assert f"--model {path}" in str(caught.value)
+    assert f"--weights {path}" in str(caught.value)
+    assert "too large" not in str(caught.value)
+    path.write_bytes(b"\x01\x02" * 999)
+    with pytest.raises(CamcliError, match="no checkpoint of camcli, whose name ends in"):
+        formats.check_checkpoint(path)
+
+
+def test_a_trusted_pickle_may_be_weights(tmp_path):
+    path = tmp_path / "state.pkl"
+    path.write_bytes(pickle.dumps({"a": 1}))
+    check_weights(str(path), "x", trust=True)
+    with pytest.raises(ForeignFileError, match="--trust-pickle"):
+        check_weights(str(path), "x")
 
 
 def test_programs_that_torch_exports(tmp_path):
