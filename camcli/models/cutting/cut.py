@@ -26,6 +26,7 @@ from camcli.models.cutting.final_activation import (
     settle,
 )
 from camcli.models.cutting.fx_graph import PROBE, Traced, trace, trunk
+from camcli.models.cutting.pieces import found_in_pieces, inner_layers, not_to_convert
 from camcli.models.cutting.purity import check_steady, noticing_chance, same
 from camcli.models.cutting.types import Cut, LinearHead, NoMapError, Place, Tail
 from camcli.models.outputs import Output, TwoSided, rows_of, what_else
@@ -160,7 +161,9 @@ def _on_graph(
     """
     traced = trace(model, probe, writes=writes)
     traced, expected, found = _ended(traced, probe, raw, head, asked)
-    made = cut_graph.cut_at(traced, [cut_graph.find(traced, name) for name in layers])
+    nodes = [found_in_pieces(model, traced, name, probe) for name in layers]
+    made = cut_graph.cut_at(traced, nodes)
+    not_to_convert(model, traced, made)
     pieces = made.split(probe)
     _check(made, pieces, expected)
     return _Tried(made, pieces, expected, found)
@@ -291,14 +294,18 @@ def list_layers(model: nn.Module, size: int | Shape) -> list[Layer]:
     for name, node in traced.names.items():
         if name and (node not in shortest or len(name) < len(shortest[node])):
             shortest[node] = name
-    return [
-        Layer(
+    found = [
+        (position[node], Layer(
             name, _kind(model, name), layout.shape,
             node in every and shortest[node] == name and not _passes_on(model, name),
-        )
-        for name, node in sorted(traced.names.items(), key=lambda item: position[item[1]])
+        ))
+        for name, node in traced.names.items()
         if name and (layout := cut_graph.layout(traced, node))
     ]  # fmt: skip
+    for name, shape in inner_layers(model, traced, probe).items():
+        piece = next(p for p in traced.pieces if name.startswith(f"{p}."))
+        found.append((position[traced.names[piece]], Layer(name, _kind(model, name), shape, False)))
+    return [layer for _, layer in sorted(found, key=lambda item: item[0])]
 
 
 def _passes_on(model: nn.Module, name: str) -> bool:

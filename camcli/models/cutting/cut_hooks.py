@@ -124,7 +124,7 @@ def cut_at(whole: Whole, probe: Tensor, layers: Sequence[str], expected: Tensor)
         for name in layers
     ]
     outputs = expected.shape[1]
-    if len(hooked) == 1:
+    if len(hooked) == 1 and not hooked[0].prefix:  # a class token passes the layer by, too
         # Most often nothing bypasses the layer; then its input, and so the images, do not matter.
         (one,) = hooked
         blank = probe[:1] * 0

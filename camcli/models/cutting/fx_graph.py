@@ -7,10 +7,12 @@ block that is cut in its middle, or a transformer's class token.
 
 from __future__ import annotations
 
+import itertools
+import logging
 import operator
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -20,12 +22,18 @@ from camcli.models.cutting.graph_passes import without_inplace
 from camcli.models.cutting.purity import copy_input, follow_writes, same
 from camcli.models.cutting.tokens import TensorLayout
 
+log = logging.getLogger(__name__)
+
 
 class Tracer(fx.Tracer):
     """Keeps normalisation layers whole, and what timm, or the module itself, declares untraceable.
 
+    A module whose code cannot be followed, because it decides by a size or unpacks one, becomes
+    one node of the graph, too, and what is around it is traced on.
+
     Attributes:
         outputs: for each module that was called, by its dotted name, the node that it returned.
+        pieces: the modules that could not be followed, by name.
     """
 
     def __init__(self) -> None:
@@ -33,21 +41,54 @@ class Tracer(fx.Tracer):
         super().__init__(autowrap_functions=functions)
         self._leaves = leaves
         self.outputs: dict[str, fx.Node] = {}
+        self.pieces: set[str] = set()
+        self._types: dict[str, torch.dtype] = {}
+
+    def proxy(self, node: fx.Node) -> fx.Proxy:
+        """The stand-in of a value; of images and weights it knows the type, which code asks for."""
+        proxy = super().proxy(node)
+        if node.op == "placeholder":
+            proxy.dtype = torch.float32
+        elif node.op == "get_attr":
+            self._types = self._types or {n: t.dtype for n, t in _tensors(self.root)}
+            if known := self._types.get(str(node.target)):
+                proxy.dtype = known
+        return proxy
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         """Whether a module is one node of the graph."""
         return (
-            isinstance(m, (*self._leaves, nn.modules.batchnorm._BatchNorm))
+            module_qualified_name in self.pieces
+            or isinstance(m, (*self._leaves, nn.modules.batchnorm._BatchNorm))
             or getattr(m, "in_one_piece", False) is True
             or super().is_leaf_module(m, module_qualified_name)
         )  # fmt: skip
 
     def call_module(self, m: nn.Module, forward: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """Trace a module's call and remember what it returned."""
-        result = super().call_module(m, forward, args, kwargs)
+        name = self.path_of_module(m)
+        nodes, outputs, pieces = list(self.graph.nodes), dict(self.outputs), set(self.pieces)
+        stack, calls = self.module_stack.copy(), dict(self.num_calls)
+        try:
+            result = super().call_module(m, forward, args, kwargs)
+        except Exception as error:  # whatever a stand-in meets in foreign code
+            if name in self.pieces:
+                raise
+            log.debug("%s is left in one piece (%s)", name, error)
+            known = set(nodes)
+            for node in reversed([n for n in self.graph.nodes if n not in known]):
+                self.graph.erase_node(node)
+            self.outputs, self.pieces = outputs, {*pieces, name}
+            self.module_stack, self.num_calls = stack, calls
+            result = super().call_module(m, forward, args, kwargs)
         if isinstance(result, fx.Proxy):
-            self.outputs[self.path_of_module(m)] = result.node
+            self.outputs[name] = result.node
         return result
+
+
+def _tensors(root: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """A network's tensors by name; read past `getattr`, which tracing has replaced."""
+    return itertools.chain(root.named_parameters(), root.named_buffers())
 
 
 def _timm_notrace() -> tuple[tuple[type, ...], tuple[Callable[..., Any], ...]]:
@@ -93,6 +134,7 @@ class Traced:
         others: the values of the other nodes, for both batches.
         layouts: how the nodes hold tokens, as far as that was asked.
         answers: which tokens answer to changes in a picture, once that was asked.
+        pieces: modules whose code could not be followed, each one node of the graph, by name.
     """
 
     whole: fx.GraphModule
@@ -102,6 +144,7 @@ class Traced:
     others: dict[fx.Node, tuple[Any, Any]]
     layouts: dict[fx.Node, TensorLayout | None] = field(default_factory=dict)
     answers: dict[fx.Node, Tensor] = field(default_factory=dict)
+    pieces: frozenset[str] = frozenset()
 
     @property
     def output(self) -> fx.Node:
@@ -140,7 +183,7 @@ def trace(model: nn.Module, probe: Tensor, *, writes: bool = False) -> Traced:
     whole.recompile()
     by_name = {n.name: n for n in whole.graph.nodes}
     names = {name: by_name[n.name] for name, n in tracer.outputs.items()}
-    return _observed(whole, names, probe)
+    return replace(_observed(whole, names, probe), pieces=frozenset(tracer.pieces))
 
 
 def _drop_options(graph: fx.Graph) -> None:
@@ -182,7 +225,7 @@ def with_head(traced: Traced, node: fx.Node, new: nn.Module, probe: Tensor) -> T
     whole.recompile()
     kept = set(whole.graph.nodes)
     names = {name: n for name, n in traced.names.items() if n in kept}
-    return _observed(whole, names, probe)
+    return replace(_observed(whole, names, probe), pieces=traced.pieces)
 
 
 def trunk(traced: Traced) -> list[fx.Node]:
@@ -190,10 +233,10 @@ def trunk(traced: Traced) -> list[fx.Node]:
     nodes = list(traced.whole.graph.nodes)
     position = {n: i for i, n in enumerate(nodes)}
     needed = before(traced.output)
-    live: set[fx.Node] = set()  # tensors that depend on the image
+    live: set[fx.Node] = set()  # tensors that depend on the image, and what holds such
     result, last_use = [], -1
     for n in nodes:
-        if n not in needed or n not in traced.shapes:
+        if n not in needed or not (n in traced.shapes or _holds_tensors(traced, n)):
             continue
         if not (n.op == "placeholder" or any(m in live for m in n.all_input_nodes)):
             continue
@@ -202,6 +245,13 @@ def trunk(traced: Traced) -> list[fx.Node]:
             result.append(n)
         last_use = max([last_use] + [position[u] for u in n.users if u in needed])
     return result
+
+
+def _holds_tensors(traced: Traced, node: fx.Node) -> bool:
+    """Whether a node's value is no tensor and has some, as a module in one piece may return."""
+    value = traced.others.get(node, (None,))[0]
+    parts = value.values() if isinstance(value, Mapping) else value
+    return isinstance(value, Mapping | tuple | list) and any(isinstance(v, Tensor) for v in parts)
 
 
 def before(*nodes: fx.Node) -> set[fx.Node]:

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from torch import nn
 
 from camcli.errors import CamcliError, UnavailableError, UsageError
+from camcli.models.cutting.pieces import goes_by_values
 from camcli.models.runtime import int8, openvino
 from camcli.models.runtime.conversion_cache import kept, name_of
 from camcli.models.runtime.eager import SIXTEEN
@@ -51,7 +52,7 @@ class OnOpenVino:
                 f"OpenVINO runs on the CPU here, not on {wanted.classifier.device}: add --device "
                 "cpu, or use --runtime torch."
             )
-        if not isinstance(wanted.backbone, nn.Module):
+        if not isinstance(wanted.backbone, nn.Module) or goes_by_values(wanted.backbone):
             return UsageError(
                 f"OpenVINO cannot take {wanted.classifier.provenance.name}: its graph cannot be "
                 "traced. Use --runtime torch."
