@@ -47,12 +47,14 @@ class Tracer(fx.Tracer):
     def proxy(self, node: fx.Node) -> fx.Proxy:
         """The stand-in of a value; of images and weights it knows the type, which code asks for."""
         proxy = super().proxy(node)
+        known: torch.dtype | None = None
         if node.op == "placeholder":
-            proxy.dtype = torch.float32
+            known = torch.float32
         elif node.op == "get_attr":
             self._types = self._types or {n: t.dtype for n, t in _tensors(self.root)}
-            if known := self._types.get(str(node.target)):
-                proxy.dtype = known
+            known = self._types.get(str(node.target))
+        if known is not None:
+            vars(proxy)["dtype"] = known
         return proxy
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
@@ -249,9 +251,10 @@ def trunk(traced: Traced) -> list[fx.Node]:
 
 def _holds_tensors(traced: Traced, node: fx.Node) -> bool:
     """Whether a node's value is no tensor and has some, as a module in one piece may return."""
-    value = traced.others.get(node, (None,))[0]
-    parts = value.values() if isinstance(value, Mapping) else value
-    return isinstance(value, Mapping | tuple | list) and any(isinstance(v, Tensor) for v in parts)
+    value: Any = traced.others.get(node, (None,))[0]
+    if isinstance(value, Mapping):
+        value = tuple(value.values())
+    return isinstance(value, tuple | list) and any(isinstance(part, Tensor) for part in value)
 
 
 def before(*nodes: fx.Node) -> set[fx.Node]:

@@ -15,6 +15,7 @@ from camcli.models.spec import LAST
 
 # Their modules decide by shapes and settings, never by what is in a picture.
 _LIBRARIES = ("transformers.", "timm.", "torchvision.", "torch.", "keras.")
+_MARK = "camcli_goes_by_values"
 
 
 def found_in_pieces(model: nn.Module, traced: Traced, name: str, probe: Tensor) -> fx.Node:
@@ -65,7 +66,9 @@ def _hides_map(model: nn.Module, traced: Traced, node: fx.Node, probe: Tensor) -
     )
 
 
-def inner_layers(model: nn.Module, traced: Traced, probe: Tensor) -> dict[str, tuple[int, int, int]]:
+def inner_layers(
+    model: nn.Module, traced: Traced, probe: Tensor
+) -> dict[str, tuple[int, int, int]]:
     """The maps (K, h, w) inside of pieces, by name."""
     inside = tuple(f"{piece}." for piece in traced.pieces)
     if not inside:
@@ -87,9 +90,9 @@ def not_to_convert(model: nn.Module, traced: Traced, made: Cut) -> None:
     """
     own = [type(model.get_submodule(piece)).__module__ for piece in traced.pieces]
     if isinstance(made.first, nn.Module) and not all(m.startswith(_LIBRARIES) for m in own):
-        made.first.goes_by_values = True
+        vars(made.first)[_MARK] = True
 
 
 def goes_by_values(backbone: object) -> bool:
     """Whether a backbone may compute in another way for another picture."""
-    return getattr(backbone, "goes_by_values", False) is True
+    return getattr(backbone, _MARK, False) is True
