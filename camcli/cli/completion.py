@@ -110,7 +110,7 @@ CHOICES: dict[str, Choices] = {
     "--precision": _precisions,
     "--overlay-format": _overlay_formats,
     "--device": _of("auto", "cpu", "cuda", "mps"),
-    "--labels": _of("auto", "folder", "prefix", "none"),
+    "--labels": _of("auto", "folder", "prefix", "index", "imagefolder", "none"),
     "--only": _of("wrong", "below 0.6", "class "),
     "--contact-order": _of("first", "worst", "random"),
     "--engine": _of("local", "ray"),

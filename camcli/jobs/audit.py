@@ -168,9 +168,11 @@ class AuditJob(Settings):
             listener.say(f"Loading {classifier.called} ...")
             classifier = classifier.load(say=listener.say, warn=listener.warn)
 
+        from camcli.batch.folder_order import settled
         from camcli.evaluate.audit.audit_inputs import from_photographs
 
-        tell_notes(source.numbered(classifier.classes), listener, told=source.notes)
+        told, source = source.notes, settled(source, classifier, listener.say)
+        tell_notes(source.numbered(classifier.classes), listener, told=told)
         refs = source.renamed(refs, classifier.classes)
         with listener.bar("audit", len(refs), "image") as bar:
             return from_photographs(

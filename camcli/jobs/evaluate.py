@@ -253,6 +253,7 @@ class EvaluateJob(Settings):
         return found
 
     def _asked(self, networks: Sequence[ComparedNetwork], listener: Listener) -> EvaluationResult:
+        from camcli.batch.folder_order import renamed
         from camcli.evaluate.comparison.session import (
             ask_all,
             check_labels,
@@ -276,7 +277,8 @@ class EvaluateJob(Settings):
         )  # fmt: skip
         found = ask_all(
             networks, refs, self.hows(), ask, confidence=self.confidence, sanity=self.sanity,
-            named=source.renamed, listener=listener,
+            named=lambda refs, known: renamed(source, refs, known, listener.say),
+            listener=listener,
         )  # fmt: skip
         result = EvaluationResult(
             called(self.data), len(refs), tuple(found.rows), tuple(found.checks), found.predictions,

@@ -155,6 +155,7 @@ class ExplainJob(Settings):
         if found is None:
             self.check(listener)
             found = self.find(listener)
+        from camcli.batch.folder_order import renamed
         from camcli.models.runtime.policy import with_runtime
 
         classifier = classifier or loaded(self.network, listener)
@@ -162,7 +163,7 @@ class ExplainJob(Settings):
             listener.say(where)
         refs = found.refs
         if found.source is not None:
-            refs = found.source.renamed(refs, classifier.classes)
+            refs = renamed(found.source, refs, classifier, listener.say)
         what = self.maps.explanation(classifier)
         classifier = with_runtime(
             classifier, self.runtime, images=refs, passes=what.how.passes(classifier),

@@ -180,8 +180,9 @@ def batch(
         typer.Option(
             "--labels",
             help="Where true labels come from: auto (class-per-folder trees are recognised), "
-            "folder, prefix (cat.0.jpg is a cat), none, or a regular expression whose first "
-            "group is the label.",
+            "folder, prefix (cat.0.jpg is a cat), index (folders 0 ... 11 are the outputs of these "
+            "numbers), imagefolder (folders are the outputs in the order of their names as text: "
+            "0, 1, 10, 2 ...), none, or a regular expression whose first group is the label.",
             rich_help_panel="Input",
         ),
     ] = B.labels,

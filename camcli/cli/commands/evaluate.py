@@ -120,8 +120,9 @@ def evaluate(
         str,
         typer.Option(
             "--labels",
-            help="Where labels come from: auto, folder, prefix, none, or a regular expression "
-            "for the relative path whose first group is the label.",
+            help="Where labels come from: auto, folder, prefix, index, imagefolder, none, or a "
+            "regular expression for the relative path whose first group is the label; see 'camcli "
+            "batch --help'.",
             rich_help_panel=TRUTH,
         ),
     ] = E.labels,

@@ -22,6 +22,7 @@ from camcli.data.datasets.locate import locate
 from camcli.data.datasets.place import DataPlace
 from camcli.data.datasets.registry import KINDS, kind_of
 from camcli.data.datasets.splitting import hold_out
+from camcli.data.sources.numbered_folders import ORDERS
 from camcli.data.sources.splits import Split
 from camcli.errors import UsageError
 from camcli.printable import counted, some
@@ -84,6 +85,11 @@ def load_dataset(
     for name, share in {"validation": val, "test": test}.items():
         if not 0 <= share < 1:
             raise UsageError(f"The {name} share must be in [0, 1), not {share}.")
+    if labels in ORDERS:
+        raise UsageError(
+            f"--labels {labels} says which outputs of a network that is there the folders are, "
+            "and one that is trained gets its own: leave it out."
+        )
     place = DataPlace(locate(str(data), data_dir), labels)
     domains = Domains(domain, train_domain, test_domain)
     kind = kind_of(place)

@@ -42,10 +42,17 @@ from camcli.data.sources.containers.registry import (
     without_suffix,
 )
 from camcli.data.sources.finders import File, Finder, Folder, Glob, absolute, has_magic
-from camcli.data.sources.labels import Indexed, Labeller, are_indices, make_labeller
+from camcli.data.sources.labels import Indexed, Labeller, make_labeller
 from camcli.data.sources.layout import Layout, Unrecognised, how, outside, recognise, why_not
 from camcli.data.sources.leftovers import LeftOut
 from camcli.data.sources.lists import PathList, Several
+from camcli.data.sources.numbered_folders import (
+    ORDERS,
+    FolderOrder,
+    FolderOrders,
+    asked_order,
+    folder_orders,
+)
 from camcli.data.sources.refs import Blob, ImageRef, is_url, local_path
 from camcli.data.sources.remote import Remote
 from camcli.data.sources.unique_paths import Unique, bounded
@@ -65,6 +72,8 @@ class Source:
         own_labels: whether the labels in tar and zip files are taken, where there is no `labeller`.
         classes: what the numbers in such labels mean.
         notes: what a person should know about the labels, a line each.
+        order: which output of the network each class folder is, by the user's word; None: by what
+            the folders are called.
         left_out: what was passed over, as far as the source has been walked.
     """
 
@@ -75,6 +84,7 @@ class Source:
     own_labels: bool = True
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    order: FolderOrder | None = None
     left_out: LeftOut = field(default_factory=LeftOut, compare=False, repr=False)
 
     @property
@@ -92,18 +102,38 @@ class Source:
     def numbered(self, classes: tuple[str, ...]) -> Source:
         """The same, with what can only be a class's number as these classes' names.
 
-        These are numbers in tar and zip files, and class folders that are all called ``0`` to C-1.
+        These are numbers in tar and zip files, and class folders that are all called ``0`` to C-1,
+        or 1 to C; or whatever the user says that the folders' order means (`order`).
+
+        Raises:
+            UsageError: the folders cannot be the outputs in the order that the user says.
         """
         labeller, notes = self.labeller, self.notes
-        if isinstance(labeller, Layout) and are_indices(labeller.classes, classes):
-            some = sorted(labeller.classes, key=int)[:3]
-            means = ", ".join(f"{name} is {printable(classes[int(name)])}" for name in some)
-            labeller = Indexed(labeller, classes)
+        if not isinstance(labeller, Layout):
+            return replace(self, classes=classes)
+        if self.order:
+            index = asked_order(self.order, labeller.classes, classes)
+            return replace(
+                self, classes=classes, labeller=Indexed(labeller, classes, index), notes=notes
+            )
+        orders = folder_orders(labeller.classes, classes)
+        # Where outputs are called by their numbers there is nothing to translate.
+        if orders and (orders.first or any(classes[n] != k for k, n in orders.index.items())):
+            labeller = Indexed(labeller, classes, orders.index)
+            first = sorted(orders.index.items(), key=lambda pair: pair[1])[:3]
+            means = ", ".join(f"{name} is {printable(classes[n])}" for name, n in first)
+            counted = ", counted from 1" if orders.first else ""
             notes += (
-                f"Folder names are taken for the indices of the network's classes: {means}; "
-                "--labels folder takes them as they are.",
+                f"Folder names are taken for the indices of the network's classes{counted}: "
+                f"{means}; --labels folder takes them as they are.",
             )
         return replace(self, classes=classes, labeller=labeller, notes=notes)
+
+    def folder_orders(self, classes: tuple[str, ...]) -> FolderOrders | None:
+        """What its number folders may stand for; None where they are no numbers, or it is said."""
+        if self.order or not isinstance(self.labeller, Layout):
+            return None
+        return folder_orders(self.labeller.classes, classes)
 
     def renamed(self, refs: Sequence[ImageRef], classes: tuple[str, ...]) -> list[ImageRef]:
         """References of this source with labels as `numbered` has them, in the same order."""
@@ -230,7 +260,9 @@ def find_images(
         labels: ``auto`` takes class-per-folder labels where the layout of a folder shows them
             (`camcli.data.sources.layout`; `Source.notes` says why if it does not), and never file
             names, as `load_dataset` does; ``folder``: the name of the folder that holds the image;
-            ``prefix``: the file's name without its number (``cat.0.jpg`` is a cat); ``none``; or a
+            ``prefix``: the file's name without its number (``cat.0.jpg`` is a cat); ``index``:
+            class folders are the network's outputs of these numbers; ``imagefolder``: they are its
+            outputs in the order of their names as text (0, 1, 10, 2 ...); ``none``; or a
             regular expression, searched in the relative path, whose first group (or the group
             called ``label``) is the label, without the file's extension.
 
@@ -259,11 +291,17 @@ def find_images(
     first = next(finder.walk(seen), None)
     if first is None and isinstance(finder, Folder):
         finder = replace(finder, containers=True)
-    auto = labels == "auto"
+    order = next((each for each in ORDERS if each == labels), None)
+    auto = labels == "auto" or order is not None
     labeller, notes = _recognised(finder) if auto else (make_labeller(labels), ())
     # islice counts no further, and no disk holds so many.
     most = None if limit is None else min(limit, sys.maxsize)
-    source = Source(Path(finder.root), finder, labeller, most, own_labels=auto, notes=notes)
+    if order and not isinstance(labeller, Layout):
+        why = f" {notes[0]}" if notes else ""
+        raise UsageError(f"--labels {order} is about class folders, and there are none.{why}")
+    source = Source(
+        Path(finder.root), finder, labeller, most, own_labels=auto, notes=notes, order=order
+    )
     if first is None:
         source.left_out.include(seen)
     # Nothing at all, or shards without images.

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -67,30 +68,22 @@ class Regex:
 
 @dataclass(frozen=True)
 class Indexed:
-    """Another labeller's labels are indices of the network's classes; the label is the name."""
+    """Another labeller's labels stand for outputs of the network; the label is the class's name.
+
+    Attributes:
+        inner: the other one.
+        classes: the C class names.
+        index: the output that a label stands for.
+    """
 
     inner: Labeller
     classes: tuple[str, ...]
+    index: Mapping[str, int]
 
     def __call__(self, rel: str) -> str | None:
         """The class's name."""
         label = self.inner(rel)
-        return None if label is None else self.classes[int(label)]
-
-
-def are_indices(labels: tuple[str, ...], classes: tuple[str, ...]) -> bool:
-    """Whether labels can only be indices of a network's classes: ``0``, ``1``, ``10``, ``281``.
-
-    All of them must be numbers below C, written as numbers are (``007`` is a name), and none may
-    be the name of a class.
-    """
-    if not labels or not all(label.isdecimal() and label.isascii() for label in labels):
-        return False
-    return (
-        all(len(label) < 9 and str(int(label)) == label for label in labels)
-        and max(map(int, labels)) < len(classes)
-        and not set(labels) & set(classes)
-    )
+        return None if label is None else self.classes[self.index[label]]
 
 
 def make_labeller(labels: str) -> Labeller | None:

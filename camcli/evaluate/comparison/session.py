@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     # Photographs, their labels as a network's classes are called: `Source.renamed`.
     Named = Callable[[Sequence[ImageRef], tuple[str, ...]], list[ImageRef]]
+    # The same of a network that is loaded: `camcli.batch.folder_order.renamed`.
+    NamedBy = Callable[[Sequence[ImageRef], Classifier], list[ImageRef]]
 
 
 @dataclass(slots=True)
@@ -152,7 +154,7 @@ def ask_all(
     *,
     confidence: float | None,
     sanity: bool,
-    named: Named,
+    named: NamedBy,
     listener: Listener,
 ) -> Answers:
     """Evaluate the networks one after the other; only one is in memory at a time.
@@ -177,7 +179,7 @@ def ask_all(
     only_labels = not (ask.annotations or ask.grid or ask.faithfulness or sanity)
     for number, network in enumerate(networks):
         classifier = network.load(network.layer, listener)
-        own = named(refs, classifier.classes)
+        own = named(refs, classifier)
         labels = {ref.label for ref in own if ref.label is not None}
         # Found out before the network looks at anything, rather than after.
         if only_labels and all(label_index(one, classifier.classes) is None for one in labels):

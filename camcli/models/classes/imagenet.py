@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 
+# What tells classes of one name apart, see `camcli.models.classes.names_file`.
+_INDEXED = re.compile(r" \(\d+\)'*$")
 _NEGATIVE = re.compile(r"\s*-\d+\s*")
 
 
@@ -34,6 +36,29 @@ def imagenet_classes() -> tuple[str, ...]:
     jacket) would differ in one capital letter only.
     """
     return tuple(name for _, name, _ in _table())
+
+
+@lru_cache(maxsize=8)
+def are_imagenets(classes: tuple[str, ...]) -> bool:
+    """Whether names are those of ImageNet's classes in its order, as another list has them.
+
+    Lists on the web give a class one of its synonyms, or all, and call two classes crane; what
+    they mean by an index is the same. Nearly all must agree: a list has its own slips, and its
+    own words for a few.
+
+    Args:
+        classes: the C class names.
+    """
+    if classes == imagenet_classes():
+        return True
+    if len(classes) != len(_table()):
+        return False
+    agreed = 0
+    for (wnid, own, others), name in zip(_table(), classes, strict=True):
+        known = {plain(own), wnid, *map(plain, others)}
+        said = _INDEXED.sub("", name)
+        agreed += any(plain(part) in known for part in (said, *said.split(",")))
+    return agreed >= 0.9 * len(classes)
 
 
 @cache

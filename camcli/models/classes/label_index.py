@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from camcli.data.sources.label_tables import split_labels
-from camcli.models.classes.imagenet import imagenet_classes, plain, wnid_index
+from camcli.models.classes.imagenet import are_imagenets, plain, wnid_index
 
 
 def label_index(label: str, classes: tuple[str, ...]) -> int | None:
@@ -20,7 +20,7 @@ def label_index(label: str, classes: tuple[str, ...]) -> int | None:
     """
     exact, loose = _names(classes)
     index = exact.get(label, loose.get(plain(label)))
-    if index is None and classes == imagenet_classes():
+    if index is None and are_imagenets(classes):
         index = wnid_index(label)
     return index
 

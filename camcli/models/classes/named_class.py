@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from camcli.errors import UsageError
 from camcli.models.classes.imagenet import (
-    imagenet_classes,
+    are_imagenets,
     imagenet_kinds,
     imagenet_synonyms,
     plain,
@@ -45,6 +45,8 @@ def match_class(query: str, classes: Sequence[str]) -> int:
     for found in (
         [i for i, name in enumerate(classes) if name == query],
         [i for i, name in enumerate(names) if name == wanted],
+        # One of several of this name, which their indices tell apart: crane (134), crane (517).
+        [i for i, name in enumerate(names) if name == f"{wanted} ({i})"],
     ):
         if found:
             return _only(query, found, classes)
@@ -160,7 +162,7 @@ def _spelled_nearly(wanted: str, spellings: Sequence[Iterable[str]]) -> list[int
 
 def _synonyms(classes: Sequence[str]) -> tuple[tuple[str, ...], ...]:
     """ImageNet's, if these are its classes."""
-    return imagenet_synonyms() if tuple(classes) == imagenet_classes() else ()
+    return imagenet_synonyms() if are_imagenets(tuple(classes)) else ()
 
 
 def _only(query: str, found: list[int], classes: Sequence[str]) -> int:

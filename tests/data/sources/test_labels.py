@@ -7,9 +7,9 @@ from camcli.data.sources.labels import (
     Parent,
     Prefix,
     Regex,
-    are_indices,
     make_labeller,
 )
+from camcli.data.sources.numbered_folders import asked_order, folder_orders
 from camcli.errors import UsageError
 
 
@@ -67,10 +67,62 @@ CLASSES = ("ant", "bee", "cat", "3")
     ],
 )  # fmt: skip
 def test_numbers_are_classes_only_where_they_can_be_nothing_else(labels, indices):
-    assert are_indices(labels, CLASSES) is indices
+    assert (folder_orders(labels, CLASSES) is not None) is indices
 
 
 def test_an_index_is_the_name_of_its_class():
-    labeller = Indexed(Parent(), CLASSES)
+    labeller = Indexed(Parent(), CLASSES, {"2": 2})
     assert labeller("2/x.jpg") == "cat"
     assert labeller("x.jpg") is None
+
+
+TWELVE = tuple(map(str, range(12)))
+
+
+def test_numbers_are_in_another_order_as_text():
+    """As torchvision's ImageFolder sorts them: 0, 1, 10, 11, 2 ..."""
+    found = folder_orders(TWELVE, TWELVE)
+    assert found.differ
+    assert found.index == {name: int(name) for name in TWELVE}
+    assert [k for k, _ in sorted(found.imagefolder.items(), key=lambda pair: pair[1])] == [
+        "0", "1", "10", "11", "2", "3", "4", "5", "6", "7", "8", "9",
+    ]  # fmt: skip
+    # A part of them is where it was among all.
+    assert folder_orders(("0", "2", "10"), TWELVE).imagefolder == {"0": 0, "2": 4, "10": 2}
+
+
+@pytest.mark.parametrize(
+    ("names", "differ", "first"),
+    [
+        (tuple(map(str, range(10))), False, 0),
+        (tuple(f"{n:02}" for n in range(12)), False, 0),  # zeros in front sort as they count
+        (tuple(map(str, range(1, 13))), True, 1),
+        (tuple(f"{n:02}" for n in range(1, 13)), False, 1),
+    ],
+)
+def test_the_ways_to_number_folders(names, differ, first):
+    classes = tuple(map(str, range(len(names))))
+    found = folder_orders(names, classes)
+    assert found.differ is differ
+    assert found.first == first
+    assert sorted(found.index.values()) == list(range(len(names)))
+    # Names of one's own for as many outputs change nothing.
+    assert folder_orders(names, tuple(f"c{n}" for n in classes)).index == found.index
+
+
+def test_folders_that_are_names_have_no_order():
+    assert folder_orders(("10", "2"), ("10", "2")) is None  # a checkpoint has them in its order
+    assert folder_orders(("00", "07"), TWELVE) is None
+    assert folder_orders(("0", "00"), TWELVE) is None
+    assert folder_orders(("9" * 5000,), TWELVE) is None
+
+
+def test_the_order_that_is_asked_for():
+    assert asked_order("imagefolder", ("dog", "cat"), ("0", "1")) == {"cat": 0, "dog": 1}
+    assert asked_order("imagefolder", ("0", "2", "10"), TWELVE) == {"0": 0, "2": 4, "10": 2}
+    assert asked_order("index", ("0", "10"), TWELVE) == {"0": 0, "10": 10}
+    assert asked_order("index", ("1", "0"), ("1", "0")) == {"0": 0, "1": 1}
+    with pytest.raises(UsageError, match="2 folders for 12 outputs"):
+        asked_order("imagefolder", ("dog", "cat"), TWELVE)
+    with pytest.raises(UsageError, match="'dog'"):
+        asked_order("index", ("dog", "cat"), ("0", "1"))

@@ -239,6 +239,31 @@ def test_folders_that_are_names_stay_names(tmp_path, folders, classes):
     assert not source.notes
 
 
+def test_folders_that_count_from_one(tmp_path):
+    root = tree(tmp_path, *(f"{i}/x.jpg" for i in (1, 2, 3)))
+    source = find_images(root).numbered(("cat", "dog", "horse"))
+    assert {ref.rel[0]: ref.label for ref in source} == {"1": "cat", "2": "dog", "3": "horse"}
+    assert "counted from 1: 1 is cat, 2 is dog" in source.notes[-1]
+    # The same where the outputs have no names: there is no output 3.
+    source = find_images(root).numbered(("0", "1", "2"))
+    assert {ref.rel[0]: ref.label for ref in source} == {"1": "0", "2": "1", "3": "2"}
+
+
+def test_the_order_of_folders_can_be_asked_for(tmp_path):
+    root = tree(tmp_path, *(f"{i}/x.jpg" for i in range(12)))
+    classes = tuple(map(str, range(12)))
+    source = find_images(root, labels="imagefolder").numbered(classes)
+    assert {ref.rel: ref.label for ref in source}["10/x.jpg"] == "2"
+    source = find_images(root, labels="index").numbered(classes)
+    assert {ref.rel: ref.label for ref in source}["10/x.jpg"] == "10"
+    words = tree(tmp_path / "words", "cat/1.jpg", "dog/1.jpg")
+    source = find_images(words, labels="imagefolder").numbered(("no", "yes"))
+    assert [ref.label for ref in source] == ["no", "yes"]
+    flat = tree(tmp_path / "flat", "1.jpg")
+    with pytest.raises(UsageError, match="class folders"):
+        find_images(flat, labels="index")
+
+
 def test_numbers_are_classes(tmp_path):
     """MNIST's digits; only dates are taken for albums."""
     root = tree(tmp_path, *(f"{digit}/1.png" for digit in range(10)))

@@ -5,12 +5,15 @@ import re
 from pathlib import Path
 
 from camcli.models.classes.imagenet import (
+    are_imagenets,
     imagenet_classes,
     imagenet_kinds,
     imagenet_synonyms,
     plain,
     wnid_index,
 )
+from camcli.models.classes.label_index import label_index
+from camcli.models.classes.names_file import read_class_names
 
 CLASSES = imagenet_classes()
 
@@ -80,3 +83,20 @@ def test_kinds_are_classes():
     assert [CLASSES[i] for i in imagenet_kinds()["cat"]] == [
         "tabby", "tiger cat", "Persian cat", "Siamese cat", "Egyptian cat",
     ]  # fmt: skip
+
+
+def test_other_lists_of_imagenet_are_known_as_such():
+    """As the web has them: all synonyms in a row, or WordNet ids, or two cranes."""
+    rows = zip(imagenet_classes(), imagenet_synonyms(), strict=True)
+    assert are_imagenets(tuple(", ".join([name, *others]) for name, others in rows))
+    usual = list(imagenet_classes())
+    usual[134] = "crane"
+    assert are_imagenets(read_class_names(usual))
+    assert label_index("n02012849", read_class_names(usual)) == 134
+
+
+def test_a_thousand_classes_of_ones_own_are_not_imagenets():
+    assert not are_imagenets(tuple(map(str, range(1000))))
+    # ImageNet's words in another order are another network's classes.
+    assert not are_imagenets(tuple(sorted(imagenet_classes())))
+    assert not are_imagenets(imagenet_classes()[:999])

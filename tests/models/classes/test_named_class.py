@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from camcli.errors import UsageError
 from camcli.models.classes.imagenet import imagenet_classes
 from camcli.models.classes.named_class import match_class, namesakes, near_classes
+from camcli.models.classes.names_file import read_class_names
 
 CLASSES = imagenet_classes()
 
@@ -134,3 +135,22 @@ def test_a_number_that_neither_is_a_class_nor_an_index_shows_what_the_classes_ar
         match_class("2022", ["2019", "2020", "2021"])
     with pytest.raises(UsageError, match="out of range"):
         match_class("-1", ["1", "2"])
+
+
+def test_one_of_several_of_a_name_is_asked_for_by_its_index():
+    classes = read_class_names(["crane", "cat", "crane"])
+    with pytest.raises(UsageError, match=r"more than one class.*\(0\).*\(2\)"):
+        match_class("crane", classes)
+    assert match_class("crane (2)", classes) == 2
+    assert match_class("cat", classes) == 1
+
+
+def test_the_usual_list_of_imagenet_with_its_two_cranes():
+    """Neither crane is taken in silence, though one has the name as a synonym only."""
+    usual = list(imagenet_classes())
+    usual[134], usual[517], usual[639] = "crane", "crane", "maillot"
+    classes = read_class_names(usual)
+    with pytest.raises(UsageError, match=r"134.*517"):
+        match_class("crane", classes)
+    assert match_class("n02012849", classes) == 134
+    assert match_class("tabby cat", classes) == 281
