@@ -106,7 +106,7 @@ def test_a_network_that_knows_nothing_decides_nothing(shades):
 
 def test_nothing_is_measured_where_it_makes_no_difference_or_is_said(shades, tmp_path):
     said = []
-    for n in range(3):
+    for n in range(2):  # the first two as they count and as text
         (tmp_path / str(n)).mkdir()
         cv2.imwrite(str(tmp_path / str(n) / "x.png"), np.zeros((40, 40, 3), np.uint8))
     settled(find_images(tmp_path), network(NUMBERS), said.append)

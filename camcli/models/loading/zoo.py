@@ -8,6 +8,7 @@ seconds to import, so each is imported only for a name that needs it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -15,6 +16,7 @@ import torch
 from camcli.models.classes.names_file import read_class_names
 from camcli.models.loading.builder import BuiltModel, Provenance
 from camcli.models.loading.sources import AskedModel, source_of
+from camcli.models.loading.unnamed_outputs import told
 from camcli.models.spec import BUNDLED, OutputKind, check_weights_key
 from camcli.models.weights.finite import check_finite
 
@@ -78,4 +80,6 @@ def build_model(
     made = built.provenance
     if made.source != "random":
         check_finite(built.module, name if made.sha256 is None else made.weights)
+    if note := told(built):
+        built.provenance = replace(made, notes=(*made.notes, note))
     return built
