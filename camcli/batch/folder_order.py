@@ -34,7 +34,7 @@ def settled(source: Source, classifier: Classifier, say: Callable[[str], object]
         say: told what was found.
     """
     orders = source.folder_orders(classifier.classes)
-    if orders is None or not orders.differ:
+    if orders is None or not orders.differ or classifier.output.measures:
         return source
     refs = _some(source, orders)
     predicted = _predicted(refs, classifier)
