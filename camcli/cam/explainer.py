@@ -7,16 +7,17 @@ from torch import Tensor
 from torch.nn import functional
 
 from camcli.cam.map_options import SHOWN, Fuse, MapOptions
+from camcli.cam.method_facts import FACTS
 from camcli.cam.method_input import Evidence
 from camcli.cam.methods import METHODS, explain
 from camcli.cam.noise import augmented, noisy_images
 from camcli.errors import UsageError
 from camcli.models.classifier import Classifier, Look
-from camcli.models.cutting.types import Tail
+from camcli.models.cutting.types import Tail, has_gradients
 
 
 def check_influence(how: MapOptions, classifier: Classifier) -> None:
-    """Refuse a layer whose map can only be empty.
+    """Refuse a layer whose map can only be empty, and a method that a network cannot do.
 
     Args:
         how: method and options.
@@ -24,8 +25,9 @@ def check_influence(how: MapOptions, classifier: Classifier) -> None:
 
     Raises:
         UsageError: nothing in the map of one of them changes the logits, and the method looks at
-            nothing else.
+            nothing else; or the method needs gradients that the network's runtime has not.
     """
+    _check_gradients(how, classifier)
     if how.method.network or not how.method.class_specific or how.method.name in SHOWN:
         return
     for place in classifier.cut.places if classifier.cut else ():
@@ -35,6 +37,34 @@ def check_influence(how: MapOptions, classifier: Classifier) -> None:
                 "looks at the class token alone after it: leave --layer out, or take a layer "
                 "before the last attention ('camcli layers' lists them)."
             )
+
+
+def _check_gradients(how: MapOptions, classifier: Classifier) -> None:
+    """Refuse a method that needs gradients where there are none.
+
+    Raises:
+        UsageError: names those that need none.
+    """
+    halves = classifier.cut
+    if halves is None or halves.gradients:
+        return
+    able = [
+        all(
+            facts.why_not(
+                linear=place.head is not None, gradients=False, after=has_gradients(place.tail)
+            ) is None
+            for place in halves.places
+        )
+        for facts in (how.method, *FACTS.values())
+    ]  # fmt: skip
+    if able[0]:
+        return
+    others = [name for name, fits in zip(FACTS, able[1:], strict=True) if fits]
+    where = "" if how.method.network else f" after {classifier.layer}"
+    raise UsageError(
+        f"{how.method.name} needs gradients, and {classifier.provenance.name} is a program that "
+        f"has none{where}. These methods explain it: {', '.join(others)}."
+    )
 
 
 def maps_of(classifier: Classifier, seen: Look, index: Tensor, how: MapOptions) -> Tensor:

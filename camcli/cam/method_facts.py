@@ -45,17 +45,19 @@ class Facts:
     weighted: bool = True
     one_pass: bool = False
 
-    def why_not(self, *, linear: bool, gradients: bool) -> str | None:
+    def why_not(self, *, linear: bool, gradients: bool, after: bool | None = None) -> str | None:
         """Why it cannot explain a network; None where it can.
 
         Args:
             linear: what follows the map is global average pooling and one linear layer.
             gradients: autograd can go through the network, which it cannot where OpenVINO reads it.
+            after: the same of what follows the map; as for all of it, if that is not said.
         """
         if self.cost[1] == UNDEFINED and not linear:
             return "needs a network that ends in global average pooling and one linear layer"
+        through = gradients if self.network or after is None else after
         back = self.network or (not linear and "backward" in self.cost[1])
-        if back and not gradients:
+        if back and not through:
             return "needs gradients, and this network is a program that has none"
         return None
 

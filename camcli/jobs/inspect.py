@@ -152,6 +152,7 @@ class InspectJob(Settings):
         import torch
 
         from camcli.cam.method_facts import FACTS
+        from camcli.models.cutting.types import has_gradients
 
         seen = classifier.look(
             torch.zeros(1, 3, *classifier.preprocess.shape[1:], dtype=torch.uint8)
@@ -159,9 +160,12 @@ class InspectJob(Settings):
         part = seen.parts[-1]
         gradients = classifier.cut is None or classifier.cut.gradients
         reasons = {
-            name: facts.why_not(linear=part.head is not None, gradients=gradients)
+            name: facts.why_not(
+                linear=part.head is not None, gradients=gradients,
+                after=has_gradients(classifier.tail),
+            )
             for name, facts in FACTS.items()
-        }
+        }  # fmt: skip
         told = (*classifier.provenance.notes, classifier.output.told)
         _, height, width = part.A.shape[1:]
         return Inspected(

@@ -14,7 +14,7 @@ from camcli.errors import UsageError
 from camcli.models.classes.thresholds import read_thresholds
 from camcli.models.cuda import to_device
 from camcli.models.cutting.cut import Cut, LinearHead, Tail, cut, one_sided
-from camcli.models.cutting.types import channels_last
+from camcli.models.cutting.types import CutsItself, channels_last
 from camcli.models.loading.backbone import cut_with_head, fill_backbone
 from camcli.models.loading.checkpoint import Checkpoint, load_checkpoint
 from camcli.models.loading.ensemble import join, split_head
@@ -260,6 +260,8 @@ def load_classifier(
             input_size=input_size, preprocess=preprocess, output=kind, trust_pickle=trust_pickle,
         )  # fmt: skip
         own = built.preprocess
+        if device == "auto" and isinstance(built.module, CutsItself):
+            where = torch.device("cpu")
         classifier = cut_classifier(
             built.module,
             classes=built.classes,
@@ -338,6 +340,11 @@ def cut_classifier(
         CamcliError: it cannot be cut.
         UsageError: `classes` has another length than the logits, or there is no such layer.
     """
+    if isinstance(module, CutsItself) and device.type != "cpu":
+        raise UsageError(
+            f"{provenance.name} is run by OpenVINO, which is for the CPU here, not for {device}: "
+            "leave --device out, or say --device cpu."
+        )
     module.eval().requires_grad_(False)
     halves = cut(module, preprocess.shape, layers, output=output)
     if halves.outputs == 1 and len(classes) == 2:
@@ -362,7 +369,7 @@ def _classifier(
     features = halves.first if halves.plain else halves.features
     return Classifier(
         features, halves.tail, halves.head, classes, preprocess, provenance, halves.layer, device,
-        None if halves.plain else halves, output=halves.output,
+        None if halves.plain and halves.gradients else halves, output=halves.output,
     )  # fmt: skip
 
 

@@ -28,7 +28,7 @@ from camcli.models.cutting.final_activation import (
 from camcli.models.cutting.fx_graph import PROBE, Traced, trace, trunk
 from camcli.models.cutting.pieces import found_in_pieces, inner_layers, not_to_convert
 from camcli.models.cutting.purity import check_steady, noticing_chance, same
-from camcli.models.cutting.types import Cut, LinearHead, NoMapError, Place, Tail
+from camcli.models.cutting.types import Cut, CutsItself, LinearHead, NoMapError, Place, Tail
 from camcli.models.outputs import Output, TwoSided, rows_of, what_else
 from camcli.models.spec import LAST, OutputKind
 
@@ -69,6 +69,8 @@ def cut(
         UsageError: a layer's name is unknown, or the layer has no map, or the network does not
             take images of this size, or its outputs cannot be what `output` says.
     """
+    if isinstance(model, CutsItself) and head is None:
+        return model.cut_itself(_shape(size), layers, output)
     probe = _probe(size)
     with torch.no_grad():  # not inference mode: the halves' copied weights must allow autograd
         raw, writes = _answer(model, probe)
@@ -102,7 +104,7 @@ def cut(
     made = replace(made, places=places, output=tried.output)
     if made.outputs > 1 or head is not None or made.output.measures:
         return made
-    return _two_sided(made)
+    return two_sided_cut(made)
 
 
 @dataclass(frozen=True)
@@ -221,7 +223,7 @@ def _with_hooks(
     return _Tried(made, pieces, expected, found)
 
 
-def _two_sided(made: Cut) -> Cut:
+def two_sided_cut(made: Cut) -> Cut:
     """A network with one output as the two columns of its two classes."""
     kind = made.output.kind
     places = []
@@ -274,6 +276,8 @@ def list_layers(model: nn.Module, size: int | Shape) -> list[Layer]:
     Raises:
         CamcliError: the network returns no (B, C) logits.
     """
+    if isinstance(model, CutsItself):
+        return model.own_layers(_shape(size))
     probe = _probe(size)
     with torch.no_grad():
         _, writes = _answer(model, probe)
@@ -317,9 +321,12 @@ def _kind(model: nn.Module, name: str) -> str:
     return type(model.get_submodule(name)).__name__
 
 
+def _shape(size: int | Shape) -> Shape:
+    return (3, size, size) if isinstance(size, int) else size
+
+
 def _probe(size: int | Shape) -> Tensor:
-    shape = (3, size, size) if isinstance(size, int) else size
-    return torch.randn(PROBE, *shape, generator=torch.Generator().manual_seed(0))
+    return torch.randn(PROBE, *_shape(size), generator=torch.Generator().manual_seed(0))
 
 
 def _answer(model: nn.Module, images: Tensor) -> tuple[Tensor, bool]:

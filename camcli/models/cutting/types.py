@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 from camcli.errors import CamcliError, UsageError
 from camcli.models.outputs import Output
+from camcli.models.spec import OutputKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +148,25 @@ class Cut:
             (A, Tail(place.tail, list(zip(context, place.batched, strict=True))))
             for (A, *context), place in zip(rows, self.places, strict=True)
         ]
+
+
+@runtime_checkable
+class CutsItself(Protocol):
+    """A network that is no torch code, and knows how to be cut: a graph that OpenVINO runs."""
+
+    def cut_itself(
+        self, shape: tuple[int, int, int], layers: Sequence[str], output: OutputKind | None
+    ) -> Cut:
+        """As `camcli.models.cutting.cut.cut`."""
+
+    def own_layers(self, shape: tuple[int, int, int]) -> list[Any]:
+        """As `camcli.models.cutting.cut.list_layers`."""
+
+
+def has_gradients(tail: Any) -> bool:
+    """Whether autograd runs through a tail; not where another runtime computes it."""
+    inner = getattr(tail, "tail", None)  # of a network with one output
+    return getattr(tail, "has_gradients", True) and (inner is None or has_gradients(inner))
 
 
 def channels_last(module: nn.Module) -> nn.Module:

@@ -8,13 +8,14 @@ nothing.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from camcli.errors import UsageError
+from camcli.errors import UnavailableError, UsageError
 from camcli.models.weights.formats import ForeignFileError, inside, recognise
 from camcli.models.weights.pickles import check_trusted, network_in
 
@@ -60,6 +61,13 @@ def _check_pickled(asked: AskedModel) -> None:
     check_trusted(path, network_in(path, kind_of(path)) or "what it names", asked.trust_pickle)
 
 
+def _needs_openvino(asked: AskedModel) -> None:
+    if importlib.util.find_spec("openvino") is None:
+        raise UnavailableError(
+            f"OpenVINO reads and runs {asked.name}, and is not installed: `pip install openvino`."
+        )
+
+
 FORMS: tuple[Form, ...] = (
     Form(
         name="pickled",
@@ -73,6 +81,20 @@ FORMS: tuple[Form, ...] = (
         told="a file of tensors by name (a state dict)",
         claims=_tensors,
         home="camcli.models.forms.torch_file:build",
+    ),
+    Form(
+        name="onnx",
+        told="an ONNX network",
+        claims=lambda path, kind: kind == "onnx",
+        home="camcli.models.forms.onnx:build",
+        check=_needs_openvino,
+    ),
+    Form(
+        name="openvino",
+        told="an OpenVINO network (IR)",
+        claims=lambda path, kind: kind == "openvino",
+        home="camcli.models.forms.openvino_ir:build",
+        check=_needs_openvino,
     ),
 )
 

@@ -37,6 +37,7 @@ class Provenance:
         versions: of the libraries that build the model.
         key: which of several sets in the file the user asked for, or None.
         notes: what a user should be told of how the weights were read, a line each.
+        beside: other files that the weights are in, with their SHA-256.
     """
 
     name: str
@@ -46,12 +47,14 @@ class Provenance:
     versions: dict[str, str] = field(default_factory=dict)
     key: str | None = None
     notes: tuple[str, ...] = field(default=(), compare=False)
+    beside: dict[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for ``run.json``; the key only where one was given."""
+        """Plain values for ``run.json``; the key, and other files, only where there are such."""
         plain = {"name": self.name, "weights": self.weights, "sha256": self.sha256}
         asked = {"key": self.key} if self.key else {}
-        return {**plain, **asked, "source": self.source, "versions": dict(self.versions)}
+        beside = {"beside": dict(self.beside)} if self.beside else {}
+        return {**plain, **asked, **beside, "source": self.source, "versions": dict(self.versions)}
 
 
 @dataclass

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from camcli.errors import CamcliError
+from camcli.errors import CamcliError, UsageError
 from camcli.models.classifier import Classifier
 from camcli.models.runtime.protocol import Runtime, Wanted, flat
 from camcli.models.runtime.registry import AUTO, ENTRIES, candidates, check_runtime
@@ -170,6 +170,9 @@ def with_runtime(
     """
     check_runtime(name, precision)
     backbone = _backbone(classifier)
+    if own := own_runtime(classifier):
+        _check_own(classifier, own, name, precision)
+        return classifier
     strict = name != AUTO or precision != "float32"
     runtimes = [entry.load() for entry in candidates(name)]
     wanted = Wanted(classifier, backbone, precision, images if images is not None else (), say)
@@ -208,6 +211,30 @@ def with_runtime(
     return fast
 
 
+def own_runtime(classifier: Classifier) -> str | None:
+    """The runtime that a network's file is for, and that alone runs it; None for torch's own."""
+    return getattr(_backbone(classifier), "own_runtime", None)
+
+
+def _check_own(classifier: Classifier, own: str, name: str, precision: str) -> None:
+    """Refuse another runtime or precision for a network that is no torch code.
+
+    Raises:
+        UsageError: it was asked for.
+    """
+    network = classifier.provenance.name
+    if name not in (AUTO, own):
+        raise UsageError(
+            f"--runtime {name}: {network} is a graph that {own} runs, and no code for torch: leave "
+            "--runtime out."
+        )
+    if precision != "float32":
+        raise UsageError(
+            f"--precision {precision}: {network} is run as its graph is written, in float32, and "
+            "in eight bits where it was quantised: leave --precision out."
+        )
+
+
 def _first(runtimes: Sequence[Runtime], wanted: Wanted) -> Runtime:
     """The first of several runtimes that can run a network.
 
@@ -234,6 +261,8 @@ def runtime_of(classifier: Classifier) -> dict[str, Any]:
     """What runs the backbone, for ``run.json``: name, version, difference from torch."""
     backbone = _backbone(classifier)
     torch_is = {"name": "torch", "version": torch.__version__}
+    if own := own_runtime(classifier):
+        return {"name": own, "version": ENTRIES[own].load().version()}
     if not isinstance(backbone, Checked):
         return torch_is
     if backbone.name == "torch":
