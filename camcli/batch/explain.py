@@ -18,6 +18,7 @@ from camcli.cam.map_options import (
     make_map_options,
     of_values,
 )
+from camcli.cam.margins import without_margins
 from camcli.cam.method_facts import Facts
 from camcli.cam.postprocess import describe
 from camcli.cam.scores import Score
@@ -200,9 +201,10 @@ def explain_batch(
 
     def result(b: int) -> Result:
         image, pred, truth = images[b], best_rows[b][0], truths[b]
+        size = image.width, image.height
         heats = tuple(
             describe(
-                maps[b, n], image.view, (image.width, image.height),
+                without_margins(maps[b, n], image.view, size), image.view, size,
                 target=classifier.classes[c], index=c,
                 prob=None if output.measures else target_shown[b][n],
                 value=target_shown[b][n] if output.measures else None,

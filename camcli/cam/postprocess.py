@@ -8,6 +8,7 @@ from math import ceil, floor, isfinite
 import cv2
 import numpy as np
 
+from camcli.cam.margins import trimmed
 from camcli.data.decode.preprocess import View
 from camcli.result import Heat
 
@@ -99,6 +100,13 @@ def describe(
     # Into arrays that are there: OpenCV would take Python's lock once more to make each.
     heat = np.empty((height, width), np.float32)
     cv2.resize(small, (width, height), dst=heat, interpolation=cv2.INTER_LINEAR)
+    on_it, (x0, y0, x1, y1) = trimmed(heat, view, size)
+    if on_it is not heat:
+        x0, y0, x1, y1 = max(0.0, x0), max(0.0, y0), min(x1, size[0]), min(y1, size[1])
+        heat = np.ascontiguousarray(on_it)
+        height, width = heat.shape
+        if not heat.any():  # all of it on the margins of --fit pad
+            return Heat(target, index, prob, heatmap, empty=True)
 
     # Sums by OpenCV: this runs for every image, and numpy takes many times as long along rows.
     columns, rows = np.empty((1, width)), np.empty((height, 1))

@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from camcli.cam.margins import trimmed
 from camcli.cam.postprocess import border_share, scaled
 from camcli.data.decode.preprocess import View
 from camcli.data.sources.refs import ImageRef
@@ -96,6 +97,7 @@ def fact_of(
         if at is not None and evidence is not None:
             patch = evidence[:, at[0], at[1]]
             patch = (patch / max(float(np.linalg.norm(patch)), 1e-12)).astype(np.float32)
+    heat, _ = trimmed(heat, view, size)
     return Fact(
         rel, label, pred, prob, thumb, False, stray, border_of(heat), corner_of(heat), patch,
         photo,

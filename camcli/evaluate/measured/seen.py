@@ -15,6 +15,7 @@ from camcli.batch.batch_size import by_halves
 from camcli.batch.explain import Decoded, read
 from camcli.cam.explainer import maps_of
 from camcli.cam.map_options import MapOptions
+from camcli.cam.margins import without_margins
 from camcli.cam.postprocess import scaled
 from camcli.data.decode.images import printable
 from camcli.data.decode.preprocess import View
@@ -133,7 +134,9 @@ def _see(
     return [
         Seen(
             one.ref, (one.width, one.height), one.view, look.images[n], look.logits[n].cpu(),
-            probs[n], labels[n], index[n], {name: values[n] for name, values in maps.items()},
+            probs[n], labels[n], index[n],
+            {name: without_margins(values[n], one.view, (one.width, one.height))
+             for name, values in maps.items()},
             look.parts[0].A[n].clone() if features else None,
         )
         for n, one in enumerate(decoded)

@@ -50,11 +50,13 @@ class Provenance:
     beside: dict[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for ``run.json``; the key, and other files, only where there are such."""
+        """Plain values for ``run.json``; the key, other files and notes only where there are such."""
         plain = {"name": self.name, "weights": self.weights, "sha256": self.sha256}
         asked = {"key": self.key} if self.key else {}
         beside = {"beside": dict(self.beside)} if self.beside else {}
-        return {**plain, **asked, **beside, "source": self.source, "versions": dict(self.versions)}
+        said = {"notes": list(self.notes)} if self.notes else {}
+        plain = {**plain, **asked, **beside, "source": self.source, **said}
+        return {**plain, "versions": dict(self.versions)}
 
 
 @dataclass

@@ -164,6 +164,9 @@ def about(run: RunData) -> list[tuple[str, str]]:
             ("Weights", provenance.get("weights")),
             ("SHA-256 of the weights", provenance.get("sha256")),
         ]
+        notes = provenance.get("notes")
+        if isinstance(notes, list):
+            found.append(("Recognised and assumed", " ".join(map(str, notes))))
     found += [
         ("Method", run.setting("method")),
         ("Layer", run.setting("layer")),
@@ -172,8 +175,7 @@ def about(run: RunData) -> list[tuple[str, str]]:
     ]
     preprocess = run.setting("preprocess")
     if isinstance(preprocess, Mapping):
-        size, fit = preprocess.get("size"), preprocess.get("fit")
-        found.append(("Input", f"{size} x {size} pixels, {fit}" if size else None))
+        found.append(("Input", _input(preprocess)))
     config = info.get("config")
     if isinstance(config, Mapping):
         # Whatever else decided the maps (smoothing, precision ...), under its own name.
@@ -202,6 +204,18 @@ def about(run: RunData) -> list[tuple[str, str]]:
 # Settings that have their own line, or decide the pictures on the disk only.
 _SAID = {"source", "model", "method", "layer", "target", "topk", "score", "preprocess", "top",
          "style", "name_template", "only", "overlays"}  # fmt: skip
+
+
+def _input(preprocess: Mapping[str, Any]) -> str | None:
+    """How photographs became the network's input."""
+    from camcli.data.decode.preprocess import Preprocess
+    from camcli.data.decode.preprocess_words import described
+
+    try:
+        return described(Preprocess.from_dict(dict(preprocess)))
+    except (ValueError, TypeError, KeyError, AttributeError):  # of another version, or by hand
+        told = preprocess.get("told")
+        return told if isinstance(told, str) else None
 
 
 def _explained(run: RunData) -> str | None:
