@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from camcli.data.decode.preprocess import Fit, Preprocess
+from camcli.data.decode.preprocess_said import Said
 from camcli.errors import UsageError
 from camcli.models.classes.thresholds import read_thresholds
 from camcli.models.cuda import to_device
@@ -178,7 +179,7 @@ class Classifier:
 
 
 def load_classifier(
-    model: str = BUNDLED,
+    model: str | Path | nn.Module = BUNDLED,
     *,
     checkpoint: str | Path | None = None,
     weights: str | Path | None = None,
@@ -192,15 +193,15 @@ def load_classifier(
     layer: str = LAST,
     output: str = "auto",
     threshold: float | str | Path | None = None,
-    preprocess: str | None = None,
+    preprocess: Said | None = None,
     trust_pickle: bool = False,
 ) -> Classifier:
-    """Load a classifier by name and cut it at its last spatial map, or at other layers.
+    """Load a classifier, or take one from memory, and cut it at its last map or at other layers.
 
     Args:
         model: ``efficientnet_lite0`` (bundled), a torchvision name, ``timm:NAME``, a file or folder
             with a trained network, or ``package.module:factory`` or ``path/file.py:factory`` for
-            your own code.
+            your own code; or a network that is in memory, which is copied and left as it is.
         checkpoint: a file that ``camcli train`` wrote; it replaces `model`, `weights`, `classes`.
             One that was trained on ``module:factory`` needs this as `model`, too: a file does not
             decide which code is run.
@@ -221,8 +222,10 @@ def load_classifier(
             out.
         threshold: probability above which a label is predicted, or from which on the second of two
             classes is; a number, or a CSV file with ``class,threshold``; None for one half.
-        preprocess: how the network wants its pixels, as ``--preprocess`` takes it: a preset such as
-            ``imagenet``; by default its own way.
+        preprocess: how the network wants its pixels: words or a file, as ``--preprocess`` takes
+            them; a `Preprocess`; a dict of its values; or a transform from a PIL picture to a
+            tensor. Transforms of torchvision are read where they can be; others are run as they
+            are, and maps are then laid over the whole photograph. By default its own way.
         trust_pickle: whether code that a file names may run: a pickled network can do anything.
 
     Returns:
@@ -239,25 +242,27 @@ def load_classifier(
         1000
     """
     check_arguments(load_classifier, locals())
-    if checkpoint is None and is_checkpoint_name(model):
-        model, checkpoint = BUNDLED, Path(model).expanduser()
+    name = "" if isinstance(model, nn.Module) else str(model)
+    if checkpoint is None and is_checkpoint_name(name):
+        name, checkpoint = BUNDLED, Path(name).expanduser()
     where = find_device(device)
     layers = layer_names(layer)
     kind = check_output(output)
     check_together(
-        model=model, checkpoint=checkpoint, weights=weights, weights_key=weights_key, output=output,
+        model=name, checkpoint=checkpoint, weights=weights, weights_key=weights_key, output=output,
         input_size=input_size, native_predictions=native_predictions, preprocess=preprocess,
     )  # fmt: skip
     if checkpoint is not None:
         saved = load_checkpoint(Path(checkpoint))
         own = saved.preprocess
         classifier = _from_checkpoint(
-            saved, Path(checkpoint), model, where, _adjusted(own, fit, input_size), layers
+            saved, Path(checkpoint), name, where, _adjusted(own, fit, input_size), layers
         )
     else:
         built = build_model(
-            model, weights=weights, weights_key=weights_key, offline=offline, classes=classes,
-            input_size=input_size, preprocess=preprocess, output=kind, trust_pickle=trust_pickle,
+            name or model, weights=weights, weights_key=weights_key, offline=offline,
+            classes=classes, input_size=input_size, preprocess=preprocess, output=kind,
+            trust_pickle=trust_pickle,
         )  # fmt: skip
         own = built.preprocess
         if device == "auto" and isinstance(built.module, CutsItself):

@@ -255,13 +255,18 @@ def check_together(
     output: str,
     input_size: int | None,
     native_predictions: bool,
-    preprocess: str | None,
+    preprocess: object,
 ) -> None:
     """Refuse options of a network that mean nothing together; see `load_classifier` for each.
 
     Raises:
         UsageError: there are such.
     """
+    if not model and (checkpoint is not None or weights is not None):
+        raise UsageError(
+            "A network in memory has its weights: load them into it, and leave weights and "
+            "checkpoint out."
+        )
     if native_predictions and input_size is None:
         raise UsageError(
             "--native-predictions keeps the predictions at the network's own size while the maps "

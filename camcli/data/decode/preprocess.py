@@ -22,7 +22,8 @@ STRIDE = 32
 MAX_SIZE = 16_384
 """Pixels of an input's side: no network takes more, and one picture would take gigabytes."""
 _SPARE = 4
-_ALL_PIXELS = 1 << 30
+ALL_PIXELS = 1 << 30
+"""More than any picture has."""
 View = tuple[float, float, float, float]
 
 
@@ -124,7 +125,7 @@ class Preprocess:
         0.003 in the median and 0.02 at most (benchmarks/RESULTS.md).
         """
         if not self.antialias or self.interpolation == "nearest":
-            return _ALL_PIXELS  # those that are looked at must be the photograph's own
+            return ALL_PIXELS  # those that are looked at must be the photograph's own
         sides = self._resized(self.size, self.size)
         return _SPARE * (max if self.width or self.fit == "pad" else min)(sides)
 

@@ -84,7 +84,7 @@ def read_file(path: Path, own: Preprocess, words: Words) -> Preprocess:
             f"--preprocess {name}: neither JSON nor TOML ({printable(str(error))})."
         ) from error
     try:
-        return _read(values, own, words)
+        return read_values(values, own, words)
     except UsageError as error:
         raise UsageError(f"{name}: {error}") from error
     except (
@@ -107,7 +107,18 @@ def _parsed(data: bytes, path: Path) -> Any:
         return tomllib.loads(text)
 
 
-def _read(values: Any, own: Preprocess, words: Words) -> Preprocess:
+def read_values(values: Any, own: Preprocess, words: Words) -> Preprocess:
+    """What stands in a file, or what would.
+
+    Args:
+        values: as `read_file` reads them.
+        own: the network's own, for what is left open.
+        words: what reads settings.
+
+    Raises:
+        UsageError: it asks for what cannot be done here.
+        ValueError: it cannot be read; also KeyError, TypeError and their like.
+    """
     if not isinstance(values, dict):
         raise ValueError("it is a list, not settings")
     recorded = values.get("config")

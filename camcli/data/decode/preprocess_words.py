@@ -15,7 +15,7 @@ from typing import Any
 
 from camcli.data.decode.fit import FITS, INTERPOLATIONS
 from camcli.data.decode.preprocess import MAX_SIZE, Preprocess
-from camcli.data.decode.preprocess_files import is_file_name, read_file
+from camcli.data.decode.preprocess_files import is_file_name, read_file, read_values
 from camcli.errors import UsageError
 from camcli.printable import printable
 
@@ -107,6 +107,25 @@ def applied(text: str | Path, own: Preprocess) -> Preprocess:
     if asked not in PRESETS and (file := is_file_name(asked)) is not None:
         return _checked(read_file(file, own, words), text)
     return _checked(words(_settings(asked), own), text)
+
+
+def of_values(values: Mapping[str, Any], own: Preprocess) -> Preprocess:
+    """A preprocessing from a dict such as ``{"size": 224, "mean": [...], "std": [...]}``.
+
+    Args:
+        values: settings, or what Hugging Face's or timm's files hold.
+        own: the network's own, for what is left open.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    try:
+        made = read_values(dict(values), own, words)
+        made.check()
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        what = f"no {error}" if isinstance(error, KeyError) else printable(str(error))
+        raise UsageError(f"its values cannot be read ({what}).") from error
+    return made
 
 
 def check_words(text: str | Path, *, fit: str | None = None, input_size: int | None = None) -> None:
@@ -399,7 +418,7 @@ def described(preprocess: Preprocess) -> str:
         parts.append("RGB and an opaque alpha" if not preprocess.bgr else "BGR and an opaque alpha")
     elif preprocess.bgr:
         parts.append("BGR")
-    parts.append(_normalised(preprocess))
+    parts.append(normalised(preprocess))
     return ", ".join(parts)
 
 
@@ -416,7 +435,8 @@ def _fitted(preprocess: Preprocess) -> str:
     return f"the centre of {side}"
 
 
-def _normalised(preprocess: Preprocess) -> str:
+def normalised(preprocess: Preprocess) -> str:
+    """How its values are normalised, in a few words."""
     mean, std = preprocess.mean, preprocess.std
     for name, preset in (("ImageNet", "imagenet"), ("CLIP", "clip"), ("Caffe", "caffe")):
         if (mean, std) == (PRESETS[preset]["mean"], PRESETS[preset]["std"]):

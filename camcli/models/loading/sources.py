@@ -18,6 +18,7 @@ from camcli.models import spec
 
 if TYPE_CHECKING:  # torch, and numpy
     from camcli.data.decode.preprocess import Preprocess
+    from camcli.data.decode.preprocess_said import Said
     from camcli.models.loading.builder import BuiltModel
 
 
@@ -32,7 +33,8 @@ class AskedModel:
         classes: the class names, None for the weights' own.
         offline: never touch the network.
         input_size: side of the input that a network of one's own is tried at.
-        preprocess: how it wants its pixels, in the user's words; None for what it says itself.
+        preprocess: how it wants its pixels, in the user's words or code; None for what it says
+            itself.
         output: what it returns; None to find out.
         trust_pickle: whether code that its file names may run.
     """
@@ -43,7 +45,7 @@ class AskedModel:
     classes: tuple[str, ...] | None = None
     offline: bool = False
     input_size: int | None = None
-    preprocess: str | None = None
+    preprocess: Said | None = None
     output: spec.OutputKind | None = None
     trust_pickle: bool = False
 
@@ -55,9 +57,9 @@ class AskedModel:
         """
         if self.preprocess is None:
             return own
-        from camcli.data.decode.preprocess_words import applied
+        from camcli.data.decode.preprocess_said import read_said
 
-        return applied(self.preprocess, own)
+        return read_said(self.preprocess, own).preprocess
 
 
 @dataclass(frozen=True)

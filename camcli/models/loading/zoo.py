@@ -12,9 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from torch import nn
 
+from camcli.data.decode.preprocess_said import Said
 from camcli.models.classes.names_file import read_class_names
 from camcli.models.loading.builder import BuiltModel, Provenance
+from camcli.models.loading.in_memory import build_in_memory
 from camcli.models.loading.sources import AskedModel, source_of
 from camcli.models.loading.unnamed_outputs import told
 from camcli.models.spec import BUNDLED, OutputKind, check_weights_key
@@ -24,7 +27,7 @@ __all__ = ["BuiltModel", "Provenance", "build_model", "read_class_names"]
 
 
 def build_model(
-    name: str = BUNDLED,
+    name: str | Path | nn.Module = BUNDLED,
     *,
     weights: str | Path | None = None,
     weights_key: str | None = None,
@@ -32,7 +35,7 @@ def build_model(
     classes: str | Path | Sequence[str] | None = None,
     seed: int = 0,
     input_size: int | None = None,
-    preprocess: str | None = None,
+    preprocess: Said | None = None,
     output: OutputKind | None = None,
     trust_pickle: bool = False,
 ) -> BuiltModel:
@@ -66,6 +69,11 @@ def build_model(
         UnavailableError: the weights are not on this machine and cannot be fetched.
         CamcliError: the weights are damaged, or hold NaN or infinities.
     """
+    if isinstance(name, nn.Module):
+        return build_in_memory(
+            name, classes=classes, input_size=input_size, preprocess=preprocess, output=output
+        )
+    name = str(name)
     check_weights_key(weights_key, weights, name)
     names = read_class_names(classes)
     asked = AskedModel(

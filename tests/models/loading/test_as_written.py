@@ -241,7 +241,7 @@ def test_a_size_that_is_given_is_the_first_that_is_tried(own):
     truth = small().eval()(classifier.preprocess.normalise(pixels))
     torch.testing.assert_close(classifier(pixels)[1], truth, rtol=1e-4, atol=1e-4)
     with pytest.raises(UsageError, match="It takes 64x64: add --input-size 64"):
-        load_classifier(own("small"), device="cpu")
+        load_classifier(own("small"), device="cpu", input_size=96)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
@@ -272,8 +272,7 @@ def test_a_grey_network_sees_the_luminance(own):
     again = Preprocess.from_dict(classifier.preprocess.to_dict())
     assert again == classifier.preprocess
     assert "grey" not in Preprocess().to_dict(), "older runs are resumed"
-    with pytest.raises(UsageError, match="takes 4 channels"):
-        load_classifier(own("four"), device="cpu")
+    assert load_classifier(own("four"), device="cpu").preprocess.shape[0] == 4
 
 
 @pytest.mark.slow
