@@ -50,8 +50,10 @@ class Provenance:
     beside: dict[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for ``run.json``; the key, other files and notes only where there are such."""
-        plain = {"name": self.name, "weights": self.weights, "sha256": self.sha256}
+        """Plain values for ``run.json``; key, other files and notes only where there are some."""
+        plain: dict[str, Any] = {
+            "name": self.name, "weights": self.weights, "sha256": self.sha256,
+        }  # fmt: skip
         asked = {"key": self.key} if self.key else {}
         beside = {"beside": dict(self.beside)} if self.beside else {}
         said = {"notes": list(self.notes)} if self.notes else {}
