@@ -274,7 +274,7 @@ def load_classifier(
             provenance=built.provenance,
             device=where,
             layers=layers,
-            output=kind,
+            output=kind or built.output,
         )
     classifier = _with_thresholds(classifier, threshold)
     return _predicting(classifier, _adjusted(own, fit, None)) if native_predictions else classifier

@@ -24,6 +24,7 @@ from camcli.models.weights.formats import ForeignFileError, is_checkpoint, recog
 
 LAST = "last"
 TIMM = "timm:"
+HUB = "hf:"
 
 OutputKind = Literal["softmax", "sigmoid", "binary", "probabilities", "none"]
 """What a network's outputs are:
@@ -52,7 +53,8 @@ def is_own_code(name: str) -> bool:
     """
     if name[1:3] in (":\\", ":/") and ":" not in name[2:] and not name.lower().endswith(".py"):
         return False  # a drive of Windows, and no code
-    return (":" in name or name.lower().endswith(".py")) and not name.startswith(TIMM)
+    named = name.startswith((TIMM, HUB))
+    return (":" in name or name.lower().endswith(".py")) and not named
 
 
 def own_code_parts(name: str) -> tuple[str, str]:
@@ -106,7 +108,7 @@ def same_code(one: str, other: str) -> bool:
 
 def is_path(name: str) -> bool:
     """Whether a name is a file or a folder: by how it is written, or because it is there."""
-    if not name or is_own_code(name) or name.startswith(TIMM):
+    if not name or is_own_code(name) or name.startswith((TIMM, HUB)):
         return False
     written_as_path = (
         any(mark in name for mark in ("/", os.sep))

@@ -56,6 +56,8 @@ class Preprocess:
             (height, width), whatever the photograph's shape.
         pad: (red, green, blue), the colour of the margins of ``pad``, of values to 255; None for
             `mean`, which is 0 for the network.
+        round_down: whether the corner of what ``crop`` takes, where it falls between two pixels,
+            is the upper left one, as in transformers; torchvision takes the even one.
     """
 
     size: int = 224
@@ -71,6 +73,7 @@ class Preprocess:
     antialias: bool = True
     resize: int | tuple[int, int] | None = None
     pad: tuple[int, int, int] | None = None
+    round_down: bool = False
 
     @property
     def channels(self) -> int:
@@ -225,7 +228,7 @@ class Preprocess:
             raise ValueError(f"size must be 1 to {MAX_SIZE} pixels")
         if self.width is not None and not _is_side(self.width):
             raise ValueError(f"width must be 1 to {MAX_SIZE} pixels")
-        for name in ("grey", "bgr", "alpha", "antialias"):
+        for name in ("grey", "bgr", "alpha", "antialias", "round_down"):
             if type(getattr(self, name)) is not bool:
                 raise ValueError(f"{name} must be true or false")
         if self.grey and (self.bgr or self.alpha):
@@ -281,6 +284,8 @@ class Preprocess:
             left, top = -_centre(wide, width), -_centre(self.size, height)
         else:
             left, top = _centre(width, wide), _centre(height, self.size)
+            if self.round_down:
+                left, top = (width - wide) // 2, (height - self.size) // 2
         return left, top, left + wide, top + self.size
 
     def _resized(self, width: int, height: int) -> tuple[int, int]:
@@ -332,7 +337,7 @@ def stacked(images: Sequence[Tensor]) -> Tensor:
 _LATER: dict[str, Any] = {
     each.name: each.default
     for each in fields(Preprocess)
-    if each.name in ("width", "grey", "bgr", "alpha", "antialias", "resize", "pad")
+    if each.name in ("width", "grey", "bgr", "alpha", "antialias", "resize", "pad", "round_down")
 }
 
 

@@ -204,6 +204,7 @@ def of_hugging_face(values: Mapping[str, Any]) -> Preprocess:
         mean=mean,
         std=std,
         bgr=bool(flipped),
+        round_down=fit == "crop",
     )
     made.check()
     return made

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from camcli.errors import UnavailableError, UsageError
+from camcli.models.forms.hub_folder import check_folder, is_hub_folder
 from camcli.models.weights.formats import ForeignFileError, inside, recognise
 from camcli.models.weights.pickles import check_trusted, network_in
 
@@ -68,7 +69,25 @@ def _needs_openvino(asked: AskedModel) -> None:
         )
 
 
+def _check_hub_folder(asked: AskedModel) -> None:
+    check_folder(path_of(asked.name))
+
+
 FORMS: tuple[Form, ...] = (
+    Form(
+        name="hugging face folder",
+        told="a folder of transformers (save_pretrained)",
+        claims=lambda path, kind: is_hub_folder(path, "transformers"),
+        home="camcli.models.forms.huggingface:build",
+        check=_check_hub_folder,
+    ),
+    Form(
+        name="timm folder",
+        told="a folder of timm (push_to_hf_hub)",
+        claims=lambda path, kind: is_hub_folder(path, "timm"),
+        home="camcli.models.forms.timm_folder:build",
+        check=_check_hub_folder,
+    ),
     Form(
         name="pickled",
         told="a whole network, pickled by torch.save(model)",

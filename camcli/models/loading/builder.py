@@ -16,6 +16,7 @@ from camcli.data.decode.preprocess import Preprocess
 from camcli.errors import UsageError
 from camcli.models.classes.imagenet import imagenet_classes
 from camcli.models.outputs import label_names
+from camcli.models.spec import OutputKind
 from camcli.models.weights.formats import inside
 from camcli.models.weights.mismatch import listed
 from camcli.models.weights.state_dict import Match
@@ -70,12 +71,14 @@ class BuiltModel:
         classes: the C class names.
         preprocess: from RGB pixels to the module's input.
         provenance: which weights these are.
+        output: what its outputs are, where the weights say; None to find out.
     """
 
     module: nn.Module
     classes: tuple[str, ...]
     preprocess: Preprocess
     provenance: Provenance
+    output: OutputKind | None = None
 
 
 def provenance(

@@ -101,6 +101,10 @@ def _check_file(asked: AskedModel) -> None:
     importlib.import_module("camcli.models.forms.registry").check(asked)
 
 
+def _check_hub(asked: AskedModel) -> None:
+    importlib.import_module("camcli.models.forms.hub_folder").check_hub(asked)
+
+
 SOURCES: tuple[ModelSource, ...] = (
     ModelSource(
         name="bundled",
@@ -117,6 +121,14 @@ SOURCES: tuple[ModelSource, ...] = (
         check=lambda asked: spec.check_timm(asked.name),
         home="camcli.models.loading.pretrained:build_timm",
         names=_timm,
+    ),
+    ModelSource(
+        name="hugging face",
+        written="hf:owner/name on Hugging Face's hub",
+        claims=lambda name: name.startswith(spec.HUB),
+        check=_check_hub,
+        home="camcli.models.forms.huggingface:build_of_hub",
+        names=lambda begun: [spec.HUB],
     ),
     ModelSource(
         name="own code",

@@ -229,7 +229,9 @@ IMAGENET = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.2
 )  # fmt: skip
 def test_hugging_faces_files(tmp_path, values, wanted):
     made = applied(written(tmp_path, values), OWN)
-    assert made.with_(crop_pct=1.0) == wanted.with_(crop_pct=1.0)
+    # Where the centre falls between two pixels, transformers takes the upper left one.
+    wanted = wanted.with_(crop_pct=1.0, round_down=wanted.fit == "crop")
+    assert made.with_(crop_pct=1.0) == wanted
 
 
 def test_a_rescaling_of_ones_own_is_kept(tmp_path):
