@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -95,6 +96,8 @@ def summarize(run: Run, out: Path) -> None:
     say(", ".join(parts) + ".")
     if c.labelled:
         say(f"accuracy {c.correct / c.labelled:.4f} ({c.correct} of {c.labelled})")
+        if doubt := _doubt(run):
+            warn(doubt)
         if c.foreign:
             say(_strangers(run))
     elif run.source.labelled and c.done > c.failed:
@@ -106,6 +109,22 @@ def summarize(run: Run, out: Path) -> None:
         )
     if c.drawn:
         say(f"Overlays: {out / OVERLAYS}" + (f" ({c.drawn} drawn)" if run.only else ""))
+
+
+def _doubt(run: Run) -> str:
+    """What to check first, where the network knows no more than chance."""
+    from camcli.models.classes.chance import chance_doubt
+    from camcli.models.classes.label_index import label_index
+
+    classes, kind = run.classifier.classes, run.classifier.output.kind
+    if kind in ("sigmoid", "none"):  # several labels are right, or none is
+        return ""
+    pairs = Counter[tuple[int, int]]()
+    for row in run.directory.rows():
+        true, pred = (label_index(row[name], classes) for name in ("label", "pred"))
+        if row["correct"] != "" and true is not None and pred is not None:
+            pairs[true, pred] += 1
+    return chance_doubt(pairs, classes, run.classifier.provenance.notes)
 
 
 def _strangers(run: Run) -> str:

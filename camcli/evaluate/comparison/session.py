@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -196,11 +196,27 @@ def ask_all(
         found.rows += compared.rows
         if compared.predictions:
             found.predictions[network.name] = compared.predictions
+            if doubt := _doubt(compared.predictions, classifier):
+                listener.warn(f"{network.name}: {doubt}")
         if sanity:
             _check(network, classifier, own, hows, found, listener)
     if not any(row.metrics for row in [*found.rows, *found.checks]):
         raise UsageError(NOTHING)
     return found
+
+
+def _doubt(predictions: Mapping[str, Any], classifier: Classifier) -> str:
+    """What to check first, where the network knows no more than chance."""
+    from camcli.models.classes.chance import chance_doubt
+
+    if classifier.output.kind in ("sigmoid", "none"):  # several labels are right, or none is
+        return ""
+    number = {name: index for index, name in enumerate(classifier.classes)}
+    pairs = {
+        (number[each["true"]], number[each["predicted"]]): each["count"]
+        for each in predictions.get("confusion", ())
+    }
+    return chance_doubt(pairs, classifier.classes, classifier.provenance.notes)
 
 
 def _check(

@@ -18,7 +18,7 @@ from camcli.render.colormaps import get_colormap, signed_colormap
 from camcli.render.ranges import COLORMAPS
 from camcli.render.report import pages
 from camcli.render.report.rows import ERROR, UNKNOWN, ImageRow, Names, RunData, in_order, read_rows
-from camcli.render.report.summary import for_page, summarise
+from camcli.render.report.summary import Summary, for_page, summarise
 from camcli.render.report.thumbs import write_thumbs
 
 # Thumbnails for the rows that come first; the rest are shown from the photographs themselves.
@@ -72,7 +72,7 @@ def write_report(
     context = {
         "title": run.name,
         "summary": summary,
-        "about": about(run),
+        "about": [*about(run), *_doubt(run, summary, names.list)],
         "signed": run.signed,
         "failed": [(row.path, row.sides[0].error) for row in failed[:FAILURES]],
         "failures": len(failed),
@@ -204,6 +204,19 @@ def about(run: RunData) -> list[tuple[str, str]]:
 # Settings that have their own line, or decide the pictures on the disk only.
 _SAID = {"source", "model", "method", "layer", "target", "topk", "score", "preprocess", "top",
          "style", "name_template", "only", "overlays"}  # fmt: skip
+
+
+def _doubt(run: RunData, summary: Summary, classes: Sequence[str]) -> list[tuple[str, str]]:
+    """What to check first, where the network knows no more than chance."""
+    from camcli.models.classes.chance import chance_doubt
+
+    if run.setting("output") in ("sigmoid", "none"):  # several labels are right, or none is
+        return []
+    pairs = {**summary.confused, **{(c, c): each.right for c, each in summary.classes.items()}}
+    provenance = run.info.get("provenance")
+    notes = provenance.get("notes") if isinstance(provenance, Mapping) else None
+    text = chance_doubt(pairs, classes, list(map(str, notes)) if isinstance(notes, list) else ())
+    return [("Check first", printable(text))] if text else []
 
 
 def _input(preprocess: Mapping[str, Any]) -> str | None:
