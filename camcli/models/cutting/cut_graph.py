@@ -2,157 +2,28 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 
 from camcli.models.cutting import fx_graph
-from camcli.models.cutting.fx_graph import (
-    PROBE,
-    Traced,
-    first_part,
-    second_part,
-    trunk,
-)
+from camcli.models.cutting.crossing import followers
+from camcli.models.cutting.fx_graph import Traced, first_part, second_part, trunk
+from camcli.models.cutting.graph_layout import layout, step_name
 from camcli.models.cutting.graph_passes import fold_batchnorm, without_inplace
-from camcli.models.cutting.purity import is_input
-from camcli.models.cutting.token_positions import answering, disturbed, lies_so
-from camcli.models.cutting.tokens import Grid, TensorLayout, fits, from_maps, layout_of, to_maps
+from camcli.models.cutting.tokens import TensorLayout, from_maps, to_maps
 from camcli.models.cutting.types import Cut, LinearHead, NoMapError, Place, not_a_map
 
-# How many maps before a node are near it: the two of a bilinear pooling, each before its ReLU.
-_NEAR = 4
-
-
-def layout(traced: Traced, node: fx.Node) -> TensorLayout | None:
-    """How a node holds maps.
-
-    Tokens lie on a grid that the network itself has made: that of an earlier map. As many rows as
-    a grid has places may be something else, such as the rows of a Gram matrix; where a map also
-    has so many channels, or there is no such map, a trial tells: a change at one place must show
-    most at its own token.
-    """
-    shape = traced.shapes.get(node)
-    if shape is None or shape[:1] != (PROBE,) or is_input(node):
-        return None
-    images = next(n for n in traced.whole.graph.nodes if n.op == "placeholder")
-    image = (traced.shapes[images][2], traced.shapes[images][3])
-    if len(shape) != 3:
-        return layout_of(shape, image)
-    if node not in traced.layouts:
-        traced.layouts[node] = _tokens(traced, node, image)
-    return traced.layouts[node]
-
-
-def _tokens(traced: Traced, node: fx.Node, image: Grid) -> TensorLayout | None:
-    shape = traced.shapes[node]
-    before = [n for n in fx_graph.before(node) if n is not node and n in traced.shapes]
-    maps = {
-        n: found.shape
-        for n in traced.whole.graph.nodes
-        if n in before and not is_input(n) and len(traced.shapes[n]) == 4
-        and traced.shapes[n][0] == PROBE
-        and (found := layout_of(traced.shapes[n], image)) is not None
-    }  # fmt: skip
-    grids = {(h, w) for _, h, w in maps.values()}
-    for n in before:  # patches that are cut out without a convolution: (B, 3, h, 16, w, 16)
-        sides = traced.shapes[n][1:] if len(traced.shapes[n]) > 4 else ()
-        grids |= {pair for pair in itertools.combinations(sides, 2) if fits(pair, image)}
-    found = layout_of(shape, image, grids)
-    if found is None:
-        found = layout_of(shape, image)  # by their number, if they also lie so
-        return found if found and lies_so(found, _answers(traced)[node]) else None
-    # What a matrix of channels by channels would be made of: the maps just before it.
-    if shape[1] not in {K for K, _, _ in list(maps.values())[-_NEAR:]}:
-        return found
-    sources = [n for n, (_, *grid) in maps.items() if tuple(grid) == found.shape[1:]]
-    return found if sources and _stays(traced, node, sources[-1], found, image) else None
-
-
-def _answers(traced: Traced) -> dict[fx.Node, Tensor]:
-    """For each node that may hold tokens, which of them answer to a change in a picture."""
-    if not traced.answers:
-        images = next(n for n in traced.whole.graph.nodes if n.op == "placeholder")
-        _, C, H, W = traced.shapes[images]
-        wanted = {n for n, s in traced.shapes.items() if len(s) == 3 and s[0] == PROBE}
-        traced.answers.update(_Answers(traced.whole, wanted).of(disturbed((C, H, W))))
-    return traced.answers
-
-
-class _Answers(fx.Interpreter):
-    """Runs a graph and notes which tokens answer."""
-
-    def __init__(self, whole: fx.GraphModule, wanted: set[fx.Node]) -> None:
-        super().__init__(whole)
-        self._wanted, self._found = wanted, dict[fx.Node, Tensor]()
-
-    def of(self, images: Tensor) -> dict[fx.Node, Tensor]:
-        """By node."""
-        self.run(images)
-        return self._found
-
-    def run_node(self, n: fx.Node) -> Any:
-        value = super().run_node(n)
-        if n in self._wanted:
-            self._found[n] = answering(value)
-        return value
-
-
-def _stays(traced: Traced, node: fx.Node, source: fx.Node, held: TensorLayout, image: Grid) -> bool:
-    """Whether a change at one place of a map shows most at that place's token."""
-    _, h, w = held.shape
-    first_last = layout_of(traced.shapes[source], image)
-    assert first_last is not None
-    places = torch.tensor([0, h * w // 3, 2 * h * w // 3, h * w - 1])
-    shape = traced.shapes[next(iter(traced.whole.graph.nodes))]
-    images = torch.randn((1, *shape[1:]), generator=torch.Generator().manual_seed(0))
-
-    def disturb(value: Tensor) -> Tensor:
-        value = value.clone()
-        size = 10 * value.std().clamp(min=1e-3)
-        for row, place in enumerate(places.tolist(), 1):
-            i, j = divmod(place, w)
-            if first_last.kind == "maps":
-                value[row, :, i, j] += size
-            else:
-                value[row, i, j] += size
-        return value
-
-    run = _Disturbed(traced.whole, source, node, disturb)
-    value = run.of(images.repeat(len(places) + 1, 1, 1, 1))
-    most = (value[1:] - value[:1]).norm(dim=2).argmax(1)
-    return bool((most == places + held.prefix).sum() >= len(places) - 1)
-
-
-class _Disturbed(fx.Interpreter):
-    """Runs a graph with one node's value changed."""
-
-    def __init__(
-        self,
-        whole: fx.GraphModule,
-        source: fx.Node,
-        node: fx.Node,
-        change: Callable[[Tensor], Tensor],
-    ) -> None:
-        super().__init__(whole)
-        self._source, self._node, self._change = source, node, change
-        self._value = torch.empty(0)
-
-    def of(self, images: Tensor) -> Tensor:
-        """The value of the node."""
-        self.run(images)
-        return self._value
-
-    def run_node(self, n: fx.Node) -> Any:
-        value = super().run_node(n)
-        if n is self._source:
-            value = self._change(value)
-        if n is self._node:
-            self._value = value.clone()
-        return value
+# So many places of a map are changed, one at a time, to see whether they have influence.
+_CELLS = 8
+# A map before which everything has passed is not taken where it has so many times more places
+# than the last ones: what it shows is far from what the network decides on.
+_FINER = 4
+# Or where so many convolutions follow it in the branch that decides most.
+_DEEPER = 4
+# What GeM and its like do to a map before they average it.
+_POWERS, _BOUNDS = {"pow", "square", "exp"}, {"clamp", "clamp_min", "abs", "relu"}
 
 
 def find(traced: Traced, name: str) -> fx.Node:
@@ -178,40 +49,142 @@ def find(traced: Traced, name: str) -> fx.Node:
 def _last(traced: Traced) -> fx.Node:
     """The last node that can be looked at: on the way back from the logits, the first map.
 
-    A transformer's last class token has looked at the tokens of the block before: those after it
-    have no influence, so they are passed over.
+    Where the network has several branches to its end, the last map through which everything passes
+    may be far from it, or there is none: then it is the end of the branch that decides most.
     """
     node = traced.output
     while True:
-        inputs = [n for n in node.all_input_nodes if n in traced.shapes and n.op != "get_attr"]
+        inputs = [n for n in node.all_input_nodes if n in traced.pixels]
         if len(inputs) != 1:
             break
         node = inputs[0]
         if layout(traced, node) and _matters(traced, node):
-            return node
-    candidates = [n for n in reversed(trunk(traced)) if layout(traced, n)]
-    for node in candidates:
-        if _matters(traced, node):
-            return node
-    if any(layout(traced, node) for node in traced.shapes):
-        raise NoMapError(
-            "No spatial feature map of the network decides its answer: the input reaches the "
-            "output by another way, too."
-        )
-    raise NoMapError("The network has no spatial feature map between its input and output.")
+            return _before_pooling(traced, node)
+    whole = next(
+        (n for n in reversed(trunk(traced)) if layout(traced, n) and _matters(traced, n)), None
+    )
+    ends = _ends(traced)
+    if len(ends) > 1 or whole is None:
+        shares = [_share(traced, n) for n in ends]
+        best = max(zip(shares, range(len(ends)), ends, strict=True), default=(0, 0, None))[2]
+    else:
+        best = ends[0] if ends else None
+    if best is None and whole is None:
+        raise NoMapError("The network has no spatial feature map between its input and output.")
+    if whole is None or (best is not None and _is_far(traced, whole, best)):
+        assert best is not None
+        return best
+    return whole
+
+
+def _is_far(traced: Traced, whole: fx.Node, end: fx.Node) -> bool:
+    """Whether a map through which everything passes is too early to show what is decided on."""
+    if _places(traced, whole) > _FINER * _places(traced, end):
+        return True
+    between = fx_graph.before(end) - fx_graph.before(whole)
+    layers = [n for n in between & traced.pixels if n.op == "call_module"]
+    weights = [traced.whole.get_submodule(str(n.target)) for n in layers]
+    return sum(isinstance(m, nn.Conv2d) for m in weights) > _DEEPER
+
+
+def _places(traced: Traced, node: fx.Node) -> int:
+    held = layout(traced, node)
+    assert held is not None
+    return held.shape[1] * held.shape[2]
+
+
+def _before_pooling(traced: Traced, node: fx.Node) -> fx.Node:
+    """The map itself where a pooling begins with a power of it, as GeM's does, or has few cells."""
+    found = node
+    while "adaptive" in _what(traced, node):
+        (source,) = [n for n in node.all_input_nodes if n in traced.pixels]
+        if layout(traced, source) is None:
+            break
+        if _places(traced, source) > _FINER * _places(traced, node):
+            found = source
+        node = source
+    node = found
+    while node.op != "call_module" and step_name(node) in _POWERS | _BOUNDS:
+        inputs = [n for n in node.all_input_nodes if n in traced.pixels]
+        if len(inputs) != 1 or layout(traced, inputs[0]) != layout(traced, node):
+            break
+        if step_name(node) in _POWERS or found is not node:
+            found = inputs[0]
+        elif step_name(inputs[0]) not in _POWERS | _BOUNDS:
+            break
+        node = inputs[0]
+    return found
+
+
+def _what(traced: Traced, node: fx.Node) -> str:
+    """What a node calls, in small letters."""
+    if node.op == "call_module":
+        return type(traced.whole.get_submodule(str(node.target))).__name__.lower()
+    return step_name(node).lower()
+
+
+def _ends(traced: Traced) -> list[fx.Node]:
+    """The last maps of a network's branches: none is made from another."""
+    live = traced.pixels & fx_graph.before(traced.output)
+    covered: set[fx.Node] = set()
+    ends = []
+    for n in reversed(traced.position):
+        if n not in live or n is traced.output:
+            continue
+        if any(user in covered for user in n.users):
+            covered.add(n)
+        elif layout(traced, n) and _matters(traced, n):
+            covered.add(n)
+            ends.append(n)
+    return ends[::-1]
+
+
+def _share(traced: Traced, node: fx.Node) -> float:
+    """How much of what tells two pictures apart is in one branch's map."""
+    made = cut_at(traced, [node])
+    shape = traced.shapes[next(iter(traced.whole.graph.nodes))]
+    images = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    ((A, tail),) = made.split(images)
+    return float((tail(A.roll(1, 0)) - tail(A)).norm())
+
+
+def passed_by(traced: Traced, node: fx.Node) -> str:
+    """What to say of a map that not all of the answer is made from; empty where all of it is."""
+    if node in trunk(traced):
+        return ""
+    related = fx_graph.before(node) | followers(traced.whole.graph, node)
+    names = [repr(traced.name(n)) for n in _ends(traced) if n not in related]
+    others = f" It also decides by {', '.join(names[:3])}, which --layer shows." if names else ""
+    return (
+        f"Maps are of {traced.name(node)!r}, and part of what the network decides on passes by "
+        f"it.{others}"
+    )
 
 
 def _matters(traced: Traced, node: fx.Node) -> bool:
-    """Whether a change in the map changes the logits; always true for ordinary maps."""
+    """Whether most of a map has influence on the logits; always true for ordinary maps.
+
+    A transformer's last class token has looked at the tokens of the block before: those after it
+    have none. What an LSTM says of the last place has seen the others, which have none any more.
+    """
     held = layout(traced, node)
     if held is None or held.kind != "tokens":
         return True
     made = cut_at(traced, [node])
     shape = traced.shapes[next(iter(traced.whole.graph.nodes))]
-    images = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randn(shape, generator=generator)
     ((A, tail),) = made.split(images)
-    changed = tail(A + A.std() * torch.randn(A.shape, generator=torch.Generator().manual_seed(2)))
-    return not torch.equal(changed, tail(A))
+    _, h, w = held.shape
+    cells = torch.randperm(h * w, generator=generator)[:_CELLS]
+    rows = torch.zeros(len(cells), dtype=torch.long)
+    changed = A[rows].flatten(2)
+    for row, cell in enumerate(cells.tolist()):
+        noise = torch.randn(A.shape[1], generator=generator)
+        changed[row, :, cell] += 100 * A.std().clamp(min=1e-3) * noise
+    answers = tail(changed.unflatten(2, (h, w)), rows)
+    same = (answers == tail(A)[rows]).all(1)
+    return int(same.sum()) * 2 <= len(cells)
 
 
 def new_head(traced: Traced, head: LinearHead, probe: Tensor) -> Traced:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import threading
 import weakref
 from collections.abc import Callable, Sequence
@@ -13,10 +14,16 @@ from torch import Tensor, nn
 
 from camcli.errors import UsageError
 from camcli.models.cutting.final_activation import Whole
-from camcli.models.cutting.token_positions import answering, disturbed, lies_so
-from camcli.models.cutting.tokens import TensorLayout, from_maps, layout_of, to_maps
+from camcli.models.cutting.fx_graph import PROBE
+from camcli.models.cutting.graph_layout import traced_to_pixels
+from camcli.models.cutting.steps import Following
+from camcli.models.cutting.token_positions import disturbed
+from camcli.models.cutting.tokens import TensorLayout, from_maps, possible_layouts, to_maps
 from camcli.models.cutting.types import Cut, NoMapError, Place, not_a_map
 from camcli.models.spec import LAST
+
+# So many modules from the end are tried for one that decides alone, of so many times more places.
+_TRIES, _FINER = 12, 4
 
 
 def watch(model: nn.Module, probe: Tensor) -> dict[str, tuple[int, ...]]:
@@ -31,7 +38,12 @@ def watch(model: nn.Module, probe: Tensor) -> dict[str, tuple[int, ...]]:
     return seen
 
 
-def _with_outputs(model: nn.Module, images: Tensor, note: Callable[[str, Any], None]) -> None:
+def _with_outputs(
+    model: nn.Module,
+    images: Tensor,
+    note: Callable[[str, Any], None],
+    begin: Callable[[Tensor], None] = lambda images: None,
+) -> None:
     """Run a network and show what each of its modules returns, by the module's name."""
     handles = []
     for name, module in model.named_modules():
@@ -41,8 +53,10 @@ def _with_outputs(model: nn.Module, images: Tensor, note: Callable[[str, Any], N
                 note(name, out)
 
             handles.append(module.register_forward_hook(hook))
+    given = images.clone()
+    begin(given)
     try:
-        model(images.clone())
+        model(given)
     finally:
         for handle in handles:
             handle.remove()
@@ -53,48 +67,37 @@ def layouts(
 ) -> dict[str, TensorLayout]:
     """How modules return maps; others are left out.
 
-    Tokens lie on the grid of an earlier map, or on one that a module names (``grid_size``); where
-    there is neither, or as many channels as tokens, a trial tells
-    (`camcli.models.cutting.token_positions`).
+    A shape is no proof (`camcli.models.cutting.graph_layout`): maps are followed from the images
+    through what keeps their places, and where that ends a trial tells.
 
     Args:
         model: the network.
-        seen: what `watch` saw.
+        seen: what `watch` saw, of `PROBE` images.
         image: (channels, height, width) of its images.
     """
-    found: dict[str, TensorLayout] = {}
-    answers: dict[str, Tensor] = {}
-    channels: set[int] = set()
-    grids: set[tuple[int, int]] = {
-        (int(grid[0]), int(grid[1]))
-        for module in model.modules()
-        if isinstance(grid := getattr(module, "grid_size", None), (tuple, list)) and len(grid) == 2
+    possible = {
+        name: fitting
+        for name, shape in seen.items()
+        if shape[:1] == (PROBE,) and (fitting := possible_layouts(shape, image[1:]))
     }
-    for name, shape in seen.items():
-        held = layout_of(shape, image[1:], grids)
-        if len(shape) == 3 and (held is None or shape[1] in channels):
-            held = held or layout_of(shape, image[1:])
-            if held is not None:
-                answers = answers or _answers(model, image)
-                held = held if name in answers and lies_so(held, answers[name]) else None
-        if held is not None:
-            found[name] = held
-            if held.kind != "tokens":
-                grids.add(held.shape[1:])
-                channels.add(held.shape[0])
-    return found
-
-
-def _answers(model: nn.Module, image: tuple[int, int, int]) -> dict[str, Tensor]:
-    """For each module that may return tokens, which of them answer to a change in a picture."""
-    images, found = disturbed(image), dict[str, Tensor]()
+    if not possible:
+        return {}
+    images, found = disturbed(image), dict[str, TensorLayout]()
 
     def note(name: str, out: Any) -> None:
-        if isinstance(out, Tensor) and out.ndim == 3 and len(out) == len(images):
-            found[name] = answering(out)
+        found.pop(name, None)  # a module may be called again
+        if not isinstance(out, Tensor) or name not in possible or len(out) != len(images):
+            return
+        held = traced_to_pixels(out, possible[name])
+        if held is not None:
+            found[name] = held
 
-    _with_outputs(model, images, note)
-    return found
+    try:
+        with Following(image[1:]) as following:
+            _with_outputs(model, images, note, following.begin)
+    except RuntimeError:  # this number of pictures is not taken
+        return {name: likely[0] for name, likely in possible.items()}
+    return {name: found[name] for name in possible if name in found}
 
 
 def cut_at(whole: Whole, probe: Tensor, layers: Sequence[str], expected: Tensor) -> Cut:
@@ -120,19 +123,20 @@ def cut_at(whole: Whole, probe: Tensor, layers: Sequence[str], expected: Tensor)
                 f"The network has no layer {name!r}.{hint} 'camcli layers' lists its layers."
             )
     hooked = [
-        _hooked_last(whole, probe, held) if name == LAST else _Hooked(whole, name, held[name])
+        _hooked_last(whole, probe, held, expected)
+        if name == LAST
+        else _Hooked(whole, name, held[name])
         for name in layers
     ]
     outputs = expected.shape[1]
     if len(hooked) == 1 and not hooked[0].prefix:  # a class token passes the layer by, too
         # Most often nothing bypasses the layer; then its input, and so the images, do not matter.
         (one,) = hooked
-        blank = probe[:1] * 0
-        alone = _without_images(one, blank)
-        A = one.first(probe)[0]
-        if torch.allclose(alone(A), expected, rtol=1e-3, atol=1e-3 * float(expected.abs().max())):
-            place = Place(one.name, alone, (), None, one.layout.shape)
-            return Cut(lambda images: one.first(images)[0], (place,), outputs)
+        if one.decides(probe, expected):
+            place = Place(one.name, one.alone(probe), (True,) * one.prefix, None, one.layout.shape)
+            if not one.prefix:
+                return Cut(lambda images: one.first(images)[0], (place,), outputs)
+            return Cut(lambda images: [one.first(images)], (place,), outputs)
     places = tuple(
         Place(one.name, one.tail, (True, True) if one.prefix else (True,), None,
               one.layout.shape)
@@ -141,18 +145,29 @@ def cut_at(whole: Whole, probe: Tensor, layers: Sequence[str], expected: Tensor)
     return Cut(lambda images: [(*one.first(images), images) for one in hooked], places, outputs)
 
 
-def _hooked_last(whole: Whole, probe: Tensor, held: dict[str, TensorLayout]) -> _Hooked:
-    """The last module with a map; for tokens the last whose map has influence on the logits."""
+def _hooked_last(
+    whole: Whole, probe: Tensor, held: dict[str, TensorLayout], expected: Tensor
+) -> _Hooked:
+    """The last module with a map that has influence on the logits.
+
+    One through which everything passes, if it is near: the last may be inside of a branch.
+    """
+    last: _Hooked | None = None
+    tries = _TRIES
     for name in reversed(held):
+        _, h, w = held[name].shape
+        if last is not None and (tries == 0 or h * w > _FINER * math.prod(last.layout.shape[1:])):
+            break
         hooked = _Hooked(whole, name, held[name])
-        if held[name].kind != "tokens":
+        if held[name].kind == "tokens" and not hooked.matters(probe):
+            continue
+        last = last or hooked
+        tries -= 1
+        if hooked.decides(probe, expected):
             return hooked
-        A, *prefix = hooked.first(probe)
-        noise = torch.randn(A.shape, generator=torch.Generator().manual_seed(2))
-        changed = hooked.tail(A + A.std() * noise, *prefix, probe)
-        if not torch.equal(changed, hooked.tail(A, *prefix, probe)):
-            return hooked
-    raise NoMapError("The network has no layer that returns a spatial map (B, K, h, w).")
+    if last is None:
+        raise NoMapError("The network has no layer that returns a spatial map (B, K, h, w).")
+    return last
 
 
 class _Hooked:
@@ -178,6 +193,31 @@ class _Hooked:
         value = from_maps(A, self.layout, prefix[0] if prefix else None).clone()
         return self._run(images, lambda *_: value)
 
+    def alone(self, probe: Tensor) -> Callable[..., Tensor]:
+        """A tail that needs no images."""
+        blank = probe[:1] * 0
+
+        def tail(A: Tensor, *prefix: Tensor) -> Tensor:
+            images = blank.to(A.device, A.dtype).expand(len(A), -1, -1, -1)
+            return self.tail(A, *prefix, images)
+
+        return tail
+
+    def decides(self, probe: Tensor, expected: Tensor) -> bool:
+        """Whether all that the network says of these images is in what the layer returns."""
+        try:
+            got = self.alone(probe)(*self.first(probe))
+        except RuntimeError:  # what passes by it cannot do without the images
+            return False
+        return torch.allclose(got, expected, rtol=1e-3, atol=1e-3 * float(expected.abs().max()))
+
+    def matters(self, probe: Tensor) -> bool:
+        """Whether another map gives other logits."""
+        A, *prefix = self.first(probe)
+        noise = torch.randn(A.shape, generator=torch.Generator().manual_seed(2))
+        changed = self.tail(A + A.std() * noise, *prefix, probe)
+        return not torch.equal(changed, self.tail(A, *prefix, probe))
+
     def _run(self, images: Tensor, hook: Callable[..., Any]) -> Tensor:
         with self.lock:
             handle = self.module.register_forward_hook(hook)
@@ -188,12 +228,3 @@ class _Hooked:
 
 
 _LOCKS: weakref.WeakKeyDictionary[nn.Module, threading.RLock] = weakref.WeakKeyDictionary()
-
-
-def _without_images(hooked: _Hooked, blank: Tensor) -> Callable[[Tensor], Tensor]:
-    """A tail that needs no images."""
-
-    def tail(A: Tensor) -> Tensor:
-        return hooked.tail(A, blank.to(A.device, A.dtype).expand(len(A), -1, -1, -1))
-
-    return tail

@@ -18,6 +18,7 @@ from torch.overrides import TorchFunctionMode
 
 from camcli.errors import UsageError
 from camcli.models.cutting.fx_graph import PROBE, Traced
+from camcli.models.cutting.purity import without_checkpoints
 from camcli.models.outputs import Output, rows_of
 from camcli.models.spec import OutputKind
 
@@ -200,11 +201,12 @@ class Whole:
 
     def __call__(self, images: Tensor) -> Tensor:
         """Logits (B, C); the images are not written to."""
-        if self._left_out is None:
-            out: Tensor = self.model(images.clone())
-        else:
-            with _Activations(self._left_out):
-                out = self.model(images.clone())
+        with without_checkpoints():
+            if self._left_out is None:
+                out: Tensor = self.model(images.clone())
+            else:
+                with _Activations(self._left_out):
+                    out = self.model(images.clone())
         return out.reshape(len(images), self.outputs).to(images.dtype)
 
 

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import itertools
 import logging
-import operator
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 
+from camcli.models.cutting.answers import Answering
+from camcli.models.cutting.crossing import Crossing, CrossingError, followers, made_of_pixels
 from camcli.models.cutting.graph_passes import without_inplace
 from camcli.models.cutting.purity import copy_input, follow_writes, same
 from camcli.models.cutting.tokens import TensorLayout
@@ -36,9 +39,12 @@ class Tracer(fx.Tracer):
         pieces: the modules that could not be followed, by name.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, model: nn.Module) -> None:
         leaves, functions = _timm_notrace()
         super().__init__(autowrap_functions=functions)
+        # Where the network's own code looks those functions up.
+        homes = {kind.__module__ for kind in type(model).__mro__} & sys.modules.keys()
+        self._autowrap_search.extend(sys.modules[home] for home in sorted(homes))
         self._leaves = leaves
         self.outputs: dict[str, fx.Node] = {}
         self.pieces: set[str] = set()
@@ -134,8 +140,8 @@ class Traced:
         shapes: of each node whose value is a tensor, for a batch of `PROBE` images.
         more: the same for one image more.
         others: the values of the other nodes, for both batches.
-        layouts: how the nodes hold tokens, as far as that was asked.
-        answers: which tokens answer to changes in a picture, once that was asked.
+        layouts: how the nodes hold maps, as far as that was asked.
+        trial: the run that tells which places answer to changes in a picture, once that was asked.
         pieces: modules whose code could not be followed, each one node of the graph, by name.
     """
 
@@ -145,8 +151,18 @@ class Traced:
     more: dict[fx.Node, tuple[int, ...]]
     others: dict[fx.Node, tuple[Any, Any]]
     layouts: dict[fx.Node, TensorLayout | None] = field(default_factory=dict)
-    answers: dict[fx.Node, Tensor] = field(default_factory=dict)
+    trial: list[Any] = field(default_factory=list)
     pieces: frozenset[str] = frozenset()
+
+    @cached_property
+    def position(self) -> dict[fx.Node, int]:
+        """The order of computation."""
+        return {n: i for i, n in enumerate(self.whole.graph.nodes)}
+
+    @cached_property
+    def pixels(self) -> set[fx.Node]:
+        """The nodes whose value changes with the numbers in the images."""
+        return made_of_pixels(self.whole.graph)
 
     @property
     def output(self) -> fx.Node:
@@ -175,12 +191,13 @@ def trace(model: nn.Module, probe: Tensor, *, writes: bool = False) -> Traced:
     Raises:
         Exception: whatever tracing meets in code that it cannot follow.
     """
-    tracer = Tracer()
-    graph = tracer.trace(model)
-    _drop_options(graph)
+    tracer = Tracer(model)
+    root = model if isinstance(model, Answering) else Answering(model)
+    with _functions_whole():
+        graph = tracer.trace(root)
     if writes:
         copy_input(graph)
-    whole = fx.GraphModule(model, graph)
+    whole = fx.GraphModule(root, graph)
     follow_writes(whole, whole.graph)
     whole.recompile()
     by_name = {n.name: n for n in whole.graph.nodes}
@@ -188,18 +205,31 @@ def trace(model: nn.Module, probe: Tensor, *, writes: bool = False) -> Traced:
     return replace(_observed(whole, names, probe), pieces=frozenset(tracer.pieces))
 
 
-def _drop_options(graph: fx.Graph) -> None:
-    """What `forward` takes besides images becomes its default: None passes by no cut as a value."""
-    options = {n: n.args[0] for n in graph.nodes if n.op == "placeholder" and n.args}
+@contextmanager
+def _functions_whole() -> Iterator[None]:
+    """Keep `torch.autograd.Function`s whole: their backward is not what autograd makes of them."""
+    plain = torch.autograd.Function.__dict__["apply"]
 
-    def default(node: fx.Node) -> Any:
-        return options.get(node, node)
+    def apply(cls: type, *args: Any, **kwargs: Any) -> Any:
+        proxies = [a for a in (*args, *kwargs.values()) if isinstance(a, fx.Proxy)]
+        # What runs a part of the network for torch.utils.checkpoint computes nothing of its own.
+        runs = any(callable(a) and not isinstance(a, fx.Proxy) for a in args)
+        if not proxies or runs:
+            return plain.__get__(None, cls)(*args, **kwargs)
+        run = partial(_applied, cls)
+        run.__name__ = run.__qualname__ = cls.__name__  # type: ignore[attr-defined]
+        run.__module__ = __name__
+        return proxies[0].tracer.create_proxy("call_function", run, args, kwargs)
 
-    for option in options:
-        for user in list(option.users):
-            user.args = fx.map_arg(user.args, default)
-            user.kwargs = fx.map_arg(user.kwargs, default)
-        graph.erase_node(option)
+    torch.autograd.Function.apply = classmethod(apply)
+    try:
+        yield
+    finally:
+        torch.autograd.Function.apply = plain
+
+
+def _applied(function: type[torch.autograd.Function], *args: Any, **kwargs: Any) -> Any:
+    return function.apply(*args, **kwargs)
 
 
 def _observed(whole: fx.GraphModule, names: dict[str, fx.Node], probe: Tensor) -> Traced:
@@ -232,29 +262,16 @@ def with_head(traced: Traced, node: fx.Node, new: nn.Module, probe: Tensor) -> T
 
 def trunk(traced: Traced) -> list[fx.Node]:
     """The nodes through which everything in the image passes on its way to the logits, in order."""
-    nodes = list(traced.whole.graph.nodes)
-    position = {n: i for i, n in enumerate(nodes)}
-    needed = before(traced.output)
-    live: set[fx.Node] = set()  # tensors that depend on the image, and what holds such
+    position = traced.position
+    live = traced.pixels & before(traced.output)
     result, last_use = [], -1
-    for n in nodes:
-        if n not in needed or not (n in traced.shapes or _holds_tensors(traced, n)):
+    for n in position:
+        if n not in live:
             continue
-        if not (n.op == "placeholder" or any(m in live for m in n.all_input_nodes)):
-            continue
-        live.add(n)
-        if last_use <= position[n]:
+        if last_use <= position[n] and n in traced.shapes:
             result.append(n)
-        last_use = max([last_use] + [position[u] for u in n.users if u in needed])
+        last_use = max([last_use] + [position[u] for u in n.users if u in live])
     return result
-
-
-def _holds_tensors(traced: Traced, node: fx.Node) -> bool:
-    """Whether a node's value is no tensor and has some, as a module in one piece may return."""
-    value: Any = traced.others.get(node, (None,))[0]
-    if isinstance(value, Mapping):
-        value = tuple(value.values())
-    return isinstance(value, tuple | list) and any(isinstance(part, Tensor) for part in value)
 
 
 def before(*nodes: fx.Node) -> set[fx.Node]:
@@ -291,55 +308,44 @@ def second_part(traced: Traced, node: fx.Node) -> Second:
         ValueError: it needs something from before that is not one value an image.
     """
     needed = before(traced.output)
-    after = {node}
-    for n in traced.whole.graph.nodes:
-        if n in needed and any(m in after for m in n.all_input_nodes):
-            after.add(n)
+    after = followers(traced.whole.graph, node) & needed
     if traced.output not in after:
         raise ValueError(f"{node} is not used for the logits")
-    crossing = [
-        m
-        for n in traced.whole.graph.nodes
-        if n in after and n is not node
-        for m in n.all_input_nodes
-        if m not in after and m.op != "get_attr"
-    ]
-    counts = {m: _batch_multiple(traced, m) for m in dict.fromkeys(crossing)}
-    context = tuple(m for m, multiple in counts.items() if multiple is None)
     new = fx.Graph()
     copied = {node: new.placeholder("A")}
-    for m in context:
-        copied[m] = new.placeholder(f"context_{m.name}")
-    for m, multiple in counts.items():
-        if multiple is not None:
-            size = new.call_method("size", (copied[node], 0))
-            copied[m] = new.call_function(operator.mul, (size, multiple))
+    # Placeholders come first; what is computed from parameters follows them.
+    crossing = Crossing(
+        new, copied, node, traced.pixels, traced.others, (PROBE, PROBE + 1), set(traced.shapes)
+    )
     for n in traced.whole.graph.nodes:
+        if n not in after or n is node:
+            continue
+        for m in n.all_input_nodes:
+            if m not in after:
+                crossing.bring(m)
         if n is traced.output:
             new.output(copied[n.all_input_nodes[0]])
-        elif (n in after and n is not node) or (n.op == "get_attr" and n in needed):
-            copied[n] = new.node_copy(n, lambda old: copied[old])
+        else:
+            copied[n] = new.node_copy(n, copied.__getitem__)
+    context = tuple(crossing.context)
+    _placeholders_first(new)
     batched = tuple(traced.shapes.get(m, ())[:1] == (PROBE,) for m in context)
     for m, per_image in zip(context, batched, strict=True):
         if m in traced.shapes:
             grown = (PROBE + 1, *traced.shapes[m][1:]) if per_image else traced.shapes[m]
             if traced.more[m] != grown:
-                raise ValueError(f"{m} crosses the cut and is not one row an image")
+                raise CrossingError(f"{m} crosses the cut and is not one row an image")
     return Second(_module(traced.whole, new), context, batched)
 
 
-def _batch_multiple(traced: Traced, node: fx.Node) -> int | None:
-    """What to multiply the batch's size by to get an integer that grows with it; else None."""
-    if node in traced.shapes:
-        return None
-    value, more = traced.others[node]
-    if isinstance(value, int) and not isinstance(value, bool) and more != value:
-        if value * (PROBE + 1) != more * PROBE:
-            raise ValueError(f"{node} depends on the batch")
-        return value // PROBE
-    if type(value) not in (int, float, bool, str, type(None)):
-        raise ValueError(f"{node} crosses the cut and is a {type(value).__name__}")
-    return None
+def _placeholders_first(graph: fx.Graph) -> None:
+    """Arguments in front of what uses them."""
+    nodes = list(graph.nodes)
+    last = nodes[0]
+    for node in nodes[1:]:
+        if node.op == "placeholder":
+            last.append(node)
+            last = node
 
 
 def first_part(traced: Traced, cuts: list[tuple[fx.Node, tuple[fx.Node, ...]]]) -> fx.GraphModule:

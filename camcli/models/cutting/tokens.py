@@ -38,35 +38,52 @@ class TensorLayout:
     prefix: int = 0
 
 
-def layout_of(
-    shape: tuple[int, ...], image: Grid, grids: Iterable[Grid] | None = None
-) -> TensorLayout | None:
-    """How a tensor holds maps, if it does.
+def possible_layouts(shape: tuple[int, ...], image: Grid) -> list[TensorLayout]:
+    """How a tensor may hold maps, as far as its shape tells; the likeliest first.
 
     Args:
         shape: of the tensor.
         image: (height, width) of the images that it was made from; maps have their proportions.
-        grids: those that the network lays tokens on, (h, w); None where that is not known, and
-            the number of tokens must do.
     """
-    if len(shape) == 4 and fits((shape[2], shape[3]), image):
-        return TensorLayout("maps", (shape[1], shape[2], shape[3]))
-    if len(shape) == 4 and fits((shape[1], shape[2]), image):
-        return TensorLayout("last", (shape[3], shape[1], shape[2]))
+    if len(shape) == 4:
+        sides = shape[1:]
+        found = []
+        if fits((sides[1], sides[2]), image):
+            found.append(TensorLayout("maps", (sides[0], sides[1], sides[2])))
+        if fits((sides[0], sides[1]), image):
+            found.append(TensorLayout("last", (sides[2], sides[0], sides[1])))
+        return found
     if len(shape) != 3:
-        return None
-    if grids is None:
-        side = math.sqrt(shape[1] * image[0] / image[1])
-        grids = [(math.floor(side), math.floor(side * image[1] / image[0]))]
-    rest = {
-        shape[1] - h * w: (h, w)
-        for h, w in grids
-        if min(h, w) > 1 and 0 <= shape[1] - h * w <= MOST_PREFIX
-    }
-    if not rest:
-        return None
-    prefix = min(rest)
-    return TensorLayout("tokens", (shape[2], *rest[prefix]), prefix)
+        return []
+    _, N, K = shape
+    grids = []
+    for h in range(2, math.isqrt(N * max(image) // min(image)) + 2):
+        wide = h * image[1] / image[0]
+        for w in {math.floor(wide), math.ceil(wide)}:
+            if w > 1 and 0 <= N - h * w <= MOST_PREFIX and fits((h, w), image):
+                grids.append((h, w))
+    return [
+        TensorLayout("tokens", (K, h, w), N - h * w)
+        for h, w in sorted(grids, key=lambda grid: -grid[0] * grid[1])
+    ]
+
+
+def layout_of(
+    shape: tuple[int, ...], image: Grid, grids: Iterable[Grid] | None = None
+) -> TensorLayout | None:
+    """How a tensor holds maps, if it does, by its shape.
+
+    Args:
+        shape: of the tensor.
+        image: (height, width) of the images that it was made from; maps have their proportions.
+        grids: those that tokens may lie on, (h, w); None where that is not known, and the number
+            of tokens must do.
+    """
+    known = None if grids is None else set(grids)
+    for held in possible_layouts(shape, image):
+        if held.kind != "tokens" or known is None or held.shape[1:] in known:
+            return held
+    return None
 
 
 def fits(grid: Grid, image: Grid) -> bool:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from camcli.errors import CamcliError, UsageError
+from camcli.models.cutting.crossing import usable
 from camcli.models.outputs import Output
 from camcli.models.spec import OutputKind
 
@@ -53,7 +54,7 @@ class Tail:
                 image, in order.
         """
         context = [
-            value[of] if per_image and of is not None else value
+            value[of] if per_image and of is not None else usable(value)
             for value, per_image in self.context
         ]
         return self.run(A, *context)

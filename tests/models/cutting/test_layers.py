@@ -38,11 +38,11 @@ MAKERS = {
     "resnet": lambda: resnet.ResNet(resnet.BasicBlock, [1, 1, 1, 1], num_classes=5),
     "densenet": lambda: densenet.DenseNet(8, (2, 2), 16, num_classes=5),
     "convnext": lambda: convnext.ConvNeXt(
-        [convnext.CNBlockConfig(16, 32, 2), convnext.CNBlockConfig(32, None, 2)], num_classes=5
+        [convnext.CNBlockConfig(24, 32, 2), convnext.CNBlockConfig(32, None, 2)], num_classes=5
     ),
     "vit": lambda: vision_transformer.VisionTransformer(SIZE, 16, 3, 2, 16, 32, num_classes=5),
     "swin": lambda: swin_transformer.SwinTransformer(
-        [4, 4], 16, [1, 2], [2, 2], [2, 2], num_classes=5
+        [4, 4], 24, [1, 2], [2, 2], [2, 2], num_classes=5
     ),
     "timm-vit": lambda: timm.create_model(
         "vit_tiny_patch16_224", num_classes=5, img_size=SIZE, patch_size=16, depth=3, embed_dim=24
@@ -61,7 +61,7 @@ MAKERS = {
     ),
     "timm-swin": lambda: timm.create_model(
         "swin_tiny_patch4_window7_224", num_classes=5, img_size=SIZE, window_size=2, depths=(1, 2),
-        embed_dim=16, num_heads=(2, 2),
+        embed_dim=24, num_heads=(2, 2),
     ),
     "untraceable": Untraceable,
 }  # fmt: skip

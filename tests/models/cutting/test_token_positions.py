@@ -54,5 +54,5 @@ def test_one_token_may_answer_elsewhere_and_no_more():
 def test_each_copy_differs_in_one_spot():
     pictures = disturbed((1, 64, 32))
     changed = (pictures[1:] != pictures[:1]).flatten(1).sum(1).tolist()
-    assert changed == [2 * 1] * 6
+    assert changed == [2 * 2] * 6
     assert torch.equal(disturbed((1, 64, 32)), pictures)
