@@ -96,7 +96,7 @@ def timm_models() -> list[ModelEntry]:
     """Timm's classifiers with weights of their own, one entry a set of weights."""
     import timm
 
-    from camcli.models.loading.pretrained import is_classifier, timm_file
+    from camcli.models.loading.timm_zoo import is_classifier, timm_file
 
     found = []
     for name in timm.list_pretrained():
@@ -135,7 +135,7 @@ def weight_file(model: str, weights: str | None = None) -> WeightFile:
     if model.startswith(TIMM):
         if weights:
             raise UsageError("timm's weights are a part of the name: timm:NAME.TAG.")
-        from camcli.models.loading.pretrained import timm_config, timm_file
+        from camcli.models.loading.timm_zoo import timm_config, timm_file
 
         file = timm_file(model, timm_config(model))
         if file is None:

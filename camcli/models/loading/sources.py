@@ -119,7 +119,7 @@ SOURCES: tuple[ModelSource, ...] = (
         written="timm:NAME",
         claims=lambda name: name.startswith(spec.TIMM),
         check=lambda asked: spec.check_timm(asked.name),
-        home="camcli.models.loading.pretrained:build_timm",
+        home="camcli.models.loading.timm_zoo:build_timm",
         names=_timm,
     ),
     ModelSource(
@@ -149,7 +149,7 @@ SOURCES: tuple[ModelSource, ...] = (
         written="a torchvision name such as resnet50",
         claims=lambda name: True,
         check=lambda asked: spec.check_torchvision(asked.name),
-        home="camcli.models.loading.pretrained:build_torchvision",
+        home="camcli.models.loading.torchvision_zoo:build_torchvision",
         names=lambda begun: spec.torchvision_names(),
     ),
 )

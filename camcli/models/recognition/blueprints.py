@@ -19,17 +19,24 @@ def torchvision_blueprints() -> Iterator[Blueprint]:
     from torchvision import models
 
     for name in sorted(models.list_models(module=models)):
-        entries = models.get_model_weights(name)
-        usual = entries.DEFAULT.transforms()
-        yield Blueprint(
-            library="torchvision",
-            name=name,
-            build=_torchvision(name),
-            size=usual.crop_size[0],
-            channels=3,
-            tags=len(list(entries)),
-            norm=_norm(usual.mean, usual.std),
-        )
+        yield torchvision_blueprint(name)
+
+
+def torchvision_blueprint(name: str) -> Blueprint:
+    """One of them."""
+    from torchvision import models
+
+    entries = models.get_model_weights(name)
+    usual = entries.DEFAULT.transforms()
+    return Blueprint(
+        library="torchvision",
+        name=name,
+        build=_torchvision(name),
+        size=usual.crop_size[0],
+        channels=3,
+        tags=len(list(entries)),
+        norm=_norm(usual.mean, usual.std),
+    )
 
 
 def _torchvision(name: str) -> Callable[[int, int | None, int | None], nn.Module]:
@@ -98,21 +105,31 @@ def timm_blueprints() -> Iterator[Blueprint]:
 
     tags = Counter(name.partition(".")[0] for name in timm.list_models(pretrained=True))
     for name in sorted(timm.list_models()):
-        cfg = timm.get_pretrained_cfg(name)
-        if cfg is None:
-            continue
-        named = cfg.classifier if isinstance(cfg.classifier, str) else None
-        main = (named,) if named else tuple(cfg.classifier or ())
-        yield Blueprint(
-            library="timm",
-            name=name,
-            build=_timm(name),
-            size=cfg.input_size[-1],
-            channels=cfg.input_size[0],
-            tags=tags[name],
-            norm=_norm(cfg.mean, cfg.std),
-            main=main,
-        )
+        if timm.get_pretrained_cfg(name) is not None:
+            yield timm_blueprint(name, tags[name])
+
+
+def timm_blueprint(name: str, tags: int = 0) -> Blueprint:
+    """One of them.
+
+    Args:
+        name: of the architecture, without a tag.
+        tags: how many sets of weights timm has for it.
+    """
+    import timm
+
+    cfg: Any = timm.get_pretrained_cfg(name)
+    named = cfg.classifier if isinstance(cfg.classifier, str) else None
+    return Blueprint(
+        library="timm",
+        name=name,
+        build=_timm(name),
+        size=cfg.input_size[-1],
+        channels=cfg.input_size[0],
+        tags=tags,
+        norm=_norm(cfg.mean, cfg.std),
+        main=(named,) if named else tuple(cfg.classifier or ()),
+    )
 
 
 def _timm(name: str) -> Callable[[int, int | None, int | None], nn.Module]:

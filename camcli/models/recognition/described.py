@@ -11,7 +11,7 @@ from torch import nn
 
 from camcli.models.recognition.forest import COUNTER, Forest, Sizes
 from camcli.models.recognition.index import Architecture, Growing
-from camcli.models.recognition.unallocated import shapes_of, unallocated
+from camcli.models.recognition.unallocated import shapes_of, without_memory
 
 # Numbers of classes that no network has as a width, so that they are known again.
 CLASSES, OTHER_CLASSES = 7, 11
@@ -51,8 +51,7 @@ def describe(blueprint: Blueprint, forest: Forest) -> Architecture | None:
     What depends on what is not guessed from names: the network is built again with more classes,
     another number of channels and another size, without memory, and its tensors are compared.
     """
-    with unallocated():
-        module = blueprint.build(CLASSES, None, None)
+    module = without_memory(lambda: blueprint.build(CLASSES, None, None))
     own = _tensors(module)
     more = _built(blueprint, OTHER_CLASSES, None, None)
     if more is None:
@@ -88,8 +87,7 @@ def _built(
 ) -> dict[str, Sizes] | None:
     """The tensors of a variant, or None if the library has none."""
     try:
-        with unallocated():
-            return _tensors(blueprint.build(classes, channels, size))
+        return _tensors(without_memory(lambda: blueprint.build(classes, channels, size)))
     except Exception:  # whatever a constructor says to what it does not take
         return None
 

@@ -116,7 +116,9 @@ def _in_order(index: Index) -> tuple[list[Node], dict[int, int]]:
     def visit(number: int) -> int:
         if number not in numbers:
             node = index.forest.nodes[number]
-            entries = {n: visit(p) if isinstance(p, int) else p for n, p in node.items()}
+            # By name: which network brought a node's order with it is chance.
+            parts = sorted(node.items())
+            entries = {n: visit(p) if isinstance(p, int) else p for n, p in parts}
             numbers[number] = len(trees)
             trees.append(entries)
         return numbers[number]

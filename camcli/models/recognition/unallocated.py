@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules import module as registration
 
 _HOOKING = threading.Lock()
+Answer = TypeVar("Answer")
 
 
 @contextmanager
@@ -46,12 +47,23 @@ def unallocated() -> Iterator[None]:
                 hook.remove()
 
 
+def without_memory(build: Callable[[], Answer]) -> Answer:
+    """What `build` makes, on ``meta``.
+
+    Some constructors try a part of the network out, to see how large its maps are (timm's hybrid
+    ViTs): there, whatever is made has to be on the same device as the part.
+    """
+    try:
+        with unallocated():
+            return build()
+    except Exception as error:  # also where another one explains it
+        if "meta" not in str(error):
+            raise
+        with torch.device("meta"):
+            return build()
+
+
 def shapes_of(module: nn.Module) -> dict[str, tuple[int, ...]]:
     """The shapes of a network's tensors by name, in its order."""
     state: dict[str, Tensor] = module.state_dict()
     return {name: tuple(tensor.shape) for name, tensor in state.items()}
-
-
-def on_meta(shape: tuple[int, ...]) -> Tensor:
-    """A tensor of that shape without numbers."""
-    return torch.empty(shape, device="meta")

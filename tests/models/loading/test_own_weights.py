@@ -6,7 +6,7 @@ import pytest
 import torch
 from torchvision import models
 
-from camcli.models.loading import pretrained
+from camcli.models.loading import torchvision_zoo
 from camcli.models.loading.zoo import build_model
 
 
@@ -31,9 +31,9 @@ def test_what_a_constructor_or_a_loader_asks_for_is_there(tmp_path, name):
 def test_torchvisions_own_weights_keep_the_layout_that_they_say_they_have(monkeypatch, tmp_path):
     full = models.mnasnet0_5()
     entry = models.MNASNet0_5_Weights.DEFAULT
-    path = tmp_path / pretrained.torchvision_file("mnasnet0_5", entry).filename
+    path = tmp_path / torchvision_zoo.torchvision_file("mnasnet0_5", entry).filename
     torch.save(full.state_dict(), path)
-    monkeypatch.setattr(pretrained, "locate", lambda file, **how: (path, None))
+    monkeypatch.setattr(torchvision_zoo, "locate", lambda file, **how: (path, None))
     built = build_model("mnasnet0_5")
     assert torch.equal(built.module.classifier[1].weight, full.classifier[1].weight)
     assert built.provenance.source == "torchvision"

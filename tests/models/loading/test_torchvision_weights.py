@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from camcli.errors import UsageError
-from camcli.models.loading import catalogue, pretrained
+from camcli.models.loading import catalogue, torchvision_zoo
 from camcli.models.loading.torchvision_weights import torchvision_models
 
 
@@ -16,17 +16,17 @@ def test_every_model_and_every_set_of_weights_is_read_as_torchvision_says():
     from torchvision import models
 
     read = torchvision_models()
-    assert sorted(read) == sorted(pretrained.torchvision_names())
+    assert sorted(read) == sorted(torchvision_zoo.torchvision_names())
     for name, model in read.items():
         assert model.family == models.get_model_builder(name).__module__.rpartition(".")[2]
-        entries = pretrained.torchvision_entries(name)
+        entries = torchvision_zoo.torchvision_entries(name)
         assert [each.name for each in model.weights] == [entry.name for entry in entries]
         for each, entry in zip(model.weights, entries, strict=True):
             assert each.parameters == entry.meta["num_params"]
             said = entry.meta["_metrics"]["ImageNet-1K"]["acc@1"]
             # Of one set it says float("nan"): nobody measured it.
             assert each.top1 == (None if math.isnan(said) else pytest.approx(said / 100, abs=1e-5))
-            assert each.file(name) == pretrained.torchvision_file(name, entry)
+            assert each.file(name) == torchvision_zoo.torchvision_file(name, entry)
 
 
 def test_the_default_is_first_whatever_it_is_called():

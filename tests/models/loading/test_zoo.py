@@ -17,8 +17,8 @@ from torchvision import models
 from camcli.data.decode.preprocess import Preprocess
 from camcli.errors import CamcliError, UnavailableError, UsageError
 from camcli.models.classes.imagenet import imagenet_classes
-from camcli.models.loading import pretrained
-from camcli.models.loading.pretrained import (
+from camcli.models.loading import timm_zoo, torchvision_zoo
+from camcli.models.loading.torchvision_zoo import (
     torchvision_entries,
     torchvision_names,
     torchvision_preprocess,
@@ -111,9 +111,9 @@ def pretend(monkeypatch, folder: Path, module: torch.nn.Module, name: str) -> Pa
     digest = hashlib.sha256(draft.read_bytes()).hexdigest()
     path = draft.rename(folder / f"{name}-{digest[:8]}.pth")
     default = torchvision_entries(name)[0]
-    original = pretrained.torchvision_file
+    original = torchvision_zoo.torchvision_file
     monkeypatch.setattr(
-        pretrained,
+        torchvision_zoo,
         "torchvision_file",
         lambda model, entry: (
             WeightFile(model, path.name, "http://127.0.0.1:9/")
@@ -155,7 +155,7 @@ def test_a_damaged_file_in_the_cache_is_not_loaded(monkeypatch, tmp_path):
 
 def test_timms_own_weights(tmp_path):
     module = timm.create_model("resnet10t")
-    file = pretrained.timm_file("timm:resnet10t", pretrained.timm_config("timm:resnet10t"))
+    file = timm_zoo.timm_file("timm:resnet10t", timm_zoo.timm_config("timm:resnet10t"))
     save_file(module.state_dict(), tmp_path / "weights" / file.filename)
     built = build_model("timm:resnet10t")
     assert torch.equal(built.module.fc.weight, module.fc.weight)

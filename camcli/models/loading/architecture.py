@@ -1,0 +1,293 @@
+"""A network of torchvision or timm, fitted to a file's tensors: classes, channels, size, head."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from math import isqrt
+
+import torch
+from torch import Tensor, nn
+
+from camcli.data.decode.preprocess import Preprocess
+from camcli.errors import UsageError
+from camcli.models.loading.builder import fill, reason
+from camcli.models.recognition.blueprints import (
+    Blueprint,
+    timm_network,
+    torchvision_network,
+)
+from camcli.models.recognition.described import describe
+from camcli.models.recognition.forest import Forest, Sizes
+from camcli.models.recognition.head import DoubtError, HeadPlan, planned
+from camcli.models.recognition.index import Architecture
+from camcli.models.recognition.recognise import Recognised, compared, region_of
+from camcli.models.recognition.unallocated import shapes_of, without_memory
+from camcli.models.weights.mismatch import listed
+from camcli.models.weights.state_dict import Candidate, Candidates, match
+
+# Tokens beside those of the picture: none, the class's, one more for distillation, registers.
+_OTHER_TOKENS = (0, 1, 2, 4, 5, 8, 9)
+_SIDES = sorted({*range(32, 1056, 32), *range(112, 1050, 14)})
+_OWN_CODE = (
+    "If you have its code, let a function of it return the network: --model FILE.py:FACTORY "
+    "--weights {}"
+)
+
+
+@dataclass(frozen=True)
+class FittedNetwork:
+    """A network with a file's tensors.
+
+    Attributes:
+        module: on the CPU.
+        outputs: C.
+        channels: of the input.
+        size: side of the input where tensors follow it and it is not the usual one; else None.
+        notes: what was rebuilt and assumed, and what `match` says.
+    """
+
+    module: nn.Module
+    outputs: int
+    channels: int
+    size: int | None
+    notes: tuple[str, ...]
+
+    def preprocess(self, usual: Preprocess) -> Preprocess:
+        """The architecture's usual preprocessing for this input.
+
+        Raises:
+            UsageError: the network takes as many channels as no picture has.
+        """
+        if self.size is not None:
+            usual = usual.with_(size=self.size)
+        if self.channels == usual.channels:
+            return usual
+        if self.channels not in (1, 4):
+            raise UsageError(
+                f"The network in the file takes {self.channels} channels, and a picture has three, "
+                "four with its opacity, or as luminance one: give it a first layer of its own that "
+                "makes them of three. " + _OWN_CODE.format("FILE") + "."
+            )
+        return replace(usual, grey=self.channels == 1, alpha=self.channels == 4)
+
+
+class NotFittingError(UsageError):
+    """A file's tensors are not the architecture's at all."""
+
+
+def network(
+    each: Architecture, classes: int, channels: int | None = None, size: int | None = None
+) -> nn.Module:
+    """An architecture as the installed library builds it, untrained.
+
+    Raises:
+        UsageError: the library does not have it, or not like that.
+    """
+    build = torchvision_network if each.library == "torchvision" else timm_network
+    try:
+        return build(each.name, classes, channels, size)
+    except Exception as error:
+        raise UsageError(
+            f"{each.told} cannot be built as the file wants it ({reason(error)})."
+        ) from error
+
+
+def fitted_to(blueprint: Blueprint, found: Candidates, key: str | None) -> FittedNetwork:
+    """A network that the user named, with what differs in a file: see `fitted`.
+
+    Raises:
+        NotFittingError: the file is not that network's.
+        UsageError: it is, and its head leaves open what it is; or as `match`.
+    """
+    forest = Forest()
+    each = describe(blueprint, forest)
+    if each is None:
+        raise NotFittingError(f"{blueprint.name} has no classes.")
+    return fitted(each, forest, found, key)
+
+
+def fitted(each: Architecture, forest: Forest, found: Candidates, key: str | None) -> FittedNetwork:
+    """An architecture with the tensors of a file, whatever its classes, channels, size and head.
+
+    Args:
+        each: the architecture.
+        forest: that its tree is in.
+        found: the file's tensors.
+        key: which of several sets, as `match` takes it.
+
+    Raises:
+        NotFittingError: the file is not that network's.
+        UsageError: it is, and its head leaves open what it is; or as `match`.
+    """
+    looks = [(c, compared(_shapes(c), each, forest)) for c in found.each]
+    fits = [(candidate, look) for candidate, look in looks if look is not None]
+    if key and found.named(key):
+        fits = [(c, look) for c, look in fits if c in found.named(key)] or fits
+    if not fits:
+        raise NotFittingError(f"{found.origin} does not fit {each.told}.")
+    first, look = max(fits, key=lambda pair: len(pair[0].tensors))
+    size = _size_of(each, _shapes(first), look) if look.resized else None
+    channels = look.channels or each.channels
+    other = None if channels == each.channels else channels
+    plan = None
+    if look.place:
+        plan = _plan(each, look, found.origin, other, size, forest)
+    classes = plan.classes if plan else look.classes or 0
+
+    def built() -> tuple[nn.Module, dict[str, str]]:
+        module = network(each, classes, other, size)
+        return module, _attached(module, look.place, plan, each) if plan else {}
+
+    empty, heads = without_memory(built)
+    places = [heads[name] for name in look.head] if plan else []
+    adapted = [_adapted(c, one, places) for c, one in fits if _same_head(one, look)]
+    helping = tuple(region_of(forest, each.root, head) for head in each.helping)
+    chosen = match(
+        Candidates(found.origin, tuple(adapted)), empty.state_dict(),
+        model=each.told, key=key, optional=helping,
+    )  # fmt: skip
+    module, _ = built()
+    fill(module, chosen, found.origin)
+    notes = [chosen.note]
+    if plan and len(plan.layers) > 1:
+        assumed = f"; {plan.assumed}" if plan.assumed else ""
+        notes.append(f"{found.origin}: its head is rebuilt as {plan.told}{assumed}.")
+    return FittedNetwork(module, classes, channels, size, tuple(n for n in notes if n))
+
+
+def _shapes(candidate: Candidate) -> dict[str, Sizes]:
+    return {name: tuple(tensor.shape) for name, tensor in candidate.tensors.items()}
+
+
+def _same_head(one: Recognised, other: Recognised) -> bool:
+    return (
+        list(one.head.values()) == list(other.head.values())
+        and (one.classes, one.channels, one.place) == (other.classes, other.channels, other.place)
+        and len(one.resized) == len(other.resized)
+    )
+
+
+def _plan(
+    each: Architecture, look: Recognised, origin: str, channels: int | None, size: int | None,
+    forest: Forest,
+) -> HeadPlan:  # fmt: skip
+    """The head of the file's own.
+
+    Raises:
+        UsageError: there is none, or its tensors leave open what it is.
+    """
+    way = _OWN_CODE.format(origin)
+    if not look.head:
+        raise UsageError(
+            f"{origin} is {each.told} without its head: it gives features and no classes. {way}; "
+            "or train a head on it: camcli train."
+        )
+    region = forest.under(each.root, look.place)
+    features = _features(each, look.place, channels, size) if region is not None else None
+    shown = listed([f"{n} {'x'.join(map(str, s))}" for n, s in look.head.items()], 8)
+    try:
+        if features is None:
+            raise DoubtError("what comes into it is not a vector")
+        return planned(look.head, features)
+    except DoubtError as doubt:
+        raise UsageError(
+            f"{origin} is {each.told} with a head of its own, and its tensors leave open what it "
+            f"computes: {doubt}. They are {shown}. {way}."
+        ) from doubt
+
+
+def _features(each: Architecture, place: str, channels: int | None, size: int | None) -> int | None:
+    """How many numbers come into the module at `place`; None if they are no vector."""
+    seen: list[torch.Size] = []
+
+    def look(module: nn.Module, args: tuple[object, ...]) -> None:
+        seen.extend(arg.shape for arg in args[:1] if isinstance(arg, Tensor))
+
+    module = without_memory(lambda: network(each, 2, channels, size)).eval()
+    side = size or each.size
+    module.get_submodule(place[:-1]).register_forward_pre_hook(look)
+    try:
+        with torch.inference_mode():
+            module(torch.zeros(1, channels or each.channels, side, side, device="meta"))
+    except Exception:  # not everything runs without numbers
+        return None
+    shape = tuple(seen[0]) if seen else ()
+    flat = len(shape) == 2 or (len(shape) == 4 and shape[2:] == (1, 1))
+    return shape[1] if flat else None
+
+
+def _attached(module: nn.Module, place: str, plan: HeadPlan, each: Architecture) -> dict[str, str]:
+    """Put a head into its place.
+
+    Returns:
+        Its tensors' names in the network by those in the file.
+    """
+    old = module.get_submodule(place[:-1])
+    # What was there may have flattened its input itself; for a vector, Flatten changes nothing.
+    flattened = not isinstance(old, nn.Linear)
+    head, renamed = plan.module(flattened=flattened)
+    module.set_submodule(place[:-1], head)
+    return {name: place + new for name, new in renamed.items()}
+
+
+def _adapted(candidate: Candidate, look: Recognised, places: Sequence[str]) -> Candidate:
+    """A candidate with the architecture's names, behind the prefix that it has.
+
+    Args:
+        candidate: of the file.
+        look: what was seen of it.
+        places: where the tensors of its own head belong, in their order.
+    """
+    renamed = {}
+    heads = dict(zip(look.head, places, strict=False))
+    for name, tensor in candidate.tensors.items():
+        inner = name.removeprefix(look.prefix)
+        top, dot, rest = inner.partition(".")
+        if name in heads:
+            renamed[look.prefix + heads[name]] = tensor
+        elif name.startswith(look.prefix) and top in look.renamed:
+            renamed[look.prefix + look.renamed[top] + dot + rest] = tensor
+        else:
+            renamed[name] = tensor
+    return Candidate(candidate.key, renamed)
+
+
+def _size_of(each: Architecture, shapes: Mapping[str, Sizes], look: Recognised) -> int:
+    """The side of the input that a file's tensors are for.
+
+    Raises:
+        UsageError: no square fits them.
+    """
+    own = dict.fromkeys(look.resized)
+    wanted = {name: shapes[look.prefix + name] for name in own}
+    usual = shapes_of(without_memory(lambda: network(each, 2)))
+    for side in dict.fromkeys([*_likely(each, usual, wanted), *_SIDES]):
+        try:
+            there = shapes_of(without_memory(partial(network, each, 2, None, side)))
+        except UsageError:
+            continue
+        if all(there.get(name) == shape for name, shape in wanted.items()):
+            return side
+    told = listed([f"{n} {'x'.join(map(str, s))}" for n, s in wanted.items()])
+    raise UsageError(
+        f"The tensors are those of {each.told}, for an input of another size, and no square fits "
+        f"them: {told}. {_OWN_CODE.format('FILE')}."
+    )
+
+
+def _likely(
+    each: Architecture, usual: Mapping[str, Sizes], wanted: Mapping[str, Sizes]
+) -> list[int]:
+    """Sides by the number of positions, which grows with the square of the side."""
+    found = []
+    for name, shape in wanted.items():
+        for axis, (now, then) in enumerate(zip(shape, usual.get(name, ()), strict=False)):
+            if now == then or axis > 1:
+                continue
+            for more in _OTHER_TOKENS:
+                here, there = isqrt(max(now - more, 0)), isqrt(max(then - more, 0))
+                if there and here * here == now - more and there * there == then - more:
+                    found.append(each.size * here // there)
+    return [side for side in found if side >= 16]
