@@ -18,7 +18,6 @@ from camcli.models.loading.builder import BuiltModel, Provenance, name_outputs
 from camcli.models.loading.input_size import try_out
 from camcli.models.loading.own_normalisation import expected_values, normalised_inside
 from camcli.models.loading.sources import AskedModel
-from camcli.models.loading.timm_zoo import timm_preprocess
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.modules import module as registration
 
 _HOOKING = threading.Lock()
-Answer = TypeVar("Answer")
+_Built = TypeVar("_Built")
 
 
 @contextmanager
@@ -47,7 +47,7 @@ def unallocated() -> Iterator[None]:
                 hook.remove()
 
 
-def without_memory(build: Callable[[], Answer]) -> Answer:
+def without_memory(build: Callable[[], _Built]) -> _Built:
     """What `build` makes, on ``meta``.
 
     Some constructors try a part of the network out, to see how large its maps are (timm's hybrid
