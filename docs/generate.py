@@ -505,12 +505,12 @@ def _datasets() -> str:
 
 
 def _columns() -> str:
-    from camcli.batch.tables.columns import columns_of
+    from camcli.batch.tables.columns import OUTPUT_COLUMNS, columns_of
 
     rows = ["| column | holds | |", "| --- | --- | --- |"]
     rows += [
         f"| `{each.name}` | {each.doc} | {f'since {each.since}' if each.since else ''} |"
-        for each in columns_of(2)
+        for each in (*columns_of(2), *OUTPUT_COLUMNS)
     ]
     return "\n".join(rows)
 

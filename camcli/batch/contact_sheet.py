@@ -17,6 +17,7 @@ from camcli.errors import ImageError
 from camcli.render.contact_sheet import Tile, contact_sheet
 from camcli.render.picture import annotate, encode_jpeg
 from camcli.render.sizes import MOST_PIXELS, shrink
+from camcli.render.verdict import headline, is_multi_label, truth
 
 if TYPE_CHECKING:
     from camcli.batch.run import Run
@@ -72,7 +73,7 @@ def _choose(rows: Iterable[dict[str, str]], grid: SheetGrid) -> list[str]:
 
 
 def _goodness(row: dict[str, str]) -> tuple[int, float]:
-    prob = float(row["prob"])
+    prob = float(row["prob"] or 0)  # values have none
     return (0, -prob) if row["correct"] == "0" else (1, prob)
 
 
@@ -87,5 +88,8 @@ def _tile(run: Run, result: Result) -> Tile | None:
     picture = annotate(
         rgb, result, colormap=style.colormap, alpha=style.alpha, strip=False, signed=style.signed
     )
-    truth = [] if result.ref.label is None else [f"true: {result.ref.label}"]
-    return Tile(picture, [str(result.pred), *truth], result.correct, f"{result.prob:.0%}")
+    title, sure = headline(result)
+    below = [] if truth(result) is None else [f"true: {truth(result)}"]
+    if result.value is None and not is_multi_label(result):
+        sure = f"{result.prob:.0%}"
+    return Tile(picture, [str(title), *below], result.correct, sure or "")

@@ -11,11 +11,13 @@ import numpy as np
 from camcli.batch.run_files.overlay_names import Namer
 from camcli.batch.run_files.rundir import RunDirectory
 from camcli.data.sources.find import Source
+from camcli.data.sources.label_tables import split_labels
 from camcli.errors import UsageError, stage
 from camcli.models.classes.imagenet import plain
 from camcli.models.classes.named_class import match_class
 from camcli.ours import OVERLAYS
 from camcli.render.style import Style
+from camcli.render.verdict import is_multi_label
 from camcli.result import Result
 
 OverlayFilter = Callable[[Result], bool]
@@ -46,14 +48,29 @@ def parse_only(text: str, classes: Sequence[str] = ()) -> OverlayFilter:
         named = {plain(rest)}
         with suppress(UsageError):  # it may be a label that is none of the network's classes
             named = {plain(classes[match_class(rest, classes)])} if classes else named
-        return lambda result: bool(
-            named & {plain(result.pred or ""), plain(result.ref.label or "")}
-        )
+        return lambda result: bool(named & (_predicted(result) | _labels(result.ref.label)))
     raise UsageError(f"--only takes wrong, 'below 0.6' or 'class NAME', not {text!r}.")
 
 
+def _predicted(result: Result) -> set[str]:
+    """The predicted class, or all labels that are predicted."""
+    if is_multi_label(result):
+        return {plain(name) for name, _ in result.positives}
+    return {plain(result.pred)} if result.pred else set()
+
+
+def _labels(label: str | None) -> set[str]:
+    """What an image's label names, which may be several."""
+    return {plain(name) for name in (label, *split_labels(label)) if name} if label else set()
+
+
 def check_only(
-    text: str, source: Source, *, overlays: bool, classes: Sequence[str] | None = None
+    text: str,
+    source: Source,
+    *,
+    overlays: bool,
+    classes: Sequence[str] | None = None,
+    values: bool = False,
 ) -> None:
     """Refuse a choice of pictures that can only choose none.
 
@@ -62,6 +79,7 @@ def check_only(
         source: the images.
         overlays: whether pictures are drawn at all.
         classes: of the network; None where they are not known yet.
+        values: whether it returns values, which are neither right nor probable.
 
     Raises:
         UsageError: there are no pictures, or no labels that could be wrong, or a class that is
@@ -79,9 +97,14 @@ def check_only(
             "they come from, or use --only 'below 0.6'."
         )
     word, _, name = text.strip().partition(" ")
+    if values:
+        raise UsageError(
+            f"--only {text.strip()!r} is about classes, and this network's outputs are values "
+            "(--output none): leave it out."
+        )
     if word == "class" and classes is not None:
         wanted = plain(name)
-        if source.may_have_labels and any(plain(ref.label or "") == wanted for ref in source):
+        if source.may_have_labels and any(wanted in _labels(ref.label) for ref in source):
             return
         match_class(name.strip(), classes)
 

@@ -16,6 +16,7 @@ from camcli import __version__
 from camcli.batch.counts import Counts
 from camcli.batch.engine import stream
 from camcli.batch.explain import Explanation, Load, failed
+from camcli.batch.label_summary import LABELS, label_summary, recorded
 from camcli.batch.overlay_writer import Overlays, check_only, parse_only
 from camcli.batch.run_files.overlay_names import Namer
 from camcli.batch.run_files.ownership import BATCH, inside_of
@@ -25,7 +26,7 @@ from camcli.batch.run_files.settings import RunSettings, class_digest
 from camcli.batch.run_files.source_digest import Listing
 from camcli.batch.tables.heatmaps import Heatmaps, line
 from camcli.batch.tables.journal import Journal, copy_in_order, copy_without
-from camcli.batch.tables.rows import columns, row
+from camcli.batch.tables.rows import columns, of_network, row
 from camcli.cam.map_options import check_signed
 from camcli.data.decode.images import Enough, load_picture
 from camcli.data.decode.isolate import Isolated
@@ -79,6 +80,8 @@ class Run:
         command: recorded in ``run.json``.
         counts: how it is going.
         again: how many images that failed are tried again.
+        labels_found: of a network of labels, once the run is finished: mean average precision and
+            F1, as ``run.json`` has them; None where no image's labels are known.
         stop: set it to let the run finish what has begun, and then end as interrupted.
     """
 
@@ -98,6 +101,7 @@ class Run:
     command: list[str] = field(default_factory=lambda: list(sys.argv))
     counts: Counts = field(default_factory=Counts)
     again: int = field(init=False, default=0)
+    labels_found: dict[str, Any] | None = field(init=False, default=None)
     stop: threading.Event = field(default_factory=threading.Event)
     _namer: Namer = field(init=False)
     _finished: set[str] = field(init=False, default_factory=set)
@@ -110,8 +114,9 @@ class Run:
             check_signed(self.what.how, self.classifier.layer)
         if self.only:
             check_only(
-                self.only, self.source, overlays=self.overlays, classes=self.classifier.classes
-            )
+                self.only, self.source, overlays=self.overlays, classes=self.classifier.classes,
+                values=self.classifier.output.measures,
+            )  # fmt: skip
         template = self.name_template or "{rel}{ext}"
         if self.directory.shard and not all(each in template for each in ("{rel}", "{ext}")):
             raise UsageError(
@@ -136,6 +141,7 @@ class Run:
             predict_size=predicting.size if predicting else None,
             precision=precision_of(self.classifier),
             output=self.classifier.output.kind,
+            thresholds=_recorded(self.classifier),
             method=self.what.method.name,
             layer=self.classifier.layer,
             target=self.what.target,
@@ -237,7 +243,8 @@ class Run:
         state = "interrupted"
         try:
             with ExitStack() as stack:
-                journal = stack.enter_context(Journal(self.directory.csv, columns(self.what.top)))
+                names = columns(self.what.top, **of_network(self.classifier))
+                journal = stack.enter_context(Journal(self.directory.csv, names))
                 # Pages need maps; who wants no pictures wants the table only.
                 heatmaps = (
                     stack.enter_context(Heatmaps(self.directory.heatmaps))
@@ -269,6 +276,10 @@ class Run:
             if not self.stop.is_set():
                 if self._unsorted:
                     self._sort()
+                if self.classifier.output.multi_label and (
+                    found := label_summary(self.directory.csv)
+                ):
+                    self.labels_found = recorded(*found)
                 state = "finished"
         finally:
             self._close(state, time.perf_counter() - started)
@@ -286,7 +297,7 @@ class Run:
             with stage("heatmaps"):
                 maps = line(result) if heatmaps and result.heats else ""
             with stage("journal"):
-                values = journal.line(row(result, self.what.top))
+                values = journal.line(row(result, self.what.top, **of_network(self.classifier)))
         except Exception as error:
             if result.status == "error":
                 raise
@@ -351,6 +362,7 @@ class Run:
             "engine": self.engine.name if self.engine else "local",
             "machine": {"python": platform.python_version(), "platform": platform.platform()},
             "counts": asdict(self.counts),
+            **({LABELS: self.labels_found} if self.labels_found else {}),
             **({_UNSORTED: True} if self._unsorted else {}),
             "listing": self._listing.record(),
             "left_out": dict(self.source.left_out.counts),
@@ -359,3 +371,13 @@ class Run:
             "seconds": None if seconds is None else round(seconds, 3),
             "images_per_second": round(fresh / seconds, 2) if seconds and fresh else None,
         }
+
+
+def _recorded(classifier: Classifier) -> list[float] | float | None:
+    """The thresholds: one where all classes have the same; None for the usual ones."""
+    found = classifier.output.thresholds
+    if found is None:
+        return None
+    if not classifier.output.multi_label:  # of two classes that exclude each other
+        return found[1]
+    return found[0] if len(set(found)) == 1 else list(found)

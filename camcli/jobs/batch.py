@@ -315,6 +315,7 @@ class BatchJob(Settings):
         if source is None:
             self.check(listener)
             source = self.find(listener)
+        from camcli.batch.first_images import understood
         from camcli.batch.folder_order import settled
         from camcli.batch.lanes import keep_big_blocks
         from camcli.models.runtime.policy import with_runtime
@@ -324,6 +325,7 @@ class BatchJob(Settings):
         if isinstance(self.network, ModelJob) and (where := self.network.chosen_layer(classifier)):
             listener.say(where)
         told = source.notes
+        classifier = understood(classifier, source, listener.say)
         source = settled(source, classifier, listener.say).numbered(classifier.classes)
         tell_notes(source, listener, told)
         what = self.maps.explanation(classifier)

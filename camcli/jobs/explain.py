@@ -155,6 +155,7 @@ class ExplainJob(Settings):
         if found is None:
             self.check(listener)
             found = self.find(listener)
+        from camcli.batch.first_images import understood
         from camcli.batch.folder_order import renamed
         from camcli.models.runtime.policy import with_runtime
 
@@ -162,6 +163,7 @@ class ExplainJob(Settings):
         if isinstance(self.network, ModelJob) and (where := self.network.chosen_layer(classifier)):
             listener.say(where)
         refs = found.refs
+        classifier = understood(classifier, refs, listener.say)
         if found.source is not None:
             refs = renamed(found.source, refs, classifier, listener.say)
         what = self.maps.explanation(classifier)
@@ -204,6 +206,7 @@ class ExplainJob(Settings):
             network.fit, network.input_size and f"{network.input_size}px",
             network.native_predictions and "native",
             network.output != "auto" and network.output,
+            network.threshold is not None and f"above-{_called(network.threshold)}",
             style.signed and "signed", style.panel and "panel",
             style.colormap != Style().colormap and style.colormap,
         )  # fmt: skip
@@ -279,18 +282,26 @@ class Explaining:
         return [path for path, _ in pictures]
 
 
+def _called(threshold: float | str | Path) -> str:
+    """A threshold, or a file of them, as a part of a file's name."""
+    name = Path(str(threshold)).name
+    return name.removesuffix(".csv")
+
+
 def _save_raw(result: Result, path: Path, overwrite: bool) -> Path:
     import numpy as np
 
     if not overwrite:
         refuse_existing(path)
+    name = "probs" if result.value is None else "values"
+    numbers = [heat.prob if heat.value is None else heat.value for heat in result.heats]
     data = io.BytesIO()
     np.savez_compressed(
         data,
         heatmaps=np.stack([heat.heatmap for heat in result.heats]),
         targets=np.array([heat.index for heat in result.heats]),
         names=np.array([heat.target for heat in result.heats]),
-        probs=np.array([heat.prob for heat in result.heats], np.float32),
+        **{name: np.array(numbers, np.float32)},  # type: ignore[arg-type]
         view=np.array(result.view, np.float32),
         size=np.array([result.width, result.height]),
         method=np.array(result.method),

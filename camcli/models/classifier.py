@@ -14,13 +14,13 @@ from camcli.data.decode.preprocess_said import Said
 from camcli.errors import UsageError
 from camcli.models.classes.thresholds import read_thresholds
 from camcli.models.cuda import to_device
-from camcli.models.cutting.cut import Cut, LinearHead, Tail, cut, one_sided
+from camcli.models.cutting.cut import Cut, LinearHead, Tail, cut, taken_for
 from camcli.models.cutting.types import CutsItself, channels_last
 from camcli.models.loading.backbone import cut_with_head, fill_backbone
 from camcli.models.loading.checkpoint import Checkpoint, load_checkpoint
 from camcli.models.loading.ensemble import join, split_head
 from camcli.models.loading.zoo import Provenance, build_model
-from camcli.models.outputs import Output, TwoSided, probabilities, value_names
+from camcli.models.outputs import Output, probabilities, value_names
 from camcli.models.spec import (
     BUNDLED,
     LAST,
@@ -119,13 +119,21 @@ class Classifier:
             output: of which ``none`` makes one output of the two columns of a binary network.
         """
         changed = replace(self, output=output)
-        if not (output.measures and self.output.kind == "binary"):
+        if self.output.kind != "binary" or output.kind == "binary":
             return changed
-        tail = self.tail.tail if isinstance(self.tail, TwoSided) else self.tail
-        head = self.head and LinearHead(self.head.weight[1:], self.head.bias[1:])
+        tail, head = taken_for(self.tail, self.head, output.kind)
+        places = tuple(
+            replace(place, tail=tail, head=head)
+            for place in (self.cut.places if self.cut else ())
+            for tail, head in [taken_for(place.tail, place.head, output.kind)]
+        )
+        outputs = 1 if output.measures else 2
         return replace(
-            changed, tail=tail, head=head, cut=self.cut and one_sided(self.cut),
-            classes=value_names(self.classes, self.provenance.name),
+            changed, tail=tail, head=head,
+            classes=value_names(self.classes, self.provenance.name)
+            if output.measures
+            else self.classes,
+            cut=self.cut and replace(self.cut, places=places, outputs=outputs, output=output),
         )  # fmt: skip
 
     def __call__(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
@@ -299,7 +307,8 @@ def _with_thresholds(classifier: Classifier, asked: float | str | Path | None) -
         asked, classifier.classes, exclusive=not output.multi_label
     )
     told = " ".join(filter(None, [output.told, missing]))
-    return replace(classifier, output=replace(output, thresholds=thresholds, told=told))
+    known = replace(output, thresholds=thresholds, told=told, assumed=False)
+    return replace(classifier, output=known)
 
 
 def _predicting(classifier: Classifier, native: Preprocess) -> Classifier:

@@ -19,6 +19,7 @@ from camcli.render.text import (
     wrapped,
 )
 from camcli.render.theme import CARD, QUIET, RIGHT, TEXT, WRONG, Colour
+from camcli.render.verdict import percent
 
 # Below this a letter is a smudge; above, a strip would be a poster.
 SMALLEST, LARGEST = 10, 160
@@ -36,19 +37,6 @@ def font_size(width: int, height: int) -> int:
     # Of a panorama less: its strip would be as high as the picture.
     wanted = min(math.sqrt(width * height) / 27, width / 20, height / 12)
     return min(max(round(wanted), SMALLEST), LARGEST)
-
-
-def percent(prob: float) -> str:
-    """A probability for people; what is not quite 100% never claims to be.
-
-    Args:
-        prob: in [0, 1].
-    """
-    if 0.9995 <= prob < 1:
-        return ">99.9%"
-    if 0 < prob < 0.0005:
-        return "<0.1%"
-    return f"{100 * prob:.1f}%"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +60,12 @@ def strip(
     *,
     pred: str | None,
     prob: float | None,
+    sure: str | None = None,
     label: str | None = None,
     correct: bool | None = None,
     target: str | None = None,
     target_prob: float | None = None,
+    target_sure: str | None = None,
     versus: str | None = None,
     note: str | None = None,
     method: str | None = None,
@@ -86,12 +76,15 @@ def strip(
 
     Args:
         width: in pixels, 1 or more.
-        pred: name of the predicted class; None when there is none.
+        pred: name of the predicted class, or whatever else is the network's answer; None when there
+            is none.
         prob: its probability in [0, 1].
+        sure: what stands in the place of a probability, such as a value.
         label: name of the true class, when known.
         correct: whether the prediction is right; None when that cannot be said.
         target: the class that the map explains, when it is not the prediction.
         target_prob: its probability.
+        target_sure: what stands in the place of that.
         versus: the class that it is compared with.
         note: something unusual that a reader must know, such as "no positive evidence".
         method: name of the CAM method.
@@ -106,8 +99,9 @@ def strip(
     far = width > _FAR * size
     badge = 0 if correct is None else min(round(1.6 * size), width)
     room = max(1, width - badge - 2 * pad)
-    rows = _headline(pred, prob, correct, size, room)
-    rows += _details(label, target, target_prob, versus, note, method, size, room)
+    likely = None if target_prob is None else percent(target_prob)
+    rows = _headline(pred, sure or (None if prob is None else percent(prob)), correct, size, room)
+    rows += _details(label, target, target_sure or likely, versus, note, method, size, room)
     if signed:
         rows.append(_legend(size, room))
 
@@ -134,7 +128,7 @@ def strip(
 
 
 def _headline(
-    pred: str | None, prob: float | None, correct: bool | None, size: int, room: int
+    pred: str | None, sure: str | None, correct: bool | None, size: int, room: int
 ) -> list[_Row]:
     """The predicted class, shrunk, then wrapped, then ellipsised until it fits; and how sure."""
     if pred is None:
@@ -142,7 +136,7 @@ def _headline(
     name = printable(pred)
     ink = Ink(size, WRONG if correct is False else TEXT, CARD)
     aside = Ink(size, QUIET, CARD)
-    sure = None if prob is None else percent(prob)
+    sure = None if sure is None else printable(sure)
     beside = 0 if sure is None else text_width(sure, size) + size
     if text_width(name, size) <= room - beside:
         return [_Row(name, ink, sure, aside)]
@@ -158,7 +152,7 @@ def _headline(
 def _details(
     label: str | None,
     target: str | None,
-    target_prob: float | None,
+    target_sure: str | None,
     versus: str | None,
     note: str | None,
     method: str | None,
@@ -172,7 +166,7 @@ def _details(
     if label is not None:
         texts.append((f"true: {printable(label)}", quiet))
     if target is not None:
-        sure = "" if target_prob is None else f" {percent(target_prob)}"
+        sure = "" if target_sure is None else f" {target_sure}"
         texts.append((f"explains: {printable(target)}{sure}", quiet))
     if versus is not None:
         texts.append((f"versus {printable(versus)}", quiet))

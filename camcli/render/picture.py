@@ -16,6 +16,7 @@ from camcli.render.picture_files import encode_jpeg as encode_jpeg
 from camcli.render.picture_files import encode_png as encode_png
 from camcli.render.text import Ink, ellipsised, line_height, printable, text_tile
 from camcli.render.theme import MAT, PAPER, QUIET
+from camcli.render.verdict import explained, headline, is_multi_label, said, truth
 from camcli.result import Heat, Result
 
 _EMPTY = "no positive evidence"
@@ -140,15 +141,17 @@ def _scaled(
 def _strip(
     width: int, rgb: np.ndarray, result: Result, heat: Heat | None, signed: bool
 ) -> np.ndarray:
-    other = heat is not None and heat.target != result.pred
+    other = heat if heat is not None and not explained(result, heat) else None
+    pred, sure = headline(result)
     return strip(
         width,
-        pred=result.pred,
-        prob=result.prob,
-        label=result.ref.label,
+        pred=pred,
+        prob=None,
+        sure=sure,
+        label=truth(result),
         correct=result.correct,
-        target=heat.target if heat is not None and other else None,
-        target_prob=heat.prob if heat is not None and other else None,
+        target=other.target if other else None,
+        target_sure=said(other) if other else None,
         versus=result.versus if heat is not None else None,
         note=_EMPTY if heat is not None and heat.empty else result.error,
         method=result.method,
@@ -159,18 +162,29 @@ def _strip(
 
 def _guess(width: int, rgb: np.ndarray, result: Result, heat: Heat, signed: bool) -> np.ndarray:
     """The strip of a class that is not the prediction: no verdict, but its rank."""
-    names = [name for name, _ in result.top]
-    rank = f"guess {names.index(heat.target) + 1}" if heat.target in names else "not predicted"
+    how = [_rank(result, heat), result.method]
     return strip(
         width,
         pred=heat.target,
-        prob=heat.prob,
+        prob=None,
+        sure=said(heat),
         versus=result.versus,
         note=_EMPTY if heat.empty else None,
-        method=f"{rank}  ·  {result.method}" if result.method else rank,
+        method="  ·  ".join(word for word in how if word) or None,
         size=font_size(rgb.shape[1], rgb.shape[0]),
         signed=signed,
     )
+
+
+def _rank(result: Result, heat: Heat) -> str | None:
+    """What a class or a label is among the network's predictions; None of a value."""
+    if result.value is not None:
+        return None
+    if is_multi_label(result):
+        positive = any(name == heat.target for name, _ in result.positives)
+        return "predicted" if positive else "not predicted"
+    names = [name for name, _ in result.top]
+    return f"guess {names.index(heat.target) + 1}" if heat.target in names else "not predicted"
 
 
 def _panel(

@@ -270,6 +270,18 @@ def test_a_binary_network_that_turns_out_to_measure(pixels, branches):
     )
 
 
+@pytest.mark.parametrize("branches", [False, True], ids=["graph", "hooks"])
+def test_a_binary_network_that_turns_out_to_give_a_probability(pixels, branches):
+    module = Ends(1, lambda z: (z / 20 + 0.5).clamp(0, 1), branches=branches)
+    binary = classifier_of(module, ("no", "yes"))
+    probable = binary.taken_for(replace(binary.output, kind="probabilities"))
+    truth = own(module, binary, pixels)
+    _, p = probable(pixels)
+    torch.testing.assert_close(p, torch.cat([1 - truth, truth], 1), rtol=1e-4, atol=1e-5)
+    said = classifier_of(module, ("no", "yes"), output="probabilities")
+    torch.testing.assert_close(p, said(pixels)[1], rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("end", "kind", "told"),
     [

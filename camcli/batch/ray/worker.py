@@ -25,6 +25,7 @@ from camcli.data.decode.isolate import Isolated
 from camcli.data.sources.refs import ImageRef, is_url
 from camcli.errors import CamcliError
 from camcli.models.classifier import Classifier
+from camcli.models.outputs import Output
 from camcli.models.runtime.openvino import use_cores
 from camcli.models.runtime.policy import runtime_of, with_runtime
 from camcli.printable import counted
@@ -59,6 +60,7 @@ class WorkerTask:
         workers: threads that decode and draw.
         cores: processor cores of a worker.
         disk: what names the directory takes.
+        output: what the network's outputs were found to be; None for what a worker finds.
     """
 
     load: Callable[[], Classifier]
@@ -77,6 +79,7 @@ class WorkerTask:
     workers: int | None
     cores: int
     disk: DiskNames = DiskNames()  # noqa: RUF009 - frozen
+    output: Output | None = None
 
 
 def task_of(
@@ -122,6 +125,7 @@ def task_of(
         batch_size=run.batch_size,
         workers=run.workers,
         cores=cores,
+        output=run.classifier.output,
     )
 
 
@@ -138,6 +142,8 @@ class Worker:
             classifier = job.load()
             if classifier.provenance.sha256 != job.sha256:
                 raise CamcliError("it has other weights; install the same on every machine.")
+            if job.output is not None:
+                classifier = classifier.taken_for(job.output)
             self.classifier = with_runtime(classifier, job.runtime, precision=job.precision)
         except CamcliError as error:
             self.problem = str(error)

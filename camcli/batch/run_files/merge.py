@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from camcli.batch.label_summary import LABELS, label_summary, recorded
 from camcli.batch.run_files.rundir import RunDirectory, now
 from camcli.batch.run_files.same_settings import different
 from camcli.batch.run_files.shard import Shard
@@ -84,6 +85,9 @@ def merge(path: Path, files: Sequence[str] = ()) -> dict[str, Any]:
         "seconds": max(_seconds(i) for i in infos),
         "images_per_second": None,
     }
+    info.pop(LABELS, None)
+    if found := label_summary(whole.csv):
+        info[LABELS] = recorded(*found)
     whole.write_info(info)
     whole.finish()
     return info

@@ -88,8 +88,8 @@ class Namer:
             "name": path.name,
             "ext": path.suffix.lstrip("."),
             "label": _safe(result.ref.label or "unknown"),
-            "pred": _safe(result.pred or ""),
-            "prob": f"{result.prob or 0:.3f}",
+            "pred": _safe(_predicted(result)),
+            "prob": f"{result.prob or 0:.3f}" if result.value is None else f"{result.value:.4g}",
             "target": _safe(result.heats[0].target if result.heats else ""),
             "method": result.method or "",
         }
@@ -103,6 +103,15 @@ class Namer:
                 "{ext} in --name-template tell them apart."
             )
         return name
+
+
+def _predicted(result: Result) -> str:
+    """The class, or the labels with ``+`` between; of a value what it is of."""
+    if result.value is not None:
+        return result.heats[0].target if result.heats else "value"
+    if result.numbers:
+        return "+".join(name for name, _ in result.positives) or "none"
+    return result.pred or ""
 
 
 def _check(template: str) -> None:

@@ -33,6 +33,8 @@ class RunSettings:
         precision: what the network computes in.
         predict_size: side of the input that predictions are taken from, if it is another.
         output: what the network returns.
+        thresholds: probability above which a label, or from which on the second of two classes is
+            predicted: one for all, or one a class; None for one half.
         target: index of the class that is explained; None for the predicted one.
         topk: how many of the best classes are explained.
         top: how many predictions a row has.
@@ -59,6 +61,7 @@ class RunSettings:
     precision: str = "float32"
     predict_size: int | None = None
     output: str = "softmax"
+    thresholds: float | Sequence[float] | None = None
     target: int | None = None
     topk: int = 1
     top: int = 5
@@ -85,7 +88,8 @@ class RunSettings:
 
 # A page of the run lists what is recorded.
 _TOLD_IF_CHOSEN = {
-    "predict_size", "output", "versus", "smooth", "fuse", "channels", "converge", "samples",
+    "predict_size", "output", "thresholds", "versus", "smooth", "fuse", "channels", "converge",
+    "samples",
 }  # fmt: skip
 
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
+from camcli.data.sources.label_tables import join_labels
+
 if TYPE_CHECKING:  # they bring NumPy, and a table is read without
     from camcli.result import Heat, Result
 
@@ -51,10 +53,13 @@ def _flag(value: bool | None) -> int | None:
 _BEFORE_TOP: tuple[Column, ...] = (
     Column("path", "the image, relative to the source", lambda r, h: r.ref.rel),
     Column("label", "the true class, where it is known", lambda r, h: r.ref.label),
-    Column("pred", "the predicted class", lambda r, h: r.pred),
+    Column("pred", "the predicted class; of labels the likeliest", lambda r, h: r.pred),
     Column("prob", "its probability", lambda r, h: _short(r.prob), "share"),
     Column(
-        "correct", "1 where it is the label, 0 where not", lambda r, h: _flag(r.correct), "flag"
+        "correct",
+        "1 where it is the label, 0 where not; of labels 1 where `positives` are `labels`",
+        lambda r, h: _flag(r.correct),
+        "flag",
     ),
     Column("target", "the class that the map explains", lambda r, h: h.target or None),
     Column("method", "of the map", lambda r, h: r.method),
@@ -80,12 +85,43 @@ _AFTER_TOP: tuple[Column, ...] = (
     Column("error", "the reason, in a sentence", lambda r, h: r.error),
 )  # fmt: skip
 
+# Of networks whose labels do not exclude each other.
+_LABELS: tuple[Column, ...] = (
+    Column("labels", "the true labels, `|` between them; empty for none, and where `correct` is "
+           "empty for unknown", lambda r, h: None if r.labels is None else join_labels(r.labels),
+           since="0.3"),
+    Column("positives", "the labels with a probability above their threshold, the likeliest first",
+           lambda r, h: join_labels(name for name, _ in r.positives), since="0.3"),
+    Column("positives_prob", "their probabilities, `|` between them",
+           lambda r, h: "|".join(f"{prob:.5g}" for _, prob in r.positives), since="0.3"),
+)  # fmt: skip
+# Of networks that measure.
+_VALUE = Column("value", "what the network says of `target`", lambda r, h: _short(h.value),
+                "number", since="0.3")  # fmt: skip
+
+# Of more labels than this the table has no column each.
+MOST_LABELS = 1000
+
 COLUMNS: tuple[Column, ...] = (*_BEFORE_TOP, *_AFTER_TOP)
-"""All of them but those of the other best classes, which stand behind ``layer``."""
+"""All of them but those of the other best classes, which stand behind ``layer``, and those that
+`OUTPUT_COLUMNS` has."""
+
+OUTPUT_COLUMNS: tuple[Column, ...] = (
+    *_LABELS,
+    Column("prob_NAME", "the probability of each label, a column each",
+           lambda r, h: None, "share", since="0.3"),
+    _VALUE,
+    Column("value_NAME", "each value where there are several, a column each",
+           lambda r, h: None, "number", since="0.3"),
+)  # fmt: skip
+"""What only tables of networks have that return labels or values."""
 
 _TOP = re.compile(r"top(\d+)(_prob)?")
-_KINDS: dict[str, ColumnKind] = {column.name: column.kind for column in COLUMNS}
-_NEWER = frozenset(column.name for column in COLUMNS if column.since)
+_KINDS: dict[str, ColumnKind] = {
+    column.name: column.kind for column in (*COLUMNS, *_LABELS, _VALUE)
+}
+_NEWER = frozenset(column.name for column in (*COLUMNS, *_LABELS, _VALUE) if column.since)
+_OF_OUTPUT = re.compile(r"(prob|value)_.+", re.DOTALL)
 
 
 def ranked(top: int) -> list[Column]:
@@ -98,17 +134,55 @@ def ranked(top: int) -> list[Column]:
 
 
 @lru_cache(maxsize=16)  # each row asks
-def columns_of(top: int) -> tuple[Column, ...]:
-    """All columns of a table that lists `top` predictions."""
+def columns_of(
+    top: int, labels: tuple[str, ...] = (), values: tuple[str, ...] = ()
+) -> tuple[Column, ...]:
+    """All columns of a table.
+
+    Args:
+        top: how many predictions it lists.
+        labels: the names of a network's labels, if they do not exclude each other.
+        values: those of what it measures, if it has no classes.
+    """
+    if values:
+        each = _each("value_", values, "its value", "number") if len(values) > 1 else []
+        return (*_BEFORE_TOP, _VALUE, *each, *_AFTER_TOP)
+    if labels:
+        few = len(labels) <= MOST_LABELS
+        each = _each("prob_", labels, "its probability", "share") if few else []
+        return (*_BEFORE_TOP, *_LABELS, *ranked(top), *each, *_AFTER_TOP)
     return (*_BEFORE_TOP, *ranked(top), *_AFTER_TOP)
+
+
+def value_columns(values: Sequence[str]) -> list[str]:
+    """The names of the columns with all values of a network that measures."""
+    return [f"value_{name}" for name in values] if len(values) > 1 else ["value"]
+
+
+def _each(before: str, names: Sequence[str], doc: str, kind: ColumnKind) -> list[Column]:
+    """A column for each output, in the network's order."""
+
+    def of(number: int) -> Callable[[Result, Heat], Value]:
+        return lambda r, h: _short(r.numbers[number]) if r.numbers else None
+
+    return [
+        Column(f"{before}{name}", doc, of(number), kind, since="0.3")
+        for number, name in enumerate(names)
+    ]
 
 
 def kind_of(name: str) -> ColumnKind:
     """What a column holds, also one that no run has any more."""
     if match := _TOP.fullmatch(name):
         return "share" if match[2] else "text"
+    if match := _OF_OUTPUT.fullmatch(name):
+        return "share" if match[1] == "prob" else "number"
     # Whatever begins so has been a number in each version.
     return _KINDS.get(name, "number" if re.fullmatch(r"heat_\w+", name) else "text")
+
+
+def _is_newer(name: str) -> bool:
+    return name in _NEWER or bool(_OF_OUTPUT.fullmatch(name))
 
 
 def goes_on(names: Sequence[str], wanted: Sequence[str]) -> bool:
@@ -118,7 +192,7 @@ def goes_on(names: Sequence[str], wanted: Sequence[str]) -> bool:
         names: of the table, in its order.
         wanted: of a run of today.
     """
-    return list(names) == [name for name in wanted if name in names or name not in _NEWER]
+    return list(names) == [name for name in wanted if name in names or not _is_newer(name)]
 
 
 def joined(tables: Iterable[Sequence[str]]) -> list[str] | None:

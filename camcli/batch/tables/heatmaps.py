@@ -118,13 +118,17 @@ def _map(one: Any) -> dict[str, Any]:
     Raises:
         ValueError: it is none; TypeError and KeyError likewise.
     """
-    prob, shape = float(one["prob"]), one["shape"]
-    if not isinstance(one["target"], str) or len(shape) != 2 or not 0 <= prob <= 1.000001:
+    # A map of a value has no probability.
+    value = None if one.get("value") is None else float(one["value"])
+    prob, shape = None if one["prob"] is None else float(one["prob"]), one["shape"]
+    if prob is None and value is None:
+        raise ValueError("not a map")
+    if not isinstance(one["target"], str) or len(shape) != 2 or not 0 <= (prob or 0) <= 1.000001:
         raise ValueError("not a map")
     values = _values(one)
     if not np.isfinite(values).all() or not values.size or max(shape) > 4 * LARGEST:
         raise ValueError("not a map")
-    return {**one, "prob": prob, "empty": bool(one["empty"]), "values": values}
+    return {**one, "prob": prob, "value": value, "empty": bool(one["empty"]), "values": values}
 
 
 def _record(heat: Heat) -> dict[str, Any]:
@@ -138,7 +142,8 @@ def _record(heat: Heat) -> dict[str, Any]:
     halves = (small / high if high > 0 else small).astype("<f2")
     return {
         "target": heat.target,
-        "prob": float(f"{heat.prob:.5g}"),
+        "prob": None if heat.prob is None else float(f"{heat.prob:.5g}"),
+        **({} if heat.value is None else {"value": float(f"{heat.value:.5g}")}),
         "max": float(f"{high:.7g}"),
         "empty": heat.empty,
         "shape": list(small.shape),

@@ -182,7 +182,8 @@ def batch(
             help="Where true labels come from: auto (class-per-folder trees are recognised), "
             "folder, prefix (cat.0.jpg is a cat), index (folders 0 ... 11 are the outputs of these "
             "numbers), imagefolder (folders are the outputs in the order of their names as text: "
-            "0, 1, 10, 2 ...), none, or a regular expression whose first group is the label.",
+            "0, 1, 10, 2 ...), none, FILE.csv (path,label, several labels with | between; or path "
+            "and one column a class), or a regular expression whose first group is the label.",
             rich_help_panel="Input",
         ),
     ] = B.labels,

@@ -21,6 +21,7 @@ from camcli.render.style import Style
 
 if TYPE_CHECKING:
     from camcli.jobs.explain import Explaining
+    from camcli.models.classifier import Classifier
     from camcli.result import Result
 
 # Columns of a terminal that a table with bars needs.
@@ -138,18 +139,23 @@ def explain(
         raise typer.Exit(SOME_FAILED)
 
 
+def _above(thresholds: tuple[float, ...] | None) -> str:
+    """What labels were predicted by."""
+    if thresholds is None:
+        return "Above 50%"
+    one = set(thresholds)
+    return f"Above {thresholds[0]:.4g}" if len(one) == 1 else "Above their thresholds"
+
+
 def _record(result: Result, written: list[Path], explaining: Explaining) -> dict[str, object]:
-    output, how = explaining.classifier.output.kind, explaining.what.how
-    labels = {"positives": _listed(result.positives)} if output == "sigmoid" else {}
+    classifier, how = explaining.classifier, explaining.what.how
+    output = classifier.output
     return {
         "path": str(result.ref.path),
         "status": result.status,
         "error": result.error,
-        "pred": result.pred,
-        "prob": result.prob,
-        "top": _listed(result.top),
-        **labels,
-        **({} if output == "softmax" else {"output": output}),
+        **_said(result, classifier),
+        **({} if output.kind == "softmax" else {"output": output.kind}),
         "method": result.method,
         "layer": result.layer,
         "options": how.options(),
@@ -160,7 +166,7 @@ def _record(result: Result, written: list[Path], explaining: Explaining) -> dict
             {
                 "target": heat.target,
                 "index": heat.index,
-                "prob": heat.prob,
+                **({"value": heat.value} if output.measures else {"prob": heat.prob}),
                 "x": heat.x,
                 "y": heat.y,
                 "box": heat.box,
@@ -174,6 +180,26 @@ def _record(result: Result, written: list[Path], explaining: Explaining) -> dict
     }
 
 
+def _said(result: Result, classifier: Classifier) -> dict[str, object]:
+    """What the network said, in the words of what it returns."""
+    if classifier.output.measures:
+        values = zip(classifier.classes, result.numbers, strict=False)  # none of a failed image
+        return {
+            "pred": None,
+            "prob": None,
+            "top": [],
+            "value": result.value,
+            "values": [{"name": name, "value": value} for name, value in values],
+        }
+    labels = {"positives": _listed(result.positives)} if classifier.output.multi_label else {}
+    return {
+        "pred": result.pred,
+        "prob": result.prob,
+        "top": _listed(result.top),
+        **labels,
+    }
+
+
 def _listed(classes: Sequence[tuple[str, float]]) -> list[dict[str, object]]:
     return [{"class": name, "prob": prob} for name, prob in classes]
 
@@ -184,28 +210,39 @@ def _table(result: Result, written: list[Path], explaining: Explaining) -> None:
     from rich.text import Text
 
     from camcli.cli.terminal.console import tables
+    from camcli.render.verdict import number
 
     console = tables()
     table = Table(title=escape(result.ref.rel), title_justify="left", title_style="bold", box=None)
     wide = console.width >= _WIDE  # the numbers must be there on any terminal
-    table.add_column("", justify="right", style="dim")
-    table.add_column("class", min_width=20 if wide else None, overflow="fold")
-    table.add_column("probability" if wide else "prob", justify="right", no_wrap=True)
-    if wide:
-        table.add_column("", no_wrap=True)
-    for rank, (name, prob) in enumerate(result.top, 1):
-        bar = Text("━" * max(1, round(20 * prob)), style="green" if rank == 1 else "dim")
-        table.add_row(str(rank), Text(name), f"{prob:.1%}", *([bar] if wide else []))
+    output = explaining.classifier.output
+    if output.measures:
+        table.add_column("value of", min_width=20 if wide else None, overflow="fold")
+        table.add_column("", justify="right", no_wrap=True)
+        for name, value in zip(explaining.classifier.classes, result.numbers, strict=True):
+            table.add_row(Text(name), number(value))
+    else:
+        table.add_column("", justify="right", style="dim")
+        table.add_column("class", min_width=20 if wide else None, overflow="fold")
+        table.add_column("probability" if wide else "prob", justify="right", no_wrap=True)
+        if wide:
+            table.add_column("", no_wrap=True)
+        predicted = {name for name, _ in result.positives or result.top[:1]}
+        for rank, (name, prob) in enumerate(result.top, 1):
+            bar = Text(
+                "━" * max(1, round(20 * prob)), style="green" if name in predicted else "dim"
+            )
+            table.add_row(str(rank), Text(name), f"{prob:.1%}", *([bar] if wide else []))
     console.print(table)
-    if explaining.classifier.output.kind == "sigmoid":
+    if output.multi_label:
         above = ", ".join(f"{name} ({prob:.1%})" for name, prob in result.positives)
-        console.print(f"  Above 50%: {escape(above) or 'no label'}.")
+        console.print(f"  {_above(output.thresholds)}: {escape(above) or 'no label'}.")
     shortcut = explaining.what.how.shortcut()
     about = f", approximated by {shortcut}" if shortcut else ""
     against = f" versus {result.versus}" if result.versus else ""
     for heat in result.heats:
         # The table above has the best classes; what is explained may be none of them.
-        listed = any(name == heat.target for name, _ in result.top)
+        listed = heat.prob is None or any(name == heat.target for name, _ in result.top)
         likely = "" if listed else f" ({heat.prob:.1%})"
         named = escape(f"{heat.target}{likely}{against}")
         if heat.empty:

@@ -25,6 +25,7 @@ def merge(
 
     for i in 1 2 3 4; do camcli batch photos --out run --shard $i/4 & done; wait; camcli merge run
     """
+    from camcli.batch.label_summary import LABELS, told
     from camcli.batch.run_files.merge import merge as join
     from camcli.batch.run_files.run_paths import CSV
     from camcli.batch.tables.export import check_format, export
@@ -43,7 +44,9 @@ def merge(
         f"{counted(counts['done'], 'image')} from {counted(info['shards'], 'shard')}, {failed} of "
         "them failed."
     )
-    if counts.get("labelled"):
+    if info.get(LABELS):
+        say(f"{told(info[LABELS])}.")
+    elif counts.get("labelled"):
         correct, labelled = counts.get("correct", 0), counts["labelled"]
         say(f"accuracy {correct / labelled:.4f} ({correct} of {labelled})")
     emit(export(run / CSV, table_format))

@@ -94,7 +94,22 @@ def summarize(run: Run, out: Path) -> None:
     if c.empty:
         parts.append(f"{c.empty} with an empty map")
     say(", ".join(parts) + ".")
-    if c.labelled:
+    output = run.classifier.output
+    if output.measures:
+        _tell_values(run)
+    elif c.labelled and output.multi_label:
+        if run.labels_found:
+            from camcli.batch.label_summary import told
+
+            say(f"{told(run.labels_found)} ({c.correct} of {c.labelled}).")
+        else:
+            say(f"exact match {c.correct / c.labelled:.4f} ({c.correct} of {c.labelled})")
+        if unknown := _unknown_labels(run):
+            say(
+                "Left out of the true labels, as they name no class of this network: "
+                f"{_few(unknown[:3])}{f' and {len(unknown) - 3} more' if unknown[3:] else ''}."
+            )
+    elif c.labelled:
         say(f"accuracy {c.correct / c.labelled:.4f} ({c.correct} of {c.labelled})")
         if doubt := _doubt(run):
             warn(doubt)
@@ -125,6 +140,40 @@ def _doubt(run: Run) -> str:
         if row["correct"] != "" and true is not None and pred is not None:
             pairs[true, pred] += 1
     return chance_doubt(pairs, classes, run.classifier.provenance.notes)
+
+
+def _unknown_labels(run: Run) -> list[str]:
+    """What labels of the images are called that the network does not have."""
+    from camcli.data.sources.label_tables import split_labels
+    from camcli.models.classes.label_index import label_index
+
+    classes = run.classifier.classes
+    labels = dict.fromkeys(ref.label for ref in run.source if ref.label)
+    names = dict.fromkeys(
+        name
+        for label in labels
+        if label_index(label, classes) is None
+        for name in split_labels(label)
+    )
+    return [name for name in names if label_index(name, classes) is None]
+
+
+def _tell_values(run: Run) -> None:
+    """From where to where the values go."""
+    from camcli.batch.tables.columns import value_columns
+    from camcli.render.verdict import number
+
+    names = run.classifier.classes
+    columns = value_columns(names)
+    ranges: dict[str, tuple[float, float, float, int]] = {}
+    for row in run.directory.rows():
+        for name, column in zip(names, columns, strict=True):
+            if text := row.get(column):
+                value = float(text)
+                low, high, total, count = ranges.get(name, (value, value, 0.0, 0))
+                ranges[name] = min(low, value), max(high, value), total + value, count + 1
+    for name, (low, high, total, count) in list(ranges.items())[:10]:
+        say(f"{name}: {number(low)} to {number(high)}, {number(total / count)} on average.")
 
 
 def _strangers(run: Run) -> str:

@@ -262,7 +262,8 @@ def find_images(
             names, as `load_dataset` does; ``folder``: the name of the folder that holds the image;
             ``prefix``: the file's name without its number (``cat.0.jpg`` is a cat); ``index``:
             class folders are the network's outputs of these numbers; ``imagefolder``: they are its
-            outputs in the order of their names as text (0, 1, 10, 2 ...); ``none``; or a
+            outputs in the order of their names as text (0, 1, 10, 2 ...); ``none``; a table of
+            labels, FILE.csv (`camcli.data.sources.label_tables`); or a
             regular expression, searched in the relative path, whose first group (or the group
             called ``label``) is the label, without the file's extension.
 
@@ -293,7 +294,7 @@ def find_images(
         finder = replace(finder, containers=True)
     order = next((each for each in ORDERS if each == labels), None)
     auto = labels == "auto" or order is not None
-    labeller, notes = _recognised(finder) if auto else (make_labeller(labels), ())
+    labeller, notes = _recognised(finder) if auto else (make_labeller(labels, finder.root), ())
     # islice counts no further, and no disk holds so many.
     most = None if limit is None else min(limit, sys.maxsize)
     if order and not isinstance(labeller, Layout):

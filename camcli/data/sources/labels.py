@@ -9,8 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from camcli.data.sources.label_tables import Tabled, read_label_table
 from camcli.errors import UsageError
 
+TABLES = (".csv", ".tsv")
 _NUMBERING = "0123456789 _-.,#()[]"
 _EXTENSION = re.compile(r"\.[A-Za-z][A-Za-z0-9]{1,5}")
 
@@ -86,18 +88,22 @@ class Indexed:
         return None if label is None else self.classes[self.index[label]]
 
 
-def make_labeller(labels: str) -> Labeller | None:
+def make_labeller(labels: str, root: str = "") -> Labeller | None:
     """What `--labels` means, where it is not ``auto``.
 
     Args:
-        labels: ``folder``, ``prefix``, ``none`` or a regular expression with a group.
+        labels: ``folder``, ``prefix``, ``none``, a table of labels, ``FILE.csv``, or a regular
+            expression with a group.
+        root: the source's folder, for paths in a table.
 
     Returns:
         A function from relative path to label, or None for no labels.
 
     Raises:
-        UsageError: neither a known word nor a regular expression with a group.
+        UsageError: neither a known word, nor a table, nor a regular expression with a group.
     """
+    if labels.lower().endswith(TABLES):
+        return Tabled(read_label_table(labels), root)
     if labels == "none":
         return None
     if labels == "folder":
@@ -109,11 +115,11 @@ def make_labeller(labels: str) -> Labeller | None:
     except (re.error, OverflowError, RecursionError) as error:
         raise UsageError(
             f"The labels {labels!r} are not a regular expression ({error}); say auto, folder, "
-            "prefix, none, or an expression such as '^(.+?)_\\d'."
+            "prefix, none, a table such as labels.csv, or an expression such as '^(.+?)_\\d'."
         ) from error
     if not pattern.groups:
         raise UsageError(
             f"The labels {labels!r} have no group to take the label from; say auto, folder, "
-            "prefix, none, or an expression such as '^(.+?)_\\d'."
+            "prefix, none, a table such as labels.csv, or an expression such as '^(.+?)_\\d'."
         )
     return Regex(pattern)

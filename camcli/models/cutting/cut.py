@@ -227,27 +227,37 @@ def _with_hooks(
 
 def two_sided_cut(made: Cut) -> Cut:
     """A network with one output as the two columns of its two classes."""
-    kind = made.output.kind
-    places = []
-    for place in made.places:
-        head = place.head
-        if head is not None:
-            # p becomes (1 - p, p), a logit z (-z, z).
-            rest = 1 - head.bias if kind == "probabilities" else -head.bias
-            head = LinearHead(torch.cat([-head.weight, head.weight]), torch.cat([rest, head.bias]))
-        places.append(replace(place, tail=TwoSided(place.tail, kind), head=head))
-    return replace(made, places=tuple(places), outputs=2)
+    places = tuple(
+        replace(place, tail=tail, head=head)
+        for place in made.places
+        for tail, head in [two_columns(place.tail, place.head, made.output.kind)]
+    )
+    return replace(made, places=places, outputs=2)
 
 
-def one_sided(made: Cut) -> Cut:
-    """The network that `cut` made two columns of, with its one output again."""
-    places = []
-    for place in made.places:
-        tail = place.tail
-        assert isinstance(tail, TwoSided)
-        head = place.head and LinearHead(place.head.weight[1:], place.head.bias[1:])
-        places.append(replace(place, tail=tail.tail, head=head))
-    return replace(made, places=tuple(places), outputs=1)
+def two_columns(
+    tail: Callable[..., Tensor], head: LinearHead | None, kind: OutputKind
+) -> tuple[Callable[..., Tensor], LinearHead | None]:
+    """A tail and a head with one output, with two: p becomes (1 - p, p), a logit z (-z, z)."""
+    if head is not None:
+        rest = 1 - head.bias if kind == "probabilities" else -head.bias
+        head = LinearHead(torch.cat([-head.weight, head.weight]), torch.cat([rest, head.bias]))
+    return TwoSided(tail, kind), head
+
+
+def taken_for(
+    tail: Callable[..., Tensor], head: LinearHead | None, kind: OutputKind
+) -> tuple[Callable[..., Tensor], LinearHead | None]:
+    """What `two_columns` made of one logit, of an output that is something else after all.
+
+    Args:
+        tail: with two columns.
+        head: likewise.
+        kind: ``none``, of which there is one column, or ``probabilities``.
+    """
+    assert isinstance(tail, TwoSided)
+    head = head and LinearHead(head.weight[1:], head.bias[1:])
+    return (tail.tail, head) if kind == "none" else two_columns(tail.tail, head, kind)
 
 
 @dataclass(frozen=True, slots=True)

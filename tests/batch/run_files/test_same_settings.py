@@ -45,10 +45,10 @@ def test_what_only_one_of_them_has_differs_whichever_that_is():
 # The defaults that a record may leave out, by the records that hold them.
 USUAL = usual_settings()
 OTHER = {
-    "precision": "bfloat16", "predict_size": 320, "output": "sigmoid", "target": 3, "topk": 2,
-    "top": 3, "versus": 1, "smooth": "aug", "fuse": "max", "channels": 9, "converge": 0.98,
-    "samples": 2, "style": {"alpha": 0.1}, "name_template": "{stem}", "only": "wrong",
-    "overlays": False,
+    "precision": "bfloat16", "predict_size": 320, "output": "sigmoid", "thresholds": 0.3,
+    "target": 3, "topk": 2, "top": 3, "versus": 1, "smooth": "aug", "fuse": "max", "channels": 9,
+    "converge": 0.98, "samples": 2, "style": {"alpha": 0.1}, "name_template": "{stem}",
+    "only": "wrong", "overlays": False,
 }  # fmt: skip
 
 

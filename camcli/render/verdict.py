@@ -1,0 +1,84 @@
+"""What a network said of a picture, in a few words: one class, several labels, or a value."""
+
+from __future__ import annotations
+
+from camcli.data.sources.label_tables import split_labels
+from camcli.result import Heat, Result
+
+# So many labels are named with their probabilities; then it is said how many there are.
+_NAMED = 4
+
+
+def percent(prob: float) -> str:
+    """A probability for people; what is not quite 100% never claims to be.
+
+    Args:
+        prob: in [0, 1].
+    """
+    if 0.9995 <= prob < 1:
+        return ">99.9%"
+    if 0 < prob < 0.0005:
+        return "<0.1%"
+    return f"{100 * prob:.1f}%"
+
+
+def number(value: float) -> str:
+    """A value for people: four digits, or all before the point.
+
+    Example:
+        >>> number(37.123456), number(-1234567.8), number(0.00001234)
+        ('37.12', '-1,234,568', '1.234e-05')
+    """
+    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e15 else f"{value:.4g}"
+
+
+def said(heat: Heat) -> str | None:
+    """The probability or the value of what a map explains; None where neither is known."""
+    if heat.value is not None:
+        return number(heat.value)
+    return None if heat.prob is None else percent(heat.prob)
+
+
+def headline(result: Result) -> tuple[str | None, str | None]:
+    """What was predicted, and how sure.
+
+    Returns:
+        The class and its probability; the labels with theirs; that there is none, and the best; or
+        what is measured, and its value. None where there is nothing to say.
+    """
+    if result.value is not None:
+        return result.heats[0].target if result.heats else "value", number(result.value)
+    if result.pred is None or result.prob is None:
+        return result.pred, None
+    if not is_multi_label(result):
+        return result.pred, percent(result.prob)
+    if not result.positives:
+        return "no label", f"best: {result.pred} {percent(result.prob)}"
+    if len(result.positives) == 1:
+        (name, prob), *_ = result.positives
+        return name, percent(prob)
+    named = ", ".join(f"{name} {percent(prob)}" for name, prob in result.positives[:_NAMED])
+    more = len(result.positives) - _NAMED
+    return named + (f" and {more} more" if more > 0 else ""), None
+
+
+def truth(result: Result) -> str | None:
+    """The true class, or the true labels with commas between; None where it is not known."""
+    if result.labels is not None or (is_multi_label(result) and result.ref.label is not None):
+        # As they were given: what the network does not know is among them.
+        return ", ".join(split_labels(result.ref.label or "")) or "no label"
+    return result.ref.label
+
+
+def explained(result: Result, heat: Heat) -> bool:
+    """Whether it goes without saying that a map explains this: it is all that was predicted."""
+    if result.value is not None:
+        return True
+    if is_multi_label(result):
+        return [name for name, _ in result.positives] == [heat.target]
+    return heat.target == result.pred
+
+
+def is_multi_label(result: Result) -> bool:
+    """Whether it is of a network whose labels do not exclude each other."""
+    return bool(result.numbers) and result.value is None
