@@ -432,7 +432,10 @@ def _from_checkpoint(
     provenance = Provenance(
         saved.architecture, str(path), sha256_of(path), "checkpoint", dict(saved.versions)
     )
-    return _classifier(halves, saved.classes, preprocess, provenance, device)
+    found = _classifier(halves, saved.classes, preprocess, provenance, device)
+    if saved.output == "softmax":
+        return found
+    return replace(found, output=Output(saved.output, thresholds=saved.thresholds))
 
 
 def find_device(name: str) -> torch.device:

@@ -31,8 +31,8 @@ def learning_curves(rows: Sequence[Mapping[str, Any]], title: str = "") -> bytes
 
     Args:
         rows: one an epoch, in order: ``train_loss``, ``train_acc`` and perhaps ``val_loss``,
-            ``val_acc``; ``stage`` 2 begins where the backbone learns too; ``member`` tells the
-            heads of an ensemble apart; ``l2`` makes it the horizontal axis.
+            ``val_acc``, of labels ``val_map``; ``stage`` 2 begins where the backbone learns too;
+            ``member`` tells the heads of an ensemble apart; ``l2`` makes it the horizontal axis.
         title: above the charts.
 
     Returns:
@@ -49,9 +49,7 @@ def learning_curves(rows: Sequence[Mapping[str, Any]], title: str = "") -> bytes
     first = [row for row in rows if row.get("stage", 1) == 1]
     by_l2 = len(first) == len(rows) and all("l2" in row for row in rows)
     x = [row["l2"] for row in rows] if by_l2 else list(range(1, len(rows) + 1))
-    for place, (name, quantity) in enumerate(
-        (("loss", "cross-entropy"), ("acc", "accuracy")), start=1
-    ):
+    for place, (name, quantity) in enumerate((("loss", "cross-entropy"), _second(rows)), start=1):
         axes = figure.add_subplot(1, 2, place)
         for split, colour in (("train", TRAIN), ("val", VAL)):
             key = f"{split}_{name}"
@@ -87,6 +85,50 @@ def learning_curves(rows: Sequence[Mapping[str, Any]], title: str = "") -> bytes
         axes.legend(frameon=False, fontsize=9, labelcolor=LIGHT["text"])
     if title:
         set_title(figure, [_short(title, 90)])
+    return png(figure)
+
+
+def _second(rows: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+    """What is drawn beside the loss: what the best epoch is chosen by."""
+    if any("val_map" in row for row in rows):
+        return "map", "mean average precision"
+    return "acc", "accuracy"
+
+
+def label_bars(labels: Sequence[tuple[str, int, float | None, float]], title: str = "") -> bytes:
+    """How well each label is found: its average precision, and its F1 at its threshold.
+
+    Args:
+        labels: name, images that have it, average precision (None without images) and F1 of each;
+            at most `MAX_CLASSES`.
+        title: above the chart, one line or more.
+
+    Returns:
+        A PNG file.
+
+    Raises:
+        ValueError: more labels than can be shown, or none.
+    """
+    if not 0 < len(labels) <= MAX_CLASSES:
+        raise ValueError(f"{len(labels)} labels cannot be drawn")
+    figure = new_figure(8, min(18.0, 1.8 + 0.36 * len(labels)))
+    axes = figure.add_subplot()
+    place = np.arange(len(labels))
+    axes.barh(place, [ap or 0.0 for _, _, ap, _ in labels], 0.7, color=TRAIN, alpha=0.75,
+              label="average precision")  # fmt: skip
+    axes.plot([f1 for *_, f1 in labels], place, "D", ms=5, color=VAL, label="F1")
+    axes.set_yticks(place, [f"{_short(name, 24)} ({count})" for name, count, _, _ in labels])
+    axes.invert_yaxis()
+    axes.set_xlim(0, 1)
+    style(axes, grid="x")
+    axes.legend(
+        frameon=False, fontsize=9, labelcolor=LIGHT["text"], loc="lower left",
+        bbox_to_anchor=(0, 1), ncols=2,
+    )  # fmt: skip
+    if title:
+        set_title(
+            figure, [x for line in title.splitlines() for x in textwrap.wrap(_short(line, 90), 80)]
+        )
     return png(figure)
 
 

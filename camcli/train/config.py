@@ -21,12 +21,16 @@ SplitRule = Literal["given", "video"]
 Solver = Literal["adamw", "sgd", "lbfgs"]
 ClassWeights = Literal["none", "balanced"]
 BatchNorm = Literal["frozen", "train"]
+LearntOutput = Literal["auto", "softmax", "sigmoid"]
+ThresholdRule = Literal["f1", "half"]
 CHOICES: dict[str, tuple[str, ...]] = {
     "split": get_args(SplitRule),
     "fit": FITS,
     "solver": get_args(Solver),
     "class_weights": get_args(ClassWeights),
     "bn": get_args(BatchNorm),
+    "output": get_args(LearntOutput),
+    "thresholds": get_args(ThresholdRule),
 }
 """The settings that take one of a few words."""
 _UNSET = {"fit": (None,)}
@@ -94,6 +98,8 @@ class TrainConfig:
     epochs2: int = 5
     lr2: float | None = None
     bn: BatchNorm = "frozen"
+    output: LearntOutput = "auto"
+    thresholds: ThresholdRule = "f1"
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from camcli.data.datasets.load import Dataset, load_dataset
@@ -21,7 +22,7 @@ def read_data(config: TrainConfig) -> Dataset:
             "Nothing to train on: name a folder, a CSV of path,label[,split] or a data set with "
             "--data."
         )
-    return load_dataset(
+    found = load_dataset(
         config.data,
         data_dir=Path(config.data_dir) if config.data_dir else None,
         labels=config.labels,
@@ -35,3 +36,13 @@ def read_data(config: TrainConfig) -> Dataset:
         test=config.test,
         seed=config.seed,
     )
+    if config.output == "softmax" and found.several:
+        many = next(item for item in found.items if len(item.labels) != 1)
+        raise UsageError(
+            f"--output softmax is for classes of which each image has one, and {many.ref.rel!a} "
+            f"has {len(many.labels)}: leave it out."
+        )
+    if config.output == "sigmoid" and not found.several:
+        items = tuple(item._replace(target=-1, targets=item.labels) for item in found.items)
+        return replace(found, items=items, several=True)
+    return found

@@ -44,6 +44,7 @@ class EnsembleMember:
         heads: how many heads are averaged on its features.
         title: for progress bars, such as ``member 2: ``; empty for the only one.
         team: the processes that train it.
+        several: whether an image can have several of the classes, or none.
     """
 
     config: TrainConfig
@@ -54,6 +55,7 @@ class EnsembleMember:
     heads: int = 1
     title: str = ""
     team: Team = ALONE
+    several: bool = False
 
     @property
     def unfreeze(self) -> str | None:
@@ -147,7 +149,10 @@ class EnsembleMember:
         kept = "Nothing was kept."
         if self.best.is_file():
             kept = f"{self.best} keeps the best before that"
-            if error.row and "val_acc" in error.row:
+            if error.row and "val_map" in error.row:
+                kept += f", epoch {error.row['epoch']:.0f} (validation mAP "
+                kept += f"{error.row['val_map']:.4f})"
+            elif error.row and "val_acc" in error.row:
                 kept += f", epoch {error.row['epoch']:.0f} (validation accuracy "
                 kept += f"{error.row['val_acc']:.4f})"
             elif stage == 2:
@@ -303,5 +308,6 @@ class EnsembleMember:
             },
             metrics=dict(row or {}),
             versions=made.versions,
+            output="sigmoid" if self.several else "softmax",
         )
         save_checkpoint(path, checkpoint)

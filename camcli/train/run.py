@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from camcli.batch.run_files.rundir import now
-from camcli.data.datasets.load import Dataset
+from camcli.data.datasets.load import Dataset, Item
 from camcli.data.sources.splits import Split
 from camcli.models.cutting.cut import LinearHead
 from camcli.models.loading.checkpoint import (
@@ -24,15 +24,23 @@ from camcli.models.loading.checkpoint import (
 from camcli.train.config import TrainConfig
 from camcli.train.dataset import read_data
 from camcli.train.feature_pass.cache import FeatureCache, cache_root
-from camcli.train.feature_pass.examples import Examples, Looker, check_trained, class_weights
+from camcli.train.feature_pass.examples import (
+    Examples,
+    Looker,
+    check_trained,
+    class_weights,
+    label_weights,
+    of_labels,
+)
 from camcli.train.fitting.head import DEFAULT_LR
 from camcli.train.fitting.head_stage import EpochRow
-from camcli.train.fitting.loop import Recipe
+from camcli.train.fitting.loop import Recipe, hits
 from camcli.train.member import EnsembleMember
 from camcli.train.prepare import Backbone, load_backbones
 from camcli.train.processes import Team, team
 from camcli.train.progress import Listener
 from camcli.train.result import TrainResult, finished_result
+from camcli.train.run_folder.label_scores import best_thresholds
 from camcli.train.run_folder.outputs import write_epochs, write_results
 from camcli.train.run_folder.rundir import BEST, LAST, TrainDirectory
 
@@ -156,6 +164,7 @@ class _Run:
         self.config, self.directory, self.dataset = config, directory, dataset
         self.listener = listener
         self.classes = dataset.classes
+        self.thresholds: tuple[float, ...] | None = None
         self.seconds: dict[str, float] = {}
         self._clock = time.perf_counter()
         several = len(backbones) > 1
@@ -169,6 +178,7 @@ class _Run:
                 heads=1 if config.members or config.unfreeze else config.ensemble,
                 title=f"member {n}: " if several else "",
                 team=team,
+                several=dataset.several,
             )
             for n, backbone in enumerate(backbones, 1)
         ]
@@ -190,6 +200,7 @@ class _Run:
             "data": {"root": dataset.place, "layout": dataset.layout},
             "notes": list(dataset.notes),
             "classes": list(dataset.classes),
+            **({"output": "sigmoid"} if dataset.several else {}),
             "counts": dict(dataset.counts()),
         }
         if several:
@@ -200,7 +211,8 @@ class _Run:
 
     def go(self, cache: Path | None, state: dict[str, Any]) -> TrainResult:
         """All steps, beginning where `state` says; `cache` is the folder of cached features."""
-        splits = {name: Examples.of(self.dataset.split(name)) for name in SPLITS}
+        labels = len(self.classes) if self.dataset.several else 0
+        splits = {name: Examples.of(self.dataset.split(name), labels) for name in SPLITS}
         rows: list[EpochRow] = state.get("before", [])
         with ExitStack() as stack:
             lookers = []
@@ -249,9 +261,9 @@ class _Run:
         return done
 
     def _warn_of_validation(self, val: Examples) -> None:
-        there = {item.target for item in val.items}
+        there = {label for item in val.items for label in item.labels}
         lost = [name for c, name in enumerate(self.classes) if c not in there]
-        if not there:
+        if not val.items:
             self.listener.warn(
                 "there are no validation images, so the last epoch counts as the best one."
             )
@@ -265,7 +277,9 @@ class _Run:
     def _recipe(self, number: int, train: Examples, skipped: dict[str, str]) -> Recipe:
         config = self.config
         counts = check_trained(train, self.classes, skipped)
-        weights = class_weights(counts, len(self.classes))
+        images, C = len(train.items), len(self.classes)
+        several = self.dataset.several
+        weights = label_weights(counts, images, C) if several else class_weights(counts, C)
         return Recipe(
             solver=config.solver,
             epochs=config.epochs,
@@ -293,7 +307,11 @@ class _Run:
             for name in found[0]
         }
         title = f"{self.config.backbone} on {self.dataset.root.name}"
-        results = write_results(self.directory, judged, self.classes, rows, title)
+        self.thresholds = self._thresholds(judged)
+        results = write_results(
+            self.directory, judged, self.classes, rows, title, several=self.dataset.several,
+            thresholds=self.thresholds,
+        )  # fmt: skip
         scores = {name: result.summary() for name, result in results.items()}
         alone = [_top1(each, splits) for each in found] if len(found) > 1 else []
         write_epochs(self.directory, rows)
@@ -308,17 +326,28 @@ class _Run:
             self.directory.path / BEST, scores, len(skipped), self.seconds, alone, self.team.leads
         )
 
+    def _thresholds(
+        self, judged: dict[Split, tuple[list[Item], Tensor]]
+    ) -> tuple[float, ...] | None:
+        """The probabilities above which labels are predicted: by validation, or one half."""
+        if not self.dataset.several or self.config.thresholds == "half" or "val" not in judged:
+            return None
+        items, logits = judged["val"]
+        return best_thresholds(logits, of_labels([x.labels for x in items], len(self.classes)))
+
     def _finish(
         self, scores: dict[str, dict[str, Any]], alone: list[dict[str, float]], skipped: int
     ) -> None:
         """Put the final numbers into the checkpoint and ``run.json``; only then it is finished."""
         path = self.directory.path
         if len(self.members) > 1:
-            save_checkpoint(path / LAST, _joined([m.last for m in self.members]))
+            last = _joined([m.last for m in self.members])
+            save_checkpoint(path / LAST, replace(last, thresholds=self.thresholds))
             best = _joined([m.best for m in self.members])
         else:
             best = load_checkpoint(path / BEST)
-        save_checkpoint(path / BEST, replace(best, metrics={**best.metrics, **scores}))
+        best = replace(best, metrics={**best.metrics, **scores}, thresholds=self.thresholds)
+        save_checkpoint(path / BEST, best)
         self.info |= {
             "status": "finished",
             "finished": now(),
@@ -350,9 +379,9 @@ def _joined(paths: list[Path]) -> Checkpoint:
 
 
 def _top1(logits: dict[Split, Tensor], splits: dict[Split, Examples]) -> dict[str, float]:
-    """Accuracy of one member in each split."""
+    """Accuracy of one member in each split; of labels, the share of images exactly right."""
     return {
-        name: float((each.argmax(1) == splits[name].targets).cpu().double().mean())
+        name: float(hits(each, splits[name].targets).cpu().double().mean())
         for name, each in logits.items()
     }
 

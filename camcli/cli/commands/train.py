@@ -17,7 +17,16 @@ from camcli.data.decode.fit import Fit
 from camcli.errors import CamcliError
 from camcli.jobs.train import TrainJob
 from camcli.printable import counted
-from camcli.train.config import BatchNorm, ClassWeights, Solver, SplitRule, TrainConfig, resolve
+from camcli.train.config import (
+    BatchNorm,
+    ClassWeights,
+    LearntOutput,
+    Solver,
+    SplitRule,
+    ThresholdRule,
+    TrainConfig,
+    resolve,
+)
 from camcli.train.progress import Listener
 
 if TYPE_CHECKING:
@@ -216,6 +225,23 @@ def train(
         ClassWeights,
         _head("--class-weights", help="balanced: rare classes count as much as common ones."),
     ] = D.class_weights,
+    output: Annotated[
+        LearntOutput,
+        _head(
+            "--output",
+            help="softmax: each image is of one class. sigmoid: it has any number of labels, each "
+            "for itself (binary cross-entropy). auto: as the data says: a CSV of path,label with "
+            "a|b in a cell, or with a column of 0 and 1 for each label, is of labels.",
+        ),
+    ] = D.output,
+    thresholds: Annotated[
+        ThresholdRule,
+        _head(
+            "--thresholds",
+            help="From which probability on a label is predicted: f1, the one with the best F1 of "
+            "the label on validation; half.",
+        ),
+    ] = D.thresholds,
     patience: Annotated[
         int, _head("--patience", help="Stop after so many epochs without a better one; 0: never.")
     ] = D.patience,
@@ -314,6 +340,14 @@ def _is_given(ctx: typer.Context, name: str) -> bool:
 def _summary(result: TrainResult, out: Path) -> None:
     words = {"val": "validation", "test": "test"}
     for split, s in result.scores.items():
+        if "exact" in s:
+            ap = "none" if s["mean_ap"] is None else f"{s['mean_ap']:.4f}"
+            say(
+                f"{words[split]:<10}  mAP {ap}  F1 {s['f1_micro']:.4f} (macro "
+                f"{s['f1_macro']:.4f})  all labels right {s['exact']:.4f}  log-loss "
+                f"{s['log_loss']:.4f}  ({counted(s['count'], 'image')})"
+            )
+            continue
         say(
             f"{words[split]:<10}  accuracy {s['top1']:.4f}  top-5 {s['top5']:.4f}  "
             f"mAP {s['mean_ap']:.4f}  log-loss {s['log_loss']:.4f}  calibration error "

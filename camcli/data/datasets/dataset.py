@@ -12,11 +12,20 @@ from camcli.data.sources.splits import Split
 
 
 class Item(NamedTuple):
-    """One labelled image; `target` is the index of its class."""
+    """One labelled image; `target` is the index of its class.
+
+    Where an image has several labels, or none, `targets` are their indices, and `target` is -1.
+    """
 
     ref: ImageRef
     target: int
     split: Split
+    targets: tuple[int, ...] = ()
+
+    @property
+    def labels(self) -> tuple[int, ...]:
+        """The indices of all its classes."""
+        return self.targets if self.target < 0 else (self.target,)
 
 
 @dataclass(frozen=True)
@@ -27,11 +36,13 @@ class Dataset:
         root: folder (or CSV file) it was read from.
         layout: how it was understood, in a few words.
         classes: names, sorted; an item's target is an index into them.
-        items: one for each image; ``ref.label`` is the class name.
+        items: one for each image; ``ref.label`` is the class name, or several with ``|`` between.
         notes: what a person should know before believing a result.
         problems: what is wrong with it, one sentence each; empty unless asked for with
             ``strict=False``.
         place: `root`, or the URL that it was read from.
+        several: whether images have several labels, or none, so that classes do not exclude each
+            other.
     """
 
     root: Path
@@ -41,6 +52,7 @@ class Dataset:
     notes: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
     place: str = ""
+    several: bool = False
 
     def split(self, name: Split) -> tuple[Item, ...]:
         """The items of ``train``, ``val`` or ``test``."""

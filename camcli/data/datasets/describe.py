@@ -99,7 +99,8 @@ def describe(
     places: dict[bytes, list[Item]] = defaultdict(list)
     widths, heights, unreadable = [], [], []
     for item, seen in zip(items, _look_at(items, workers), strict=True):
-        counts[dataset.classes[item.target]][item.split] += 1
+        for label in item.labels:
+            counts[dataset.classes[label]][item.split] += 1
         if seen.error:
             unreadable.append((item.ref.rel, seen.error))
         if seen.digest:
@@ -119,7 +120,7 @@ def describe(
         _span(heights),
         tuple(unreadable),
         _differing(copies, lambda item: item.split),
-        _differing(copies, lambda item: item.target),
+        _differing(copies, lambda item: item.labels),
         sum(len(group) - 1 for group in copies),
         max(trained) / fewest if fewest else float("inf"),
     )

@@ -84,11 +84,14 @@ class Found:
         images: with their splits, as far as the set says.
         layout: how it was understood, in a word.
         notes: what a person should know.
+        several: whether an image can have several labels, or none: its label is a text of them as
+            `camcli.data.sources.label_tables.join_labels` writes it.
     """
 
     images: list[Labelled]
     layout: str
     notes: list[str] = field(default_factory=list)
+    several: bool = False
 
 
 def _never(place: DataPlace) -> bool:

@@ -22,6 +22,7 @@ from camcli.data.datasets.locate import locate
 from camcli.data.datasets.place import DataPlace
 from camcli.data.datasets.registry import KINDS, kind_of
 from camcli.data.datasets.splitting import hold_out
+from camcli.data.sources.label_tables import split_labels
 from camcli.data.sources.numbered_folders import ORDERS
 from camcli.data.sources.splits import Split
 from camcli.errors import UsageError
@@ -106,22 +107,36 @@ def load_dataset(
         notes += more
     elif kind.note:
         notes.append(kind.note)
-    problems = [*_broken(place), *_problems(found)]
+    several = read.several
+    problems = [*_broken(place), *_problems(found, several)]
     if videos and group is None:
         trained = [x.ref for x in found if x.split == "train"]
         runs = videos.neighbours(trained, val, seed)
         settled = found if _has(found, "val") else _set(found, runs, "val")
     else:
-        settled = _draw(found, group, val, test, seed)
-    problems += [p for p in _problems(settled) if p not in problems]
+        settled = _draw(found, group, val, test, seed, several)
+    problems += [p for p in _problems(settled, several) if p not in problems]
     if problems and strict:
         raise UsageError(problems[0])
-    classes = tuple(sorted({x.ref.label for x in settled if x.ref.label is not None}))
+    classes = tuple(sorted({name for x in settled for name in _names(x, several)}))
     index = {name: i for i, name in enumerate(classes)}
-    items = tuple(Item(x.ref, index[x.ref.label or ""], x.split or "train") for x in settled)
-    return Dataset(
-        place.root, read.layout, classes, items, tuple(notes), tuple(problems), str(place)
+    items = tuple(
+        Item(x.ref, -1, x.split or "train", tuple(sorted(index[n] for n in _names(x, True))))
+        if several
+        else Item(x.ref, index[x.ref.label or ""], x.split or "train")
+        for x in settled
     )
+    return Dataset(
+        place.root, read.layout, classes, items, tuple(notes), tuple(problems), str(place), several
+    )
+
+
+def _names(found: Labelled, several: bool) -> tuple[str, ...]:
+    """The classes of an image."""
+    label = found.ref.label
+    if label is None:
+        return ()
+    return split_labels(label) if several else (label,)
 
 
 def _has(found: Sequence[Labelled], split: Split) -> bool:
@@ -133,7 +148,12 @@ def _set(found: Sequence[Labelled], rels: set[str], split: Split) -> list[Labell
 
 
 def _draw(
-    found: Sequence[Labelled], group: str | None, val: float, test: float, seed: int
+    found: Sequence[Labelled],
+    group: str | None,
+    val: float,
+    test: float,
+    seed: int,
+    several: bool,
 ) -> list[Labelled]:
     """Draw the splits that the set does not have, from its training images."""
     shares: dict[Split, float] = {}
@@ -142,7 +162,7 @@ def _draw(
     if not _has(found, "val") and val:
         shares["val"] = val
     pool = [x for x in found if x.split in (None, "train")]
-    drawn = hold_out([x.ref for x in pool], shares, seed, group)
+    drawn = hold_out([x.ref for x in pool], shares, seed, group, several=several)
     return [replace(x, split=drawn.get(x.ref.rel, x.split or "train")) for x in found]
 
 
@@ -180,13 +200,13 @@ def _broken(place: DataPlace) -> list[str]:
     return [] if place.is_file else place.broken
 
 
-def _problems(found: Sequence[Labelled]) -> list[str]:
+def _problems(found: Sequence[Labelled], several: bool) -> list[str]:
     """What makes a set unfit for training."""
-    trained = {x.ref.label for x in found if x.split in (None, "train")}
+    trained = {n for x in found if x.split in (None, "train") for n in _names(x, several)}
     problems = []
     for split in ("val", "test"):
         unknown = sorted(
-            {str(x.ref.label) for x in found if x.split == split} - set(map(str, trained))
+            {n for x in found if x.split == split for n in _names(x, several)} - trained
         )
         if unknown:
             problems.append(
@@ -195,5 +215,7 @@ def _problems(found: Sequence[Labelled]) -> list[str]:
             )
     if len(trained) < 2:
         only = f", {next(iter(trained))!r}" if trained else ""
+        if several and trained:
+            only += ": of one that is there or not make two, such as yes and no, in path,label"
         problems.append(f"A classifier needs at least two classes, and there is one{only}.")
     return problems

@@ -8,12 +8,18 @@ from collections.abc import Mapping, Sequence
 from random import Random
 
 from camcli.data.sources.find import ImageRef
+from camcli.data.sources.label_tables import split_labels
 from camcli.data.sources.splits import Split
 from camcli.errors import UsageError
 
 
 def hold_out(
-    refs: Sequence[ImageRef], shares: Mapping[Split, float], seed: int, group: str | None = None
+    refs: Sequence[ImageRef],
+    shares: Mapping[Split, float],
+    seed: int,
+    group: str | None = None,
+    *,
+    several: bool = False,
 ) -> dict[str, Split]:
     """Draw held-out images, the same share of every class, whole groups at a time.
 
@@ -27,6 +33,8 @@ def hold_out(
         seed: another seed draws other images.
         group: regular expression, searched in the relative path; images with the same text in
             its first group stay together. By default every image is on its own.
+        several: an image has several labels, or none: each is drawn from in turn, rare ones first
+            (after Sechidis et al. 2011), so that none is left to the leavings of another.
 
     Returns:
         The split of each image that is held out, by relative path.
@@ -37,35 +45,55 @@ def hold_out(
     keys = _groups(refs, group)
     members: dict[str, list[ImageRef]] = defaultdict(list)
     classes: dict[str, set[str]] = defaultdict(set)
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
     sizes: Counter[str] = Counter()
     for ref, key in zip(refs, keys, strict=True):
         members[key].append(ref)
-        classes[str(ref.label)].add(key)
-        sizes[str(ref.label)] += 1
+        for label in _labels(ref, several):
+            classes[label].add(key)
+            counts[key][label] += 1
+            sizes[label] += 1
     taken: dict[str, Split | None] = {}
-    for label in sorted(classes):
+    filled: Counter[tuple[Split, str]] = Counter()
+
+    def quota(split: Split, label: str) -> int:
+        return max(1, round(shares[split] * sizes[label]))
+
+    def overfills(split: Split, key: str, label: str) -> bool:
+        """Whether a group brings more of another label than its share."""
+        others = counts[key].items()
+        return any(
+            filled[split, other] + count > quota(split, other)
+            for other, count in others
+            if other != label
+        )
+
+    for label in sorted(classes, key=lambda name: (sizes[name] if several else 0, name)):
         order = sorted(classes[label])
         Random(f"{seed}/{label}".encode("utf-8", "surrogateescape")).shuffle(order)
         # The last group trains, unless another class has already taken it.
         keep = next((key for key in reversed(order) if key not in taken), None)
-        if keep is not None:
+        if keep is not None and not (several and any(taken.get(k, "") is None for k in order)):
             taken[keep] = None
-        for split, share in shares.items():
-            quota = max(1, round(share * sizes[label]))
-            filled = sum(_count(members[k], label) for k in order if taken.get(k) == split)
-            for key in order:
-                size = _count(members[key], label)
-                # Take a group while that brings the count nearer to the quota.
-                if key not in taken and (
-                    filled == 0 or abs(filled + size - quota) < quota - filled
-                ):
+        for split in shares:
+            wanted = quota(split, label)
+            # Those first that leave the other labels their shares.
+            for careful in (True, False) if several else (False,):
+                for key in order:
+                    size, have = counts[key][label], filled[split, label]
+                    # Take a group while that brings the count nearer to the quota.
+                    nearer = have == 0 or abs(have + size - wanted) < wanted - have
+                    if key in taken or not nearer or (careful and overfills(split, key, label)):
+                        continue
                     taken[key] = split
-                    filled += size
+                    for each, count in counts[key].items():
+                        filled[split, each] += count
     return {ref.rel: split for key, split in taken.items() if split for ref in members[key]}
 
 
-def _count(refs: Sequence[ImageRef], label: str) -> int:
-    return sum(str(ref.label) == label for ref in refs)
+def _labels(ref: ImageRef, several: bool) -> tuple[str, ...]:
+    """What an image is drawn for; one without labels for having none."""
+    return (split_labels(ref.label or "") or ("",)) if several else (str(ref.label),)
 
 
 def _groups(refs: Sequence[ImageRef], group: str | None) -> list[str]:

@@ -1,4 +1,7 @@
-"""Labels from a CSV table: ``path,label[,split]``."""
+"""Labels from a CSV table: ``path,label[,split]``, or one column a class.
+
+Several labels of an image have ``|`` between them, or a 1 in each of their columns.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,19 @@ from camcli.data.datasets.dataset import Labelled
 from camcli.data.datasets.kind import DatasetKind, Domains, Found
 from camcli.data.datasets.place import DataPlace
 from camcli.data.sources.finders import absolute
+from camcli.data.sources.label_tables import (
+    PATHS,
+    LabelTable,
+    join_labels,
+    read_label_table,
+    split_labels,
+)
 from camcli.data.sources.lists import common, relative
 from camcli.data.sources.refs import ImageRef
 from camcli.data.sources.splits import Split, split_of
 from camcli.errors import UsageError
 from camcli.files import open_regular
+from camcli.printable import printable, some
 
 
 class LabelRow(NamedTuple):
@@ -27,6 +38,11 @@ class LabelRow(NamedTuple):
 
 
 def read_table(path: Path) -> list[LabelRow]:
+    """The rows of a table of ``path,label``, see `read_rows`."""
+    return read_rows(path)[0]
+
+
+def _lines(path: Path) -> list[_Line]:
     """Read a CSV with a header that names at least the columns ``path`` and ``label``.
 
     Args:
@@ -34,11 +50,10 @@ def read_table(path: Path) -> list[LabelRow]:
             folder, or, if there is nothing, from the current one. Other columns are ignored.
 
     Returns:
-        One row for each image, in the order of the table; ``split`` is None without that column.
+        What each line says; ``split`` is None without that column.
 
     Raises:
-        UsageError: not a table, a column is missing, a value is empty or unknown, an image has
-            two labels, or none of the images exists.
+        UsageError: not a table, a column is missing, or a value is empty or unknown.
     """
     try:
         with io.TextIOWrapper(open_regular(path), encoding="utf-8-sig", newline="") as file:
@@ -70,23 +85,51 @@ def read_table(path: Path) -> list[LabelRow]:
         raise UsageError(f"The table {path} could not be read: {error.strerror}.") from error
     if not rows:
         raise UsageError(f"The table {path} has a header but no rows.")
-    return _referenced(rows, path)
+    return rows
 
 
-def _row(values: dict[str, str], table: Path, line: int) -> tuple[str, str, Split | None]:
+class _Line(NamedTuple):
+    """What a line of the table says; `label` may be empty."""
+
+    number: int
+    path: str
+    label: str
+    split: Split | None
+
+
+def _row(values: dict[str, str], table: Path, line: int) -> _Line:
     name, label = values["path"], (values["label"] or "").strip()
-    if not name or not label:
-        raise UsageError(f"Line {line} of {table} has no {'label' if name else 'path'}.")
-    text = (values.get("split") or "").strip()
-    if text and not split_of(text):
-        raise UsageError(f"Line {line} of {table}: the split {text!r} is not train, val or test.")
-    if "split" in values and not text:
-        raise UsageError(f"Line {line} of {table} has no split: fill the column or remove it.")
-    return name, label, split_of(text) if text else None
+    if not name:
+        raise UsageError(f"Line {line} of {table} has no path.")
+    split = _split(values["split"], f"Line {line} of {table}") if "split" in values else None
+    return _Line(line, name, label, split)
 
 
-def _referenced(rows: list[tuple[str, str, Split | None]], table: Path) -> list[LabelRow]:
-    paths = [_existing(name, table.parent) for name, _, _ in rows]
+def _split(text: str | None, where: str) -> Split | None:
+    text = (text or "").strip()
+    if not text:
+        raise UsageError(f"{where} has no split: fill the column or remove it.")
+    if not split_of(text):
+        raise UsageError(f"{where}: the split {text!r} is not train, val or test.")
+    return split_of(text)
+
+
+def _labelled(lines: list[_Line], table: Path) -> tuple[list[_Line], bool]:
+    """The lines, and whether labels do not exclude each other: a cell has several of them.
+
+    Raises:
+        UsageError: a cell is empty where each image has one label.
+    """
+    several = any(len(split_labels(line.label)) > 1 for line in lines)
+    if several:
+        return [x._replace(label=join_labels(split_labels(x.label))) for x in lines], True
+    if empty := [line for line in lines if not line.label]:
+        raise UsageError(f"Line {empty[0].number} of {table} has no label.")
+    return lines, False
+
+
+def _referenced(rows: list[_Line], table: Path) -> list[LabelRow]:
+    paths = [_existing(line.path, table.parent) for line in rows]
     if not any(os.path.lexists(path) for path in paths):
         raise UsageError(
             f"None of the images of {table} exists, not even {paths[0]}; relative paths start "
@@ -96,9 +139,9 @@ def _referenced(rows: list[tuple[str, str, Split | None]], table: Path) -> list[
     for path in paths:
         root = common(root, os.path.dirname(path))  # noqa: PTH120
     seen: dict[str, LabelRow] = {}
-    for path, (_, label, split) in zip(paths, rows, strict=True):
+    for path, line in zip(paths, rows, strict=True):
         rel = relative(path, root)
-        row = LabelRow(ImageRef(Path(path), rel, label), split)
+        row = LabelRow(ImageRef(Path(path), rel, line.label), line.split)
         if seen.setdefault(rel, row) != row:
             raise UsageError(f"The table {table} lists {rel!r} with two labels or splits.")
     return list(seen.values())
@@ -113,13 +156,62 @@ def _existing(name: str, folder: Path) -> str:
 
 
 def _read(place: DataPlace, domains: Domains) -> Found:
-    return Found([Labelled(row.ref, row.split) for row in read_table(place.root)], "table")
+    table = place.root
+    rows, several, notes = read_rows(table)
+    return Found([Labelled(row.ref, row.split) for row in rows], "table", notes, several)
+
+
+def read_rows(path: Path) -> tuple[list[LabelRow], bool, list[str]]:
+    """Read a table in whichever form, see `camcli.data.sources.label_tables`.
+
+    Args:
+        path: of the table.
+
+    Returns:
+        One row for each image; whether images have several labels, or none; and what to know.
+
+    Raises:
+        UsageError: as `read_table`; or a column a class holds something else than 0 and 1.
+    """
+    header = _header(path)
+    if header is None or "label" in header or not set(header) & set(PATHS):
+        lines, several = _labelled(_lines(path), path)
+        return _referenced(lines, path), several, []
+    table = read_label_table(path)
+    several = table.several
+    lines = [
+        _Line(number, name, join_labels(labels) if several else labels[0], _given(table, name))
+        for number, (name, labels) in enumerate(table.labels.items(), 2)
+    ]
+    notes = []
+    if table.columns:
+        shown = some(table.classes)
+        what = "labels, of which an image has any number" if several else "classes, one an image"
+        notes.append(f"The columns {shown} are taken for {what}.")
+    return _referenced(lines, path), several, notes
+
+
+def _given(table: LabelTable, name: str) -> Split | None:
+    if not table.splits:
+        return None
+    return _split(table.splits[name], f"{table.path}: {printable(name)!r}")
+
+
+def _header(path: Path) -> list[str] | None:
+    """The names of the columns in small letters; None where they cannot be read."""
+    try:
+        with io.TextIOWrapper(open_regular(path), encoding="utf-8-sig", newline="") as file:
+            first = file.readline()
+    except (OSError, UnicodeDecodeError):
+        return None
+    delimiter = max(",;\t", key=first.count)
+    return [cell.strip().strip('"').lower() for cell in first.split(delimiter)]
 
 
 TABLE = DatasetKind(
     name="table",
     title="a table",
-    what="a CSV of path,label[,split]",
+    what="a CSV of path,label[,split], several labels with | between or in columns of 0 and 1",
     looks_like=lambda place: place.is_file,
     read=_read,
 )

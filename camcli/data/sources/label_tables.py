@@ -73,12 +73,14 @@ class LabelTable:
         labels: the names of what is in an image, by its path as the table has it.
         classes: all classes, where they are the table's columns; else those that occur, sorted.
         columns: whether the classes are the table's columns.
+        splits: what a column called split says of each image, by the same path; empty without.
     """
 
     path: Path
     labels: dict[str, tuple[str, ...]]
     classes: tuple[str, ...]
     columns: bool
+    splits: dict[str, str] = field(default_factory=dict)
 
     @property
     def several(self) -> bool:
@@ -113,6 +115,8 @@ def read_label_table(path: str | Path) -> LabelTable:
     if what is None and not columns:
         raise UsageError(f"{path} has no column of labels beside {first[where]!r}. {_TAKES}.")
     found: dict[str, tuple[str, ...]] = {}
+    split = names.index("split") if "split" in names else None
+    splits: dict[str, str] = {}
     for line, cells in rows:
         if len(cells) < len(first):
             cells = cells + [""] * (len(first) - len(cells))
@@ -132,6 +136,8 @@ def read_label_table(path: str | Path) -> LabelTable:
                 "keep one of them."
             )
         found[name] = labels
+        if split is not None and splits.setdefault(name, cells[split]) != cells[split]:
+            raise UsageError(f"{path}, line {line}: {printable(name)!r} is in two splits.")
     if not found:
         raise UsageError(f"{path} has a first line and no rows. {_TAKES}.")
     classes = (
@@ -139,7 +145,7 @@ def read_label_table(path: str | Path) -> LabelTable:
         if what is None
         else tuple(sorted({label for labels in found.values() for label in labels}))
     )
-    return LabelTable(path, found, classes, what is None)
+    return LabelTable(path, found, classes, what is None, splits)
 
 
 def _is_yes(cell: str, path: Path, line: int) -> bool:

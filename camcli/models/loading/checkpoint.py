@@ -24,13 +24,17 @@ from camcli.errors import CamcliError, UsageError
 from camcli.files import whole_file
 from camcli.models.cutting.types import LinearHead
 from camcli.models.loading.ensemble import block_head
+from camcli.models.spec import OutputKind
 from camcli.models.weights.finite import check_finite
 from camcli.models.weights.formats import check_checkpoint, inside
 from camcli.models.weights.mismatch import shape_of
 from camcli.printable import counted
 
-FORMAT = 2
-"""The newest that is read and written; a single network is still written as 1."""
+FORMAT = 3
+"""The newest that is read and written: of labels. Classes are still written as 1, or an ensemble's
+as 2: what an older camcli would take for classes in silence is not for it to read."""
+LEARNT: tuple[OutputKind, ...] = ("softmax", "sigmoid")
+"""What a trained head's outputs can be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,9 @@ class Checkpoint:
         metrics: what it reached.
         versions: of the libraries that trained it.
         members: M, the networks whose logits are averaged.
+        output: what the logits are, one of `LEARNT`.
+        thresholds: of ``sigmoid`` the probability above which each label is predicted; None for
+            one half.
     """
 
     architecture: str
@@ -61,6 +68,8 @@ class Checkpoint:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     members: int = 1
+    output: OutputKind = "softmax"
+    thresholds: tuple[float, ...] | None = None
 
     def networks(self) -> list[Mapping[str, Tensor]]:
         """The tensors of each member, by their names in the architecture."""
@@ -99,7 +108,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     # Contiguous copies: safetensors refuses shared and strided memory.
     tensors = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
     header = {
-        "format": 1 if checkpoint.members == 1 else FORMAT,
+        "format": 3 if checkpoint.output != "softmax" else min(checkpoint.members, 2),
         "architecture": checkpoint.architecture,
         "classes": list(checkpoint.classes),
         "preprocess": checkpoint.preprocess.to_dict(),
@@ -109,6 +118,10 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     }
     if checkpoint.members > 1:
         header["members"] = checkpoint.members
+    if checkpoint.output != "softmax":
+        header["output"] = checkpoint.output
+        if checkpoint.thresholds is not None:
+            header["thresholds"] = list(checkpoint.thresholds)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as part:
@@ -183,6 +196,13 @@ def _described(header: Any, path: Path, names: Sequence[str]) -> dict[str, Any]:
     for name in ("head.weight", "head.bias"):
         if name not in names:
             raise CamcliError(f"{path} is damaged: its tensors lack '{name}'.")
+    output = field_of("output", str, "softmax")
+    if output not in LEARNT:
+        raise CamcliError(f"{path} is damaged: its description has a wrong 'output'.")
+    thresholds = field_of("thresholds", list, [])
+    probable = all(type(each) in (int, float) and 0 < each < 1 for each in thresholds)
+    if thresholds and not (probable and len(thresholds) == len(classes)):
+        raise CamcliError(f"{path} is damaged: its description has wrong 'thresholds'.")
     preprocess = field_of("preprocess", dict)
     try:
         read = Preprocess.from_dict(preprocess)
@@ -198,6 +218,8 @@ def _described(header: Any, path: Path, names: Sequence[str]) -> dict[str, Any]:
         "classes": tuple(classes),
         "preprocess": read,
         "members": members,
+        "output": output,
+        "thresholds": tuple(map(float, thresholds)) or None,
         **{name: field_of(name, dict, {}) for name in ("config", "metrics", "versions")},
     }
 

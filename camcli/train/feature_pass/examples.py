@@ -26,15 +26,17 @@ class Examples:
     Attributes:
         items: N images and targets.
         contents: SHA-256 of each file, in hex.
+        labels: C, where an image has any number of them; 0 where each is of one class.
     """
 
     items: list[Item]
     contents: list[str]
+    labels: int = 0
 
     @classmethod
-    def of(cls, items: Sequence[Item]) -> Examples:
+    def of(cls, items: Sequence[Item], labels: int = 0) -> Examples:
         """Reads and hashes the files."""
-        return cls(list(items), hash_files([item.ref for item in items]))
+        return cls(list(items), hash_files([item.ref for item in items]), labels)
 
     @property
     def refs(self) -> list[ImageRef]:
@@ -43,13 +45,23 @@ class Examples:
 
     @property
     def targets(self) -> Tensor:
-        """(N,) int64."""
+        """(N,) int64; of labels (N, C) float32, 1 for those that an image has and 0 for others."""
+        if self.labels:
+            return of_labels([item.labels for item in self.items], self.labels)
         return torch.tensor([item.target for item in self.items], dtype=torch.int64)
 
     def keep(self, wanted: Sequence[bool]) -> None:
         """Drop the others."""
         self.items = [x for x, keep in zip(self.items, wanted, strict=True) if keep]
         self.contents = [x for x, keep in zip(self.contents, wanted, strict=True) if keep]
+
+
+def of_labels(labels: Sequence[Sequence[int]], count: int) -> Tensor:
+    """Indices of each image's labels as (N, C) float32 of 0 and 1."""
+    targets = torch.zeros(len(labels), count)
+    for row, own in zip(targets, labels, strict=True):
+        row[list(own)] = 1
+    return targets
 
 
 class Looker:
@@ -132,7 +144,7 @@ def check_trained(
     Raises:
         UsageError: a class has none that can be read.
     """
-    counts = Counter(item.target for item in examples.items)
+    counts = Counter(label for item in examples.items for label in item.labels)
     lost = [name for c, name in enumerate(classes) if not counts[c]]
     if lost:
         some = " ".join(list(skipped.values())[:3])
@@ -147,3 +159,8 @@ def class_weights(counts: Counter[int], classes: int) -> Tensor:
     """(C,) weights that make each class count the same: N / (C n_c)."""
     total = sum(counts.values())
     return torch.tensor([total / (classes * counts[c]) for c in range(classes)])
+
+
+def label_weights(counts: Counter[int], images: int, labels: int) -> Tensor:
+    """(C,) weights of each label's positives that make them count as its negatives do."""
+    return torch.tensor([max(images - counts[c], 1) / counts[c] for c in range(labels)])

@@ -8,7 +8,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor
 
 from camcli.batch.lanes import keep_big_blocks
@@ -20,6 +19,7 @@ from camcli.models.cutting.types import channels_last
 from camcli.models.runtime.openvino import available_cores
 from camcli.train.feature_pass.examples import Examples, gone
 from camcli.train.feature_pass.features import ImageView, autocast
+from camcli.train.fitting.head import judged
 from camcli.train.fitting.loop import Recipe, StageState, make_optimizer, run_epochs
 from camcli.train.fitting.trainable_layers import Tunable
 from camcli.train.processes import ALONE, Team
@@ -136,19 +136,26 @@ def _input(classifier: Classifier, pixels: Tensor) -> Tensor:
 def _measure(
     tunable: Tunable, classifier: Classifier, val: Examples, batch_size: int, team: Team
 ) -> dict[str, float]:
-    """``val_loss`` and ``val_acc`` of the network as it is; empty without images."""
+    """The numbers of `judged` of the network as it is; empty without images."""
     targets = val.targets
     if not len(targets):
         return {}
     tunable.net.eval()
-    loss = hits = 0.0
     own = team.part(torch.arange(len(targets)))
     order = own.split(batch_size) if len(own) else ()
+    found = []
     with torch.inference_mode():
-        for batch, pixels in decoded(val, order, ImageView(classifier)):
+        for _, pixels in decoded(val, order, ImageView(classifier)):
             with autocast(classifier.device):
-                logits = tunable.net(_input(classifier, pixels)).float().cpu()
-            loss += float(F.cross_entropy(logits, targets[batch], reduction="sum"))
-            hits += float((logits.argmax(1) == targets[batch]).sum())
-    loss, hits = team.sum(loss, hits)
-    return {"val_loss": loss / len(targets), "val_acc": hits / len(targets)}
+                found.append(tunable.net(_input(classifier, pixels)).float().cpu())
+    return judged(*_together(found, targets, team))
+
+
+def _together(found: list[Tensor], targets: Tensor, team: Team) -> tuple[Tensor, Tensor]:
+    """The logits (N, C) that all processes found, and the targets in their order."""
+    parts = [torch.cat(found)] if found else []
+    if team.size == 1:
+        return parts[0], targets
+    order = torch.arange(len(targets))
+    logits = [each for part in team.gather(parts) for each in part]
+    return torch.cat(logits), targets[torch.cat([order[r :: team.size] for r in range(team.size)])]

@@ -1,4 +1,4 @@
-"""The head: GAP + linear with cross-entropy, trained on pooled features.
+"""The head: GAP + linear with cross-entropy (of labels, each its own), trained on pooled features.
 
 The features are centred and divided by one number for all channels while training, which changes
 what AdamW and SGD do (they then need no tuning for each backbone) and nothing else: both
@@ -16,7 +16,15 @@ import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
 
 from camcli.models.cutting.cut import LinearHead
-from camcli.train.fitting.loop import Recipe, StageState, make_optimizer, run_epochs
+from camcli.models.label_metrics import average_precision
+from camcli.train.fitting.loop import (
+    Recipe,
+    StageState,
+    hits,
+    make_optimizer,
+    run_epochs,
+    told,
+)
 from camcli.train.fitting.optimum import Problem
 
 L2_GRID = tuple(10.0 ** (-e / 2) for e in range(1, 9))
@@ -51,7 +59,7 @@ class FeatureScale(NamedTuple):
 
 
 class LabelledFeatures(NamedTuple):
-    """Features (N, K) float16 and targets (N,) int64."""
+    """Features (N, K) float16 and targets: (N,) int64, or (N, C) zeros and ones of labels."""
 
     features: Tensor
     targets: Tensor
@@ -135,14 +143,30 @@ def train_head(
 
 
 def measure(head: LinearHead, split: LabelledFeatures | None) -> dict[str, float]:
-    """``val_loss`` (log-loss, without smoothing or weights) and ``val_acc``; empty without data."""
+    """The numbers of `judged` for a split; empty without data."""
     if split is None or not len(split.targets):
         return {}
-    logits = linear(head, split.features)
-    return {
-        "val_loss": float(F.cross_entropy(logits, split.targets)),
-        "val_acc": float((logits.argmax(1) == split.targets).cpu().double().mean()),
-    }
+    return judged(linear(head, split.features), split.targets)
+
+
+def judged(logits: Tensor, targets: Tensor) -> dict[str, float]:
+    """``val_loss`` (log-loss, without smoothing or weights), ``val_acc`` and, of labels, more.
+
+    Args:
+        logits: (N, C).
+        targets: (N,), or of labels (N, C): there the loss is the mean over labels, the accuracy
+            the share of images with exactly their labels above one half, and ``val_map`` the mean
+            average precision, left out where no image has a label.
+    """
+    right = float(hits(logits, targets).cpu().double().mean())
+    if targets.ndim == 1:
+        return {"val_loss": float(F.cross_entropy(logits, targets)), "val_acc": right}
+    loss = float(F.binary_cross_entropy_with_logits(logits, targets.to(logits)))
+    scores, truth = logits.cpu().double().numpy(), targets.cpu().bool().numpy()
+    each = [average_precision(truth[:, c], scores[:, c]) for c in range(truth.shape[1])]
+    known = [one for one in each if one is not None]
+    found = {"val_loss": loss, "val_acc": right}
+    return {**found, "val_map": sum(known) / len(known)} if known else found
 
 
 def linear(head: LinearHead, features: Tensor) -> Tensor:
@@ -165,9 +189,11 @@ def solve_head(
 ) -> tuple[Tensor, Tensor]:
     """Minimise mean cross-entropy + l2/2 ‖w‖², a convex problem, to its optimum.
 
+    Of labels each has its own mean and its own weights, as if it were the only one.
+
     Args:
         features: (N, K), scaled.
-        targets: (N,).
+        targets: (N,), or (N, C) of labels.
         classes: C.
         l2: strength; the bias is free.
         recipe: gives label smoothing and class weights.
@@ -229,8 +255,8 @@ def fit_to_optimum(
         row = {
             "epoch": fit.epoch + 1,
             "l2": strength,
-            "train_loss": float(recipe.loss(logits, train.targets)),
-            "train_acc": float((logits.argmax(1) == train.targets).cpu().double().mean()),
+            "train_loss": told(float(recipe.loss(logits, train.targets)), train.targets),
+            "train_acc": float(hits(logits, train.targets).cpu().double().mean()),
         }
         # The loss is smooth in the strength, where the accuracy of a small split jumps.
         fit.judge(row | measure(fit.last(), val), by_loss=True)

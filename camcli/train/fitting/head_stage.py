@@ -89,7 +89,7 @@ def train_heads(
 
     Args:
         views: the training features.
-        targets: (N,) int64.
+        targets: (N,) int64, or (N, C) of labels.
         val: judges the epochs; may be empty.
         classes: C.
         recipe: how; ``solver`` may be ``lbfgs``.
@@ -172,14 +172,17 @@ def average(heads: Sequence[LinearHead]) -> LinearHead:
 
 def shown(row: EpochRow) -> dict[str, float]:
     """The numbers of an epoch for a progress bar."""
-    names = {"train_loss": "loss", "train_acc": "acc", "val_loss": "val_loss", "val_acc": "val_acc"}
+    names = {
+        "train_loss": "loss", "train_acc": "acc", "val_loss": "val_loss", "val_acc": "val_acc",
+        "val_map": "val_mAP",
+    }  # fmt: skip
     return {short: row[name] for name, short in names.items() if name in row}
 
 
 def _all_views(views: Views, targets: Tensor) -> LabelledFeatures:
     """The images in all their views."""
     looks = views.all()
-    return LabelledFeatures(torch.cat(looks), targets.repeat(len(looks)))
+    return LabelledFeatures(torch.cat(looks), torch.cat([targets] * len(looks)))
 
 
 def _bootstrap(targets: Tensor, train: LabelledFeatures, recipe: Recipe) -> Tensor:

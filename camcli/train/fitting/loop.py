@@ -37,8 +37,11 @@ class DivergedError(CamcliError):
 class Recipe:
     """How to optimise; see `TrainConfig` for the meaning of the names.
 
+    Targets are (N,) indices of classes, or (N, C) zeros and ones of labels.
+
     Attributes:
-        class_weight: (C,) weight of each class in the loss, or None for equal ones.
+        class_weight: (C,) weight of each class in the loss, or of each label's positives; None
+            for equal ones.
     """
 
     solver: str = "adamw"
@@ -53,19 +56,41 @@ class Recipe:
     seed: int = 0
 
     def loss(self, logits: Tensor, targets: Tensor, reduction: str = "mean") -> Tensor:
-        """The cross-entropy that is minimised."""
+        """The cross-entropy that is minimised.
+
+        Of labels it is the sum of the labels' own, each a yes or no, so that gradients are as
+        large as those of classes; `told` makes it the mean that is shown.
+        """
         weight = self.class_weight
         if weight is not None:
             weight = weight.to(logits)
-        return F.cross_entropy(
-            logits, targets, weight, reduction=reduction, label_smoothing=self.label_smoothing
-        )
+        if targets.ndim == 1:
+            return F.cross_entropy(
+                logits, targets, weight, reduction=reduction, label_smoothing=self.label_smoothing
+            )
+        truth = targets.to(logits) * (1 - self.label_smoothing) + self.label_smoothing / 2
+        each = F.binary_cross_entropy_with_logits(
+            logits, truth, pos_weight=weight, reduction="none"
+        ).sum(1)
+        return each.mean() if reduction == "mean" else each.sum()
 
     def mass(self, targets: Tensor) -> float:
         """What the mean loss of these images is a mean over: their number, or their weights."""
-        if self.class_weight is None:
+        if self.class_weight is None or targets.ndim > 1:
             return float(len(targets))
         return float(self.class_weight[targets.cpu()].sum())
+
+
+def told(loss: float, targets: Tensor) -> float:
+    """A loss as it is shown: of labels the mean over them."""
+    return loss / targets.shape[1] if targets.ndim > 1 else loss
+
+
+def hits(logits: Tensor, targets: Tensor) -> Tensor:
+    """(N,) bool: whether the best class is the target, or exactly the labels above one half are."""
+    if targets.ndim == 1:
+        return logits.argmax(1) == targets
+    return ((logits > 0) == targets.bool()).all(1)
 
 
 @dataclass(kw_only=True)
@@ -111,12 +136,15 @@ def is_better(row: dict[str, float], best: dict[str, float] | None, by_loss: boo
     Args:
         row: its numbers.
         best: those of the best one so far.
-        by_loss: compare the validation loss alone, not the accuracy before it.
+        by_loss: compare the validation loss alone, not the accuracy before it, or the mean average
+            precision of labels.
     """
     if best is None or "val_acc" not in row:
         return True
     if by_loss:
         return row["val_loss"] < best["val_loss"]
+    if "val_map" in row and "val_map" in best:
+        return (row["val_map"], -row["val_loss"]) > (best["val_map"], -best["val_loss"])
     return (row["val_acc"], -row["val_loss"]) > (best["val_acc"], -best["val_loss"])
 
 
@@ -136,7 +164,7 @@ def run_epochs(
         progress: fresh or restored; changed in place.
         recipe: solver, rate, epochs, ...
         optimizer: fresh; takes up the state in `progress`.
-        targets: (N,) int64, where the logits are.
+        targets: (N,) int64, or (N, C) of labels, where the logits are.
         examples: the epoch's number from 0 and its batches of indices -> each with its inputs.
         forward: inputs -> logits (B, C), float32.
         finish: takes an epoch's ``epoch``, ``lr``, ``train_loss`` and ``train_acc``; validates,
@@ -154,7 +182,7 @@ def run_epochs(
         if recipe.patience and progress.waited >= recipe.patience:
             return
         epoch = progress.epoch
-        total = hits = lr = 0.0
+        total = right = lr = 0.0
         order = list(batches(count, recipe, epoch))
         # With nothing of its own a process must still take part: an image that counts nothing.
         parts = (part if len(part := team.part(batch)) else batch[:1] for batch in order)
@@ -182,17 +210,17 @@ def run_epochs(
                     raise
                 raise DivergedError(f"a step is not a finite number in epoch {epoch + 1}") from None
             total += float(loss.detach()) / team.size * len(batch)
-            hits += float((logits.argmax(1) == truth).sum()) * (share > 0)
-        total, hits = team.sum(total, hits)
+            right += float(hits(logits, truth).sum()) * (share > 0)
+        total, right = team.sum(total, right)
         # The last step may have been the one too many, and nothing is trained on after it.
         weights = [p for group in optimizer.param_groups for p in group["params"]]
         if not all(bool(p.detach().isfinite().all()) for p in weights):
             raise DivergedError(f"a weight is not a finite number after epoch {epoch + 1}")
         progress.epoch += 1
         progress.optimizer = optimizer.state_dict()
-        finish(
-            {"epoch": epoch + 1, "lr": lr, "train_loss": total / count, "train_acc": hits / count}
-        )
+        loss_shown = told(total / count, targets)
+        row = {"epoch": epoch + 1, "lr": lr, "train_loss": loss_shown, "train_acc": right / count}
+        finish(row)
 
 
 def make_optimizer(decayed: list[Any], others: list[Any], recipe: Recipe) -> torch.optim.Optimizer:

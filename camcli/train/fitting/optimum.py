@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn.functional import softplus
 
 from camcli.train.fitting.loop import DivergedError, Recipe
 
@@ -48,7 +49,7 @@ class Problem:
 
         Args:
             features: (N, K), scaled; float32, or float64.
-            targets: (N,).
+            targets: (N,), or (N, C) of labels.
             classes: C.
             recipe: gives label smoothing and class weights.
             sample_weight: (N,) of each image in the mean.
@@ -61,8 +62,12 @@ class Problem:
             self._basis, R = torch.linalg.qr(X.T)
             X = R.T.contiguous()
         self._X = X
-        self._truth = _truth(targets, classes, recipe, sample_weight).to(X)
-        self._mass = self._truth.sum(1, keepdim=True)
+        # Labels are right or not, each for itself: a problem for each, which share the features.
+        self._labels = targets.ndim > 1
+        truth, mass = (_label_truth if self._labels else _truth)(
+            targets, classes, recipe, sample_weight
+        )
+        self._truth, self._mass = truth.to(X), mass.to(X)
         # Those whose curvature is taken: in no order that they might have been listed in.
         self._some = slice(None)
         if len(X) > 2 * ROWS * X.shape[1]:
@@ -127,10 +132,15 @@ class Problem:
 
     def _look(self, theta: Tensor, l2: float) -> tuple[float, Tensor, Tensor]:
         """Loss, probabilities (N, C) and gradient (C, K + 1) at `theta`, whose logits are there."""
-        log_p = self.logits.log_softmax(1)
-        p = log_p.exp()
         weight = theta[:, :-1]
-        loss = -float((self._truth * log_p).sum()) + 0.5 * l2 * float(weight.square().sum())
+        if self._labels:
+            p = self.logits.sigmoid()
+            loss = float((self._mass * softplus(self.logits) - self._truth * self.logits).sum())
+        else:
+            log_p = self.logits.log_softmax(1)
+            p = log_p.exp()
+            loss = -float((self._truth * log_p).sum())
+        loss += 0.5 * l2 * float(weight.square().sum())
         residual = self._mass * p - self._truth
         gradient = torch.empty_like(theta)
         torch.mm(residual.T, self._X, out=gradient[:, :-1])
@@ -165,13 +175,18 @@ class Problem:
         true = float((self._truth * ahead).sum())
         low, high, length = 0.0, torch.inf, 1.0
         for _ in range(30):
-            weighted = self._mass * (self.logits + length * ahead).softmax(1) * ahead
+            there_logits = self.logits + length * ahead
+            p = there_logits.sigmoid() if self._labels else there_logits.softmax(1)
+            weighted = self._mass * p * ahead
             there = float(weighted.sum()) - true + l2 * (along + length * square)
             if abs(there) <= -0.1 * slope:
                 break
             low, high = (length, high) if there < 0 else (low, length)
-            mean = weighted.sum(1) / self._mass[:, 0].clamp_min(1e-30)
-            bend = float((weighted * ahead).sum() - (self._mass[:, 0] * mean.square()).sum())
+            if self._labels:
+                bend = float((weighted * (1 - p) * ahead).sum())
+            else:
+                mean = weighted.sum(1) / self._mass[:, 0].clamp_min(1e-30)
+                bend = float((weighted * ahead).sum() - (self._mass[:, 0] * mean.square()).sum())
             newton = length - there / max(bend + l2 * square, 1e-30)
             if not low < newton < high:
                 newton = 4 * length if high == torch.inf else 0.5 * (low + high)
@@ -206,8 +221,13 @@ def _two_loops(
     return q
 
 
-def _truth(targets: Tensor, classes: int, recipe: Recipe, sample_weight: Tensor | None) -> Tensor:
-    """(N, C) float64 T, so that the loss is -Σ T log p: torch's weighted, smoothed mean."""
+def _truth(
+    targets: Tensor, classes: int, recipe: Recipe, sample_weight: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """(N, C) float64 T, so that the loss is -Σ T log p: torch's weighted, smoothed mean.
+
+    And the images' mass in it, (N, 1).
+    """
     count = len(targets)
     weights = torch.ones(count) if sample_weight is None else sample_weight
     of_class = torch.ones(classes) if recipe.class_weight is None else recipe.class_weight.cpu()
@@ -215,4 +235,17 @@ def _truth(targets: Tensor, classes: int, recipe: Recipe, sample_weight: Tensor 
     smooth = recipe.label_smoothing
     truth = (smooth / classes) * of_class.expand(count, classes).clone()
     truth[torch.arange(count), targets] += (1 - smooth) * of_class[targets]
-    return truth * (share / (share * of_class[targets]).sum())[:, None]
+    truth = truth * (share / (share * of_class[targets]).sum())[:, None]
+    return truth, truth.sum(1, keepdim=True)
+
+
+def _label_truth(
+    targets: Tensor, classes: int, recipe: Recipe, sample_weight: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """(N, C) float64 T and M, so that the sum of the labels' losses is Σ M log(1 + e^z) - T z."""
+    weights = torch.ones(len(targets)) if sample_weight is None else sample_weight
+    positive = torch.ones(classes) if recipe.class_weight is None else recipe.class_weight.cpu()
+    truth = targets.cpu().double() * (1 - recipe.label_smoothing) + recipe.label_smoothing / 2
+    share = (weights.double() / weights.double().sum())[:, None]
+    yes = positive.double() * truth
+    return yes * share, (yes + 1 - truth) * share

@@ -11,8 +11,10 @@ from camcli.data.datasets.load import Item
 from camcli.data.sources.splits import Split
 from camcli.printable import counted
 from camcli.render.plots import MAX_CLASSES, confusion_matrix, learning_curves
+from camcli.train.run_folder.label_outputs import write_label_results
+from camcli.train.run_folder.label_scores import LabelScores
 from camcli.train.run_folder.metrics import Scores, most_confused, score
-from camcli.train.run_folder.rundir import EPOCHS, SUMMARY, TrainDirectory
+from camcli.train.run_folder.rundir import EPOCHS, SPLIT_WORDS, SUMMARY, TrainDirectory, decimal
 
 
 def write_epochs(directory: TrainDirectory, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -26,7 +28,10 @@ def write_results(
     classes: Sequence[str],
     rows: Sequence[Mapping[str, Any]],
     title: str,
-) -> dict[str, Scores]:
+    *,
+    several: bool = False,
+    thresholds: Sequence[float] | None = None,
+) -> dict[str, Scores] | dict[str, LabelScores]:
     """Judge each split and write down what there is to see.
 
     Args:
@@ -35,10 +40,14 @@ def write_results(
         classes: the C names.
         rows: the epochs.
         title: of the charts.
+        several: whether an image can have several of the classes, or none.
+        thresholds: then the probability above which each is predicted; None for one half.
 
     Returns:
         The scores by split.
     """
+    if several:
+        return write_label_results(directory, judged, classes, rows, title, thresholds)
     results: dict[str, Scores] = {}
     predictions: list[dict[str, Any]] = []
     for split, (items, logits) in judged.items():
@@ -64,9 +73,9 @@ def _write_split(
             {
                 "class": c.name,
                 "support": c.support,
-                "precision": _cell(c.precision),
-                "recall": _cell(c.recall),
-                "average_precision": _cell(c.average_precision),
+                "precision": decimal(c.precision),
+                "recall": decimal(c.recall),
+                "average_precision": decimal(c.average_precision),
             }
             for c in found.classes
         ),
@@ -82,11 +91,10 @@ def _write_split(
     if pairs:
         directory.write_csv(f"confused-{split}.csv", pairs)
     if len(classes) <= MAX_CLASSES:
-        words = f"{title}\n{_WORDS[split]}: {found.top1:.1%} of {counted(found.count, 'image')}"
+        words = (
+            f"{title}\n{SPLIT_WORDS[split]}: {found.top1:.1%} of {counted(found.count, 'image')}"
+        )
         directory.write(f"confusion-{split}.png", confusion_matrix(counts, classes, words))
-
-
-_WORDS = {"val": "validation", "test": "test"}
 
 
 def _predictions(
@@ -104,7 +112,3 @@ def _predictions(
         }
         for item, p, prob in zip(items, best.tolist(), probs.tolist(), strict=True)
     ]
-
-
-def _cell(value: float | None) -> str:
-    return "" if value is None else f"{value:.6f}"

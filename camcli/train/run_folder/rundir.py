@@ -40,6 +40,15 @@ def _members(count: int) -> list[str]:
     return [name + end for name in names for end in (".safetensors", "-last.safetensors")]
 
 
+SPLIT_WORDS = {"val": "validation", "test": "test"}
+"""What the held-out splits are called for people."""
+
+
+def decimal(value: float | None) -> str:
+    """A number in a table; empty where there is none."""
+    return "" if value is None else f"{value:.6f}"
+
+
 class TrainDirectory:
     """One run's folder on disk.
 

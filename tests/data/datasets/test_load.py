@@ -138,8 +138,12 @@ def test_table_from_the_current_folder_with_semicolons(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("path,class\ni/a.jpg,x\n", "no column label.*path, class"),
-        ("file,class\n", "no column path and no column label"),
+        ("path\ni/a.jpg\n", "no column of labels"),
+        ("photo,class\n", "no column path and no column label"),
+        ("file,class\n", "no rows"),
+        ("path,cat,dog\ni/a.jpg,1,maybe\n", "neither 0 nor 1"),
+        ("path,cat,dog,split\ni/a.jpg,1,1,\n", "has no split"),
+        ("path,label\ni/a.jpg,x|x2\ni/b.jpg,\n,x\n", "no path"),
         ("", "no column"),
         ("path,label\n", "no rows"),
         ("path,label\ni/a.jpg,\n", "Line 2 .* no label"),

@@ -10,7 +10,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from safetensors.torch import save_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from camcli.data.decode.preprocess import Preprocess
 from camcli.errors import CamcliError, UsageError
@@ -365,3 +366,40 @@ def test_pipes_and_devices_are_called_what_they_are(tmp_path):
 
     with pytest.raises(CamcliError, match="it is a pipe"):
         check_checkpoint(tmp_path / "pipe")
+
+
+def test_labels_and_their_thresholds(tmp_path):
+    """In a format of their own: an older camcli must not take labels for classes."""
+    path = tmp_path / "labels.safetensors"
+    saved = small(output="sigmoid", thresholds=(0.5, 0.25, 0.75))
+    save_checkpoint(path, saved)
+    found = load_checkpoint(path)
+    equal(found, saved)
+    assert (found.output, found.thresholds) == ("sigmoid", (0.5, 0.25, 0.75))
+    assert header_of(path)["format"] == 3
+    save_checkpoint(path, small(output="sigmoid"))
+    assert load_checkpoint(path).thresholds is None
+    save_checkpoint(path, small())
+    assert header_of(path)["format"] == 1
+    assert "output" not in header_of(path)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"output": "binary"}, {"output": 3}, {"thresholds": [0.5]}, {"thresholds": [0.5, 0.5, 2.0]},
+        {"thresholds": [0.5, 0.5, "a"]}, {"thresholds": 0.5},
+    ],
+)  # fmt: skip
+def test_a_wrong_output_is_damage(tmp_path, wrong):
+    path = tmp_path / "labels.safetensors"
+    save_checkpoint(path, small(output="sigmoid", thresholds=(0.5, 0.25, 0.75)))
+    tensors = load_file(path)
+    save_file(tensors, path, {"camcli": json.dumps({**header_of(path), **wrong})})
+    with pytest.raises(CamcliError, match="damaged"):
+        load_checkpoint(path)
+
+
+def header_of(path):
+    with safe_open(path, framework="pt") as file:
+        return json.loads(file.metadata()["camcli"])
