@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from camcli.batch.results import BatchResults
 from camcli.data.sources.find import ImageRef
 from camcli.errors import UsageError
 from camcli.jobs.batch import BatchJob
@@ -168,7 +169,7 @@ def batch(
     quality: int = S.quality,
     overlay_format: str = S.overlay_format,
     signed: bool = S.signed,
-) -> Iterator[Result]:
+) -> BatchResults:
     """Predict and explain any number of images, one at a time, with bounded memory.
 
     Args:
@@ -227,7 +228,8 @@ def batch(
 
     Returns:
         An iterator of Results in the order of the images. Everything is checked before it is
-        returned; the work is done as it is consumed.
+        returned; the work is done as it is consumed. A notebook shows how far it has come; its
+        ``all()`` is a list, of which a notebook shows some.
 
     Raises:
         UsageError: an unknown name, options that do nothing together, or a run directory that is
@@ -243,7 +245,7 @@ def batch(
         BatchJob, options, network=_network(options),
         maps=filled(MapJob, options), style=filled(Style, options),
     )  # fmt: skip
-    return job.results()
+    return BatchResults(job.results())
 
 
 def concepts(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import dataclass
 from typing import Literal
 
@@ -100,3 +101,8 @@ class Result:
     width: int | None = None
     height: int | None = None
     overlay: str | None = None
+
+    def _repr_html_(self) -> str:
+        # By name: drawing is a room that knows this file, and not the other way round.
+        notebook = importlib.import_module("camcli.render.notebook")
+        return str(notebook.result_html(self))

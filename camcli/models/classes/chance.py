@@ -14,11 +14,11 @@ _MOSTLY = 0.5
 _ONE_ANSWER = 0.9
 _EXACT = 20_000
 
-Pairs = Mapping[tuple[int, int], int]
+Answered = Mapping[tuple[int, int], int]
 """How many images of a true class are predicted as which: (true, predicted) -> count."""
 
 
-def chance_doubt(pairs: Pairs, classes: Sequence[str], notes: Sequence[str] = ()) -> str:
+def chance_doubt(pairs: Answered, classes: Sequence[str], notes: Sequence[str] = ()) -> str:
     """What to say where predictions are right as often as by chance; empty where they are not.
 
     By chance means: each prediction, and each label, as often as now, but dealt out at random. It
@@ -50,7 +50,7 @@ def chance_doubt(pairs: Pairs, classes: Sequence[str], notes: Sequence[str] = ()
 
 
 def _first(
-    pairs: Pairs,
+    pairs: Answered,
     labels: Counter[int],
     predicted: Counter[int],
     classes: Sequence[str],
@@ -83,7 +83,7 @@ def _first(
     )
 
 
-def _answers(pairs: Pairs, true: int) -> dict[int, int]:
+def _answers(pairs: Answered, true: int) -> dict[int, int]:
     return {pred: count for (label, pred), count in pairs.items() if label == true}
 
 
