@@ -20,7 +20,7 @@ from camcli.render.style import Style
 
 # Belong to `load_classifier`, to what is printed, or to the files of a command.
 LOADING = {"model", "checkpoint", "weights", "weights_key", "classes", "fit", "device", "offline",
-           "output"}  # fmt: skip
+           "output", "preprocess", "trust_pickle", "threshold"}  # fmt: skip
 COMMAND = {"out", "as_json", "save_raw", "overwrite", "topk_files", "images", "methods",
            "quiet", "report", "contact_sheet", "contact_order", "fail_on", "shard", "no_overlays",
            "table_format", "scale", "engine", "address"}  # fmt: skip
