@@ -17,7 +17,7 @@ from camcli.errors import ImageError
 from camcli.render.contact_sheet import Tile, contact_sheet
 from camcli.render.picture import annotate, encode_jpeg
 from camcli.render.sizes import MOST_PIXELS, shrink
-from camcli.render.verdict import headline, is_multi_label, truth
+from camcli.render.verdict import title, truth
 
 if TYPE_CHECKING:
     from camcli.batch.run import Run
@@ -88,8 +88,6 @@ def _tile(run: Run, result: Result) -> Tile | None:
     picture = annotate(
         rgb, result, colormap=style.colormap, alpha=style.alpha, strip=False, signed=style.signed
     )
-    title, sure = headline(result)
+    what, sure = title(result)
     below = [] if truth(result) is None else [f"true: {truth(result)}"]
-    if result.value is None and not is_multi_label(result):
-        sure = f"{result.prob:.0%}"
-    return Tile(picture, [str(title), *below], result.correct, sure or "")
+    return Tile(picture, [what, *below], result.correct, sure)

@@ -13,12 +13,14 @@ import torch
 from torch import Tensor
 
 from camcli.batch.explain import read
-from camcli.data.sources.label_tables import split_labels
+from camcli.data.sources.find import Source
+from camcli.data.sources.label_tables import Tabled, split_labels
 from camcli.data.sources.refs import ImageRef
 from camcli.errors import CamcliError, ImageError
 from camcli.models.classes.label_index import label_index
 from camcli.models.classifier import Classifier
-from camcli.models.outputs import Output
+from camcli.models.outputs import Output, is_two_named
+from camcli.printable import some
 
 FIRST = 8
 """So many images are looked at."""
@@ -48,14 +50,16 @@ def understood(
     output = classifier.output
     if not output.assumed or classifier.provenance.source in _KNOWN:
         return classifier
-    named = output.kind == "binary" and not _unnamed(classifier.classes)
-    if named:  # the user knows of two classes
-        return classifier
+    if output.kind == "binary" and is_two_named(classifier.classes):
+        return classifier  # the user knows of two classes
     first = list(islice(refs, FIRST))
-    if output.kind == "softmax" and (twice := _several(first, classifier.classes)):
+    labels: Sequence[str | None] = [ref.label for ref in first]
+    if isinstance(refs, Source) and isinstance(refs.labeller, Tabled):
+        labels = refs.labeller.every()
+    if output.kind == "softmax" and (twice := _several(labels, classifier.classes)):
         say(
-            f"{twice.rel} has several labels, so the network's outputs are taken for logits of "
-            "labels that do not exclude each other; --output softmax says otherwise."
+            f"An image has several labels, {twice}, so the network's outputs are taken for logits "
+            "of labels that do not exclude each other; --output softmax says otherwise."
         )
         return classifier.taken_for(Output("sigmoid"))
     outputs = _outputs(classifier, first)
@@ -67,19 +71,14 @@ def understood(
     return classifier if found is output else classifier.taken_for(found)
 
 
-def _unnamed(classes: tuple[str, ...]) -> bool:
-    """Whether two classes have their names from one, or from nobody."""
-    return classes == ("0", "1") or classes[0] == f"not {classes[1]}"
-
-
-def _several(refs: Sequence[ImageRef], classes: tuple[str, ...]) -> ImageRef | None:
-    """An image with more than one of the network's classes as labels."""
-    for ref in refs:
-        if ref.label and label_index(ref.label, classes) is None:
-            names = split_labels(ref.label)
-            if sum(label_index(name, classes) is not None for name in names) > 1:
-                return ref
-    return None
+def _several(labels: Iterable[str | None], classes: tuple[str, ...]) -> str:
+    """More than one of the network's classes, as the labels of one image; empty for none."""
+    for label in dict.fromkeys(labels):
+        if label and label_index(label, classes) is None:
+            names = [name for name in split_labels(label) if label_index(name, classes) is not None]
+            if len(names) > 1:
+                return some(names)
+    return ""
 
 
 def _outputs(classifier: Classifier, refs: Sequence[ImageRef]) -> Tensor | None:

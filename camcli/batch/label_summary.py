@@ -22,7 +22,7 @@ _PROB = "prob_"
 
 
 @dataclass(frozen=True, slots=True)
-class LabelScores:
+class TableScores:
     """What a table says of the images whose labels are known.
 
     Attributes:
@@ -49,7 +49,7 @@ def label_names(columns: Sequence[str]) -> tuple[str, ...]:
     return tuple(name.removeprefix(_PROB) for name in columns if name.startswith(_PROB))
 
 
-def scores_of(rows: Iterable[Mapping[str, str]], names: Sequence[str]) -> LabelScores | None:
+def scores_of(rows: Iterable[Mapping[str, str]], names: Sequence[str]) -> TableScores | None:
     """Labels and probabilities of a table's rows.
 
     Args:
@@ -73,7 +73,7 @@ def scores_of(rows: Iterable[Mapping[str, str]], names: Sequence[str]) -> LabelS
         probs.append(np.array([float(row[_PROB + name] or 0) for name in names], np.float32))
     if not truth:
         return None
-    return LabelScores(
+    return TableScores(
         tuple(names), _marked(truth, len(names)), np.stack(probs), _marked(said, len(names))
     )
 

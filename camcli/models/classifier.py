@@ -20,7 +20,7 @@ from camcli.models.loading.backbone import cut_with_head, fill_backbone
 from camcli.models.loading.checkpoint import Checkpoint, load_checkpoint
 from camcli.models.loading.ensemble import join, split_head
 from camcli.models.loading.zoo import Provenance, build_model
-from camcli.models.outputs import Output, probabilities, value_names
+from camcli.models.outputs import Output, is_two_named, probabilities, value_names
 from camcli.models.spec import (
     BUNDLED,
     LAST,
@@ -361,6 +361,8 @@ def cut_classifier(
         )
     module.eval().requires_grad_(False)
     halves = cut(module, preprocess.shape, layers, output=output)
+    if halves.outputs == 1 and output is None and len(classes) == 2 and is_two_named(classes):
+        halves = cut(module, preprocess.shape, layers, output="binary")  # whoever names two knows
     if halves.outputs == 1 and len(classes) == 2:
         classes = value_names(classes, provenance.name)
     if halves.outputs != len(classes):

@@ -206,6 +206,11 @@ def label_names(names: tuple[str, ...] | None, outputs: int, model: str) -> tupl
     return names if len(names) == 2 else (f"not {names[0]}", names[0])
 
 
+def is_two_named(names: tuple[str, ...]) -> bool:
+    """Whether a user named two classes of a network with one output, and not what it is of."""
+    return names != ("0", "1") and names[0] != f"not {names[1]}"
+
+
 def value_names(names: tuple[str, ...], model: str) -> tuple[str, ...]:
     """The one name of a network with one output that is a value, from its two as a classifier.
 
@@ -216,10 +221,8 @@ def value_names(names: tuple[str, ...], model: str) -> tuple[str, ...]:
     Raises:
         UsageError: the user gave two.
     """
-    if names == ("0", "1"):
-        return ("value",)
-    if len(names) == 2 and names[0] == f"not {names[1]}":
-        return (names[1],)
+    if len(names) == 2 and not is_two_named(names):
+        return ("value",) if names == ("0", "1") else (names[1],)
     raise UsageError(
         f"{model} has one output, taken for a value (--output none), and {len(names)} names were "
         "given: give one, of what it measures."

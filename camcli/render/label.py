@@ -21,6 +21,8 @@ from camcli.render.text import (
 from camcli.render.theme import CARD, QUIET, RIGHT, TEXT, WRONG, Colour
 from camcli.render.verdict import percent
 
+Legend = tuple[tuple[str, str], tuple[str, str]]
+EVIDENCE: Legend = ("speaks for it", "against it"), ("for", "against")
 # Below this a letter is a smudge; above, a strip would be a poster.
 SMALLEST, LARGEST = 10, 160
 # In a strip that is wider than so many letters are high, what stands at the right end is lost.
@@ -71,6 +73,7 @@ def strip(
     method: str | None = None,
     size: int | None = None,
     signed: bool = False,
+    legend: Legend = EVIDENCE,
 ) -> np.ndarray:
     """Draw the strip.
 
@@ -90,6 +93,7 @@ def strip(
         method: name of the CAM method.
         size: of the main text in pixels; by default what suits a picture of format 4:3.
         signed: say what the two colours of a signed map mean.
+        legend: what they mean, of the one and of the other; and the same in fewer words.
 
     Returns:
         (height, width, 3) uint8 RGB; the height follows from the text.
@@ -103,7 +107,7 @@ def strip(
     rows = _headline(pred, sure or (None if prob is None else percent(prob)), correct, size, room)
     rows += _details(label, target, target_sure or likely, versus, note, method, size, room)
     if signed:
-        rows.append(_legend(size, room))
+        rows.append(_legend(size, room, legend))
 
     heights = [line_height(row.size) for row in rows]
     canvas = filled(sum(heights) + 2 * pad, width, CARD)
@@ -188,12 +192,12 @@ def _details(
     return rows
 
 
-def _legend(size: int, room: int) -> _Row:
+def _legend(size: int, room: int, legend: Legend) -> _Row:
     """What the colours of a signed map mean."""
     small = max(SMALLEST, round(0.78 * size))
-    pro, contra = "■ speaks for it", "■ against it"
+    (pro, contra), few = ([f"■ {word}" for word in words] for words in legend)
     if text_width(pro, small) + small + text_width(contra, small) > room:
-        pro, contra = "■ for", "■ against"
+        pro, contra = few
     return _Row(pro, Ink(small, FOR, CARD), contra, Ink(small, AGAINST, CARD), after=True)
 
 

@@ -10,16 +10,17 @@ import numpy as np
 from camcli.cam import postprocess
 from camcli.data.decode.preprocess import View
 from camcli.render.colormaps import get_colormap, signed_colormap
-from camcli.render.label import filled, font_size, paste, strip
+from camcli.render.label import EVIDENCE, filled, font_size, paste, strip
 from camcli.render.overlay import dim, heat_to_canvas, overlay, seen_box
 from camcli.render.picture_files import encode_jpeg as encode_jpeg
 from camcli.render.picture_files import encode_png as encode_png
 from camcli.render.text import Ink, ellipsised, line_height, printable, text_tile
 from camcli.render.theme import MAT, PAPER, QUIET
-from camcli.render.verdict import explained, headline, is_multi_label, said, truth
+from camcli.render.verdict import explained, headline, is_multi_label, named, said, truth
 from camcli.result import Heat, Result
 
-_EMPTY = "no positive evidence"
+# What the colours of a signed map mean, in many words and in few.
+_OF_VALUES = ("raises it", "lowers it"), ("raises", "lowers")
 
 
 def annotate(
@@ -151,12 +152,13 @@ def _strip(
         label=truth(result),
         correct=result.correct,
         target=other.target if other else None,
-        target_sure=said(other) if other else None,
+        target_sure=said(other) if other and not named(result, other) else None,
         versus=result.versus if heat is not None else None,
-        note=_EMPTY if heat is not None and heat.empty else result.error,
+        note=_nothing(heat) if heat is not None and heat.empty else result.error,
         method=result.method,
         size=font_size(rgb.shape[1], rgb.shape[0]),
         signed=signed,
+        legend=EVIDENCE if result.value is None else _OF_VALUES,
     )
 
 
@@ -169,11 +171,17 @@ def _guess(width: int, rgb: np.ndarray, result: Result, heat: Heat, signed: bool
         prob=None,
         sure=said(heat),
         versus=result.versus,
-        note=_EMPTY if heat.empty else None,
+        note=_nothing(heat) if heat.empty else None,
         method="  ·  ".join(word for word in how if word) or None,
         size=font_size(rgb.shape[1], rgb.shape[0]),
         signed=signed,
+        legend=EVIDENCE if result.value is None else _OF_VALUES,
     )
+
+
+def _nothing(heat: Heat) -> str:
+    """What there is to say of an empty map."""
+    return "no positive evidence" if heat.value is None else "nothing raises it"
 
 
 def _rank(result: Result, heat: Heat) -> str | None:

@@ -29,7 +29,9 @@ def number(value: float) -> str:
         >>> number(37.123456), number(-1234567.8), number(0.00001234)
         ('37.12', '-1,234,568', '1.234e-05')
     """
-    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e15 else f"{value:.4g}"
+    if 1e4 <= abs(value) < 1e15:
+        return f"{value:,.0f}"
+    return f"{value:#.4g}".removesuffix(".") if value else "0"
 
 
 def said(heat: Heat) -> str | None:
@@ -60,6 +62,27 @@ def headline(result: Result) -> tuple[str | None, str | None]:
     named = ", ".join(f"{name} {percent(prob)}" for name, prob in result.positives[:_NAMED])
     more = len(result.positives) - _NAMED
     return named + (f" and {more} more" if more > 0 else ""), None
+
+
+def title(result: Result) -> tuple[str, str]:
+    """The same in less room: of several labels their names alone.
+
+    Returns:
+        What was predicted; and how sure, empty where that has no room.
+    """
+    if len(result.positives) > 1:
+        return ", ".join(name for name, _ in result.positives), ""
+    if result.value is None and result.prob is not None and not is_multi_label(result):
+        return str(result.pred), f"{result.prob:.0%}"
+    what, sure = headline(result)
+    return str(what), sure or ""
+
+
+def named(result: Result, heat: Heat) -> bool:
+    """Whether `headline` has the probability of what a map explains already."""
+    if result.positives:
+        return any(name == heat.target for name, _ in result.positives[:_NAMED])
+    return heat.target == result.pred
 
 
 def truth(result: Result) -> str | None:

@@ -270,6 +270,30 @@ def test_a_binary_network_that_turns_out_to_measure(pixels, branches):
     )
 
 
+@pytest.mark.parametrize(
+    "end",
+    [
+        nn.ReLU(), lambda z: z.clamp(min=-50).exp().squeeze(1), functional.softplus, torch.tanh,
+        lambda z: functional.relu(z).flatten(1),
+    ],
+)  # fmt: skip
+def test_one_output_that_ends_as_no_logit_does_is_a_value(pixels, end):
+    module = Ends(1, end)
+    classifier = classifier_of(module, ("not age", "age"))
+    assert (classifier.classes, classifier.output.kind) == (("age",), "none")
+    assert "--output binary" in classifier.output.told
+    truth = own(module, classifier, pixels)
+    torch.testing.assert_close(classifier(pixels)[1], truth, rtol=1e-4, atol=1e-5)
+    for classes, asked in ((("no", "yes"), None), (("0", "1"), "binary")):  # whoever knows says
+        classifier = classifier_of(module, classes, output=asked)
+        assert (classifier.classes, classifier.output.kind) == (classes, "binary")
+
+
+def test_what_follows_a_relu_is_a_logit_again(pixels):
+    module = Ends(1, lambda z: 3 - functional.relu(z))
+    assert classifier_of(module, ("0", "1")).output.kind == "binary"
+
+
 @pytest.mark.parametrize("branches", [False, True], ids=["graph", "hooks"])
 def test_a_binary_network_that_turns_out_to_give_a_probability(pixels, branches):
     module = Ends(1, lambda z: (z / 20 + 0.5).clamp(0, 1), branches=branches)

@@ -246,6 +246,9 @@ def _table(result: Result, written: list[Path], explaining: Explaining) -> None:
         likely = "" if listed else f" ({heat.prob:.1%})"
         named = escape(f"{heat.target}{likely}{against}")
         if heat.empty:
+            if output.measures:
+                console.print(f"  Nothing raises {named}.")
+                continue
             hint = "" if explaining.what.score == "contrast" else "; try --score contrast"
             console.print(f"  No positive evidence for {named}{hint}.")
         elif heat.box:

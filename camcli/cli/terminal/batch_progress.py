@@ -6,11 +6,13 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from camcli.cli.terminal.console import say, slow, stops_gently, warn
 from camcli.cli.terminal.progress import TerminalListener
+from camcli.data.sources.label_tables import Tabled
 from camcli.ours import OVERLAYS
 from camcli.printable import counted
 
@@ -115,6 +117,12 @@ def summarize(run: Run, out: Path) -> None:
             warn(doubt)
         if c.foreign:
             say(_strangers(run))
+    elif isinstance(run.source.labeller, Tabled) and not run.source.some_labels(1):
+        table = run.source.labeller.table
+        say(
+            f"None of the images is in {table.path}, so there is no accuracy: its first path is "
+            f"{_few(list(table.labels)[:1])}, and the first image {_few(_paths(run))}."
+        )
     elif run.source.labelled and c.done > c.failed:
         theirs, ours = _few(run.source.some_labels()), _few(run.classifier.classes[:3])
         say(
@@ -122,6 +130,8 @@ def summarize(run: Run, out: Path) -> None:
             f"The first labels: {theirs}; the first classes: {ours}. --labels says where labels "
             "come from."
         )
+    if absent := _absent(run):
+        say(absent)
     if c.drawn:
         say(f"Overlays: {out / OVERLAYS}" + (f" ({c.drawn} drawn)" if run.only else ""))
 
@@ -131,8 +141,8 @@ def _doubt(run: Run) -> str:
     from camcli.models.classes.chance import chance_doubt
     from camcli.models.classes.label_index import label_index
 
-    classes, kind = run.classifier.classes, run.classifier.output.kind
-    if kind in ("sigmoid", "none"):  # several labels are right, or none is
+    classes, output = run.classifier.classes, run.classifier.output
+    if output.multi_label or output.measures:  # several labels are right, or none is
         return ""
     pairs = Counter[tuple[int, int]]()
     for row in run.directory.rows():
@@ -140,6 +150,24 @@ def _doubt(run: Run) -> str:
         if row["correct"] != "" and true is not None and pred is not None:
             pairs[true, pred] += 1
     return chance_doubt(pairs, classes, run.classifier.provenance.notes)
+
+
+def _paths(run: Run) -> list[str]:
+    return [ref.rel for ref in islice(run.source, 1)]
+
+
+def _absent(run: Run) -> str:
+    """How many images a table of labels says nothing of, where it knows some."""
+    labeller = run.source.labeller
+    if not isinstance(labeller, Tabled) or run.classifier.output.measures:
+        return ""
+    every = [ref.rel for ref in run.source if ref.label is None]
+    if not every or not run.source.some_labels(1):
+        return ""
+    return (
+        f"{counted(len(every), 'image')} without a row in {labeller.table.path}: "
+        f"{_few(every[:3])}{' ...' if every[3:] else ''}."
+    )
 
 
 def _unknown_labels(run: Run) -> list[str]:

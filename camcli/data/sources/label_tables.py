@@ -191,6 +191,10 @@ class Tabled:
         labels = self._labels(rel)
         return None if labels is None else join_labels(labels)
 
+    def every(self) -> list[str]:
+        """The labels of each row, as a call gives them."""
+        return [join_labels(names) for names in self.table.labels.values()]
+
     def _labels(self, rel: str) -> tuple[str, ...] | None:
         known = self.table.labels
         if rel in known:

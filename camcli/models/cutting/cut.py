@@ -19,11 +19,13 @@ from camcli.errors import CamcliError, UsageError, out_of_memory
 from camcli.models.cutting import cut_graph, cut_hooks
 from camcli.models.cutting.cut_sequence import MappedSequence, cut_at_last
 from camcli.models.cutting.final_activation import (
+    BOUND,
     Whole,
     end_on_graph,
     ending_at,
     in_precision,
     settle,
+    value_on_graph,
 )
 from camcli.models.cutting.fx_graph import PROBE, Traced, trace, trunk
 from camcli.models.cutting.pieces import found_in_pieces, inner_layers, not_to_convert
@@ -185,6 +187,8 @@ def _ended(
         return cut_graph.new_head(traced, head, probe), raw, Output()
     end = end_on_graph(traced, probe, raw)
     found, without = settle(raw.float(), end and end[0], asked)
+    if found.kind == "binary" and found.assumed and (name := value_on_graph(traced, probe, raw)):
+        found = Output("none", BOUND.format(name=name))
     node = end[1] if end and without else traced.output.all_input_nodes[0]
     if traced.shapes[node] != tuple(raw.shape) or (end and without):
         traced = ending_at(traced, node, raw.shape[1])

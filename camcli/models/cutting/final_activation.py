@@ -108,6 +108,47 @@ class _Value(fx.Interpreter):
         return value
 
 
+def value_on_graph(traced: Traced, probe: Tensor, raw: Tensor) -> str:
+    """What one output ends in that no logit does, such as a ReLU; empty for anything else.
+
+    Args:
+        traced: the network.
+        probe: (PROBE, 3, H, W).
+        raw: what the network says of it, (PROBE, 1).
+    """
+    node = traced.output.all_input_nodes[0]
+    for _ in range(_STEPS):
+        if name := _bound(traced.whole, node):
+            value = rows_of(_Value(traced.whole, node).of(probe), PROBE)
+            # What pools, scales or shifts it makes another number of it.
+            if value is None or value.shape != raw.shape:
+                return ""
+            return name if torch.allclose(value.float(), raw.float()) else ""
+        inputs = [n for n in node.all_input_nodes if n in traced.shapes and n.op != "get_attr"]
+        if len(inputs) != 1:
+            return ""
+        node = inputs[0]
+    return ""
+
+
+BOUND = (
+    "The network has one output and ends in {name}, as no logit does, so it is taken for a value: "
+    "there are no classes, and maps show what raises it. --output binary says otherwise."
+)
+# Never below 0, or within 1 of it: the sigmoid of such a number is no probability.
+_BOUNDS = ("relu", "relu6", "softplus", "tanh", "hardtanh", "exp", "abs", "square")
+
+
+def _bound(whole: fx.GraphModule, node: fx.Node) -> str:
+    if node.op == "call_module":
+        name = type(whole.get_submodule(str(node.target))).__name__.lower()
+    elif node.op in ("call_function", "call_method"):
+        name = getattr(node.target, "__name__", str(node.target)).rstrip("_")
+    else:
+        return ""
+    return name if name in _BOUNDS else ""
+
+
 def explains(family: Family, logits: Tensor, raw: Tensor) -> bool:
     """Whether an activation of these logits is what the network says."""
     return logits.shape == raw.shape and any(
@@ -275,12 +316,11 @@ def settle(raw: Tensor, family: Family | None, asked: OutputKind | None) -> tupl
     summing = within and bool(((raw.sum(1) - 1).abs() < _SUM).all())
     if asked == "probabilities":
         _check_range(raw, within)
-        told = (
-            ""
-            if summing
-            else "The network's probabilities do not sum to 1: each class has one of its own, and "
-            "several can be right."
-        )
+        told = "Maps explain the probabilities: no activation was found that could be left out."
+        if not summing:
+            told += (
+                " They do not sum to 1: each class has one of its own, and several can be right."
+            )
         return Output("probabilities", told, several=not summing), False
     if summing:
         told = (

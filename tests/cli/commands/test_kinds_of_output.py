@@ -361,3 +361,58 @@ def test_processes_take_what_the_first_found_out(own):
     own("explain", "age")
     truth = by_hand("age", PATHS)[:, 0]
     assert [float(row["value"]) for row in rows()] == pytest.approx(truth, rel=1e-4)
+
+
+def test_images_that_a_table_does_not_name_are_told(own):
+    own("explain", "labels")
+    write_labels(np.ones((9, 4), bool), PATHS[:9])
+    done = own("batch", "labels", "--labels", "truth.csv", "--out", "run", "--no-overlays")
+    words = " ".join(done.stderr.split())
+    assert "3 images without a row in truth.csv" in words
+    assert info()["label_metrics"]["images"] == 9
+    assert [row["correct"] == "" for row in rows()] == [False] * 9 + [True] * 3
+    Path("truth.csv").write_text("path,label\nelsewhere.png,mass\n")
+    done = own("batch", "labels", "--labels", "truth.csv", "--out", "none", "--no-overlays")
+    words = " ".join(done.stderr.split())
+    assert "None of the images is in truth.csv" in words
+    assert "'elsewhere.png'" in words
+    Path("truth.csv").write_text("path,label\n0.png,mass|effusion\n")
+    done = own("batch", "labels", "--labels", "truth.csv", "--out", "odd", "--no-overlays")
+    assert "name no class of this network: 'effusion'" in " ".join(done.stderr.split())
+    assert {row["path"]: row["labels"] for row in rows("odd")}["a/0.png"] == "mass"
+
+
+@pytest.mark.parametrize(
+    ("options", "weights"),
+    [
+        (("--target", "mass"), lambda w, p: w[1]),
+        (("--target", "mass", "--versus", "edema"), lambda w, p: w[1] - w[0]),
+        (("--target", "2", "--score", "probability"), lambda w, p: p[2] * (1 - p[2]) * w[2]),
+        (("--target", "mass", "--score", "contrast"), lambda w, p: w[1] - w.mean(0)),
+    ],
+    ids=lambda each: "" if callable(each) else " ".join(each),
+)
+def test_maps_of_labels_by_hand(own, options, weights):
+    """With GAP + linear the map is the score's weights times the features, over the cells."""
+    done = own("explain", "labels", *options, "--save-raw", "--out", "map.jpg")
+    assert done.exit_code == 0, done.output
+    import nets_of_outputs
+
+    net = nets_of_outputs.labels().eval().net
+    p = torch.tensor(by_hand("labels", ["a/0.png"])[0])
+    look = Preprocess(size=32, fit="squash")
+    with torch.no_grad():
+        A = net[:4](look.tensor(np.asarray(Image.open("pics/a/0.png"))))[0]
+        w = weights(net[-1].weight, p)
+        truth = (w[:, None, None] * A).sum(0) / A[0].numel()
+    got = np.load("map.npz")["heatmaps"][0]
+    np.testing.assert_allclose(got, truth.numpy(), rtol=2e-2, atol=1e-3 * np.abs(got).max())
+
+
+def test_finercam_compares_a_label_with_the_nearest_others(own):
+    done = own(
+        "explain", "labels", "--target", "mass", "--method", "finercam", "--save-raw", "--out",
+        "map.jpg",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert np.isfinite(np.load("map.npz")["heatmaps"]).all()
