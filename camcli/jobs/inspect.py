@@ -32,6 +32,7 @@ class Inspected:
         classes: the names of the classes; empty where it cannot be loaded.
         output: what it returns; see `camcli.models.spec.OutputKind`.
         preprocess: from RGB pixels to its input, as plain values.
+        looks: the same in words.
         layer: where its maps come from.
         map_shape: (channels, height, width) there.
         linear: whether all that follows is global average pooling and one linear layer.
@@ -48,6 +49,7 @@ class Inspected:
     classes: tuple[str, ...] = ()
     output: str = ""
     preprocess: dict[str, Any] = field(default_factory=dict)
+    looks: str = ""
     layer: str = ""
     map_shape: tuple[int, int, int] | None = None
     linear: bool = False
@@ -152,6 +154,7 @@ class InspectJob(Settings):
         import torch
 
         from camcli.cam.method_facts import FACTS
+        from camcli.data.decode.preprocess_words import described
         from camcli.models.cutting.types import has_gradients
 
         seen = classifier.look(
@@ -170,8 +173,9 @@ class InspectJob(Settings):
         _, height, width = part.A.shape[1:]
         return Inspected(
             self.model, form, holds, classifier.classes, classifier.output.kind,
-            classifier.preprocess.to_dict(), part.layer, (part.A.shape[1], height, width),
-            part.head is not None, tuple(name for name, why in reasons.items() if why is None),
+            classifier.preprocess.to_dict(), described(classifier.preprocess), part.layer,
+            (part.A.shape[1], height, width), part.head is not None,
+            tuple(name for name, why in reasons.items() if why is None),
             tuple((name, why) for name, why in reasons.items() if why is not None),
             tuple(note for note in told if note), command=self._command(),
         )  # fmt: skip

@@ -90,7 +90,7 @@ def _rows(found: Inspected) -> list[tuple[str, str]]:
     rows += [
         ("Classes", f"{len(found.classes)}: {named}{more}"),
         ("Output", found.output),
-        ("Input", ", ".join(f"{name} {value}" for name, value in found.preprocess.items())),
+        ("Input", found.looks),
         ("Maps", f"{found.layer}: {height}x{width} of {channels} channels; {after}"),
         ("Methods", ", ".join(found.methods)),
     ]
