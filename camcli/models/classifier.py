@@ -15,7 +15,7 @@ from camcli.errors import UsageError
 from camcli.models.classes.thresholds import read_thresholds
 from camcli.models.cuda import to_device
 from camcli.models.cutting.cut import Cut, LinearHead, Tail, cut, taken_for
-from camcli.models.cutting.types import CutsItself, channels_last
+from camcli.models.cutting.types import CutsItself, channels_first, channels_last
 from camcli.models.loading.backbone import cut_with_head, fill_backbone
 from camcli.models.loading.checkpoint import Checkpoint, load_checkpoint
 from camcli.models.loading.ensemble import join, split_head
@@ -88,6 +88,7 @@ class Classifier:
         predicting: preprocess of a second pass that predictions are taken from, while maps come
             from the one at `preprocess`; None where one pass does both.
         output: what the logits are, and so how they become probabilities.
+        layout: how images lie in memory: channels last is faster, and a few networks fail on it.
     """
 
     features: Callable[[Tensor], Tensor]
@@ -101,6 +102,7 @@ class Classifier:
     cut: Cut | None = None
     predicting: Preprocess | None = None
     output: Output = field(default_factory=Output)
+    layout: torch.memory_format = torch.channels_last
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Of each class, (B, C) in [0, 1], from the logits (B, C) of this network.
@@ -171,7 +173,7 @@ class Classifier:
     def see(self, images: Tensor) -> Look:
         """The same from normalised images, (B, 3, H, W) on the classifier's device."""
         with torch.inference_mode():
-            images = images.contiguous(memory_format=torch.channels_last)
+            images = images.contiguous(memory_format=self.layout)
             if self.cut is None:
                 A = self.features(images).float()
                 parts: tuple[Part, ...] = (Part(self.layer, A, Tail(self.tail), self.head),)
@@ -371,7 +373,21 @@ def cut_classifier(
             f"{counted(len(classes), 'name was', 'names were')} given."
         )
     channels_last(module.to(device))
-    return _classifier(halves, classes, preprocess, provenance, device)
+    made = _classifier(halves, classes, preprocess, provenance, device)
+    return made if provenance.source != "user" else _in_its_layout(made, module)
+
+
+def _in_its_layout(classifier: Classifier, module: nn.Module) -> Classifier:
+    """The same for a network whose forward has a ``view`` that wants channels to lie first."""
+    blank = torch.zeros(2, *classifier.preprocess.shape, device=classifier.device)
+    try:
+        classifier.see(blank)
+    except RuntimeError as error:
+        if "view size is not compatible" not in str(error):
+            raise
+        channels_first(module)
+        return replace(classifier, layout=torch.contiguous_format)
+    return classifier
 
 
 def _classifier(

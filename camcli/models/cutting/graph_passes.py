@@ -17,8 +17,15 @@ _SAFE = {
 }
 
 
+_VIEWS = {"view": "reshape", "view_as": "reshape_as"}
+
+
 def without_inplace(module: fx.GraphModule) -> fx.GraphModule:
-    """A copy that writes over none of its values; it shares its tensors with `module`."""
+    """A copy that writes over none of its values; it shares its tensors with `module`.
+
+    Nor does it ask for values that lie in memory in one order: ``view`` fails on those whose
+    channels lie last, ``reshape`` does the same with both.
+    """
     tensors = {id(t): t for t in (*module.parameters(), *module.buffers())}
     own: fx.GraphModule = copy.deepcopy(module, tensors)
     for part in own.modules():
@@ -30,6 +37,9 @@ def without_inplace(module: fx.GraphModule) -> fx.GraphModule:
             name = getattr(node.target, "__name__", "")
             if name.endswith("_") and not name.startswith("_") and hasattr(torch, name[:-1]):
                 node.target = getattr(torch, name[:-1])
+        elif node.op == "call_method" and node.target in _VIEWS:
+            if not any(isinstance(arg, torch.dtype) for arg in node.args):  # other bits, no shape
+                node.target = _VIEWS[str(node.target)]
         elif node.op == "call_method" and str(node.target).endswith("_"):
             plain = str(node.target)[:-1]
             if not plain.endswith("_") and hasattr(Tensor, plain):

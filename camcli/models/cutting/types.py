@@ -175,9 +175,18 @@ def channels_last(module: nn.Module) -> nn.Module:
 
     `nn.Module.to` would also try what has five dimensions, as Swin's masks in timm, and fail.
     """
+    return _laid_out(module, torch.channels_last)
+
+
+def channels_first(module: nn.Module) -> nn.Module:
+    """The same module, with its weights laid out as they are made."""
+    return _laid_out(module, torch.contiguous_format)
+
+
+def _laid_out(module: nn.Module, layout: torch.memory_format) -> nn.Module:
     for value in (*module.parameters(), *module.buffers()):
         if value.dim() == 4:
-            value.data = value.data.contiguous(memory_format=torch.channels_last)
+            value.data = value.data.contiguous(memory_format=layout)
     return module
 
 

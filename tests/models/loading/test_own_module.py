@@ -288,3 +288,41 @@ def test_a_trained_batch_norm_in_front_normalises():
     assert "values from 0 to 1" in notes(load_classifier(module, device="cpu", input_size=64))
     fresh = nn.Sequential(nn.BatchNorm2d(3), *pooled())
     assert "itself" not in notes(load_classifier(fresh, device="cpu", input_size=64))
+
+
+# --- the layout in memory ------------------------------------------------------------------------
+
+
+class Branching(LeNet):
+    """Tracing cannot follow it, so it runs as it is written."""
+
+    def forward(self, x):
+        if x.mean() > 1e9:
+            return x
+        return super().forward(x)
+
+
+@pytest.mark.parametrize("kind", [LeNet, Branching])
+def test_a_view_that_wants_channels_first_gets_them(kind):
+    """The network of every tutorial: `x.view(-1, 400)` fails on channels that lie last."""
+    classifier = load_classifier(kind(3), device="cpu", input_size=32)
+    pixels = torch.randint(0, 255, (3, 3, 32, 32), dtype=torch.uint8)
+    with torch.no_grad():
+        truth = kind(3).eval()(classifier.preprocess.normalise(pixels).contiguous())
+    torch.testing.assert_close(classifier(pixels)[1], truth, rtol=1e-4, atol=1e-4)
+    assert load_classifier(pooled(), device="cpu").layout == torch.channels_last
+
+
+@pytest.mark.parametrize("kind", [LeNet, Branching])
+@pytest.mark.parametrize("method", ["gradcam", "scorecam"])
+def test_and_is_explained_by_every_kind_of_method(kind, method):
+    from pathlib import Path
+
+    import camcli
+
+    cat = Path(__file__).resolve().parents[3] / "sample_images" / "cat.jpg"
+    classifier = load_classifier(kind(3), device="cpu", input_size=32)
+    result = camcli.explain(cat, classifier, method=method)
+    assert result.status in ("ok", "empty"), result.error
+    # Where tracing cannot follow, the last module with a map is explained, before its pooling.
+    assert result.heats[0].heatmap.shape == ((5, 5) if kind is LeNet else (10, 10))
