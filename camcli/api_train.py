@@ -56,7 +56,7 @@ def train(
     Returns:
         Where the checkpoint is and what it reached: ``result.checkpoint`` is for
         `load_classifier`, ``result.scores["val"]["top1"]`` is the accuracy; of labels there are
-        ``mean_ap``, ``f1_micro`` and ``exact``, see `LabelScores`.
+        ``mean_ap``, ``f1_micro`` and ``exact``, see `SplitLabelScores`.
 
     Raises:
         UsageError: an unknown or wrong setting, a data set that is not fit for training, or a

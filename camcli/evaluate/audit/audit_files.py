@@ -165,12 +165,12 @@ def draw_flagged(facts: Sequence[Fact], found: Sequence[Suspicion]) -> np.ndarra
 
     Photographs that are not where they were are left out.
     """
-    by_path = {fact.rel: fact for fact in facts}
+    by_path = {(fact.pred, fact.rel): fact for fact in facts}
     tiles: list[Tile | None] = []
     for suspicion in found[:DRAWN]:
         line: list[Tile | None] = []
         for rel in suspicion.examples[:EXAMPLES]:
-            fact = by_path[rel]
+            fact = by_path[suspicion.label, rel]
             try:
                 rgb = load_image(fact.photo)
             except ImageError:
@@ -235,9 +235,10 @@ def _csv(facts: Sequence[Fact], alike: Alike) -> str:
     for f in order:
         stray = "" if math.isnan(f.stray) else f"{f.stray:.4g}"
         correct = "" if f.label is None else int(f.right)
-        textured = f"{alike.textured[f.rel]:.4g}" if f.rel in alike.textured else ""
+        key = f.pred, f.rel  # a photograph with several labels has a map of each
+        textured = f"{alike.textured[key]:.4g}" if key in alike.textured else ""
         writer.writerow(
             (cell(f.rel), cell(f.label or ""), cell(f.pred), f"{f.prob:.5g}", correct, stray,
-             f"{f.border:.4g}", numbers.get(f.rel, ""), textured)
+             f"{f.border:.4g}", numbers.get(key, ""), textured)
         )  # fmt: skip
     return out.getvalue()

@@ -11,9 +11,10 @@ import numpy as np
 from camcli.batch.run_files.run_paths import CSV, HEATMAPS
 from camcli.batch.run_files.rundir import RunDirectory
 from camcli.batch.tables.heatmaps import read_heatmaps
-from camcli.batch.tables.reading import read_rows
+from camcli.batch.tables.reading import header, read_rows
 from camcli.cam.map_options import make_map_options
 from camcli.data.sources.containers.lookup import ref_again
+from camcli.data.sources.label_tables import split_labels
 from camcli.data.sources.refs import Blob, ImageRef
 from camcli.errors import CamcliError, ImageError, UsageError
 from camcli.evaluate.audit.map_stats import Fact, fact_of
@@ -37,6 +38,9 @@ def from_photographs(
 ) -> list[Fact]:
     """Run the network and look at its maps; class-specific maps are contrasts between classes.
 
+    Of a network of labels each true label of a photograph is looked at for itself: it is right
+    where it is predicted. Its map is that of the label alone, as no other excludes it.
+
     Args:
         classifier: the network.
         refs: the photographs.
@@ -44,29 +48,55 @@ def from_photographs(
         masks: folder of masks, or None.
         failed: told of unreadable photographs.
         progress: called after each photograph.
+
+    Raises:
+        UsageError: the network returns values.
     """
     from camcli.evaluate.measured.seen import see_photographs
 
+    output, classes = classifier.output, classifier.classes
+    if output.measures:
+        raise UsageError(_VALUES.format(classifier.provenance.name))
     files = find_masks(masks, refs) if masks else {}
     how = make_map_options(method)
-    if how.method.class_specific and not how.method.images:
+    if how.method.class_specific and not how.method.images and not output.multi_label:
         # What speaks for the class rather than for any class.
         how = make_map_options(method, score="contrast")
     facts = []
-    for seen in see_photographs(classifier, refs, {method: how}, features=True, failed=failed):
-        probs = seen.probs
+    for seen in see_photographs(
+        classifier, refs, {method: how}, features=True, every_label=True, failed=failed
+    ):
+        if seen.first:
+            progress()
+        probs, several = seen.probs, seen.labels
         best = int(probs.argmax())
+        if several is not None and not several:  # nothing is there that could be found
+            continue
+        pred, mask = classes[best], files.get(seen.ref.rel)
+        if output.thresholds and not output.multi_label:
+            best = int(output.best(seen.logits[None], 1)[0, 0])
+            pred = classes[best]
+        if several is not None:
+            best = seen.index
+            found = best in output.positives(probs.tolist())
+            pred = classes[best] if found else f"not {classes[best]}"
+            # It does not say which of several things it is of.
+            mask = mask if len(several) == 1 else None
         facts.append(
             fact_of(
                 seen.maps[method], seen.view, seen.size, rel=seen.ref.rel,
-                label=None if seen.label is None else classifier.classes[seen.label],
-                pred=classifier.classes[best], prob=float(probs[best]),
-                mask=_mask(files.get(seen.ref.rel), seen.size),
+                label=None if seen.label is None else classes[seen.label],
+                pred=pred, prob=float(probs[best]), mask=_mask(mask, seen.size),
                 evidence=evidence_of(classifier, seen.features, seen.index), photo=seen.ref,
             )
         )  # fmt: skip
-        progress()
     return facts
+
+
+_VALUES = (
+    "{} returns values and no classes, and an audit compares what classes rest on: look at its "
+    "maps with 'camcli batch', or measure where they lie with 'camcli evaluate --boxes'."
+)
 
 
 def evidence_of(classifier: Classifier, A: Tensor | None, index: int) -> np.ndarray | None:
@@ -98,6 +128,10 @@ def from_run(folder: Path, masks: Path | None) -> list[Fact]:
             f"{folder} holds no {HEATMAPS}: make the run anew with this version of camcli, or "
             "audit the photographs themselves."
         )
+    columns = header(folder / CSV)
+    if "pred" not in columns or "value" in columns:
+        raise UsageError(_VALUES.format(f"The network of {folder}"))
+    several = "positives" in columns
     maps = {record["path"]: record for record in read_heatmaps(folder / HEATMAPS)}
     needed = ("label", "pred", "prob", "correct", "width", "height")
     rows = [
@@ -125,11 +159,19 @@ def from_run(folder: Path, masks: Path | None) -> list[Fact]:
                 f"{size[1]} pixels and its map covers {view}. Make the run anew."
             )
         label = {"1": row["pred"], "0": row["label"] or None, "": None}[row["correct"]]
+        pred, mask = row["pred"], files.get(row["path"])
+        if several and row["correct"]:  # the map is of the likeliest label
+            labels = split_labels(row["labels"])
+            if not labels:
+                continue
+            label = pred if pred in labels else labels[0]
+            if label == pred and pred not in split_labels(row["positives"]):
+                pred = f"not {pred}"
+            mask = mask if len(labels) == 1 else None
         facts.append(
             fact_of(
                 first["values"], tuple(view), size, rel=row["path"], label=label,
-                pred=row["pred"], prob=float(row["prob"]),
-                mask=_mask(files.get(row["path"]), size), photo=ref,
+                pred=pred, prob=float(row["prob"]), mask=_mask(mask, size), photo=ref,
             )
         )  # fmt: skip
     return facts

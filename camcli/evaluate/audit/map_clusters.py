@@ -72,17 +72,18 @@ class Alike:
     Attributes:
         clusters: by predicted class; the largest first, or with `Grouping.merge` the most
             confident.
-        textured: by relative path, the share of the heat on textured parts; empty unless asked.
+        textured: by predicted class and relative path, the share of the heat on textured parts;
+            empty unless asked.
     """
 
     clusters: dict[str, list[Cluster]]
-    textured: dict[str, float]
+    textured: dict[tuple[str, str], float]
 
-    def number_of(self) -> dict[str, int]:
-        """Relative path -> number of its cluster within the predicted class, from 0."""
+    def number_of(self) -> dict[tuple[str, str], int]:
+        """Predicted class and relative path -> number of the cluster within the class, from 0."""
         return {
-            rel: number
-            for own in self.clusters.values()
+            (name, rel): number
+            for name, own in self.clusters.items()
             for number, cluster in enumerate(own)
             for rel in cluster.members
         }
@@ -100,7 +101,7 @@ def group(facts: Sequence[Fact], how: Grouping) -> Alike:
         if not fact.empty:
             classes.setdefault(fact.pred, []).append(fact)
     clusters: dict[str, list[Cluster]] = {}
-    shares: dict[str, float] = {}
+    shares: dict[tuple[str, str], float] = {}
     for name, own in classes.items():
         if how.spectral and len(own) > LARGEST:
             raise UsageError(
@@ -111,7 +112,7 @@ def group(facts: Sequence[Fact], how: Grouping) -> Alike:
             heat = stretched(fact.thumb) if how.stretch else fact.thumb
             if how.texture:
                 texture = _texture(fact)
-                shares[fact.rel] = float((fact.thumb * texture).sum() / fact.thumb.sum())
+                shares[name, fact.rel] = float((fact.thumb * texture).sum() / fact.thumb.sum())
                 heat = heat * texture
             maps.append(heat)
         points = np.stack(maps)

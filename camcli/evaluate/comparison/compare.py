@@ -12,8 +12,9 @@ import numpy as np
 from camcli.cam.explainer import check_influence
 from camcli.cam.map_options import MapOptions
 from camcli.data.sources.find import ImageRef
-from camcli.errors import ImageError
+from camcli.errors import ImageError, UsageError
 from camcli.evaluate.measured.annotations import Box, read_mask, truth_of
+from camcli.evaluate.measured.box_files import NamedBox
 from camcli.evaluate.measured.map_scaling import MapScaling
 from camcli.evaluate.measured.seen import (
     Seen,
@@ -34,8 +35,10 @@ from camcli.evaluate.measured.square_canvas import (
 from camcli.evaluate.metrics import faithfulness as faith
 from camcli.evaluate.metrics.bootstrap import intervals
 from camcli.evaluate.metrics.grid import choose_cells, grid_game
+from camcli.evaluate.metrics.label_predictions import LabelPredictions, labels_judged
 from camcli.evaluate.metrics.localization import Localization, Means
 from camcli.evaluate.metrics.predictions import CLASSIFICATION, Predictions, judged
+from camcli.models.classes.label_index import label_index
 from camcli.models.classifier import Classifier
 
 # Rows that know nothing of the network, or nothing of what it learned about classes.
@@ -61,6 +64,21 @@ class Annotations:
 
     def __contains__(self, rel: str) -> bool:
         return rel in self.boxes or rel in self.masks
+
+    def of_label(self, seen: Seen, classes: tuple[str, ...]) -> Annotations | None:
+        """Those of one label of a photograph that can have several; None where it is not told.
+
+        Boxes that name what is in them are of that label. What names nothing is the label's if
+        the photograph has no other.
+        """
+        rel, boxes = seen.ref.rel, self.boxes.get(seen.ref.rel, ())
+        if seen.label is None:
+            return None
+        own = [box for box in boxes if isinstance(box, NamedBox)]
+        if own and len(own) == len(boxes):
+            mine = tuple(box for box in own if label_index(box.name, classes) == seen.label)
+            return Annotations({rel: mine}) if mine else None
+        return self if seen.labels is not None and len(seen.labels) == 1 else None
 
     def truth(self, rel: str, size: tuple[int, int]) -> Truth:
         """The annotation of one photograph of (width, height) pixels."""
@@ -123,10 +141,13 @@ class Comparison:
     Attributes:
         rows: the predictions' own, where they can be judged, then one a method, controls first.
         predictions: classification metrics; empty where no label names a class of the network.
+        untold: photographs of several labels whose annotations do not say which of them they are
+            of, so that they do not count.
     """
 
     rows: list[MetricRow]
     predictions: dict[str, Any]
+    untold: int = 0
 
 
 def compare(
@@ -160,29 +181,47 @@ def compare(
     Raises:
         UsageError: a method's maps can only be empty at the classifier's layer.
     """
+    output = classifier.output
+    if output.measures and (ask.faithfulness or ask.grid):
+        what = "--faithfulness" if ask.faithfulness else "--grid"
+        raise UsageError(
+            f"{name} returns values and no probabilities, which {what} is about: leave it out. "
+            "Where its maps lie can be measured against --boxes or --masks."
+        )
     for how in hows.values():
         check_influence(how, classifier)
     found: dict[str, Localization] = {}
     faiths = {method: Means() for method in (GAUSSIAN, *hows)}
     logits, labels, kept = [], [], list[Seen]()
-    for seen in see_photographs(classifier, refs, hows, failed=failed):
-        logits.append(seen.logits)
-        labels.append(-1 if seen.label is None else seen.label)
-        if seen.ref.rel in ask.annotations:
-            truth = ask.annotations.truth(seen.ref.rel, seen.size)
+    several: list[frozenset[int] | None] = []
+    untold: set[str] = set()
+    for seen in see_photographs(classifier, refs, hows, every_label=True, failed=failed):
+        if seen.first:
+            logits.append(seen.logits)
+            labels.append(-1 if seen.label is None else seen.label)
+            several.append(seen.labels)
+            progress()
+        annotations: Annotations | None = ask.annotations
+        if output.multi_label and seen.ref.rel in ask.annotations:
+            annotations = ask.annotations.of_label(seen, classifier.classes)
+            if annotations is None:
+                untold.add(seen.ref.rel)
+        if annotations is not None and seen.ref.rel in annotations:
+            truth = annotations.truth(seen.ref.rel, seen.size)
             scores = {m: paint(v, seen.view, seen.size, ask.scale) for m, v in seen.maps.items()}
             if controls:
                 scores = {**control_maps(ask.seed + len(logits), seen), **scores}
             for method, score in scores.items():
                 found.setdefault(method, Localization(ask.threshold, ask.tolerance)).accumulate(
-                    score, truth, _right(seen)
+                    score, truth, None if output.multi_label else _right(seen, classifier)
                 )
         if ask.faithfulness:
             for method, part in faiths.items():
                 part.add(faithfulness_of(classifier, seen, hows.get(method), method, ask.seed))
-        if ask.grid and seen.image.shape[1] == seen.image.shape[2]:
+        # A cell shows one thing only.
+        alone = seen.labels is None or len(seen.labels) == 1
+        if ask.grid and alone and seen.image.shape[1] == seen.image.shape[2]:
             kept.append(replace(seen, maps={}))
-        progress()
     rows = [
         _row("" if method in CONTROLS else name, method, part, ask)
         for method, part in found.items()
@@ -193,13 +232,15 @@ def compare(
         mosaics = choose_cells(kept, n, confidence=ask.grid_confidence, seed=ask.seed)
         games = grid_game(classifier, mosaics, hows, n)
         rows += [_row(name, method, part, ask) for method, part in games.items()]
-    predictions = judged(
-        logits, labels, classifier.classes, confidence, output=classifier.output.kind
-    )
+    predictions: Predictions | LabelPredictions | None = None
+    if output.multi_label:
+        predictions = labels_judged(logits, several, classifier.classes, output)
+    elif not output.measures:
+        predictions = judged(logits, labels, classifier.classes, confidence, output=output)
     if predictions is None:
-        return Comparison(merged(rows), {})
+        return Comparison(merged(rows), {}, len(untold))
     first = _row(name, CLASSIFICATION, predictions, ask)
-    return Comparison(merged([first, *rows]), predictions.record())
+    return Comparison(merged([first, *rows]), predictions.record(), len(untold))
 
 
 def control_maps(seed: int, seen: Seen) -> dict[str, np.ndarray]:
@@ -238,15 +279,20 @@ def faithfulness_of(
     return row
 
 
-def _right(seen: Seen) -> tuple[bool, bool] | None:
+def _right(seen: Seen, classifier: Classifier) -> tuple[bool, bool] | None:
     if seen.label is None:
         return None
     best = seen.logits.topk(min(5, len(seen.logits))).indices.tolist()
+    if classifier.output.thresholds:
+        best = classifier.output.best(seen.logits[None], 5)[0].tolist()
     return best[0] == seen.label, seen.label in best
 
 
 def _row(
-    model: str, method: str, part: Localization | Means | Predictions, ask: Questions
+    model: str,
+    method: str,
+    part: Localization | Means | Predictions | LabelPredictions,
+    ask: Questions,
 ) -> MetricRow:
     count = len(part)
     spans = intervals(part.compute, count, repeats=ask.repeats, seed=ask.seed) if count else {}

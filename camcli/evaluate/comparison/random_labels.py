@@ -22,6 +22,7 @@ from camcli.evaluate.comparison.randomised import Likeness
 from camcli.evaluate.measured.seen import see_photographs
 from camcli.models.classifier import Classifier
 from camcli.models.cutting.cut import LinearHead
+from camcli.models.outputs import Output
 from camcli.train.fitting.head import FeatureScale, Recipe, linear, solve_head
 
 LABELS = "random-labels"
@@ -105,7 +106,10 @@ def compare_labels(
     seen, right = [], []
     for head in heads:
         own = LinearHead(head.weight.to(classifier.device), head.bias.to(classifier.device))
-        learner = replace(classifier, tail=own, head=own, classes=tuple(names), cut=None)
+        # Whatever the network's own outputs are, these heads' are of classes.
+        learner = replace(
+            classifier, tail=own, head=own, classes=tuple(names), cut=None, output=Output()
+        )
         seen.append(list(see_photographs(learner, held, hows, index=index, features=True)))
         best = [(int(s.logits.argmax()), index[s.ref.rel]) for s in seen[-1]]
         right.append(sum(p == t for p, t in best) / max(len(best), 1))

@@ -131,7 +131,7 @@ def check_labels(
     Raises:
         UsageError: there is no label, or none that could be a class.
     """
-    from camcli.models.classes.label_index import label_index
+    from camcli.models.classes.label_index import label_indices
 
     labels = {ref.label for ref in refs if ref.label is not None}
     if not labels:
@@ -141,7 +141,7 @@ def check_labels(
         if known is None:
             return
         labels = {ref.label for ref in named(refs, known) if ref.label is not None}
-        if any(label_index(label, known) is not None for label in labels):
+        if any(label_indices(label, known) is not None for label in labels):
             return
     raise UsageError(NOTHING)
 
@@ -173,7 +173,7 @@ def ask_all(
         UsageError: there was nothing that could be measured.
     """
     from camcli.evaluate.comparison.compare import compare
-    from camcli.models.classes.label_index import label_index
+    from camcli.models.classes.label_index import label_index, label_indices
 
     found = Answers()
     only_labels = not (ask.annotations or ask.grid or ask.faithfulness or sanity)
@@ -182,7 +182,14 @@ def ask_all(
         own = named(refs, classifier)
         labels = {ref.label for ref in own if ref.label is not None}
         # Found out before the network looks at anything, rather than after.
-        if only_labels and all(label_index(one, classifier.classes) is None for one in labels):
+        if only_labels and classifier.output.measures:
+            listener.say(
+                f"{network.name} returns values and no classes: labels cannot judge it; --boxes or "
+                "--masks say where its maps should lie."
+            )
+            continue
+        index = label_indices if classifier.output.multi_label else label_index
+        if only_labels and all(index(one, classifier.classes) is None for one in labels):
             listener.say(
                 f"No label names a class of {network.name}: its predictions cannot be judged."
             )
@@ -194,6 +201,12 @@ def ask_all(
                 progress=partial(bar.advance, 1),
             )  # fmt: skip
         found.rows += compared.rows
+        if compared.untold:
+            listener.say(
+                f"Left out of the boxes and masks: {counted(compared.untold, 'photograph')} with "
+                "several labels, or none, whose annotation does not say of which of them it is. "
+                "Boxes that name their label (VOC, COCO) do."
+            )
         if compared.predictions:
             found.predictions[network.name] = compared.predictions
             if doubt := _doubt(compared.predictions, classifier):

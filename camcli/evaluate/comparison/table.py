@@ -26,9 +26,19 @@ from camcli.spreadsheet import safe
 GROUPS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     (
         "Classification",
-        ("top1", "top5", "mean_ap", "share_confident", "top1_confident"),
-        "of the photographs whose label names a class of the network; confident: those of at least "
-        "the asked probability",
+        (
+            "top1",
+            "top5",
+            "exact",
+            "mean_ap",
+            "f1_micro",
+            "f1_macro",
+            "auc",
+            "share_confident",
+            "top1_confident",
+        ),
+        "of the photographs whose label names a class of the network; exact: all labels of a "
+        "photograph and no other; confident: those of at least the asked probability",
     ),
     (
         "Boxes",

@@ -37,7 +37,7 @@ def show(
         console.print(f"[bold]{escape(name)}[/]: {found['count']} labelled photographs")
         wrong = ", ".join(
             f"{pair['true']} as {pair['predicted']} ({pair['count']})"
-            for pair in found["most_confused"][:3]
+            for pair in found.get("most_confused", ())[:3]
         )
         if wrong:
             console.print(f"  most often mistaken: {escape(wrong)}", soft_wrap=True)

@@ -19,6 +19,30 @@ from camcli.errors import UsageError
 from camcli.files import read_regular
 
 Box = tuple[float, float, float, float]
+
+
+class NamedBox(tuple[float, float, float, float]):
+    """A box of which the annotation says what is in it.
+
+    Attributes:
+        name: of the class or label.
+    """
+
+    name: str
+
+    def __new__(cls, box: Box, name: str) -> NamedBox:
+        """The same four edges."""
+        found = super().__new__(cls, box)
+        found.name = name
+        return found
+
+
+def named(box: Box, name: Any) -> Box:
+    """A box with the name of what is in it, where there is one."""
+    text = name.strip() if isinstance(name, str) else ""
+    return NamedBox(box, text) if text else box
+
+
 # Corner columns of a CSV, and whether the third and fourth are a width and a height.
 CORNERS = (
     (("x0", "y0", "x1", "y1"), False),
@@ -123,6 +147,7 @@ def _voc(file: Path) -> list[Box]:
     """Pascal VOC counts pixels from 1 and includes the last."""
     boxes: list[dict[str, str]] = []
     path: list[str] = []
+    names: list[str] = []
     text = ""
 
     def start(tag: str, attributes: dict[str, str]) -> None:
@@ -136,6 +161,12 @@ def _voc(file: Path) -> list[Box]:
         nonlocal text
         if path[-2:-1] == ["bndbox"] and path[-3:-2] == ["object"]:
             boxes[-1][tag] = text
+        if path[-2:] == ["object", "name"]:
+            names.append(text)
+        if path[-1:] == ["object"]:  # its name stands before or after its box
+            for box in boxes:
+                box.setdefault("name", names[-1] if names else "")
+            names.clear()
         path.pop()
         text = ""
 
@@ -163,7 +194,7 @@ def _voc(file: Path) -> list[Box]:
                 raise UsageError(f"{where}: its bndbox has no {corner}.")
         corners = [box[corner] for corner in ("xmin", "ymin", "xmax", "ymax")]
         x0, y0, x1, y1 = _numbers(corners, where)
-        found.append(_box((x0 - 1, y0 - 1, x1, y1), where))
+        found.append(named(_box((x0 - 1, y0 - 1, x1, y1), where), box.get("name")))
     return found
 
 
@@ -184,6 +215,12 @@ def _coco(file: Path) -> Iterator[tuple[str, Box]]:
     for n, image in enumerate(_list(data, "images", f"{file}")):
         where = f"{file}, images[{n}]"
         files[_id(image, "id", where)] = _name(image, where)
+    categories = data.get("categories")
+    names = {
+        _hashable(each.get("id")): each.get("name")
+        for each in (categories if isinstance(categories, list) else ())
+        if isinstance(each, dict)
+    }
     for n, one in enumerate(_list(data, "annotations", f"{file}")):
         where = f"{file}, annotations[{n}]"
         if _field(one, "iscrowd", where, default=0):
@@ -192,7 +229,11 @@ def _coco(file: Path) -> Iterator[tuple[str, Box]]:
         if image not in files:
             raise UsageError(f"{where}: image_id {_shown(image)} is no id in images.")
         box = _box(_field(one, "bbox", where), f"{where}, bbox", sized=True)
-        yield _key(files[image]), box
+        yield _key(files[image]), named(box, names.get(_hashable(one.get("category_id"))))
+
+
+def _hashable(value: Any) -> Any:
+    return value if isinstance(value, int | str) else None
 
 
 _REQUIRED = object()

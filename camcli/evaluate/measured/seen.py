@@ -21,7 +21,7 @@ from camcli.data.decode.images import printable
 from camcli.data.decode.preprocess import View
 from camcli.data.sources.find import ImageRef
 from camcli.errors import ImageError, stage
-from camcli.models.classes.label_index import label_index
+from camcli.models.classes.label_index import label_index, label_indices
 from camcli.models.classifier import Classifier, Look
 
 
@@ -40,6 +40,10 @@ class Seen:
         index: of the explained class: the true one where it is known, else the predicted one.
         maps: (h, w) float32, signed and unscaled, by method.
         features: A (K, h, w) at the explained layer, if asked for.
+        labels: indices of the true labels where a photograph has any number; None where they are
+            unknown, and of other networks.
+        first: whether it is the first record of its photograph: one with several labels has a
+            record of each, where that is asked for.
     """
 
     ref: ImageRef
@@ -52,6 +56,8 @@ class Seen:
     index: int
     maps: dict[str, np.ndarray]
     features: Tensor | None = None
+    labels: frozenset[int] | None = None
+    first: bool = True
 
 
 def see_photographs(
@@ -62,6 +68,7 @@ def see_photographs(
     batch: int = 8,
     index: dict[str, int] | None = None,
     features: bool = False,
+    every_label: bool = False,
     failed: Callable[[ImageError], object] = lambda error: None,
 ) -> Iterator[Seen]:
     """Run the network once for each photograph and make all maps from what it saw.
@@ -73,6 +80,8 @@ def see_photographs(
         batch: photographs in a forward pass.
         index: the class to explain, by relative path, instead of the true or predicted one.
         features: keep A as well.
+        every_label: of a network of labels, yield a record for each true label of a photograph;
+            else one, of the likeliest of them.
         failed: told of each image that cannot be read or explained, which is left out.
 
     Yields:
@@ -92,17 +101,25 @@ def see_photographs(
                 decoded.append(one)
         # Whole photographs of different shapes cannot share a pass.
         shapes = list(dict.fromkeys(one.pixels.shape for one in decoded))
-        found: dict[int, Seen] = {}
+        found: dict[int, list[Seen]] = {}
         for shape in shapes:
             same = [one for one in decoded if one.pixels.shape == shape]
-            work = partial(_see, classifier, hows=hows, given=index or {}, features=features)
+            work = partial(
+                _see,
+                classifier,
+                hows=hows,
+                given=index or {},
+                features=features,
+                every_label=every_label,
+            )
             outcomes = by_halves(work, same, classifier.device, lambda one: printable(one.ref.path))
             for one, seen in zip(same, outcomes, strict=True):
                 if isinstance(seen, ImageError):
                     failed(seen)
                 else:
                     found[id(one)] = seen
-        yield from (found[id(one)] for one in decoded if id(one) in found)
+        for one in decoded:
+            yield from found.get(id(one), ())
 
 
 def _see(
@@ -111,36 +128,62 @@ def _see(
     hows: dict[str, MapOptions],
     given: dict[str, int],
     features: bool,
-) -> list[Seen]:
+    every_label: bool = False,
+) -> list[list[Seen]]:
     look = classifier.look(torch.stack([one.pixels for one in decoded]))
-    labels = [
-        None if one.ref.label is None else label_index(one.ref.label, classifier.classes)
-        for one in decoded
-    ]
+    output, classes = classifier.output, classifier.classes
+    truths: list[frozenset[int] | None] = [None] * len(decoded)
+    if output.multi_label:
+        truths = [
+            None if one.ref.label is None else label_indices(one.ref.label, classes)
+            for one in decoded
+        ]
     best = look.logits.argmax(1).tolist()
-    probs = classifier.probabilities(look.logits).cpu()
-    index = [
-        given.get(one.ref.rel, p if label is None else label)
-        for one, p, label in zip(decoded, best, labels, strict=True)
-    ]
+    if output.thresholds and not output.multi_label:
+        best = output.best(look.logits, 1)[:, 0].tolist()
+    # Values are no probabilities: there are none.
+    if output.measures:
+        best = [0] * len(decoded)
+    probs = look.logits if output.measures else classifier.probabilities(look.logits)
+    probs = probs.cpu()
+    targets: list[list[tuple[int | None, int]]] = []  # of each photograph: label, explained class
+    for n, one in enumerate(decoded):
+        label: int | None = None
+        if one.ref.label is not None and not (output.multi_label or output.measures):
+            label = label_index(one.ref.label, classes)
+        own = sorted(truths[n] or (), key=lambda c: -float(probs[n, c]))
+        if one.ref.rel in given:
+            targets.append([(label, given[one.ref.rel])])
+        elif own:
+            targets.append([(c, c) for c in (own if every_label else own[:1])])
+        else:
+            targets.append([(label, best[n] if label is None else label)])
     name = printable(decoded[0].ref.path)
     if not look.logits.isfinite().all():
         raise ImageError(f"{name}: scores that are not finite (NaN or infinity).")
-    with stage("map"):
-        maps = explained(classifier, look, index, hows)
-        for method, values in maps.items():
-            if not np.isfinite(values).all():
-                raise ImageError(f"{name}: values of {method} that are not finite (NaN).")
-    return [
-        Seen(
-            one.ref, (one.width, one.height), one.view, look.images[n], look.logits[n].cpu(),
-            probs[n], labels[n], index[n],
-            {name: without_margins(values[n], one.view, (one.width, one.height))
-             for name, values in maps.items()},
-            look.parts[0].A[n].clone() if features else None,
-        )
-        for n, one in enumerate(decoded)
-    ]  # fmt: skip
+    found: list[list[Seen]] = [[] for _ in decoded]
+    for turn in range(max(map(len, targets))):
+        # A photograph with fewer labels takes part with its last one, and is left out.
+        pairs = [own[min(turn, len(own) - 1)] for own in targets]
+        with stage("map"):
+            maps = explained(classifier, look, [index for _, index in pairs], hows)
+            for method, values in maps.items():
+                if not np.isfinite(values).all():
+                    raise ImageError(f"{name}: values of {method} that are not finite (NaN).")
+        for n, (one, (label, index)) in enumerate(zip(decoded, pairs, strict=True)):
+            if turn >= len(targets[n]):
+                continue
+            size = one.width, one.height
+            found[n].append(
+                Seen(
+                    one.ref, size, one.view, look.images[n], look.logits[n].cpu(), probs[n],
+                    label, index,
+                    {m: without_margins(values[n], one.view, size) for m, values in maps.items()},
+                    look.parts[0].A[n].clone() if features else None,
+                    truths[n], turn == 0,
+                )
+            )  # fmt: skip
+    return found
 
 
 def explained(

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from camcli.models.outputs import log_probabilities
-from camcli.models.spec import OutputKind
-from camcli.train.run_folder.metrics import most_confused, score
+from camcli.models.outputs import Output, log_probabilities
+from camcli.train.run_folder.metrics import most_confused, predictions, score
 
 CLASSIFICATION = "classification"
 """What the table has in place of a method where the predictions themselves are judged."""
+SOFTMAX = Output()
 MOST = 4000  # photographs up to which mean_ap is resampled: every two of them are compared
 
 
@@ -29,7 +29,7 @@ class Predictions:
         *,
         confidence: float | None = None,
         unlabelled: int = 0,
-        output: OutputKind = "softmax",
+        output: Output = SOFTMAX,
     ) -> None:
         """Judge logits.
 
@@ -43,11 +43,16 @@ class Predictions:
         """
         self._classes, self._confidence, self._unlabelled = classes, confidence, unlabelled
         self._scores = score(logits, truth, classes, output)
-        log_p = log_probabilities(logits.cpu().double(), output)
-        p, predicted = log_p.exp().max(1)
+        log_p = log_probabilities(logits.cpu().double(), output.kind)
+        predicted = predictions(logits.cpu(), output)
+        p = log_p.exp().gather(1, predicted[:, None])[:, 0]
         self._truth = truth.numpy()
         self._right = (predicted == truth).double().numpy()
         best = logits.topk(min(5, logits.shape[1]), dim=1).indices
+        # Of two classes the ranking by the second one's logit, with the places where ties end.
+        self._margin = None
+        if logits.shape[1] == 2:
+            self._margin = (log_p[:, 1] - log_p[:, 0]).numpy()
         self._top5 = (best == truth[:, None]).any(1).double().numpy()
         self._sure = None if confidence is None else (p >= confidence).double().numpy()
         # Row i, column m: is m ranked at or above i when the class of i is looked for? Then the
@@ -63,6 +68,8 @@ class Predictions:
 
     def compute(self, weights: np.ndarray | None = None) -> dict[str, float]:
         """``top1``, ``top5``, ``mean_ap`` and, with a confidence, the two of the sure ones.
+
+        Of two classes also ``auc``, the area under the ROC curve, where there are both.
 
         Args:
             weights: (N,) of the photographs; equal by default. A class whose photographs all have
@@ -80,6 +87,10 @@ class Predictions:
         }
         if mean_ap is not None:
             found["mean_ap"] = mean_ap
+        if self._margin is not None:
+            auc = area_under_roc(self._margin, self._truth == 1, weights)
+            if auc is not None:
+                found["auc"] = auc
         if self._sure is not None:
             sure = weights * self._sure
             found["share_confident"] = float(sure.sum() / total)
@@ -114,13 +125,34 @@ class Predictions:
         return found
 
 
+def area_under_roc(scores: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> float | None:
+    """How often a positive has the greater score than a negative, ties counted half.
+
+    Args:
+        scores: (N,).
+        positive: (N,) bool.
+        weights: (N,).
+
+    Returns:
+        In [0, 1]; None without weight on either side.
+    """
+    values, place = np.unique(scores, return_inverse=True)
+    ups = np.bincount(place, weights * positive, len(values))
+    downs = np.bincount(place, weights * ~positive, len(values))
+    pairs = ups.sum() * downs.sum()
+    if pairs <= 0:
+        return None
+    below = np.cumsum(downs) - downs
+    return float((ups * (below + downs / 2)).sum() / pairs)
+
+
 def judged(
     logits: Sequence[Tensor],
     labels: Sequence[int],
     classes: Sequence[str],
     confidence: float | None = None,
     *,
-    output: OutputKind = "softmax",
+    output: Output = SOFTMAX,
 ) -> Predictions | None:
     """The photographs whose label names a class of the network; None when there are none.
 

@@ -14,7 +14,7 @@ from camcli.models.classes.thresholds import USUAL
 from camcli.printable import counted
 from camcli.render.plots import MAX_CLASSES, label_bars, learning_curves
 from camcli.train.feature_pass.examples import of_labels
-from camcli.train.run_folder.label_scores import LabelScores, score_labels
+from camcli.train.run_folder.label_scores import SplitLabelScores, score_labels
 from camcli.train.run_folder.rundir import SPLIT_WORDS, SUMMARY, TrainDirectory, decimal
 
 
@@ -25,7 +25,7 @@ def write_label_results(
     rows: Sequence[Mapping[str, Any]],
     title: str,
     thresholds: Sequence[float] | None,
-) -> dict[str, LabelScores]:
+) -> dict[str, SplitLabelScores]:
     """Judge each split and write down what there is to see; as `write_results` does for classes.
 
     Args:
@@ -37,7 +37,7 @@ def write_label_results(
         thresholds: the probability above which each label is predicted; None for one half.
     """
     least = list(thresholds or [USUAL] * len(classes))
-    results: dict[str, LabelScores] = {}
+    results: dict[str, SplitLabelScores] = {}
     predictions: list[dict[str, Any]] = []
     for split, (items, logits) in judged.items():
         if not items:
@@ -57,7 +57,9 @@ def write_label_results(
     return results
 
 
-def _write_split(directory: TrainDirectory, split: str, found: LabelScores, title: str) -> None:
+def _write_split(
+    directory: TrainDirectory, split: str, found: SplitLabelScores, title: str
+) -> None:
     directory.write_csv(
         f"per_class-{split}.csv",
         (

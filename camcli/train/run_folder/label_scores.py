@@ -41,7 +41,7 @@ class LabelScore:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class LabelScores:
+class SplitLabelScores:
     """How a network of labels did on a split.
 
     Attributes:
@@ -72,7 +72,7 @@ class LabelScores:
 
 def score_labels(
     logits: Tensor, truth: Tensor, classes: Sequence[str], thresholds: Sequence[float] | None = None
-) -> LabelScores:
+) -> SplitLabelScores:
     """Judge logits of labels.
 
     Args:
@@ -94,7 +94,7 @@ def score_labels(
         )
         for c, (name, (ap, f1, support)) in enumerate(zip(classes, found.per_class, strict=True))
     )  # fmt: skip
-    return LabelScores(
+    return SplitLabelScores(
         found.images, found.exact / found.images, found.map_macro, found.map_micro, found.f1_macro,
         found.f1_micro, float(F.binary_cross_entropy_with_logits(logits, truth)), each,
     )  # fmt: skip

@@ -13,9 +13,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor
 
-from camcli.models.outputs import log_probabilities
-from camcli.models.spec import OutputKind
+from camcli.models.outputs import Output, log_probabilities
 
+SOFTMAX = Output()
 BINS = 15
 """Equal-width confidence bins of the calibration error, as in Guo et al. 2017."""
 
@@ -71,7 +71,7 @@ class Scores:
 
 
 def score(
-    logits: Tensor, truth: Tensor, classes: Sequence[str], output: OutputKind = "softmax"
+    logits: Tensor, truth: Tensor, classes: Sequence[str], output: Output = SOFTMAX
 ) -> Scores:
     """Judge logits.
 
@@ -86,8 +86,9 @@ def score(
         1.0
     """
     logits, truth = logits.cpu().double(), truth.cpu()
-    log_p = log_probabilities(logits, output)
-    confidence, predicted = log_p.exp().max(1)
+    log_p = log_probabilities(logits, output.kind)
+    predicted = predictions(logits, output)
+    confidence = log_p.exp().gather(1, predicted[:, None])[:, 0]
     right = predicted == truth
     top5 = logits.topk(min(5, logits.shape[1]), dim=1).indices == truth[:, None]
     counts = confusion(truth, predicted, len(classes))
@@ -105,6 +106,11 @@ def score(
         classes=each,
         confusion=counts,
     )
+
+
+def predictions(logits: Tensor, output: Output = SOFTMAX) -> Tensor:
+    """The predicted class of each of (N, C) logits: the best one, of two by their threshold."""
+    return output.best(logits, 1)[:, 0] if output.thresholds else logits.argmax(1)
 
 
 def confusion(truth: Tensor, predicted: Tensor, classes: int) -> Tensor:

@@ -12,7 +12,7 @@ from camcli.data.sources.splits import Split
 from camcli.printable import counted
 from camcli.render.plots import MAX_CLASSES, confusion_matrix, learning_curves
 from camcli.train.run_folder.label_outputs import write_label_results
-from camcli.train.run_folder.label_scores import LabelScores
+from camcli.train.run_folder.label_scores import SplitLabelScores
 from camcli.train.run_folder.metrics import Scores, most_confused, score
 from camcli.train.run_folder.rundir import EPOCHS, SPLIT_WORDS, SUMMARY, TrainDirectory, decimal
 
@@ -31,7 +31,7 @@ def write_results(
     *,
     several: bool = False,
     thresholds: Sequence[float] | None = None,
-) -> dict[str, Scores] | dict[str, LabelScores]:
+) -> dict[str, Scores] | dict[str, SplitLabelScores]:
     """Judge each split and write down what there is to see.
 
     Args:

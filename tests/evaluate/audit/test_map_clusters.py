@@ -91,14 +91,14 @@ def test_clusters_of_the_stretched_and_of_the_masked_maps(tmp_path):
     assert sorted(c.members for c in plain.clusters["a"]) == [("1",), ("2",), ("3",)]
     assert plain.textured == {}
     masked = group(facts, Grouping(k=2, texture=True))
-    assert masked.textured == pytest.approx({"1": 0.5, "2": 0, "3": 1})
+    assert masked.textured == pytest.approx({("a", "1"): 0.5, ("a", "2"): 0, ("a", "3"): 1})
     first, second = masked.clusters["a"]
     assert first.members == ("1", "3")
     assert first.mean[3, 12] == 1
     assert first.mean.sum() == 1
     assert first.probability == pytest.approx(0.7)
     assert not second.mean.any()
-    assert masked.number_of() == {"1": 0, "3": 0, "2": 1}
+    assert masked.number_of() == {("a", "1"): 0, ("a", "3"): 0, ("a", "2"): 1}
     # The most confident first, where they are merged.
     by_confidence = group(facts, Grouping(k=2, texture=True, merge=True))
     assert [c.members for c in by_confidence.clusters["a"]] == [("2",), ("1", "3")]
