@@ -69,6 +69,10 @@ def _needs_openvino(asked: AskedModel) -> None:
         )
 
 
+def _check_keras(asked: AskedModel) -> None:
+    importlib.import_module("camcli.models.forms.keras_file").check(asked)
+
+
 def _check_hub_folder(asked: AskedModel) -> None:
     check_folder(path_of(asked.name))
 
@@ -87,6 +91,13 @@ FORMS: tuple[Form, ...] = (
         claims=lambda path, kind: is_hub_folder(path, "timm"),
         home="camcli.models.forms.timm_folder:build",
         check=_check_hub_folder,
+    ),
+    Form(
+        name="keras",
+        told="a network of Keras",
+        claims=lambda path, kind: kind == "keras",
+        home="camcli.models.forms.keras:build",
+        check=_check_keras,
     ),
     Form(
         name="pickled",
