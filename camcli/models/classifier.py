@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from camcli.data.decode.preprocess import Fit, Preprocess
 from camcli.data.decode.preprocess_said import Said
 from camcli.errors import UsageError
-from camcli.models.classes.thresholds import read_thresholds
 from camcli.models.cuda import to_device
 from camcli.models.cutting.cut import Cut, LinearHead, Tail, cut, taken_for
 from camcli.models.cutting.types import CutsItself, channels_first, channels_last
@@ -286,31 +285,10 @@ def load_classifier(
             layers=layers,
             output=kind or built.output,
         )
-    classifier = _with_thresholds(classifier, threshold)
+    if threshold is not None:
+        known = classifier.output.deciding(threshold, classifier.classes)
+        classifier = replace(classifier, output=known)
     return _predicting(classifier, _adjusted(own, fit, None)) if native_predictions else classifier
-
-
-def _with_thresholds(classifier: Classifier, asked: float | str | Path | None) -> Classifier:
-    """The same classifier, predicting from other probabilities on.
-
-    Raises:
-        UsageError: nothing of it is predicted by a threshold, or there is no such threshold.
-    """
-    if asked is None:
-        return classifier
-    output, C = classifier.output, len(classifier.classes)
-    if output.measures or not (output.multi_label or C == 2):
-        what = "its outputs are values" if output.measures else f"the best of {C} is predicted"
-        raise UsageError(
-            f"--threshold is for networks of labels, and for two classes; of this one {what}: "
-            "leave it out, or say --output sigmoid if several classes can be right at once."
-        )
-    thresholds, missing = read_thresholds(
-        asked, classifier.classes, exclusive=not output.multi_label
-    )
-    told = " ".join(filter(None, [output.told, missing]))
-    known = replace(output, thresholds=thresholds, told=told, assumed=False)
-    return replace(classifier, output=known)
 
 
 def _predicting(classifier: Classifier, native: Preprocess) -> Classifier:

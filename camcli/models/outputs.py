@@ -8,7 +8,8 @@ alone would always have the probability 1.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from camcli.errors import UsageError
+from camcli.models.classes.thresholds import read_thresholds
 from camcli.models.spec import OutputKind
 
 # Labels are predictions from here on, unless the user says otherwise.
@@ -52,6 +54,30 @@ class Output:
     def measures(self) -> bool:
         """Whether the outputs are values, and there are neither classes nor probabilities."""
         return self.kind == "none"
+
+    def deciding(self, asked: float | str | Path, classes: tuple[str, ...]) -> Output:
+        """The same, predicting from other probabilities on.
+
+        Args:
+            asked: one for all, or a CSV file of one a class.
+            classes: of the network.
+
+        Raises:
+            UsageError: nothing is predicted by a threshold, or there is no such threshold.
+        """
+        if self.measures or not (self.multi_label or len(classes) == 2):
+            what = (
+                "its outputs are values"
+                if self.measures
+                else f"the best of {len(classes)} is predicted"
+            )
+            raise UsageError(
+                f"--threshold is for networks of labels, and for two classes; of this one {what}: "
+                "leave it out, or say --output sigmoid if several classes can be right at once."
+            )
+        found, missing = read_thresholds(asked, classes, exclusive=not self.multi_label)
+        told = " ".join(filter(None, [self.told, missing]))
+        return replace(self, thresholds=found, told=told, assumed=False)
 
     def positives(self, probs: Sequence[float]) -> list[int]:
         """The labels that are predicted, the most probable first.

@@ -11,6 +11,7 @@ import html
 from collections.abc import Sequence
 
 from camcli.printable import printable
+from camcli.render.verdict import headline, is_multi_label, truth
 from camcli.result import Result
 
 SIDE, THUMB = 420, 200  # pixels of a picture's longer side
@@ -36,15 +37,18 @@ def result_html(result: Result, side: int = SIDE) -> str:
         lines.append(f"<div>could not be explained: {_text(result.error or '')}</div>")
         return _card(lines, side)
     lines.insert(0, _picture(result, side))
-    if result.value is not None:
-        lines.append(f"<div>{result.value:.4g}</div>")
     shown = result.positives or result.top[:3]
+    if result.value is not None or (is_multi_label(result) and not result.positives):
+        what, sure = headline(result)
+        lines.append(f"<div>{_text(what or '')} {_text(sure or '')}</div>")
+        shown = ()
     for n, (label, prob) in enumerate(shown):
         words = f"{_text(label)} {_percent(prob)}"
-        lines.append(f"<div>{words}</div>" if n == 0 else f'<div style="{_QUIET}">{words}</div>')
-    if result.ref.label is not None:
+        quiet = n > 0 and not result.positives
+        lines.append(f'<div style="{_QUIET}">{words}</div>' if quiet else f"<div>{words}</div>")
+    if (true := truth(result)) is not None and result.value is None:
         verdict = {True: "right", False: "wrong", None: "not a class of this network"}
-        lines.append(f"<div>label: {_text(result.ref.label)} ({verdict[result.correct]})</div>")
+        lines.append(f"<div>label: {_text(true)} ({verdict[result.correct]})</div>")
     lines.append(f'<div style="{_QUIET}">{_of_map(result)}</div>')
     return _card(lines, side)
 

@@ -166,3 +166,23 @@ def test_both_come_from_the_functions(bundled, photo):
     results = camcli.batch(photo.parent, classifier=bundled)
     assert isinstance(results, BatchResults)
     assert "1 image" in results.all()._repr_html_()
+
+
+def test_labels_and_values_in_their_own_words(photo):
+    labels = {"numbers": (0.9, 0.8, 0.1), "labels": ("mass",), "label": "mass", "correct": False}
+    both = result_of(photo, positives=(("edema", 0.9), ("mass", 0.8)), **labels)
+    text = Elements(both._repr_html_()).text
+    assert "edema 90.0%" in text
+    assert "mass 80.0%" in text
+    assert "label: mass (wrong)" in text
+    text = Elements(result_of(photo, **labels)._repr_html_()).text
+    assert "no label best:" in text
+    heat = Heat("age", 0, None, np.eye(3, dtype=np.float32), value=37.1)
+    value = result_of(
+        photo, pred=None, prob=None, top=(), numbers=(37.1,), value=37.1, heats=(heat,), label="37",
+        correct=None,
+    )  # fmt: skip
+    text = Elements(value._repr_html_()).text
+    assert "age 37.10" in text
+    assert "%" not in text
+    assert "not a class" not in text

@@ -24,12 +24,12 @@ from camcli.models.cutting.final_activation import (
     end_on_graph,
     ending_at,
     in_precision,
-    settle,
     value_on_graph,
 )
 from camcli.models.cutting.fx_graph import PROBE, Traced, trace, trunk
 from camcli.models.cutting.pieces import found_in_pieces, inner_layers, not_to_convert
 from camcli.models.cutting.purity import check_steady, noticing_chance, same
+from camcli.models.cutting.settled_output import settle
 from camcli.models.cutting.types import Cut, CutsItself, LinearHead, NoMapError, Place, Tail
 from camcli.models.outputs import Output, TwoSided, rows_of, what_else
 from camcli.models.spec import LAST, OutputKind
