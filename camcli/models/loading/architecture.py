@@ -133,7 +133,7 @@ def fitted(each: Architecture, forest: Forest, found: Candidates, key: str | Non
     other = None if channels == each.channels else channels
     plan = None
     if look.place:
-        plan = _plan(each, look, found.origin, other, size, forest)
+        plan = _plan(each, look, found.origin, other, size)
     classes = plan.classes if plan else look.classes or 0
 
     def built() -> tuple[nn.Module, dict[str, str]]:
@@ -170,9 +170,8 @@ def _same_head(one: Recognised, other: Recognised) -> bool:
 
 
 def _plan(
-    each: Architecture, look: Recognised, origin: str, channels: int | None, size: int | None,
-    forest: Forest,
-) -> HeadPlan:  # fmt: skip
+    each: Architecture, look: Recognised, origin: str, channels: int | None, size: int | None
+) -> HeadPlan:
     """The head of the file's own.
 
     Raises:
@@ -184,13 +183,12 @@ def _plan(
             f"{origin} is {each.told} without its head: it gives features and no classes. {way}; "
             "or train a head on it: camcli train."
         )
-    region = forest.under(each.root, look.place)
-    features = _features(each, look.place, channels, size) if region is not None else None
+    features, instead = _features(each, look.place, channels, size)
     shown = listed([f"{n} {'x'.join(map(str, s))}" for n, s in look.head.items()], 8)
     try:
         if features is None:
             raise DoubtError("what comes into it is not a vector")
-        return planned(look.head, features)
+        return planned(look.head, features, instead)
     except DoubtError as doubt:
         raise UsageError(
             f"{origin} is {each.told} with a head of its own, and its tensors leave open what it "
@@ -198,8 +196,10 @@ def _plan(
         ) from doubt
 
 
-def _features(each: Architecture, place: str, channels: int | None, size: int | None) -> int | None:
-    """How many numbers come into the module at `place`; None if they are no vector."""
+def _features(
+    each: Architecture, place: str, channels: int | None, size: int | None
+) -> tuple[int | None, nn.Module]:
+    """How many numbers come into the module at `place`, None if they are no vector; and it."""
     seen: list[torch.Size] = []
 
     def look(module: nn.Module, args: tuple[object, ...]) -> None:
@@ -207,15 +207,16 @@ def _features(each: Architecture, place: str, channels: int | None, size: int | 
 
     module = without_memory(lambda: network(each, 2, channels, size)).eval()
     side = size or each.size
-    module.get_submodule(place[:-1]).register_forward_pre_hook(look)
+    instead = module.get_submodule(place[:-1])
+    instead.register_forward_pre_hook(look)
     try:
         with torch.inference_mode():
             module(torch.zeros(1, channels or each.channels, side, side, device="meta"))
     except Exception:  # not everything runs without numbers
-        return None
+        return None, instead
     shape = tuple(seen[0]) if seen else ()
     flat = len(shape) == 2 or (len(shape) == 4 and shape[2:] == (1, 1))
-    return shape[1] if flat else None
+    return (shape[1] if flat else None), instead
 
 
 def _attached(module: nn.Module, place: str, plan: HeadPlan, each: Architecture) -> dict[str, str]:

@@ -188,6 +188,11 @@ def _torchvision_tuned(
         outputs, notes = fits.state[head].shape[0], [fits.note]
         module = _bare(name, outputs)
         fill(module, fits, str(path))
+    if hasattr(module, "transform_input"):
+        notes.append(
+            f"{path}: {name} normalises its input anew if its training began with torchvision's "
+            "weights, which tensors do not tell: then --preprocess inception does the same."
+        )
     return BuiltModel(
         module,
         name_outputs(classes, outputs, f"{path}"),

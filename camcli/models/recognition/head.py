@@ -2,8 +2,9 @@
 
 Tensors say which layers have weights, how wide they are, and, where the layers have numbers for
 names, how many others stand between them. What has no weights is not told: of that, dropout,
-flattening and identities make no difference; an activation between two linear layers does, and ReLU
-is what is assumed and said. Everything else is refused.
+flattening and identities make no difference; an activation between two linear layers does. The one
+that the architecture has between such layers is assumed and said, or else ReLU. Everything else is
+refused.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ class HeadPlan:
     """A head.
 
     Attributes:
-        layers: in order, each with its name in the file (without a dot behind) and its module; ReLU
-            and what makes no difference has no name.
+        layers: in order, each with its name in the file (without a dot behind) and its module; the
+            activations that are assumed have no name.
         classes: how many it ends in.
         assumed: what its tensors do not say, for a note; empty if nothing was assumed.
     """
@@ -61,12 +62,16 @@ class HeadPlan:
         return body, renamed
 
 
-def planned(tensors: Mapping[str, Sizes], features: int) -> HeadPlan:
+def planned(
+    tensors: Mapping[str, Sizes], features: int, instead: nn.Module | None = None
+) -> HeadPlan:
     """What a head's tensors say.
 
     Args:
         tensors: by their names in the file, in its order.
         features: how many numbers come into it.
+        instead: what the architecture has in its place: widths of it may have been changed and its
+            activations kept (torchvision's MobileNetV3 has Hardswish there).
 
     Raises:
         DoubtError: they leave open what it is.
@@ -84,16 +89,30 @@ def planned(tensors: Mapping[str, Sizes], features: int) -> HeadPlan:
         module, width = _layer(name, groups[name], width)
         if isinstance(module, nn.Linear):
             if last is not None and _gap(names[last], names[place], names[last : place + 1]):
-                layers.append(("", nn.ReLU()))
+                layers.append(("", _activation(instead)))
                 assumed = True
             last = place
         layers.append((name, module))
     if last is None or last != len(names) - 1:
         raise DoubtError("it does not end in a linear layer")
     if assumed:
-        layers = _relu_in_its_place(layers)
-    note = "ReLU between its layers is ASSUMED, since tensors do not say it" if assumed else ""
+        layers = _activation_in_its_place(layers)
+    between = type(_activation(instead)).__name__
+    note = (
+        f"{between} between its layers is ASSUMED, since tensors do not say it" if assumed else ""
+    )
     return HeadPlan(tuple(layers), width, note)
+
+
+def _activation(instead: nn.Module | None) -> nn.Module:
+    """What stands between the linear layers of a head, ReLU where nothing does."""
+    seen = False
+    for module in instead.modules() if instead is not None else ():
+        if isinstance(module, nn.Linear):
+            seen = True
+        elif seen and type(module).__module__ == nn.ReLU.__module__:  # torch's activations
+            return type(module)()
+    return nn.ReLU()
 
 
 def _ordered(names: list[str]) -> list[str]:
@@ -113,16 +132,17 @@ def _gap(one: str, other: str, between: list[str]) -> bool:
     return True  # layers by their own names: a forward of one's own, which usually has one
 
 
-def _relu_in_its_place(layers: list[tuple[str, nn.Module]]) -> list[tuple[str, nn.Module]]:
-    """ReLU after the norm that follows a linear layer, unless the numbers say that it is before.
+def _activation_in_its_place(layers: list[tuple[str, nn.Module]]) -> list[tuple[str, nn.Module]]:
+    """The activation behind the norm after a linear layer, unless numbers say that it is before.
 
     ``Linear, ReLU, BatchNorm, Dropout, Linear`` has a number left out before the norm;
     ``Linear, BatchNorm, ReLU, Linear`` has one left out after it.
     """
     placed: list[tuple[str, nn.Module]] = []
     waiting = False
+    activation = next(module for name, module in layers if not name)
     for name, module in layers:
-        if isinstance(module, nn.ReLU):
+        if not name:  # what was assumed
             if not waiting:
                 placed.append((name, module))
             waiting = False
@@ -131,7 +151,7 @@ def _relu_in_its_place(layers: list[tuple[str, nn.Module]]) -> list[tuple[str, n
             module, nn.Linear
         )  # fmt: skip
         if norm_after_linear and _numbers_apart(placed[-1][0], name) > 1:
-            placed.append(("", nn.ReLU()))
+            placed.append(("", activation))
             waiting = True
         placed.append((name, module))
     return placed

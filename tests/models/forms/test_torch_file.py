@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import timm
 import torch
 from torch import nn
 from torchvision import models
@@ -92,6 +93,60 @@ def test_a_head_of_ones_own_is_rebuilt_from_its_tensors(tmp_path, form, named):
     notes = " ".join(built.provenance.notes)
     assert said in notes
     assert ("ReLU between its layers is ASSUMED" in notes) == ("ReLU" in said)
+
+
+def test_the_activation_is_the_architectures_own_where_it_has_one(tmp_path):
+    torch.manual_seed(0)
+    net = models.mobilenet_v3_small(num_classes=3).eval()
+    net.classifier[0], net.classifier[3] = nn.Linear(576, 16), nn.Linear(16, 3)
+    built = build_model(saved(tmp_path, net.state_dict()))
+    same(built, net)
+    assert "Hardswish between its layers is ASSUMED" in " ".join(built.provenance.notes)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("vit_tiny_patch16_224", {"img_size": 96}), ("resnet10t", {"in_chans": 1})],
+)
+@pytest.mark.parametrize("named", [True, False])
+def test_timms_networks_of_other_sizes_and_channels(tmp_path, name, options, named):
+    torch.manual_seed(0)
+    net = timm.create_model(name, num_classes=3, **options).eval()
+    nn.init.normal_(net.get_classifier().weight)
+    path = saved(tmp_path, {"state_dict": net.state_dict()})
+    built = build_model(f"timm:{name}", weights=path) if named else build_model(path)
+    channels, size = options.get("in_chans", 3), options.get("img_size", 64)
+    same(built, net, images(channels, size))
+    assert built.preprocess.channels == channels
+    if "img_size" in options:
+        assert built.preprocess.shape == (3, size, size)
+
+
+def test_what_else_the_tensors_fit_is_told_with_what_it_does_otherwise(tmp_path):
+    torch.manual_seed(0)
+    path = saved(tmp_path, timm.create_model("vit_tiny_patch16_224", num_classes=3).state_dict())
+    first = build_model(path).provenance.notes[0]
+    assert "vit_tiny_patch16_224 of timm with 3 classes" in first
+    assert "timm:deit_tiny_patch16_224 (other mean and std)" in first
+    assert "timm:vit_tiny_patch16_384 (for 384 pixels)" in first
+    assert build_model("timm:deit_tiny_patch16_224", weights=path).preprocess.mean[0] == 0.485
+
+
+def test_inception_says_what_its_tensors_do_not(tmp_path):
+    torch.manual_seed(0)
+    net = models.googlenet(num_classes=3, aux_logits=True, init_weights=False).eval()
+    built = build_model(saved(tmp_path, net.state_dict()))
+    same(built, net)
+    assert "--preprocess inception does the same" in " ".join(built.provenance.notes)
+    net.transform_input = True
+    given = images()
+    imagenet, half = built.preprocess, build_model(
+        str(tmp_path / "own.pth"), preprocess="inception"
+    ).preprocess  # fmt: skip
+    pixels = (given * 255).byte()
+    with torch.inference_mode():
+        wanted = net(imagenet.normalise(pixels))
+        assert torch.allclose(built.module(half.normalise(pixels)), wanted, atol=1e-4)
 
 
 class Around(nn.Module):

@@ -42,9 +42,9 @@ def test_seven_classes_behind_a_prefix_and_beside_a_loss(name):
     shapes = shapes_of(build(name, num_classes=7))
     shapes = {**{f"module.net.{n}": s for n, s in shapes.items()}, "criterion.weight": (7,)}
     recognise({})  # the index is read
-    started = time.perf_counter()
+    started = time.process_time()
     answers = recognise(shapes)
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
     assert name in [one.architecture.written for one in answers]
     first = answers[0]
     assert (first.prefix, first.classes, first.place) == ("module.net.", 7, "")
