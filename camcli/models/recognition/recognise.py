@@ -55,14 +55,18 @@ class Recognised:
     def order(self) -> tuple[object, ...]:
         """Smaller for what is likelier meant, given that all of them fit.
 
-        First what differs in less; then torchvision before timm, and what the library has weights
-        for, which people go on from, before what it only can build (``tf_efficientnetv2_s`` before
-        ``efficientnetv2_s``). Then the shorter name before the longer one: variants that compute
-        otherwise carry that in front or behind (``tf_efficientnet_b0``, ``resnetblur50``,
-        ``vit_base_patch16_clip_quickgelu_224``). At last, the one with more sets of weights.
+        First what differs in less: what has its own head before what has another in the place of
+        the last layer, or of several. Then torchvision before timm, and what the library has
+        weights for, which people go on from, before what it only can build
+        (``tf_efficientnetv2_s`` before ``efficientnetv2_s``). Then the shorter name before the
+        longer one: variants that compute otherwise carry that in front or behind
+        (``tf_efficientnet_b0``, ``resnetblur50``, ``vit_base_patch16_clip_quickgelu_224``). At
+        last, the one with more sets of weights.
         """
         each = self.architecture
+        replaced = 0 if not self.place else 1 if self.place in each.heads else 2
         return (
+            replaced,
             len(self.beside),
             len(self.resized),
             self.channels not in (None, each.channels),

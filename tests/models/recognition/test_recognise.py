@@ -135,6 +135,13 @@ def test_the_usual_variant_comes_first():
     assert "timm:tf_efficientnet_b0" in names
 
 
+def test_a_network_with_its_own_head_is_none_of_the_same_layers_with_another():
+    """timm's VGG has torchvision's features, and convolutions in the place of its linear layers."""
+    answers = recognise(shapes_of(build("timm:vgg11", num_classes=7)))
+    assert (answers[0].architecture.written, answers[0].classes) == ("timm:vgg11", 7)
+    assert "vgg11" in [one.architecture.written for one in answers[1:]]
+
+
 class Gate(nn.Module):
     def __init__(self):
         super().__init__()
