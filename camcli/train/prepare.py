@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from camcli.data.sources.splits import Split
 from camcli.errors import UnavailableError, UsageError
 from camcli.models.classifier import Classifier, cut_classifier, find_device
+from camcli.models.cutting.types import CutsItself
 from camcli.models.loading.zoo import build_model
 from camcli.models.spec import check_input_size
 from camcli.train.config import TrainConfig
@@ -77,6 +78,11 @@ def _backbone(
         name, weights=weights, weights_key=key, offline=offline, seed=seed,
         input_size=config.input_size,
     )  # fmt: skip
+    if isinstance(built.module, CutsItself):
+        raise UsageError(
+            f"--model {name} is a graph that OpenVINO runs, and training needs torch's own layers: "
+            "take the network that it was exported from, or one by its name."
+        )
     if kind == "reinit":
         fresh = build_model(name, weights="random", seed=seed).module
         for layer in module_names(built.module, config.unfreeze or ""):

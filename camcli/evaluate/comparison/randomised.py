@@ -14,6 +14,7 @@ from torch import nn
 from camcli.cam.map_options import MapOptions
 from camcli.data.decode.preprocess import Fit
 from camcli.data.sources.refs import ImageRef
+from camcli.errors import UsageError
 from camcli.evaluate.comparison.compare import MetricRow
 from camcli.evaluate.measured.seen import Seen, see_photographs
 from camcli.evaluate.measured.square_canvas import paint
@@ -26,6 +27,7 @@ from camcli.evaluate.metrics.sanity import (
     ssim,
 )
 from camcli.models.classifier import Classifier, cut_classifier, find_device
+from camcli.models.cutting.types import CutsItself
 from camcli.models.loading.checkpoint import join_checkpoints, load_checkpoint, save_checkpoint
 from camcli.models.loading.zoo import build_model
 from camcli.models.spec import check_output, layer_names
@@ -151,6 +153,11 @@ def copies_of_model(
         input_size=input_size, preprocess=preprocess, output=check_output(output),
         trust_pickle=trust_pickle,
     )  # fmt: skip
+    if isinstance(built.module, CutsItself):
+        raise UsageError(
+            f"{name} is a graph that OpenVINO runs: it has no layers that could be made random. "
+            "Leave the randomisation out, or take the network that it was exported from."
+        )
     looks = built.preprocess.with_(fit=fit, size=input_size)
     for last in cascade(layers_from_the_top(built.module), seed, stops):
         yield (

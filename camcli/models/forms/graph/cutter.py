@@ -20,6 +20,7 @@ from camcli.models.cutting.types import Cut, NoMapError, Place, Tail
 from camcli.models.forms.graph.halves import First, GraphTail, Spot, linear_head, rest_of
 from camcli.models.forms.graph.maps import GraphMaps, influence
 from camcli.models.forms.graph.network import PROBE, Graph, not_run
+from camcli.models.forms.graph.torch_tail import with_gradients
 from camcli.models.forms.graph.values import Key
 from camcli.models.outputs import Output, rows_of
 from camcli.models.spec import LAST, OutputKind
@@ -134,30 +135,33 @@ def _cut(maps: GraphMaps, spots: list[Spot], probe: Tensor, expected: Tensor) ->
     """The cut at several places, checked on trial images."""
     network, outputs = maps.network, expected.shape[1]
     first = First(network, spots, maps.size)
+    tails = [GraphTail(network, spot, outputs) for spot in spots]
     places = tuple(
         Place(
             spot.name,
-            GraphTail(network, spot, outputs),
+            plain,
             (True,) * (bool(spot.layout.prefix) + len(spot.context)),
             None,
             spot.layout.shape,
         )
-        for spot in spots
+        for spot, plain in zip(spots, tails, strict=True)
     )
     made = Cut(first, places, outputs, gradients=False)
     pieces = made.split(probe)
     settled = []
-    for spot, place, (A, tail) in zip(spots, places, pieces, strict=True):
+    for spot, place, plain, (A, tail) in zip(spots, places, tails, pieces, strict=True):
         _check(place, A, tail, expected)
-        if place.batched:
-            # Tokens after a transformer's last attention, of which only the class token is used.
-            matters = spot.layout.kind != "tokens" or influence(tail, A)
-            settled.append(replace(place, matters=matters))
-            continue
-        rest = rest_of(network, spot, network.rows(PROBE), maps.size)
-        head = linear_head(tail, A, rest)
+        rows = network.rows(PROBE)
+        rest = rest_of(network, spot, rows, maps.size)
         # Torch runs a linear head as well as OpenVINO does, and has its gradients.
-        settled.append(replace(place, tail=head or place.tail, head=head))
+        head = None if place.batched else linear_head(tail, A, rest)
+        if head is not None:
+            settled.append(replace(place, tail=head, head=head))
+            continue
+        # Tokens after a transformer's last attention, of which only the class token is used.
+        matters = spot.layout.kind != "tokens" or influence(tail, A)
+        with_torch = with_gradients(plain, rest, rows, outputs, A, tail)
+        settled.append(replace(place, tail=with_torch or place.tail, matters=matters))
     return replace(made, places=tuple(settled))
 
 

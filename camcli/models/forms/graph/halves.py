@@ -90,6 +90,7 @@ class GraphTail:
 
     Attributes:
         has_gradients: none, as `camcli.models.cutting.types.has_gradients` asks.
+        layout: how the graph holds what it calls A.
     """
 
     has_gradients = False
@@ -103,6 +104,7 @@ class GraphTail:
             outputs: C.
         """
         self._network, self._spot, self._outputs = network, spot, outputs
+        self.layout = spot.layout
         self._parts = GraphParts(self._made)
 
     def _made(self, size: Grid) -> GraphPart:

@@ -81,7 +81,9 @@ class Graph:
         at = (size, tuple(keys))
         if at not in self._compiled:
             values = self.fixed(count, size)
-            self._compiled[at] = GraphPart(part_of(values, [values.at(key) for key in keys]), count)
+            self._compiled[at] = GraphPart(
+                part_of(values, [values.at(key) for key in keys]), count, trial=True
+            )
         return self._compiled[at](channels_last(images))
 
     def answers(self, images: Tensor) -> dict[Key, Tensor]:

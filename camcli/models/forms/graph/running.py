@@ -21,15 +21,14 @@ from camcli.models.runtime.openvino import available_cores
 _KEPT = 6
 
 
-def compiled(model: Any) -> Any:
-    """A graph, compiled for the CPU with a stream a core.
+def compiled(model: Any, streams: int) -> Any:
+    """A graph, compiled for the CPU with so many streams of one thread.
 
     Raises:
         RuntimeError: OpenVINO cannot.
     """
     import openvino as ov
 
-    streams = available_cores()
     settings = {
         "INFERENCE_PRECISION_HINT": "f32",
         "NUM_STREAMS": streams,
@@ -42,18 +41,21 @@ def compiled(model: Any) -> Any:
 class GraphPart:
     """GraphPart of a graph that was compiled for so many rows at a time."""
 
-    def __init__(self, model: Any, rows: int, per_row: Sequence[bool] | None = None) -> None:
+    def __init__(
+        self, model: Any, rows: int, per_row: Sequence[bool] | None = None, *, trial: bool = False
+    ) -> None:
         """Compile it.
 
         Args:
             model: with fixed shapes.
             rows: of each input.
             per_row: of each output, whether it has one row for each of the input's; all by default.
+            trial: for one thread, which is compiled in half the time.
 
         Raises:
             RuntimeError: OpenVINO cannot, or an output has other rows.
         """
-        self._compiled = compiled(model)
+        self._compiled = compiled(model, 1 if trial else available_cores())
         self._rows = rows
         self._per_row = list(per_row or [True] * len(model.outputs))
         for output, per in zip(model.outputs, self._per_row, strict=True):

@@ -12,10 +12,13 @@ from typer.testing import CliRunner
 
 from camcli.cli.app import app
 from camcli.errors import CamcliError, UsageError
+from camcli.evaluate.comparison.randomised import copies_of_model
 from camcli.jobs.model import ModelJob
 from camcli.models.classifier import load_classifier
 from camcli.models.runtime.policy import runtime_of, with_runtime
 from camcli.models.weights.places import sha256_of
+from camcli.train.config import TrainConfig
+from camcli.train.prepare import load_backbones
 
 NAMES = {"names": "{0: 'cat', 1: 'dog', 2: 'big bird', 3: \"o'neill\", 4: 'e'}"}
 
@@ -195,3 +198,11 @@ def test_it_travels_to_another_process_by_its_path(onnx, tmp_path, monkeypatch):
     job = ModelJob("net.onnx").elsewhere()
     monkeypatch.chdir("/")
     assert job.load().layer == "/relu"
+
+
+def test_what_needs_layers_of_torch_refuses_a_graph(onnx):
+    path = onnx()
+    with pytest.raises(UsageError, match="has no layers that could be made random"):
+        next(iter(copies_of_model(path)))
+    with pytest.raises(UsageError, match=r"--backbone .* is a graph that OpenVINO runs"):
+        load_backbones(TrainConfig(backbone=path), "cpu", True)
