@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from camcli.api_report import report
     from camcli.api_train import train
     from camcli.cam.methods import METHODS
+    from camcli.data.decode.preprocess import Preprocess
     from camcli.evaluate.audit.result import AuditResult
     from camcli.evaluate.comparison.result import EvaluationResult
     from camcli.jobs.model import ModelJob
@@ -51,6 +52,7 @@ __all__ = [
     "EvaluationResult",
     "Heat",
     "ModelJob",
+    "Preprocess",
     "Result",
     "TrainConfig",
     "TrainResult",
@@ -74,6 +76,7 @@ HOMES = {
     "EvaluationResult": "camcli.evaluate.comparison.result",
     "Heat": "camcli.result",
     "ModelJob": "camcli.jobs.model",
+    "Preprocess": "camcli.data.decode.preprocess",
     "Result": "camcli.result",
     "TrainConfig": "camcli.train.config",
     "TrainResult": "camcli.train.result",

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from camcli.data.decode.as_it_is import AsItIs
 from camcli.data.sources.splits import Split
 from camcli.errors import UnavailableError, UsageError
 from camcli.models.classifier import Classifier, cut_classifier, find_device
@@ -90,6 +91,11 @@ def _backbone(
             # A head with classes of its own is replaced anyway.
             own |= {n: t for n, t in other.items() if own[n].shape == t.shape}
             built.module.get_submodule(layer).load_state_dict(own)
+    if isinstance(built.preprocess, AsItIs):
+        raise UsageError(
+            f"The preprocess of {name} is code that is run as it is: a checkpoint cannot hold it, "
+            "and pictures cannot be varied for training. Give it as words or a camcli Preprocess."
+        )
     preprocess = built.preprocess.with_(fit=config.fit, size=config.input_size)
     check_input_size(preprocess.size)
     classifier = cut_classifier(

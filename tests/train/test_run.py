@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+import camcli
 from camcli.data.decode.images import load_image
 from camcli.errors import CamcliError, UnavailableError, UsageError
 from camcli.models.classifier import load_classifier
@@ -274,3 +275,22 @@ def test_a_tar_of_a_set_trains_as_its_folder_does(quick, colours, tmp_path, cach
     assert json.loads((tmp_path / "tar/run.json").read_text())["data"]["root"] == packed
     tuned = replace(config, unfreeze="conv5", epochs2=1, augment=1)
     assert train(tuned, tmp_path / "tuned", cache_dir=cache).scores["test"]["count"] == 8
+
+
+def test_a_preprocess_that_is_code_is_not_trained_on(tmp_path, monkeypatch):
+    """A checkpoint could not hold it."""
+    (tmp_path / "runs_code.py").write_text(
+        "import torch\nfrom torch import nn\nfrom torchvision.transforms import Compose, ToTensor\n"
+        "\n\nclass Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+        "        self.net = nn.Sequential(nn.Conv2d(3, 4, 3, 4), nn.ReLU(),\n"
+        "            nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))\n"
+        "        self.preprocess = Compose([lambda p: p.resize((64, 64)), ToTensor()])\n\n"
+        "    def forward(self, x):\n        return self.net(x)\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for name in ("a", "b"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for n in range(4):
+            Image.new("RGB", (40, 40), (n * 50, 9, 9)).save(tmp_path / "photos" / name / f"{n}.png")
+    with pytest.raises(UsageError, match="run as it is"):
+        camcli.train(tmp_path / "photos", tmp_path / "run", backbone="runs_code:Net", device="cpu")

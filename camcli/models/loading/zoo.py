@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from camcli.data.decode.preprocess_presets import described
 from camcli.data.decode.preprocess_said import Said
 from camcli.models.classes.names_file import read_class_names
 from camcli.models.loading.builder import BuiltModel, Provenance
@@ -84,6 +85,14 @@ def build_model(
         torch.default_generator.manual_seed(seed)
         built = source_of(name).build(asked)
     built.preprocess = asked.preprocessed(built.preprocess)
+    if asked.preprocess is None and built.provenance.source == "user" and _is_of_a_library(name):
+        # Whoever trained them has often taken another.
+        note = (
+            f"{built.provenance.weights}: {described(built.preprocess)} ASSUMED, as {name} is "
+            "used; --preprocess says otherwise."
+        )
+        notes = (*built.provenance.notes, note)
+        built.provenance = replace(built.provenance, notes=notes)
     built.module.eval().requires_grad_(False)
     made = built.provenance
     if made.source != "random":
@@ -91,3 +100,8 @@ def build_model(
     if note := told(built):
         built.provenance = replace(made, notes=(*made.notes, note))
     return built
+
+
+def _is_of_a_library(name: str) -> bool:
+    """Whether a network's name says how its original weights want their pixels."""
+    return source_of(name).name in ("torchvision", "timm")

@@ -93,7 +93,10 @@ def test_each_gives_the_same_network(tmp_path, net, state, averaged, form):
     built = build_model(NAME, weights=path)
     assert torch.equal(logits(built.module), logits(net))
     assert built.classes == ("0", "1", "2")
-    notes = built.provenance.notes
+    *notes, assumed = built.provenance.notes
+    assert f"{path}: 224x224, the centre of" in assumed
+    assert f"ASSUMED, as {NAME} is used; --preprocess" in assumed
+    assert "ASSUMED" not in str(build_model(NAME, weights=path, preprocess="tf").provenance.notes)
     assert len(notes) == bool(said)
     assert all(said in note and str(path) in note and "\n" not in note for note in notes)
     assert built.provenance.key is None
@@ -123,7 +126,7 @@ def test_timms_networks_take_wrapped_weights_too(tmp_path, name):
         {"state_dict": {**under("net.", trained.state_dict()), "loss.weight": torch.ones(9)}},
     ):
         torch.save(wrapped, path)
-        built = build_model(name, weights=path)
+        built = build_model(name, weights=path, preprocess="imagenet")
         assert torch.equal(logits(built.module), logits(trained))
         assert len(built.provenance.notes) == ("state_dict" in wrapped)
     save_file(trained.state_dict(), path)
