@@ -19,6 +19,7 @@ from camcli.errors import UnavailableError, UsageError
 from camcli.models.forms.hub_folder import check_folder, is_hub_folder
 from camcli.models.weights.formats import ForeignFileError, inside, recognise
 from camcli.models.weights.pickles import check_trusted, network_in
+from camcli.models.weights.programs import check_program
 
 if TYPE_CHECKING:  # it imports torch
     from camcli.models.loading.builder import BuiltModel
@@ -60,6 +61,11 @@ def _pickled(path: Path, kind: str) -> bool:
 def _check_pickled(asked: AskedModel) -> None:
     path = path_of(asked.name)
     check_trusted(path, network_in(path, kind_of(path)) or "what it names", asked.trust_pickle)
+
+
+def _check_program(asked: AskedModel) -> None:
+    path = path_of(asked.name)
+    check_program(path, kind_of(path), asked.trust_pickle)
 
 
 def _needs_openvino(asked: AskedModel) -> None:
@@ -111,6 +117,20 @@ FORMS: tuple[Form, ...] = (
         told="a file of tensors by name (a state dict)",
         claims=_tensors,
         home="camcli.models.forms.torch_file:build",
+    ),
+    Form(
+        name="torchscript",
+        told="a TorchScript program (torch.jit.save)",
+        claims=lambda path, kind: kind == "torchscript",
+        home="camcli.models.forms.programs:build",
+        check=_check_program,
+    ),
+    Form(
+        name="exported",
+        told="a program of torch.export (torch.export.save)",
+        claims=lambda path, kind: kind == "exported",
+        home="camcli.models.forms.programs:build",
+        check=_check_program,
     ),
     Form(
         name="onnx",

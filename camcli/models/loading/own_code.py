@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from camcli.errors import UsageError
@@ -123,6 +124,8 @@ def _call_factory(name: str, **options: int) -> nn.Module:
         raise UsageError(
             f"--model {name}: {what}() fails: {type(error).__name__}: {reason(error)}."
         ) from error
+    if isinstance(module, torch.export.ExportedProgram):
+        module = module.module(check_guards=False)
     if not isinstance(module, nn.Module):
         raise UsageError(
             f"--model {name}: {what}() returned a {type(module).__name__}, not a torch.nn.Module."

@@ -17,6 +17,7 @@ from camcli.models.classes.names_file import read_class_names
 from camcli.models.loading.builder import BuiltModel, Provenance, name_outputs
 from camcli.models.loading.input_size import try_out
 from camcli.models.loading.own_normalisation import expected_values, normalised_inside
+from camcli.models.loading.own_program import exported_network, scripted_network
 from camcli.models.loading.sources import AskedModel
 
 
@@ -56,6 +57,7 @@ def of_module(module: nn.Module, asked: AskedModel, made: Provenance) -> BuiltMo
         CamcliError: it fails, or what it returns is no logits.
     """
     name, classes = asked.name, asked.classes
+    module = exported_network(module)
     told = own_preprocess(module, name)
     if asked.preprocess is not None:
         said = read_said(asked.preprocess, told.preprocess)
@@ -68,6 +70,7 @@ def of_module(module: nn.Module, asked: AskedModel, made: Provenance) -> BuiltMo
         classes = read_class_names(own)
     found = try_out(module, told.preprocess, name, asked.input_size, free=not sized)
     preprocess, inside = found.preprocess, ""
+    module = scripted_network(module, preprocess.with_(size=asked.input_size).shape)
     plain, note = _of_its_forward(module, preprocess, asked.input_size)
     if plain is not None and not told.coloured:
         preprocess, inside = plain, note

@@ -61,6 +61,15 @@ def named(path: Path, kind: str) -> Iterator[tuple[str, bool]]:
     for _ in range(3 if kind == "torch-legacy" else 0):
         for _op in pickletools.genops(file):
             pass
+    yield from named_in(file)
+
+
+def named_in(file: IO[bytes]) -> Iterator[tuple[str, bool]]:
+    """The same of one pickle.
+
+    Args:
+        file: at its beginning.
+    """
     texts: list[str] = []
     root = True
     for op, value, _ in itertools.islice(pickletools.genops(file), _MOST):
@@ -73,6 +82,11 @@ def named(path: Path, kind: str) -> Iterator[tuple[str, bool]]:
         root = root and op.name in ("PROTO", "FRAME", "MEMOIZE", "GLOBAL", "BINPUT")
 
 
+def is_of_tensors(name: str) -> bool:
+    """Whether a type or function is what tensors and plain values are made of."""
+    return _TENSORS.fullmatch(name) is not None
+
+
 def foreign_names(path: Path, kind: str) -> list[str]:
     """The types and functions in a pickle that are neither tensors nor harmless, the first first.
 
@@ -83,7 +97,7 @@ def foreign_names(path: Path, kind: str) -> list[str]:
     found: dict[str, None] = {}
     try:
         for name, _ in named(path, kind):
-            if name not in found and not _TENSORS.fullmatch(name) and stand_in(name) is None:
+            if name not in found and not is_of_tensors(name) and stand_in(name) is None:
                 found[name] = None
     except (ValueError, OSError, IndexError):  # cut short; whoever opens it says so
         pass
