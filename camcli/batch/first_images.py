@@ -38,14 +38,18 @@ _KNOWN = ("bundled", "torchvision", "timm", "random", "checkpoint")
 
 
 def understood(
-    classifier: Classifier, refs: Iterable[ImageRef], say: Callable[[str], None]
+    classifier: Classifier,
+    refs: Iterable[ImageRef],
+    say: Callable[[str], None],
+    warn: Callable[[str], None],
 ) -> Classifier:
     """The same network, its outputs taken for what the first images show them to be.
 
     Args:
         classifier: any; images are read only where what it returns was assumed.
         refs: of the run, in its order.
-        say: told what was concluded.
+        say: told what may be otherwise than it is taken for.
+        warn: told what was concluded, against what was said when the network was loaded.
     """
     output = classifier.output
     if not output.assumed or classifier.provenance.source in _KNOWN:
@@ -57,7 +61,7 @@ def understood(
     if isinstance(refs, Source) and isinstance(refs.labeller, Tabled):
         labels = refs.labeller.every()
     if output.kind == "softmax" and (twice := _several(labels, classifier.classes)):
-        say(
+        warn(
             f"An image has several labels, {twice}, so the network's outputs are taken for logits "
             "of labels that do not exclude each other; --output softmax says otherwise."
         )
@@ -66,9 +70,12 @@ def understood(
     if outputs is None:
         return classifier
     found, told = _found(outputs, output)
+    if found is not output:
+        warn(told)
+        return classifier.taken_for(found)
     if told:
         say(told)
-    return classifier if found is output else classifier.taken_for(found)
+    return classifier
 
 
 def _several(labels: Iterable[str | None], classes: tuple[str, ...]) -> str:

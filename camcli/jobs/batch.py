@@ -325,7 +325,7 @@ class BatchJob(Settings):
         if isinstance(self.network, ModelJob) and (where := self.network.chosen_layer(classifier)):
             listener.say(where)
         told = source.notes
-        classifier = understood(classifier, source, listener.say)
+        classifier = understood(classifier, source, listener.say, listener.warn)
         source = settled(source, classifier, listener.say).numbered(classifier.classes)
         tell_notes(source, listener, told)
         what = self.maps.explanation(classifier)

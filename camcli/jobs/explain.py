@@ -163,7 +163,7 @@ class ExplainJob(Settings):
         if isinstance(self.network, ModelJob) and (where := self.network.chosen_layer(classifier)):
             listener.say(where)
         refs = found.refs
-        classifier = understood(classifier, refs, listener.say)
+        classifier = understood(classifier, refs, listener.say, listener.warn)
         if found.source is not None:
             refs = renamed(found.source, refs, classifier, listener.say)
         what = self.maps.explanation(classifier)

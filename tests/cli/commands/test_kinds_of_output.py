@@ -80,7 +80,7 @@ def own(camcli, tmp_path, monkeypatch):
     def run(verb, name, *options):
         what = ("pics",) if verb == "batch" else ("pics/a/0.png",)
         fixed = ("--model", f"nets_of_outputs:{name}", "--input-size", 32, "--fit", "squash")
-        more = ("--runtime", "torch") if verb == "batch" else ()
+        more = ("--runtime", "torch") if verb == "batch" and "--runtime" not in options else ()
         return camcli(verb, *what, *fixed, *more, *options)
 
     return run
@@ -416,3 +416,60 @@ def test_finercam_compares_a_label_with_the_nearest_others(own):
     )  # fmt: skip
     assert done.exit_code == 0, done.output
     assert np.isfinite(np.load("map.npz")["heatmaps"]).all()
+
+
+def test_only_a_class_means_what_is_predicted_or_true(own):
+    own("explain", "labels")
+    probs = by_hand("labels", PATHS)
+    said = probs > 0.5
+    c = int(np.abs(said.mean(0) - 0.5).argmin())
+    truth = np.zeros((12, 4), bool)
+    truth[np.flatnonzero(~said[:, c])[0], c] = True
+    write_labels(truth, PATHS)
+    own("batch", "labels", "--labels", "truth.csv", "--out", "run", "--only", f"class {NAMES[c]}")
+    assert [bool(row["overlay"]) for row in rows()] == (said | truth)[:, c].tolist()
+    assert 1 < (said | truth)[:, c].sum() < 12
+
+
+def test_the_same_by_functions(own):
+    import nets_of_outputs
+
+    import camcli
+
+    own("explain", "labels")
+    probs = by_hand("labels", PATHS)
+    truth = drawn_truth(probs)
+    write_labels(truth, PATHS)
+    look = Preprocess(size=32, fit="squash")
+    classifier = camcli.load_classifier(
+        nets_of_outputs.labels(), classes=NAMES, preprocess=look, threshold=0.3
+    )
+    found = list(camcli.batch("pics", classifier=classifier, labels="truth.csv"))
+    for result, p, true in zip(found, probs, truth, strict=True):
+        assert result.numbers == pytest.approx(p.tolist(), rel=1e-3)
+        assert set(result.positives) == {
+            (name, prob) for name, prob in zip(NAMES, result.numbers, strict=True) if prob > 0.3
+        }
+        assert set(result.labels) == {name for name, one in zip(NAMES, true, strict=True) if one}
+        assert result.correct == bool(((p > 0.3) == true).all())
+    classifier = camcli.load_classifier(
+        nets_of_outputs.two(), classes=("age", "height"), preprocess=look, output="none"
+    )
+    result = camcli.explain("pics/a/0.png", classifier, target="height")
+    age, height = by_hand("two", ["a/0.png"])[0].tolist()
+    assert (result.pred, result.prob, result.top) == (None, None, ())
+    assert result.numbers == pytest.approx((age, height), rel=1e-4)
+    assert result.value == result.heats[0].value == pytest.approx(height, rel=1e-4)
+
+
+@pytest.mark.parametrize("name", ["labels", "age", "logit"])
+def test_openvino_says_the_same(own, name):
+    for runtime in ("torch", "openvino"):
+        done = own("batch", name, "--runtime", runtime, "--out", runtime, "--no-overlays")
+        assert done.exit_code == 0, done.output
+    for one, other in zip(rows("torch"), rows("openvino"), strict=True):
+        for column in ("prob", "value", "prob_mass"):
+            if one.get(column):
+                assert float(one[column]) == pytest.approx(float(other[column]), rel=1e-3)
+        assert one["pred"] == other["pred"]
+        assert one.get("positives") == other.get("positives")
