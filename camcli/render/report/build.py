@@ -77,6 +77,10 @@ def write_report(
         "failed": [(row.path, row.sides[0].error) for row in failed[:FAILURES]],
         "failures": len(failed),
         "labelled": summary.judged > 0,
+        "several": any(row.sides[0].positives is not None for row in rows),
+        "values": any(row.sides[0].value is not None for row in rows),
+        "labels": label_table(run),
+        "label_metrics": run.info.get("label_metrics"),
         # Labels of which the network knows none are worth a word; no labels at all are not.
         "unusable": sum(row.label >= 0 for row in rows if row.sides[0].verdict == UNKNOWN),
         "state": run.info.get("state"),
@@ -85,6 +89,27 @@ def write_report(
     photos = [photo(run, row) for row in first]
     write(out, "report.html", context, settings, rows, photos, self_contained, tick)
     return out / "index.html"
+
+
+def label_table(run: RunData) -> list[tuple[str, int, float | None, float | None, float]]:
+    """Each label's images, average precision, F1 and threshold, as the run recorded them."""
+    metrics = run.info.get("label_metrics")
+    classes = metrics.get("classes") if isinstance(metrics, Mapping) else None
+    if not isinstance(classes, Mapping):
+        return []
+    least = run.setting("thresholds")
+    if not (isinstance(least, list) and len(least) == len(classes)):
+        least = [0.5] * len(classes)
+    found = []
+    for (name, each), threshold in zip(classes.items(), least, strict=True):
+        if not isinstance(each, Mapping):
+            continue
+        numbers = [each.get(key) for key in ("average_precision", "f1")]
+        ap, f1 = (float(n) if isinstance(n, int | float) else None for n in numbers)
+        images = each.get("images")
+        at = float(threshold) if isinstance(threshold, int | float) else 0.5
+        found.append((printable(str(name)), images if isinstance(images, int) else 0, ap, f1, at))
+    return sorted(found, key=lambda row: (row[2] is None, row[2] or 0.0))
 
 
 def write(

@@ -130,10 +130,15 @@ def pair(before: Sequence[ImageRow], after: Sequence[ImageRow]) -> list[ImageRow
         sides = [row.sides[0], other.sides[0] if other else Side(MISSING)]
         label = row.label if row.label >= 0 or other is None else other.label
         size = row.size or (other.size if other else None)
-        rows.append(ImageRow(row.path, label, row.seq, size, sides))
+        labels = row.labels if row.labels is not None or other is None else other.labels
+        rows.append(ImageRow(row.path, label, row.seq, size, sides, labels=labels))
     start = len(rows)
     for n, row in enumerate(others.values(), start):
-        rows.append(ImageRow(row.path, row.label, n, row.size, [Side(MISSING), row.sides[0]]))
+        rows.append(
+            ImageRow(
+                row.path, row.label, n, row.size, [Side(MISSING), row.sides[0]], labels=row.labels
+            )
+        )
     for row in rows:
         one, two = row.sides
         if one.maps and two.maps and one.maps[0].cells is not None:

@@ -30,8 +30,14 @@ def index_page(rows: Sequence[ImageRow]) -> dict[str, Any]:
         "path": [row.path for row in rows],
         "label": [row.label for row in rows],
         "seq": [row.seq for row in rows],
+        **(
+            {"labels": [0 if row.labels is None else row.labels for row in rows]}
+            if any(side.positives is not None for row in rows for side in row.sides)
+            else {}
+        ),
         "sides": [
             {
+                **_beside(rows, s),
                 "verdict": "".join(row.sides[s].verdict for row in rows),
                 "pred": [row.sides[s].pred for row in rows],
                 "prob": [_share(row.sides[s].prob) for row in rows],
@@ -41,6 +47,17 @@ def index_page(rows: Sequence[ImageRow]) -> dict[str, Any]:
         ],
         "similarity": [_share(row.similarity) for row in rows] if len(sides) > 1 else None,
     }
+
+
+def _beside(rows: Sequence[ImageRow], s: int) -> dict[str, Any]:
+    """What only networks of labels, or of values, say."""
+    sides = [row.sides[s] for row in rows]
+    found: dict[str, Any] = {}
+    if any(side.positives is not None for side in sides):
+        found["positives"] = [0 if side.positives is None else side.positives for side in sides]
+    if any(side.value is not None for side in sides):
+        found["value"] = [side.value or 0 for side in sides]
+    return found
 
 
 def detail_page(rows: Sequence[ImageRow], most: int, signed: bool = False) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from camcli.data.sources.label_tables import split_labels
 from camcli.models.classes.imagenet import imagenet_classes, plain, wnid_index
 from camcli.ours import Inside
 from camcli.render.report.heat import PageMap
@@ -78,6 +79,9 @@ class Side:
         truth: of the true class, where it is not among them.
         empty: there is no positive evidence.
         outside: the photograph would lie outside of the run's source, where nothing is taken from.
+        positives: numbers of the labels that are predicted, the likeliest first; None where classes
+            exclude each other.
+        value: what the network says where its outputs are values, with its name; else None.
     """
 
     verdict: str
@@ -94,6 +98,8 @@ class Side:
     truth: PageMap | None = None
     empty: bool = False
     outside: bool = False
+    positives: list[int] | None = None
+    value: str | None = None
 
 
 @dataclass(slots=True)
@@ -107,6 +113,8 @@ class ImageRow:
         size: (width, height) in pixels; None if it could not be read.
         sides: what each run says.
         similarity: cosine of the two sides' maps, in [0, 1]; None where there are none.
+        labels: numbers of its true labels, where an image has any number of them and they are
+            known; else None. `label` is then -1.
     """
 
     path: str
@@ -115,6 +123,7 @@ class ImageRow:
     size: tuple[int, int] | None
     sides: list[Side]
     similarity: float | None = None
+    labels: list[int] | None = None
 
 
 class Names:
@@ -166,7 +175,12 @@ def read_rows(run: RunData, names: Names, signed: bool = False) -> list[ImageRow
         if side.overlay is not None and not pictures.holds(side.overlay):
             side.overlay = None
         rows[path] = ImageRow(path, -1, len(rows), size, [side])
-        if label := values.get("label"):
+        if side.positives is not None:
+            if side.verdict in (RIGHT, WRONG):
+                rows[path].labels = [names.number(n) for n in split_labels(values["labels"])]
+            elif values.get("label"):  # what names none of the network's labels
+                rows[path].label = names.number(values["label"])
+        elif label := values.get("label"):
             labels[path] = sys.intern(label)
     known = _label_names(((label, rows[path].sides[0]) for path, label in labels.items()), names)
     for path, label in labels.items():
@@ -178,12 +192,25 @@ def _side(values: Mapping[str, str], names: Names) -> Side:
     if values.get("status") == "error":
         return Side(ERROR, error=values.get("error") or "unknown error")
     verdict = {"1": RIGHT, "0": WRONG}.get(values.get("correct") or "", UNKNOWN)
+    if "value" in values:
+        told = f"{values.get('target') or ''} {values['value'] or ''}".strip()
+        side = Side(UNKNOWN, names.number(values.get("target") or ""), value=told)
+        _add_heat(side, values)
+        return side
     side = Side(verdict, names.number(values.get("pred") or ""), _share(values.get("prob")) or 0.0)
     for n in range(2, 1000):
         name = values.get(f"top{n}")
         if not name:
             break
         side.top.append((names.number(name), _share(values.get(f"top{n}_prob")) or 0.0))
+    if "positives" in values and "labels" in values:
+        side.positives = [names.number(name) for name in split_labels(values["positives"] or "")]
+    _add_heat(side, values)
+    return side
+
+
+def _add_heat(side: Side, values: Mapping[str, str]) -> None:
+    """Where the heat of a row lies, and its picture."""
     side.empty = values.get("status") == "empty"
     if not side.empty:
         side.border = _share(values.get("heat_border"))
@@ -191,7 +218,6 @@ def _side(values: Mapping[str, str], names: Names) -> Side:
     box = [_whole(values.get(f"box_{k}")) for k in ("x0", "y0", "x1", "y1")]
     side.box = [edge for edge in box if edge is not None] if None not in box else None
     side.overlay = values.get("overlay") or None
-    return side
 
 
 def _label_names(labelled: Iterable[tuple[str, Side]], names: Names) -> dict[str, str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from camcli.render.report.heat import MeanMap
-from camcli.render.report.rows import ERROR, MISSING, RIGHT, UNKNOWN, WRONG, ImageRow
+from camcli.render.report.rows import ERROR, MISSING, RIGHT, UNKNOWN, WRONG, ImageRow, Side
 
 BINS = 20
 # A confusion matrix with more classes is unreadable; the most confused ones are shown.
@@ -91,7 +91,11 @@ def summarise(rows: Sequence[ImageRow], side: int = 0) -> Summary:
         if it.verdict in (ERROR, MISSING):
             continue
         summary.counts["empty"] += it.empty
-        summary.bins[it.verdict][min(BINS - 1, max(0, int(it.prob * BINS)))] += 1
+        if it.value is None:
+            summary.bins[it.verdict][min(BINS - 1, max(0, int(it.prob * BINS)))] += 1
+        if it.positives is not None:
+            _add_labels(summary, row, it)
+            continue
         predicted = summary.classes.setdefault(it.pred, ClassStats())
         predicted.predicted += 1
         predicted.prob += it.prob
@@ -107,6 +111,24 @@ def summarise(rows: Sequence[ImageRow], side: int = 0) -> Summary:
         else:
             summary.confused[row.label, it.pred] += 1
     return summary
+
+
+def _add_labels(summary: Summary, row: ImageRow, it: Side) -> None:
+    """A row whose labels do not exclude each other: each counts for itself."""
+    assert it.positives is not None
+    known = dict([(it.pred, it.prob), *it.top])
+    maps = {one.target: one for one in it.maps}
+    for label in it.positives:
+        predicted = summary.classes.setdefault(label, ClassStats())
+        predicted.predicted += 1
+        predicted.prob += known.get(label, 0.0)
+        predicted.judged += row.labels is not None
+        if label in maps and (cells := maps[label].cells) is not None:
+            predicted.heat.add(cells)
+    for label in row.labels or ():
+        true = summary.classes.setdefault(label, ClassStats())
+        true.labelled += 1
+        true.right += label in it.positives
 
 
 def for_page(summary: Summary, signed: bool = False) -> dict[str, Any]:

@@ -235,6 +235,7 @@
         return;
       }
       const [summary] = camcli.settings.summaries;
+      if (!byId("pairs")) return; // a table of labels stands there, which is drawn already
       byId("pairs").append(...pairs(summary.pairs));
       byId("matrix").append(...matrix(summary.matrix));
     },

@@ -66,13 +66,21 @@
     return tests[kind] || null;
   };
 
+  // Whether a true class, or one of several labels, is among those that are marked.
+  const isOf = (marked) => {
+    const { label, labels } = camcli.columns;
+    return (i) => (labels[i] ? labels[i].some((one) => marked[one])
+      : label[i] >= 0 && marked[label[i]]);
+  };
+  const said = (marked, sides) => (i) => sides.some((side) => (side.positives[i]
+    ? side.positives[i].some((one) => marked[one]) : side.pred[i] >= 0 && marked[side.pred[i]]));
+
   const textTest = (text) => {
     if (!text) return null;
-    const { path, label, sides } = camcli.columns;
+    const { path, sides } = camcli.columns;
     const wanted = text.toLowerCase();
     const named = mark((name) => name.toLowerCase().includes(wanted));
-    return (i) => path[i].toLowerCase().includes(wanted) || (label[i] >= 0 && named[label[i]])
-      || sides.some((side) => side.pred[i] >= 0 && named[side.pred[i]]);
+    return (i) => path[i].toLowerCase().includes(wanted) || isOf(named)(i) || said(named, sides)(i);
   };
 
   const confidenceTest = (min, max) => {
@@ -126,14 +134,14 @@
 
   // Numbers of the rows to show, in order. Rows are stored in the default order.
   camcli.select = (state) => {
-    const { label, sides } = camcli.columns;
+    const { sides } = camcli.columns;
     if (!sides) return new Uint32Array(0);
     const trueClass = classesLike(state.get("true"));
     const predicted = classesLike(state.get("pred"));
     const tests = [
       isTest(state.get("is")),
-      trueClass && ((i) => label[i] >= 0 && trueClass[label[i]]),
-      predicted && ((i) => sides.some((side) => side.pred[i] >= 0 && predicted[side.pred[i]])),
+      trueClass && isOf(trueClass),
+      predicted && said(predicted, sides),
       confidenceTest(state.get("min"), state.get("max")),
       similarityTest(state.get("like"), state.get("unlike")),
       pairTest(state.get("from"), state.get("to")),

@@ -27,8 +27,9 @@
     const name = camcli.shown(row.path);
     if (side.verdict === "e") return `${name}: could not be read`;
     if (side.verdict === "m") return `${name}: not in this run`;
-    const truth = side.verdict === "w" ? `, wrongly: it is ${camcli.className(row.label)}` : "";
-    return `${name}: ${camcli.className(side.pred)} at ${camcli.percent(side.prob)}${truth}`;
+    const truth = side.verdict === "w" ? `, wrongly: it is ${camcli.truthOf(row)}` : "";
+    if (side.value) return `${name}: ${camcli.saidOf(side)}`;
+    return `${name}: ${camcli.saidOf(side)} at ${camcli.percent(side.prob)}${truth}`;
   };
 
   const verdict = (letter) =>
@@ -41,8 +42,8 @@
     const line = el("span", { class: "guess" }, verdict(side.verdict));
     if (side.pred >= 0) {
       line.append(
-        el("span", { class: "name", text: camcli.className(side.pred) }),
-        el("span", { class: "prob", text: camcli.percent(side.prob) }),
+        el("span", { class: "name", text: camcli.saidOf(side) }),
+        side.value ? "" : el("span", { class: "prob", text: camcli.percent(side.prob) }),
       );
     } else {
       line.append(el("span", { class: "name", text: WORD[side.verdict] }));
@@ -54,7 +55,7 @@
     const wrong = row.sides.some((side) => side.verdict === "w");
     return el("span", { class: "truth" },
       wrong ? el("span", { class: "hint", text: "is " }) : null,
-      wrong ? camcli.className(row.label) : camcli.shown(row.path.split("/").pop()));
+      wrong ? camcli.truthOf(row) : camcli.shown(row.path.split("/").pop()));
   };
 
   // One link per row, filled again when its details arrive.

@@ -17,11 +17,14 @@
     columns.label = new Int32Array(n);
     columns.seq = new Uint32Array(n);
     columns.similarity = new Int32Array(n);
+    columns.labels = new Array(n).fill(0); // of networks of labels: numbers; 0 where not known
     columns.sides = Array.from({ length: two() }, () => ({
       verdict: new Uint8Array(n),
       pred: new Int32Array(n),
       prob: new Int32Array(n),
       border: new Int32Array(n),
+      positives: new Array(n).fill(0),
+      value: new Array(n).fill(0),
     }));
   };
 
@@ -33,8 +36,11 @@
     columns.label.set(page.label, start);
     columns.seq.set(page.seq, start);
     if (page.similarity) columns.similarity.set(page.similarity, start);
+    (page.labels || []).forEach((own, i) => { columns.labels[start + i] = own; });
     page.sides.forEach((from, s) => {
       const to = columns.sides[s];
+      (from.positives || []).forEach((own, i) => { to.positives[start + i] = own; });
+      (from.value || []).forEach((own, i) => { to.value[start + i] = own; });
       to.pred.set(from.pred, start);
       to.prob.set(from.prob, start);
       to.border.set(from.border, start);
@@ -77,14 +83,28 @@
     id,
     path: columns.path[id],
     label: columns.label[id],
+    labels: columns.labels[id],
     similarity: columns.similarity[id],
     sides: columns.sides.map((side) => ({
       verdict: String.fromCharCode(side.verdict[id]),
       pred: side.pred[id],
       prob: side.prob[id],
       border: side.border[id],
+      positives: side.positives[id],
+      value: side.value[id],
     })),
   });
+
+  const listed = (numbers, none) => numbers.map(camcli.className).join(", ") || none;
+  // What is in an image, and what a side says of it, in words.
+  camcli.truthOf = (row) => (row.labels ? listed(row.labels, "none of the labels")
+    : camcli.className(row.label));
+  camcli.saidOf = (side) => (side.value ? camcli.shown(side.value)
+    : side.positives ? listed(side.positives, "no label") : camcli.className(side.pred));
+  camcli.isTrue = (row, number) =>
+    (row.labels ? row.labels.includes(number) : row.label >= 0 && row.label === number);
+  camcli.isSaid = (side, number) =>
+    (side.positives ? side.positives.includes(number) : side.pred === number);
 
   // A picture's name, where it is not told by a number: then it is made of the photograph's path.
   const overlayOf = (told, path) => {

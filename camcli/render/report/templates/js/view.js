@@ -18,10 +18,10 @@
       const level = el("span");
       level.style.width = `${prob / 1000}%`;
       bar.append(level);
-      const isTruth = row.label >= 0 && number === row.label;
+      const isTruth = camcli.isTrue(row, number);
       table.append(el("tr", { class: isTruth ? "is-truth" : "" },
         el("th", { scope: "row" }, camcli.className(number), isTruth
-          ? el("span", { class: "pill", text: "true class" }) : null),
+          ? el("span", { class: "pill", text: row.labels ? "true label" : "true class" }) : null),
         el("td", {}, bar),
         el("td", { class: "number", text: camcli.percent(prob) })));
     }
@@ -36,7 +36,7 @@
     const head = el("h3", { class: kind }, el("span", { class: "hint", text: heading }));
     if (map) {
       head.append(el("span", { text: camcli.className(map[0]) }),
-        el("span", { class: "prob", text: camcli.percent(map[1]) }));
+        side.value ? "" : el("span", { class: "prob", text: camcli.percent(map[1]) }));
     } else if (side.pred >= 0) {
       head.append(el("span", { text: camcli.className(side.pred) }));
     }
@@ -59,7 +59,10 @@
       add("Verdict", el("span", { class: `sign ${side.verdict}`,
         text: `${camcli.verdictSign[side.verdict]} ${camcli.verdictWord[side.verdict]}` }));
     }
-    if (row.label >= 0) add("True class", camcli.className(row.label));
+    if (side.value) add("Value", camcli.saidOf(side));
+    if (side.positives) add("Predicted", camcli.saidOf(side));
+    if (row.labels) add("True labels", camcli.truthOf(row));
+    else if (row.label >= 0) add("True class", camcli.className(row.label));
     if (side.border >= 0) add("Heat at the border", camcli.percent(side.border));
     if (own.area >= 0) add("Hot area", camcli.percent(own.area));
     if (detail.size) add("Size", `${detail.size[0]} × ${detail.size[1]} pixels`);
@@ -83,16 +86,16 @@
     if (!own.maps.length) sights.append(column(row, detail, 0, null, "", ""));
     own.maps.forEach((map, n) => {
       const side = row.sides[0];
-      const isPrediction = map[0] === side.pred;
-      const isTruth = map[0] === row.label;
-      const heading = isPrediction ? "Predicted" : isTruth ? "True class"
-        : n ? `Guess ${n + 1}` : "Explained";
+      const isPrediction = !side.value && camcli.isSaid(side, map[0]);
+      const isTruth = camcli.isTrue(row, map[0]);
+      const heading = side.value ? "What raises" : isPrediction ? "Predicted"
+        : isTruth ? (row.labels ? "True label" : "True class") : n ? `Guess ${n + 1}` : "Explained";
       const kind = isTruth ? "right" : isPrediction && side.verdict === "w" ? "wrong" : "";
       sights.append(column(row, detail, 0, map, heading, kind));
     });
     if (own.truth) sights.append(column(row, detail, 0, own.truth, "True class", "right"));
     const text = el("div", { class: "words" });
-    if (row.sides[0].pred >= 0) text.append(guesses(row, detail, 0));
+    if (row.sides[0].pred >= 0 && !row.sides[0].value) text.append(guesses(row, detail, 0));
     text.append(facts(row, detail, 0));
     return [sights, text];
   };
@@ -108,7 +111,7 @@
         sight.append(el("p", { class: "hint", text: "This image is not in this run." }));
       } else {
         sight.append(column(row, detail, s, own.maps[0] || null, "", kind));
-        if (side.pred >= 0) sight.append(guesses(row, detail, s));
+        if (side.pred >= 0 && !side.value) sight.append(guesses(row, detail, s));
         sight.append(facts(row, detail, s));
       }
       sights.append(sight);

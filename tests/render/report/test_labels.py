@@ -1,0 +1,120 @@
+"""Runs whose labels do not exclude each other, and runs of values, on the page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from camcli.render.report.build import label_table, write_report
+from camcli.render.report.page_data import index_page
+from camcli.render.report.rows import RIGHT, UNKNOWN, WRONG, Names, RunData, in_order, read_rows
+from camcli.render.report.summary import for_page, summarise
+
+COMMON = {"status": "ok", "width": "40", "height": "30", "heat_area": "0.2", "heat_border": "0.1"}
+ROWS = [
+    {"path": "a.jpg", "label": "cat|dog", "labels": "cat|dog", "positives": "dog|cat",
+     "pred": "dog", "prob": "0.9", "correct": "1", "top2": "cat", "top2_prob": "0.8"},
+    {"path": "b.jpg", "label": "cat", "labels": "cat", "positives": "cat|dog", "pred": "cat",
+     "prob": "0.7", "correct": "0", "top2": "dog", "top2_prob": "0.6"},
+    {"path": "c.jpg", "label": "", "labels": "", "positives": "", "pred": "dog", "prob": "0.2",
+     "correct": "1", "top2": "cat", "top2_prob": "0.1"},
+    {"path": "d.jpg", "label": "", "labels": "", "positives": "dog", "pred": "dog",
+     "prob": "0.8", "correct": "", "top2": "cat", "top2_prob": "0.1"},
+    {"path": "e.jpg", "label": "yak", "labels": "", "positives": "a\\|b", "pred": "a|b",
+     "prob": "0.8", "correct": "", "top2": "cat", "top2_prob": "0.1"},
+]  # fmt: skip
+INFO = {
+    "config": {"source": "/none", "thresholds": [0.4, 0.6]},
+    "label_metrics": {
+        "map_macro": 0.9, "f1_micro": 0.8,
+        "classes": {
+            "cat": {"average_precision": 0.95, "f1": 0.9, "images": 2},
+            "dog": {"average_precision": None, "f1": 0.5, "images": 1},
+        },
+    },
+}  # fmt: skip
+VALUES = [
+    {"path": "a.jpg", "pred": "", "prob": "", "correct": "", "target": "age", "value": "37.2"},
+    {"path": "b.jpg", "pred": "", "prob": "", "correct": "", "target": "age", "value": "4"},
+]
+
+
+def run_of(rows, path=Path("/none"), info=INFO):
+    return RunData("run", path, info, [{**COMMON, **row} for row in rows])
+
+
+@pytest.fixture
+def read():
+    names = Names()
+    return read_rows(run_of(ROWS), names), names
+
+
+def test_labels_are_several_and_are_not_taken_for_the_likeliest(read):
+    rows, names = read
+    told = {
+        row.path: (
+            row.sides[0].verdict,
+            None if row.labels is None else [names.list[n] for n in row.labels],
+            [names.list[n] for n in row.sides[0].positives],
+        )
+        for row in rows
+    }
+    assert told == {
+        "a.jpg": (RIGHT, ["cat", "dog"], ["dog", "cat"]),
+        "b.jpg": (WRONG, ["cat"], ["cat", "dog"]),
+        "c.jpg": (RIGHT, [], []),
+        "d.jpg": (UNKNOWN, None, ["dog"]),
+        "e.jpg": (UNKNOWN, None, ["a|b"]),
+    }
+    assert names.list[rows[4].label] == "yak"
+    assert [row.label for row in rows[:4]] == [-1] * 4
+    page = index_page(rows)
+    assert page["labels"][2] == []
+    assert page["labels"][3] == 0
+    assert page["sides"][0]["positives"][2] == []
+    assert next(row.path for row in in_order(rows)) == "b.jpg"
+
+
+def test_each_label_counts_for_itself(read):
+    rows, names = read
+    summary = summarise(rows)
+    assert summary.accuracy == pytest.approx(2 / 3)
+    numbers = {
+        names.list[n]: (c.labelled, c.right, c.predicted, c.judged, round(c.prob, 3))
+        for n, c in summary.classes.items()
+    }
+    assert numbers["cat"] == (2, 2, 2, 2, 1.5)
+    assert numbers["dog"] == (1, 1, 3, 2, 2.3)
+    assert not summary.confused
+    assert for_page(summary)["pairs"] == []
+
+
+def test_the_table_of_labels_has_the_worst_first():
+    assert label_table(run_of(ROWS)) == [
+        ("cat", 2, 0.95, 0.9, 0.4), ("dog", 1, None, 0.5, 0.6),
+    ]  # fmt: skip
+    assert label_table(run_of(ROWS, info={})) == []
+    # Of one that somebody has changed, what can be read.
+    odd = {"label_metrics": {"classes": {"cat": {"f1": "x", "images": []}, "dog": 3}}}
+    assert label_table(run_of(ROWS, info=odd)) == [("cat", 0, None, None, 0.5)]
+
+
+def test_the_page_of_labels_has_no_confusions(tmp_path):
+    page = write_report(run_of(ROWS, tmp_path), tmp_path / "report").read_text("utf-8")
+    assert 'id="label-table"' in page
+    assert 'id="matrix"' not in page
+    assert "have all labels right" in page
+    assert "0.900" in page
+    assert ">0.600<" in page
+
+
+def test_values_are_neither_right_nor_sure(tmp_path):
+    rows = read_rows(run_of(VALUES), Names())
+    assert [row.sides[0].value for row in rows] == ["age 37.2", "age 4"]
+    assert {row.sides[0].verdict for row in rows} == {UNKNOWN}
+    assert index_page(rows)["sides"][0]["value"] == ["age 37.2", "age 4"]
+    page = write_report(run_of(VALUES, tmp_path), tmp_path / "report").read_text("utf-8")
+    assert 'id="histogram"' not in page
+    assert "mean confidence" not in page
+    assert "accuracy" not in page
