@@ -17,6 +17,13 @@ from typing import TYPE_CHECKING
 
 from camcli.errors import UnavailableError, UsageError
 from camcli.models.forms.hub_folder import check_folder, is_hub_folder
+from camcli.models.forms.trainers import (
+    FASTAI,
+    ULTRALYTICS,
+    check_fastai,
+    check_ultralytics,
+    is_of,
+)
 from camcli.models.weights.formats import ForeignFileError, inside, recognise
 from camcli.models.weights.pickles import check_trusted, network_in
 from camcli.models.weights.programs import check_program
@@ -104,6 +111,20 @@ FORMS: tuple[Form, ...] = (
         claims=lambda path, kind: kind == "keras",
         home="camcli.models.forms.keras:build",
         check=_check_keras,
+    ),
+    Form(
+        name="ultralytics",
+        told=ULTRALYTICS.told,
+        claims=lambda path, kind: is_of(ULTRALYTICS, path, kind),
+        home="camcli.models.forms.ultralytics:build",
+        check=check_ultralytics,
+    ),
+    Form(
+        name="fastai",
+        told=FASTAI.told,
+        claims=lambda path, kind: is_of(FASTAI, path, kind),
+        home="camcli.models.forms.fastai:build",
+        check=check_fastai,
     ),
     Form(
         name="pickled",
