@@ -28,6 +28,7 @@ from camcli.batch.tables.heatmaps import read_heatmaps
 from camcli.data.sources.find import find_images
 from camcli.errors import CamcliError, UnavailableError, UsageError
 from camcli.models.classifier import load_classifier
+from camcli.models.outputs import Output
 from camcli.models.runtime import openvino
 from camcli.render.style import Style
 from camcli.result import Result
@@ -244,6 +245,12 @@ def job(bundled, folder, tmp_path, monkeypatch):
 def block(folder):
     refs = list(find_images(folder))
     return {"number": np.arange(len(refs)), "ref": [pickle.dumps(ref) for ref in refs]}
+
+
+def test_a_worker_takes_the_outputs_for_what_the_run_found_them_to_be(job, folder):
+    worker = Worker(job(output=Output("sigmoid", thresholds=(0.5,) * 1000)))
+    results = [pickle.loads(data) for data in worker(block(folder))["result"]]
+    assert {len(one.numbers) for one in results if one.status != "error"} == {1000}
 
 
 @pytest.mark.parametrize("isolate", [False, True])
