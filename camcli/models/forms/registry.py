@@ -67,7 +67,11 @@ def _pickled(path: Path, kind: str) -> bool:
 
 def _check_pickled(asked: AskedModel) -> None:
     path = path_of(asked.name)
-    check_trusted(path, network_in(path, kind_of(path)) or "what it names", asked.trust_pickle)
+    kind = kind_of(path)
+    name = network_in(path, kind)
+    if kind == "pickle" and name is None and not asked.trust_pickle:
+        recognise(path)  # says what it is
+    check_trusted(path, name or "what it names", asked.trust_pickle)
 
 
 def _check_program(asked: AskedModel) -> None:

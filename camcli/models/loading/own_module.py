@@ -18,6 +18,7 @@ from camcli.models.loading.builder import BuiltModel, Provenance, name_outputs
 from camcli.models.loading.input_size import try_out
 from camcli.models.loading.own_normalisation import expected_values, normalised_inside
 from camcli.models.loading.own_program import exported_network, scripted_network
+from camcli.models.loading.quantised import with_gradients
 from camcli.models.loading.sources import AskedModel
 
 
@@ -57,7 +58,7 @@ def of_module(module: nn.Module, asked: AskedModel, made: Provenance) -> BuiltMo
         CamcliError: it fails, or what it returns is no logits.
     """
     name, classes = asked.name, asked.classes
-    module = exported_network(module)
+    module = with_gradients(exported_network(module))
     told = own_preprocess(module, name)
     if asked.preprocess is not None:
         said = read_said(asked.preprocess, told.preprocess)
