@@ -22,14 +22,14 @@ class PageMap:
 
     Attributes:
         target: number of the class that it explains.
-        prob: the probability of that class.
+        prob: the probability of that class; None of a value.
         cells: (h, w) uint8, 255 at the maximum; None when there is no positive evidence.
         against: (h, w) uint8, the negative evidence of a signed run on the same scale, on which the
             strongest of either sign is 255; None when there is none, or the run is not signed.
     """
 
     target: int
-    prob: float
+    prob: float | None
     cells: np.ndarray | None
     against: np.ndarray | None = None
 
@@ -52,7 +52,8 @@ class PageMap:
         cells = None
         if values.size and values.max() > 0 and not record["empty"]:
             cells = _levels(values, high)
-        return cls(number(str(record["target"])), float(record["prob"]), cells, against)
+        prob = None if record["prob"] is None else float(record["prob"])
+        return cls(number(str(record["target"])), prob, cells, against)
 
     @property
     def drawn(self) -> bool:

@@ -232,7 +232,7 @@ def test_one_logit_is_the_second_class_from_its_threshold_on(own):
 
 
 @pytest.mark.parametrize("options", [("--output", "none"), ()], ids=["said", "found out"])
-def test_a_value_is_a_number_and_no_class(own, options):
+def test_a_value_is_a_number_and_no_class(own, camcli, options):
     own("explain", "age")
     truth = by_hand("age", PATHS)[:, 0]
     done = own("batch", "age", *options, "--out", "run", "--contact-sheet", "2x2")
@@ -248,6 +248,7 @@ def test_a_value_is_a_number_and_no_class(own, options):
         assert (row["pred"], row["prob"], row["correct"], row["target"]) == ("", "", "", "value")
         assert "top2" not in row
     assert info()["config"]["output"] == "none"
+    assert camcli("report", "run").exit_code == 0
     assert own("batch", "age", *options, "--out", "run", "--resume").exit_code == 0
     record = json.loads(own("explain", "age", *options, "--json", "--out", "x.jpg").stdout)
     assert record["value"] == pytest.approx(float(by_hand("age", ["a/0.png"])[0, 0]), rel=1e-4)

@@ -92,3 +92,8 @@ def test_the_mean_of_maps():
     # Sums 0, 200, 200, 0: scaled to their maximum.
     assert decoded(mean.text()).tolist() == [[0, 255], [255, 0]]
     assert mean.count == 2
+
+
+def test_a_map_of_a_value_has_no_probability():
+    record = {"target": "age", "prob": None, "empty": False, "values": np.eye(2)}
+    assert PageMap.of(record, lambda name: 3).prob is None
