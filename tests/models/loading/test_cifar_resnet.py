@@ -11,6 +11,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from camcli.cli.app import app
+from camcli.models.loading.learned_inputs import learned_inputs
 
 NET = """
 import torch
@@ -81,15 +82,19 @@ def run(place, monkeypatch, out, *options):
         return list(csv.DictReader(file)), " ".join(done.output.split())
 
 
-def by_hand(place, paths) -> torch.Tensor:
-    """Logits of photographs, squashed by Pillow's area filter."""
-    folder, weights = place
+def network(weights: Path) -> torch.nn.Module:
     scope: dict = {}
     exec(compile(NET, "resnet20.py", "exec"), scope)
     net = scope["ResNet20"]().eval()
     saved = torch.load(weights, map_location="cpu", weights_only=True)["state_dict"]
     net.load_state_dict({name.removeprefix("module."): value for name, value in saved.items()})
-    images = []
+    return net
+
+
+def by_hand(place, paths) -> torch.Tensor:
+    """Logits of photographs, squashed by Pillow's area filter."""
+    folder, weights = place
+    net, images = network(weights), []
     for path in paths:
         picture = Image.open(folder / "photos" / path).convert("RGB")
         pixels = np.asarray(picture.resize((32, 32), Image.Resampling.BOX), np.float32) / 255
@@ -123,3 +128,10 @@ def test_without_a_size_it_is_said_that_it_was_trained_on_smaller_pictures(place
     assert "Input ASSUMED: 224x224" in output
     assert len(rows) == 4
     assert Path("unsaid/run.json").read_text().count("smaller ones") == 1
+
+
+def test_its_first_batch_norm_knows_what_it_was_trained_on(place):
+    """By ImageNet's mean and deviation, as its authors write."""
+    found = learned_inputs(network(place[1]), (3, 32, 32))
+    assert found is not None
+    assert found.preset() == "imagenet"
