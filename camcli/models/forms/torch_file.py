@@ -9,6 +9,7 @@ from camcli.data.decode.preprocess_words import described
 from camcli.errors import UsageError
 from camcli.models.forms.registry import path_of
 from camcli.models.loading.builder import BuiltModel
+from camcli.models.loading.learned_inputs import as_learned
 from camcli.models.loading.sources import AskedModel
 from camcli.models.loading.timm_zoo import timm_of_file
 from camcli.models.loading.torchvision_zoo import torchvision_of_file
@@ -46,9 +47,12 @@ def build(asked: AskedModel) -> BuiltModel:
         f"names and shapes of its tensors{_also(first, others, asked.name)}."
     ]
     if asked.preprocess is None and built.provenance.source == "user":
+        preprocess, learned = as_learned(built.module, built.preprocess, asked.input_size, False)
+        built = replace(built, preprocess=preprocess)
         notes.append(
-            f"{path}: {described(built.preprocess)} ASSUMED, as {first.name} is used; --preprocess "
-            "says otherwise."
+            learned
+            or f"{path}: {described(built.preprocess)} ASSUMED, as {first.name} is used; "
+            "--preprocess says otherwise."
         )
     made = replace(
         built.provenance, name=asked.name, notes=(*notes, *built.provenance.notes)

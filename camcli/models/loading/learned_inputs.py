@@ -12,7 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from camcli.data.decode.as_it_is import AsItIs
 from camcli.data.decode.preprocess import Preprocess
+from camcli.data.decode.preprocess_words import applied
 
 # Of the channels' means, so much may be left unexplained by those of the input.
 _MOST_LEFT = 0.35
@@ -141,3 +143,31 @@ def _first_two(
         for hook in hooks:
             hook.remove()
     return (found[0], found[1]) if len(found) == 2 else None
+
+
+def as_learned(
+    module: nn.Module, preprocess: Preprocess, size: int | None, said: bool
+) -> tuple[Preprocess, str]:
+    """A preprocessing with the values that the network was trained on, and what is said of them.
+
+    Args:
+        module: in eval mode; it is left as it is.
+        preprocess: what would be done.
+        size: side of the input that was asked for; None for that of `preprocess`.
+        said: whether somebody said mean and std: then they stay, and are contradicted at most.
+    """
+    if isinstance(preprocess, AsItIs):
+        return preprocess, ""
+    learned = learned_inputs(module, preprocess.with_(size=size).shape)
+    words = learned.preset() if learned is not None else ""
+    given = given_inputs(preprocess).preset()
+    if learned is None or not words or words == given or (said and not given):
+        return preprocess, ""
+    note = (
+        f"Its first BatchNorm was trained on inputs of mean {learned.mean:.2g} and deviation "
+        f"{learned.deviation:.2g}, as --preprocess {words!r} gives them"
+    )
+    if said:
+        return preprocess, f"{note}, and it is given others ({given}): check what was said."
+    blue = " (blue first ASSUMED)" if words == "caffe" else ""
+    return applied(words, preprocess), f"{note}: it is given those{blue}."

@@ -10,13 +10,13 @@ from torch import nn
 from camcli.data.decode.preprocess import Preprocess
 from camcli.data.decode.preprocess_files import of_timm
 from camcli.data.decode.preprocess_said import read_said
-from camcli.data.decode.preprocess_words import applied, described, normalised
+from camcli.data.decode.preprocess_words import described, normalised
 from camcli.data.decode.transforms import AsItIs, is_transform, starts_from_pictures
 from camcli.errors import UsageError
 from camcli.models.classes.names_file import read_class_names
 from camcli.models.loading.builder import BuiltModel, Provenance, name_outputs
 from camcli.models.loading.input_size import try_out
-from camcli.models.loading.learned_inputs import given_inputs, learned_inputs
+from camcli.models.loading.learned_inputs import as_learned
 from camcli.models.loading.own_normalisation import expected_values, normalised_inside
 from camcli.models.loading.own_program import exported_network, scripted_network
 from camcli.models.loading.quantised import with_gradients
@@ -82,7 +82,7 @@ def of_module(module: nn.Module, asked: AskedModel, made: Provenance) -> BuiltMo
             "wrong: --preprocess none."
         )
     elif plain is None:
-        preprocess, inside = _as_learned(module, preprocess, asked.input_size, told.coloured)
+        preprocess, inside = as_learned(module, preprocess, asked.input_size, told.coloured)
     known = told.coloured or plain is not None or bool(inside)
     only = _shown(preprocess, asked) if found.sized else ""
     notes = (
@@ -111,27 +111,6 @@ def _of_its_forward(
     plain = replace(preprocess, mean=(0.0,) * 3, std=(1 / largest,) * 3)
     note = f"Its forward normalises pictures itself, by mean {mean} and std {std}"
     return plain, f"{note}: it is given {told}."
-
-
-def _as_learned(
-    module: nn.Module, preprocess: Preprocess, size: int | None, said: bool
-) -> tuple[Preprocess, str]:
-    """The same with the values that the network was trained on, and what is said of them."""
-    if isinstance(preprocess, AsItIs):
-        return preprocess, ""
-    learned = learned_inputs(module, preprocess.with_(size=size).shape)
-    words = learned.preset() if learned is not None else ""
-    given = given_inputs(preprocess).preset()
-    if learned is None or not words or words == given or (said and not given):
-        return preprocess, ""
-    note = (
-        f"Its first BatchNorm was trained on inputs of mean {learned.mean:.2g} and deviation "
-        f"{learned.deviation:.2g}, as --preprocess {words!r} gives them"
-    )
-    if said:
-        return preprocess, f"{note}, and it is given others ({given}): check what was said."
-    blue = " (blue first ASSUMED)" if words == "caffe" else ""
-    return applied(words, preprocess), f"{note}: it is given those{blue}."
 
 
 def _again(one: Preprocess, plain: Preprocess) -> bool:

@@ -19,6 +19,7 @@ from camcli.data.decode.preprocess_said import Said
 from camcli.models.classes.names_file import read_class_names
 from camcli.models.loading.builder import BuiltModel, Provenance
 from camcli.models.loading.in_memory import build_in_memory
+from camcli.models.loading.learned_inputs import as_learned
 from camcli.models.loading.sources import AskedModel, source_of
 from camcli.models.loading.unnamed_outputs import told
 from camcli.models.spec import BUNDLED, OutputKind, check_weights_key
@@ -87,7 +88,8 @@ def build_model(
     built.preprocess = asked.preprocessed(built.preprocess)
     if asked.preprocess is None and built.provenance.source == "user" and _is_of_a_library(name):
         # Whoever trained them has often taken another.
-        note = (
+        built.preprocess, found = as_learned(built.module, built.preprocess, input_size, False)
+        note = found or (
             f"{built.provenance.weights}: {described(built.preprocess)} ASSUMED, as {name} is "
             "used; --preprocess says otherwise."
         )

@@ -90,3 +90,26 @@ def test_what_was_not_trained_or_does_not_fit_says_nothing():
     without = nn.Sequential(network()[0], *network()[2:]).eval()
     assert learned_inputs(without, (3, 64, 64)) is None
     assert learned_inputs(network().eval(), (1, 64, 64)) is None
+
+
+@pytest.mark.slow
+def test_it_is_found_out_of_weights_by_name_and_in_a_file(tmp_path, photographs):
+    """Somebody's ResNet, trained on values from 0 to 1; ImageNet's own weights are let alone."""
+    from torchvision import models
+
+    torch.manual_seed(0)
+    module = models.resnet18(num_classes=2).train()
+    for layer in module.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.momentum = None
+    images = [applied("none size=96", Preprocess()).tensor(rgb) for rgb in photographs]
+    with torch.no_grad():
+        module(torch.cat(images))
+    torch.save(module.state_dict(), tmp_path / "mine.pth")
+    for asked in ({"model": "resnet18", "weights": tmp_path / "mine.pth"},
+                  {"model": tmp_path / "mine.pth"}):  # fmt: skip
+        classifier = load_classifier(**asked, device="cpu")
+        assert set(classifier.preprocess.mean) == {0.0}
+        assert "as --preprocess 'none' gives them" in " ".join(classifier.provenance.notes)
+        told = load_classifier(**asked, device="cpu", preprocess="imagenet")
+        assert told.preprocess.mean == (0.485, 0.456, 0.406)
