@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from camcli.data.decode.preprocess_words import described
 from camcli.errors import UsageError
@@ -14,7 +16,7 @@ from camcli.models.loading.sources import AskedModel
 from camcli.models.loading.timm_zoo import timm_of_file
 from camcli.models.loading.torchvision_zoo import torchvision_of_file
 from camcli.models.recognition.index import Architecture, shipped
-from camcli.models.recognition.recognise import Recognised, nearest, recognise
+from camcli.models.recognition.recognise import Recognised, near, nearest, recognise
 from camcli.models.weights.files import read_candidates
 from camcli.models.weights.mismatch import listed
 from camcli.models.weights.state_dict import Candidate, Candidates
@@ -23,6 +25,7 @@ from camcli.printable import counted
 # Of an optimizer's state, every tensor's part would be a set of its own.
 _MOST_SETS = 8
 _MOST_NAMED = 4
+_MOST_TRIED = 3
 
 
 def build(asked: AskedModel) -> BuiltModel:
@@ -36,7 +39,7 @@ def build(asked: AskedModel) -> BuiltModel:
     found, digest = read_candidates(path, trust=asked.trust_pickle)
     answers = _answers(found, asked.weights_key)
     if not answers:
-        raise UsageError(_unknown(found, asked.weights_key))
+        return _of_another_version(asked, found, digest, path)
     first = answers[0].architecture
     make = torchvision_of_file if first.library == "torchvision" else timm_of_file
     built = make(first.written, found, digest, path, asked.classes, asked.weights_key)
@@ -46,6 +49,15 @@ def build(asked: AskedModel) -> BuiltModel:
         f"{path}: {first.told} with {counted(outputs, 'class', 'classes')}, recognised by the "
         f"names and shapes of its tensors{_also(first, others, asked.name)}."
     ]
+    return _told(built, asked, first, notes)
+
+
+def _told(
+    built: BuiltModel, asked: AskedModel, first: Architecture, notes: Sequence[str]
+) -> BuiltModel:
+    """With what a user should know."""
+    path = path_of(asked.name)
+    notes = list(notes)
     if asked.preprocess is None and built.provenance.source == "user":
         preprocess, learned = as_learned(built.module, built.preprocess, asked.input_size, False)
         built = replace(built, preprocess=preprocess)
@@ -58,6 +70,37 @@ def build(asked: AskedModel) -> BuiltModel:
         built.provenance, name=asked.name, notes=(*notes, *built.provenance.notes)
     )  # fmt: skip
     return replace(built, provenance=made)
+
+
+def _of_another_version(
+    asked: AskedModel, found: Candidates, digest: str, path: Path
+) -> BuiltModel:
+    """The network, if timm knows the tensors' names: its earlier versions', or the authors' own.
+
+    Raises:
+        UsageError: it does not.
+    """
+    candidate = _sets(found, asked.weights_key)[0]
+    shapes = {n: tuple(t.shape) for n, t in candidate.tensors.items()}
+    for look in near(shapes, "timm", _MOST_TRIED):
+        # timm finds out from the names which they are, so nothing may stand in front of them.
+        inner = OrderedDict(
+            (name.removeprefix(look.prefix), tensor)
+            for name, tensor in candidate.tensors.items()
+            if name.startswith(look.prefix) and name not in look.beside
+        )
+        alone = Candidates(found.origin, (Candidate(candidate.key, inner),))
+        each = look.architecture
+        try:
+            built = timm_of_file(each.written, alone, digest, path, asked.classes, None)
+        except UsageError:
+            continue
+        note = (
+            f"{path}: {each.told} with {counted(len(built.classes), 'class', 'classes')}, "
+            "recognised by its tensors, whose names are another version's."
+        )
+        return _told(built, asked, each, [note])
+    raise UsageError(_unknown(found, asked.weights_key))
 
 
 def _answers(found: Candidates, key: str | None) -> list[Recognised]:

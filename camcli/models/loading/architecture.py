@@ -108,6 +108,20 @@ def fitted_to(blueprint: Blueprint, found: Candidates, key: str | None) -> Fitte
     return fitted(each, forest, found, key)
 
 
+def other_form(
+    blueprint: Blueprint, found: Candidates, key: str | None, differs: UsageError
+) -> FittedNetwork:
+    """The same network with another head, other channels or another size than usual.
+
+    Raises:
+        UsageError: `differs` where it is another network; else why it cannot be told what it is.
+    """
+    try:
+        return fitted_to(blueprint, found, key)
+    except NotFittingError:
+        raise differs from None
+
+
 def fitted(each: Architecture, forest: Forest, found: Candidates, key: str | None) -> FittedNetwork:
     """An architecture with the tensors of a file, whatever its classes, channels, size and head.
 

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from camcli.data.decode.preprocess import Preprocess
+from camcli.errors import UsageError
+from camcli.models.loading.architecture import other_form
 from camcli.models.loading.builder import (
     IMAGENET,
     BuiltModel,
@@ -23,6 +25,7 @@ from camcli.models.loading.builder import (
 )
 from camcli.models.loading.efficientnet_lite0 import EfficientNetLite0
 from camcli.models.loading.sources import AskedModel
+from camcli.models.recognition.blueprints import timm_blueprint
 from camcli.models.weights.bundled_file import NAME, SHA256, weights_path
 from camcli.models.weights.files import read_candidates
 from camcli.models.weights.state_dict import Candidate, Candidates, match
@@ -131,7 +134,14 @@ def build(asked: AskedModel) -> BuiltModel:
     )
     module = EfficientNetLite0(IMAGENET)
     heads = ("classifier.weight", "classifier.bias")
-    fits = match(found, module, model=name, key=key, heads=heads)
+    try:
+        fits = match(found, module, model=name, key=key, heads=heads)
+    except UsageError as error:
+        # Another head, or other channels: the same network as timm builds it.
+        other = other_form(timm_blueprint("tf_efficientnet_lite0"), found, key, error)
+        made = provenance(name, str(path), digest, "user", key, other.notes)
+        names = name_outputs(classes, other.outputs, name)
+        return BuiltModel(other.module, names, other.preprocess(PREPROCESS), made)
     outputs = fits.state[heads[0]].shape[0]
     if outputs != IMAGENET:
         module = EfficientNetLite0(outputs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -155,7 +156,9 @@ def timm_of_file(
             module, outputs, notes = other.module, other.outputs, list(other.notes)
             preprocess = other.preprocess(preprocess)
     else:
-        module, outputs = _timm_filled(bare, cfg, dict(fits.state), head, found.origin)
+        state = dict(fits.state)
+        weight = state.get(f"{head}.weight")
+        module, outputs = _timm_filled(bare, cfg, state, weight, found.origin)
         notes = [fits.note]
     made = provenance(name, str(path), digest, "user", key, notes)
     names = classes or timm_classes(cfg, outputs)
@@ -167,25 +170,44 @@ def _timm_renamed(
 ) -> tuple[nn.Module, int, list[str]]:
     """The network with tensors of other names: timm knows those of the authors' own files."""
     state = taken((found.named(key or "") or (found.largest(),))[0])
+    bare = name.removeprefix("timm:")
+    today = _todays_names(bare, cfg, state)
     try:
-        module, outputs = _timm_filled(
-            name.removeprefix("timm:"), cfg, state, head, found.origin
-        )  # fmt: skip
+        module, outputs = _timm_filled(bare, cfg, state, today.get(f"{head}.weight"), found.origin)
     except UsageError as error:
         raise differs from error
     return module, outputs, []
 
 
+def _todays_names(bare: str, cfg: Any, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors as timm would name them now: of earlier versions of it, and of the authors'."""
+    import timm
+
+    empty = without_memory(lambda: timm.create_model(bare, num_classes=max(1, cfg.num_classes)))
+    rename = getattr(sys.modules[type(empty).__module__], "checkpoint_filter_fn", None)
+    try:
+        renamed: dict[str, Tensor] = rename(dict(state), empty) if rename else state
+    except Exception:  # what it looks for is not there
+        return state
+    return renamed
+
+
 def _timm_filled(
-    bare: str, cfg: Any, state: dict[str, Tensor], head: str, origin: str
+    bare: str, cfg: Any, state: dict[str, Tensor], weight: Tensor | None, origin: str
 ) -> tuple[nn.Module, int]:
     """The network with a user's own tensors, and the number of its classes.
+
+    Args:
+        bare: the model's name in timm.
+        cfg: timm's description of it.
+        state: the tensors.
+        weight: of its last layer; None if that is not known.
+        origin: the file, for errors.
 
     Raises:
         UsageError: they do not fit.
     """
     outputs, offset = cfg.num_classes, cfg.label_offset or 0
-    weight = state.get(f"{head}.weight")
     count = weight.shape[0] if weight is not None and weight.ndim else outputs + offset
     overlay: dict[str, Any] = {"state_dict": state}
     if count != outputs + offset:  # a user's own head

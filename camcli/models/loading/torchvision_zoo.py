@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from camcli.data.decode.preprocess import Preprocess
 from camcli.errors import UsageError
 from camcli.models.loading import bundled
-from camcli.models.loading.architecture import FittedNetwork, NotFittingError, fitted_to
+from camcli.models.loading.architecture import other_form
 from camcli.models.loading.builder import (
     IMAGENET,
     BuiltModel,
@@ -26,7 +26,6 @@ from camcli.models.loading.builder import (
 )
 from camcli.models.loading.sources import AskedModel
 from camcli.models.recognition.blueprints import torchvision_blueprint
-from camcli.models.recognition.described import Blueprint
 from camcli.models.recognition.unallocated import without_memory
 from camcli.models.spec import unknown
 from camcli.models.weights.files import read_candidates, read_state, taken
@@ -181,7 +180,7 @@ def _torchvision_tuned(
     try:
         fits = match(found, own, model=name, key=key, heads=heads, optional=_TRAINING_ONLY)
     except UsageError as error:
-        other = _other_form(torchvision_blueprint(name), found, key, error)
+        other = other_form(torchvision_blueprint(name), found, key, error)
         module, outputs, notes = other.module, other.outputs, list(other.notes)
         preprocess = other.preprocess(preprocess)
     else:
@@ -199,20 +198,6 @@ def _torchvision_tuned(
         preprocess,
         provenance(name, str(path), digest, "user", key, notes),
     )
-
-
-def _other_form(
-    blueprint: Blueprint, found: Candidates, key: str | None, differs: UsageError
-) -> FittedNetwork:
-    """The same network with another head, other channels or another size than usual.
-
-    Raises:
-        UsageError: `differs` where it is another network; else why it cannot be told what it is.
-    """
-    try:
-        return fitted_to(blueprint, found, key)
-    except NotFittingError:
-        raise differs from None
 
 
 def _bare(name: str, outputs: int) -> nn.Module:

@@ -21,6 +21,8 @@ _LEAST_SHARE = 0.2
 # An architecture that shares fewer of its tensors with a file needs no closer look.
 _LEAST_COMMON = 0.5
 _MOST_ODD = 12
+# Names that changed from one version of a library to the next: two differences each.
+_MOST_RENAMED = 48
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,18 @@ def nearest(shapes: Mapping[str, Sizes], index: Index | None = None) -> Recognis
     return min(near, key=lambda each: (len(each.odd), each.order()), default=None)
 
 
+def near(
+    shapes: Mapping[str, Sizes], library: str, most: int, index: Index | None = None
+) -> list[Recognised]:
+    """A library's architectures that tensors nearly fit, the nearest first, at most so many."""
+    found = [
+        each
+        for each in _looks(shapes, index or shipped(), _MOST_RENAMED)
+        if each.odd and each.architecture.library == library
+    ]
+    return sorted(found, key=lambda each: (len(each.odd), each.order()))[:most]
+
+
 def compared(
     shapes: Mapping[str, Sizes], architecture: Architecture, forest: Forest
 ) -> Recognised | None:
@@ -126,7 +140,9 @@ def compared(
     return min((each for each in found if not each.odd), key=Recognised.order, default=None)
 
 
-def _looks(shapes: Mapping[str, Sizes], index: Index) -> Iterator[Recognised]:
+def _looks(
+    shapes: Mapping[str, Sizes], index: Index, most: int = _MOST_ODD
+) -> Iterator[Recognised]:
     """All parts of a file beside all architectures that share enough with them."""
     forest = index.forest
     whole = forest.add(shapes)
@@ -139,7 +155,7 @@ def _looks(shapes: Mapping[str, Sizes], index: Index) -> Iterator[Recognised]:
                     continue
                 if forest.common(part.root, each.root) < _LEAST_COMMON * forest.sizes[each.root]:
                     continue
-                found = _Look(forest, shapes, part, each).result()
+                found = _Look(forest, shapes, part, each).result(most)
                 if found is not None:
                     yield found
 
@@ -199,11 +215,11 @@ class _Look:
         self.more: list[str] = []  # within a region of heads: not the architecture's
         self.beside: list[str] = []
 
-    def result(self) -> Recognised | None:
-        """What it comes to; None if it is another network."""
+    def result(self, most: int) -> Recognised | None:
+        """What it comes to; None if more contradicts it than `most`."""
         for one in self.forest.differences(self.part.root, self.each.root):
             self._judge(one)
-            if len(self.odd) > _MOST_ODD:
+            if len(self.odd) > most:
                 return None
         if len(self.channels) > 1 or len(self.rows) > 1:
             return None

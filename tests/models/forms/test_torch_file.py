@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import timm
 import torch
@@ -147,6 +149,31 @@ def test_inception_says_what_its_tensors_do_not(tmp_path):
     with torch.inference_mode():
         wanted = net(imagenet.normalise(pixels))
         assert torch.allclose(built.module(half.normalise(pixels)), wanted, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_names_of_an_earlier_timm(tmp_path):
+    """timm's Swin had its downsampling at the end of a stage, and no `fc` in its head."""
+    torch.manual_seed(0)
+    net = timm.create_model("swin_tiny_patch4_window7_224", num_classes=3).eval()
+    older = {
+        re.sub(r"layers\.(\d)\.downsample", lambda m: f"layers.{int(m[1]) - 1}.downsample", n)
+        .replace("head.fc.", "head."): t
+        for n, t in net.state_dict().items()
+    }  # fmt: skip
+    path = saved(tmp_path, {"state_dict": {f"module.{n}": t for n, t in older.items()}})
+    built = build_model(path)
+    same(built, net, images(size=224))
+    assert "whose names are another version's" in built.provenance.notes[0]
+
+
+def test_the_bundled_network_with_another_head(tmp_path):
+    torch.manual_seed(0)
+    net = timm.create_model("tf_efficientnet_lite0", num_classes=3)
+    net.classifier = nn.Sequential(nn.Dropout(), nn.Linear(1280, 2))
+    net.eval()
+    path = saved(tmp_path, net.state_dict())
+    same(build_model("efficientnet_lite0", weights=path), net)
 
 
 class Around(nn.Module):
