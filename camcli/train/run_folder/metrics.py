@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor
 
+from camcli.models import label_metrics
 from camcli.models.outputs import Output, log_probabilities
 
 SOFTMAX = Output()
@@ -129,16 +130,7 @@ def average_precision(scores: Tensor, positive: Tensor) -> float | None:
     Returns:
         In [0, 1]; None without a positive.
     """
-    total = int(positive.sum())
-    if not total:
-        return None
-    order = scores.argsort(descending=True, stable=True)
-    ranked, hits = scores[order], positive[order].double().cumsum(0)
-    # The last of each run of equal scores.
-    last = torch.cat([ranked[1:] != ranked[:-1], torch.ones(1, dtype=torch.bool)])
-    hits, seen = hits[last], torch.arange(1, len(ranked) + 1, dtype=torch.double)[last]
-    gained = torch.diff(hits, prepend=torch.zeros(1, dtype=torch.double))
-    return float((gained / total * (hits / seen)).sum())
+    return label_metrics.average_precision(positive.cpu().numpy(), scores.double().cpu().numpy())
 
 
 def calibration_error(confidence: Tensor, right: Tensor, bins: int = BINS) -> float:
