@@ -183,7 +183,8 @@ def _matters(traced: Traced, node: fx.Node) -> bool:
         noise = torch.randn(A.shape[1], generator=generator)
         changed[row, :, cell] += 100 * A.std().clamp(min=1e-3) * noise
     answers = tail(changed.unflatten(2, (h, w)), rows)
-    same = (answers == tail(A)[rows]).all(1)
+    # As many rows at a time: of two or six a matrix product is not rounded alike.
+    same = (answers == tail(A[rows], rows)).all(1)
     return int(same.sum()) * 2 <= len(cells)
 
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from camcli.errors import CamcliError
+from camcli.models.cutting.cut import cut
 from camcli.models.cutting.tokens import TensorLayout, fits, from_maps, layout_of, to_maps
 
 # A (2, 3, 4, 5) of which every number says where it is: image, channel, row, column.
@@ -76,3 +77,15 @@ def test_another_size_of_square_images_has_another_grid():
 )  # fmt: skip
 def test_maps_have_the_proportions_of_the_image(grid, image, fit):
     assert fits(grid, image) is fit
+
+
+def test_rounding_of_a_matrix_product_is_no_influence_of_tokens():
+    """A head of a thousand classes is rounded by how many rows it is asked for at a time."""
+    from torchvision.models import VisionTransformer
+
+    torch.manual_seed(0)
+    network = VisionTransformer(32, 8, 2, 4, 192, 64, num_classes=1000).eval()
+    torch.nn.init.normal_(network.heads.head.weight, std=0.02)
+    made = cut(network, 32)
+    assert made.layer == "encoder.layers.encoder_layer_0"
+    assert made.places[0].matters
