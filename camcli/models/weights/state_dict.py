@@ -14,36 +14,23 @@ from __future__ import annotations
 
 import re
 from collections import Counter, OrderedDict
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
 
 from camcli.errors import CamcliError, UsageError
 from camcli.models.weights.mismatch import differences, listed, other_classes
+from camcli.models.weights.views import COUNTER, Candidate, View, views_of
+
+__all__ = [
+    "COUNTER", "Candidate", "Candidates", "Match", "head_rows", "is_average", "match", "unwrap",
+]  # fmt: skip
 
 _DEEPEST = 8
 _MOST = 64
-# Wrappers within a network's names, not only in front of them.
-_WITHIN = re.compile(
-    r"(?<![^.])(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module|_module)\."
-)
 # Averages of the weights: taken only when asked for, or when there is nothing else.
 _AVERAGE = re.compile(r"(?:^|[._])(?:ema|avg|averaged?|swa|teacher|momentum|shadow)(?:[._]|$)")
-COUNTER = "num_batches_tracked"
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A mapping within a file that has tensors.
-
-    Attributes:
-        key: where it is, with dots between the keys; empty for the file's top.
-        tensors: by their names there.
-    """
-
-    key: str
-    tensors: Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -84,86 +71,6 @@ class Match:
     dropped: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
     note: str = ""
-
-
-@dataclass(frozen=True)
-class _View:
-    """A candidate seen with one prefix taken off, beside a network."""
-
-    candidate: Candidate
-    prefix: str
-    mapped: Mapping[str, Tensor]
-    outside: tuple[str, ...]
-    own: Mapping[str, Tensor]
-    heads: frozenset[str]
-    optional: tuple[str, ...]
-    added: str = ""
-    missing: list[str] = field(init=False)
-    wrong: list[str] = field(init=False)
-    surplus: list[str] = field(init=False)
-    spare: list[str] = field(init=False)
-
-    def __post_init__(self) -> None:
-        own, mapped = self.own, self.mapped
-        missing = [n for n in own if n not in mapped and not n.endswith(COUNTER)]
-        wrong = [n for n in own if n in mapped and not self._shaped(n)]
-        surplus: list[str] = []
-        spare: list[str] = []
-        tops = {name.partition(".")[0] for name in own}
-        for name, tensor in mapped.items():
-            if name not in own:
-                (spare if self._is_spare(name, tensor, tops) else surplus).append(name)
-        for name, value in zip(
-            ("missing", "wrong", "surplus", "spare"), (missing, wrong, surplus, spare), strict=True
-        ):
-            object.__setattr__(self, name, value)
-
-    def _shaped(self, name: str) -> bool:
-        found, wanted = self.mapped[name].shape, self.own[name].shape
-        if name in self.heads:
-            return len(found) == len(wanted) and found[1:] == wanted[1:] and found[0] > 0
-        return found == wanted
-
-    def _is_spare(self, name: str, tensor: Tensor, tops: Collection[str]) -> bool:
-        """Whether a tensor without a place says nothing against these being the network's.
-
-        Counters and tables hold no weights, and what stands beside the network (a criterion, a
-        projection that only helped training) is no part of it. But a layer more in the middle, or
-        one more of a numbered sequence, makes another network.
-        """
-        if name.startswith(self.optional) or tensor.numel() <= 1:
-            return True
-        if not tensor.is_floating_point():
-            return True
-        top = name.partition(".")[0]
-        return top not in tops and not top.isdigit()
-
-    @property
-    def fits(self) -> bool:
-        return not (self.missing or self.wrong or self.surplus)
-
-    @property
-    def key(self) -> str:
-        return ".".join(part for part in (self.candidate.key, self.prefix.strip(".")) if part)
-
-    def ends(self, key: str) -> bool:
-        return self.candidate.key.endswith(f".{key}")
-
-    @property
-    def named(self) -> int:
-        """How many of the network's tensors are there by name."""
-        return sum(name in self.mapped for name in self.own if not name.endswith(COUNTER))
-
-    def nearness(self) -> tuple[int, bool, bool, int]:
-        """Greater for what a user more likely meant; few names in common are chance."""
-        named = self.named if 2 * self.named >= len(self.own) else 0
-        return named, not self.prefix, not self.added, len(self.mapped)
-
-    def state(self) -> dict[str, Tensor]:
-        return {self.added + n: t for n, t in self.mapped.items() if n in self.own}
-
-    def dropped(self) -> tuple[str, ...]:
-        return (*self.outside, *(self.prefix + name for name in self.spare))
 
 
 def unwrap(loaded: object, origin: str) -> Candidates:
@@ -253,7 +160,7 @@ def match(
         )
     fitting = _distinct([view for view in views if view.fits])
     if not fitting:
-        nearest = max(views, key=_View.nearness)
+        nearest = max(views, key=View.nearness)
         raise UsageError(differences(nearest, candidates.origin, model))
     best = min(fitting, key=lambda view: _order(view, fitting))
     once = Counter(view.candidate.key for view in fitting)
@@ -269,7 +176,7 @@ def _choices(
     own: Mapping[str, Tensor],
     heads: frozenset[str],
     optional: tuple[str, ...],
-) -> list[_View]:
+) -> list[View]:
     """All views that `key` allows."""
     asked = key.strip(".") if key else ""
     # An optimizer's state has as many mappings as the network has tensors, each with a few.
@@ -279,7 +186,7 @@ def _choices(
         view
         for candidate in candidates.each
         if len(candidate.tensors) > least
-        for view in _views(candidate, own, heads, optional)
+        for view in views_of(candidate, own, heads, optional)
     ]
     if not asked:
         return views
@@ -287,68 +194,12 @@ def _choices(
     return whole or [v for v in views if f".{v.key}.".endswith(f".{asked}.") or v.ends(asked)]
 
 
-def _views(
-    candidate: Candidate,
-    own: Mapping[str, Tensor],
-    heads: frozenset[str],
-    optional: tuple[str, ...],
-) -> Iterator[_View]:
-    """A candidate as it is, with each prefix taken off that makes it the network's, and cleaned.
-
-    A network that wraps another puts a name of its own in front (``self.net = resnet18()``), which
-    a file of the inner network's lacks: so the network's common prefix is taken off, too.
-    """
-    tensors = candidate.tensors
-    clean = {_WITHIN.sub("", name): tensor for name, tensor in tensors.items()}
-    spellings = [tensors]
-    if len(clean) == len(tensors) and clean.keys() != tensors.keys():
-        spellings.append(clean)
-    for added in ("", *_common(own)):
-        inner = {n.removeprefix(added): t for n, t in own.items()} if added else own
-        inner_heads = frozenset(name.removeprefix(added) for name in heads)
-        for spelling in spellings:
-            for prefix in _prefixes(spelling, inner):
-                mapped = {
-                    n.removeprefix(prefix): t for n, t in spelling.items() if n.startswith(prefix)
-                }
-                outside = tuple(n for n in spelling if not n.startswith(prefix))
-                yield _View(
-                    candidate, prefix, mapped, outside, inner, inner_heads, optional, added
-                )  # fmt: skip
-
-
-def _prefixes(tensors: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> list[str]:
-    """What stands before the network's names: nothing first, then the shorter ones first."""
-    names = list(own)
-    anchors = {names[0], names[-1], max(names, key=len)} if names else set()
-    found = {
-        name[: -len(anchor)]
-        for anchor in anchors
-        for name in tensors
-        if name.endswith(f".{anchor}")
-    }  # fmt: skip
-    return ["", *sorted(found, key=lambda prefix: (len(prefix), prefix))[:16]]
-
-
-def _common(own: Mapping[str, Tensor]) -> list[str]:
-    """The prefixes that all of a network's names share: ``net.``, ``net.body.``."""
-    found: list[str] = []
-    names = list(own)
-    while names and "." in names[0][len(found[-1]) if found else 0 :]:
-        start = len(found[-1]) if found else 0
-        prefix = names[0][: names[0].index(".", start) + 1]
-        if not all(name.startswith(prefix) and len(name) > len(prefix) for name in names):
-            break
-        found.append(prefix)
-    return found
-
-
 def is_average(key: str) -> bool:
     """Whether weights are an average of others, by where they are in a file."""
     return bool(_AVERAGE.search(key))
 
 
-def _order(view: _View, all_of_them: list[_View]) -> tuple[bool, bool, bool, int]:
+def _order(view: View, all_of_them: list[View]) -> tuple[bool, bool, bool, int]:
     """Weights before their average, and names as they are before others."""
     return (
         is_average(view.key),
@@ -358,16 +209,16 @@ def _order(view: _View, all_of_them: list[_View]) -> tuple[bool, bool, bool, int
     )
 
 
-def _distinct(views: list[_View]) -> list[_View]:
+def _distinct(views: list[View]) -> list[View]:
     """Views of different tensors: one mapping under two keys is one choice."""
-    kept: dict[tuple[int, ...], _View] = {}
+    kept: dict[tuple[int, ...], View] = {}
     for view in views:
         state = view.state()
         kept.setdefault(tuple(sorted(id(tensor) for tensor in state.values())), view)
     return list(kept.values())
 
 
-def _note(best: _View, candidates: Candidates, match: Match, asked: bool) -> str:
+def _note(best: View, candidates: Candidates, match: Match, asked: bool) -> str:
     """What was chosen and what was left out, in one line."""
     said = []
     others = match.others
@@ -383,7 +234,10 @@ def _note(best: _View, candidates: Candidates, match: Match, asked: bool) -> str
         # Who asked for one set knows that there are others.
         if not asked and candidate is not best.candidate and not _within(candidate.key, others):
             beside[candidate.key.partition(".")[0] or "top level"] += len(candidate.tensors)
-    left = [*match.dropped, *(f"{key} ({count} tensors)" for key, count in beside.items())]
+    # Of another set within the same mapping it is said above that it is there.
+    inside = tuple(f"{key.removeprefix(f'{best.candidate.key}.')}." for key in others)
+    dropped = [name for name in match.dropped if asked or not name.startswith(inside or ("\0",))]
+    left = [*dropped, *(f"{key} ({count} tensors)" for key, count in beside.items())]
     if left:
         said.append(f"left out, since the network has no place for it: {listed(left)}")
     return f"{candidates.origin}: {'; '.join(said)}." if said else ""
