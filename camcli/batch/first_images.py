@@ -26,6 +26,8 @@ FIRST = 8
 """So many images are looked at."""
 # A logit this far from 0 on half of the images would be a probability of exactly 0 or 1 for each.
 _FAR = 16.0
+# Of a few images, which may all be of one class.
+_FARTHER = 25.0
 # Logits of a network that was never trained may all be a little above 0, and near each other.
 _SPREAD = 0.5
 # Logits of classes that exclude each other have a mean near 0: their training leaves it where it
@@ -112,7 +114,9 @@ def _found(outputs: Tensor, output: Output) -> tuple[Output, str]:
         z = outputs[:, 1]
         low, high = float(z.min()), float(z.max())
         between = f"{low:.4g}" if count == 1 else f"{low:.4g} to {high:.4g}"
-        if float(z.abs().median()) >= _FAR:
+        # A logit that is far from 0 is so on both sides of it, as long as both classes are there.
+        one_side = low > 0 or high < 0
+        if one_side and float(z.abs().median()) >= (_FAR if count >= _ENOUGH else _FARTHER):
             return Output("none"), (
                 f"Of the first {images} the network's one output is {between}, far beyond any "
                 "logit, so it is taken for a value: there are no classes, and maps show what "

@@ -59,6 +59,7 @@ def classes():
 
 def low(): return named(Net(4, bias=-40.0), NAMES)
 def logit(): return Net(1)
+def sure(): return Net(1, scale=2000)
 def age(): return Net(1, bias=40.0)
 def two(): return named(Net(2, bias=30.0), ["age", "height"])
 """
@@ -474,3 +475,12 @@ def test_openvino_says_the_same(own, name):
                 assert float(one[column]) == pytest.approx(float(other[column]), rel=1e-3)
         assert one["pred"] == other["pred"]
         assert one.get("positives") == other.get("positives")
+
+
+def test_a_logit_that_is_far_on_both_sides_is_a_logit(own):
+    done = own("batch", "sure", "--out", "run", "--no-overlays")
+    z = by_hand("sure", PATHS)[:, 0]
+    assert np.median(np.abs(z)) > 16 > 0 > z.min(), "sure, of either class"
+    assert info()["config"]["output"] == "binary"
+    assert "taken for a value" not in " ".join(done.stderr.split())
+    assert [row["pred"] for row in rows()] == [str(int(one > 0)) for one in z]
