@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from camcli.batch.results import BatchResults
 from camcli.data.sources.find import ImageRef
 from camcli.errors import UsageError
@@ -17,11 +19,11 @@ from camcli.jobs.layers import FoundLayers, LayersJob
 from camcli.jobs.maps import MapJob
 from camcli.jobs.model import ModelJob
 from camcli.jobs.record import filled
-from camcli.models.classifier import Classifier
+from camcli.models.classifier import Classifier, load_classifier
 from camcli.render.style import Style
 from camcli.result import Result
 
-Network = Classifier | ModelJob | str | None
+Network = Classifier | ModelJob | nn.Module | str | None
 # The settings' defaults: each function takes them from the records that it fills.
 N, M, S = ModelJob(), MapJob(), Style()
 E, B, C, L = ExplainJob(()), BatchJob(()), ConceptsJob(()), LayersJob()
@@ -62,8 +64,8 @@ def explain(
 
     Args:
         image: path of the image.
-        classifier: from `load_classifier`, or a model's name; by default the bundled one. What is
-            not loaded yet is loaded anew at each call.
+        classifier: from `load_classifier`, a model's name, or a network in memory; by default the
+            bundled one. What is not loaded yet is loaded anew at each call.
         method: name of the CAM method, as ``camcli methods`` lists them.
         target: class name or index to explain; by default the predicted class.
         topk: explain each of the k best classes instead.
@@ -334,6 +336,8 @@ def _network(options: dict[str, Any]) -> Classifier | ModelJob:
         for name in ("layer", "input_size", "native_predictions")
         if options[name] not in (None, getattr(N, name))
     }
+    if isinstance(classifier, nn.Module):
+        return load_classifier(classifier, **given)
     if not isinstance(classifier, Classifier):
         if not isinstance(classifier, ModelJob):
             classifier = N if classifier is None else ModelJob(classifier)

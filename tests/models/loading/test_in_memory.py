@@ -65,6 +65,18 @@ def test_it_is_explained_as_a_network_by_name_is(tmp_path, monkeypatch):
     assert np.allclose(a.heats[0].heatmap, b.heats[0].heatmap, atol=1e-6)
 
 
+def test_a_module_may_stand_where_a_classifier_does(tmp_path):
+    """With ImageNet's preprocessing, as `load_classifier` assumes it."""
+    Image.new("RGB", (90, 90), "red").save(tmp_path / "a.png")
+    loaded = load_classifier(network(), input_size=64)
+    for result in (
+        camcli.explain(tmp_path / "a.png", network(), input_size=64),
+        *camcli.batch(tmp_path, classifier=network(), input_size=64),
+    ):
+        assert result.prob == camcli.explain(tmp_path / "a.png", loaded).prob
+        assert result.heats[0].heatmap.shape == (8, 8)
+
+
 def test_all_verbs_take_it(tmp_path):
     classifier = load_classifier(
         network(), classes=NAMES, preprocess="tf size=64 squash", device="cpu"
