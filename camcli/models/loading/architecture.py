@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from math import isqrt
+from math import isqrt, prod
 
 import torch
 from torch import Tensor, nn
@@ -46,6 +46,7 @@ class FittedNetwork:
         channels: of the input.
         size: side of the input where tensors follow it and it is not the usual one; else None.
         notes: what was rebuilt and assumed, and what `match` says.
+        origin: the file, for errors.
     """
 
     module: nn.Module
@@ -53,6 +54,7 @@ class FittedNetwork:
     channels: int
     size: int | None
     notes: tuple[str, ...]
+    origin: str
 
     def preprocess(self, usual: Preprocess) -> Preprocess:
         """The architecture's usual preprocessing for this input.
@@ -66,9 +68,9 @@ class FittedNetwork:
             return usual
         if self.channels not in (1, 4):
             raise UsageError(
-                f"The network in the file takes {self.channels} channels, and a picture has three, "
-                "four with its opacity, or as luminance one: give it a first layer of its own that "
-                "makes them of three. " + _OWN_CODE.format("FILE") + "."
+                f"The network in {self.origin} takes {self.channels} channels, and a picture has "
+                "three, four with its opacity, or as luminance one: give it a first layer that "
+                f"makes them of three. {_OWN_CODE.format(self.origin)}."
             )
         return replace(usual, grey=self.channels == 1, alpha=self.channels == 4)
 
@@ -142,7 +144,7 @@ def fitted(each: Architecture, forest: Forest, found: Candidates, key: str | Non
     if not fits:
         raise NotFittingError(f"{found.origin} does not fit {each.told}.")
     first, look = max(fits, key=lambda pair: len(pair[0].tensors))
-    size = _size_of(each, _shapes(first), look) if look.resized else None
+    size = _size_of(each, _shapes(first), look, found.origin) if look.resized else None
     channels = look.channels or each.channels
     other = None if channels == each.channels else channels
     plan = None
@@ -168,7 +170,8 @@ def fitted(each: Architecture, forest: Forest, found: Candidates, key: str | Non
     if plan and len(plan.layers) > 1:
         assumed = f"; {plan.assumed}" if plan.assumed else ""
         notes.append(f"{found.origin}: its head is rebuilt as {plan.told}{assumed}.")
-    return FittedNetwork(module, classes, channels, size, tuple(n for n in notes if n))
+    said = tuple(note for note in notes if note)
+    return FittedNetwork(module, classes, channels, size, said, found.origin)
 
 
 def _shapes(candidate: Candidate) -> dict[str, Sizes]:
@@ -269,7 +272,7 @@ def _adapted(candidate: Candidate, look: Recognised, places: Sequence[str]) -> C
     return Candidate(candidate.key, renamed)
 
 
-def _size_of(each: Architecture, shapes: Mapping[str, Sizes], look: Recognised) -> int:
+def _size_of(each: Architecture, shapes: Mapping[str, Sizes], look: Recognised, origin: str) -> int:
     """The side of the input that a file's tensors are for.
 
     Raises:
@@ -278,17 +281,24 @@ def _size_of(each: Architecture, shapes: Mapping[str, Sizes], look: Recognised) 
     own = dict.fromkeys(look.resized)
     wanted = {name: shapes[look.prefix + name] for name in own}
     usual = shapes_of(without_memory(lambda: network(each, 2)))
-    for side in dict.fromkeys([*_likely(each, usual, wanted), *_SIDES]):
+    likely, sides = _likely(each, usual, wanted), list(_SIDES)
+    while likely or sides:
+        side = likely.pop(0) if likely else sides[len(sides) // 2]
         try:
             there = shapes_of(without_memory(partial(network, each, 2, None, side)))
         except UsageError:
+            sides = [other for other in sides if other != side]
             continue
         if all(there.get(name) == shape for name, shape in wanted.items()):
             return side
+        # Tensors grow with the side.
+        numbers = sum(prod(there.get(name, ())) for name in wanted)
+        larger = sum(map(prod, wanted.values())) > numbers
+        sides = [other for other in sides if (other > side if larger else other < side)]
     told = listed([f"{n} {'x'.join(map(str, s))}" for n, s in wanted.items()])
     raise UsageError(
-        f"The tensors are those of {each.told}, for an input of another size, and no square fits "
-        f"them: {told}. {_OWN_CODE.format('FILE')}."
+        f"{origin} is {each.told} for an input of another size, and no square fits its tensors: "
+        f"{told}. {_OWN_CODE.format(origin)}."
     )
 
 

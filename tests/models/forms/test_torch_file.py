@@ -238,8 +238,18 @@ def test_channels_that_no_picture_has(tmp_path):
     def change(net):
         net.conv1[0] = nn.Conv2d(6, 24, 3, 2, 1, bias=False)
 
-    with pytest.raises(UsageError, match="takes 6 channels"):
-        build_model(saved(tmp_path, trained(change=change).state_dict()))
+    path = saved(tmp_path, trained(change=change).state_dict())
+    with pytest.raises(UsageError, match="takes 6 channels") as error:
+        build_model(path)
+    assert f"--weights {path}" in str(error.value)
+
+
+def test_an_input_that_is_no_square(tmp_path):
+    net = timm.create_model("vit_tiny_patch16_224", img_size=(64, 128), num_classes=3)
+    path = saved(tmp_path, net.state_dict())
+    with pytest.raises(UsageError, match="no square fits its tensors: pos_embed 1x33x192") as error:
+        build_model(path)
+    assert f"--weights {path}" in str(error.value)
 
 
 def test_counters_that_are_missing_and_heads_that_helped(tmp_path):
