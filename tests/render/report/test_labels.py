@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from camcli.render.report.build import label_table, write_report
@@ -110,7 +111,11 @@ def test_the_page_of_labels_has_no_confusions(tmp_path):
 
 
 def test_values_are_neither_right_nor_sure(tmp_path):
-    rows = read_rows(run_of(VALUES), Names())
+    run = run_of(VALUES)
+    one = {"target": "age", "prob": None, "empty": False, "values": np.eye(2, dtype=np.float32)}
+    run.heatmaps = [{"path": "a.jpg", "view": [0, 0, 40, 30], "maps": [one], "truth": None}]
+    rows = read_rows(run, Names())
+    assert rows[0].sides[0].maps[0].cells is not None
     assert [row.sides[0].value for row in rows] == ["age 37.2", "age 4"]
     assert {row.sides[0].verdict for row in rows} == {UNKNOWN}
     assert index_page(rows)["sides"][0]["value"] == ["age 37.2", "age 4"]
