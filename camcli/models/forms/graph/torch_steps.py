@@ -300,6 +300,20 @@ def _attention(node: Any, about: Any, fixed: Any) -> Step:
     return run
 
 
+def _fake_quantize(node: Any, about: Any, fixed: Any) -> Step:
+    """Rounded to levels; gradients pass straight through what lies within their range."""
+    steps = int(about["levels"]) - 1
+
+    def run(x: Tensor, low: Tensor, high: Tensor, least: Tensor, most: Tensor) -> Tensor:
+        inside = torch.minimum(torch.maximum(x, low), high)
+        share = (inside - low) / (high - low)
+        even = share * (most - least) + least
+        rounded = (share * steps).round() / steps * (most - least) + least
+        return even + (rounded - even).detach()
+
+    return run
+
+
 _WITH_SETTINGS: dict[str, Callable[[Any, Any, Any], Step]] = {
     "Convert": _convert, "Softmax": _softmax, "LogSoftmax": _softmax, "MatMul": _matmul,
     "Transpose": _transpose, "Convolution": _convolution, "GroupConvolution": _convolution,
@@ -307,6 +321,6 @@ _WITH_SETTINGS: dict[str, Callable[[Any, Any, Any], Step]] = {
     "AdaptiveMaxPool": _adaptive, "Concat": _concat, "Split": _split, "VariadicSplit": _split,
     "Gather": _gather, "Slice": _slice, "StridedSlice": _strided, "Clamp": _clamp, "Gelu": _gelu,
     "Elu": _elu, "BatchNormInference": _batch_norm, "MVN": _mvn,
-    "ScaledDotProductAttention": _attention,
+    "ScaledDotProductAttention": _attention, "FakeQuantize": _fake_quantize,
     **{f"Reduce{kind}": _reduce for kind in ("Mean", "Sum", "Max", "Min", "L2")},
 }  # fmt: skip

@@ -63,6 +63,8 @@ OPERATIONS = {
     "reshape": lambda x: ops.reshape(x, ints(0, -1), True),
     "broadcast": lambda x: ops.broadcast(ops.reduce_mean(x, ints(2, 3), True), ints(2, 4, 3, 3)),
     "attention": lambda x: ops.scaled_dot_product_attention(x, ops.relu(x), x),
+    "quantised": lambda x: ops.fake_quantize(
+        x, *(ops.constant(np.float32(n)) for n in (-1, 2, -1, 2)), levels=256),
     "half": lambda x: ops.convert(x, "f32"),
 }  # fmt: skip
 
