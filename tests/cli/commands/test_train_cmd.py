@@ -127,7 +127,7 @@ def test_data_sets_that_are_not_fit_for_training(run, tmp_path):
     for data, options, said in (
         (only, ("--labels", "prefix"), "at least two classes"),
         (unseen, (), "never trained: eel"),
-        (table, (), "no column label"),
+        (table, (), "first line path,label"),
     ):
         result = run("--data", data, *options, *FAST)
         assert result.exit_code == 2, result.output
