@@ -10,11 +10,13 @@ still the program is decided by numbers.
 from __future__ import annotations
 
 import operator
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 from torch.fx.experimental.proxy_tensor import make_fx
+from torch.utils._pytree import tree_unflatten
 
 from camcli.errors import CamcliError
 from camcli.models.cutting.fx_graph import PROBE
@@ -61,7 +63,7 @@ def as_network(program: nn.Module, shape: tuple[int, int, int]) -> fx.GraphModul
                     f"{str(error).strip().splitlines()[-1][:200].rstrip('.:')}. Give the module "
                     "that it was made of, --model FILE.py:FACTORY."
                 ) from error
-        expected = program(images.clone())
+        expected = _logits(program(images.clone()))
         return _checked(graph, program, images, expected)
 
 
@@ -151,11 +153,32 @@ def _unguarded(program: fx.GraphModule) -> fx.GraphModule:
     """A copy of an exported program's graph that takes whatever it can compute."""
     graph = fx.Graph()
     out: Any = graph.graph_copy(program.graph, {})
-    graph.output(out[0] if isinstance(out, list | tuple) and len(out) == 1 else out)
+    form: Any = getattr(program.graph._codegen, "pytree_info", None)
+    if form is not None and form.out_spec is not None and isinstance(out, list | tuple):
+        out = tree_unflatten(list(out), form.out_spec)
+    graph.output(_logits(out))
     for node in list(graph.nodes):
         if node.op == "call_module" and str(node.target).startswith("_guards"):
             graph.erase_node(node)
     return fx.GraphModule(program, graph)
+
+
+def _logits(answer: Any) -> Any:
+    """What a program returns, out of the tuple or mapping that it is alone in, or called logits.
+
+    Raises:
+        CamcliError: it returns several values.
+    """
+    if isinstance(answer, Mapping):
+        found = [answer["logits"]] if "logits" in answer else list(answer.values())
+    else:
+        found = list(answer) if isinstance(answer, list | tuple) else [answer]
+    if len(found) != 1:
+        raise CamcliError(
+            f"The program returns {len(found)} values: export a module whose forward returns the "
+            "scores of the classes and nothing else."
+        )
+    return found[0]
 
 
 def _fixed_batch(program: fx.GraphModule) -> int | None:
@@ -174,7 +197,7 @@ def _of_fixed(
     that gives is compared with the program itself, one picture at a time.
     """
     few = [image.expand(count, -1, -1, -1).clone() for image in images]
-    expected = torch.cat([program(each)[:1] for each in few])
+    expected = torch.cat([_logits(program(each))[:1] for each in few])
     first = next(n for n in graph.graph.nodes if n.op == "placeholder")
     with graph.graph.inserting_after(first):
         size = graph.graph.call_method("size", (first, 0))

@@ -237,6 +237,28 @@ def test_a_program_for_one_picture_that_mixes_rows_says_how_to_export_it(tmp_pat
         load_classifier(str(path))
 
 
+class Several(nn.Module):
+    def __init__(self, form):
+        super().__init__()
+        self.conv, self.fc, self.form = nn.Conv2d(3, 4, 3), nn.Linear(4, 2), form
+
+    def forward(self, x):
+        y = self.fc(torch.relu(self.conv(x)).mean((2, 3)))
+        return {"logits": y, "loss": y.sum(1)} if self.form == "dict" else (y, y * 2)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_logits_are_taken_by_name_and_of_several_answers_it_is_told(tmp_path):
+    net = Several("dict").eval()
+    path = written(exported(net), tmp_path / "p.pt2")
+    x = images(2)
+    seen = load_classifier(str(path), preprocess="none").see(x)
+    assert torch.allclose(seen.logits, net(x)["logits"], atol=1e-5)
+    path = written(exported(Several("tuple").eval()), tmp_path / "q.pt2")
+    with pytest.raises(CamcliError, match="returns 2 values"):
+        load_classifier(str(path))
+
+
 def test_the_size_that_a_program_was_exported_for_is_its_own(tmp_path):
     path = written(exported(made("residual")), tmp_path / "p.pt2")
     classifier = load_classifier(str(path))
