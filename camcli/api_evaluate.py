@@ -104,7 +104,7 @@ def evaluate(
         smooth: ``aug``, ``noise`` or ``eigen``.
         converge: where methods that mask channels stop, as a cosine.
         layer: whose maps are explained. This and the next are for networks that are not loaded.
-        fit: how photographs are fitted to the input: ``crop``, ``squash`` or ``whole``.
+        fit: how photographs are fitted to the input: ``crop``, ``squash``, ``pad`` or ``whole``.
         input_size: side of the input in pixels.
         preprocess: how networks of your own want their pixels, as `load_classifier` takes it.
         trust_pickle: whether code that a network's file names may run.

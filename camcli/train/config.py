@@ -131,7 +131,7 @@ class TrainConfig:
         if self.unfreeze and self.fit == "whole":
             raise UsageError(
                 "--fit whole gives inputs of different shapes, and --unfreeze learns from batches "
-                "of one shape: use crop or squash."
+                "of one shape: use crop, squash or pad."
             )
         self._check_members()
         if self.solver == "lbfgs" and not self.cache:

@@ -163,8 +163,9 @@ def train(
         _backbone(
             "--fit",
             help="crop: the centre square of each photograph; squash: all of it, distorted to a "
-            "square; whole: all of it, as a rectangle (slower; not with --unfreeze). Stored with "
-            "the checkpoint. Default: as the weights were trained.",
+            "square; pad: all of it, undistorted, between margins; whole: all of it, as a "
+            "rectangle (slower; not with --unfreeze). Stored with the checkpoint. Default: as the "
+            "weights were trained.",
         ),
     ] = D.fit,
     input_size: Annotated[
