@@ -180,6 +180,13 @@ def what_else(out: Any) -> str:
     """
     if isinstance(out, Tensor):
         shape = "x".join(map(str, out.shape))
+        if out.is_floating_point() and out.ndim == 4:
+            K = out.shape[1]
+            return (
+                f"a tensor of {shape}, which are feature maps and no scores: put what makes scores "
+                "of them behind, as nn.Sequential(features, nn.AdaptiveAvgPool2d(1), nn.Flatten(), "
+                f"nn.Linear({K}, CLASSES))"
+            )
         if out.is_floating_point():
             return f"a tensor of {shape}" if shape else "a single number"
         kind = str(out.dtype).removeprefix("torch.")

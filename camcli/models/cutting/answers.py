@@ -61,6 +61,11 @@ def _fits(part: Any, count: int) -> bool:
     return isinstance(part, Tensor) and part.ndim > 0 and rows_of(part, count) is not None
 
 
+def shown_part(name: str) -> str:
+    """A part's name in a sentence."""
+    return f"number {name}" if name.isdigit() else repr(name)
+
+
 class Answering(nn.Module):
     """A network as a function of images alone that returns its scores and nothing else.
 
@@ -84,3 +89,9 @@ class Answering(nn.Module):
         if not part:
             return out
         return _parts(out)[part]
+
+    def train(self, mode: bool = True) -> Answering:
+        """Also the network itself, which asks its own mode."""
+        super().train(mode)
+        self.__dict__["_answering"][0].training = mode
+        return self

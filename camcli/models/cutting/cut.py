@@ -15,8 +15,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from camcli.errors import CamcliError, UsageError, out_of_memory
+from camcli.errors import CamcliError, UsageError
 from camcli.models.cutting import cut_graph, cut_hooks
+from camcli.models.cutting.asking import Shape, answered, shape_of
 from camcli.models.cutting.cut_sequence import MappedSequence, cut_at_last
 from camcli.models.cutting.final_activation import (
     BOUND,
@@ -28,16 +29,15 @@ from camcli.models.cutting.final_activation import (
 )
 from camcli.models.cutting.fx_graph import PROBE, Traced, trace, trunk
 from camcli.models.cutting.pieces import found_in_pieces, inner_layers, not_to_convert
-from camcli.models.cutting.purity import check_steady, noticing_chance, same
+from camcli.models.cutting.purity import check_steady, same
 from camcli.models.cutting.settled_output import settle
 from camcli.models.cutting.types import Cut, CutsItself, LinearHead, NoMapError, Place, Tail
-from camcli.models.outputs import Output, TwoSided, rows_of, what_else
+from camcli.models.outputs import Output, TwoSided, rows_of
 from camcli.models.spec import LAST, OutputKind
 
 __all__ = ["Cut", "Layer", "LinearHead", "Place", "Tail", "cut", "list_layers"]
 
 log = logging.getLogger(__name__)
-Shape = tuple[int, int, int]
 
 
 def cut(
@@ -72,10 +72,9 @@ def cut(
             take images of this size, or its outputs cannot be what `output` says.
     """
     if isinstance(model, CutsItself) and head is None:
-        return model.cut_itself(_shape(size), layers, output)
-    probe = _probe(size)
+        return model.cut_itself(shape_of(size), layers, output)
     with torch.no_grad():  # not inference mode: the halves' copied weights must allow autograd
-        raw, writes = _answer(model, probe)
+        model, probe, raw, writes = answered(model, size)
         if head is not None:
             last = cut(model, size)
             if tuple(layers) in ((LAST,), (last.layer,)):
@@ -293,17 +292,15 @@ def list_layers(model: nn.Module, size: int | Shape) -> list[Layer]:
         CamcliError: the network returns no (B, C) logits.
     """
     if isinstance(model, CutsItself):
-        return model.own_layers(_shape(size))
-    probe = _probe(size)
+        return model.own_layers(shape_of(size))
     with torch.no_grad():
-        _, writes = _answer(model, probe)
+        model, probe, _, writes = answered(model, size)
         try:
             traced = trace(model, probe, writes=writes)
         except Exception as error:
             log.debug("cannot trace (%s); watching with hooks", error)
             seen = cut_hooks.watch(model, probe)
-            _, C, H, W = probe.shape
-            held = cut_hooks.layouts(model, seen, (C, H, W))
+            held = cut_hooks.layouts(model, seen, probe[0])
             return [
                 Layer(name, _kind(model, name), layout.shape, "." not in name)
                 for name, layout in held.items()
@@ -335,48 +332,6 @@ def _passes_on(model: nn.Module, name: str) -> bool:
 
 def _kind(model: nn.Module, name: str) -> str:
     return type(model.get_submodule(name)).__name__
-
-
-def _shape(size: int | Shape) -> Shape:
-    return (3, size, size) if isinstance(size, int) else size
-
-
-def _probe(size: int | Shape) -> Tensor:
-    return torch.randn(PROBE, *_shape(size), generator=torch.Generator().manual_seed(0))
-
-
-def _answer(model: nn.Module, images: Tensor) -> tuple[Tensor, bool]:
-    """What a network says, (B, C), and whether it writes into its input.
-
-    Raises:
-        UsageError: it does not take images of this size.
-        CamcliError: it answers something else, or by chance.
-    """
-    given = images.clone()
-    try:
-        with noticing_chance() as chance:
-            out = model(given)
-    except torch.OutOfMemoryError:
-        raise
-    except (AssertionError, RuntimeError) as error:  # a transformer's positions, a flattened map
-        if out_of_memory(error):  # a limit on this process: torch has no type of its own for it
-            raise MemoryError(str(error)) from error
-        height, width = images.shape[2:]
-        lines = str(error).strip().splitlines() or [repr(error)]
-        reason = lines[-1][:200].rstrip(".!")
-        raise UsageError(
-            f"The network cannot look at {height}x{width} pixels ({reason}): "
-            "leave --input-size out, or give the side that it is built for."
-        ) from error
-    logits = rows_of(out, len(images))
-    if logits is None:
-        raise CamcliError(
-            "The network must return logits of shape (B, C) for a batch of images; it returned "
-            f"{what_else(out)}."
-        )
-    if any(chance):
-        check_steady(model, images)
-    return logits, not torch.equal(given, images)
 
 
 def _check(made: Cut, pieces: list[tuple[Tensor, Tail]], expected: Tensor) -> None:

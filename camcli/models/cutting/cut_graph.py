@@ -10,6 +10,7 @@ from torch import Tensor, fx, nn
 from camcli.models.cutting import fx_graph
 from camcli.models.cutting.crossing import followers
 from camcli.models.cutting.fx_graph import Traced, first_part, second_part, trunk
+from camcli.models.cutting.graph_gradients import influences
 from camcli.models.cutting.graph_layout import layout, step_name
 from camcli.models.cutting.graph_passes import fold_batchnorm, without_inplace
 from camcli.models.cutting.tokens import TensorLayout, from_maps, to_maps
@@ -17,6 +18,9 @@ from camcli.models.cutting.types import Cut, LinearHead, NoMapError, Place, not_
 
 # So many places of a map are changed, one at a time, to see whether they have influence.
 _CELLS = 8
+_MOST = 0.5
+# So many branches' ends are compared, the last.
+_ENDS = 6
 # A map before which everything has passed is not taken where it has so many times more places
 # than the last ones: what it shows is far from what the network decides on.
 _FINER = 4
@@ -65,6 +69,7 @@ def _last(traced: Traced) -> fx.Node:
     )
     ends = _ends(traced)
     if len(ends) > 1 or whole is None:
+        ends = ends[-_ENDS:]
         shares = [_share(traced, n) for n in ends]
         best = max(zip(shares, range(len(ends)), ends, strict=True), default=(0, 0, None))[2]
     else:
@@ -136,15 +141,28 @@ def _ends(traced: Traced) -> list[fx.Node]:
         elif layout(traced, n) and _matters(traced, n):
             covered.add(n)
             ends.append(n)
-    return ends[::-1]
+    return _gathered(traced, ends[::-1])
+
+
+def _gathered(traced: Traced, ends: list[fx.Node]) -> list[fx.Node]:
+    """Ends that are made of one map, as an attention's keys and values are: that map instead."""
+    sources: dict[fx.Node, list[fx.Node]] = {}
+    for end in ends:
+        given = [n for n in end.all_input_nodes if n in traced.pixels]
+        if len(given) == 1 and end.op == "call_module" and layout(traced, given[0]):
+            sources.setdefault(given[0], []).append(end)
+    shared = {source: made for source, made in sources.items() if len(made) > 1}
+    if not shared:
+        return ends
+    gone = {end for made in shared.values() for end in made}
+    kept = {*shared, *(end for end in ends if end not in gone)}
+    return [n for n in traced.position if n in kept]
 
 
 def _share(traced: Traced, node: fx.Node) -> float:
     """How much of what tells two pictures apart is in one branch's map."""
     made = cut_at(traced, [node])
-    shape = traced.shapes[next(iter(traced.whole.graph.nodes))]
-    images = torch.randn(shape, generator=torch.Generator().manual_seed(0))
-    ((A, tail),) = made.split(images)
+    ((A, tail),) = made.split(traced.images)
     return float((tail(A.roll(1, 0)) - tail(A)).norm())
 
 
@@ -170,21 +188,23 @@ def _matters(traced: Traced, node: fx.Node) -> bool:
     held = layout(traced, node)
     if held is None or held.kind != "tokens":
         return True
-    made = cut_at(traced, [node])
-    shape = traced.shapes[next(iter(traced.whole.graph.nodes))]
+    rows = influences(traced).get(node)
+    share = None if rows is None else float(rows[held.prefix :].mean())
+    if share is not None and (share == 0 or share >= _MOST):
+        return share > 0
+    # Where a maximum is taken, other cells would have influence if they were other.
     generator = torch.Generator().manual_seed(0)
-    images = torch.randn(shape, generator=generator)
-    ((A, tail),) = made.split(images)
+    ((A, tail),) = cut_at(traced, [node]).split(traced.images)
     _, h, w = held.shape
     cells = torch.randperm(h * w, generator=generator)[:_CELLS]
-    rows = torch.zeros(len(cells), dtype=torch.long)
-    changed = A[rows].flatten(2)
+    first = torch.zeros(len(cells), dtype=torch.long)
+    changed = A[first].flatten(2)
     for row, cell in enumerate(cells.tolist()):
         noise = torch.randn(A.shape[1], generator=generator)
         changed[row, :, cell] += 100 * A.std().clamp(min=1e-3) * noise
-    answers = tail(changed.unflatten(2, (h, w)), rows)
+    answers = tail(changed.unflatten(2, (h, w)), first)
     # As many rows at a time: of two or six a matrix product is not rounded alike.
-    same = (answers == tail(A[rows], rows)).all(1)
+    same = (answers == tail(A[first], first)).all(1)
     return int(same.sum()) * 2 <= len(cells)
 
 

@@ -199,6 +199,7 @@ def _returning(
         {n: shape for n, shape in more.items() if n in kept},
         {n: value for n, value in traced.others.items() if n in kept},
         pieces=traced.pieces,
+        images=traced.images,
     )
 
 

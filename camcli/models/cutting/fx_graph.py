@@ -142,7 +142,9 @@ class Traced:
         others: the values of the other nodes, for both batches.
         layouts: how the nodes hold maps, as far as that was asked.
         trial: the run that tells which places answer to changes in a picture, once that was asked.
+        influences: on which rows of each node's value the logits depend, once that was asked.
         pieces: modules whose code could not be followed, each one node of the graph, by name.
+        images: of the trial run, (PROBE, C, H, W).
     """
 
     whole: fx.GraphModule
@@ -152,7 +154,9 @@ class Traced:
     others: dict[fx.Node, tuple[Any, Any]]
     layouts: dict[fx.Node, TensorLayout | None] = field(default_factory=dict)
     trial: list[Any] = field(default_factory=list)
+    influences: dict[fx.Node, Tensor] = field(default_factory=dict)
     pieces: frozenset[str] = frozenset()
+    images: Tensor = field(default_factory=lambda: torch.empty(0))
 
     @cached_property
     def position(self) -> dict[fx.Node, int]:
@@ -237,7 +241,7 @@ def _observed(whole: fx.GraphModule, names: dict[str, fx.Node], probe: Tensor) -
     if not same(three.answer[:PROBE], two.answer):
         raise ValueError("a picture's answer depends on the batch")
     others = {n: (value, three.others[n]) for n, value in two.others.items()}
-    return Traced(whole, names, two.shapes, three.shapes, others)
+    return Traced(whole, names, two.shapes, three.shapes, others, images=probe)
 
 
 def with_head(traced: Traced, node: fx.Node, new: nn.Module, probe: Tensor) -> Traced:

@@ -19,7 +19,7 @@ from camcli.models.cutting.fx_graph import PROBE, Traced
 from camcli.models.cutting.purity import is_input
 from camcli.models.cutting.steps import (
     Following,
-    Step,
+    Keeps,
     from_images,
     held_by,
     keeps_last,
@@ -47,6 +47,9 @@ _ON_MAPS = (
 _JOINING = {"add", "iadd", "sub", "isub", "mul", "imul", "maximum", "minimum", "lerp", "cat"}
 # So many steps behind a value it is looked for what it is added to.
 _STEPS = 8
+# And so many before it for what asked.
+_FAR = 24
+_RELAID = {"view", "reshape", "flatten", "unflatten", "getitem"}
 
 
 def layout(traced: Traced, node: fx.Node) -> TensorLayout | None:
@@ -63,7 +66,12 @@ def layout(traced: Traced, node: fx.Node) -> TensorLayout | None:
             stack.append(waits)
             continue
         stack.pop()
-        traced.layouts[n] = held or _joined(traced, n, possible) or _tried(traced, n, possible)
+        traced.layouts[n] = (
+            held
+            or _joined(traced, n, possible)
+            or _tried(traced, n, possible)
+            or _asking(traced, n, possible)
+        )
     return traced.layouts[node]
 
 
@@ -97,6 +105,13 @@ def _followed(
         found = _after(traced, node, source, possible)
         if found is not None:
             return None, found
+    first = node.args[0] if node.op in ("call_function", "call_method") and node.args else None
+    if isinstance(first, fx.Node) and first in traced.shapes and step_name(node) in _RELAID:
+        if first not in traced.layouts and not is_input(first):
+            return first, None
+        before = traced.layouts.get(first)
+        if before is not None and (found := _relaid(node, before, possible)) is not None:
+            return None, found
     shuffled = _rearranged(traced, node, possible)
     if shuffled is None:
         return None, None
@@ -105,6 +120,71 @@ def _followed(
     held = traced.layouts[shuffled]
     found = None if held is None else kept("maps", held, possible)
     return None, found if found and held and found.shape[1:] == held.shape[1:] else None
+
+
+def _relaid(node: fx.Node, held: TensorLayout, possible: list[TensorLayout]) -> TensorLayout | None:
+    """The layout where rows of tokens become channels last, or the reverse, or some are left out.
+
+    Args:
+        node: of a function in `_RELAID`.
+        held: how its first argument holds maps.
+        possible: what its own shape allows.
+    """
+    if step_name(node) == "getitem":  # each second row and column
+        asked = node.args[1]
+        parts = [p for p in asked if p is not Ellipsis] if isinstance(asked, tuple) else [None]
+        if not all(isinstance(p, slice) and p.start in (None, 0) and p.stop is None for p in parts):
+            return None
+        same = [p for p in possible if p.kind == held.kind != "tokens"]
+        return next((p for p in same if p.shape[0] == held.shape[0]), None)
+    if held.kind == "maps" or held.prefix:
+        return None
+    others = [p for p in possible if p.kind != "maps" and p.prefix == 0]
+    return next((p for p in others if p.shape == held.shape), None)
+
+
+def _asking(traced: Traced, node: fx.Node, possible: list[TensorLayout]) -> TensorLayout | None:
+    """How the answers of an attention lie: as the places that asked, the left side of a product."""
+    if step_name(node) in ("view", "reshape") and len(traced.shapes.get(node, ())) == 4:
+        return _unrolled(traced, node, possible)
+    n = node
+    for _ in range(_FAR if possible else 0):
+        if n.op == "call_module":
+            module = traced.whole.get_submodule(str(n.target))
+            if isinstance(module, _MIXING) or n.target in traced.pieces:
+                return None
+        elif n.op not in ("call_function", "call_method") or step_name(n) == "einsum":
+            return None
+        first = n.args[0] if n.args else None
+        if not isinstance(first, fx.Node) or first not in traced.pixels or is_input(first):
+            return None
+        n = first
+        held = layout(traced, n) if n in traced.shapes else None
+        if held is not None:
+            # As many rows as channels may be those, as in a Gram matrix.
+            channels = traced.shapes[node][1] == held.shape[0]
+            lying = [p for p in possible if p.kind == "tokens" and p.prefix == held.prefix]
+            fits = (p for p in lying if p.shape[1:] == held.shape[1:] and not channels)
+            return next(fits, None)
+    return None
+
+
+def _unrolled(traced: Traced, node: fx.Node, possible: list[TensorLayout]) -> TensorLayout | None:
+    """How an attention's answers (B, K, h·w) lie that are given two dimensions again."""
+    waiting, seen = list(node.all_input_nodes), {node}
+    while waiting and len(seen) < _FAR:
+        n = waiting.pop(0)
+        if n in seen or n not in traced.pixels or is_input(n):
+            continue
+        seen.add(n)
+        held = layout(traced, n) if n in traced.shapes else None
+        if held is None:
+            waiting += n.all_input_nodes
+            continue
+        for p in possible:  # not the matrix of channels by channels that it may be
+            if p.kind == held.kind == "maps" and p.shape[1:] == held.shape[1:] != held.shape[:2]:
+                return p
+    return None
 
 
 def _rearranged(traced: Traced, node: fx.Node, possible: list[TensorLayout]) -> fx.Node | None:
@@ -135,7 +215,7 @@ def _sources(traced: Traced, node: fx.Node) -> list[fx.Node]:
     return sorted(given, key=lambda n: traced.position[n])
 
 
-def _step(traced: Traced, node: fx.Node) -> Step | None:
+def _step(traced: Traced, node: fx.Node) -> Keeps | None:
     """Which layouts a node keeps: "maps", "rows" of channels (last, or tokens), "any", or none.
 
     One that is "turned" is given in the other order of its dimensions.
@@ -203,7 +283,7 @@ def _tried(traced: Traced, node: fx.Node, possible: list[TensorLayout]) -> Tenso
     if not possible:
         return None
     if not traced.trial:
-        traced.trial.append(Trial(traced.whole, _image(traced), set(traced.shapes)))
+        traced.trial.append(Trial(traced.whole, traced.images, set(traced.shapes)))
     held: TensorLayout | None = traced.trial[0].layout(node)
     return held if held in possible else None
 
@@ -211,16 +291,15 @@ def _tried(traced: Traced, node: fx.Node, possible: list[TensorLayout]) -> Tenso
 class Trial(fx.Interpreter):
     """Runs a graph on `disturbed` pictures as far as is asked, and keeps which nodes hold maps."""
 
-    def __init__(
-        self, whole: fx.GraphModule, image: tuple[int, int, int], tensors: set[fx.Node]
-    ) -> None:
+    def __init__(self, whole: fx.GraphModule, images: Tensor, tensors: set[fx.Node]) -> None:
         super().__init__(whole)
-        self._pictures = disturbed(image)
-        self._following = Following(image[1:])
+        self._pictures = disturbed((images.shape[1], images.shape[2], images.shape[3]), images[0])
+        self._image = (images.shape[2], images.shape[3])
+        self._following = Following(self._image)
         self._following.begin(self._pictures)
         self.env, self.args_iter = {}, iter([self._pictures])
         self._left = iter(whole.graph.nodes)
-        self._image, self._tensors = image, tensors
+        self._tensors = tensors
         self._found: dict[fx.Node, TensorLayout | None] = {}
 
     def layout(self, node: fx.Node) -> TensorLayout | None:
@@ -247,7 +326,7 @@ class Trial(fx.Interpreter):
             return None
         if len(value) != len(self._pictures) or not value.is_floating_point():
             return None
-        return traced_to_pixels(value, possible_layouts(tuple(value.shape), self._image[1:]))
+        return traced_to_pixels(value, possible_layouts(tuple(value.shape), self._image))
 
 
 def traced_to_pixels(value: Tensor, possible: list[TensorLayout]) -> TensorLayout | None:

@@ -73,11 +73,10 @@ def inner_layers(
     inside = tuple(f"{piece}." for piece in traced.pieces)
     if not inside:
         return {}
-    _, C, H, W = probe.shape
     seen = cut_hooks.watch(model, probe)
     return {
         name: held.shape
-        for name, held in cut_hooks.layouts(model, seen, (C, H, W)).items()
+        for name, held in cut_hooks.layouts(model, seen, probe[0]).items()
         if name.startswith(inside)
     }
 

@@ -12,7 +12,7 @@ from camcli.models.cutting.tokens import TensorLayout, possible_layouts
 
 # "maps" are (B, K, h, w), "rows" channels last or tokens, "any" is all of them; what is "turned"
 # has its dimensions in another order.
-Step = Literal["maps", "rows", "any", "turned"]
+Keeps = Literal["maps", "rows", "any", "turned"]
 
 # Functions, methods and operators by their names.
 _MAP_NAMES = {
@@ -41,7 +41,7 @@ _MOVING = {"permute", "transpose", "swapaxes", "roll", "flip"}
 _TURNING = {"permute", "transpose", "movedim", "swapaxes"}
 
 
-def step_of(name: str) -> Step | None:
+def step_of(name: str) -> Keeps | None:
     """What a function, a method or an operator of this name keeps; None if it moves places."""
     if name in _TURNING:
         return "turned"
@@ -73,13 +73,13 @@ def keeps_last(name: str, args: Sequence[Any], dims: int) -> bool:
     return not {dims - 2, dims - 1} & set(moved)
 
 
-def from_images(step: Step, possible: Iterable[TensorLayout]) -> TensorLayout | None:
+def from_images(step: Keeps, possible: Iterable[TensorLayout]) -> TensorLayout | None:
     """The layout of what one step makes of images."""
     fits = step in ("maps", "any")
     return next((p for p in possible if p.kind == "maps" and fits), None)
 
 
-def kept(step: Step, held: TensorLayout, possible: Iterable[TensorLayout]) -> TensorLayout | None:
+def kept(step: Keeps, held: TensorLayout, possible: Iterable[TensorLayout]) -> TensorLayout | None:
     """The layout of what one step makes of a value that is `held` so.
 
     Args:
@@ -137,7 +137,7 @@ class Following(TorchFunctionMode):
         if out.shape[-2:] == held.shape[1:] and keeps_last(name, args, value.ndim):
             remember(out, TensorLayout("maps", (out.shape[-3], *held.shape[1:])))
 
-    def _follow(self, step: Step, given: Iterable[Any], out: Tensor) -> None:
+    def _follow(self, step: Keeps, given: Iterable[Any], out: Tensor) -> None:
         possible = possible_layouts(tuple(out.shape), self._image)
         for value in given:
             if isinstance(value, tuple | list):

@@ -22,15 +22,17 @@ _NEAR, _NEAR_OF_MANY = 0.8, 1.5
 _SMALL = 24
 
 
-def disturbed(shape: tuple[int, int, int]) -> Tensor:
+def disturbed(shape: tuple[int, int, int], picture: Tensor | None = None) -> Tensor:
     """A picture, and copies of it with one spot changed: (1 + spots, C, H, W).
 
     Args:
         shape: (C, H, W).
+        picture: of that shape; by default noise around zero.
     """
     _, H, W = shape
-    picture = torch.randn((1, *shape), generator=torch.Generator().manual_seed(0))
-    copies = picture.repeat(len(_SPOTS) + 1, 1, 1, 1)
+    if picture is None:
+        picture = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    copies = picture[None].repeat(len(_SPOTS) + 1, 1, 1, 1)
     # Not so small that a first layer's stride may pass over them.
     tall, wide = max(2, H // _SMALL), max(2, W // _SMALL)
     for copy, (y, x) in zip(copies[1:], _SPOTS, strict=True):

@@ -17,6 +17,7 @@ from camcli.models.classes.names_file import read_class_names
 from camcli.models.loading.builder import BuiltModel, provenance, reason
 from camcli.models.loading.own_module import of_module
 from camcli.models.loading.sources import AskedModel
+from camcli.models.loading.wrappers import check_has_values, unwrapped
 from camcli.models.spec import OutputKind
 from camcli.models.weights.finite import check_finite
 
@@ -48,18 +49,21 @@ def build_in_memory(
         UsageError: it cannot be copied, or does not take pictures.
         CamcliError: it fails, or its weights hold NaN or infinities.
     """
+    module, within = unwrapped(module)
     name = type(module).__name__
+    check_has_values(module, name)
     own = copied(module, name)
     names = read_class_names(classes)
-    made = provenance(name, IN_MEMORY, _digest(own), "user")
+    notes = [f"It is taken out of {' and '.join(within)}."] if within else []
+    made = provenance(name, IN_MEMORY, _digest(own), "user", notes=notes)
     asked = AskedModel(
         name, classes=names, input_size=input_size, preprocess=preprocess, output=output
     )
     with torch.random.fork_rng(devices=[]):  # a forward may draw
         built = of_module(own, asked, made)
     built.preprocess = asked.preprocessed(built.preprocess)
-    own.eval().requires_grad_(False)
-    check_finite(own, name)
+    built.module.eval().requires_grad_(False)
+    check_finite(built.module, name)
     return built
 
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from camcli.data.decode.preprocess import Preprocess
 from camcli.errors import CamcliError, UsageError
+from camcli.models.cutting.answers import scores_in
 from camcli.models.loading.builder import reason
 from camcli.models.outputs import rows_of, what_else
 
@@ -38,6 +39,7 @@ class Answer:
         sized: whether the size was found because the network takes no other.
         cells: (h, w) of the last map that a convolution makes; None where there is none.
         whole: whether the first convolution leaves out no pixel.
+        part: which part of what it returns are the scores; empty for all of it.
     """
 
     outputs: int
@@ -45,6 +47,7 @@ class Answer:
     sized: bool = False
     cells: tuple[int, int] | None = None
     whole: bool = False
+    part: str = ""
 
     def doubt(self) -> str:
         """A sentence where the size can hardly be the one of training; empty if it can."""
@@ -131,13 +134,14 @@ def try_out(
             raise _refused(asked, model, out, fitting) from out
         preprocess, sized = fitting[0], True
         out, watched = _tried(module, preprocess)
-    logits = rows_of(out, 2)
+    scores, part = scores_in(out, 2)
+    logits = rows_of(scores, 2)
     if logits is None:
         raise CamcliError(
             f"{model} should return logits of shape BxC for B pictures, not {what_else(out)}."
         )
     whole = first is not None and max(first.stride) == 1
-    return Answer(logits.shape[1], preprocess, sized, watched, whole)
+    return Answer(logits.shape[1], preprocess, sized, watched, whole, part)
 
 
 def _of_channels(preprocess: Preprocess, channels: int) -> Preprocess:

@@ -24,6 +24,7 @@ from camcli.models.loading.cuda_code import without_cuda
 from camcli.models.loading.own_file import import_file, one_factory
 from camcli.models.loading.own_module import of_module
 from camcli.models.loading.sources import AskedModel
+from camcli.models.loading.wrappers import check_has_values, unwrapped
 from camcli.models.spec import check_own_code, code_file, is_file_of_code, own_code_parts
 from camcli.models.weights.files import read_candidates
 from camcli.models.weights.state_dict import head_rows, match
@@ -46,13 +47,14 @@ def build(asked: AskedModel) -> BuiltModel:
     if weights is None:
         made = provenance(name, "factory", None, "user", notes=[chosen])
     else:
+        module, _ = unwrapped(module)  # within wrappers tensors have other names than in files
         path = weight_path(weights, name)
         own = _imported(name, where) if asked.trust_pickle else None
         found, digest = read_candidates(path, trust=asked.trust_pickle, stand_for_main=own)
         count = head_rows(found, module, key)
         # Of classes, and nothing else differs: the factory may build that many.
         if count is not None and (option := _count_option(name)):
-            module = _call_factory(name, **{option: count})
+            module, _ = unwrapped(_call_factory(name, **{option: count}))
         fits = match(found, module, model=name, key=key)
         fill(module, fits, str(path))
         made = provenance(name, str(path), digest, "user", key, [chosen, fits.note])
@@ -114,7 +116,7 @@ def _call_factory(name: str, **options: int) -> nn.Module:
     factory = _find_factory(name)
     what = own_code_parts(name)[1] or _called(factory)
     if isinstance(factory, nn.Module):
-        return factory.cpu()
+        return _on_cpu(factory, name)
     if not callable(factory):
         raise UsageError(f"--model {name}: '{what}' is a {type(factory).__name__}, not a function.")
     try:
@@ -130,7 +132,12 @@ def _call_factory(name: str, **options: int) -> nn.Module:
         raise UsageError(
             f"--model {name}: {what}() returned a {type(module).__name__}, not a torch.nn.Module."
         )
-    return module.cpu()  # it is tried and cut there, and then moved to where it runs
+    return _on_cpu(module, name)  # it is tried and cut there, and then moved to where it runs
+
+
+def _on_cpu(module: nn.Module, name: str) -> nn.Module:
+    check_has_values(module, name)
+    return module.cpu()
 
 
 def _called(factory: Any) -> str:

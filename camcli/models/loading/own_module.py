@@ -14,6 +14,7 @@ from camcli.data.decode.preprocess_words import described, normalised
 from camcli.data.decode.transforms import AsItIs, is_transform, starts_from_pictures
 from camcli.errors import UsageError
 from camcli.models.classes.names_file import read_class_names
+from camcli.models.cutting.answers import Answering, shown_part
 from camcli.models.loading.builder import BuiltModel, Provenance, name_outputs
 from camcli.models.loading.input_size import try_out
 from camcli.models.loading.learned_inputs import as_learned
@@ -21,6 +22,7 @@ from camcli.models.loading.own_normalisation import expected_values, normalised_
 from camcli.models.loading.own_program import exported_network, scripted_network
 from camcli.models.loading.quantised import with_gradients
 from camcli.models.loading.sources import AskedModel
+from camcli.models.loading.wrappers import ready
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ def of_module(module: nn.Module, asked: AskedModel, made: Provenance) -> BuiltMo
     its own forward normalises, it gets the pixels that it expects.
 
     Args:
-        module: the network, on the CPU.
+        module: the network, camcli's own to change.
         asked: what the user said of it.
         made: where it comes from.
 
@@ -59,7 +61,8 @@ def of_module(module: nn.Module, asked: AskedModel, made: Provenance) -> BuiltMo
         CamcliError: it fails, or what it returns is no logits.
     """
     name, classes = asked.name, asked.classes
-    module = with_gradients(exported_network(module))
+    module, changed = ready(exported_network(module), name)
+    module = with_gradients(module)
     told = own_preprocess(module, name)
     if asked.preprocess is not None:
         said = read_said(asked.preprocess, told.preprocess)
@@ -73,6 +76,9 @@ def of_module(module: nn.Module, asked: AskedModel, made: Provenance) -> BuiltMo
     found = try_out(module, told.preprocess, name, asked.input_size, free=not sized)
     preprocess, inside = found.preprocess, ""
     module = scripted_network(module, preprocess.with_(size=asked.input_size).shape)
+    if found.part:
+        module = Answering(module, found.part)
+        changed.append(f"Its scores are {shown_part(found.part)} of what it returns.")
     plain, note = _of_its_forward(module, preprocess, asked.input_size)
     if plain is not None and not told.coloured:
         preprocess, inside = plain, note
@@ -86,6 +92,7 @@ def of_module(module: nn.Module, asked: AskedModel, made: Provenance) -> BuiltMo
     known = told.coloured or plain is not None or bool(inside)
     only = _shown(preprocess, asked) if found.sized else ""
     notes = (
+        *changed,
         told.note,
         inside,
         only and f"It takes pictures of {only} only.",
