@@ -46,7 +46,7 @@ def explain(
     converge: float | None = M.converge,
     input_size: int | None = N.input_size,
     native_predictions: bool = N.native_predictions,
-    runtime: str = "torch",
+    runtime: str | None = None,
     out: str | Path | None = E.out,
     topk_files: bool = E.topk_files,
     save_raw: bool = E.save_raw,
@@ -83,7 +83,8 @@ def explain(
         native_predictions: with `input_size`: take only the map from that size, and predictions
             and probabilities from a second pass at the weights' own; likewise.
         runtime: see `batch`; of use for methods with many passes. A command takes ``auto``, but
-            here each call would start the runtime anew.
+            here each call would start the runtime anew: None leaves the network to what runs it,
+            which is torch, or OpenVINO for ONNX and IR.
         out: a folder for the picture, or its file (cat.jpg, .png, .webp); by default none is drawn.
         topk_files: with `topk`: one picture for each class instead of one side by side.
         save_raw: also write NAME.npz beside the picture: the signed, unscaled maps.

@@ -20,7 +20,7 @@ from camcli.jobs.output_paths import (
     refuse_inputs,
     write_picture,
 )
-from camcli.models.runtime.registry import check_runtime
+from camcli.models.runtime.registry import AUTO, check_runtime
 from camcli.models.spec import BUNDLED
 from camcli.render.picture_files import SUFFIXES
 from camcli.render.style import Style
@@ -66,7 +66,7 @@ class ExplainJob(Settings):
         topk_files: with ``topk``: one picture for each class instead of one side by side.
         save_raw: also write NAME.npz beside each picture: the signed, unscaled maps.
         overwrite: replace pictures that exist already.
-        runtime: what runs the network.
+        runtime: what runs the network; None for whatever does.
     """
 
     images: Images
@@ -77,7 +77,7 @@ class ExplainJob(Settings):
     topk_files: bool = False
     save_raw: bool = False
     overwrite: bool = False
-    runtime: str = "auto"
+    runtime: str | None = AUTO
 
     def check(self, listener: Listener | None = None) -> None:
         """Refuse, without torch and before images are looked for, what cannot be meant.
@@ -89,7 +89,7 @@ class ExplainJob(Settings):
             UsageError: an unknown name, a number out of range, or options that do nothing together.
             CamcliError: a file that holds no weights.
         """
-        check_runtime(self.runtime)
+        check_runtime(self.runtime or AUTO)
         self.maps.check(self.network, listener or LogListener(), signed=self.style.signed)
         if self.out is None and (self.save_raw or self.topk_files):
             raise UsageError("save_raw and topk_files are about pictures: give them an `out`.")
@@ -167,10 +167,11 @@ class ExplainJob(Settings):
         if found.source is not None:
             refs = renamed(found.source, refs, classifier, listener.say)
         what = self.maps.explanation(classifier)
-        classifier = with_runtime(
-            classifier, self.runtime, images=refs, passes=what.how.passes(classifier),
-            warn=listener.warn, say=listener.say,
-        )  # fmt: skip
+        if self.runtime is not None:
+            classifier = with_runtime(
+                classifier, self.runtime, images=refs, passes=what.how.passes(classifier),
+                warn=listener.warn, say=listener.say,
+            )  # fmt: skip
         return Explaining(self, classifier, what, refs, found.files)
 
     @property

@@ -16,6 +16,7 @@ from camcli.jobs.explain import ExplainJob
 from camcli.jobs.maps import MapJob
 from camcli.jobs.model import ModelJob
 from camcli.jobs.record import filled
+from camcli.models.runtime.registry import AUTO
 from camcli.printable import counted
 from camcli.render.style import Style
 
@@ -78,7 +79,7 @@ def explain(
     threshold: o.Threshold = None,
     native_predictions: o.NativePredictions = N.native_predictions,
     device: o.Device = N.device,
-    runtime: o.RuntimeOption = E.runtime,
+    runtime: o.RuntimeOption = AUTO,
     offline: o.Offline = N.offline,
     alpha: o.Alpha = S.alpha,
     colormap: o.Colormap = S.colormap,

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
+import camcli
 from camcli.cli.app import app
 from camcli.errors import CamcliError, UsageError
 from camcli.evaluate.comparison.randomised import copies_of_model
@@ -206,3 +207,10 @@ def test_what_needs_layers_of_torch_refuses_a_graph(onnx):
         next(iter(copies_of_model(path)))
     with pytest.raises(UsageError, match=r"--backbone .* is a graph that OpenVINO runs"):
         load_backbones(TrainConfig(backbone=path), "cpu", True)
+
+
+def test_python_explains_it_without_a_word_on_runtimes(onnx, tmp_path):
+    Image.new("RGB", (40, 30), "red").save(tmp_path / "red.png")
+    for network in (onnx(), load_classifier(onnx())):
+        result = camcli.explain(tmp_path / "red.png", network, method="reciprocam")
+        assert result.status in ("ok", "empty_map"), result.error
