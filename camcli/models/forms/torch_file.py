@@ -43,13 +43,26 @@ def build(asked: AskedModel) -> BuiltModel:
     first = answers[0].architecture
     make = torchvision_of_file if first.library == "torchvision" else timm_of_file
     built = make(first.written, found, digest, path, asked.classes, asked.weights_key)
-    others = [each.architecture for each in answers[1:]]
+    here = answers[0].prefix
+    others = [each.architecture for each in answers[1:] if each.prefix == here]
+    apart = next((each for each in answers[1:] if _apart(each.prefix, here)), None)
     outputs = len(built.classes)
     notes = [
         f"{path}: {first.told} with {counted(outputs, 'class', 'classes')}, recognised by the "
         f"names and shapes of its tensors{_also(first, others, asked.name)}."
     ]
+    if apart is not None:
+        notes.append(
+            f"{path}: {apart.architecture.told} is in there as well, under {apart.prefix[:-1]!r}; "
+            f"{here[:-1]!r} is taken, and --model {apart.architecture.written} --weights "
+            f"{asked.name} takes the other."
+        )
     return _told(built, asked, first, notes)
+
+
+def _apart(one: str, other: str) -> bool:
+    """Whether two parts of a file are neither within the other."""
+    return not one.startswith(other) and not other.startswith(one)
 
 
 def _told(

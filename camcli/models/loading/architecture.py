@@ -25,7 +25,7 @@ from camcli.models.recognition.index import Architecture
 from camcli.models.recognition.recognise import Recognised, compared, region_of
 from camcli.models.recognition.unallocated import shapes_of, without_memory
 from camcli.models.weights.mismatch import listed
-from camcli.models.weights.state_dict import Candidate, Candidates, match
+from camcli.models.weights.state_dict import Candidate, Candidates, Match, match
 
 # Tokens beside those of the picture: none, the class's, one more for distillation, registers.
 _OTHER_TOKENS = (0, 1, 2, 4, 5, 8, 9)
@@ -164,6 +164,7 @@ def fitted(each: Architecture, forest: Forest, found: Candidates, key: str | Non
         Candidates(found.origin, tuple(adapted)), empty.state_dict(),
         model=each.told, key=key, optional=helping,
     )  # fmt: skip
+    check_nothing_behind(found, chosen, classes, each.told)
     module, _ = built()
     fill(module, chosen, found.origin)
     notes = [chosen.note]
@@ -172,6 +173,36 @@ def fitted(each: Architecture, forest: Forest, found: Candidates, key: str | Non
         notes.append(f"{found.origin}: its head is rebuilt as {plan.told}{assumed}.")
     said = tuple(note for note in notes if note)
     return FittedNetwork(module, classes, channels, size, said, found.origin)
+
+
+def check_nothing_behind(found: Candidates, fits: Match, outputs: int, told: str) -> None:
+    """Refuse a network whose outputs go into another layer, which the network has no place for.
+
+    Args:
+        found: the file's tensors.
+        fits: those that are the network's.
+        outputs: of its own head.
+        told: the network, for the message.
+
+    Raises:
+        UsageError: there is such a layer; whether anything stands before it is not told.
+    """
+    dropped = set(fits.dropped)
+    for candidate in found.each:
+        for name, tensor in candidate.tensors.items():
+            if (
+                name in dropped
+                and name.endswith(".weight")
+                and tensor.ndim == 2
+                and tensor.shape[1] == outputs > 2
+                and name.replace(".weight", ".bias") in dropped
+            ):
+                shape = "x".join(map(str, tensor.shape))
+                raise UsageError(
+                    f"{found.origin} is {told} with a linear layer behind its own {outputs} "
+                    f"outputs, {name} {shape}, and tensors do not say what stands between. "
+                    f"{_OWN_CODE.format(found.origin)}."
+                )
 
 
 def _shapes(candidate: Candidate) -> dict[str, Sizes]:

@@ -13,7 +13,11 @@ from torch import Tensor, nn
 from camcli.data.decode.preprocess import Preprocess
 from camcli.data.decode.preprocess_files import of_timm
 from camcli.errors import UsageError
-from camcli.models.loading.architecture import NotFittingError, fitted_to
+from camcli.models.loading.architecture import (
+    NotFittingError,
+    check_nothing_behind,
+    fitted_to,
+)
 from camcli.models.loading.builder import (
     IMAGENET,
     BuiltModel,
@@ -159,6 +163,7 @@ def timm_of_file(
         state = dict(fits.state)
         weight = state.get(f"{head}.weight")
         module, outputs = _timm_filled(bare, cfg, state, weight, found.origin)
+        check_nothing_behind(found, fits, outputs, f"{bare} of timm")
         notes = [fits.note]
     made = provenance(name, str(path), digest, "user", key, notes)
     names = classes or timm_classes(cfg, outputs)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from camcli.data.decode.preprocess import Preprocess
 from camcli.errors import UsageError
 from camcli.models.loading import bundled
-from camcli.models.loading.architecture import other_form
+from camcli.models.loading.architecture import check_nothing_behind, other_form
 from camcli.models.loading.builder import (
     IMAGENET,
     BuiltModel,
@@ -185,6 +185,7 @@ def _torchvision_tuned(
         preprocess = other.preprocess(preprocess)
     else:
         outputs, notes = fits.state[head].shape[0], [fits.note]
+        check_nothing_behind(found, fits, outputs, f"{name} of torchvision")
         module = _bare(name, outputs)
         fill(module, fits, str(path))
     if hasattr(module, "transform_input"):

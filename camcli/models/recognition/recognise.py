@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from camcli.models.recognition.forest import Difference, Forest, Node, Sizes
 from camcli.models.recognition.index import Architecture, Index, shipped
+from camcli.models.weights.state_dict import is_average
 
 # A part of a file with fewer of its tensors is not the network that it was saved for.
 _LEAST_SHARE = 0.2
@@ -68,6 +69,7 @@ class Recognised:
         each = self.architecture
         replaced = 0 if not self.place else 1 if self.place in each.heads else 2
         return (
+            is_average(self.prefix),  # a teacher beside its student
             replaced,
             len(self.beside),
             len(self.resized),

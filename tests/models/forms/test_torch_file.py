@@ -221,6 +221,34 @@ def test_an_average_of_the_weights_is_seen_beside_them_whatever_the_head(tmp_pat
     same(build_model(path, weights_key="model_ema"), average.module.eval())
 
 
+class Two(nn.Module):
+    def __init__(self, **parts: nn.Module):
+        super().__init__()
+        for name, part in parts.items():
+            self.add_module(name, part)
+
+
+def test_a_student_is_taken_and_its_larger_teacher_is_named(tmp_path):
+    net = trained()
+    with torch.random.fork_rng():
+        teacher = models.get_model("mobilenet_v3_small", num_classes=3)
+    path = saved(tmp_path, Two(teacher=teacher, student=net).state_dict())
+    built = build_model(path)
+    same(built, net)
+    notes = " ".join(built.provenance.notes)
+    assert "mobilenet_v3_small of torchvision is in there as well, under 'teacher'" in notes
+    assert "'student' is taken" in notes
+    same(build_model("mobilenet_v3_small", weights=path), teacher.eval())
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_layer_behind_the_networks_own_head_is_not_left_out(tmp_path, named):
+    path = saved(tmp_path, Two(net=trained(9), fc=nn.Linear(9, 2)).state_dict())
+    with pytest.raises(UsageError, match=r"behind its own 9 outputs, fc\.weight 2x9") as error:
+        build_model(SMALL, weights=path) if named else build_model(path)
+    assert f"--weights {path}" in str(error.value)
+
+
 @pytest.mark.parametrize("channels", [1, 4])
 @pytest.mark.parametrize("named", [True, False])
 def test_other_channels(tmp_path, channels, named):
@@ -261,7 +289,7 @@ def test_counters_that_are_missing_and_heads_that_helped(tmp_path):
 REFUSED = {
     "no head": (lambda net: Around(net), "without its head: it gives features"),
     "a gate": (
-        lambda net: Around(net, fc=nn.Linear(1024, 3), gate=nn.Bilinear(3, 3, 3)),
+        lambda net: Around(net, out=nn.Linear(1024, 3), gate=nn.Bilinear(3, 3, 3)),
         "gate is neither linear nor a norm of 3 numbers",
     ),
     "another width": (
