@@ -253,7 +253,6 @@ class EvaluateJob(Settings):
         return found
 
     def _asked(self, networks: Sequence[ComparedNetwork], listener: Listener) -> EvaluationResult:
-        from camcli.batch.folder_order import renamed
         from camcli.evaluate.comparison.session import (
             ask_all,
             check_labels,
@@ -267,6 +266,8 @@ class EvaluateJob(Settings):
         )
         if not (self.boxes or self.masks or self.grid or self.faithfulness or self.sanity):
             check_labels(refs, networks, named=source.renamed)
+        from camcli.batch.folder_order import renamed  # with torch
+
         # Before seconds of silence.
         listener.say(f"{counted(len(refs), 'photograph')}, {counted(len(networks), 'network')}.")
         ask = questions(

@@ -26,19 +26,21 @@ from camcli.spreadsheet import safe
 GROUPS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     (
         "Classification",
-        (
-            "top1",
-            "top5",
-            "exact",
-            "mean_ap",
-            "f1_micro",
-            "f1_macro",
-            "auc",
-            "share_confident",
-            "top1_confident",
-        ),
-        "of the photographs whose label names a class of the network; exact: all labels of a "
-        "photograph and no other; confident: those of at least the asked probability",
+        ("top1", "top5", "mean_ap", "share_confident", "top1_confident"),
+        "of the photographs whose label names a class of the network; confident: those of at least "
+        "the asked probability",
+    ),
+    (
+        "Two classes",
+        ("auc",),
+        "area under the ROC curve: how often the second class is likelier in one of its "
+        "photographs than in one of the first",
+    ),
+    (
+        "Labels",
+        ("exact", "map", "f1_micro", "f1_macro"),
+        "of the photographs whose labels are known, of which each can have any number; exact: all "
+        "labels of a photograph and no other; map: mean average precision",
     ),
     (
         "Boxes",

@@ -52,11 +52,11 @@ class LabelPredictions:
         return len(self._truth)
 
     def compute(self, weights: np.ndarray | None = None) -> dict[str, float]:
-        """``exact``, ``f1_micro``, ``f1_macro`` and, where a photograph has a label, ``mean_ap``.
+        """``exact``, ``f1_micro``, ``f1_macro`` and, where a photograph has a label, ``map``.
 
         Args:
             weights: (N,) of the photographs; equal by default. A label whose photographs all have
-                the weight 0 is no part of ``mean_ap``.
+                the weight 0 is no part of ``map``.
         """
         w = np.ones(len(self)) if weights is None else weights.astype(np.float64)
         truth, said = self._truth, self._predicted
@@ -70,7 +70,7 @@ class LabelPredictions:
             "f1_macro": float(f1.mean()),
         }
         known = [self._precision(c, w) for c in np.flatnonzero(right > 0).tolist()]
-        return {**found, "mean_ap": float(np.mean(known))} if known else found
+        return {**found, "map": float(np.mean(known))} if known else found
 
     def _precision(self, c: int, w: np.ndarray) -> float:
         """Average precision of a label that has some weight."""

@@ -31,7 +31,7 @@ def test_labels_equal_scikit_learn(drawn):
             "exact": (said == truth).all(1).mean(),
             "f1_micro": f1_score(truth, said, average="micro"),
             "f1_macro": f1_score(truth, said, average="macro"),
-            "mean_ap": average_precision_score(truth, probs, average="macro"),
+            "map": average_precision_score(truth, probs, average="macro"),
         }
     )
 
