@@ -101,7 +101,7 @@ def owner_of(config: Mapping[str, Any]) -> Owner | None:
 
 
 def is_hub_folder(path: Path, owner: Owner) -> bool:
-    """Whether a path is such a folder of that library's, or its ``config.json``."""
+    """Whether a path is such a folder of that library's, or a file of it that stands for it."""
     folder = folder_of(path)
     file = folder and present(folder / CONFIG)
     if not file:
@@ -113,10 +113,10 @@ def is_hub_folder(path: Path, owner: Owner) -> bool:
 
 
 def folder_of(path: Path) -> Path | None:
-    """The folder that is meant: the path, or what its ``config.json`` lies in."""
+    """The folder that is meant: the path, or where its ``config.json`` or its weights lie."""
     if path.is_dir():
         return path
-    return path.parent if path.name == CONFIG and path.is_file() else None
+    return path.parent if path.name in (CONFIG, *_WEIGHTS) and path.is_file() else None
 
 
 def open_folder(path: Path) -> HubFolder:

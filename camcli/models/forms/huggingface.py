@@ -208,7 +208,9 @@ def _let_answer_logits(network: nn.Module, *, other_size: bool) -> None:
         options["interpolate_pos_encoding"] = True
 
     def forward(self: nn.Module, pixel_values: Tensor) -> Tensor:
-        logits: Tensor = own.forward(self, pixel_values, return_dict=True, **options).logits
+        out = own.forward(self, pixel_values, return_dict=True, **options)
+        # PP-LCNet's classifier gives them by another name.
+        logits: Tensor = out.logits if hasattr(out, "logits") else out.last_hidden_state
         return logits
 
     network.__class__ = type(

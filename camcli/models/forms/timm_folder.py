@@ -18,6 +18,7 @@ from camcli.models.loading.sources import AskedModel
 from camcli.models.spec import TIMM
 from camcli.models.weights.files import read_state
 
+_WRAPPED = "timm_model."
 # Arguments of create_model that name other files.
 _NOT_FROM_FILES = (
     "pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path", "cache_dir",
@@ -50,6 +51,8 @@ def build_of(found: HubFolder, asked: AskedModel) -> BuiltModel:
         tensors, digest = read_state(path)
         state.update(tensors)
         digests.append(digest)
+    if state and all(name.startswith(_WRAPPED) for name in state):  # by transformers
+        state = {name.removeprefix(_WRAPPED): tensor for name, tensor in state.items()}
     told = found.config.get("pretrained_cfg") or found.config
     outputs = found.config.get("num_classes", told.get("num_classes"))
     if type(outputs) is not int or outputs < 1:

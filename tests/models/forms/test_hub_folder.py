@@ -32,7 +32,8 @@ def folder(path: Path, weights: str | None = "model.safetensors", **config: Any)
 
 def test_whose_folder_it_is_is_told_by_what_its_config_says(tmp_path: Path) -> None:
     theirs, timms = folder(tmp_path / "a"), folder(tmp_path / "b", architecture="resnet18")
-    assert form_of(theirs).name == form_of(theirs / "config.json").name == "hugging face folder"
+    for path in (theirs, theirs / "config.json", theirs / "model.safetensors"):
+        assert form_of(path).name == "hugging face folder"
     assert form_of(timms).name == "timm folder"
     with pytest.raises(UsageError, match="no network in a form"):
         form_of(folder(tmp_path / "c", other=1))

@@ -321,3 +321,31 @@ def grad_cam(classifier: Classifier, x: Tensor, target: int) -> Tensor:
 def cosine(a: Tensor, b: Tensor) -> float:
     a, b = (each.double().flatten() / each.double().norm() for each in (a, b))
     return float(a @ b)
+
+
+def test_a_network_of_timm_that_transformers_saved_is_timms(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    config = transformers.TimmWrapperConfig(
+        architecture="resnet10t", id2label=dict(enumerate(NAMES)), do_pooling=True
+    )
+    network = transformers.TimmWrapperForImageClassification(config).eval()
+    network.save_pretrained(tmp_path)
+    classifier = load_classifier(str(tmp_path), device="cpu")
+    assert classifier.classes == NAMES
+    x = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        expected = network(x).logits
+    assert torch.allclose(classifier.see(x).logits, expected, atol=1e-4)
+
+
+def test_logits_by_another_name_are_logits(tmp_path: Path) -> None:
+    config = transformers.PPLCNetConfig(
+        scale=0.25, num_labels=len(NAMES), id2label=dict(enumerate(NAMES))
+    )
+    network = transformers.PPLCNetForImageClassification(config).eval()
+    network.save_pretrained(tmp_path)
+    classifier = load_classifier(str(tmp_path), device="cpu", input_size=64)
+    x = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        expected = network(x).last_hidden_state
+    assert torch.allclose(classifier.see(x).logits, expected, atol=1e-4)
