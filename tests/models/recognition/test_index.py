@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from dataclasses import replace
 from importlib import metadata
 
@@ -59,7 +60,8 @@ def test_all_of_torchvision_and_more_than_a_thousand_of_timm_are_there(index):
 def test_the_file_is_small_and_the_same_when_it_is_written_again(index):
     content = shipped_file.resources.files("camcli.models.recognition").joinpath(shipped_file.FILE)
     assert len(content.read_bytes()) < 1_000_000
-    assert written(index) == content.read_bytes()
+    # The text: what compresses it differs between builds of Python.
+    assert gzip.decompress(written(index)) == gzip.decompress(content.read_bytes())
     part = Index(index.versions, index.forest, index.architectures[10:13])
     again = read(written(part))
     for one, other in zip(part.architectures, again.architectures, strict=True):
@@ -68,8 +70,6 @@ def test_the_file_is_small_and_the_same_when_it_is_written_again(index):
 
 
 def test_another_format_is_refused():
-    import gzip
-
     with pytest.raises(ValueError, match="another format"):
         read(gzip.compress(b"camcli architectures 99; timm 1\n\n"))
 
