@@ -104,7 +104,8 @@ def randomised(network: Any, mode: str) -> Any:
     scaled = {"none": pixels * 255, "tf": pixels * 2 - 1, "caffe": (pixels - 0.5) * 255}[mode]
     network(keras.ops.convert_to_tensor(scaled.astype("float32")), training=True)
     dense = [layer for layer in network._flatten_layers() if isinstance(layer, L.Dense)][-1]
-    dense.kernel.assign(rng.normal(size=dense.kernel.shape) / dense.kernel.shape[0] ** 0.5)
+    # No answer is so sure that its logarithm overflows.
+    dense.kernel.assign(rng.normal(size=dense.kernel.shape) / dense.kernel.shape[0])
     dense.bias.assign(rng.normal(size=dense.bias.shape))
     return network
 
@@ -141,6 +142,7 @@ def test_a_network_says_what_keras_says(case: str, suffix: str, tmp_path: Path) 
     make, mode, head, kind = CASES[case]
     if suffix == ".h5" and case not in ("mobilenet", "small"):
         pytest.skip("the same network in the other form")
+    keras.utils.set_random_seed(0)
     network = randomised(make(), mode)
     path = tmp_path / f"network{suffix}"
     network.save(path)
