@@ -207,6 +207,9 @@ class Preprocess:
         for key in ("mean", "std", "resize", "pad"):
             if isinstance(values.get(key), list):
                 values[key] = tuple(values[key])
+        for each in fields(cls):
+            if each.name not in _LATER and each.name not in values:
+                raise KeyError(each.name)
         made = cls(**values)
         made.check()
         return made

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from camcli.errors import CamcliError, UsageError
 from camcli.models.weights.mismatch import differences, listed, other_classes
-from camcli.models.weights.views import COUNTER, Candidate, View, views_of
+from camcli.models.weights.views import COUNTER, Candidate, Renaming, views_of
 
 __all__ = [
     "COUNTER", "Candidate", "Candidates", "Match", "head_rows", "is_average", "match", "unwrap",
@@ -160,7 +160,7 @@ def match(
         )
     fitting = _distinct([view for view in views if view.fits])
     if not fitting:
-        nearest = max(views, key=View.nearness)
+        nearest = max(views, key=Renaming.nearness)
         raise UsageError(differences(nearest, candidates.origin, model))
     best = min(fitting, key=lambda view: _order(view, fitting))
     once = Counter(view.candidate.key for view in fitting)
@@ -176,7 +176,7 @@ def _choices(
     own: Mapping[str, Tensor],
     heads: frozenset[str],
     optional: tuple[str, ...],
-) -> list[View]:
+) -> list[Renaming]:
     """All views that `key` allows."""
     asked = key.strip(".") if key else ""
     # An optimizer's state has as many mappings as the network has tensors, each with a few.
@@ -199,7 +199,7 @@ def is_average(key: str) -> bool:
     return bool(_AVERAGE.search(key))
 
 
-def _order(view: View, all_of_them: list[View]) -> tuple[bool, bool, bool, int]:
+def _order(view: Renaming, all_of_them: list[Renaming]) -> tuple[bool, bool, bool, int]:
     """Weights before their average, and names as they are before others."""
     return (
         is_average(view.key),
@@ -209,16 +209,16 @@ def _order(view: View, all_of_them: list[View]) -> tuple[bool, bool, bool, int]:
     )
 
 
-def _distinct(views: list[View]) -> list[View]:
+def _distinct(views: list[Renaming]) -> list[Renaming]:
     """Views of different tensors: one mapping under two keys is one choice."""
-    kept: dict[tuple[int, ...], View] = {}
+    kept: dict[tuple[int, ...], Renaming] = {}
     for view in views:
         state = view.state()
         kept.setdefault(tuple(sorted(id(tensor) for tensor in state.values())), view)
     return list(kept.values())
 
 
-def _note(best: View, candidates: Candidates, match: Match, asked: bool) -> str:
+def _note(best: Renaming, candidates: Candidates, match: Match, asked: bool) -> str:
     """What was chosen and what was left out, in one line."""
     said = []
     others = match.others

@@ -29,7 +29,7 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class View:
+class Renaming:
     """A candidate seen with one prefix taken off, beside a network."""
 
     candidate: Candidate
@@ -118,7 +118,7 @@ def views_of(
     own: Mapping[str, Tensor],
     heads: frozenset[str],
     optional: tuple[str, ...],
-) -> Iterator[View]:
+) -> Iterator[Renaming]:
     """A candidate as it is, with each prefix taken off that makes it the network's, and cleaned.
 
     A network that wraps another puts a name of its own in front (``self.net = resnet18()``), which
@@ -138,13 +138,13 @@ def views_of(
                     n.removeprefix(prefix): t for n, t in spelling.items() if n.startswith(prefix)
                 }
                 outside = tuple(n for n in spelling if not n.startswith(prefix))
-                yield View(
+                yield Renaming(
                     candidate, prefix, mapped, outside, inner, inner_heads, optional, added
                 )  # fmt: skip
                 if prefix and (rest := _elsewhere(mapped, spelling, outside, inner)):
                     tensors = {**mapped, **{name: spelling[n] for name, n in rest.items()}}
                     beside = tuple(n for n in outside if n not in rest.values())
-                    yield View(
+                    yield Renaming(
                         candidate, prefix, tensors, beside, inner, inner_heads, optional, added
                     )  # fmt: skip
 
