@@ -178,3 +178,35 @@ def test_layers_learn_labels_too(quick, tmp_path):
     assert float(rows[1]["val_map"]) > 0
     assert load_classifier(checkpoint=outcome.checkpoint).output.kind == "sigmoid"
     assert torch.isfinite(torch.tensor(outcome.scores["val"]["log_loss"]))
+
+
+@pytest.mark.parametrize("table", ["labels.csv", "columns.csv"])
+def test_a_folder_and_a_table_of_labels_are_the_same_set(patches, table):
+    """``--data photos --labels labels.csv``: labels and splits as where the table is the data."""
+    alone = load_dataset(patches / table)
+    both = load_dataset(patches, labels=str(patches / table))
+    assert both.several
+    assert both.classes == alone.classes
+    assert both.counts() == alone.counts() == {"train": 32, "val": 16, "test": 16}
+    said = [{x.ref.rel: (x.labels, x.split) for x in data.items} for data in (alone, both)]
+    assert said[0] == said[1]
+
+
+def test_a_folder_and_a_table_of_one_class_an_image(patches, tmp_path):
+    table = tmp_path / "classes.csv"
+    table.write_text("file,label\n" + "".join(f"{n}.png,{'ab'[n % 2]}\n" for n in range(40)))
+    data = load_dataset(patches, labels=str(table))
+    assert (data.several, data.classes, len(data.items)) == (False, ("a", "b"), 40)
+    assert any("24 images without a row" in note for note in data.notes)
+    table.write_text("file,label\n0.png,a\n1.png,\n")
+    with pytest.raises(UsageError, match=r"'1\.png' has no label"):
+        load_dataset(patches, labels=str(table))
+
+
+def test_a_column_that_nobody_has_is_told(patches, tmp_path):
+    table = tmp_path / "columns.csv"
+    rows = "".join(f"{n}.png,{n % 2},{n // 2 % 2},0\n" for n in range(40))
+    table.write_text("file,a,b,horse\n" + rows)
+    data = load_dataset(patches, labels=str(table))
+    assert data.classes == ("a", "b")
+    assert "No image has horse: not learned." in data.notes

@@ -14,6 +14,9 @@ from pathlib import PurePosixPath
 from camcli.data.datasets.dataset import Labelled
 from camcli.data.datasets.kind import DatasetKind, Domains, Found
 from camcli.data.datasets.place import DataPlace
+from camcli.data.datasets.tables import columns_taken, split_given, takes_several
+from camcli.data.sources.label_tables import Tabled, read_label_table
+from camcli.data.sources.labels import TABLES
 from camcli.data.sources.layout import Layout, Unrecognised
 from camcli.data.sources.refs import ImageRef
 from camcli.data.sources.splits import Split, split_of
@@ -28,6 +31,8 @@ def read_folders(place: DataPlace, domains: Domains) -> Found:
         UsageError: none has one, there is no training split, or there are no such domains.
     """
     layout = place.layout if isinstance(place.layout, Layout) else None
+    if place.labels.lower().endswith(TABLES):
+        return _read_by_table(place)
     refs = place.images()
     if layout:
         refs = [replace(ref, label=layout(place.at(ref))) for ref in refs]
@@ -60,6 +65,26 @@ def read_folders(place: DataPlace, domains: Domains) -> Found:
         found, more = _by_domain(place, layout, found, domains)
         notes += more
     return Found(found, layout.kind, notes)
+
+
+def _read_by_table(place: DataPlace) -> Found:
+    """The images that a table names, and its splits: ``--data photos --labels truth.csv``."""
+    table = read_label_table(place.labels)
+    several = takes_several(table)
+    rows = Tabled(table, str(place.root.absolute()))
+    found, skipped = [], 0
+    for ref in place.images():
+        if ref.label is None or (row := rows.row(ref.rel)) is None:
+            skipped += 1
+            continue
+        label = ref.label if several else table.labels[row][0]
+        found.append(Labelled(replace(ref, label=label), split_given(table, row)))
+    if not found:
+        raise UsageError(f"{place.labels} names no image in {place}; see --labels.")
+    notes = [*columns_taken(table, several), *place.left_out()]
+    if skipped:
+        notes.append(f"Left out: {counted(skipped, 'image')} without a row in {place.labels}.")
+    return Found(found, "table", notes, several)
 
 
 def _read_file_names(place: DataPlace, domains: Domains) -> Found:

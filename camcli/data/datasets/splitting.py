@@ -55,6 +55,7 @@ def hold_out(
             sizes[label] += 1
     taken: dict[str, Split | None] = {}
     filled: Counter[tuple[Split, str]] = Counter()
+    training = {label: len(keys) for label, keys in classes.items()}  # groups not held out
 
     def quota(split: Split, label: str) -> int:
         return max(1, round(shares[split] * sizes[label]))
@@ -85,9 +86,12 @@ def hold_out(
                     nearer = have == 0 or abs(have + size - wanted) < wanted - have
                     if key in taken or not nearer or (careful and overfills(split, key, label)):
                         continue
+                    if any(training[each] < 2 for each in counts[key]):
+                        continue  # the last of another class that comes with it
                     taken[key] = split
                     for each, count in counts[key].items():
                         filled[split, each] += count
+                        training[each] -= 1
     return {ref.rel: split for key, split in taken.items() if split for ref in members[key]}
 
 

@@ -178,20 +178,46 @@ def read_rows(path: Path) -> tuple[list[LabelRow], bool, list[str]]:
         lines, several = _labelled(_lines(path), path)
         return _referenced(lines, path), several, []
     table = read_label_table(path)
-    several = table.several
+    several = takes_several(table)
     lines = [
-        _Line(number, name, join_labels(labels) if several else labels[0], _given(table, name))
+        _Line(number, name, join_labels(labels) if several else labels[0], split_given(table, name))
         for number, (name, labels) in enumerate(table.labels.items(), 2)
     ]
-    notes = []
-    if table.columns:
-        shown = some(table.classes)
-        what = "labels, of which an image has any number" if several else "classes, one an image"
-        notes.append(f"The columns {shown} are taken for {what}.")
-    return _referenced(lines, path), several, notes
+    return _referenced(lines, path), several, columns_taken(table, several)
 
 
-def _given(table: LabelTable, name: str) -> Split | None:
+def takes_several(table: LabelTable) -> bool:
+    """Whether an image of a table has any number of labels, and not one class.
+
+    Raises:
+        UsageError: a cell is empty where each image has one label.
+    """
+    if table.columns or any(len(names) > 1 for names in table.labels.values()):
+        return table.several
+    for name, labels in table.labels.items():
+        if not labels:
+            raise UsageError(f"{printable(name)!r} has no label in {table.path}.")
+    return False
+
+
+def columns_taken(table: LabelTable, several: bool) -> list[str]:
+    """A line on what a table's columns are taken for, where they are its classes."""
+    if not table.columns:
+        return []
+    what = "labels, of which an image has any number" if several else "classes, one an image"
+    notes = [f"The columns {some(table.classes)} are taken for {what}."]
+    there = {name for labels in table.labels.values() for name in labels}
+    if nobody := [name for name in table.classes if name not in there]:
+        notes.append(f"No image has {some(nobody)}: not learned.")
+    return notes
+
+
+def split_given(table: LabelTable, name: str) -> Split | None:
+    """The split that a table gives one of its images; None where it gives none.
+
+    Raises:
+        UsageError: it gives something else.
+    """
     if not table.splits:
         return None
     return _split(table.splits[name], f"{table.path}: {printable(name)!r}")

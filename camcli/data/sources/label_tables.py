@@ -188,20 +188,20 @@ class Tabled:
 
     def __call__(self, rel: str) -> str | None:
         """The labels; empty for an image with none, None for one that the table does not name."""
-        labels = self._labels(rel)
-        return None if labels is None else join_labels(labels)
+        row = self.row(rel)
+        return None if row is None else join_labels(self.table.labels[row])
 
     def every(self) -> list[str]:
         """The labels of each row, as a call gives them."""
         return [join_labels(names) for names in self.table.labels.values()]
 
-    def _labels(self, rel: str) -> tuple[str, ...] | None:
+    def row(self, rel: str) -> str | None:
+        """The path by which the table names an image; None where it does not, or is unclear."""
         known = self.table.labels
-        if rel in known:
-            return known[rel]
         whole = f"{self.root}/{rel}" if self.root else rel
-        if whole in known:
-            return known[whole]
+        for exact in (rel, whole):
+            if exact in known:
+                return exact
         if not self._ends:
             for name in known:
                 self._ends.setdefault(name.rsplit("/", 1)[-1], []).append(name)
@@ -210,6 +210,5 @@ class Tabled:
             for name in self._ends.get(rel.rsplit("/", 1)[-1], ())
             if whole.endswith(f"/{name}") or name.endswith(f"/{rel}")
         ]
-        said = {known[name] for name in near}
         # Two rows that could be meant, and say different things: neither is taken.
-        return said.pop() if len(said) == 1 else None
+        return near[0] if len({known[name] for name in near}) == 1 else None

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from pathlib import Path
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -108,3 +109,17 @@ def test_classes_are_sorted_whatever_comes_first(tmp_path):
         assert all(data.classes[item.target] == item.ref.label for item in data.items)
         targets = {item.ref.path.name: item.target for item in data.items}
         assert targets == {f"{n}.jpg": data.classes.index(name) for n, name in enumerate(names)}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_label_is_left_without_a_training_image(seed):
+    """Each of many rare labels comes with others, whose last image must not go with it."""
+    draw = Random(seed)
+    found = [
+        ImageRef(Path(f"/d/{n}"), str(n), "|".join(f"l{draw.randrange(150)}" for _ in range(5)))
+        for n in range(120)
+    ]
+    held = hold_out(found, {"test": 0.2, "val": 0.2}, seed, several=True)
+    trained = {x for ref in found if ref.rel not in held for x in (ref.label or "").split("|")}
+    assert trained == {x for ref in found for x in (ref.label or "").split("|")}
+    assert {"test", "val"} == set(held.values())
