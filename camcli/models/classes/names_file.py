@@ -66,6 +66,20 @@ def read_class_names(classes: str | Path | Sequence[str] | None) -> tuple[str, .
     return _told_apart([name.strip() for name in _Reader(origin).read(text)], origin)
 
 
+def names_of(value: Any, origin: str) -> tuple[str, ...]:
+    """Class names from a list or mapping in one of the forms that files of them have.
+
+    Args:
+        value: plain values: ``["cat", "dog"]``, ``{0: "cat"}``, ``{"cat": 0}``.
+        origin: where it is from, for messages.
+
+    Raises:
+        UsageError: it is none of the forms, an index is missing or occurs twice, or a name is
+            empty.
+    """
+    return _told_apart([name.strip() for name in _Reader(origin).value(value)], origin)
+
+
 def decode(data: bytes) -> str:
     """Text in UTF-8 or, with or without its mark, in UTF-16.
 
@@ -117,9 +131,9 @@ class _Reader:
             UsageError: it is none of the forms.
         """
         if text.lstrip()[:1] in ("[", "{"):
-            return self._value(self._json(text))
+            return self.value(self._json(text))
         if _ASSIGNED.match(text):
-            return self._value(self._assigned(text))
+            return self.value(self._assigned(text))
         return TextReader(self._origin).read(text)
 
     # --- JSON ------------------------------------------------------------------------------------
@@ -148,7 +162,7 @@ class _Reader:
                 return ast.literal_eval(text[found.end() :].strip())
         raise unknown(self._origin)
 
-    def _value(self, value: Any, depth: int = 0) -> list[str]:
+    def value(self, value: Any, depth: int = 0) -> list[str]:
         """Names from a list or mapping of whatever form."""
         if depth < 4:
             if isinstance(value, (list, tuple)):
@@ -190,10 +204,10 @@ class _Reader:
             return ordered(((value, str(key)) for key, value in values.items()), self._origin)
         for key in KEYS:
             if isinstance(values.get(key), (list, dict)):
-                return self._value(values[key], depth + 1)
+                return self.value(values[key], depth + 1)
         inner = [value for value in values.values() if isinstance(value, (list, dict))]
         if len(inner) == 1:
-            return self._value(inner[0], depth + 1)
+            return self.value(inner[0], depth + 1)
         raise unknown(self._origin)
 
     def _name(self, value: Any) -> str:

@@ -17,10 +17,11 @@ from camcli.models.loading.builder import BuiltModel, provenance
 from camcli.models.loading.own_file import looking_beside
 from camcli.models.loading.own_module import of_module
 from camcli.models.loading.sources import AskedModel
+from camcli.models.weights.names_beside import names_beside
 from camcli.models.weights.opening import open_trusted
 from camcli.models.weights.pickles import check_trusted, network_in
 from camcli.models.weights.places import sha256_of
-from camcli.models.weights.state_dict import is_average, unwrap
+from camcli.models.weights.state_dict import Candidates, is_average, unwrap
 
 _DEEPEST = 4
 # Where trainers and exported learners keep their network.
@@ -55,7 +56,7 @@ def build(asked: AskedModel) -> BuiltModel:
             f"{' or '.join(others[:4])} takes {'the other' if len(others) == 1 else 'another'}."
         )
     made = provenance(asked.name, str(path), digest, "user", asked.weights_key, notes)
-    return of_module(module, asked, made)
+    return of_module(module, asked, made, Candidates(str(path), (), names_beside(loaded)))
 
 
 def networks_in(loaded: object, key: str = "", depth: int = 0) -> Iterator[tuple[str, nn.Module]]:

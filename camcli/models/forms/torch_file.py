@@ -102,7 +102,7 @@ def _of_another_version(
             for name, tensor in candidate.tensors.items()
             if name.startswith(look.prefix) and name not in look.beside
         )
-        alone = Candidates(found.origin, (Candidate(candidate.key, inner),))
+        alone = replace(found, each=(Candidate(candidate.key, inner),))
         each = look.architecture
         try:
             built = timm_of_file(each.written, alone, digest, path, asked.classes, None)

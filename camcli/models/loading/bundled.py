@@ -9,6 +9,7 @@ is, never by where it happens to stand in the file.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from torch import Tensor
 
@@ -28,7 +29,7 @@ from camcli.models.loading.sources import AskedModel
 from camcli.models.recognition.blueprints import timm_blueprint
 from camcli.models.weights.bundled_file import NAME, SHA256, weights_path
 from camcli.models.weights.files import read_candidates
-from camcli.models.weights.state_dict import Candidate, Candidates, match
+from camcli.models.weights.state_dict import Candidate, match
 
 # Trained by Google's TPU code on (x - 127) / 128, resized bicubically.
 PREPROCESS = Preprocess(
@@ -128,9 +129,8 @@ def build(asked: AskedModel) -> BuiltModel:
     own = weights in (None, "bundled")
     path = weights_path() if own else weight_path(weights or "", name, ["bundled"])
     found, digest = read_candidates(path, SHA256 if own else None)
-    found = Candidates(
-        found.origin,
-        tuple(Candidate(c.key, rename(dict(c.tensors))) for c in found.each),
+    found = replace(
+        found, each=tuple(Candidate(c.key, rename(dict(c.tensors))) for c in found.each)
     )
     module = EfficientNetLite0(IMAGENET)
     heads = ("classifier.weight", "classifier.bias")
@@ -139,15 +139,17 @@ def build(asked: AskedModel) -> BuiltModel:
     except UsageError as error:
         # Another head, or other channels: the same network as timm builds it.
         other = other_form(timm_blueprint("tf_efficientnet_lite0"), found, key, error)
-        made = provenance(name, str(path), digest, "user", key, other.notes)
-        names = name_outputs(classes, other.outputs, name)
+        named, note = (classes, "") if classes else found.classes(other.outputs)
+        made = provenance(name, str(path), digest, "user", key, (*other.notes, note))
+        names = name_outputs(named, other.outputs, name)
         return BuiltModel(other.module, names, other.preprocess(PREPROCESS), made)
     outputs = fits.state[heads[0]].shape[0]
     if outputs != IMAGENET:
         module = EfficientNetLite0(outputs)
     fill(module, fits, str(path))
+    named, note = (classes, "") if classes else found.classes(outputs)
     made = provenance(
         name, "bundled" if own else str(path), digest, "bundled" if own else "user", key,
-        [fits.note],
+        [fits.note, note],
     )  # fmt: skip
-    return BuiltModel(module, name_outputs(classes, outputs, name), PREPROCESS, made)
+    return BuiltModel(module, name_outputs(named, outputs, name), PREPROCESS, made)

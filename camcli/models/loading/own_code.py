@@ -27,7 +27,7 @@ from camcli.models.loading.sources import AskedModel
 from camcli.models.loading.wrappers import check_has_values, unwrapped
 from camcli.models.spec import check_own_code, code_file, is_file_of_code, own_code_parts
 from camcli.models.weights.files import read_candidates
-from camcli.models.weights.state_dict import head_rows, match
+from camcli.models.weights.state_dict import Candidates, head_rows, match
 
 # What factories call the number of classes.
 _COUNTS = ("num_classes", "n_classes", "num_labels", "nclass", "nb_classes", "num_class", "classes")
@@ -44,6 +44,7 @@ def build(asked: AskedModel) -> BuiltModel:
         )
     where, what = own_code_parts(name)
     chosen = "" if what else f"{where}: {_called(_find_factory(name))} builds the network."
+    found: Candidates | None = None
     if weights is None:
         made = provenance(name, "factory", None, "user", notes=[chosen])
     else:
@@ -58,7 +59,7 @@ def build(asked: AskedModel) -> BuiltModel:
         fits = match(found, module, model=name, key=key)
         fill(module, fits, str(path))
         made = provenance(name, str(path), digest, "user", key, [chosen, fits.note])
-    return of_module(module, asked, made)
+    return of_module(module, asked, made, found)
 
 
 def _count_option(name: str) -> str | None:

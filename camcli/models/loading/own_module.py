@@ -23,6 +23,7 @@ from camcli.models.loading.own_program import exported_network, scripted_network
 from camcli.models.loading.quantised import with_gradients
 from camcli.models.loading.sources import AskedModel
 from camcli.models.loading.wrappers import ready
+from camcli.models.weights.state_dict import Candidates
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,9 @@ class Told:
     note: str = ""
 
 
-def of_module(module: nn.Module, asked: AskedModel, made: Provenance) -> BuiltModel:
+def of_module(
+    module: nn.Module, asked: AskedModel, made: Provenance, weights: Candidates | None = None
+) -> BuiltModel:
     """A network that was made outside of camcli, with its classes and its preprocessing.
 
     It may say more about itself: its ``classes`` (names), its ``preprocess`` (a `Preprocess`, a
@@ -54,6 +57,7 @@ def of_module(module: nn.Module, asked: AskedModel, made: Provenance) -> BuiltMo
         module: the network, camcli's own to change.
         asked: what the user said of it.
         made: where it comes from.
+        weights: the file that its weights are from, which may name the classes.
 
     Raises:
         UsageError: it does not take pictures, the classes that were named are not as many, or its
@@ -75,6 +79,9 @@ def of_module(module: nn.Module, asked: AskedModel, made: Provenance) -> BuiltMo
         classes = read_class_names(own)
     found = try_out(module, told.preprocess, name, asked.input_size, free=not sized)
     preprocess, inside = found.preprocess, ""
+    named = ""
+    if classes is None and weights is not None:
+        classes, named = weights.classes(found.outputs)
     module = scripted_network(module, preprocess.with_(size=asked.input_size).shape)
     if found.part:
         module = Answering(module, found.part)
@@ -93,6 +100,7 @@ def of_module(module: nn.Module, asked: AskedModel, made: Provenance) -> BuiltMo
     only = _shown(preprocess, asked) if found.sized else ""
     notes = (
         *changed,
+        named,
         told.note,
         inside,
         only and f"It takes pictures of {only} only.",

@@ -165,8 +165,9 @@ def timm_of_file(
         module, outputs = _timm_filled(bare, cfg, state, weight, found.origin)
         check_nothing_behind(found, fits, outputs, f"{bare} of timm")
         notes = [fits.note]
-    made = provenance(name, str(path), digest, "user", key, notes)
-    names = classes or timm_classes(cfg, outputs)
+    named, note = (classes, "") if classes else found.classes(outputs)
+    made = provenance(name, str(path), digest, "user", key, (*notes, note))
+    names = named or timm_classes(cfg, outputs)
     return BuiltModel(module, name_outputs(names, outputs, name), preprocess, made)
 
 

@@ -193,9 +193,11 @@ def _torchvision_tuned(
             f"{path}: {name} normalises its input anew if its training began with torchvision's "
             "weights, which tensors do not tell: then --preprocess inception does the same."
         )
+    named, note = (classes, "") if classes else found.classes(outputs)
+    notes.append(note)
     return BuiltModel(
         module,
-        name_outputs(classes, outputs, f"{path}"),
+        name_outputs(named, outputs, f"{path}"),
         preprocess,
         provenance(name, str(path), digest, "user", key, notes),
     )

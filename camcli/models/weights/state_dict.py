@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from camcli.errors import CamcliError, UsageError
 from camcli.models.weights.mismatch import differences, listed, other_classes
+from camcli.models.weights.names_beside import names_beside
 from camcli.models.weights.views import COUNTER, Candidate, Renaming, views_of
 
 __all__ = [
@@ -40,14 +41,27 @@ class Candidates:
     Attributes:
         origin: the file, for messages.
         each: in the order of the file.
+        names: what may be the names of classes in it: where each is, and the names.
     """
 
     origin: str
     each: tuple[Candidate, ...]
+    names: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     def named(self, key: str) -> tuple[Candidate, ...]:
         """The candidates that a user may mean by `key`: the whole path, or its end."""
         return tuple(c for c in self.each if c.key == key or c.key.endswith(f".{key}"))
+
+    def classes(self, outputs: int) -> tuple[tuple[str, ...] | None, str]:
+        """The names that the file has for a network's outputs, one each; of one output, two.
+
+        Returns:
+            The names, or None; and what a user should know of them, in one line, or "".
+        """
+        for key, names in self.names:
+            if len(names) == max(outputs, 2):
+                return names, f"{self.origin}: its classes are named as its {key!r} says."
+        return None, ""
 
     def largest(self) -> Candidate:
         """The candidate with most tensors, the first of them."""
@@ -108,7 +122,7 @@ def unwrap(loaded: object, origin: str) -> Candidates:
 
     walk(loaded, "", 0)
     if found:
-        return Candidates(origin, tuple(found))
+        return Candidates(origin, tuple(found), names_beside(loaded))
     if not isinstance(loaded, Mapping):
         raise CamcliError(
             f"{origin} holds a {type(loaded).__name__}, not tensors by name: save "
