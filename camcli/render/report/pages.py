@@ -31,6 +31,7 @@ from camcli.render.report.page_data import (
 from camcli.render.report.rows import ImageRow
 from camcli.render.report.thumbs import thumb_path, thumbnail
 from camcli.render.theme import css
+from camcli.render.verdict import number
 
 TEMPLATES = Path(__file__).parent / "templates"
 STYLE = "style.css"
@@ -182,6 +183,7 @@ def _render(template: str, context: Mapping[str, Any], **more: Any) -> str:
     environment.filters["percent"] = lambda share: f"{100 * share:.1f}%"
     environment.filters["shown"] = printable
     environment.filters["count"] = lambda n: f"{n:,}"
+    environment.filters["value"] = number
     return environment.get_template(template).render(mark=MARK, **context, **more)
 
 
