@@ -36,7 +36,8 @@ def label_notes(
         told = {label_index(name, classes) for name in table.classes if name not in table.blank}
         if absent := [name for index, name in enumerate(classes) if index not in told]:
             notes.append(
-                f"{table.path} has no column, or an empty one, of {some(absent)}: counted as absent from each image, so "
-                "that exact match, F1 and the micro average blame the network for finding it."
+                f"{table.path} has no column, or an empty one, of {some(absent)}: counted as "
+                "absent from each image, so that exact match, F1 and the micro average blame the "
+                "network for finding it."
             )
     return notes

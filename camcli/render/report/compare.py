@@ -15,9 +15,9 @@ from camcli.render.report.build import (
     Tick,
     about,
     check_same_source,
+    kinds,
     look,
     photo,
-    kinds,
     run_settings,
     write,
 )
