@@ -29,15 +29,19 @@ def label_notes(
     if strangers:
         notes.append(
             "Left out of the true labels, as they name no class of this network: "
-            f"{some([f"'{name}'" for name in strangers])}."
+            f"{_quoted(strangers)}."
         )
     if isinstance(labeller, Tabled) and labeller.table.columns:
         table = labeller.table
         told = {label_index(name, classes) for name in table.classes if name not in table.blank}
         if absent := [name for index, name in enumerate(classes) if index not in told]:
             notes.append(
-                f"{table.path} has no column, or an empty one, of {some([f"'{name}'" for name in absent])}: counted as "
+                f"{table.path} has no column, or an empty one, of {_quoted(absent)}: counted as "
                 "absent from each image, so that exact match, F1 and the micro average blame the "
                 "network for finding it."
             )
     return notes
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return some([f"'{name}'" for name in names])
