@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from camcli.data.sources.label_tables import Tabled, split_labels
 from camcli.models.classes.label_index import label_index
@@ -10,7 +10,7 @@ from camcli.printable import some
 
 
 def label_notes(
-    labels: Iterable[str], classes: Sequence[str], labeller: object = None
+    labels: Iterable[str], classes: tuple[str, ...], labeller: object = None
 ) -> list[str]:
     """What a person should know before believing the numbers.
 

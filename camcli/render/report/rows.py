@@ -195,10 +195,10 @@ def _side(values: Mapping[str, str], names: Names) -> Side:
         return Side(ERROR, error=values.get("error") or "unknown error")
     verdict = {"1": RIGHT, "0": WRONG}.get(values.get("correct") or "", UNKNOWN)
     if "value" in values:
-        name = values.get("target") or ""
-        between = ": " if name[-1:].isdigit() else " "  # not to be read as one number
-        told = f"{name}{between}{values['value'] or ''}".strip()
-        side = Side(UNKNOWN, names.number(values.get("target") or ""), value=told)
+        target = values.get("target") or ""
+        between = ": " if target[-1:].isdigit() else " "  # not to be read as one number
+        told = f"{target}{between}{values['value'] or ''}".strip()
+        side = Side(UNKNOWN, names.number(target), value=told)
         side.number = _number(values["value"])
         _add_heat(side, values)
         return side
