@@ -16,6 +16,8 @@ from torch import Tensor
 Ask = Callable[[Tensor], Tensor]
 STEPS = 16
 PERCENTILES = (20, 40, 60, 80)
+# Smaller pictures are filled from a flat one.
+_COARSEST = 8
 
 
 def ranked(heat: Tensor) -> Tensor:
@@ -96,7 +98,7 @@ def road(
 
 
 def imputed(
-    x: Tensor, holes: Tensor, *, noise: float = 0.01, seed: int = 0, tolerance: float = 1e-3
+    x: Tensor, holes: Tensor, *, noise: float = 0.01, seed: int = 0, tolerance: float = 5e-4
 ) -> Tensor:
     """Fill holes so that each of their pixels is the mean of its eight neighbours, plus noise.
 
@@ -108,13 +110,36 @@ def imputed(
         holes: (n, H, W) bool, what to fill; not all of an image.
         noise: standard deviation of what is added to filled pixels.
         seed: of the noise.
-        tolerance: relative residual; at 1e-3 what is left is a fifth of the noise.
+        tolerance: relative residual; at 5e-4 what is left is smaller than the noise.
 
     Returns:
         (n, 3, H, W).
     """
     n, (channels, H, W) = len(holes), x.shape
-    hole = holes[:, None].to(x.dtype)
+    images = x.expand(n, channels, H, W)
+    solution = _filled(images, holes, tolerance)
+    generator = torch.Generator().manual_seed(seed)
+    grain = torch.randn(n, channels, H, W, generator=generator).to(x) * noise
+    return torch.where(holes[:, None], solution + grain, images)
+
+
+def _filled(images: Tensor, holes: Tensor, tolerance: float) -> Tensor:
+    """Each pixel of a hole as the mean of its neighbours: (n, C, H, W), 0 outside of holes.
+
+    The search begins at what the same system says of a picture of half the size, where far pixels
+    are near: from a flat one it would need several times the steps.
+    """
+    hole = holes[:, None].to(images.dtype)
+    H, W = images.shape[2:]
+    known = images * (1 - hole)
+    mean = known.sum((2, 3), keepdim=True) / (1 - hole).sum((2, 3), keepdim=True).clamp(min=1)
+    solution = mean * hole
+    if min(H, W) >= _COARSEST:
+        share = F.avg_pool2d(1 - hole, 2, ceil_mode=True)
+        half = F.avg_pool2d(known, 2, ceil_mode=True) / share.clamp(min=1e-6)
+        inner = share[:, 0] == 0
+        half = half + _filled(half, inner, tolerance)
+        solution = F.interpolate(half, (H, W), mode="bilinear") * hole
 
     def spread(values: Tensor) -> Tensor:
         # [1 2 1]ᵀ[1 2 1] without its middle, by shifts: many times faster than a grouped
@@ -124,10 +149,8 @@ def imputed(
         v = v[..., :-2, :] + v[..., 2:, :] + 2 * v[..., 1:-1, :]
         return (v - 4 * values) / 12
 
-    degree = spread(torch.ones(1, channels, H, W, dtype=x.dtype, device=x.device))
-    images = x.expand(n, channels, H, W)
-    b = spread(images * (1 - hole)) * hole
-    solution = images.mean((2, 3), keepdim=True) * hole
+    degree = spread(torch.ones_like(images[:1]))
+    b = spread(known) * hole
     residual = b - (degree * solution - spread(solution)) * hole
     direction = residual.clone()
     rr = (residual**2).sum((1, 2, 3), keepdim=True)
@@ -143,9 +166,7 @@ def imputed(
         new = (residual**2).sum((1, 2, 3), keepdim=True)
         direction = residual + new / rr.clamp(min=1e-30) * direction
         rr = new
-    generator = torch.Generator().manual_seed(seed)
-    grain = torch.randn(n, channels, H, W, generator=generator).to(x) * noise
-    return torch.where(holes[:, None], solution + grain, images)
+    return solution
 
 
 def infidelity(x: Tensor, heat: Tensor, logit: Ask, *, samples: int = 32, seed: int = 0) -> float:

@@ -4,6 +4,7 @@ import scipy.ndimage
 import scipy.sparse
 import scipy.sparse.linalg
 import torch
+import torch.nn.functional as F  # noqa: N812 - its usual name
 
 from camcli.evaluate.metrics.faithfulness import (
     average_drop,
@@ -273,3 +274,22 @@ def test_average_drop_and_increase_are_gradcams(scene):
         assert increase == reference.IncreaseInConfidence()(*asked).item()
         seen.add(increase)
     assert seen == {0.0, 1.0}
+
+
+def test_wide_holes_are_filled_to_less_than_the_noise():
+    generator = torch.Generator().manual_seed(0)
+    x = F.interpolate(torch.randn(1, 3, 6, 9, generator=generator), (75, 112), mode="bicubic")[0]
+    y, x_at = torch.meshgrid(torch.arange(75), torch.arange(112), indexing="ij")
+    round_hole = (y - 30) ** 2 + (x_at - 70) ** 2 < 30**2
+    scattered = torch.rand(75, 112, generator=generator) < 0.8
+    holes = torch.stack([round_hole, ~round_hole, scattered, torch.zeros_like(round_hole)])
+    filled = imputed(x, holes, noise=0)
+    truth = imputed(x, holes, noise=0, tolerance=1e-7)
+    assert float((filled - truth).pow(2).mean().sqrt()) < 0.01
+    # The equation itself: without its middle, each filled pixel is the weighted mean around it.
+    kernel = torch.tensor([[1.0, 2, 1], [2, 0, 2], [1, 2, 1]]).repeat(3, 1, 1, 1) / 12
+    around = F.conv2d(truth, kernel, padding=1, groups=3)
+    weight = F.conv2d(torch.ones_like(truth), kernel, padding=1, groups=3)
+    wrong = (around / weight - truth) * holes[:, None]
+    assert float(wrong.abs().max()) < 1e-4
+    torch.testing.assert_close(filled[3], x)
