@@ -475,9 +475,9 @@ def test_a_last_step_in_another_precision_changes_nothing(end, branches, pixels)
         (lambda z: z > 0, "bool numbers"),
         (lambda z: (10 * z).long(), "int64 numbers"),
         (lambda z: z.to(torch.complex64), "complex64 numbers"),
-        (lambda z: {"logits": z, "hidden": z[:, :2]}, "a dict of 'logits' 2x3, 'hidden' 2x2: wrap"),
-        (lambda z: (z, z), "a tuple of 0 2x3, 1 2x3: wrap it"),
-        (lambda z: SimpleNamespace(logits=z), "SimpleNamespace of .logits 2x3"),
+        (lambda z: {"one": z, "hidden": z[:, :2]}, "a dict of 'one' 2x3, 'hidden' 2x2: wrap"),
+        (lambda z: (z, z[:, :2]), "a tuple of 0 2x3, 1 2x2: wrap it"),
+        (lambda z: SimpleNamespace(a=z, b=z[:, :2]), "SimpleNamespace of .a 2x3, .b 2x2"),
         (lambda z: None, "None: wrap it"),
     ],
 )
