@@ -35,6 +35,8 @@ class Output:
             labels.
         assumed: whether neither the user nor the network says what they are, so that what real
             photographs give may say it better.
+        unbounded: whether they come from a linear layer, so that no numbers of a few images make
+            probabilities of them.
         thresholds: the probability above which a label is predicted, one a class; None for one
             half. Of two classes that exclude each other the second is predicted from its own on.
     """
@@ -43,6 +45,7 @@ class Output:
     told: str = ""
     several: bool = False
     assumed: bool = False
+    unbounded: bool = False
     thresholds: tuple[float, ...] | None = None
 
     @property

@@ -28,6 +28,7 @@ from camcli.models.cutting.final_activation import (
     value_on_graph,
 )
 from camcli.models.cutting.fx_graph import PROBE, Traced, trace, trunk
+from camcli.models.cutting.linear_end import ends_linear
 from camcli.models.cutting.pieces import found_in_pieces, inner_layers, not_to_convert
 from camcli.models.cutting.purity import check_steady, same
 from camcli.models.cutting.settled_output import settle
@@ -137,7 +138,7 @@ def _at_its_own_place(
         return None
     if not isinstance(model[-1], nn.Linear):  # an activation at the end is found on the graph
         return None
-    found, _ = settle(raw.float(), None, asked)
+    found, _ = settle(raw.float(), None, asked, linear=True)
     made, A = cut_at_last(model, probe, raw.shape[1])
     pieces = [(A, Tail(made.tail))]
     try:
@@ -185,7 +186,7 @@ def _ended(
     if head is not None:
         return cut_graph.new_head(traced, head, probe), raw, Output()
     end = end_on_graph(traced, probe, raw)
-    found, without = settle(raw.float(), end and end[0], asked)
+    found, without = settle(raw.float(), end and end[0], asked, linear=ends_linear(traced))
     if found.kind == "binary" and found.assumed and (name := value_on_graph(traced, probe, raw)):
         found = Output("none", BOUND.format(name=name))
     node = end[1] if end and without else traced.output.all_input_nodes[0]
@@ -212,7 +213,7 @@ def _with_hooks(
     if not same(rows_of(model(probe[:1].repeat(PROBE, 1, 1, 1)), PROBE), raw[:1].repeat(PROBE, 1)):
         check_steady(model, probe)
     whole = Whole(model, probe, raw)
-    found, without = settle(raw.float(), whole.family, asked)
+    found, without = settle(raw.float(), whole.family, asked, linear=whole.linear)
     if not without:
         whole.keep_end()
     expected = whole(probe)

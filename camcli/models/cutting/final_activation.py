@@ -17,6 +17,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from camcli.models.cutting.fx_graph import PROBE, Traced
+from camcli.models.cutting.linear_end import LINEAR_FUNCTIONS
 from camcli.models.cutting.purity import without_checkpoints
 from camcli.models.outputs import rows_of
 
@@ -210,6 +211,7 @@ class Whole:
         model: the network, which is not changed.
         outputs: C.
         family: of the activation that is left out; None for none.
+        linear: whether what it returns is what a linear layer said.
     """
 
     def __init__(self, model: nn.Module, probe: Tensor, raw: Tensor) -> None:
@@ -225,6 +227,7 @@ class Whole:
         self._left_out: int | None = None
         with _Activations() as seen:
             out = model(probe.clone())
+        self.linear = seen.linear_until(out)
         for number, (family, value) in enumerate(seen.calls):
             if value.data_ptr() == out.data_ptr() and value.numel() == out.numel():
                 self._left_out = number
@@ -254,14 +257,26 @@ class _Activations(TorchFunctionMode):
     def __init__(self, left_out: int | None = None) -> None:
         super().__init__()
         self.calls: list[tuple[Family, Tensor]] = []
+        self._last: tuple[Tensor, int] | None = None  # that a linear layer said, and its version
         self._left_out, self._count = left_out, 0
+
+    def linear_until(self, out: Tensor) -> bool:
+        """Whether an answer is what a linear layer said last, in another shape at most."""
+        if self._last is None:
+            return False
+        said, version = self._last
+        return said.data_ptr() == out.data_ptr() and out._version == version
 
     def __torch_function__(
         self, func: Any, types: Sequence[type], args: Any = (), kwargs: Any = None
     ) -> Any:
         family = _FUNCTIONS.get(func)
         if family is None:
-            return func(*args, **(kwargs or {}))
+            out = func(*args, **(kwargs or {}))
+            if func in LINEAR_FUNCTIONS:
+                # Which what works in place counts up; of tensors of inference mode none is kept.
+                self._last = None if out.is_inference() else (out, out._version)
+            return out
         number, self._count = self._count, self._count + 1
         if number == self._left_out:
             return args[0] if args else kwargs["input"]

@@ -13,13 +13,17 @@ from camcli.models.spec import OutputKind
 _SUM = 1e-3
 
 
-def settle(raw: Tensor, family: Family | None, asked: OutputKind | None) -> tuple[Output, bool]:
+def settle(
+    raw: Tensor, family: Family | None, asked: OutputKind | None, *, linear: bool = False
+) -> tuple[Output, bool]:
     """What a network's outputs are, and whether the activation at its end is left out.
 
     Args:
         raw: what the network says of trial images, (n, C).
         family: of the activation that it ends in; None where none was found.
         asked: what the user says that they are; None to find out.
+        linear: whether it ends in a linear layer or a convolution, whose outputs have no bounds: no
+            numbers make probabilities of them.
 
     Raises:
         UsageError: it cannot be what the user says, or nothing that has a probability.
@@ -85,7 +89,8 @@ def settle(raw: Tensor, family: Family | None, asked: OutputKind | None) -> tupl
         "The network's outputs lie between 0 and 1 on trial images and are taken for logits: say "
         "--output probabilities if they are probabilities."
     )
-    return Output("softmax", told if within else "", assumed=True), False
+    told = told if within and not linear else ""
+    return Output("softmax", told, assumed=True, unbounded=linear), False
 
 
 def _no_scores(raw: Tensor) -> str:

@@ -81,7 +81,7 @@ class GraphCutter:
             if family is not None and explains(family, logits, raw):
                 end = key, logits, family
                 break
-        found, without = settle(raw, end and end[2], asked)
+        found, without = settle(raw, end and end[2], asked, linear=network.ends_linear(values))
         if end and without:
             return network.ending_at(end[0]), found, end[1]
         return network, found, raw

@@ -27,6 +27,10 @@ _STEPS = 8
 ACTIVATIONS: dict[str, Family] = {
     "Softmax": "softmax", "LogSoftmax": "softmax", "Sigmoid": "sigmoid",
 }  # fmt: skip
+# Linear layers, and what may follow them: constants that are added, and other shapes.
+_LINEAR = ("MatMul", "Convolution", "GroupConvolution")
+_KEEPING = ("Add", "Subtract", "Multiply", "Reshape", "Squeeze", "Unsqueeze", "Transpose",
+            "Convert", "ReduceMean", "AvgPool")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -104,6 +108,19 @@ class Graph:
             if family is not None and values.shape(key) is not None:
                 found[key] = family
         return found
+
+    def ends_linear(self, values: GraphValues) -> bool:
+        """Whether what the graph returns is what a linear layer or a convolution said."""
+        key = values.logits
+        for _ in range(_STEPS):
+            inputs = values.inputs(key)
+            kind = values.at(key).get_node().get_type_name()
+            if len(inputs) != 1 or kind in _LINEAR:
+                return len(inputs) == 1
+            if kind not in _KEEPING:
+                return False
+            key = inputs[0]
+        return False
 
     def ending_at(self, key: Key) -> Graph:
         """The same graph with another value as its end."""
