@@ -18,6 +18,7 @@ I = InspectJob("")  # noqa: E741 - one letter, as in the other parts of the API
 def inspect(
     model: str,
     *,
+    weights: str | Path | None = I.weights,
     weights_key: str | None = I.weights_key,
     classes: str | Path | Sequence[str] | None = I.classes,
     input_size: int | None = I.input_size,
@@ -30,6 +31,7 @@ def inspect(
 
     Args:
         model: what `load_classifier` takes; so are the others.
+        weights: a file with the network's weights, for a name and for code of one's own.
         weights_key: which of several sets of weights in the file.
         classes: class names, or a file of them.
         input_size: side of the input in pixels.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,6 +67,7 @@ class InspectJob(Settings):
 
     Attributes:
         model: a file, a folder, or a name as ``--model`` takes it.
+        weights: a file with the network's weights, for a name and for code of one's own.
         weights_key: which of several sets of weights in the file.
         classes: class names, or a file of them.
         input_size: side of the input in pixels; None for its own.
@@ -76,6 +78,7 @@ class InspectJob(Settings):
     """
 
     model: str
+    weights: str | Path | None = None
     weights_key: str | None = None
     classes: str | Path | Sequence[str] | None = None
     input_size: int | None = None
@@ -88,7 +91,7 @@ class InspectJob(Settings):
     def network(self) -> ModelJob:
         """The network as every other verb takes it."""
         return ModelJob(
-            self.model, weights_key=self.weights_key, classes=self.classes,
+            self.model, weights=self.weights, weights_key=self.weights_key, classes=self.classes,
             input_size=self.input_size, preprocess=self.preprocess, device="cpu",
             trust_pickle=self.trust_pickle, output=self.output, offline=self.offline,
         )  # fmt: skip
@@ -145,8 +148,15 @@ class InspectJob(Settings):
             found, _ = read_candidates(path)
         except CamcliError:
             return ()
-        sets = [(each.key or "at its top", len(each.tensors)) for each in found.each]
-        return tuple(sorted(sets, key=lambda pair: -pair[1])[:_FEW])
+        # An optimizer has as many sets as the network has tensors: of many, their sum is told.
+        tops = Counter(each.key.partition(".")[0] for each in found.each)
+        sets: dict[str, int] = {}
+        for each in found.each:
+            top = each.key.partition(".")[0]
+            key = (top if tops[top] > _FEW else each.key) or "at its top"
+            sets[key] = sets.get(key, 0) + len(each.tensors)
+        # Whole networks first: an optimizer may have more tensors than they, in many sets.
+        return tuple(sorted(sets.items(), key=lambda pair: (tops[pair[0]] > _FEW, -pair[1]))[:_FEW])
 
     def _loaded(
         self, form: str, holds: tuple[tuple[str, int], ...], classifier: Classifier
@@ -184,7 +194,8 @@ class InspectJob(Settings):
         """What a user types to explain a folder with it."""
         said: list[str] = ["camcli", "batch", "photos", "--model", self.model]
         for option, value in (
-            ("--weights-key", self.weights_key), ("--classes", self.classes),
+            ("--weights", self.weights), ("--weights-key", self.weights_key),
+            ("--classes", self.classes),
             ("--input-size", self.input_size), ("--preprocess", self.preprocess),
         ):  # fmt: skip
             if isinstance(value, str | int | Path):

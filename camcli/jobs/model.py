@@ -168,10 +168,13 @@ class ModelJob(Settings):
         for note in classifier.provenance.notes:
             say(note)
         if classifier.preprocess.grey:
+            pre = classifier.preprocess
+            three = len(set(pre.mean[:3])) > 1 or len(set(pre.std[:3])) > 1
             say(
-                "The network takes one channel: it sees the luminance of the photographs, "
-                "normalised by the mean of its three channels' means and deviations."
-            )
+                "The network takes one channel: it sees the luminance of the photographs"
+                + (", normalised by the mean of three channels' means and deviations: say your "
+                   "own, --preprocess 'mean=... std=...'." if three else ".")
+            )  # fmt: skip
         if classifier.output.told:
             say(classifier.output.told)
         if classifier.provenance.source == "random":

@@ -53,6 +53,34 @@ def test_it_prints_a_command_that_can_be_copied(bundled):
     assert done.stdout.splitlines()[-1] == bundled.command
 
 
+def test_code_of_ones_own_is_described_with_its_weights(tmp_path):
+    code, weights = tmp_path / "pets.py", tmp_path / "my pets.pth"
+    code.write_text(
+        "from torch import nn\n\ndef build():\n    return nn.Sequential(nn.Conv2d(3, 4, 3, 8), "
+        "nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))\n"
+    )
+    tensors = {"0.weight": torch.randn(4, 3, 3, 3), "0.bias": torch.zeros(4),
+               "4.weight": torch.randn(2, 4), "4.bias": torch.zeros(2)}  # fmt: skip
+    torch.save({"model": tensors, "classes": ["cat", "dog"]}, weights)
+    done = CliRunner().invoke(app, ["inspect", f"{code}:build", "--weights", str(weights)])
+    assert done.exit_code == 0, done.stderr
+    assert "2: cat, dog" in done.stdout
+    assert f"--weights '{weights}'" in done.stdout.splitlines()[-1]
+    torch.save(tensors, weights)
+    done = CliRunner().invoke(app, ["inspect", f"{code}:build", "--weights", str(weights)])
+    assert "2: 0, 1; --classes FILE names them" in done.stdout
+
+
+def test_an_optimizers_many_sets_of_tensors_are_told_in_one(tmp_path):
+    net = nn.Sequential(*[nn.Linear(3, 3) for _ in range(10)])
+    optimizer = torch.optim.Adam(net.parameters())
+    net(torch.randn(2, 3)).sum().backward()
+    optimizer.step()
+    path = tmp_path / "last.pth"
+    torch.save({"model": net.state_dict(), "optimizer": optimizer.state_dict()}, path)
+    assert camcli.inspect(str(path)).holds == (("model", 20), ("optimizer", 60))
+
+
 class _NoGradient(torch.autograd.Function):
     """A program without a way back."""
 

@@ -27,6 +27,7 @@ def inspect(
         str,
         typer.Argument(help="A file, a folder, or a name as --model takes it.", show_default=False),
     ],
+    weights: o.Weights = I.weights,
     weights_key: o.WeightsKey = I.weights_key,
     classes: o.Classes = None,
     input_size: o.InputSize = I.input_size,
@@ -85,6 +86,8 @@ def _rows(found: Inspected) -> list[tuple[str, str]]:
     assert found.map_shape is not None
     named = ", ".join(found.classes[:_NAMES])
     more = ", ..." if len(found.classes) > _NAMES else ""
+    if found.classes == tuple(map(str, range(len(found.classes)))):
+        more += "; --classes FILE names them"
     channels, height, width = found.map_shape
     after = "then the mean over all places and one linear layer" if found.linear else "then more"
     rows += [

@@ -38,6 +38,7 @@ _FLAGS: Mapping[str, Mapping[str, Any]] = {
 }
 _ALSO = {"area": "box", "linear": "bilinear", "cubic": "bicubic", "lanczos3": "lanczos"}
 _LISTS = ("mean", "std", "pad")
+_HOW = {"fit", "resize", "crop_pct"}
 # Of values to 255, nobody's mean and std are all below the one; of values to 1, none is above the
 # other.
 _BELOW, _ABOVE = 1.5, 10
@@ -50,7 +51,8 @@ def applied(text: str | Path, own: Preprocess) -> Preprocess:
         text: words with spaces between: presets (`PRESETS`), ``crop``, ``squash``, ``whole``,
             ``pad``, ``bgr``, ``rgb``, ``grey``, and settings:
 
-            - ``size=32`` or ``size=128x256``, height and width;
+            - ``size=32`` or ``size=128x256``, height and width, into which the photograph is
+              squeezed, as ``Resize((128, 256))`` does, unless it is said how it becomes them;
             - ``mean=...`` and ``std=...``, one number or one a channel, with commas, in the order
               in which the network takes the channels;
             - ``scale=255``: mean and std are of pixel values from 0 to 255, not to 1; alone, the
@@ -116,7 +118,7 @@ def check_words(text: str | Path, *, fit: str | None = None, input_size: int | N
     """
     # What is the same over two networks that share nothing is said.
     one = applied(text, Preprocess(size=1, fit="crop"))
-    two = applied(text, Preprocess(size=2, fit="squash"))
+    two = applied(text, Preprocess(size=2, fit="pad"))
     if input_size is not None and one.size == two.size and one.shape[1:] != (input_size,) * 2:
         raise UsageError(
             f"--input-size {input_size} and --preprocess {_quoted(text)} name different sizes: "
@@ -170,8 +172,11 @@ def words(settings: list[tuple[str, str]], own: Preprocess) -> Preprocess:
     said.update(_colours(given, scale, said, own))
     if "size" in said:
         said.setdefault("width", None)
+        # A network whose pictures are no squares hardly saw their centres.
+        if said["width"] and own.width is None and own.fit == "crop" and not _HOW & said.keys():
+            said.update(fit="squash", resize=None)
         # Of the network's own size: of another, it would cut out another share.
-        if "resize" not in said and own.resize is not None:
+        elif "resize" not in said and own.resize is not None:
             said["resize"] = own.with_(size=said["size"]).resize
     made = replace(own, **said)
     if made.grey and "bgr" not in said:

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from camcli.data.decode.preprocess import Preprocess
 from camcli.data.decode.preprocess_files import of_hugging_face
+from camcli.data.decode.preprocess_words import described
 from camcli.errors import CamcliError, UsageError
 from camcli.models.forms import timm_folder
 from camcli.models.forms.hub_folder import (
@@ -271,11 +272,15 @@ def _preprocess(found: HubFolder, config: Any) -> tuple[Preprocess, str]:
     assumed = ""
     if values is None:
         size = getattr(config, "image_size", None) or 224
-        sides = tuple(size) if isinstance(size, list | tuple) else (size, size)
-        made = Preprocess(size=sides[0], width=None if sides[0] == sides[1] else sides[1])
+        height, width = tuple(size) if isinstance(size, list | tuple) else (size, size)
+        usual = _usual_of(config)
+        if usual is None:
+            made, why = Preprocess(fit="crop" if height == width else "squash"), ""
+        else:
+            made, why = usual, f", as networks of the kind {config.model_type} usually have it"
+        made = replace(made.with_(size=height), width=None if height == width else width)
         assumed = (
-            f"It has no {PROCESSOR}: input {sides[0]}x{sides[1]}, ImageNet mean and std ASSUMED; "
-            "--preprocess says otherwise."
+            f"It has no {PROCESSOR}: {described(made)} ASSUMED{why}; --preprocess says otherwise."
         )
     else:
         # The library knows what older files leave out.
@@ -298,6 +303,27 @@ def _preprocess(found: HubFolder, config: Any) -> tuple[Preprocess, str]:
     if getattr(config, "num_channels", 3) == 1:
         made = replace(made, grey=True, bgr=False)
     return made, assumed
+
+
+# Kinds whose processor's own defaults are those of the weights that everybody starts from. Others'
+# published weights have settings of their own: Swin, for one, ImageNet's mean with ViT's processor.
+_AS_THEIR_PROCESSOR = ("vit", "beit", "deit", "mobilenet_v1", "mobilenet_v2")
+
+
+def _usual_of(config: Any) -> Preprocess | None:
+    """What the processor of its kind does by default, where that says how it was trained."""
+    if config.model_type not in _AS_THEIR_PROCESSOR:
+        return None
+    try:
+        from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPING
+
+        kinds = IMAGE_PROCESSOR_MAPPING[type(config)]
+        found = kinds.values() if isinstance(kinds, Mapping) else kinds
+        processor = next(kind for kind in found if kind is not None)()
+        return of_hugging_face({**processor.to_dict(), **_settings_of(processor, {})})
+    except Exception as error:  # another version of the library keeps them elsewhere
+        log.debug("the usual processor of %s is not found (%s)", config.model_type, error)
+        return None
 
 
 def _holding(found: HubFolder) -> Path:

@@ -71,7 +71,10 @@ def _told(
     """With what a user should know."""
     path = path_of(asked.name)
     notes = list(notes)
-    if asked.preprocess is None and built.provenance.source == "user":
+    if asked.preprocess is not None and built.provenance.source == "user":
+        said = described(asked.preprocessed(built.preprocess))
+        notes.append(f"{path}: {said}, as --preprocess says and {first.name} is used.")
+    elif built.provenance.source == "user":
         preprocess, learned = as_learned(built.module, built.preprocess, asked.input_size, False)
         built = replace(built, preprocess=preprocess)
         notes.append(

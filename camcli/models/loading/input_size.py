@@ -11,6 +11,7 @@ from itertools import product
 import torch
 from torch import Tensor, nn
 
+from camcli.data.decode.fit import Fit
 from camcli.data.decode.preprocess import Preprocess
 from camcli.errors import CamcliError, UsageError
 from camcli.models.cutting.answers import scores_in
@@ -185,7 +186,8 @@ def _sizes(module: nn.Module, asked: Preprocess, error: Exception) -> Iterator[P
             yield trial
             return
     for height, width in _oblong(asked, error):
-        trial = replace(asked, size=height, width=width, resize=None)
+        fit: Fit = "squash" if asked.fit == "crop" else asked.fit
+        trial = replace(asked, size=height, width=width, resize=None, fit=fit)
         if not isinstance(_tried(module, trial)[0], Exception):
             yield trial
         if time.monotonic() > until:

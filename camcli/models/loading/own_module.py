@@ -149,7 +149,9 @@ def _assumed(preprocess: Preprocess, asked: AskedModel, sized: bool, coloured: b
         return f"Input ASSUMED: {described(shown)}; --preprocess says otherwise."
     if not sized:
         return f"Input size {_shown(shown, asked)} ASSUMED: --input-size says otherwise."
-    return f"{normalised(shown)} ASSUMED: --preprocess says otherwise."
+    # Where the user says how, it may be the fit: then what is left open are mean and std alone.
+    left = described(shown).split(", ", 1)[1] if asked.preprocess is None else normalised(shown)
+    return f"{left[:1].upper()}{left[1:]} ASSUMED: --preprocess says otherwise."
 
 
 def own_preprocess(module: nn.Module, name: str) -> Told:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from camcli.data.decode.preprocess import Preprocess
 from camcli.data.decode.preprocess_words import PRESETS, applied, check_words, described
@@ -314,3 +315,32 @@ def test_a_network_made_from_words_gives_the_same_twice():
         again = Preprocess.from_dict(json.loads(json.dumps(made.to_dict())))
         assert torch.equal(made.tensor(RGB), again.tensor(RGB))
     assert replace(OWN, resize=None) == OWN
+
+
+def test_a_photograph_is_squeezed_into_a_rectangle_as_torchvision_resizes_it() -> None:
+    """`Resize((128, 256))` is how pictures come into networks whose input is no square."""
+    from torchvision.transforms import v2
+
+    rgb = np.random.default_rng(0).integers(0, 256, (200, 170, 3), np.uint8)
+    usual = Preprocess()
+    theirs = v2.Compose([
+        v2.Resize((128, 256)), v2.ToImage(), v2.ToDtype(torch.float32, scale=True),
+        v2.Normalize(usual.mean, usual.std),
+    ])  # fmt: skip
+    wanted = theirs(Image.fromarray(rgb))
+    made = applied("size=128x256", usual)
+    torch.testing.assert_close(made.tensor(rgb)[0], wanted, atol=0.02, rtol=0)
+    assert made.view(170, 200) == (0, 0, 170, 200)
+    for said, fit in (
+        ("crop", "crop"),
+        ("resize=160x300", "crop"),
+        ("pad", "pad"),
+        ("whole", "whole"),
+    ):
+        assert applied(f"size=128x256 {said}", usual).fit == fit
+    # What is known of the network stays: it cuts, or has a rectangle of its own.
+    assert applied("size=64x128", Preprocess(size=128, width=256)).fit == "crop"
+    assert applied("size=64", usual).fit == "crop"
+    check_words("size=128x256", fit="crop")
+    with pytest.raises(UsageError, match="contradict"):
+        check_words("size=128x256 squash", fit="crop")

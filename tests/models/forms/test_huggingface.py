@@ -224,6 +224,12 @@ def test_a_folder_without_a_processor_says_what_is_assumed(tmp_path: Path) -> No
     classifier = load_classifier(str(tmp_path), device="cpu")
     assert classifier.preprocess.size == 64
     assert any("ASSUMED" in note for note in classifier.provenance.notes)
+    # As google/vit-base-patch16-224 and its family: ViTImageProcessor's own defaults.
+    theirs = transformers.ViTImageProcessor(size={"height": 64, "width": 64})
+    photograph = Image.open(PHOTOGRAPHS[0]).convert("RGB")
+    wanted = torch.as_tensor(np.asarray(theirs(photograph, return_tensors="np")["pixel_values"]))
+    ours = classifier.preprocess.tensor(np.asarray(photograph))
+    assert (ours - wanted).abs().mean() < 0.01
     told = load_classifier(str(tmp_path), device="cpu", preprocess="inception")
     assert told.preprocess.mean == (0.5, 0.5, 0.5)
     assert not any("ASSUMED" in note for note in told.provenance.notes)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from camcli.data.decode.preprocess import Preprocess
+from camcli.data.decode.preprocess_words import described, normalised
 from camcli.errors import CamcliError, UsageError
 from camcli.models.forms.graph.cutter import GraphCutter
 from camcli.models.forms.graph.metadata import SaidPixels, class_names, pixels
@@ -102,8 +103,10 @@ def _preprocess(found: Opened, said: SaidPixels, asked: AskedModel) -> tuple[Pre
         )
     own = Preprocess(
         size=height, width=None if width == height else width, grey=way.channels == 1,
-        alpha=way.channels == 4,
+        alpha=way.channels == 4, fit="crop" if width == height else "squash",
     )  # fmt: skip
+    how = described(own).split(", ", 1)[1]  # the size is told before
+    placed = how.removesuffix(f", {normalised(own)}")
     if said.mean or said.scale:
         mean, scale = said.mean or (0.0,), said.scale or (1.0,)
         own = own.with_(mean=_three(mean, 255), std=_three(scale, 255))
@@ -115,9 +118,10 @@ def _preprocess(found: Opened, said: SaidPixels, asked: AskedModel) -> tuple[Pre
         own = own.with_(mean=(0.0,) * 3, std=(1.0,) * 3)
         told = "given pixels of 0 to 1"
     elif asked.preprocess is None:
-        told = "ImageNet's mean and std ASSUMED: --preprocess says otherwise"
+        return own, f"{how} ASSUMED: --preprocess says otherwise"
     else:
         told = ""
+    told += f"; {placed} ASSUMED: --preprocess says otherwise"
     return own, told if asked.preprocess is None else ""
 
 

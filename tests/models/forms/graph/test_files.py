@@ -131,7 +131,8 @@ def test_an_openvino_network_brings_names_and_preprocessing(onnx, tmp_path, onnx
     np.testing.assert_allclose(classifier.preprocess.std, (0.229, 0.224, 0.225), rtol=1e-6)
     (note,) = classifier.provenance.notes
     assert "mean_values 123.675" in note
-    assert "ASSUMED" not in note
+    assert "mean and std" not in note
+    assert "the centre of 18, bilinear ASSUMED" in note  # of that the file says nothing
     binary = tmp_path / "net.bin"
     assert classifier.provenance.to_dict()["beside"] == {"net.bin": sha256_of(binary)}
     images = classifier.preprocess.normalise(pixels)
