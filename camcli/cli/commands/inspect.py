@@ -27,7 +27,7 @@ def inspect(
         str,
         typer.Argument(help="A file, a folder, or a name as --model takes it.", show_default=False),
     ],
-    weights: o.Weights = I.weights,
+    weights: o.Weights = None,
     weights_key: o.WeightsKey = I.weights_key,
     classes: o.Classes = None,
     input_size: o.InputSize = I.input_size,
