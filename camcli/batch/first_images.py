@@ -56,8 +56,6 @@ def understood(
     output = classifier.output
     if not output.assumed or classifier.provenance.source in _KNOWN:
         return classifier
-    if output.kind == "binary" and is_two_named(classifier.classes):
-        return classifier  # the user knows of two classes
     first = list(islice(refs, FIRST))
     labels: Sequence[str | None] = [ref.label for ref in first]
     if isinstance(refs, Source) and isinstance(refs.labeller, Tabled):
@@ -71,7 +69,9 @@ def understood(
     outputs = _outputs(classifier, first)
     if outputs is None:
         return classifier
-    found, told = _found(outputs, output)
+    # Who names two classes knows that it is no value.
+    two = output.kind == "binary" and is_two_named(classifier.classes)
+    found, told = _found(outputs, output, two)
     if found is not output:
         warn(told)
         return classifier.taken_for(found)
@@ -106,14 +106,24 @@ def _outputs(classifier: Classifier, refs: Sequence[ImageRef]) -> Tensor | None:
     return torch.cat(rows) if rows else None
 
 
-def _found(outputs: Tensor, output: Output) -> tuple[Output, str]:
-    """What outputs (n, C) are, and what to say; `output` itself where they show nothing else."""
+def _found(outputs: Tensor, output: Output, two: bool = False) -> tuple[Output, str]:
+    """What outputs (n, C) are, and what to say; `output` itself where they show nothing else.
+
+    Args:
+        outputs: of n images.
+        output: what they are taken for.
+        two: whether one output is known to tell two classes apart.
+    """
     count = len(outputs)
     images = "image" if count == 1 else f"{count} images"
     if output.kind == "binary":
         z = outputs[:, 1]
         low, high = float(z.min()), float(z.max())
         between = f"{low:.4g}" if count == 1 else f"{low:.4g} to {high:.4g}"
+        if count >= _ENOUGH and low >= 0 and high <= 1:
+            return _one_within(low, high, between, images, output)
+        if two:
+            return output, ""
         # A logit that is far from 0 is so on both sides of it, as long as both classes are there.
         one_side = low > 0 or high < 0
         if one_side and float(z.abs().median()) >= (_FAR if count >= _ENOUGH else _FARTHER):
@@ -145,3 +155,18 @@ def _found(outputs: Tensor, output: Output) -> tuple[Output, str]:
             "--output none if they are values."
         )
     return output, ""
+
+
+def _one_within(
+    low: float, high: float, between: str, images: str, output: Output
+) -> tuple[Output, str]:
+    """What one output is that stays between 0 and 1, as ``softmax(z)[:, 1]`` does."""
+    seen = f"Of the first {images} the network's one output is {between}"
+    if high - low > _SPREAD:
+        return Output("probabilities"), (
+            f"{seen}, as a probability is, so it is taken for that of the second class; --output "
+            "binary says otherwise, and --output none if it is a value."
+        )
+    return output, (
+        f"{seen}: say --output probabilities if it is the probability of the second class already."
+    )

@@ -279,7 +279,7 @@ class EvaluateJob(Settings):
         found = ask_all(
             networks, refs, self.hows(), ask, confidence=self.confidence, sanity=self.sanity,
             named=lambda refs, known: renamed(source, refs, known, listener.say),
-            listener=listener,
+            listener=listener, labeller=source.labeller,
         )  # fmt: skip
         result = EvaluationResult(
             called(self.data), len(refs), tuple(found.rows), tuple(found.checks), found.predictions,

@@ -106,11 +106,11 @@ def summarize(run: Run, out: Path) -> None:
             say(f"{told(run.labels_found)} ({c.correct} of {c.labelled}).")
         else:
             say(f"exact match {c.correct / c.labelled:.4f} ({c.correct} of {c.labelled})")
-        if unknown := _unknown_labels(run):
-            say(
-                "Left out of the true labels, as they name no class of this network: "
-                f"{_few(unknown[:3])}{f' and {len(unknown) - 3} more' if unknown[3:] else ''}."
-            )
+        from camcli.batch.label_notes import label_notes
+
+        labels = (ref.label for ref in run.source if ref.label)
+        for note in label_notes(labels, run.classifier.classes, run.source.labeller):
+            say(note)
     elif c.labelled:
         say(f"accuracy {c.correct / c.labelled:.4f} ({c.correct} of {c.labelled})")
         if doubt := _doubt(run):
@@ -168,22 +168,6 @@ def _absent(run: Run) -> str:
         f"{counted(len(every), 'image')} without a row in {labeller.table.path}: "
         f"{_few(every[:3])}{' ...' if every[3:] else ''}."
     )
-
-
-def _unknown_labels(run: Run) -> list[str]:
-    """What labels of the images are called that the network does not have."""
-    from camcli.data.sources.label_tables import split_labels
-    from camcli.models.classes.label_index import label_index
-
-    classes = run.classifier.classes
-    labels = dict.fromkeys(ref.label for ref in run.source if ref.label)
-    names = dict.fromkeys(
-        name
-        for label in labels
-        if label_index(label, classes) is None
-        for name in split_labels(label)
-    )
-    return [name for name in names if label_index(name, classes) is None]
 
 
 def _tell_values(run: Run) -> None:

@@ -73,6 +73,7 @@ class LabelTable:
         labels: the names of what is in an image, by its path as the table has it.
         classes: all classes, where they are the table's columns; else those that occur, sorted.
         columns: whether the classes are the table's columns.
+        blank: classes whose column has nothing in it.
         splits: what a column called split says of each image, by the same path; empty without.
     """
 
@@ -81,6 +82,7 @@ class LabelTable:
     classes: tuple[str, ...]
     columns: bool
     splits: dict[str, str] = field(default_factory=dict)
+    blank: frozenset[str] = frozenset()
 
     @property
     def several(self) -> bool:
@@ -145,7 +147,9 @@ def read_label_table(path: str | Path) -> LabelTable:
         if what is None
         else tuple(sorted({label for labels in found.values() for label in labels}))
     )
-    return LabelTable(path, found, classes, what is None, splits)
+    filled = {number for _, cells in rows for number, cell in enumerate(cells) if cell}
+    blank = frozenset(name for number, name in columns.items() if number not in filled)
+    return LabelTable(path, found, classes, what is None, splits, blank)
 
 
 def _is_yes(cell: str, path: Path, line: int) -> bool:

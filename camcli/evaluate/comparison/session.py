@@ -156,6 +156,7 @@ def ask_all(
     sanity: bool,
     named: NamedBy,
     listener: Listener,
+    labeller: object = None,
 ) -> Answers:
     """Evaluate the networks one after the other; only one is in memory at a time.
 
@@ -168,10 +169,12 @@ def ask_all(
         sanity: also whether the maps depend on what the network learned.
         named: photographs as a network's classes are called.
         listener: hears what is going on.
+        labeller: where the labels are from, such as a table.
 
     Raises:
         UsageError: there was nothing that could be measured.
     """
+    from camcli.batch.label_notes import label_notes
     from camcli.evaluate.comparison.compare import compare
     from camcli.models.classes.label_index import label_index, label_indices
 
@@ -194,6 +197,9 @@ def ask_all(
                 f"No label names a class of {network.name}: its predictions cannot be judged."
             )
             continue
+        if classifier.output.multi_label and labels:
+            for note in label_notes(labels, classifier.classes, labeller):
+                listener.say(f"{network.name}: {note}" if len(networks) > 1 else note)
         with listener.bar(network.name, len(refs), "image") as bar:
             compared = compare(
                 classifier, network.name, own, hows, ask, controls=number == 0,

@@ -140,7 +140,7 @@ class _Reader:
 
     def _json(self, text: str) -> Any:
         try:
-            return json.loads(text)
+            return json.loads(text, object_pairs_hook=self._distinct)
         except (ValueError, RecursionError) as error:
             if len(text) <= _LITERAL:
                 with contextlib.suppress(ValueError, SyntaxError, RecursionError, MemoryError):
@@ -152,6 +152,14 @@ class _Reader:
                     return [json.loads(line) for line in lines]  # JSON Lines
             why = str(error).splitlines()[0]
             raise UsageError(f"{self._origin} is not JSON with class names: {why}.") from error
+
+    def _distinct(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        """A dict; of two values of one key JSON would keep the last and say nothing."""
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            twice = next(key for n, (key, _) in enumerate(pairs) if key in dict(pairs[:n]))
+            raise UsageError(f"In {self._origin} {twice!r} stands twice: keep one of them.")
+        return found
 
     def _assigned(self, text: str) -> Any:
         """What ``classes = ["cat", "dog"]`` gives, in TOML or in Python: read, never run."""

@@ -66,6 +66,7 @@ def write_report(
         "runs": [run_settings(run, out)],
         "summaries": [for_page(summary, run.signed)],
         "mapped": any(row.sides[0].maps for row in rows),
+        **kinds(rows),
         **look(run, run.signed),
     }
     failed = [row for row in rows if row.sides[0].verdict == ERROR]
@@ -77,8 +78,8 @@ def write_report(
         "failed": [(row.path, row.sides[0].error) for row in failed[:FAILURES]],
         "failures": len(failed),
         "labelled": summary.judged > 0,
-        "several": any(row.sides[0].positives is not None for row in rows),
-        "values": any(row.sides[0].value is not None for row in rows),
+        **kinds(rows),
+        **value_context(summary, names.list),
         "labels": label_table(run),
         "label_metrics": run.info.get("label_metrics"),
         # Labels of which the network knows none are worth a word; no labels at all are not.
@@ -89,6 +90,22 @@ def write_report(
     photos = [photo(run, row) for row in first]
     write(out, "report.html", context, settings, rows, photos, self_contained, tick)
     return out / "index.html"
+
+
+def kinds(rows: Sequence[ImageRow]) -> dict[str, bool]:
+    """Whether the network's outputs are labels of which several can be right, or values."""
+    sides = [side for row in rows for side in row.sides]
+    return {
+        "several": any(side.positives is not None for side in sides),
+        "values": any(side.value is not None for side in sides),
+    }
+
+
+def value_context(summary: Summary, names: Sequence[str]) -> dict[str, Any]:
+    """How a value is spread, and its name; None where there is none, or where there are several."""
+    found = [(number, c.spread) for number, c in summary.classes.items() if c.spread]
+    number, spread = found[0] if len(found) == 1 else (None, None)
+    return {"spread": spread, "spread_of": "" if number is None else names[number] or "value"}
 
 
 def label_table(run: RunData) -> list[tuple[str, int, float | None, float | None, float]]:

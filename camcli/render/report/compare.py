@@ -15,6 +15,7 @@ from camcli.render.report.build import (
     Tick,
     about,
     check_same_source,
+    kinds,
     look,
     photo,
     run_settings,
@@ -87,6 +88,7 @@ def write_comparison(
         "runs": runs,
         "summaries": [for_page(summary, signed) for summary in summaries],
         "mapped": any(side.maps for row in rows for side in row.sides),
+        **kinds(rows),
         "similarities": _bins(similar),
         **look(b, signed),
     }
@@ -97,6 +99,7 @@ def write_comparison(
         "summaries": summaries,
         "about": (about(a), about(b)),
         "signed": signed,
+        **kinds(rows),
         "versus": versus(about(a), about(b)),
         "failed": [
             (row.path, next((side.error for side in row.sides if side.error), ""))
@@ -151,7 +154,10 @@ def pair(before: Sequence[ImageRow], after: Sequence[ImageRow]) -> list[ImageRow
     def key(row: ImageRow) -> tuple[int, float, float, int]:
         one, two = row.sides
         moved = 1.0 if row.similarity is None else row.similarity
-        return _ORDER[change(row)], moved, -abs(one.prob - two.prob), row.seq
+        shift = abs(one.prob - two.prob)
+        if one.number is not None and two.number is not None:
+            shift = abs(one.number / 2 - two.number / 2)
+        return _ORDER[change(row)], moved, -shift, row.seq
 
     return sorted(rows, key=key)
 
@@ -165,6 +171,8 @@ def change(row: ImageRow) -> str:
         return BROKEN
     if (one.verdict, two.verdict) == (WRONG, RIGHT):
         return FIXED
+    if one.positives is not None and two.positives is not None:
+        return SAME if set(one.positives) == set(two.positives) else CHANGED
     return SAME if one.pred == two.pred else CHANGED
 
 

@@ -57,6 +57,7 @@ def _beside(rows: Sequence[ImageRow], s: int) -> dict[str, Any]:
         found["positives"] = [0 if side.positives is None else side.positives for side in sides]
     if any(side.value is not None for side in sides):
         found["value"] = [side.value or 0 for side in sides]
+        found["number"] = [side.number for side in sides]
     return found
 
 

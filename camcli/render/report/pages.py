@@ -21,6 +21,7 @@ from camcli.data.sources.refs import ImageRef
 from camcli.errors import CamcliError, UsageError
 from camcli.files import replace, whole_folder, write_whole
 from camcli.ours import remove, unlisted
+from camcli.render import verdict
 from camcli.render.report.page_data import (
     DETAIL_PAGE,
     INDEX_PAGE,
@@ -182,6 +183,7 @@ def _render(template: str, context: Mapping[str, Any], **more: Any) -> str:
     environment.filters["percent"] = lambda share: f"{100 * share:.1f}%"
     environment.filters["shown"] = printable
     environment.filters["count"] = lambda n: f"{n:,}"
+    environment.filters["value"] = verdict.number
     return environment.get_template(template).render(mark=MARK, **context, **more)
 
 

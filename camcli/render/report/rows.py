@@ -82,6 +82,7 @@ class Side:
         positives: numbers of the labels that are predicted, the likeliest first; None where classes
             exclude each other.
         value: what the network says where its outputs are values, with its name; else None.
+        number: the value alone; None where there is none, or none that is finite.
     """
 
     verdict: str
@@ -100,6 +101,7 @@ class Side:
     outside: bool = False
     positives: list[int] | None = None
     value: str | None = None
+    number: float | None = None
 
 
 @dataclass(slots=True)
@@ -193,8 +195,11 @@ def _side(values: Mapping[str, str], names: Names) -> Side:
         return Side(ERROR, error=values.get("error") or "unknown error")
     verdict = {"1": RIGHT, "0": WRONG}.get(values.get("correct") or "", UNKNOWN)
     if "value" in values:
-        told = f"{values.get('target') or ''} {values['value'] or ''}".strip()
-        side = Side(UNKNOWN, names.number(values.get("target") or ""), value=told)
+        target = values.get("target") or ""
+        between = ": " if target[-1:].isdigit() else " "  # not to be read as one number
+        told = f"{target}{between}{values['value'] or ''}".strip()
+        side = Side(UNKNOWN, names.number(target), value=told)
+        side.number = _number(values["value"])
         _add_heat(side, values)
         return side
     side = Side(verdict, names.number(values.get("pred") or ""), _share(values.get("prob")) or 0.0)

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from camcli.render.report.heat import MeanMap
 from camcli.render.report.rows import ERROR, MISSING, RIGHT, UNKNOWN, WRONG, ImageRow, Side
 
@@ -27,6 +29,7 @@ class ClassStats:
         judged: of these, those whose label is known.
         prob: sum of the probabilities with which it was predicted.
         heat: where the network looks when it predicts it.
+        numbers: of a value, each one.
     """
 
     labelled: int = 0
@@ -35,6 +38,14 @@ class ClassStats:
     judged: int = 0
     prob: float = 0.0
     heat: MeanMap = field(default_factory=MeanMap)
+    numbers: list[float] = field(default_factory=list)
+
+    @property
+    def spread(self) -> tuple[float, float, float] | None:
+        """Of a value, the least, the mean and the largest; None if there are none."""
+        own = self.numbers
+        # Each is divided first: the sum of many large ones is not finite.
+        return (min(own), sum(n / len(own) for n in own), max(own)) if own else None
 
 
 @dataclass(slots=True)
@@ -99,6 +110,8 @@ def summarise(rows: Sequence[ImageRow], side: int = 0) -> Summary:
         predicted = summary.classes.setdefault(it.pred, ClassStats())
         predicted.predicted += 1
         predicted.prob += it.prob
+        if it.number is not None:
+            predicted.numbers.append(it.number)
         if it.maps and it.maps[0].cells is not None:
             predicted.heat.add(it.maps[0].cells)
         if it.verdict == UNKNOWN:
@@ -139,12 +152,23 @@ def for_page(summary: Summary, signed: bool = False) -> dict[str, Any]:
         "bins": summary.bins,
         "classes": [
             [number, c.labelled, c.right, c.predicted, c.judged,
-             round(c.prob / c.predicted, 4) if c.predicted else None, c.heat.text(signed)]
+             round(c.prob / c.predicted, 4) if c.predicted else None, c.heat.text(signed),
+             c.spread]
             for number, c in sorted(summary.classes.items())
         ],
         "pairs": [[a, b, n] for (a, b), n in summary.confused.most_common(PAIRS)],
         "matrix": _matrix(summary),
+        "values": _value_bins(summary),
     }  # fmt: skip
+
+
+def _value_bins(summary: Summary) -> dict[str, Any] | None:
+    """How often each range of a value occurs; None where there is none, or several kinds of it."""
+    found = [c for c in summary.classes.values() if c.spread]
+    if len(found) != 1:
+        return None
+    counts, edges = np.histogram(np.asarray(found[0].numbers, np.float64) / 2, BINS)  # no overflow
+    return {"bins": counts.tolist(), "edges": [float(f"{2 * edge:.6g}") for edge in edges]}
 
 
 def _matrix(summary: Summary) -> dict[str, Any]:

@@ -45,6 +45,8 @@ def named(net, names):
     return net
 
 
+def half(): return Net(1, lambda z: 1 / (1 + torch.exp(-z)), scale=8)
+def share(): return Net(1, lambda z: 1 / (1 + torch.exp(-z)), scale=80)
 def labels(): return named(Net(4, nn.Sigmoid()), NAMES)
 def hidden(): return named(Net(4, lambda z: 1 / (1 + torch.exp(-z))), NAMES)
 def raw(): return named(Net(4), NAMES)
@@ -484,3 +486,27 @@ def test_a_logit_that_is_far_on_both_sides_is_a_logit(own):
     assert info()["config"]["output"] == "binary"
     assert "taken for a value" not in " ".join(done.stderr.split())
     assert [row["pred"] for row in rows()] == [str(int(one > 0)) for one in z]
+
+
+@pytest.mark.parametrize("names", [None, "ham spam"], ids=["no names", "two names"])
+def test_one_output_that_stays_between_0_and_1_is_a_probability(own, names):
+    """Of a network whose sigmoid cannot be seen in its graph: not squashed once more."""
+    more: tuple[str, ...] = ()
+    if names:
+        Path("names.txt").write_text("\n".join(names.split()))
+        more = ("--classes", "names.txt")
+    done = own("batch", "share", "--out", "run", "--overwrite", "--no-overlays", *more)
+    assert done.exit_code == 0, done.output
+    assert "as a probability is" in " ".join(done.stderr.split())
+    second = names.split()[1] if names else "1"
+    for row, p in zip(rows(), by_hand("share", PATHS)[:, 0], strict=True):
+        prob = p if row["pred"] == second else 1 - p
+        assert float(row["prob"]) == pytest.approx(max(p, 1 - p), abs=1e-4)
+        assert prob >= 0.5
+    done = own(
+        "batch", "share", "--out", "run", "--overwrite", "--no-overlays", "--output", "binary"
+    )
+    assert done.exit_code == 0
+    assert "as a probability is" not in done.stderr, "who says what it is knows it"
+    done = own("batch", "half", "--out", "half", "--no-overlays")
+    assert "is the probability of the second class already" in " ".join(done.stderr.split())

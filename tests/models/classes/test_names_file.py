@@ -276,3 +276,11 @@ def test_any_file_is_read_or_explained(tmp_path, content):
     assert names
     assert all(names)
     assert len(set(names)) == len(names)
+
+
+def test_an_index_that_stands_twice_in_json_is_refused(tmp_path):
+    """JSON itself would keep the last name, and say nothing."""
+    path = tmp_path / "names.json"
+    path.write_text('{"0": "cat", "1": "dog", "1": "fox"}')
+    with pytest.raises(UsageError, match="'1' stands twice"):
+        read_class_names(path)

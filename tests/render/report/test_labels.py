@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from camcli.render.report.build import label_table, write_report
+from camcli.render.report.compare import change, pair
 from camcli.render.report.page_data import index_page
 from camcli.render.report.rows import RIGHT, UNKNOWN, WRONG, Names, RunData, in_order, read_rows
 from camcli.render.report.summary import for_page, summarise
@@ -123,3 +124,36 @@ def test_values_are_neither_right_nor_sure(tmp_path):
     assert 'id="histogram"' not in page
     assert "mean confidence" not in page
     assert "accuracy" not in page
+
+
+def test_values_are_numbers_to_sort_and_to_choose_by():
+    names = Names()
+    rows = read_rows(run_of([*VALUES, {**VALUES[0], "path": "c.jpg", "value": "-1e300"}]), names)
+    assert index_page(rows)["sides"][0]["number"] == [37.2, 4, -1e300]
+    page = for_page(summarise(rows))
+    least, mean, largest = page["classes"][0][-1]
+    assert (least, largest) == (-1e300, 37.2)
+    assert mean == pytest.approx(-1e300 / 3)
+    assert sum(page["values"]["bins"]) == 3
+    assert page["values"]["edges"][0] == -1e300
+    two = [*VALUES, {**VALUES[0], "path": "c.jpg", "target": "height", "value": "180"}]
+    assert for_page(summarise(read_rows(run_of(two), Names())))["values"] is None
+
+
+def test_what_is_of_classes_is_not_on_a_page_of_values(tmp_path):
+    run = run_of(VALUES, info={"config": {"source": "/none"}})
+    text = write_report(run, tmp_path / "page").read_text("utf-8")
+    for word in ("onfidence", "Predicted", "True class", "onfusion", "onfident", ">Classes<"):
+        assert word not in text, word
+    for word in ("20.60", "mean age", "least value", "How the values are spread", ">Values<"):
+        assert word in text, word
+
+
+def test_two_runs_differ_by_the_labels_that_they_predict():
+    def sides(one, two):
+        before, after = (read_rows(run_of([row]), names) for row in (one, two))
+        return change(pair(before, after)[0])
+
+    names = Names()
+    assert sides(ROWS[3], {**ROWS[3], "positives": "dog|cat"}) == "changed"
+    assert sides({**ROWS[3], "positives": "cat|dog"}, {**ROWS[3], "positives": "dog|cat"}) == "same"

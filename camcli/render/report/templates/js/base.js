@@ -35,6 +35,14 @@ camcli.percent = (share) => {
   return `${(share / 1000).toFixed(1)}%`;
 };
 
+// A value for people: four digits, or all before the point.
+camcli.number = (value) => {
+  const size = Math.abs(value);
+  if (size >= 1e4 && size < 1e15) return Math.round(value).toLocaleString("en");
+  return size && (size < 1e-4 || size >= 1e15) ? value.toExponential(3)
+    : value.toPrecision(4).replace(/^(-?)0\.0+$/, "$10");
+};
+
 camcli.count = (number) => number.toLocaleString("en");
 
 // A name with its control characters made visible, and bytes that are no text as such.

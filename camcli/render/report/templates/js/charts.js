@@ -33,20 +33,28 @@
       el("span", { text: low }), el("span", { text: high })));
   };
 
+  const values = ({ bins, edges }) => bars(bins.map((n, i) => ({
+    parts: [["u", n]],
+    label: `${camcli.number(edges[i])} to ${camcli.number(edges[i + 1])}: ${count(n)}`,
+    href: camcli.linkTo({ min: edges[i], max: edges[i + 1] }),
+  })), { low: camcli.number(edges[0]), high: camcli.number(edges[edges.length - 1]),
+    caption: "Images by their value" });
+
   const histogram = (summary) => {
     const { r, w, u } = summary.bins;
     const step = 100 / r.length;
+    const sure = camcli.settings.several ? "" : " sure";
     const found = r.map((_, i) => {
       const min = Math.round(i * step), max = Math.round((i + 1) * step);
       const words = [[r[i], "right"], [w[i], "wrong"], [u[i], "without a usable label"]]
         .filter(([n]) => n).map(([n, word]) => `${count(n)} ${word}`);
       return {
         parts: [["r", r[i]], ["w", w[i]], ["u", u[i]]],
-        label: `${min} to ${max}% sure: ${words.join(", ") || "none"}`,
+        label: `${min} to ${max}%${sure}: ${words.join(", ") || "none"}`,
         href: camcli.linkTo({ min, max }),
       };
     });
-    return bars(found, { low: "0% sure", high: "100% sure",
+    return bars(found, { low: `0%${sure}`, high: `100%${sure}`,
       caption: "Images by the probability of the prediction" });
   };
 
@@ -146,7 +154,23 @@
     return canvas;
   };
 
-  // [class, labelled, right, predicted, judged, mean probability, mean map]
+  // Of values: how often each was explained, and how it is spread.
+  const valueRows = () => {
+    const { summaries, runs } = camcli.settings;
+    const rows = summaries.flatMap((summary, side) =>
+      summary.classes.map((row) => [...row, side]));
+    const which = summaries.length > 1 ? ["Run"] : [];
+    return [["Value", ...which, "Images", "Least", "Mean", "Largest", "Mean heatmap"], rows,
+      ([c, , , n, , , map, spread, side]) => [
+        el("th", { scope: "row", text: camcli.className(c) }),
+        ...which.map(() => el("td", { text: camcli.shown(runs[side].name) })),
+        el("td", { class: "number", text: count(n) }),
+        ...(spread || ["–", "–", "–"]).map((one) => el("td",
+          { class: "number", text: typeof one === "number" ? camcli.number(one) : one })),
+        el("td", {}, meanMap(map))]];
+  };
+
+  // [class, labelled, right, predicted, judged, mean probability, mean map, spread]
   const classRows = () => {
     const [summary, other] = camcli.settings.summaries;
     const labelled = summary.classes.some(([, n]) => n);
@@ -210,7 +234,7 @@
   const PART = 50;
   const drawClasses = () => {
     const table = byId("class-table");
-    const [titles, rows, cells] = classRows();
+    const [titles, rows, cells] = (camcli.settings.values ? valueRows : classRows)();
     const bodyOfTable = el("tbody");
     table.replaceChildren(head(...titles), bodyOfTable);
     const more = byId("more-classes");
@@ -230,12 +254,12 @@
   const late = {
     classes: drawClasses,
     confusions: () => {
+      if (!byId("pairs")) return; // labels do not become each other; their table is drawn already
       if (byId("no-pairs")) {
         camcli.drawChanges();
         return;
       }
       const [summary] = camcli.settings.summaries;
-      if (!byId("pairs")) return; // a table of labels stands there, which is drawn already
       byId("pairs").append(...pairs(summary.pairs));
       byId("matrix").append(...matrix(summary.matrix));
     },
@@ -249,6 +273,7 @@
   camcli.drawOverview = () => {
     const { summaries, similarities: bins } = camcli.settings;
     if (byId("histogram")) byId("histogram").append(histogram(summaries[0]));
+    if (byId("values")) byId("values").append(values(summaries[0].values));
     if (byId("similarities")) byId("similarities").append(similarities(bins));
   };
 })();

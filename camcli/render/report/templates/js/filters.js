@@ -55,11 +55,14 @@
     };
     if (b) {
       const judged = (i) => !bad(a.verdict[i]) && !bad(b.verdict[i]);
+      const same = (i) => (a.positives[i] && b.positives[i]
+        ? [...a.positives[i]].sort().join() === [...b.positives[i]].sort().join()
+        : a.pred[i] === b.pred[i]);
       Object.assign(tests, {
-        differs: (i) => judged(i) && a.pred[i] !== b.pred[i],
+        differs: (i) => judged(i) && !same(i),
         broken: (i) => a.verdict[i] === RIGHT && b.verdict[i] === WRONG,
         fixed: (i) => a.verdict[i] === WRONG && b.verdict[i] === RIGHT,
-        same: (i) => judged(i) && a.pred[i] === b.pred[i],
+        same: (i) => judged(i) && same(i),
         only: (i) => !judged(i) && a.verdict[i] !== b.verdict[i],
       });
     }
@@ -81,6 +84,15 @@
     const wanted = text.toLowerCase();
     const named = mark((name) => name.toLowerCase().includes(wanted));
     return (i) => path[i].toLowerCase().includes(wanted) || isOf(named)(i) || said(named, sides)(i);
+  };
+
+  // Of a value, from the least to the largest that is wanted; both count.
+  const valueTest = (min, max) => {
+    const low = Number.parseFloat(min), high = Number.parseFloat(max);
+    if (!Number.isFinite(low) && !Number.isFinite(high)) return null;
+    const { sides } = camcli.columns;
+    return (i) => sides.some(({ number }) =>
+      !Number.isNaN(number[i]) && !(number[i] < low) && !(number[i] > high));
   };
 
   const confidenceTest = (min, max) => {
@@ -115,6 +127,8 @@
   const ORDERS = {
     unsure: () => (i) => confidence(i),
     sure: () => (i) => -confidence(i),
+    low: () => (i) => camcli.columns.sides[0].number[i],
+    high: () => (i) => -camcli.columns.sides[0].number[i],
     border: () => (i) => -camcli.columns.sides[0].border[i],
     path: () => (i) => camcli.columns.seq[i],
     moved: () => (i) => {
@@ -123,6 +137,7 @@
     },
     shift: () => (i) => {
       const [a, b] = camcli.columns.sides;
+      if (camcli.settings.values) return -Math.abs(a.number[i] - b.number[i]);
       return a.pred[i] < 0 || b.pred[i] < 0 ? Infinity : -Math.abs(a.prob[i] - b.prob[i]);
     },
   };
@@ -142,7 +157,7 @@
       isTest(state.get("is")),
       trueClass && isOf(trueClass),
       predicted && said(predicted, sides),
-      confidenceTest(state.get("min"), state.get("max")),
+      (camcli.settings.values ? valueTest : confidenceTest)(state.get("min"), state.get("max")),
       similarityTest(state.get("like"), state.get("unlike")),
       pairTest(state.get("from"), state.get("to")),
       textTest(state.get("q")),

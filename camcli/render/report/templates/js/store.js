@@ -25,6 +25,7 @@
       border: new Int32Array(n),
       positives: new Array(n).fill(0),
       value: new Array(n).fill(0),
+      number: new Float64Array(n).fill(NaN),
     }));
   };
 
@@ -41,6 +42,9 @@
       const to = columns.sides[s];
       (from.positives || []).forEach((own, i) => { to.positives[start + i] = own; });
       (from.value || []).forEach((own, i) => { to.value[start + i] = own; });
+      (from.number || []).forEach((own, i) => {
+        if (own !== null) to.number[start + i] = own;
+      });
       to.pred.set(from.pred, start);
       to.prob.set(from.prob, start);
       to.border.set(from.border, start);
