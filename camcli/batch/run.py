@@ -27,6 +27,7 @@ from camcli.batch.run_files.source_digest import Listing
 from camcli.batch.tables.heatmaps import Heatmaps, line
 from camcli.batch.tables.journal import Journal, copy_in_order, copy_without
 from camcli.batch.tables.rows import columns, of_network, row
+from camcli.batch.value_summary import VALUES, value_summary
 from camcli.cam.map_options import check_signed
 from camcli.data.decode.images import Enough, load_picture
 from camcli.data.decode.isolate import Isolated
@@ -82,6 +83,8 @@ class Run:
         again: how many images that failed are tried again.
         labels_found: of a network of labels, once the run is finished: mean average precision and
             F1, as ``run.json`` has them; None where no image's labels are known.
+        values_found: of a network with one value, likewise, how far it is from labels that are
+            numbers; None where there are none.
         stop: set it to let the run finish what has begun, and then end as interrupted.
     """
 
@@ -102,6 +105,7 @@ class Run:
     counts: Counts = field(default_factory=Counts)
     again: int = field(init=False, default=0)
     labels_found: dict[str, Any] | None = field(init=False, default=None)
+    values_found: dict[str, Any] | None = field(init=False, default=None)
     stop: threading.Event = field(default_factory=threading.Event)
     _namer: Namer = field(init=False)
     _finished: set[str] = field(init=False, default_factory=set)
@@ -280,6 +284,8 @@ class Run:
                     found := label_summary(self.directory.csv)
                 ):
                     self.labels_found = recorded(*found)
+                if self.classifier.output.measures:
+                    self.values_found = value_summary(self.directory.csv)
                 state = "finished"
         finally:
             self._close(state, time.perf_counter() - started)
@@ -363,6 +369,7 @@ class Run:
             "machine": {"python": platform.python_version(), "platform": platform.platform()},
             "counts": asdict(self.counts),
             **({LABELS: self.labels_found} if self.labels_found else {}),
+            **({VALUES: self.values_found} if self.values_found else {}),
             **({_UNSORTED: True} if self._unsorted else {}),
             "listing": self._listing.record(),
             "left_out": dict(self.source.left_out.counts),

@@ -17,6 +17,7 @@ from camcli.batch.run_files.shard import Shard
 from camcli.batch.tables.columns import joined
 from camcli.batch.tables.journal import Journal
 from camcli.batch.tables.reading import header
+from camcli.batch.value_summary import VALUES, value_summary
 from camcli.errors import CamcliError, UsageError
 from camcli.files import whole_file
 from camcli.ours import FILES
@@ -88,6 +89,9 @@ def merge(path: Path, files: Sequence[str] = ()) -> dict[str, Any]:
     info.pop(LABELS, None)
     if found := label_summary(whole.csv):
         info[LABELS] = recorded(*found)
+    info.pop(VALUES, None)
+    if values := value_summary(whole.csv):
+        info[VALUES] = values
     whole.write_info(info)
     whole.finish()
     return info

@@ -29,6 +29,8 @@ def merge(
     from camcli.batch.run_files.merge import merge as join
     from camcli.batch.run_files.run_paths import CSV
     from camcli.batch.tables.export import check_format, export
+    from camcli.batch.value_summary import VALUES
+    from camcli.batch.value_summary import told as of_values
 
     check_format(table_format)
     beside = [] if table_format == "csv" else [Path(CSV).with_suffix(f".{table_format}").name]
@@ -46,6 +48,8 @@ def merge(
     )
     if info.get(LABELS):
         say(f"{told(info[LABELS])}.")
+    elif VALUES in info:
+        say(of_values(info[VALUES]))
     elif counts.get("labelled"):
         correct, labelled = counts.get("correct", 0), counts["labelled"]
         say(f"accuracy {correct / labelled:.4f} ({correct} of {labelled})")

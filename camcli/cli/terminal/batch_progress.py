@@ -173,6 +173,7 @@ def _absent(run: Run) -> str:
 def _tell_values(run: Run) -> None:
     """From where to where the values go."""
     from camcli.batch.tables.columns import value_columns
+    from camcli.batch.value_summary import told
     from camcli.render.verdict import number
 
     names = run.classifier.classes
@@ -186,6 +187,13 @@ def _tell_values(run: Run) -> None:
                 ranges[name] = min(low, value), max(high, value), total + value, count + 1
     for name, (low, high, total, count) in list(ranges.items())[:10]:
         say(f"{name}: {number(low)} to {number(high)}, {number(total / count)} on average.")
+    if run.values_found:
+        say(told(run.values_found))
+    elif isinstance(run.source.labeller, Tabled):
+        say(
+            "The labels are not measured against: that takes a network with one value, and labels "
+            "that are numbers."
+        )
 
 
 def _strangers(run: Run) -> str:

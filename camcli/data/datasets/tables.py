@@ -190,8 +190,13 @@ def takes_several(table: LabelTable) -> bool:
     """Whether an image of a table has any number of labels, and not one class.
 
     Raises:
-        UsageError: a cell is empty where each image has one label.
+        UsageError: a cell is empty where each image has one label; or they are measurements.
     """
+    if table.measured:
+        raise UsageError(
+            f"{table.path} has a column of numbers, which are no classes: camcli train learns "
+            "classes and labels, not values. If each number is a class, call the column label."
+        )
     if table.columns or any(len(names) > 1 for names in table.labels.values()):
         return table.several
     for name, labels in table.labels.items():

@@ -5,11 +5,13 @@
                            empty cell is an image with none. The column may be called ``labels``,
                            ``tags`` or ``class``, that of the paths ``file``, ``image`` ... too.
 ``path,edema,mass``        One column a class, with 1 where it is in the image and 0 where not.
+``path,age``               One column of other numbers: what a network that measures should say.
 =========================  ========================================================================
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -73,6 +75,7 @@ class LabelTable:
         labels: the names of what is in an image, by its path as the table has it.
         classes: all classes, where they are the table's columns; else those that occur, sorted.
         columns: whether the classes are the table's columns.
+        measured: whether a column of another name holds numbers, which are no classes.
         blank: classes whose column has nothing in it.
         splits: what a column called split says of each image, by the same path; empty without.
     """
@@ -83,6 +86,7 @@ class LabelTable:
     columns: bool
     splits: dict[str, str] = field(default_factory=dict)
     blank: frozenset[str] = frozenset()
+    measured: bool = False
 
     @property
     def several(self) -> bool:
@@ -114,6 +118,11 @@ def read_label_table(path: str | Path) -> LabelTable:
         for number, name in enumerate(first)
         if number != where and name and names[number] not in _OTHERS
     }
+    measured = False
+    if what is None and len(columns) == 1:  # one column, and of something else than yes and no
+        (only,) = columns
+        if any(_is_number(cells[only]) for _, cells in rows if len(cells) > only):
+            what, measured = only, True
     if what is None and not columns:
         raise UsageError(f"{path} has no column of labels beside {first[where]!r}. {_TAKES}.")
     found: dict[str, tuple[str, ...]] = {}
@@ -149,7 +158,7 @@ def read_label_table(path: str | Path) -> LabelTable:
     )
     filled = {number for _, cells in rows for number, cell in enumerate(cells) if cell}
     blank = frozenset(name for number, name in columns.items() if number not in filled)
-    return LabelTable(path, found, classes, what is None, splits, blank)
+    return LabelTable(path, found, classes, what is None, splits, blank, measured)
 
 
 def _is_yes(cell: str, path: Path, line: int) -> bool:
@@ -167,6 +176,15 @@ def _is_yes(cell: str, path: Path, line: int) -> bool:
         f"{path}, line {line}: {printable(cell)!r} is neither 0 nor 1, and a column a class has "
         f"nothing else. {_TAKES}."
     )
+
+
+def _is_number(cell: str) -> bool:
+    """Whether a cell holds a measurement: no 0 or 1, and no -1, which stands for uncertain."""
+    try:
+        value = float(cell)
+        return math.isfinite(value) and value not in (0, 1, -1)
+    except ValueError:
+        return False
 
 
 def _clean(path: str) -> str:

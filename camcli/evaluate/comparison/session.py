@@ -187,8 +187,9 @@ def ask_all(
         # Found out before the network looks at anything, rather than after.
         if only_labels and classifier.output.measures:
             listener.say(
-                f"{network.name} returns values and no classes: labels cannot judge it; --boxes or "
-                "--masks say where its maps should lie."
+                f"{network.name} returns values and no classes, which evaluate does not judge by "
+                "labels: 'camcli batch --labels FILE.csv' tells its error; --boxes or --masks say "
+                "where its maps should lie."
             )
             continue
         index = label_indices if classifier.output.multi_label else label_index

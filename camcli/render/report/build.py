@@ -81,6 +81,7 @@ def write_report(
         **kinds(rows),
         **value_context(summary, names.list),
         "labels": label_table(run),
+        "value_metrics": run.info.get("value_metrics"),
         "label_metrics": run.info.get("label_metrics"),
         # Labels of which the network knows none are worth a word; no labels at all are not.
         "unusable": sum(row.label >= 0 for row in rows if row.sides[0].verdict == UNKNOWN),
