@@ -124,12 +124,15 @@ def summarize(run: Run, out: Path) -> None:
             f"{_few(list(table.labels)[:1])}, and the first image {_few(_paths(run))}."
         )
     elif run.source.labelled and c.done > c.failed:
-        theirs, ours = _few(run.source.some_labels()), _few(run.classifier.classes[:3])
+        classes = run.classifier.classes
+        theirs, ours = _few(run.source.some_labels()), _few(classes[:3])
+        unnamed = classes == tuple(map(str, range(len(classes))))
         say(
             "The images have labels, but none of them names a class of this network; no accuracy. "
-            f"The first labels: {theirs}; the first classes: {ours}. --labels says where labels "
-            "come from."
-        )
+            f"The first labels: {theirs}; the first classes: {ours}. "
+            + ("--classes FILE names the classes, in the order of training." if unnamed
+               else "--labels says where labels come from.")
+        )  # fmt: skip
     if absent := _absent(run):
         say(absent)
     if c.drawn:

@@ -164,4 +164,7 @@ def reason(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     lines = str(error).strip().splitlines()
+    if lines and "TorchScript interpreter" in lines[0]:
+        # Its own traceback comes first, and what went wrong last.
+        return lines[-1].partition(": ")[2].rstrip(".") or lines[-1]
     return lines[0].rstrip(".") if lines else type(error).__name__

@@ -27,6 +27,7 @@ _SECONDS = 10.0  # for trying out sizes
 # 14, up to 24 for large pictures. More, and those pictures were smaller.
 _MOST_CELLS = 32
 _MOST_CELLS_OF_SMALL = 28  # where the first layer leaves out no pixel, as for CIFAR's
+_CHANNELS = re.compile(r"to have (\d+) channels, but got \d+ channels")
 _MATMUL = re.compile(r"\((\d+)x(\d+) and (\d+)x(\d+)\)")
 
 
@@ -113,9 +114,9 @@ def try_out(
     """
     module.eval()
     first = next((m for m in module.modules() if isinstance(m, nn.modules.conv._ConvNd)), None)
-    channels = first.in_channels if first is not None else 3
     asked = preprocess.with_(size=size)
     out, watched = _tried(module, asked)
+    channels = first.in_channels if first is not None else _wanted(out)
     if isinstance(out, Exception) and channels != asked.channels and channels in (1, 4):
         other = _of_channels(preprocess, channels)
         trial, seen = _tried(module, other.with_(size=size))
@@ -143,6 +144,12 @@ def try_out(
         )
     whole = first is not None and max(first.stride) == 1
     return Answer(logits.shape[1], preprocess, sized, watched, whole, part)
+
+
+def _wanted(out: object) -> int:
+    """How many channels a network without layers, a program, takes: it says so where it fails."""
+    said = _CHANNELS.search(str(out)) if isinstance(out, Exception) else None
+    return int(said[1]) if said else 3
 
 
 def _of_channels(preprocess: Preprocess, channels: int) -> Preprocess:

@@ -74,9 +74,14 @@ def _open_torch(path: Path, kind: WeightsFormat) -> Any:
             if made := stand_in(name):
                 allowed.append((made, name))
         # The list of what is allowed belongs to the whole process.
-        with _LOADING, torch.serialization.safe_globals(allowed), warnings.catch_warnings():
+        with (
+            _LOADING, torch.serialization.safe_globals(allowed), warnings.catch_warnings(),
+            open_regular(path) as file,
+        ):  # fmt: skip
             warnings.simplefilter("ignore")
-            return torch.load(path, map_location="cpu", weights_only=True)
+            # A name that ends in .safetensors, which torch would believe, may be wrong.
+            named_so = path.suffix == ".safetensors"
+            return torch.load(file if named_so else path, map_location="cpu", weights_only=True)
     except Exception as error:
         raise CamcliError(_why_unreadable(path, kind, error)) from error
 

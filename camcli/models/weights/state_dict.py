@@ -23,12 +23,14 @@ from camcli.errors import CamcliError, UsageError
 from camcli.models.weights.mismatch import differences, listed, other_classes
 from camcli.models.weights.names_beside import names_beside
 from camcli.models.weights.views import COUNTER, Candidate, Renaming, views_of
+from camcli.printable import counted
 
 __all__ = [
     "COUNTER", "Candidate", "Candidates", "Match", "head_rows", "is_average", "match", "unwrap",
 ]  # fmt: skip
 
 _DEEPEST = 8
+_NAMED = 2
 _MOST = 64
 # Averages of the weights: taken only when asked for, or when there is nothing else.
 _AVERAGE = re.compile(r"(?:^|[._])(?:ema|avg|averaged?|swa|teacher|momentum|shadow)(?:[._]|$)")
@@ -243,15 +245,20 @@ def _note(best: Renaming, candidates: Candidates, match: Match, asked: bool) -> 
             f"--weights-key {' or '.join(others[:4])} takes "
             f"{'the other' if len(others) == 1 else 'another'}"
         )
-    beside = Counter[str]()
+    beside: dict[str, list[str]] = {}
     for candidate in candidates.each:
         # Who asked for one set knows that there are others.
         if not asked and candidate is not best.candidate and not _within(candidate.key, others):
-            beside[candidate.key.partition(".")[0] or "top level"] += len(candidate.tensors)
+            names = beside.setdefault(candidate.key.partition(".")[0], [])
+            names += candidate.tensors
     # Of another set within the same mapping it is said above that it is there.
     inside = tuple(f"{key.removeprefix(f'{best.candidate.key}.')}." for key in others)
     dropped = [name for name in match.dropped if asked or not name.startswith(inside or ("\0",))]
-    left = [*dropped, *(f"{key} ({count} tensors)" for key, count in beside.items())]
+    left = list(dropped)
+    for key, names in beside.items():
+        # At its top there are counters and the like, whose names say more than their number.
+        few = not key and len(names) <= _NAMED
+        left += names if few else [f"{key or 'its top'} ({counted(len(names), 'tensor')})"]
     if left:
         said.append(f"left out, since the network has no place for it: {listed(left)}")
     return f"{candidates.origin}: {'; '.join(said)}." if said else ""

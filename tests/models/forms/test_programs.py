@@ -386,3 +386,20 @@ def test_an_old_export_and_a_damaged_one(tmp_path):
     changed(path, lambda name, data: b"{" if name.endswith("models/model.json") else data)
     with pytest.raises(CamcliError, match="damaged"):
         load_classifier(str(path))
+
+
+@pytest.mark.parametrize(
+    "way", [torch.jit.script, lambda m: torch.jit.trace(m, torch.zeros(1, 1, 28, 28))]
+)
+def test_a_program_of_one_channel_and_one_size_is_found_out(tmp_path, way):
+    """As MNIST's networks are in every tutorial: a program has no layers that could be asked."""
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(4 * 13 * 13, 10)
+    ).eval()
+    path = tmp_path / "mnist.pt"
+    torch.jit.script(net).save(str(path))
+    classifier = load_classifier(str(path), device="cpu")
+    assert classifier.preprocess.shape == (1, 28, 28)
+    pixels = torch.randn(2, 1, 28, 28)
+    torch.testing.assert_close(classifier.see(pixels).logits, net(pixels))

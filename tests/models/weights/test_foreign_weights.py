@@ -80,7 +80,7 @@ FORMS = {
     "numpy": (lambda s, a: {"state_dict": s, "best_acc1": np.float64(0.91)}, ""),
     "with-optimizer": (
         lambda s, a: {"model": s, "optimizer": {"state": {0: {"exp_avg": torch.ones(3)}}}},
-        "optimizer (1 tensors)",
+        "optimizer (1 tensor)",
     ),
 }  # fmt: skip
 

@@ -264,3 +264,9 @@ def test_two_at_once(tmp_path):
         loaded = list(pool.map(open_weights, paths * 2))
     assert all("fc.bias" in each["model"] for each in loaded)
     assert opening.stand_in("argparse.Namespace") is StandIn
+
+
+def test_what_torch_saved_under_the_name_of_safetensors_opens(tmp_path):
+    path = tmp_path / "net.safetensors"
+    torch.save({"weight": torch.ones(2)}, path)
+    assert torch.equal(open_weights(path)["weight"], torch.ones(2))

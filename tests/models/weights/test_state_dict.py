@@ -289,3 +289,9 @@ def test_nothing_is_computed(net, state):
         bare = Tiny()
     same(find(state, bare), state)
     assert all(a is b for a, b in itertools.pairwise([*find(state, net).state.values()][:1] * 2))
+
+
+def test_counters_at_the_top_are_left_out_by_name(net, state):
+    found = find({"state_dict": state, "best_acc": torch.tensor(0.9)}, net)
+    same(found, state)
+    assert "left out, since the network has no place for it: best_acc." in found.note
