@@ -63,6 +63,7 @@ def evaluate(
     preprocess: str | None = E.preprocess,
     trust_pickle: bool = E.trust_pickle,
     output: AskedOutput = E.output,
+    label_threshold: float | str | Path | None = E.label_threshold,
     device: str = E.device,
     offline: bool = E.offline,
     out: str | Path | None = E.out,
@@ -109,6 +110,8 @@ def evaluate(
         preprocess: how networks of your own want their pixels, as `load_classifier` takes it.
         trust_pickle: whether code that a network's file names may run.
         output: what networks of one's own return.
+        label_threshold: probability above which a label is predicted: ``threshold`` of
+            `load_classifier`.
         device: where they run.
         offline: never touch the network for weights.
         out: folder for tables, charts and a confusion matrix; by default nothing is written.

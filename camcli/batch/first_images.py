@@ -120,7 +120,7 @@ def _found(outputs: Tensor, output: Output, two: bool = False) -> tuple[Output, 
         z = outputs[:, 1]
         low, high = float(z.min()), float(z.max())
         between = f"{low:.4g}" if count == 1 else f"{low:.4g} to {high:.4g}"
-        if count >= _ENOUGH and low >= 0 and high <= 1:
+        if count >= _ENOUGH and low >= 0 and high <= 1 and not output.unbounded:
             return _one_within(low, high, between, images, output)
         if two:
             return output, ""

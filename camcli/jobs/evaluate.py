@@ -73,6 +73,7 @@ class EvaluateJob(Settings):
         preprocess: how networks of one's own want their pixels, in words.
         trust_pickle: whether code that a network's file names may run.
         output: what networks of one's own return.
+        label_threshold: as ``threshold`` of a `ModelJob`: above which a label is predicted.
         device: where they run.
         offline: never touch the network.
         out: folder for tables and charts; None to write nothing.
@@ -107,6 +108,7 @@ class EvaluateJob(Settings):
     preprocess: str | None = None
     trust_pickle: bool = False
     output: AskedOutput = "auto"
+    label_threshold: float | str | Path | None = None
     device: str = "auto"
     offline: bool = False
     out: Path | None = None
@@ -237,7 +239,7 @@ class EvaluateJob(Settings):
         own = dict(zip(named, job.weights or (), strict=False))
         common = ModelJob(
             fit=job.fit, input_size=job.input_size, layer=job.layer, device=job.device,
-            offline=job.offline, trust_pickle=job.trust_pickle,
+            offline=job.offline, trust_pickle=job.trust_pickle, threshold=job.label_threshold,
         )  # fmt: skip
         found = {
             name: replace(common, checkpoint=file)
@@ -249,7 +251,11 @@ class EvaluateJob(Settings):
             for name in names
         }  # fmt: skip
         for each in found.values():
-            each.check()
+            try:
+                each.check()
+            except UsageError as error:  # which calls it as the other commands do
+                told = str(error).replace("--threshold", "--label-threshold")
+                raise UsageError(told) from error
         return found
 
     def _asked(self, networks: Sequence[ComparedNetwork], listener: Listener) -> EvaluationResult:
@@ -302,6 +308,7 @@ class EvaluateJob(Settings):
             **({} if self.output == "auto" else {"output": self.output}),
             **({"preprocess": self.preprocess} if self.preprocess else {}),
             "converge": self.converge, "scale": self.scale, "threshold": self.threshold,
+            "label_threshold": None if self.label_threshold is None else str(self.label_threshold),
             "tolerance": self.tolerance, "preset": self.preset,
         }  # fmt: skip
 

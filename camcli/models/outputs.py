@@ -75,7 +75,8 @@ class Output:
                 else f"the best of {len(classes)} is predicted"
             )
             raise UsageError(
-                f"--threshold is for networks of labels, and for two classes; of this one {what}: "
+                "--threshold (of evaluate --label-threshold) is for networks of labels, and for "
+                f"two classes; of this one {what}: "
                 "leave it out, or say --output sigmoid if several classes can be right at once."
             )
         found, missing = read_thresholds(asked, classes, exclusive=not self.multi_label)

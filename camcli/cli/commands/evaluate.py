@@ -182,7 +182,8 @@ def evaluate(
         float,
         typer.Option(
             "--threshold",
-            help="Share of a map's maximum above which tpr and fpr take a pixel as found.",
+            help="Share of a map's maximum above which tpr and fpr take a pixel as found. That of "
+            "labels is --label-threshold.",
             rich_help_panel=ASK,
         ),
     ] = E.threshold,
@@ -225,6 +226,17 @@ def evaluate(
     preprocess: o.PreprocessOption = E.preprocess,
     trust_pickle: o.TrustPickle = E.trust_pickle,
     output: o.OutputOption = E.output,
+    label_threshold: Annotated[
+        str | None,
+        typer.Option(
+            "--label-threshold",
+            help="What --threshold of batch is: probability above which a label is predicted, or "
+            "a CSV file of class and threshold. Default: the checkpoint's, or 0.5.",
+            metavar="P|FILE",
+            show_default=False,
+            rich_help_panel=o.MODEL,
+        ),
+    ] = None,
     device: o.Device = E.device,
     offline: o.Offline = E.offline,
     config: Annotated[
