@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import metadata
@@ -108,7 +109,10 @@ def _loaded(path: Path, trust: bool) -> Any:
             with keras.device("cpu"):
                 return keras.models.load_model(path, compile=False, safe_mode=not trust)
         except Exception as error:  # whatever Keras meets in a file
-            raise UsageError(f"Keras cannot load {path}: {reason(error)}") from error
+            # Keras' HDF5 forgets operations between layers, which its own format keeps.
+            old = not zipfile.is_zipfile(path)
+            way = " Where it was made, model.save('network.keras') keeps all of it." if old else ""
+            raise UsageError(f"Keras cannot load {path}: {reason(error)}.{way}") from error
 
 
 def _input_shape(path: Path, network: Any) -> tuple[int | None, int | None, int | None]:

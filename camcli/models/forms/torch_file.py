@@ -46,9 +46,8 @@ def build(asked: AskedModel) -> BuiltModel:
     here = answers[0].prefix
     others = [each.architecture for each in answers[1:] if each.prefix == here]
     apart = next((each for each in answers[1:] if _apart(each.prefix, here)), None)
-    outputs = len(built.classes)
     notes = [
-        f"{path}: {first.told} with {counted(outputs, 'class', 'classes')}, recognised by the "
+        f"{path}: {first.told} with {_outputs(built)}, recognised by the "
         f"names and shapes of its tensors{_also(first, others, asked.name)}."
     ]
     if apart is not None:
@@ -58,6 +57,14 @@ def build(asked: AskedModel) -> BuiltModel:
             f"{asked.name} takes the other."
         )
     return _told(built, asked, first, notes)
+
+
+def _outputs(built: BuiltModel) -> str:
+    """How many classes it has; one output may be two of them, or a value."""
+    last = list(built.module.parameters())[-1]
+    if len(built.classes) == 2 and last.shape[:1] == (1,):
+        return "one output"
+    return counted(len(built.classes), "class", "classes")
 
 
 def _apart(one: str, other: str) -> bool:
@@ -112,7 +119,7 @@ def _of_another_version(
         except UsageError:
             continue
         note = (
-            f"{path}: {each.told} with {counted(len(built.classes), 'class', 'classes')}, "
+            f"{path}: {each.told} with {_outputs(built)}, "
             "recognised by its tensors, whose names are another version's."
         )
         return _told(built, asked, each, [note])

@@ -96,6 +96,11 @@ _KERAS = Foreign(
 _TENSORFLOW = Foreign(
     "a network of TensorFlow", f"Weights of PyTorch are wanted: convert it, and {_SAVE}."
 )
+_TENSORFLOW_GRAPH = Foreign(
+    "a network of TensorFlow",
+    "OpenVINO, which camcli has with it, makes one of its own of it: ovc {path} writes an .xml, "
+    "which --model takes.",
+)
 _OLD_TAR = Foreign(
     "in the tar format of torch 0.1, from before 2018, which cannot be opened without running code",
     "If you trust it: torch.save(torch.load('{name}', weights_only=False), 'weights.pth'), and "
@@ -268,11 +273,11 @@ def _foreign(path: Path, head: bytes) -> Foreign | None:
         (text.startswith(b"<?xml") and b"<net " in text, _GRAPH),
         (text[:1] in (b"{", b"[") and b'"weight_map"' in _all(path), _INDEX),
         (text[:1] in (b"{", b"["), _JSON),
-        (head[4:8] == b"TFL3" or path.suffix == ".tflite", _TENSORFLOW),
+        (head[4:8] == b"TFL3" or path.suffix == ".tflite", _TENSORFLOW_GRAPH),
         (path.name.endswith(".index") or ".data-0000" in path.name, _TENSORFLOW),
+        (path.suffix == ".pb", _TENSORFLOW_GRAPH),
         # A protobuf whose first field is a small number, the version, and whose next is a text.
         (path.suffix == ".onnx" or (head[:1] == b"\x08" and head[2:3] in (b"\x12", b":")), _ONNX),
-        (path.suffix == ".pb", _TENSORFLOW),
         (head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"), _PICKLE),
     )
     return next((foreign for true, foreign in known if true), None)
@@ -402,6 +407,8 @@ def inside(path: Path) -> str:
     """What to give in place of a folder, for the end of a message; empty for anything else."""
     if not path.is_dir():
         return ""
+    if (path / "saved_model.pb").is_file():
+        return f" It is {_TENSORFLOW_GRAPH.what}. {_TENSORFLOW_GRAPH.way.format(path=path)}"
     ends = (".safetensors", ".pth", ".pt", ".bin", ".ckpt")
     try:
         names = sorted(p.name for p in itertools.islice(path.iterdir(), 1000) if p.suffix in ends)

@@ -348,3 +348,10 @@ def test_a_rebuilt_network_is_cut_as_the_network_would_be(tmp_path, form):
     assert found.any()
     # What is one linear layer is one for the closed forms, too.
     assert (made.places[-1].head is not None) == (form == "dropout")
+
+
+def test_one_output_is_not_called_two_classes(tmp_path):
+    built = build_model(saved(tmp_path, models.resnet18(num_classes=1).state_dict()))
+    assert "resnet18 of torchvision with one output, recognised" in built.provenance.notes[0]
+    built = build_model(saved(tmp_path, models.resnet18(num_classes=2).state_dict()))
+    assert "resnet18 of torchvision with 2 classes, recognised" in built.provenance.notes[0]

@@ -16,7 +16,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from camcli.errors import CamcliError
+from camcli.errors import CamcliError, UsageError
+from camcli.models.forms.registry import form_of
 from camcli.models.spec import check_weights
 from camcli.models.weights import formats
 from camcli.models.weights.formats import ForeignFileError, UnreasonableFileError, recognise
@@ -77,6 +78,7 @@ FOREIGN = {
     "net.onnx": (b"\x08\x07\x12\x07pytorch\x1a\x052.1.0" + bytes(300), "ONNX"),
     "unnamed": (b"\x08\x07\x12\x07pytorch\x1a\x052.1.0" + bytes(300), "ONNX"),
     "net.tflite": (b"\x1c\0\0\0TFL3" + bytes(300), "TensorFlow"),
+    "frozen.pb": (b"\x08\x01\x12\x07" + bytes(300), "ovc"),
     "model.ckpt.index": (b"\0\0\1\2" * 90, "TensorFlow"),
     "old.pth": (tarred("sys_info", "pickle", "storages", "tensors"), "torch 0.1"),
     "older.pth": (tarred("pickle", form=tarfile.USTAR_FORMAT), "torch 0.1"),
@@ -121,6 +123,16 @@ def test_what_is_a_network_by_itself_is_given_as_the_model(tmp_path, name):
         with pytest.raises(CamcliError) as caught:
             ask(path)
         assert (f"--model {path}" in str(caught.value)) == by_itself
+
+
+def test_a_saved_model_of_tensorflow_is_told_how_it_becomes_a_network_that_is_read(tmp_path):
+    folder = tmp_path / "export"
+    folder.mkdir()
+    (folder / "saved_model.pb").write_bytes(b"\x08\x01\x12\x07" + bytes(300))
+    with pytest.raises(
+        UsageError, match=r"a network of TensorFlow\. .*ovc .*export writes an .xml"
+    ):
+        form_of(folder)
 
 
 def test_what_torch_saved_is_no_checkpoint_and_where_it_goes(tmp_path):
