@@ -219,10 +219,8 @@ def _table(result: Result, written: list[Path], explaining: Explaining) -> None:
     output = explaining.classifier.output
     if output.measures:
         # One that has no name is called a value already.
-        only = explaining.classifier.classes == ("value",)
-        table.add_column(
-            "" if only else "value of", min_width=20 if wide else None, overflow="fold"
-        )
+        table.show_header = explaining.classifier.classes != ("value",)
+        table.add_column("value of", min_width=20 if wide else None, overflow="fold")
         table.add_column("", justify="right", no_wrap=True)
         for name, value in zip(explaining.classifier.classes, result.numbers, strict=True):
             table.add_row(Text(name), number(value))

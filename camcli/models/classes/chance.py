@@ -45,7 +45,8 @@ def chance_doubt(pairs: Answered, classes: Sequence[str], notes: Sequence[str] =
         return ""
     return (
         f"The accuracy, {right / total:.4f}, is what chance gives for these labels ({chance:.4f}): "
-        f"something that was assumed is wrong, or it has learned nothing. {_first(pairs, labels, predicted, classes, notes)}"
+        "something that was assumed is wrong, or it has learned nothing. "
+        + _first(pairs, labels, predicted, classes, notes)
     )
 
 
