@@ -68,8 +68,9 @@ VERBS = {
         no_argument=LOADING | {"images"},
         beside={"classifier", "image"},
         option={"images": NO_DEFAULT},
-        # A command takes auto; each call of the function would start the runtime anew.
-        argument={"runtime": "torch"},
+        # A command takes auto; each call of the function would start the runtime anew: it leaves
+        # the network to what runs it.
+        argument={"runtime": None},
     ),
     "batch": Verb(
         BatchJob(""),

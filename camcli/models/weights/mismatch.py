@@ -72,13 +72,18 @@ def differences(view: Compared, origin: str, model: str) -> str:
         if names
     ]
     under = f" (under {view.key!r})" if view.key else ""
-    return f"{origin}{under} does not fit {model}: {_cause(view)}. Tensors {'; '.join(problems)}."
+    cause = _cause(view)
+    way = f" --model {origin}, without --weights, finds out whose." if cause == _ANOTHER else ""
+    return f"{origin}{under} does not fit {model}: {cause}. Tensors {'; '.join(problems)}.{way}"
+
+
+_ANOTHER = "it is another architecture's"
 
 
 def _cause(view: Compared) -> str:
     """The likely reason, from what differs."""
     if not view.named:
-        return "it is another architecture's"
+        return _ANOTHER
     rows = other_classes(view)
     if rows is not None:
         found, wanted = rows
@@ -94,7 +99,7 @@ def _cause(view: Compared) -> str:
         return "it has more layers, so it is a deeper variant's"
     if view.missing and not (view.surplus or view.wrong):
         return "it lacks layers, so it is a smaller variant's, or not whole"
-    return "it is another architecture's"
+    return _ANOTHER
 
 
 def other_classes(view: Compared) -> tuple[int, int] | None:

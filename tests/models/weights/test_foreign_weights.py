@@ -328,3 +328,10 @@ def test_a_network_for_cifar_of_a_stranger(test_data, monkeypatch):
             seen += 1
     assert seen > 50
     assert right / seen > 0.55  # 0.68 of 300; a guess among ten would be 0.1
+
+
+def test_weights_of_another_network_are_told_how_they_are_recognised(tmp_path):
+    path = tmp_path / "other.pth"
+    torch.save(models.resnet18(num_classes=2).state_dict(), path)
+    with pytest.raises(UsageError, match=r"another architecture's.* --model .*other.pth, without"):
+        load_classifier(weights=path, device="cpu")
