@@ -14,6 +14,21 @@ def printable(name: object) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def harmless(text: str) -> str:
+    """A message of several lines, in which nothing controls a terminal.
+
+    Letters that stand for bytes of a name that is not UTF-8 stay: whoever writes them knows how.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        c
+        if c.isprintable() or c in "\n\t" or "\ud800" <= c <= "\udfff"
+        else c.encode("unicode_escape").decode()
+        for c in text
+    )
+
+
 def some(names: Sequence[object], most: int = 5) -> str:
     """The first names with commas between, and how many more there are."""
     shown = ", ".join(printable(name) for name in names[:most])

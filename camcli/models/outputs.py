@@ -123,6 +123,13 @@ class Output:
         return torch.topk(logits, count, dim=1).indices
 
 
+def largest(values: Tensor) -> float:
+    """The largest magnitude of values, for tolerances: what is no number counts as 0."""
+    if not values.numel():
+        return 0.0
+    return float(values.abs().nan_to_num(0.0, 0.0, 0.0).max())
+
+
 def probabilities(logits: Tensor, kind: OutputKind) -> Tensor:
     """Of each class, (B, C) in [0, 1]; differentiable.
 

@@ -69,10 +69,10 @@ def _print(found: Inspected) -> None:
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for name, text in _rows(found):
-        table.add_row(name, Text(printable(text)))
+        table.add_row(Text(printable(name)), Text(printable(text)))
     tables().print(table)
     if found.command:
-        emit(found.command)
+        emit(printable(found.command))
 
 
 def _rows(found: Inspected) -> list[tuple[str, str]]:

@@ -22,6 +22,7 @@ from typer.core import TyperGroup
 from camcli.cli.terminal.streams import ReaderGoneError, tolerated
 from camcli.errors import CamcliError, UsageError, out_of_memory
 from camcli.ours import finite
+from camcli.printable import harmless
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -228,11 +229,17 @@ def stops_gently(stop: Callable[[], object]) -> Iterator[None]:
         raise KeyboardInterrupt if asked[0] == signal.SIGINT else Terminated
 
 
-def say(text: str) -> None:
-    """One line on stderr."""
+def say(text: str, before: str = "") -> None:
+    """One line on stderr.
+
+    Args:
+        text: what controls a terminal in it, from a file's name perhaps, is shown in place of done.
+        before: of ours, and shown as it is.
+    """
     stream = sys.stderr
     if stream is None:  # a program without a console, which calls this from Python
         return
+    text = before + harmless(text)
     with suppress(OSError, ValueError):  # nobody is there to read it
         try:
             stream.write(f"{text}\n")
@@ -264,17 +271,17 @@ def slow(text: str, *, after: float = 1.0, quiet: bool = False) -> Iterator[None
 
 def warn(text: str) -> None:
     """A warning on stderr."""
-    say(styled("warning: ", fg="yellow", bold=True) + text)
+    say(text, styled("warning: ", fg="yellow", bold=True))
 
 
 def failed(text: object) -> None:
     """An image that could not be done, on stderr."""
-    say(styled("failed: ", fg="red") + str(text))
+    say(str(text), styled("failed: ", fg="red"))
 
 
 def fail(text: str, code: int) -> NoReturn:
     """An error on stderr, then leave."""
-    say(styled("error: ", fg="red", bold=True) + text)
+    say(text, styled("error: ", fg="red", bold=True))
     raise typer.Exit(code)
 
 

@@ -33,7 +33,7 @@ from camcli.models.cutting.pieces import found_in_pieces, inner_layers, not_to_c
 from camcli.models.cutting.purity import check_steady, same
 from camcli.models.cutting.settled_output import settle
 from camcli.models.cutting.types import Cut, CutsItself, LinearHead, NoMapError, Place, Tail
-from camcli.models.outputs import Output, TwoSided, rows_of
+from camcli.models.outputs import Output, TwoSided, largest, rows_of
 from camcli.models.spec import LAST, OutputKind
 
 __all__ = ["Cut", "Layer", "LinearHead", "Place", "Tail", "cut", "list_layers"]
@@ -347,7 +347,7 @@ def _check(made: Cut, pieces: list[tuple[Tensor, Tail]], expected: Tensor) -> No
         CamcliError: they are not.
     """
     rows = torch.tensor([1, 0, 1])
-    tolerance = 1e-3 * float(expected.abs().max())
+    tolerance = 1e-3 * largest(expected)
     for (A, tail), place in zip(pieces, made.places, strict=True):
         before = A.clone()
         for got, truth in ((tail(A), expected), (tail(A[rows], rows), expected[rows])):
@@ -396,7 +396,7 @@ def _linear_head(
             bias.detach().float().clone(),
         )
         if all(
-            torch.allclose(head(a), answer, rtol=1e-4, atol=1e-4 * float(answer.abs().max()))
+            torch.allclose(head(a), answer, rtol=1e-4, atol=1e-4 * largest(answer))
             for a, answer in zip(trials, answers, strict=True)
         ):
             return head

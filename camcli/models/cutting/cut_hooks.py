@@ -20,6 +20,7 @@ from camcli.models.cutting.steps import Following
 from camcli.models.cutting.token_positions import disturbed
 from camcli.models.cutting.tokens import TensorLayout, from_maps, possible_layouts, to_maps
 from camcli.models.cutting.types import Cut, NoMapError, Place, not_a_map
+from camcli.models.outputs import largest
 from camcli.models.spec import LAST
 
 # So many modules from the end are tried for one that decides alone, of so many times more places.
@@ -210,7 +211,7 @@ class _Hooked:
         except RuntimeError:  # what passes by it cannot do without the images
             return False
         # The same code runs on the same numbers: what differs at all is what passes by.
-        return torch.allclose(got, expected, rtol=1e-5, atol=1e-6 * float(expected.abs().max()))
+        return torch.allclose(got, expected, rtol=1e-5, atol=1e-6 * largest(expected))
 
     def matters(self, probe: Tensor) -> bool:
         """Whether another map gives other logits."""

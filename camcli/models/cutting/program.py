@@ -22,6 +22,7 @@ from camcli.errors import CamcliError
 from camcli.models.cutting.fx_graph import PROBE
 from camcli.models.cutting.program_layers import with_layers
 from camcli.models.cutting.script_sizes import WithNumbers
+from camcli.models.outputs import largest
 
 _ATEN = torch.ops.aten
 _UNBATCHED = (_ATEN.view.default, _ATEN.reshape.default, _ATEN.expand.default,
@@ -81,7 +82,12 @@ def _checked(
         got, truth = fx.Interpreter(network).run(images[:count].clone()), expected[:count]
         if not isinstance(got, Tensor) or got.shape != truth.shape:
             raise CamcliError(_NOT_THE_SAME)
-        if not torch.allclose(got, truth, rtol=1e-4, atol=1e-5 * float(truth.abs().max())):
+        if not truth.isfinite().all():
+            raise CamcliError(
+                "The program's answers are no numbers (NaN or infinite): its weights are damaged, "
+                "or are for another input than --preprocess says."
+            )
+        if not torch.allclose(got, truth, rtol=1e-4, atol=1e-5 * largest(truth)):
             raise CamcliError(_NOT_THE_SAME)
     return network
 

@@ -32,6 +32,7 @@ from camcli.models.forms.hub_folder import (
     located,
     refuse_weights,
 )
+from camcli.models.forms.reasonable import check_numbers
 from camcli.models.forms.registry import path_of
 from camcli.models.loading.builder import BuiltModel, name_outputs, provenance, reason
 from camcli.models.loading.sources import AskedModel
@@ -69,8 +70,10 @@ def _build(found: HubFolder, asked: AskedModel) -> BuiltModel:
     if found.owner == "timm":
         return timm_folder.build_of(found, asked)
     with _quiet():
+        state, digests = _tensors(found)
+        check_numbers(found.config, state, found.path)
         config, kind = _described(found)
-        network, digests = _loaded(found, config, kind)
+        network = _loaded(found, config, kind, state)
         preprocess, assumed = _preprocess(found, config)
     own_size = preprocess.shape[1:]
     preprocess = asked.preprocessed(preprocess).with_(size=asked.input_size)
@@ -154,11 +157,10 @@ def _described(found: HubFolder) -> tuple[Any, type]:
         ) from error
 
 
-def _loaded(found: HubFolder, config: Any, kind: Any) -> tuple[nn.Module, list[str]]:
-    """The network with its weights, and the digests of their files.
+def _tensors(found: HubFolder) -> tuple[dict[str, Tensor], list[str]]:
+    """The weights, and the digests of their files.
 
     Raises:
-        UsageError: they are not this network's.
         CamcliError: a file is damaged.
     """
     state: dict[str, Tensor] = {}
@@ -167,6 +169,15 @@ def _loaded(found: HubFolder, config: Any, kind: Any) -> tuple[nn.Module, list[s
         tensors, digest = read_state(path)
         state.update(tensors)
         digests.append(digest)
+    return state, digests
+
+
+def _loaded(found: HubFolder, config: Any, kind: Any, state: dict[str, Tensor]) -> nn.Module:
+    """The network with its weights.
+
+    Raises:
+        UsageError: they are not this network's.
+    """
     try:
         network, told = kind.from_pretrained(
             None, config=config, state_dict=state, output_loading_info=True, dtype=torch.float32,
@@ -190,7 +201,8 @@ def _loaded(found: HubFolder, config: Any, kind: Any) -> tuple[nn.Module, list[s
             f"The weights in {found.path} have other shapes than its config.json says "
             f"({listed(names)})."
         )
-    return network.eval().requires_grad_(False), digests
+    made: nn.Module = network.eval().requires_grad_(False)
+    return made
 
 
 def _attention(kind: Any) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import sys
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import metadata
@@ -17,8 +16,10 @@ from torch import nn
 
 from camcli.data.decode.preprocess import Preprocess
 from camcli.errors import CamcliError, UsageError
+from camcli.files import open_regular
 from camcli.models.forms.keras_file import KerasFile, check_file, preprocess_of
 from camcli.models.forms.keras_graph import AsAWhole, FromKeras, is_graph, same_answer
+from camcli.models.forms.keras_weights import is_zip
 from camcli.models.forms.registry import path_of
 from camcli.models.loading.builder import BuiltModel, name_outputs, provenance, reason
 from camcli.models.loading.input_size import answers_of
@@ -107,12 +108,36 @@ def _loaded(path: Path, trust: bool) -> Any:
 
         try:
             with keras.device("cpu"):
-                return keras.models.load_model(path, compile=False, safe_mode=not trust)
+                return _as_it_is(path, not trust)
         except Exception as error:  # whatever Keras meets in a file
             # Keras' HDF5 forgets operations between layers, which its own format keeps.
-            old = not zipfile.is_zipfile(path)
+            old = not is_zip(path)
             way = " Where it was made, model.save('network.keras') keeps all of it." if old else ""
-            raise UsageError(f"Keras cannot load {path}: {reason(error)}.{way}") from error
+            why = reason(error)
+            if "safe_mode" in why or "unsafe" in why:  # advice that runs what is in there
+                why = "it holds what Keras' safe mode refuses"
+            raise UsageError(f"Keras cannot load {path}: {why}.{way}") from error
+
+
+def _as_it_is(path: Path, safe: bool) -> Any:
+    """The network by what the file is: Keras goes by its name, which may say otherwise."""
+    import keras
+
+    suffix = path.suffix
+    if is_zip(path):
+        if suffix == ".keras":
+            return keras.models.load_model(path, compile=False, safe_mode=safe)
+        from keras.src.saving.saving_lib import load_model
+
+        with open_regular(path) as file:
+            return load_model(file, compile=False, safe_mode=safe)
+    if suffix in (".h5", ".hdf5"):
+        return keras.models.load_model(path, compile=False, safe_mode=safe)
+    import h5py
+    from keras.src.legacy.saving.legacy_h5_format import load_model_from_hdf5
+
+    with h5py.File(path, "r") as file:
+        return load_model_from_hdf5(file, compile=False, safe_mode=safe)
 
 
 def _input_shape(path: Path, network: Any) -> tuple[int | None, int | None, int | None]:

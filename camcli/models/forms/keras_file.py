@@ -19,13 +19,15 @@ from typing import TYPE_CHECKING, Any
 from camcli.data.decode.preprocess import Preprocess
 from camcli.data.decode.preprocess_words import PRESETS
 from camcli.errors import CamcliError, UnavailableError, UsageError
+from camcli.models.forms.keras_allowed import LAMBDAS, strangers, told
+from camcli.models.forms.keras_weights import UNREADABLE, check_weights, is_zip
 from camcli.printable import printable
 
 if TYPE_CHECKING:
     from camcli.models.loading.sources import AskedModel
 
-_LARGEST = 64 << 20
-_LAMBDAS = ("Lambda", "__lambda__")
+_LARGEST = 16 << 20
+_DEEPEST = 100
 
 
 @dataclass(frozen=True)
@@ -77,16 +79,16 @@ class KerasFile:
     Attributes:
         path: the file.
         config: of the network.
-        layers: (class, module, name) of each layer, those of networks within among them, in order.
+        layers: (class, name) of each layer, those of networks within among them, in order.
     """
 
     path: Path
     config: Mapping[str, Any]
-    layers: tuple[tuple[str, str, str], ...]
+    layers: tuple[tuple[str, str], ...]
 
     def application(self) -> Application | None:
         """Which network of keras.applications its layers are of; None for others."""
-        names = [name for _, _, name in self.layers]
+        names = [name for _, name in self.layers]
         for each in _APPLICATIONS:
             if any(re.fullmatch(each.layers, name) for name in names):
                 return each
@@ -94,7 +96,7 @@ class KerasFile:
 
     def scales(self) -> bool:
         """Whether it brings values from 0 to 255 to its own scale itself, before it convolves."""
-        for kind, _, _ in self.layers:
+        for kind, _ in self.layers:
             if kind in _SCALERS or kind in _OPERATIONS:
                 return True
             if "Conv" in kind or kind == "Dense":
@@ -114,7 +116,7 @@ def read_file(path: Path) -> KerasFile:
         config = _config(path)
     except CamcliError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, RecursionError) as error:
+    except UNREADABLE as error:
         raise CamcliError(f"{path} is damaged or cut short ({error}): copy it again.") from error
     if not isinstance(config, dict):
         raise CamcliError(f"{path} is damaged: it does not describe a network.")
@@ -122,7 +124,7 @@ def read_file(path: Path) -> KerasFile:
 
 
 def _config(path: Path) -> Any:
-    if zipfile.is_zipfile(path):
+    if is_zip(path):
         with zipfile.ZipFile(path) as archive:
             if "config.json" not in archive.namelist():
                 raise _weights_alone(path)
@@ -154,9 +156,9 @@ def _not_installed(path: Path) -> UnavailableError:
     )
 
 
-def _layers(value: Any, depth: int) -> Iterator[tuple[str, str, str]]:
+def _layers(value: Any, depth: int) -> Iterator[tuple[str, str]]:
     """The layers within a configuration, in order."""
-    if depth > 30:
+    if depth > _DEEPEST:
         return
     if isinstance(value, list):
         for each in value:
@@ -165,11 +167,7 @@ def _layers(value: Any, depth: int) -> Iterator[tuple[str, str, str]]:
         kind, inner = value.get("class_name"), value.get("config")
         if isinstance(kind, str):
             name = inner.get("name") if isinstance(inner, dict) else ""
-            registered = value.get("registered_name")
-            module = value.get("module")
-            if module is None:  # a class of somebody's own, or a file of Keras 2
-                module = "" if registered in (None, kind) else str(registered)
-            yield kind, str(module), str(name or "")
+            yield kind, str(name or "")
         for key, each in value.items():
             if key not in ("compile_config", "build_config"):
                 yield from _layers(each, depth + 1)
@@ -184,23 +182,33 @@ def check_file(path: Path, trust: bool) -> KerasFile:
         CamcliError: it is damaged.
     """
     found = read_file(path)
-    lambdas = [name for kind, _, name in found.layers if kind in _LAMBDAS]
-    if lambdas and not trust:
-        where = next((name for name in lambdas if name), "a Lambda")
-        raise UsageError(
-            f"{path} holds Python code, in its layer {printable(where)!r} (Lambda), which runs "
-            "when it is opened: add --trust-pickle if you trust it."
-        )
-    for kind, module, _ in found.layers:
-        own = (
-            module and not module.startswith(("keras.", "builtins", "numpy")) and module != "keras"
-        )
-        if own and kind not in _LAMBDAS:
+    try:
+        named = list(strangers(found.config))
+    except ValueError as error:
+        raise CamcliError(f"{path} is damaged: {error}.") from error
+    for kind, module, name in named:
+        holds = told(kind)
+        if kind in LAMBDAS:
+            if trust:
+                continue
+            where = next((n for k, _, n in named if k in LAMBDAS and n), "a Lambda")
             raise UsageError(
-                f"{path} needs {printable(kind)} of {printable(module)}, code of somebody's own: "
-                "load it in a function of your own that returns the network as a torch module, "
-                "and name that, --model FILE.py:FUNCTION."
+                f"{path} holds Python code, in its layer {printable(where)[:80]!r} (Lambda), which "
+                "runs when it is opened: add --trust-pickle if you trust it."
             )
+        if holds:
+            raise UsageError(
+                f"{path} holds {holds}, in its layer {printable(name)[:80]!r} ({kind}), which is "
+                "not opened here: load it in a function of your own that returns the network as a "
+                "torch module, and name that, --model FILE.py:FUNCTION."
+            )
+        of = f" of {printable(module)[:80]}" if module else ""
+        raise UsageError(
+            f"{path} needs {printable(kind)[:80]}{of}, code of somebody's own or nothing that "
+            "networks are made of: load it in a function of your own that returns the network as a "
+            "torch module, and name that, --model FILE.py:FUNCTION."
+        )
+    check_weights(path)
     if importlib.util.find_spec("keras") is None:
         raise _not_installed(path)
     return found

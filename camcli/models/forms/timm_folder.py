@@ -12,6 +12,7 @@ from camcli.data.decode.preprocess import Preprocess
 from camcli.data.decode.preprocess_files import of_timm
 from camcli.errors import UsageError
 from camcli.models.forms.hub_folder import HubFolder, check_folder, joint_sha256
+from camcli.models.forms.reasonable import check_numbers
 from camcli.models.forms.registry import path_of
 from camcli.models.loading.builder import BuiltModel, name_outputs, provenance, reason
 from camcli.models.loading.sources import AskedModel
@@ -53,7 +54,8 @@ def build_of(found: HubFolder, asked: AskedModel) -> BuiltModel:
         digests.append(digest)
     if state and all(name.startswith(_WRAPPED) for name in state):  # by transformers
         state = {name.removeprefix(_WRAPPED): tensor for name, tensor in state.items()}
-    told = found.config.get("pretrained_cfg") or found.config
+    check_numbers(found.config, state, found.path)
+    told = _table(found, "pretrained_cfg") or found.config
     outputs = found.config.get("num_classes", told.get("num_classes"))
     if type(outputs) is not int or outputs < 1:
         raise UsageError(f"{found.path} holds {architecture} without classes: features alone.")
@@ -70,6 +72,18 @@ def build_of(found: HubFolder, asked: AskedModel) -> BuiltModel:
     )
 
 
+def _table(found: HubFolder, key: str) -> Mapping[str, Any]:
+    """A part of the configuration; empty where it is absent.
+
+    Raises:
+        UsageError: it is something else.
+    """
+    value = found.config.get(key) or {}
+    if not isinstance(value, Mapping):
+        raise UsageError(f"{found.path}: its {key} in config.json is no table of settings.")
+    return value
+
+
 def _created(
     found: HubFolder,
     architecture: str,
@@ -84,7 +98,7 @@ def _created(
     """
     import timm
 
-    arguments = found.config.get("model_args") or {}
+    arguments = _table(found, "model_args")
     arguments = {name: value for name, value in arguments.items() if name not in _NOT_FROM_FILES}
     if pool := found.config.get("global_pool"):
         arguments.setdefault("global_pool", pool)

@@ -20,6 +20,7 @@ from typing import IO, Literal
 
 from camcli.errors import CamcliError, UsageError
 from camcli.files import open_regular
+from camcli.models.weights.zip_end import end_of
 
 MAX_HEADER = 16 << 20
 """Bytes of a safetensors header: 100,000 tensors take some 13 MB."""
@@ -342,12 +343,12 @@ def _check_safetensors(path: Path, head: bytes, size: int) -> None:
 
 def _in_zip(path: Path, file: IO[bytes], size: int) -> WeightsFormat:
     """What a zip file holds, after its directory was found to be of a reasonable size."""
-    directory = _directory_bytes(file, size)
-    if directory is None:
+    end = end_of(file, size)
+    if end is None:
         raise CamcliError(f"{path} is cut short: copy or download it again.")
-    if directory > min(size, MAX_DIRECTORY):
+    if end.length > min(size, MAX_DIRECTORY):
         raise UnreasonableFileError(
-            f"The directory of {path} has {directory:,} bytes, and {MAX_DIRECTORY:,} are enough "
+            f"The directory of {path} has {end.length:,} bytes, and {MAX_DIRECTORY:,} are enough "
             "for any network: it is damaged, or not what it seems."
         )
     try:
@@ -355,6 +356,11 @@ def _in_zip(path: Path, file: IO[bytes], size: int) -> WeightsFormat:
             members = archive.infolist()
     except (zipfile.BadZipFile, ValueError, NotImplementedError, struct.error) as error:
         raise CamcliError(f"{path} is damaged or cut short ({error}): copy it again.") from error
+    if not end.is_plain(len(members)):
+        raise UnreasonableFileError(
+            f"{path} has another directory than it seems to have, so that each program would find "
+            "other things in it: it is damaged, or made to deceive, so it is not opened."
+        )
     unpacked = sum(member.file_size for member in members)
     if unpacked > _UNPACKED * size + _SPARE or any(
         member.file_size > size for member in members if member.compress_type == zipfile.ZIP_STORED
@@ -363,8 +369,8 @@ def _in_zip(path: Path, file: IO[bytes], size: int) -> WeightsFormat:
             f"{path} has {size:,} bytes and unpacks to {unpacked:,}: it is damaged, or made to "
             "fill the memory, so it is not opened."
         )
-    for end, foreign in _MEMBERS:
-        if any(f"/{member.filename}".endswith(end) for member in members):
+    for ending, foreign in _MEMBERS:
+        if any(f"/{member.filename}".endswith(ending) for member in members):
             raise _refused(path, foreign)
     pickles = [m for m in members if m.filename.rpartition("/")[2] == "data.pkl"]
     if not pickles:
@@ -375,25 +381,6 @@ def _in_zip(path: Path, file: IO[bytes], size: int) -> WeightsFormat:
             "that many: it is damaged, or not what it seems."
         )
     return "torch"
-
-
-def _directory_bytes(file: IO[bytes], size: int) -> int | None:
-    """The length of a zip file's directory, or None if the file does not end as one."""
-    start = max(0, size - 65_557)  # the end record and the longest comment
-    file.seek(start)
-    tail = file.read(65_557)
-    at = tail.rfind(b"PK\x05\x06")
-    if at < 0 or len(tail) - at < 22:
-        return None
-    length: int = struct.unpack("<L", tail[at + 12 : at + 16])[0]
-    locator = tail[at - 20 : at] if at >= 20 else b""
-    if not locator.startswith(b"PK\x06\x07"):
-        return length
-    file.seek(min(struct.unpack("<Q", locator[8:16])[0], size))
-    record = file.read(56)
-    if len(record) < 56 or not record.startswith(b"PK\x06\x06"):
-        return length
-    return max(0 if length == 0xFFFFFFFF else length, struct.unpack("<Q", record[40:48])[0])
 
 
 def member(path: Path, wanted: Callable[[str], bool]) -> bytes:

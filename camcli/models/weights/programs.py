@@ -13,6 +13,7 @@ import io
 import json
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,8 @@ from camcli.models.weights.pickles import is_of_tensors, named_in
 MAX_CODE = 64 << 20
 # Of the 1700 operations of `aten`, those that take the name of a file.
 _FILES = ("save", "from_file")
-_ON_FILES = re.compile(rf"\b({'|'.join(_FILES)})\s*\(")
+# By their names alone: between a name and its parenthesis may be a comment.
+_ON_FILES = re.compile(rf"\b({'|'.join(_FILES)})\b")
 _NAMESPACES = ("aten", "prim", "prims", "quantized", "_quantized", "torchvision", "mkldnn")
 _PRIM = ("PythonOp", "IgnoredPythonOp", "rpc_async", "rpc_remote", "rpc_sync")
 _OPERATION = re.compile(r"(?<![\w.])ops\.(\w+)\.(\w+)")
@@ -47,6 +49,12 @@ _ATEN = re.compile(
 )
 
 
+_UNREADABLE = (
+    OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, RuntimeError, EOFError,
+    NotImplementedError, RecursionError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+
+
 def strangers(path: Path, kind: str) -> list[str]:
     """What a program names besides operations on tensors, the first first.
 
@@ -59,10 +67,12 @@ def strangers(path: Path, kind: str) -> list[str]:
     """
     try:
         with zipfile.ZipFile(path) as archive:
+            _check_names(archive)
             look = _in_script if kind == "torchscript" else _in_export
             return list(dict.fromkeys(look(archive)))
-    except (zipfile.BadZipFile, ValueError, KeyError, NotImplementedError, RecursionError) as error:
-        raise CamcliError(f"{path} is damaged ({error}): copy it again.") from error
+    except _UNREADABLE as error:
+        line = (str(error).splitlines() or [type(error).__name__])[0]
+        raise CamcliError(f"{path} is damaged ({line}): copy it again.") from error
 
 
 def check_program(path: Path, kind: str, trusted: bool) -> None:
@@ -89,15 +99,29 @@ def check_program(path: Path, kind: str, trusted: bool) -> None:
         )
 
 
+def _check_names(archive: zipfile.ZipFile) -> None:
+    """Refuse what torch would read otherwise than it is read here.
+
+    torch finds a member by its name whatever its case, and takes the first of two.
+
+    Raises:
+        ValueError: two members have one name.
+    """
+    names = [name.lower() for name in archive.namelist()]
+    if len(set(names)) < len(names):
+        raise ValueError("two of its parts have one name")
+
+
 def _texts(archive: zipfile.ZipFile, ending: str) -> Iterator[tuple[str, str]]:
     total = 0
     for member in archive.infolist():
-        if not member.filename.endswith(ending):
+        name = member.filename.lower()  # as torch finds them
+        if not name.endswith(ending):
             continue
         total += member.file_size
         if total > MAX_CODE:
             raise ValueError("its code is larger than any network's")
-        yield member.filename, archive.read(member).decode("utf-8", "replace")
+        yield name, archive.read(member).decode("utf-8", "replace")
 
 
 def _in_script(archive: zipfile.ZipFile) -> Iterator[str]:
@@ -114,7 +138,7 @@ def _in_script(archive: zipfile.ZipFile) -> Iterator[str]:
 
 
 def _in_export(archive: zipfile.ZipFile) -> Iterator[str]:
-    names = archive.namelist()
+    names = [name.lower() for name in archive.namelist()]  # as torch finds them
     models = [n for n in names if re.search(r"(?:^|/)models/[^/]+\.json$", n)]
     if not models:
         yield "a format of before torch 2.8, which is opened by pickle"
@@ -129,9 +153,9 @@ def _in_export(archive: zipfile.ZipFile) -> Iterator[str]:
             yield from _in_values(json.loads(text), "")
         elif "/data/" in f"/{name}":
             yield from _pickled(json.loads(text))
-    for name in names:
-        if re.search(r"(?:^|/)data/sample_inputs/[^/]+\.pt$", name):
-            yield from _in_samples(archive.read(name))
+    for member in archive.infolist():
+        if re.search(r"(?:^|/)data/sample_inputs/[^/]+\.pt$", member.filename.lower()):
+            yield from _in_samples(archive.read(member))
 
 
 def _in_values(value: Any, key: str) -> Iterator[str]:
@@ -177,7 +201,7 @@ def _in_samples(data: bytes) -> Iterator[str]:
     """What the inputs that a program was tried with name besides tensors."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         for name in archive.namelist():
-            if name.rpartition("/")[2] == "data.pkl":
+            if name.lower().rpartition("/")[2] == "data.pkl":
                 for found, _ in named_in(io.BytesIO(archive.read(name))):
                     if not is_of_tensors(found) and stand_in(found) is None:
                         yield found

@@ -15,6 +15,7 @@ from camcli.models.cutting.types import LinearHead
 from camcli.models.forms.graph.network import Graph, channels_last, part_of
 from camcli.models.forms.graph.running import GraphPart, GraphParts
 from camcli.models.forms.graph.values import Key
+from camcli.models.outputs import largest
 
 # Images at a time, as measured for converted backbones, and rows of features.
 SLICE, ROWS = 2, 8
@@ -201,7 +202,7 @@ def linear_head(tail: Callable[[Tensor], Tensor], A: Tensor, rest: Any) -> Linea
 
 
 def _near(a: Tensor, b: Tensor) -> bool:
-    return torch.allclose(a, b, rtol=1e-4, atol=1e-4 * float(b.abs().max()))
+    return torch.allclose(a, b, rtol=1e-4, atol=1e-4 * largest(b))
 
 
 def _matrices(rest: Any, K: int, C: int) -> list[Tensor]:
