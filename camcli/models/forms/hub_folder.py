@@ -169,8 +169,9 @@ def shard_names(index: Mapping[str, Any], path: Path) -> list[str]:
         CamcliError: it names none, or what is no plain name.
     """
     table = index.get("weight_map")
-    # Whatever stands there in place of a name is refused below.
-    names = list(dict.fromkeys(map(str, table.values()))) if isinstance(table, dict) else []
+    named = list(table.values()) if isinstance(table, dict) else []
+    # What is no text is no name, and may not even be comparable.
+    names = list(dict.fromkeys(n if isinstance(n, str) else f"{n!r:.80}/" for n in named))
     if not names:
         raise CamcliError(f"{path} is damaged: it names no files of weights.")
     for name in names:

@@ -22,6 +22,7 @@ _NAMES = (
 )  # fmt: skip
 _TO_INDEX = ("label2id", "class_to_idx")
 _LONGEST = 8 << 20
+_WIDEST = 16_384
 _SIZES = ("imgsz", "input_size", "image_size", "img_size", "orig_input_size")
 
 
@@ -117,6 +118,8 @@ def pixels(metadata: Mapping[str, str]) -> SaidPixels:
     if _yes(by_key.get("embedded_processing", "")):
         return SaidPixels()
     mean, scale = (_numbers(by_key.get(key, "")) for key in ("mean_values", "scale_values"))
+    if scale and 0 in scale:  # nothing can be divided by that
+        scale = None
     said = [
         f"{key} {by_key[key].strip()}"
         for key, value in (("mean_values", mean), ("scale_values", scale))
@@ -126,7 +129,7 @@ def pixels(metadata: Mapping[str, str]) -> SaidPixels:
         said.append("channels red, green, blue")
     sides = next((_numbers(by_key[key]) for key in _SIZES if key in by_key), None)
     size = None
-    if sides and all(side == int(side) > 0 for side in sides):
+    if sides and all(0 < side <= _WIDEST and side == int(side) for side in sides):
         size = (int(sides[-2]), int(sides[-1])) if len(sides) > 1 else (int(sides[0]),) * 2
     return SaidPixels(mean, scale, size, ", ".join(said))
 

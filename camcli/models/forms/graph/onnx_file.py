@@ -27,6 +27,10 @@ _LOCATION = re.compile(
 )
 
 
+# The key alone, however its length is written.
+_KEY = re.compile(rb"\x0a(?:\x08|\x88\x80*\x00)location")
+
+
 @dataclass
 class OnnxAbout:
     """What an ONNX file says of itself.
@@ -141,7 +145,13 @@ def _locations(path: Path) -> Iterator[str]:
         CamcliError: one is outside of its folder.
     """
     data = path.read_bytes()
-    for found in _LOCATION.finditer(data):
+    for key in _KEY.finditer(data):
+        found = _LOCATION.match(data, key.start())
+        if found is None:
+            raise CamcliError(
+                f"{path} names files with its tensors in a way that no exporter does: it is not "
+                "opened."
+            )
         head = found[1] or found[2]
         length = head[0] if len(head) == 1 else (head[0] & 127) | head[1] << 7
         name = data[found.end() : found.end() + length].decode("utf-8", "replace")
