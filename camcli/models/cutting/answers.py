@@ -13,6 +13,9 @@ from camcli.models.outputs import rows_of
 _NAMES = ("logits", "class_logits", "cls_logits", "scores", "pred", "preds", "predictions", "out",
           "output", "outputs", "cls", "main")  # fmt: skip
 
+# Under this name a program that was made a network keeps which part of its answer it returns.
+SCORES = "scores"
+
 
 def scores_in(out: Any, count: int) -> tuple[Any, str]:
     """The scores (count, C) in what a network returned, and how they were found.
@@ -30,7 +33,7 @@ def scores_in(out: Any, count: int) -> tuple[Any, str]:
     """
     if isinstance(out, Tensor | fx.Proxy):
         return out, ""
-    parts = _parts(out)
+    parts = parts_of(out)
     fitting = {name: part for name, part in parts.items() if _fits(part, count)}
     for name in _NAMES:
         if name in fitting:
@@ -43,14 +46,15 @@ def scores_in(out: Any, count: int) -> tuple[Any, str]:
     return wide[name], name
 
 
-def _parts(out: Any) -> dict[str, Any]:
+def parts_of(out: Any) -> dict[str, Any]:
+    """What a network returned together, by name or by number; empty for one thing alone."""
     if isinstance(out, Mapping):
         return {str(key): value for key, value in out.items()}
     if isinstance(out, tuple | list):
         names = getattr(out, "_fields", None) or [str(n) for n in range(len(out))]
         found = dict(zip(names, out, strict=False))
         if len(found) == 1 and isinstance(out[0], Mapping | tuple | list):
-            return _parts(out[0])
+            return parts_of(out[0])
         return found
     if isinstance(out, str | bytes | int | float | type(None)):
         return {}
@@ -88,7 +92,7 @@ class Answering(nn.Module):
         out = model.forward(images) if isinstance(images, fx.Proxy) else model(images)
         if not part:
             return out
-        return _parts(out)[part]
+        return parts_of(out)[part]
 
     def train(self, mode: bool = True) -> Answering:
         """Also the network itself, which asks its own mode."""

@@ -10,7 +10,6 @@ still the program is decided by numbers.
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -19,7 +18,9 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils._pytree import tree_unflatten
 
 from camcli.errors import CamcliError
+from camcli.models.cutting.answers import SCORES, parts_of, scores_in
 from camcli.models.cutting.fx_graph import PROBE
+from camcli.models.cutting.program_batch import for_any_batch
 from camcli.models.cutting.program_layers import with_layers
 from camcli.models.cutting.script_sizes import WithNumbers
 from camcli.models.outputs import largest
@@ -51,21 +52,29 @@ def as_network(program: nn.Module, shape: tuple[int, int, int]) -> fx.GraphModul
     images = torch.randn(PROBE + 1, *shape, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         if isinstance(program, fx.GraphModule):
-            graph = _unguarded(program)
             one = _fixed_batch(program)
+            part = scores_of(program, images if one is None else images[:1].expand(one, -1, -1, -1))
+            graph = _unguarded(program, part)
             if one is not None:
-                return _of_fixed(program, graph, one, images)
+                return _said(_of_fixed(program, graph, one, images, part), part)
         else:
+            part = scores_of(program, images)
             try:
-                graph = _recorded(program, images)
+                graph = _answering(_recorded(program, images), part)
             except RuntimeError as error:
                 raise CamcliError(
                     "What the program computes cannot be followed: "
                     f"{str(error).strip().splitlines()[-1][:200].rstrip('.:')}. Give the module "
                     "that it was made of, --model FILE.py:FACTORY."
                 ) from error
-        expected = _logits(program(images.clone()))
-        return _checked(graph, program, images, expected)
+        expected = _part(program(images.clone()), part)
+        return _said(_checked(graph, program, images, expected), part)
+
+
+def _said(network: fx.GraphModule, part: str) -> fx.GraphModule:
+    """With the part of the program's answer that it returns, for a note."""
+    network.meta[SCORES] = part
+    return network
 
 
 def _checked(
@@ -155,36 +164,49 @@ def _recorded_once(program: nn.Module, images: Tensor) -> fx.GraphModule:
     return made
 
 
-def _unguarded(program: fx.GraphModule) -> fx.GraphModule:
+def _unguarded(program: fx.GraphModule, part: str) -> fx.GraphModule:
     """A copy of an exported program's graph that takes whatever it can compute."""
     graph = fx.Graph()
     out: Any = graph.graph_copy(program.graph, {})
     form: Any = getattr(program.graph._codegen, "pytree_info", None)
     if form is not None and form.out_spec is not None and isinstance(out, list | tuple):
         out = tree_unflatten(list(out), form.out_spec)
-    graph.output(_logits(out))
+    graph.output(_part(out, part))
     for node in list(graph.nodes):
         if node.op == "call_module" and str(node.target).startswith("_guards"):
             graph.erase_node(node)
     return fx.GraphModule(program, graph)
 
 
-def _logits(answer: Any) -> Any:
-    """What a program returns, out of the tuple or mapping that it is alone in, or called logits.
+def scores_of(program: nn.Module, images: Tensor) -> str:
+    """The name of the scores in what a program returns; "" where it returns nothing else.
 
     Raises:
-        CamcliError: it returns several values.
+        CamcliError: it returns several values, and it is not told which are the scores.
     """
-    if isinstance(answer, Mapping):
-        found = [answer["logits"]] if "logits" in answer else list(answer.values())
-    else:
-        found = list(answer) if isinstance(answer, list | tuple) else [answer]
-    if len(found) != 1:
+    answer = program(images.clone())
+    scores, part = scores_in(answer, len(images))
+    if not isinstance(scores, Tensor):
         raise CamcliError(
-            f"The program returns {len(found)} values: export a module whose forward returns the "
-            "scores of the classes and nothing else."
+            f"The program returns {len(parts_of(answer))} values: export a module whose forward "
+            "returns the scores of the classes and nothing else."
         )
-    return found[0]
+    return part
+
+
+def _part(answer: Any, part: str) -> Any:
+    """What is called `part` in an answer, of tensors or of a graph's nodes."""
+    return parts_of(answer)[part] if part else answer
+
+
+def _answering(graph: fx.GraphModule, part: str) -> fx.GraphModule:
+    """A graph that returns one part of its answer."""
+    if part:
+        output = next(n for n in graph.graph.nodes if n.op == "output")
+        output.args = (_part(output.args[0], part),)
+        graph.graph.eliminate_dead_code()
+        graph.recompile()
+    return graph
 
 
 def _fixed_batch(program: fx.GraphModule) -> int | None:
@@ -195,7 +217,7 @@ def _fixed_batch(program: fx.GraphModule) -> int | None:
 
 
 def _of_fixed(
-    program: fx.GraphModule, graph: fx.GraphModule, count: int, images: Tensor
+    program: fx.GraphModule, graph: fx.GraphModule, count: int, images: Tensor, part: str
 ) -> fx.GraphModule:
     """A program that was exported for one number of images, for any.
 
@@ -203,7 +225,7 @@ def _of_fixed(
     that gives is compared with the program itself, one picture at a time.
     """
     few = [image.expand(count, -1, -1, -1).clone() for image in images]
-    expected = torch.cat([_logits(program(each))[:1] for each in few])
+    expected = torch.cat([_part(program(each), part)[:1] for each in few])
     first = next(n for n in graph.graph.nodes if n.op == "placeholder")
     with graph.graph.inserting_after(first):
         size = graph.graph.call_method("size", (first, 0))
@@ -218,9 +240,16 @@ def _of_fixed(
     graph.recompile()
     try:
         return _checked(graph, program, images, expected)
-    except Exception as error:
-        shape = ", ".join(map(str, images.shape[1:]))
-        raise CamcliError(
-            f"The program was exported for {count} image{'s' * (count > 1)} at a time, and cannot "
-            f"be run for others: export it again with {_DYNAMIC.format(shape=shape)}."
-        ) from error
+    except Exception as failure:
+        error = failure
+    if count == 1:  # rows of a transformer's heads and windows, too
+        try:
+            whole = for_any_batch(_unguarded(program, part), images)
+            return _checked(whole, program, images, expected)
+        except Exception as failure:
+            error = failure
+    shape = ", ".join(map(str, images.shape[1:]))
+    raise CamcliError(
+        f"The program was exported for {count} image{'s' * (count > 1)} at a time, and cannot "
+        f"be run for others: export it again with {_DYNAMIC.format(shape=shape)}."
+    ) from error

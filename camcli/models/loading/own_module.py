@@ -14,7 +14,7 @@ from camcli.data.decode.preprocess_words import described, normalised
 from camcli.data.decode.transforms import AsItIs, is_transform, starts_from_pictures
 from camcli.errors import UsageError
 from camcli.models.classes.names_file import read_class_names
-from camcli.models.cutting.answers import Answering, shown_part
+from camcli.models.cutting.answers import SCORES, Answering, shown_part
 from camcli.models.loading.builder import BuiltModel, Provenance, name_outputs
 from camcli.models.loading.input_size import try_out
 from camcli.models.loading.learned_inputs import as_learned
@@ -82,10 +82,12 @@ def of_module(
     named = ""
     if classes is None and weights is not None:
         classes, named = weights.classes(found.outputs)
-    module = scripted_network(module, preprocess.with_(size=asked.input_size).shape)
-    if found.part:
-        module = Answering(module, found.part)
-        changed.append(f"Its scores are {shown_part(found.part)} of what it returns.")
+    network = scripted_network(module, preprocess.with_(size=asked.input_size).shape)
+    if found.part and network is module:
+        network = Answering(module, found.part)
+    module = network
+    if part := found.part or getattr(module, "meta", {}).get(SCORES, ""):
+        changed.append(f"Its scores are {shown_part(part)} of what it returns.")
     plain, note = _of_its_forward(module, preprocess, asked.input_size)
     if plain is not None and not told.coloured:
         preprocess, inside = plain, note

@@ -229,8 +229,8 @@ def test_a_program_for_one_picture_that_mixes_rows_says_how_to_export_it(tmp_pat
             self.conv, self.fc = nn.Conv2d(3, 4, 3), nn.Linear(4, 2)
 
         def forward(self, x):
-            x = self.conv(x).permute(2, 3, 0, 1)
-            return self.fc(x.reshape(30 * 30, x.shape[2] * 2, 2).mean(0).reshape(-1, 4))
+            x = self.conv(x).permute(0, 2, 3, 1).reshape(-1, 4)
+            return self.fc(x.mean(0, keepdim=True))
 
     path = written(for_one(Mixing().eval()), tmp_path / "one.pt2")
     with pytest.raises(CamcliError, match=r"for 1 image at a time.*dynamic_shapes=\(\{0:"):
@@ -244,7 +244,9 @@ class Several(nn.Module):
 
     def forward(self, x):
         y = self.fc(torch.relu(self.conv(x)).mean((2, 3)))
-        return {"logits": y, "loss": y.sum(1)} if self.form == "dict" else (y, y * 2)
+        if self.form == "dict":
+            return {"logits": y, "loss": y.sum(1)}
+        return (y, y * 2) if self.form == "tuple" else (y, y[:, :1])
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -254,7 +256,11 @@ def test_logits_are_taken_by_name_and_of_several_answers_it_is_told(tmp_path):
     x = images(2)
     seen = load_classifier(str(path), preprocess="none").see(x)
     assert torch.allclose(seen.logits, net(x)["logits"], atol=1e-5)
-    path = written(exported(Several("tuple").eval()), tmp_path / "q.pt2")
+    path = written(exported(net := Several("tuple").eval()), tmp_path / "r.pt2")
+    classifier = load_classifier(str(path), preprocess="none")
+    assert torch.allclose(classifier.see(x).logits, net(x)[0], atol=1e-5)
+    assert any("number 0 of what it returns" in note for note in classifier.provenance.notes)
+    path = written(exported(Several("odd").eval()), tmp_path / "q.pt2")
     with pytest.raises(CamcliError, match="returns 2 values"):
         load_classifier(str(path))
 
