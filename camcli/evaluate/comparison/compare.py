@@ -188,6 +188,12 @@ def compare(
             f"{name} returns values and no probabilities, which {what} is about: leave it out. "
             "Where its maps lie can be measured against --boxes or --masks."
         )
+    if few := [n for n in ask.grid if len(classifier.classes) < n * n]:  # told before hours of work
+        n = few[0]
+        raise UsageError(
+            f"The {n}x{n} grid shows {n * n} classes side by side, and {name} has "
+            f"{len(classifier.classes)}: leave --grid {n} out."
+        )
     for how in hows.values():
         check_influence(how, classifier)
     found: dict[str, Localization] = {}

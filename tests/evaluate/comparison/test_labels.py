@@ -140,3 +140,11 @@ def test_an_audit_looks_at_each_label(by_label, refs):
     side = {(f.rel, f.label): f.thumb for f in facts}
     assert side["both.png", "red"][:, :7].min() > 0.9
     assert side["both.png", "green"][:, 9:].min() > 0.9
+
+
+def test_a_grid_of_more_classes_than_there_are_is_refused_before_the_work(by_label, refs):
+    def looked():
+        raise AssertionError("a photograph was looked at first")
+
+    with pytest.raises(UsageError, match="2x2 grid shows 4 classes side by side, and n has 3"):
+        compare(by_label, "n", refs, HOWS, Questions(grid=(2,), repeats=0), progress=looked)
