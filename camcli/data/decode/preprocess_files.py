@@ -89,7 +89,7 @@ def read_file(path: Path, own: Preprocess, words: Words) -> Preprocess:
         raise UsageError(f"{name}: {error}") from error
     except (
         KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError,
-        ZeroDivisionError,
+        ZeroDivisionError, RecursionError,
     ) as error:  # fmt: skip
         what = f"no {error}" if isinstance(error, KeyError) else printable(str(error))
         raise UsageError(f"--preprocess {name}: its values cannot be read ({what}).") from error
