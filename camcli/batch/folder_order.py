@@ -14,6 +14,7 @@ from camcli.batch.explain import Decoded, read
 from camcli.data.sources.find import ImageRef, Source
 from camcli.data.sources.numbered_folders import FolderOrders
 from camcli.models.classifier import Classifier
+from camcli.printable import counted
 
 PHOTOGRAPHS = 64
 """That are looked at, as evenly from the folders as they are listed."""
@@ -42,8 +43,8 @@ def settled(source: Source, classifier: Classifier, say: Callable[[str], object]
     by_text = sum(orders.imagefolder[label] == best for label, best in predicted)
     moved = next(name for name, rank in orders.imagefolder.items() if orders.index[name] != rank)
     measured = (
-        f"Of {len(predicted)} photographs from folders where it matters, {by_index} are predicted "
-        f"as what their folder is by its number and {by_text} as what it is in ImageFolder's "
+        f"Of {counted(len(predicted), 'photograph')} from folders where it matters, {by_index} are "
+        f"predicted as what their folder is by its number and {by_text} as what it is in ImageFolder's "
         f"order, where {moved!r} is output {orders.imagefolder[moved]}"
     )
     if _beyond_doubt(by_text, by_index, len(predicted)):

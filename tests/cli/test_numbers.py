@@ -20,6 +20,7 @@ BASE = {
     "concepts": ["gone.jpg"],
     "models": ["--filter", "gone"],
     "layers": ["gone"],
+    "inspect": ["efficientnet_lite0"],
     "data synthetic": ["taken", "--classes", "gone"],
     "data describe": ["gone"],
     "data fetch": ["gone"],

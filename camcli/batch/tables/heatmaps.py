@@ -118,10 +118,12 @@ def _map(one: Any) -> dict[str, Any]:
     Raises:
         ValueError: it is none; TypeError and KeyError likewise.
     """
+    if not isinstance(one, dict):
+        raise ValueError("not a map")
     # A map of a value has no probability.
     value = None if one.get("value") is None else float(one["value"])
     prob, shape = None if one["prob"] is None else float(one["prob"]), one["shape"]
-    if prob is None and value is None:
+    if prob is None and (value is None or not math.isfinite(value)):
         raise ValueError("not a map")
     if not isinstance(one["target"], str) or len(shape) != 2 or not 0 <= (prob or 0) <= 1.000001:
         raise ValueError("not a map")
@@ -153,7 +155,8 @@ def _record(heat: Heat) -> dict[str, Any]:
 
 def _values(one: dict[str, Any]) -> np.ndarray:
     halves = np.frombuffer(base64.b64decode(one["values"]), "<f2").astype(np.float32)
-    return halves.reshape(one["shape"]) * np.float32(one["max"])
+    with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is no map
+        return halves.reshape(one["shape"]) * np.float32(one["max"])
 
 
 def _ends_a_line(path: Path) -> bool:

@@ -22,6 +22,7 @@ from camcli.models.classes.names_order import (
     unknown,
     whole,
 )
+from camcli.printable import counted
 
 _FIRST = re.compile(r"""["']?(\d{1,9})["']?(\s*(?:[:,;\t|)=]|[-=]>)\s*|\s+-\s+|\s+|\.\s+)(\S.*)""")
 _LAST = re.compile(r"(.*?[^\s:,;|=])(?:\s*(?:[:,;\t|=]|[-=]>)\s*|\s+)(\d{1,9})")
@@ -93,7 +94,7 @@ class TextReader:
     def _half(self, lines: list[str], why: str) -> None:
         raise UsageError(
             f"In {self._origin} {why}: give every name its index, from 0 without a gap, or none; "
-            f"or write the {len(lines)} names as a JSON list, which is taken as it is."
+            f"or write the {counted(len(lines), 'name')} as a JSON list, which is taken as it is."
         )
 
     def _headerless(self, lines: list[str]) -> None:

@@ -22,6 +22,7 @@ from camcli.models.weights.opening import open_trusted
 from camcli.models.weights.pickles import check_trusted, network_in
 from camcli.models.weights.places import sha256_of
 from camcli.models.weights.state_dict import Candidates, is_average, unwrap
+from camcli.printable import counted
 
 _DEEPEST = 4
 # Where trainers and exported learners keep their network.
@@ -52,8 +53,8 @@ def build(asked: AskedModel) -> BuiltModel:
     others = [other for other in found if other != key]
     if others and not asked.weights_key:
         notes.append(
-            f"{path.name} holds {len(found)} networks: {key!r} is taken, and --weights-key "
-            f"{' or '.join(others[:4])} takes {'the other' if len(others) == 1 else 'another'}."
+            f"{path.name} holds {counted(len(found), 'network')}: {key!r} is taken, and "
+            f"--weights-key {' or '.join(others[:4])} takes {'the other' if len(others) == 1 else 'another'}."
         )
     made = provenance(asked.name, str(path), digest, "user", asked.weights_key, notes)
     return of_module(module, asked, made, Candidates(str(path), (), names_beside(loaded)))
