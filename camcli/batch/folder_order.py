@@ -44,8 +44,8 @@ def settled(source: Source, classifier: Classifier, say: Callable[[str], object]
     moved = next(name for name, rank in orders.imagefolder.items() if orders.index[name] != rank)
     measured = (
         f"Of {counted(len(predicted), 'photograph')} from folders where it matters, {by_index} are "
-        f"predicted as what their folder is by its number and {by_text} as what it is in ImageFolder's "
-        f"order, where {moved!r} is output {orders.imagefolder[moved]}"
+        f"predicted as what their folder is by its number and {by_text} as what it is in "
+        f"ImageFolder's order, where {moved!r} is output {orders.imagefolder[moved]}"
     )
     if _beyond_doubt(by_text, by_index, len(predicted)):
         say(

@@ -137,18 +137,18 @@ def net():
 
 
 def test_labels_that_name_no_class_are_said_to_be_left_out(camcli, put, tmp_path, monkeypatch):
-    """Some of them: folders counted from 1 of which one is missing, a stranger."""
+    """Some of them: folders counted from 1 and taken as they are, a stranger."""
     (tmp_path / "counting.py").write_text(NET)
     monkeypatch.syspath_prepend(tmp_path)
     options = ("--model", "counting:net", "--input-size", "64", "--no-overlays", "--overwrite")
-    put("one/1/a.jpg", "one/3/a.jpg", "one/3/b.jpg")
-    done = camcli("batch", "one", "--out", "run", *options)
-    assert "of 1)" in done.stderr
+    put("one/1/a.jpg", "one/2/a.jpg", "one/3/a.jpg", "one/3/b.jpg")
+    done = camcli("batch", "one", "--out", "run", "--labels", "folder", *options)
+    assert "of 2)" in done.stderr
     assert "Not in the accuracy: 2 images whose label names no class of this network: '3'." in (
         done.stderr
     )
     assert "called 0 to 2: if the labels are counted from 1" in done.stderr
-    done = camcli("batch", "one", "--out", "run", *options[:-1], "--resume")
+    done = camcli("batch", "one", "--out", "run", "--labels", "folder", *options[:-1], "--resume")
     assert "Not in the accuracy: 2 images" in done.stderr
     put("two/-1/a.jpg", "two/0/a.jpg", "two/1/a.jpg")
     done = camcli("batch", "two", "--out", "run2", *options)

@@ -54,7 +54,8 @@ def build(asked: AskedModel) -> BuiltModel:
     if others and not asked.weights_key:
         notes.append(
             f"{path.name} holds {counted(len(found), 'network')}: {key!r} is taken, and "
-            f"--weights-key {' or '.join(others[:4])} takes {'the other' if len(others) == 1 else 'another'}."
+            f"--weights-key {' or '.join(others[:4])} takes "
+            f"{'the other' if len(others) == 1 else 'another'}."
         )
     made = provenance(asked.name, str(path), digest, "user", asked.weights_key, notes)
     return of_module(module, asked, made, Candidates(str(path), (), names_beside(loaded)))
