@@ -26,6 +26,9 @@ _DECIMAL_COMMA = re.compile(r"([-+]?\d*),(\d+(?:[eE][-+]?\d+)?)")
 _MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 # Of a line that is no row of numbers any more but, say, a whole file without a line feed.
 _LONGEST = 1 << 24
+# All labels of an image are one cell, and a network can have tens of thousands of them.
+_WIDEST = 1 << 22
+csv.field_size_limit(max(csv.field_size_limit(), _WIDEST))
 
 
 def is_number(column: str) -> bool:
