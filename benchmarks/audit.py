@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "evaluate"))
 import torch
 from test_audit import FRUITS, audit_scenes
 
-from camcli.models.classifier import load_classifier
+from camcli.models.load import load_classifier
 
 
 def main() -> None:

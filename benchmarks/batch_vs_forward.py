@@ -22,7 +22,8 @@ import torch
 
 from camcli.api import batch
 from camcli.batch.lanes import keep_big_blocks
-from camcli.models.classifier import Classifier, load_classifier
+from camcli.models.classifier import Classifier
+from camcli.models.load import load_classifier
 from camcli.models.loading.zoo import build_model
 
 Cost = tuple[float, float]  # wall and CPU seconds an image

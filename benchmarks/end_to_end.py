@@ -47,7 +47,8 @@ from camcli.data.decode.images import load_image
 from camcli.data.decode.preprocess import Preprocess, stacked
 from camcli.data.sources.find import find_images
 from camcli.errors import CamcliError
-from camcli.models.classifier import Classifier, load_classifier
+from camcli.models.classifier import Classifier
+from camcli.models.load import load_classifier
 from camcli.models.loading.zoo import build_model
 from camcli.models.runtime.openvino import available_cores
 from camcli.models.runtime.policy import with_runtime

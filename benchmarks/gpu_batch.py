@@ -29,7 +29,8 @@ from camcli.batch.explain import Decoded, explain_batch, make_explanation, read
 from camcli.batch.lanes import threads
 from camcli.data.decode.images import load_picture
 from camcli.data.sources.find import find_images
-from camcli.models.classifier import Classifier, load_classifier
+from camcli.models.classifier import Classifier
+from camcli.models.load import load_classifier
 from camcli.models.runtime.openvino import available_cores
 from camcli.models.runtime.policy import with_runtime
 

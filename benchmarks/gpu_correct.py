@@ -17,7 +17,8 @@ from camcli.cam.methods import METHODS
 from camcli.data.sources.find import find_images
 from camcli.data.synthetic.scenes import write_scenes
 from camcli.errors import CamcliError
-from camcli.models.classifier import Classifier, load_classifier
+from camcli.models.classifier import Classifier
+from camcli.models.load import load_classifier
 from camcli.models.runtime.policy import with_runtime
 from camcli.result import Result
 

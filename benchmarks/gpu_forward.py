@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from camcli.cam.explainer import maps_of
 from camcli.cam.map_options import make_map_options
 from camcli.cam.target import top_classes
-from camcli.models.classifier import Classifier, load_classifier
+from camcli.models.classifier import Classifier
+from camcli.models.load import load_classifier
 from camcli.models.loading.zoo import build_model
 from camcli.models.runtime.policy import runtime_of, with_runtime
 

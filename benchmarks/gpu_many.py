@@ -16,7 +16,7 @@ from camcli.batch.processes.engine import ProcessEngine
 from camcli.batch.run import Run
 from camcli.batch.run_files.rundir import RunDirectory
 from camcli.data.sources.find import find_images
-from camcli.models.classifier import load_classifier
+from camcli.models.load import load_classifier
 from camcli.models.runtime.policy import with_runtime
 
 # Model, precision, processes (0: this one alone), overlays, times the photographs.

@@ -21,7 +21,8 @@ import numpy as np
 import openvino as ov
 
 from camcli.api import batch
-from camcli.models.classifier import Classifier, load_classifier
+from camcli.models.classifier import Classifier
+from camcli.models.load import load_classifier
 from camcli.models.runtime.openvino import available_cores
 
 Cost = tuple[float, float]  # wall and CPU seconds an image

@@ -29,7 +29,7 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from camcli.data.sources.find import find_images
-from camcli.models.classifier import load_classifier
+from camcli.models.load import load_classifier
 from camcli.train.feature_pass.cache import FeatureCache, cache_root
 from camcli.train.feature_pass.features import ImageView, extract, hash_files
 from camcli.train.fitting.head import L2_GRID, FeatureScale

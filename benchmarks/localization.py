@@ -22,7 +22,7 @@ from camcli.evaluate.measured.annotations import read_boxes
 from camcli.evaluate.measured.seen import see_photographs
 from camcli.evaluate.measured.square_canvas import centre_box, paint
 from camcli.evaluate.metrics.localization import IOUS, BoxAccuracy
-from camcli.models.classifier import load_classifier
+from camcli.models.load import load_classifier
 
 METHODS = ("cam", "layercam", "gradcam++")
 SHAPES = (("crop", 224), ("squash", 224), ("squash", 288), ("squash", 320), ("squash", 384))

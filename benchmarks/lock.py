@@ -162,7 +162,7 @@ def work(args: argparse.Namespace) -> None:
     import threading
 
     from camcli.api import batch
-    from camcli.models.classifier import load_classifier
+    from camcli.models.load import load_classifier
     from camcli.models.runtime.policy import with_runtime
 
     name = args.network

@@ -31,7 +31,8 @@ from camcli.cam.map_options import make_map_options
 from camcli.cam.target import top_classes
 from camcli.data.decode.images import load_image
 from camcli.data.sources.find import find_images
-from camcli.models.classifier import Classifier, cut_classifier, load_classifier
+from camcli.models.classifier import Classifier, cut_classifier
+from camcli.models.load import load_classifier
 from camcli.models.loading.zoo import BuiltModel, build_model
 
 FREE = ("cam", "gradcam", "gradcam++", "layercam", "elementwise", "finercam", "shapleycam", "fem",

@@ -35,7 +35,8 @@ from camcli.api import batch
 from camcli.batch.lanes import keep_big_blocks
 from camcli.data.sources.find import find_images
 from camcli.errors import CamcliError
-from camcli.models.classifier import Classifier, load_classifier
+from camcli.models.classifier import Classifier
+from camcli.models.load import load_classifier
 from camcli.models.runtime.openvino import available_cores
 from camcli.models.runtime.policy import with_runtime
 

@@ -100,7 +100,7 @@ def run_of(
     from camcli.batch.run import Run
     from camcli.batch.run_files.rundir import RunDirectory
     from camcli.data.sources.find import find_images
-    from camcli.models.classifier import load_classifier
+    from camcli.models.load import load_classifier
     from camcli.models.runtime.policy import with_runtime
     from camcli.render.style import Style
 

@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from camcli.evaluate.audit.result import AuditResult
     from camcli.evaluate.comparison.result import EvaluationResult
     from camcli.jobs.model import ModelJob
-    from camcli.models.classifier import Classifier, load_classifier
+    from camcli.models.classifier import Classifier
+    from camcli.models.load import load_classifier
     from camcli.result import Heat, Result
     from camcli.train.config import TrainConfig
     from camcli.train.result import TrainResult
@@ -87,7 +88,7 @@ HOMES = {
     "explain": "camcli.api",
     "inspect": "camcli.api_inspect",
     "layers": "camcli.api",
-    "load_classifier": "camcli.models.classifier",
+    "load_classifier": "camcli.models.load",
     "report": "camcli.api_report",
     "train": "camcli.api_train",
 }

@@ -19,7 +19,8 @@ from camcli.jobs.layers import FoundLayers, LayersJob
 from camcli.jobs.maps import MapJob
 from camcli.jobs.model import ModelJob
 from camcli.jobs.record import filled
-from camcli.models.classifier import Classifier, load_classifier
+from camcli.models.classifier import Classifier
+from camcli.models.load import load_classifier
 from camcli.render.style import Style
 from camcli.result import Result
 

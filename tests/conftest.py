@@ -35,7 +35,7 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(scope="session")
 def bundled():
     """The bundled classifier with its real weights, loaded once."""
-    from camcli.models.classifier import load_classifier
+    from camcli.models.load import load_classifier
 
     return load_classifier()
 

@@ -17,7 +17,7 @@ from camcli.errors import (
     stage,
     stage_of,
 )
-from camcli.models.cutting.asking import _answer
+from camcli.models.cutting.scores.asking import _answer
 
 TORCH = "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory"
 

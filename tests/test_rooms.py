@@ -24,8 +24,8 @@ WITHIN = {
     "batch": "processes ray contact_sheet run results counts concepts first_images engine "
     "batch_size folder_order explain lanes overlay_writer run_files label_summary value_summary "
     "label_notes tables contact_grid",
-    "models": "forms runtime classifier loading recognition cutting outputs label_metrics spec "
-    "weights classes cuda",
+    "models": "forms runtime load classifier loading programs recognition cutting outputs "
+    "label_metrics spec weights classes cuda",
     "data": "datasets synthetic decode sources picture_formats samples",
 }
 

@@ -18,7 +18,7 @@ from torch.overrides import TorchFunctionMode
 
 from camcli.cam.activations import eigencam
 from camcli.cam.method_input import Evidence
-from camcli.models.cutting.piecewise import is_piecewise_linear
+from camcli.models.cutting.graph.piecewise import is_piecewise_linear
 
 # What torch itself does when it first differentiates forwards; nothing of the user's.
 warnings.filterwarnings("ignore", message=r"`torch\.jit\.script` is deprecated")

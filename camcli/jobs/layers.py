@@ -78,7 +78,7 @@ class LayersJob(Settings):
         network = self.network.settled()
         name = network.model
         if network.checkpoint is not None:
-            from camcli.models.classifier import buildable
+            from camcli.models.load import buildable
             from camcli.models.loading.checkpoint import load_checkpoint
 
             path = Path(network.checkpoint)

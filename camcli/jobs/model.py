@@ -160,7 +160,7 @@ class ModelJob(Settings):
             CamcliError: the network cannot be cut.
         """
         self.check()
-        from camcli.models.classifier import load_classifier
+        from camcli.models.load import load_classifier
 
         classifier = load_classifier(
             **{each.name: getattr(self, each.name) for each in fields(self)}

@@ -13,8 +13,8 @@ from typing import Any
 from torch import Tensor
 
 from camcli.data.sources.splits import Split
-from camcli.models.classifier import load_classifier
 from camcli.models.cutting.cut import LinearHead
+from camcli.models.load import load_classifier
 from camcli.models.loading.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from camcli.train.config import TrainConfig
 from camcli.train.feature_pass.examples import Examples, Looker, gone, look_together

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from camcli.data.decode.as_it_is import AsItIs
 from camcli.data.sources.splits import Split
 from camcli.errors import UnavailableError, UsageError
-from camcli.models.classifier import Classifier, cut_classifier, find_device
+from camcli.models.classifier import Classifier, cut_classifier
 from camcli.models.cutting.types import CutsItself
+from camcli.models.load import find_device
 from camcli.models.loading.zoo import build_model
 from camcli.models.spec import check_input_size
 from camcli.train.config import TrainConfig

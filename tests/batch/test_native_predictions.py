@@ -17,7 +17,7 @@ from camcli.batch.run_files.rundir import RunDirectory
 from camcli.batch.tables.journal import read_rows
 from camcli.data.sources.find import find_images
 from camcli.errors import UsageError
-from camcli.models.classifier import load_classifier
+from camcli.models.load import load_classifier
 from camcli.models.loading.checkpoint import Checkpoint, save_checkpoint
 from camcli.models.loading.zoo import build_model
 from camcli.models.runtime import openvino

@@ -13,7 +13,8 @@ from camcli.batch.explain import make_explanation
 from camcli.batch.run import Run
 from camcli.batch.run_files.rundir import RunDirectory
 from camcli.data.sources.find import find_images
-from camcli.models.classifier import Classifier, load_classifier
+from camcli.models.classifier import Classifier
+from camcli.models.load import load_classifier
 from camcli.render.report.thumbs import thumbnail
 from camcli.render.sizes import JPEG_SIDE
 from camcli.render.style import Style

@@ -26,7 +26,7 @@ from camcli.data.sources.find import find_images
 from camcli.errors import CamcliError, UsageError
 from camcli.jobs.batch import BatchJob
 from camcli.jobs.model import ModelJob
-from camcli.models.classifier import load_classifier
+from camcli.models.load import load_classifier
 from camcli.models.runtime import openvino
 from camcli.models.spec import named_devices
 

@@ -27,7 +27,8 @@ from camcli.data.decode import images, isolate
 from camcli.data.decode.preprocess import Preprocess
 from camcli.data.sources.find import find_images
 from camcli.errors import CamcliError
-from camcli.models.classifier import Classifier, load_classifier
+from camcli.models.classifier import Classifier
+from camcli.models.load import load_classifier
 from camcli.render import picture_files
 from camcli.render.style import Style
 

@@ -11,7 +11,8 @@ from camcli.cam.explainer import fused, maps_of
 from camcli.cam.map_options import Effort, make_map_options
 from camcli.data.decode.preprocess import Preprocess
 from camcli.errors import UsageError
-from camcli.models.classifier import cut_classifier, load_classifier
+from camcli.models.classifier import cut_classifier
+from camcli.models.load import load_classifier
 from camcli.models.loading.zoo import Provenance
 from camcli.models.spec import layer_names
 

@@ -12,7 +12,7 @@ from camcli.cam import gradients
 from camcli.cam.method_input import Evidence
 from camcli.cam.methods import METHODS
 from camcli.models.cutting.cut import Tail, cut
-from camcli.models.cutting.piecewise import is_piecewise_linear
+from camcli.models.cutting.graph.piecewise import is_piecewise_linear
 
 
 class Small(nn.Module):

@@ -148,7 +148,7 @@ def rows():
 
 
 def test_each_family_of_torchvision_is_in_the_table_of_networks():
-    from camcli.models.loading.catalogue import torchvision_models
+    from camcli.models.loading.named.catalogue import torchvision_models
 
     named = {row["network"] for row in rows()}
     for family in {entry.family for entry in torchvision_models()}:

@@ -14,7 +14,7 @@ from camcli.jobs.model import ModelJob
 
 
 def test_it_has_the_arguments_of_load_classifier_and_their_defaults():
-    from camcli.models.classifier import load_classifier
+    from camcli.models.load import load_classifier
 
     taken = inspect.signature(load_classifier).parameters
     assert {each.name: each.default for each in fields(ModelJob)} == {

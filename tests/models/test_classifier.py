@@ -9,7 +9,8 @@ from torch import nn
 from camcli.cam.methods import METHODS, heatmaps
 from camcli.data.decode.preprocess import Preprocess
 from camcli.errors import UsageError
-from camcli.models.classifier import cut_classifier, find_device, load_classifier
+from camcli.models.classifier import cut_classifier
+from camcli.models.load import find_device, load_classifier
 from camcli.models.loading.zoo import Provenance, build_model
 
 NOWHERE = Provenance("test", "random", None, "random")

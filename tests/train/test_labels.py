@@ -14,7 +14,7 @@ from PIL import Image
 from camcli.data.datasets.load import load_dataset
 from camcli.data.decode.images import load_image
 from camcli.errors import UsageError
-from camcli.models.classifier import load_classifier
+from camcli.models.load import load_classifier
 from camcli.train.config import TrainConfig
 from camcli.train.dataset import read_data
 from camcli.train.run import train

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from camcli.data.decode.images import load_image
-from camcli.models.classifier import load_classifier
+from camcli.models.load import load_classifier
 from camcli.models.loading.checkpoint import load_checkpoint
 from camcli.models.loading.zoo import build_model
 from camcli.train.run import train

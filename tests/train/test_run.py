@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 import camcli
 from camcli.data.decode.images import load_image
 from camcli.errors import CamcliError, UnavailableError, UsageError
-from camcli.models.classifier import load_classifier
+from camcli.models.load import load_classifier
 from camcli.models.loading.zoo import build_model
 from camcli.train.config import resolve
 from camcli.train.run import train

@@ -9,7 +9,7 @@ import torch.nn.functional as F  # noqa: N812 - its usual name
 
 from camcli.cam.methods import find_method, heatmaps
 from camcli.data.synthetic.scenes import Shortcut, draw_scene, draw_scenes, write_scenes
-from camcli.models.classifier import load_classifier
+from camcli.models.load import load_classifier
 from camcli.train.config import TrainConfig
 from camcli.train.run import train
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-    from camcli.models.loading.catalogue import ModelEntry
+    from camcli.models.loading.named.catalogue import ModelEntry
 
 
 def models(
@@ -34,7 +34,7 @@ def models(
     Besides these, --model takes timm:NAME, and module:factory or
     FILE.py:FACTORY for a classifier of your own.
     """
-    from camcli.models.loading.catalogue import bundled_model, timm_models, torchvision_models
+    from camcli.models.loading.named.catalogue import bundled_model, timm_models, torchvision_models
 
     entries = [bundled_model(), *torchvision_models()]
     if everything or text:

@@ -26,7 +26,7 @@ def list_(
     as_json: Annotated[bool, typer.Option("--json", help="A JSON list, for scripts.")] = False,
 ) -> None:
     """List the weight files on this machine."""
-    from camcli.models.loading.catalogue import files_here
+    from camcli.models.loading.named.catalogue import files_here
 
     files = list(files_here())
     if as_json:
@@ -62,7 +62,7 @@ def where(
 
     check_model(model)
 
-    from camcli.models.loading.catalogue import file_of, weight_file
+    from camcli.models.loading.named.catalogue import file_of, weight_file
 
     found = file_of(model)
     if found is None:
@@ -96,7 +96,7 @@ def fetch(
     for model in models:
         check_model(model)
 
-    from camcli.models.loading.catalogue import weight_file
+    from camcli.models.loading.named.catalogue import weight_file
     from camcli.models.weights.files import read_state
     from camcli.models.weights.places import expected_sha256, find, is_offline
     from camcli.models.weights.places import fetch as fetch_file
@@ -133,7 +133,7 @@ def verify(
         elif not Path(name).is_file():
             check_model(name)
 
-    from camcli.models.loading.catalogue import FoundFile, file_of, files_here
+    from camcli.models.loading.named.catalogue import FoundFile, file_of, files_here
     from camcli.models.weights.places import hash_in_name
 
     if names:

@@ -26,8 +26,9 @@ from camcli.evaluate.metrics.sanity import (
     rank_correlation,
     ssim,
 )
-from camcli.models.classifier import Classifier, cut_classifier, find_device
+from camcli.models.classifier import Classifier, cut_classifier
 from camcli.models.cutting.types import CutsItself
+from camcli.models.load import find_device
 from camcli.models.loading.checkpoint import join_checkpoints, load_checkpoint, save_checkpoint
 from camcli.models.loading.zoo import build_model
 from camcli.models.spec import check_output, layer_names

@@ -17,9 +17,12 @@ from torch import Tensor, nn
 
 from camcli.errors import CamcliError, UsageError
 from camcli.models.cutting import cut_graph, cut_hooks
-from camcli.models.cutting.asking import Shape, answered, shape_of
 from camcli.models.cutting.cut_sequence import MappedSequence, cut_at_last
-from camcli.models.cutting.final_activation import (
+from camcli.models.cutting.graph.fx_graph import PROBE, Traced, trace, trunk
+from camcli.models.cutting.graph.pieces import found_in_pieces, inner_layers, not_to_convert
+from camcli.models.cutting.purity import check_steady, same
+from camcli.models.cutting.scores.asking import Shape, answered, shape_of
+from camcli.models.cutting.scores.final_activation import (
     BOUND,
     Whole,
     end_on_graph,
@@ -27,11 +30,8 @@ from camcli.models.cutting.final_activation import (
     in_precision,
     value_on_graph,
 )
-from camcli.models.cutting.fx_graph import PROBE, Traced, trace, trunk
-from camcli.models.cutting.linear_end import ends_linear
-from camcli.models.cutting.pieces import found_in_pieces, inner_layers, not_to_convert
-from camcli.models.cutting.purity import check_steady, same
-from camcli.models.cutting.settled_output import settle
+from camcli.models.cutting.scores.linear_end import ends_linear
+from camcli.models.cutting.scores.settled_output import settle
 from camcli.models.cutting.types import Cut, CutsItself, LinearHead, NoMapError, Place, Tail
 from camcli.models.outputs import Output, TwoSided, largest, rows_of
 from camcli.models.spec import LAST, OutputKind
@@ -59,7 +59,7 @@ def cut(
             logits, or for a transformer with a class token the last tokens that it looks at.
         head: what to put in place of everything after ``last``.
         output: what the network returns; None to find out
-        (`camcli.models.cutting.final_activation`).
+        (`camcli.models.cutting.scores.final_activation`).
 
     Returns:
         The two halves, checked on a trial input: ``tail(features(x)) == model(x)``, but for an

@@ -7,12 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from camcli.models.cutting import fx_graph
 from camcli.models.cutting.crossing import followers
-from camcli.models.cutting.fx_graph import Traced, first_part, second_part, trunk
-from camcli.models.cutting.graph_gradients import influences
-from camcli.models.cutting.graph_layout import layout, step_name
-from camcli.models.cutting.graph_passes import fold_batchnorm, without_inplace
+from camcli.models.cutting.graph import fx_graph
+from camcli.models.cutting.graph.fx_graph import Traced, first_part, second_part, trunk
+from camcli.models.cutting.graph.gradients import influences
+from camcli.models.cutting.graph.layout import layout, step_name
+from camcli.models.cutting.graph.passes import fold_batchnorm, without_inplace
 from camcli.models.cutting.tokens import TensorLayout, from_maps, to_maps
 from camcli.models.cutting.types import Cut, LinearHead, NoMapError, Place, not_a_map
 

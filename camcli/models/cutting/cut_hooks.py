@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from camcli.errors import UsageError
-from camcli.models.cutting.final_activation import Whole
-from camcli.models.cutting.fx_graph import PROBE
-from camcli.models.cutting.graph_layout import traced_to_pixels
-from camcli.models.cutting.steps import Following
+from camcli.models.cutting.graph.fx_graph import PROBE
+from camcli.models.cutting.graph.layout import traced_to_pixels
+from camcli.models.cutting.graph.steps import Following
+from camcli.models.cutting.scores.final_activation import Whole
 from camcli.models.cutting.token_positions import disturbed
 from camcli.models.cutting.tokens import TensorLayout, from_maps, possible_layouts, to_maps
 from camcli.models.cutting.types import Cut, NoMapError, Place, not_a_map
@@ -68,7 +68,7 @@ def layouts(
 ) -> dict[str, TensorLayout]:
     """How modules return maps; others are left out.
 
-    A shape is no proof (`camcli.models.cutting.graph_layout`): maps are followed from the images
+    A shape is no proof (`camcli.models.cutting.graph.layout`): maps are followed from the images
     through what keeps their places, and where that ends a trial tells.
 
     Args:

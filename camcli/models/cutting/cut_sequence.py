@@ -13,7 +13,7 @@ from collections import OrderedDict
 
 from torch import Tensor, nn
 
-from camcli.models.cutting.graph_passes import folded
+from camcli.models.cutting.graph.passes import folded
 from camcli.models.cutting.types import Cut, Place
 
 

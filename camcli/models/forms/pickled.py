@@ -14,8 +14,8 @@ from camcli.errors import UsageError
 from camcli.models.forms.registry import kind_of, path_of
 from camcli.models.forms.torch_file import build as build_of_tensors
 from camcli.models.loading.builder import BuiltModel, provenance
-from camcli.models.loading.own_file import looking_beside
-from camcli.models.loading.own_module import of_module
+from camcli.models.loading.own.file import looking_beside
+from camcli.models.loading.own.module import of_module
 from camcli.models.loading.sources import AskedModel
 from camcli.models.weights.names_beside import names_beside
 from camcli.models.weights.opening import open_trusted

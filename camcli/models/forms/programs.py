@@ -1,6 +1,6 @@
 """Compiled programs: TorchScript (``torch.jit.save``) and ``torch.export.save``.
 
-What they compute is made a network of layers again (`camcli.models.cutting.program`), so nothing
+What they compute is made a network of layers again (`camcli.models.programs.network`), so nothing
 else need know that they were programs.
 """
 
@@ -16,7 +16,7 @@ from camcli.errors import CamcliError
 from camcli.files import open_regular
 from camcli.models.forms.registry import kind_of, path_of
 from camcli.models.loading.builder import BuiltModel, provenance, reason
-from camcli.models.loading.own_module import of_module
+from camcli.models.loading.own.module import of_module
 from camcli.models.loading.sources import AskedModel
 from camcli.models.weights.places import sha256_of
 from camcli.models.weights.programs import check_program

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from camcli.errors import UnavailableError, UsageError
-from camcli.models.forms.hub_folder import check_folder, is_hub_folder
-from camcli.models.forms.trainers import (
+from camcli.models.forms.hub.folder import check_folder, is_hub_folder
+from camcli.models.forms.trainers.opening import (
     FASTAI,
     ULTRALYTICS,
     check_fastai,
@@ -87,7 +87,7 @@ def _needs_openvino(asked: AskedModel) -> None:
 
 
 def _check_keras(asked: AskedModel) -> None:
-    importlib.import_module("camcli.models.forms.keras_file").check(asked)
+    importlib.import_module("camcli.models.forms.keras.file").check(asked)
 
 
 def _check_hub_folder(asked: AskedModel) -> None:
@@ -99,35 +99,35 @@ FORMS: tuple[Form, ...] = (
         name="hugging face folder",
         told="a folder of transformers (save_pretrained)",
         claims=lambda path, kind: is_hub_folder(path, "transformers"),
-        home="camcli.models.forms.huggingface:build",
+        home="camcli.models.forms.hub.huggingface:build",
         check=_check_hub_folder,
     ),
     Form(
         name="timm folder",
         told="a folder of timm (push_to_hf_hub)",
         claims=lambda path, kind: is_hub_folder(path, "timm"),
-        home="camcli.models.forms.timm_folder:build",
+        home="camcli.models.forms.hub.timm_folder:build",
         check=_check_hub_folder,
     ),
     Form(
         name="keras",
         told="a network of Keras",
         claims=lambda path, kind: kind == "keras",
-        home="camcli.models.forms.keras:build",
+        home="camcli.models.forms.keras.network:build",
         check=_check_keras,
     ),
     Form(
         name="ultralytics",
         told=ULTRALYTICS.told,
         claims=lambda path, kind: is_of(ULTRALYTICS, path, kind),
-        home="camcli.models.forms.ultralytics:build",
+        home="camcli.models.forms.trainers.ultralytics:build",
         check=check_ultralytics,
     ),
     Form(
         name="fastai",
         told=FASTAI.told,
         claims=lambda path, kind: is_of(FASTAI, path, kind),
-        home="camcli.models.forms.fastai:build",
+        home="camcli.models.forms.trainers.fastai:build",
         check=check_fastai,
     ),
     Form(
@@ -161,14 +161,14 @@ FORMS: tuple[Form, ...] = (
         name="onnx",
         told="an ONNX network",
         claims=lambda path, kind: kind == "onnx",
-        home="camcli.models.forms.onnx:build",
+        home="camcli.models.forms.graph.onnx:build",
         check=_needs_openvino,
     ),
     Form(
         name="openvino",
         told="an OpenVINO network (IR)",
         claims=lambda path, kind: kind == "openvino",
-        home="camcli.models.forms.openvino_ir:build",
+        home="camcli.models.forms.graph.openvino_ir:build",
         check=_needs_openvino,
     ),
 )

@@ -11,10 +11,10 @@ from camcli.data.decode.preprocess_words import described
 from camcli.errors import UsageError
 from camcli.models.forms.registry import path_of
 from camcli.models.loading.builder import BuiltModel
-from camcli.models.loading.learned_inputs import as_learned
+from camcli.models.loading.named.timm_zoo import timm_of_file
+from camcli.models.loading.named.torchvision_zoo import torchvision_of_file
+from camcli.models.loading.own.learned_inputs import as_learned
 from camcli.models.loading.sources import AskedModel
-from camcli.models.loading.timm_zoo import timm_of_file
-from camcli.models.loading.torchvision_zoo import torchvision_of_file
 from camcli.models.recognition.index import Architecture, shipped
 from camcli.models.recognition.recognise import Recognised, near, nearest, recognise
 from camcli.models.weights.files import read_candidates

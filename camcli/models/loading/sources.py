@@ -102,7 +102,7 @@ def _check_file(asked: AskedModel) -> None:
 
 
 def _check_hub(asked: AskedModel) -> None:
-    importlib.import_module("camcli.models.forms.hub_folder").check_hub(asked)
+    importlib.import_module("camcli.models.forms.hub.folder").check_hub(asked)
 
 
 SOURCES: tuple[ModelSource, ...] = (
@@ -111,7 +111,7 @@ SOURCES: tuple[ModelSource, ...] = (
         written=f"the bundled [bold]{spec.BUNDLED}[/] (needs no network)",
         claims=lambda name: name == spec.BUNDLED,
         check=lambda asked: None,
-        home="camcli.models.loading.bundled:build",
+        home="camcli.models.loading.named.bundled:build",
         names=lambda begun: [spec.BUNDLED],
     ),
     ModelSource(
@@ -119,7 +119,7 @@ SOURCES: tuple[ModelSource, ...] = (
         written="timm:NAME",
         claims=lambda name: name.startswith(spec.TIMM),
         check=lambda asked: spec.check_timm(asked.name),
-        home="camcli.models.loading.timm_zoo:build_timm",
+        home="camcli.models.loading.named.timm_zoo:build_timm",
         names=_timm,
     ),
     ModelSource(
@@ -127,7 +127,7 @@ SOURCES: tuple[ModelSource, ...] = (
         written="hf:owner/name on Hugging Face's hub",
         claims=lambda name: name.startswith(spec.HUB),
         check=_check_hub,
-        home="camcli.models.forms.huggingface:build_of_hub",
+        home="camcli.models.forms.hub.huggingface:build_of_hub",
         names=lambda begun: [spec.HUB],
     ),
     ModelSource(
@@ -135,7 +135,7 @@ SOURCES: tuple[ModelSource, ...] = (
         written="your own package.module:factory or FILE.py:FACTORY",
         claims=spec.is_own_code,
         check=lambda asked: spec.check_own_code(asked.name),
-        home="camcli.models.loading.own_code:build",
+        home="camcli.models.loading.own.code:build",
     ),
     ModelSource(
         name="file",
@@ -149,7 +149,7 @@ SOURCES: tuple[ModelSource, ...] = (
         written="a torchvision name such as resnet50",
         claims=lambda name: True,
         check=lambda asked: spec.check_torchvision(asked.name),
-        home="camcli.models.loading.torchvision_zoo:build_torchvision",
+        home="camcli.models.loading.named.torchvision_zoo:build_torchvision",
         names=lambda begun: spec.torchvision_names(),
     ),
 )

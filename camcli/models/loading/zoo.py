@@ -18,10 +18,10 @@ from camcli.data.decode.preprocess_presets import described
 from camcli.data.decode.preprocess_said import Said
 from camcli.models.classes.names_file import read_class_names
 from camcli.models.loading.builder import BuiltModel, Provenance
-from camcli.models.loading.in_memory import build_in_memory
-from camcli.models.loading.learned_inputs import as_learned
+from camcli.models.loading.own.in_memory import build_in_memory
+from camcli.models.loading.own.learned_inputs import as_learned
+from camcli.models.loading.own.unnamed_outputs import told
 from camcli.models.loading.sources import AskedModel, source_of
-from camcli.models.loading.unnamed_outputs import told
 from camcli.models.spec import BUNDLED, OutputKind, check_weights_key
 from camcli.models.weights.finite import check_finite
 

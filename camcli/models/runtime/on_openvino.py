@@ -9,7 +9,7 @@ from importlib.metadata import version
 from torch import nn
 
 from camcli.errors import CamcliError, UnavailableError, UsageError
-from camcli.models.cutting.pieces import goes_by_values
+from camcli.models.cutting.graph.pieces import goes_by_values
 from camcli.models.runtime import int8, openvino
 from camcli.models.runtime.conversion_cache import kept, name_of
 from camcli.models.runtime.eager import SIXTEEN

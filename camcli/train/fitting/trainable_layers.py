@@ -12,7 +12,7 @@ from camcli.errors import UsageError
 from camcli.models.classifier import Classifier
 from camcli.models.cutting import cut_graph
 from camcli.models.cutting.cut import LinearHead
-from camcli.models.cutting.fx_graph import PROBE, trace
+from camcli.models.cutting.graph.fx_graph import PROBE, trace
 
 NORMS = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm)
 

@@ -27,7 +27,7 @@ from camcli.batch.run_files.rundir import RunDirectory
 from camcli.batch.tables.heatmaps import read_heatmaps
 from camcli.data.sources.find import find_images
 from camcli.errors import CamcliError, UnavailableError, UsageError
-from camcli.models.classifier import load_classifier
+from camcli.models.load import load_classifier
 from camcli.models.outputs import Output
 from camcli.models.runtime import openvino
 from camcli.render.style import Style

@@ -98,7 +98,7 @@ def test_randomising_the_head_changes_cam_and_not_eigencam(photos, tmp_path):
     from camcli.cam.map_options import make_map_options
     from camcli.data.sources.find import find_images
     from camcli.evaluate.comparison.randomised import compare_copies, copies_of_model
-    from camcli.models.classifier import load_classifier
+    from camcli.models.load import load_classifier
 
     for n, photo in enumerate(photos):
         Image.fromarray(photo).save(tmp_path / f"{n}.png")
@@ -138,7 +138,7 @@ def test_predictions_are_judged_where_labels_name_classes(run, test_data):
 def test_a_named_network_beside_a_checkpoint(run, scenes):
     import torch
 
-    from camcli.models.classifier import load_classifier
+    from camcli.models.load import load_classifier
     from camcli.models.loading.checkpoint import Checkpoint, save_checkpoint
     from camcli.models.loading.zoo import build_model
 

@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 from camcli.cli.commands.weights import app as weights_app
 from camcli.cli.terminal.console import Friendly
-from camcli.models.loading import bundled, catalogue
-from camcli.models.loading.torchvision_weights import PublishedWeights, TorchvisionModel
+from camcli.models.loading.named import bundled, catalogue
+from camcli.models.loading.named.torchvision_weights import PublishedWeights, TorchvisionModel
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from camcli.data.synthetic.scenes import Shortcut, draw_scenes
 from camcli.evaluate.audit.audit import rank_test, sameness, summarise, suspicions
 from camcli.evaluate.audit.map_stats import Fact, border_of, corner_of, fact_of, stray_heat
 from camcli.evaluate.measured.square_canvas import fill
-from camcli.models.classifier import load_classifier
 from camcli.models.cutting.cut import LinearHead
+from camcli.models.load import load_classifier
 
 WHOLE, SIZE = (0.0, 0.0, 448.0, 448.0), (448, 448)
 

@@ -8,7 +8,7 @@ from camcli.data.sources.refs import ImageRef
 from camcli.data.synthetic.scenes import write_scenes
 from camcli.evaluate.comparison.random_labels import compare_labels, halves
 from camcli.evaluate.comparison.randomised import copies_of_checkpoint
-from camcli.models.classifier import load_classifier
+from camcli.models.load import load_classifier
 from camcli.models.loading.checkpoint import Checkpoint, join_checkpoints, save_checkpoint
 from camcli.models.loading.zoo import build_model
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from camcli.models.classifier import load_classifier
-from camcli.models.cutting.program import as_network
+from camcli.models.load import load_classifier
+from camcli.models.programs.network import as_network
 
 ANSWERS = {
     "dict": lambda z, A: {"features": A.flatten(1), "logits": z},

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from camcli.models.cutting.piecewise import is_piecewise_linear
+from camcli.models.cutting.graph.piecewise import is_piecewise_linear
 from camcli.models.cutting.types import LinearHead, Tail
 
 

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from camcli.cli.terminal.console import say
 from camcli.errors import CamcliError, UsageError
-from camcli.models.forms.hub_folder import shard_names
-from camcli.models.forms.keras_allowed import strangers
+from camcli.models.forms.hub.folder import shard_names
+from camcli.models.forms.keras.allowed import strangers
 from camcli.models.forms.reasonable import check_numbers
 from camcli.models.weights.formats import UnreasonableFileError, recognise
 from camcli.models.weights.programs import check_program

@@ -11,9 +11,9 @@ from typer.testing import CliRunner
 
 from camcli.cli.app import app
 from camcli.errors import CamcliError, UsageError
-from camcli.models.classifier import load_classifier
 from camcli.models.forms.registry import form_of
-from camcli.models.loading import own_file
+from camcli.models.load import load_classifier
+from camcli.models.loading.own import file
 from camcli.models.loading.zoo import build_model
 
 CODE = """
@@ -32,7 +32,7 @@ class Net(nn.Module):
 @pytest.fixture(autouse=True)
 def _imports(monkeypatch):
     monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.setattr(own_file, "_beside", {})
+    monkeypatch.setattr(file, "_beside", {})
 
 
 def module_of(name):

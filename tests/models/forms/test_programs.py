@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 
 from camcli.cli.app import app
 from camcli.errors import CamcliError, UsageError
-from camcli.models.classifier import load_classifier
 from camcli.models.forms.registry import form_of
+from camcli.models.load import load_classifier
 from camcli.models.weights.programs import strangers
 
 SIDE = 32

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from camcli.data.decode.preprocess import Preprocess
 from camcli.errors import CamcliError, UsageError
 from camcli.jobs.model import ModelJob
-from camcli.models.classifier import load_classifier
+from camcli.models.load import load_classifier
 from camcli.models.loading.checkpoint import FORMAT, Checkpoint, load_checkpoint, save_checkpoint
 from camcli.models.loading.zoo import build_model
 

@@ -11,7 +11,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from camcli.cli.app import app
-from camcli.models.loading.learned_inputs import learned_inputs
+from camcli.models.loading.own.learned_inputs import learned_inputs
 
 NET = """
 import torch

@@ -11,8 +11,8 @@ from torch import nn
 from camcli.cam.methods import find_method, heatmaps
 from camcli.data.decode.preprocess import Preprocess
 from camcli.errors import CamcliError
-from camcli.models.classifier import load_classifier
 from camcli.models.cutting.cut import cut
+from camcli.models.load import load_classifier
 from camcli.models.loading.checkpoint import (
     Checkpoint,
     join_checkpoints,

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torchvision import models
 
-from camcli.models.loading import torchvision_zoo
+from camcli.models.loading.named import torchvision_zoo
 from camcli.models.loading.zoo import build_model
 
 

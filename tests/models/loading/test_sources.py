@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from camcli.cli.app import app
 from camcli.data.decode.preprocess import Preprocess
 from camcli.errors import UsageError
-from camcli.models.classifier import load_classifier
+from camcli.models.load import load_classifier
 from camcli.models.loading import sources
 from camcli.models.loading.builder import BuiltModel, name_outputs, provenance
 from camcli.models.loading.sources import SOURCES, ModelSource, check_model, names, source_of

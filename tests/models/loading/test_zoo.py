@@ -17,8 +17,8 @@ from torchvision import models
 from camcli.data.decode.preprocess import Preprocess
 from camcli.errors import CamcliError, UnavailableError, UsageError
 from camcli.models.classes.imagenet import imagenet_classes
-from camcli.models.loading import timm_zoo, torchvision_zoo
-from camcli.models.loading.torchvision_zoo import (
+from camcli.models.loading.named import timm_zoo, torchvision_zoo
+from camcli.models.loading.named.torchvision_zoo import (
     torchvision_entries,
     torchvision_names,
     torchvision_preprocess,

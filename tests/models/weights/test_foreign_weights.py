@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from camcli.cli.app import app
 from camcli.errors import CamcliError, UsageError
-from camcli.models.classifier import load_classifier
+from camcli.models.load import load_classifier
 from camcli.models.loading.zoo import build_model
 
 NAME = "shufflenet_v2_x0_5"  # torchvision's smallest, 6 MB

@@ -83,7 +83,7 @@ def test_where_it_is(tmp_path, monkeypatch):
 
 def test_a_backbone_that_fails_on_one_image_leaves_it_out(tmp_path, draw, monkeypatch):
     """And says why; the rows of the others are those that they have without it."""
-    from camcli.models.classifier import load_classifier
+    from camcli.models.load import load_classifier
     from camcli.train.feature_pass import features
     from camcli.train.feature_pass.features import ImageView, extract, hash_files
 

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from camcli.data.decode.images import load_image
 from camcli.errors import UsageError
-from camcli.models.classifier import load_classifier
+from camcli.models.load import load_classifier
 from camcli.train.run import train
 
 

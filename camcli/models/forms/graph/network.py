@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from camcli.errors import CamcliError, UsageError
-from camcli.models.cutting.final_activation import Family
 from camcli.models.cutting.purity import same
+from camcli.models.cutting.scores.final_activation import Family
 from camcli.models.forms.graph.entrance import PixelSpan
 from camcli.models.forms.graph.running import GraphPart
 from camcli.models.forms.graph.values import GraphValues, Key, fold_shapes

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from camcli.errors import CamcliError, UsageError
-from camcli.models.cutting.final_activation import explains
+from camcli.models.cutting.scores.final_activation import explains
 from camcli.models.forms.graph.entrance import Entrance, entrance_made
 from camcli.models.forms.graph.network import Graph, for_any_batch, not_run
 from camcli.models.forms.graph.values import GraphValues, Key, in_float32, key_of, named_apart

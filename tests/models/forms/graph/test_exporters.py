@@ -12,7 +12,8 @@ from PIL import Image
 from torch.nn import functional
 
 from camcli.cam.methods import METHODS, heatmaps
-from camcli.models.classifier import cut_classifier, load_classifier
+from camcli.models.classifier import cut_classifier
+from camcli.models.load import load_classifier
 from camcli.models.loading.zoo import Provenance
 
 pytestmark = [pytest.mark.heavy, pytest.mark.slow]

@@ -15,7 +15,7 @@ from camcli.cli.app import app
 from camcli.errors import CamcliError, UsageError
 from camcli.evaluate.comparison.randomised import copies_of_model
 from camcli.jobs.model import ModelJob
-from camcli.models.classifier import load_classifier
+from camcli.models.load import load_classifier
 from camcli.models.runtime.policy import runtime_of, with_runtime
 from camcli.models.weights.places import sha256_of
 from camcli.train.config import TrainConfig

@@ -1,0 +1,4 @@
+"""Networks of Keras 3, followed layer by layer.
+
+In: a ``.keras`` or ``.h5`` file. Out: a `BuiltModel`. Open first: `network`.
+"""
