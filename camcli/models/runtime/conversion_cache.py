@@ -23,6 +23,7 @@ from torch import Tensor, fx, nn
 from camcli.data.datasets.paths import cache_home
 from camcli.files import whole_folder
 from camcli.models.runtime.openvino import Converted
+from camcli.models.runtime.openvino_core import core
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ def kept(kind: str, name: str | None, make: Callable[[], Converted]) -> Converte
     try:
         about = json.loads((folder / "outputs.json").read_text("utf-8"))
         rows = None if about["rows"] is None else tuple(about["rows"])
-        model = ov.Core().read_model(folder / "model.xml")
+        model = core().read_model(folder / "model.xml")
         os.utime(folder)
         return Converted(model, rows, tuple(about["per_image"]))
     except (OSError, RuntimeError, ValueError, KeyError, TypeError):  # not there, or not whole

@@ -14,6 +14,7 @@ from camcli.models.runtime import int8, openvino
 from camcli.models.runtime.conversion_cache import kept, name_of
 from camcli.models.runtime.eager import SIXTEEN
 from camcli.models.runtime.openvino import Converted, OpenVino
+from camcli.models.runtime.openvino_core import core
 from camcli.models.runtime.protocol import Made, Wanted
 from camcli.printable import counted
 
@@ -57,13 +58,10 @@ class OnOpenVino:
                 f"OpenVINO cannot take {wanted.classifier.provenance.name}: its graph cannot be "
                 "traced. Use --runtime torch."
             )
-        if wanted.precision == "bfloat16":
-            import openvino as ov
-
-            if "BF16" not in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-                return UsageError(
-                    "This processor does not compute in bfloat16: leave --precision out."
-                )
+        if wanted.precision == "bfloat16" and "BF16" not in core().get_property(
+            "CPU", "OPTIMIZATION_CAPABILITIES"
+        ):
+            return UsageError("This processor does not compute in bfloat16: leave --precision out.")
         return None
 
     def make(self, wanted: Wanted) -> Made:

@@ -27,6 +27,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from camcli.models.runtime.openvino_core import core
+
 # Images that go through the network at a time; measured by benchmarks/runtimes.py.
 SLICE = {"float32": 2, "bfloat16": 2, "int8": 8}
 
@@ -130,9 +132,8 @@ class OpenVino:
         self._own = threading.local()
 
     def _compile(self, model: Any) -> Any:
-        import openvino as ov
 
-        return ov.Core().compile_model(model, "CPU", self._settings)
+        return core().compile_model(model, "CPU", self._settings)
 
     def _request(self, square: bool) -> Any:
         """This thread's own."""

@@ -14,6 +14,7 @@ from camcli.models.forms.graph.entrance import Entrance, entrance_made
 from camcli.models.forms.graph.network import Graph, for_any_batch, not_run
 from camcli.models.forms.graph.values import GraphValues, Key, in_float32, key_of, named_apart
 from camcli.models.outputs import rows_of
+from camcli.models.runtime.openvino_core import core
 
 log = logging.getLogger(__name__)
 
@@ -48,12 +49,11 @@ def read(path: Path) -> Any:
     Raises:
         CamcliError: OpenVINO cannot read it.
     """
-    import openvino as ov
     from openvino.frontend import FrontEndManager
 
     try:
         if path.read_bytes()[:5].lstrip(b"\xef\xbb\xbf").startswith((b"<?xml", b"<net")):
-            return ov.Core().read_model(path)
+            return core().read_model(path)
         frontend = FrontEndManager().load_by_framework("onnx")
         return frontend.convert(frontend.load(str(path)))
     except Exception as error:  # whatever a reader meets in a foreign file

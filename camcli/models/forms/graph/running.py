@@ -16,6 +16,7 @@ from torch import Tensor
 
 from camcli.errors import UsageError
 from camcli.models.runtime.openvino import available_cores
+from camcli.models.runtime.openvino_core import core
 
 # Sizes of pictures for which a part stays compiled.
 _KEPT = 6
@@ -27,15 +28,13 @@ def compiled(model: Any, streams: int) -> Any:
     Raises:
         RuntimeError: OpenVINO cannot.
     """
-    import openvino as ov
-
     settings = {
         "INFERENCE_PRECISION_HINT": "f32",
         "NUM_STREAMS": streams,
         "INFERENCE_NUM_THREADS": streams,
         "ENABLE_CPU_PINNING": False,
     }
-    return ov.Core().compile_model(model, "CPU", settings)
+    return core().compile_model(model, "CPU", settings)
 
 
 class GraphPart:

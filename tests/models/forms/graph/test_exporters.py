@@ -15,6 +15,7 @@ from camcli.cam.methods import METHODS, heatmaps
 from camcli.models.classifier import cut_classifier
 from camcli.models.load import load_classifier
 from camcli.models.loading.zoo import Provenance
+from camcli.models.runtime.openvino_core import core
 
 pytestmark = [pytest.mark.heavy, pytest.mark.slow]
 
@@ -101,7 +102,7 @@ def test_a_trained_network_of_others_is_explained_as_numpy_does_it(test_data):
     theirs = rgb[..., ::-1] - np.array([104, 117, 123], np.float32)
     np.testing.assert_allclose(images.permute(0, 2, 3, 1), theirs, atol=1e-3)
 
-    model = ov.Core().read_model(path)
+    model = core().read_model(path)
     nodes = model.get_ordered_ops()
     pooled = next(n for n in nodes if n.get_type_name() == "ReduceMean")
     linear = next(n for n in nodes if n.get_type_name() == "MatMul")
@@ -111,7 +112,7 @@ def test_a_trained_network_of_others_is_explained_as_numpy_does_it(test_data):
             "onnx::Add_") and list(n.get_output_shape(0)) == [2]
     ).data  # fmt: skip
     whole = ov.Model([model.output(0), pooled.input_value(0)], model.get_parameters())
-    run = ov.Core().compile_model(whole, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    run = core().compile_model(whole, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     probabilities, A = run(theirs).values()
     A = A.transpose(0, 3, 1, 2)
 

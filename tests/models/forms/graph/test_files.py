@@ -16,6 +16,7 @@ from camcli.errors import CamcliError, UsageError
 from camcli.evaluate.comparison.randomised import copies_of_model
 from camcli.jobs.model import ModelJob
 from camcli.models.load import load_classifier
+from camcli.models.runtime.openvino_core import core
 from camcli.models.runtime.policy import runtime_of, with_runtime
 from camcli.models.weights.places import sha256_of
 from camcli.train.config import TrainConfig
@@ -116,7 +117,7 @@ def test_noise_in_a_file_is_an_error_and_no_crash(onnx, tmp_path):
 
 
 def test_an_openvino_network_brings_names_and_preprocessing(onnx, tmp_path, onnx_weights, pixels):
-    model = ov.Core().read_model(onnx())
+    model = core().read_model(onnx())
     said = {
         "labels": "cat dog big_bird other last", "mean_values": "123.675 116.28 103.53",
         "scale_values": "58.395 57.12 57.375", "reverse_input_channels": "True",
