@@ -33,6 +33,9 @@ class Command(TyperCommand):
             named = any("--data" in param.opts for param in self.params)
             if named and isinstance(said, str) and said.startswith("Got unexpected extra"):
                 error.message = f"{said}. Images are given by --data."  # type: ignore[attr-defined]
+            several = any("--models" in param.opts for param in self.params)
+            if several and said in ("No such option: --model", "No such option: --checkpoint"):
+                error.message = f"{said}. --models names networks, files and checkpoints."  # type: ignore[attr-defined]
             raise
 
     def invoke(self, ctx: Any) -> Any:

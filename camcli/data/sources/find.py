@@ -45,7 +45,7 @@ from camcli.data.sources.finders import File, Finder, Folder, Glob, absolute, ha
 from camcli.data.sources.labels import Indexed, Labeller, make_labeller
 from camcli.data.sources.layout import Layout, Unrecognised, how, outside, recognise, why_not
 from camcli.data.sources.leftovers import LeftOut
-from camcli.data.sources.lists import PathList, Several
+from camcli.data.sources.lists import PathList, Several, check_no_table
 from camcli.data.sources.numbered_folders import (
     ORDERS,
     FolderOrder,
@@ -285,6 +285,7 @@ def find_images(
         raise UsageError("No images named: give a folder, a glob, a file, @list.txt or -.")
     finder: Finder
     if len(specs) == 1:
+        check_no_table(specs[0])
         finder = _finder(specs[0], recursive)
     else:
         finder = Several(tuple(_each(specs, recursive)))

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from errno import EPIPE
 from functools import reduce
 from hashlib import blake2b
+from pathlib import Path
 from typing import IO
 
 from camcli.data.sources.finders import Finder, Walked, absolute
@@ -40,6 +41,7 @@ _MARKS = (
 _LONGEST_NAME, _LONGEST_PATH, _SHORT = 255, 4096, 63
 # How long a pipe with a name may wait for whoever writes to it.
 _PIPE_SECONDS = 10.0
+TABLES = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".parquet", ".xlsx")
 
 
 @dataclass(frozen=True)
@@ -294,3 +296,17 @@ def _decoded(entry: bytes) -> str:
         return os.fsdecode(entry)
     except UnicodeDecodeError:
         return entry.decode(locale.getencoding(), "replace")
+
+
+def check_no_table(spec: str) -> None:
+    """Refuse a file of labels or paths where photographs are to be named.
+
+    Raises:
+        UsageError: it is one, by its name.
+    """
+    path = Path(spec)
+    if path.suffix.lower() in TABLES and path.is_file():
+        raise UsageError(
+            f"{spec} is a table or a list, and no picture: give the folder of its photographs, and "
+            f"its labels with --labels {spec}. A list of paths, one a line, is written @{spec}."
+        )

@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 from typer.testing import CliRunner
 
+from camcli.cli.app import app
 from camcli.cli.commands.evaluate import evaluate
 from camcli.cli.terminal.console import Friendly
 from camcli.data.synthetic.scenes import write_scenes
@@ -213,3 +214,10 @@ def test_the_preset(run, scenes):
     settings = json.loads(Path("r/results.json").read_text())["settings"]
     assert settings["preset"] == "localize"
     assert settings["input_size"] == 384
+
+
+@pytest.mark.parametrize("option", ["--checkpoint", "--model"])
+def test_the_option_of_other_commands_is_pointed_to_models(option):
+    done = CliRunner().invoke(app, ["evaluate", "photos", option, "x.safetensors"])
+    assert done.exit_code == 2
+    assert "--models names networks, files" in " ".join(done.output.split())
