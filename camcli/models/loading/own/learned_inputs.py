@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from camcli.data.decode.as_it_is import AsItIs
 from camcli.data.decode.preprocess import Preprocess
 from camcli.data.decode.preprocess_words import applied
+from camcli.models.loading.own.reached import ReachedError, run_until_reached
 
 # Of the channels' means, so much may be left unexplained by those of the input.
 _MOST_LEFT = 0.35
@@ -29,10 +30,6 @@ _GIVEN = {
     "caffe": (0.0, 255 * _DEVIATION),
 }
 _FACTOR = 1.45  # half of the way from one deviation to the next, which is twice as large
-
-
-class _ReachedError(Exception):
-    """What follows does not matter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +118,7 @@ def _first_two(
         if found and isinstance(layer, nn.BatchNorm2d) and inputs[0] is given[-1]:
             found.append(layer)
         if found or not (isinstance(layer, nn.Conv2d) and torch.equal(inputs[0], images)):
-            raise _ReachedError
+            raise ReachedError
         found.append(layer)
 
     def after(layer: nn.Module, inputs: object, out: Tensor) -> None:
@@ -129,19 +126,12 @@ def _first_two(
 
     images = torch.linspace(0, 1, shape[0] * shape[1] * shape[2]).view(1, *shape)
     hooks = []
-    try:
-        for layer in module.modules():
-            if isinstance(layer, nn.Conv2d | nn.BatchNorm2d | nn.Linear):
-                hooks.append(layer.register_forward_pre_hook(before))
-                if isinstance(layer, nn.Conv2d):
-                    hooks.append(layer.register_forward_hook(after))
-        with torch.inference_mode():
-            module(images)
-    except Exception:  # the one above, or whatever is in the user's code
-        pass
-    finally:
-        for hook in hooks:
-            hook.remove()
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d | nn.BatchNorm2d | nn.Linear):
+            hooks.append(layer.register_forward_pre_hook(before))
+            if isinstance(layer, nn.Conv2d):
+                hooks.append(layer.register_forward_hook(after))
+    run_until_reached(module, images, hooks)
     return (found[0], found[1]) if len(found) == 2 else None
 
 

@@ -7,11 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from camcli.models.loading.own.reached import ReachedError, run_until_reached
+
 _LAYERS = (nn.modules.conv._ConvNd, nn.Linear)
-
-
-class _ReachedError(Exception):
-    """The first layer was reached; nothing after it matters."""
 
 
 def normalised_inside(
@@ -60,20 +58,11 @@ def _reaching(module: nn.Module, images: Tensor) -> Tensor | None:
     def watch(layer: nn.Module, inputs: tuple[object, ...]) -> None:
         if inputs and isinstance(inputs[0], Tensor):
             seen.append(inputs[0].detach().float())
-        raise _ReachedError
+        raise ReachedError
 
-    hooks = []
-    try:
-        for layer in module.modules():
-            if isinstance(layer, _LAYERS):
-                hooks.append(layer.register_forward_pre_hook(watch))
-        with torch.inference_mode():
-            module(images)
-    except Exception:  # the one above, or whatever is in the user's code
-        pass
-    finally:
-        for hook in hooks:
-            hook.remove()
+    layers = [layer for layer in module.modules() if isinstance(layer, _LAYERS)]
+    hooks = [layer.register_forward_pre_hook(watch) for layer in layers]
+    run_until_reached(module, images, hooks)
     return seen[0] if seen and seen[0].ndim == 4 else None
 
 
