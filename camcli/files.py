@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from errno import EFBIG, EINVAL, EISDIR
 from functools import lru_cache
 from io import BufferedReader
@@ -57,6 +57,13 @@ class TooLargeError(OSError):
     def __init__(self, most: int, path: str | Path, size: int) -> None:
         super().__init__(EFBIG, f"it has more than {most:,} bytes", str(path))
         self.size = size
+
+
+def expanded(path: str | Path) -> Path:
+    """A path that a user wrote, with ``~`` as their home; ``~somebody`` unknown stays as it is."""
+    with suppress(RuntimeError):
+        return Path(path).expanduser()
+    return Path(path)
 
 
 def open_regular(path: str | Path) -> BufferedReader:

@@ -18,6 +18,7 @@ from camcli.evaluate.comparison.presets import PLAIN, find_preset
 from camcli.evaluate.comparison.result import EvaluationResult
 from camcli.evaluate.comparison.result_files import check_out
 from camcli.evaluate.measured.map_scaling import MAP_SCALINGS, MapScaling
+from camcli.files import expanded
 from camcli.jobs.model import ModelJob
 from camcli.jobs.photographs import called, find_photographs
 from camcli.models import spec
@@ -362,6 +363,6 @@ def _copies(model: ModelJob) -> Copies:
 
 def _checkpoint(name: str) -> Path | None:
     """A model's name as a checkpoint's file, if it is one."""
-    if spec.is_path(name) and not Path(name).expanduser().exists():
+    if spec.is_path(name) and not expanded(name).exists():
         raise UsageError(f"There is no checkpoint {name}, and no other file or folder.")
-    return Path(name).expanduser() if spec.is_checkpoint_name(name) else None
+    return expanded(name) if spec.is_checkpoint_name(name) else None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from camcli.data.decode.fit import FITS, Fit
 from camcli.errors import UsageError
+from camcli.files import expanded
 from camcli.models import spec
 from camcli.models.classes.imagenet import imagenet_classes
 from camcli.models.classes.names_file import read_class_names
@@ -102,7 +103,7 @@ class ModelJob(Settings):
     def settled(self) -> ModelJob:
         """The same with a checkpoint as `checkpoint` that was given as the `model`."""
         if self.checkpoint is None and spec.is_checkpoint_name(self.model):
-            return replace(self, model=spec.BUNDLED, checkpoint=Path(self.model).expanduser())
+            return replace(self, model=spec.BUNDLED, checkpoint=expanded(self.model))
         return self
 
     def _check(self) -> None:

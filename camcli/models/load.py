@@ -12,6 +12,7 @@ from torch import nn
 from camcli.data.decode.preprocess import Fit, Preprocess
 from camcli.data.decode.preprocess_said import Said
 from camcli.errors import UsageError
+from camcli.files import expanded
 from camcli.models.classifier import Classifier, _classifier, cut_classifier
 from camcli.models.cutting.cut import LinearHead
 from camcli.models.cutting.types import CutsItself
@@ -101,7 +102,7 @@ def load_classifier(
     check_arguments(load_classifier, locals())
     name = "" if isinstance(model, nn.Module) else str(model)
     if checkpoint is None and is_checkpoint_name(name):
-        name, checkpoint = BUNDLED, Path(name).expanduser()
+        name, checkpoint = BUNDLED, expanded(name)
     where = find_device(device)
     layers = layer_names(layer)
     kind = check_output(output)

@@ -13,12 +13,12 @@ import importlib.util
 import os
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Literal, get_args
 
 from camcli.errors import UsageError
+from camcli.files import expanded
 from camcli.models.weights.bundled_file import NAME as BUNDLED
 from camcli.models.weights.formats import ForeignFileError, is_checkpoint, recognise
 
@@ -76,17 +76,15 @@ def is_file_of_code(where: str) -> bool:
 
 def code_file(where: str) -> Path:
     """The file or package that a path to code means; ``.py`` may be left out."""
-    path = Path(where)
-    with suppress(RuntimeError):  # ~somebody whom the machine does not know
-        path = path.expanduser()
+    path = expanded(where)
     with_suffix = path.with_name(f"{path.name}.py") if path.name else path
     return with_suffix if not path.exists() and with_suffix.is_file() else path
 
 
 def anywhere(name: str) -> str:
     """A network's name as it is written in any folder: paths are made absolute."""
-    if is_path(name) and Path(name).expanduser().exists():
-        return str(Path(name).expanduser().absolute())
+    if is_path(name) and expanded(name).exists():
+        return str(expanded(name).absolute())
     if not is_own_code(name):
         return name
     where, what = own_code_parts(name)
@@ -122,7 +120,7 @@ def is_path(name: str) -> bool:
 
 def is_checkpoint_name(name: str) -> bool:
     """Whether a network's name is a file that ``camcli train`` wrote."""
-    return is_path(name) and is_checkpoint(Path(name).expanduser())
+    return is_path(name) and is_checkpoint(expanded(name))
 
 
 def layer_names(text: str) -> tuple[str, ...]:
@@ -214,9 +212,7 @@ def check_weights(weights: str | None, model: str, trust: bool = False) -> None:
     """
     if not weights or weights == "random":
         return
-    path = Path(weights)
-    with suppress(RuntimeError):  # ~somebody whom the machine does not know
-        path = path.expanduser()
+    path = expanded(weights)
     if path.exists() and not path.is_dir():
         try:
             recognise(path)
@@ -241,7 +237,7 @@ def check_weights_key(key: str | None, weights: str | Path | None, model: str = 
     """
     if is_path(model):
         return
-    if key and (weights is None or not Path(weights).expanduser().is_file()):
+    if key and (weights is None or not expanded(weights).is_file()):
         raise UsageError(
             "--weights-key chooses one of several sets of weights in a file: name the file with "
             "--weights."

@@ -126,3 +126,12 @@ def test_methods_that_are_said_to_need_no_gradients_never_go_back(name, linear):
                 METHODS[name], A, logits, torch.tensor([0, 1]), head=head if linear else None,
                 tail=tail, images=images, forward=forward,
             )  # fmt: skip
+
+
+def test_the_home_of_somebody_unknown_is_a_path_that_is_not_there():
+    for name in ("~nobody-here/a.pth", "~nobody-here/a.keras", "~nobody-here/a.py:build"):
+        done = CliRunner().invoke(app, ["inspect", name])
+        assert "mistake in camcli" not in done.output
+        assert done.exit_code in (1, 2)
+    done = CliRunner().invoke(app, ["batch", "photos", "--model", "~nobody-here/a.pth"])
+    assert "There is no file or folder ~nobody-here/a.pth" in done.output

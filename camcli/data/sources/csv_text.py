@@ -6,7 +6,7 @@ import csv
 from pathlib import Path
 
 from camcli.errors import UsageError
-from camcli.files import read_regular
+from camcli.files import expanded, read_regular
 
 _LARGEST = 1 << 28
 
@@ -23,7 +23,7 @@ def read_csv(path: str | Path, takes: str) -> list[tuple[int, list[str]]]:
     """
     path = Path(path)
     try:
-        text = read_regular(path.expanduser(), _LARGEST).decode("utf-8-sig")
+        text = read_regular(expanded(path), _LARGEST).decode("utf-8-sig")
     except UnicodeDecodeError:
         raise UsageError(f"{path} is not UTF-8 text; is it a CSV file? {takes}.") from None
     except (OSError, RuntimeError, ValueError) as error:

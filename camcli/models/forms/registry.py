@@ -10,12 +10,12 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from camcli.errors import UnavailableError, UsageError
+from camcli.files import expanded
 from camcli.models.forms.hub.folder import check_folder, is_hub_folder
 from camcli.models.forms.trainers.opening import (
     FASTAI,
@@ -176,10 +176,7 @@ FORMS: tuple[Form, ...] = (
 
 def path_of(name: str) -> Path:
     """A model's name as the path that it is, with ``~`` replaced."""
-    path = Path(name)
-    with suppress(RuntimeError):  # ~somebody whom the machine does not know
-        path = path.expanduser()
-    return path
+    return expanded(name)
 
 
 def kind_of(path: Path) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -14,6 +13,7 @@ from torch import nn
 
 from camcli.data.decode.preprocess import Preprocess
 from camcli.errors import UsageError
+from camcli.files import expanded
 from camcli.models.classes.imagenet import imagenet_classes
 from camcli.models.outputs import label_names
 from camcli.models.spec import OutputKind
@@ -121,9 +121,7 @@ def weight_path(weights: str | Path, model: str, named: Iterable[str] = ()) -> P
     Raises:
         UsageError: there is none; the message lists what else `model` takes.
     """
-    path = Path(weights)
-    with suppress(RuntimeError):  # ~somebody whom the machine does not know
-        path = path.expanduser()
+    path = expanded(weights)
     if path.is_file():
         return path
     others = " or ".join([*named, "random"])

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from camcli.data.decode.preprocess import Preprocess
 from camcli.data.decode.preprocess_words import PRESETS
 from camcli.errors import CamcliError, UnavailableError, UsageError
+from camcli.files import expanded
 from camcli.models.forms.keras.allowed import LAMBDAS, strangers, told
 from camcli.models.forms.keras.weights import UNREADABLE, check_weights, is_zip
 from camcli.printable import printable
@@ -216,7 +217,7 @@ def check_file(path: Path, trust: bool) -> KerasFile:
 
 def check(asked: AskedModel) -> None:
     """The same for what is asked."""
-    found = check_file(Path(asked.name).expanduser(), asked.trust_pickle)
+    found = check_file(expanded(asked.name), asked.trust_pickle)
     if asked.preprocess is None:
         preprocess_of(found, (224, 224, 3))
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from camcli.errors import UnavailableError, UsageError
+from camcli.files import expanded
 from camcli.models.weights.pickles import network_in
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def check(trainer: Trainer, asked: AskedModel) -> None:
         UsageError: ``--trust-pickle`` was not given.
         UnavailableError: the library is not installed.
     """
-    path = Path(asked.name).expanduser()
+    path = expanded(asked.name)
     lines = trainer.export.format(name=path.name)
     if not asked.trust_pickle:
         raise UsageError(
