@@ -159,7 +159,7 @@ def _visible(character: str) -> str:
         return repr(character)[1:-1]
     if 0xDC80 <= code <= 0xDCFF:
         return f"\\x{code - 0xDC00:02x}"
-    if category in ("Cf", "Cs", "Zl", "Zp") or font_for(character) is None:
+    if category in ("Cf", "Co", "Cs", "Zl", "Zp") or font_for(character) is None:
         return f"[U+{code:04X}]"
     return character
 

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import ImageFont
 
@@ -114,6 +114,7 @@ def test_wrapping_breaks_at_spaces_and_loses_nothing_that_fits():
 
 
 @given(st.text(max_size=500), st.integers(1, 400), st.integers(10, 40))
+@example("\uf400", 1, 10)  # for private use: a font's glyph there means nothing to anybody else
 @settings(max_examples=150, deadline=None)
 def test_any_text_fits_or_is_the_bare_ellipsis(raw, width, size):
     shown = printable(raw)
