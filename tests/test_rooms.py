@@ -18,7 +18,7 @@ WITHIN = {
     "terminal",
     "jobs": "audit evaluate report train explain batch concepts layers inspect maps photographs "
     "model output_paths record",
-    "evaluate": "comparison audit metrics measured",
+    "evaluate": "check comparison audit proof marks properties matching findings metrics measured",
     "train": "run result member prepare run_folder fitting feature_pass dataset config processes "
     "progress torchrun",
     "batch": "processes ray contact_sheet run results counts concepts first_images engine "
