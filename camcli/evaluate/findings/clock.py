@@ -19,6 +19,15 @@ class Clock:
         self._end = None if seconds is None else time.monotonic() + seconds
         self.skipped: list[str] = []
 
+    def part(self, share: float) -> Clock:
+        """A clock for a piece of work that may take so much of what is left; skips are shared."""
+        clock = Clock()
+        if self._end is not None:
+            now = time.monotonic()
+            clock._end = now + share * max(self._end - now, 0)
+        clock.skipped = self.skipped
+        return clock
+
     @property
     def over(self) -> bool:
         """Whether no time is left."""

@@ -70,6 +70,7 @@ def see_photographs(
     features: bool = False,
     every_label: bool = False,
     failed: Callable[[ImageError], object] = lambda error: None,
+    also: Callable[[ImageRef, np.ndarray], object] = lambda ref, rgb: None,
 ) -> Iterator[Seen]:
     """Run the network once for each photograph and make all maps from what it saw.
 
@@ -83,6 +84,8 @@ def see_photographs(
         every_label: of a network of labels, yield a record for each true label of a photograph;
             else one, of the likeliest of them.
         failed: told of each image that cannot be read or explained, which is left out.
+        also: shown each photograph's pixels, (H, W, 3) uint8, while they are decoded; what it
+            raises is the photograph's error.
 
     Yields:
         One record a photograph that could be explained, in order.
@@ -94,7 +97,7 @@ def see_photographs(
     while group := list(islice(iterator, batch)):
         decoded: list[Decoded] = []
         for ref in group:
-            one = read(ref, classifier, lambda rgb: rgb[:0])
+            one = read(ref, classifier, partial(_shown, ref, also))
             if isinstance(one, ImageError):
                 failed(one)
             else:
@@ -120,6 +123,14 @@ def see_photographs(
                     found[id(one)] = seen
         for one in decoded:
             yield from found.get(id(one), ())
+
+
+def _shown(
+    ref: ImageRef, also: Callable[[ImageRef, np.ndarray], object], rgb: np.ndarray
+) -> np.ndarray:
+    """Nothing of the pixels is kept, once somebody has seen them."""
+    also(ref, rgb)
+    return rgb[:0]
 
 
 def _see(
