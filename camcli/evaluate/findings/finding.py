@@ -23,6 +23,7 @@ CheckKind = Literal[
     "duplicate of another label", "outlier", "unreadable", "dark", "bright", "blurred", "tiny",
     "blank", "odd aspect", "small class", "telling property",
 ]  # fmt: skip
+RETRIED = 480  # pixels of the longer side of a photograph before and after
 KINDS: tuple[str, ...] = (*get_args(AuditKind), *get_args(CheckKind))
 
 Verdict = Literal["used", "not used", "unproved", "data"]
@@ -107,6 +108,27 @@ class Sighting:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Retried:
+    """One photograph before and after a change, so that a person sees what was done.
+
+    Attributes:
+        rel: relative path.
+        how: ``inpainted``, ``pasted``, or what a control is.
+        before: the photograph, (h, w, 3) uint8, the longer side at most `RETRIED` pixels.
+        after: as it was changed; its shape may be another.
+        said_before: what the network said, for a person: ``alpha 0.98``.
+        said_after: what it says now.
+    """
+
+    rel: str
+    how: str
+    before: np.ndarray
+    after: np.ndarray
+    said_before: str
+    said_after: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Finding:
     """One thing that a person should know, and what to do about it.
 
@@ -128,6 +150,8 @@ class Finding:
         add: what putting it on did; None where that was not tried.
         heat: how much of the evidence lies on it; None where that is not known.
         picture: what it looks like, (h, w, 3) uint8, or None.
+        retried: a few photographs before and after: one or two where it was removed, one or two
+            where it was added. They are drawn, and not written into JSON.
     """
 
     kind: str
@@ -147,3 +171,4 @@ class Finding:
     add: Effect | None = None
     heat: HeatShare | None = None
     picture: np.ndarray | None = None
+    retried: tuple[Retried, ...] = ()
