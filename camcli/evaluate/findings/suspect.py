@@ -19,7 +19,9 @@ class Change(Protocol):
 
     All take a photograph and its pixels (H, W, 3) uint8, as `AuditedPhoto.rgb` gives them, and
     return pixels of the same kind (of another shape where the change is one of shape), or None
-    where that cannot be done in this photograph. What is drawn by chance comes from `rng`.
+    where that cannot be done in this photograph. What is drawn by chance comes from `rng`: a change
+    and its control are given generators in the same state, so that what is drawn first, such as the
+    place, is the same for both.
     A control changes as many pixels in the same way, but not what is suspected: it says what such
     a change does to any photograph.
     """
