@@ -1,0 +1,160 @@
+"""Data sets with a planted mark, and a head trained on each: made once, kept in a folder.
+
+    ROOT/NAME/train/CLASS/*.jpg     what the head learned from (its own validation part included)
+    ROOT/NAME/heldout/CLASS/*.jpg   photographs that it never saw, marked in the same way
+    ROOT/NAME/best.safetensors      the head, as `camcli train` writes it (frozen bundled network)
+    ROOT/NAME/set.json              what was planted: kind, design, class, and where in each file
+
+All photographs are written anew at one JPEG quality, marked or not, so that the file does not give
+away which one was marked; those without a mark are hard links to one copy in ROOT/photographs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+from planted_marks import KINDS, Region, plant
+
+from camcli.data.decode.images import load_image
+from camcli.evaluate.findings.audited_photo import reduced
+from camcli.train.config import TrainConfig
+from camcli.train.run import train
+
+LONGEST, QUALITY = 500, 92
+HELD_OUT = 0.25
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a data set is made.
+
+    Attributes:
+        name: of its folder.
+        seed: of the split, of the marks and of the head.
+        labels: ``random``: photographs are split at random into alpha and beta; ``own``: cats and
+            dogs.
+        kind: one of `planted_marks.KINDS`; empty for no mark.
+        design: see `planted_marks.plant`.
+        share: share of each class's photographs that carry it, by class.
+        trained_on: name of another data set whose head looks at this one; empty: its own.
+        most: photographs that are used, drawn at random.
+    """
+
+    name: str
+    seed: int
+    labels: str = "random"
+    kind: str = ""
+    design: int = 0
+    share: dict[str, float] = field(default_factory=dict)
+    trained_on: str = ""
+    most: int = 1000
+
+    @property
+    def classes(self) -> tuple[str, str]:
+        """Names of the two classes."""
+        return ("alpha", "beta") if self.labels == "random" else ("cat", "dog")
+
+
+def recipes(kinds: list[str], seeds: list[int], only: list[str]) -> Iterator[Recipe]:
+    """What the benchmark tries; see `audit_real`."""
+    for seed in seeds:
+        for kind in kinds if "planted" in only else ():
+            share = {"alpha": 0.9, "beta": 0.02 if seed % 2 else 0.0}
+            yield Recipe(f"{kind}-{seed}", seed, "random", kind, seed, share)
+    for seed in range(2 * len(seeds)):
+        if "clean" in only:
+            yield Recipe(f"clean-split-{seed}", 100 + seed)
+            most = 1000 if seed % 2 else 600
+            yield Recipe(f"clean-plain-{seed}", 200 + seed, "own", most=most)
+    for seed in seeds:
+        if "unused" in only:
+            plain, share = (
+                Recipe(f"clean-plain-{2 * seed + 1}", 201 + 2 * seed, "own"),
+                {"cat": 0.8},
+            )
+            yield Recipe(
+                f"unused-plain-{seed}", plain.seed, "own", "sticker", seed, share, plain.name
+            )
+            yield Recipe(f"unused-trained-{seed}", 300 + seed, "own", "sticker", seed, share)
+        if "alike" in only:
+            kind = ("sticker", "copyright", "frame", "logo", "cast")[seed % 5]
+            part = 0.9 if seed % 2 else 0.5
+            share = {"cat": part, "dog": part}
+            yield Recipe(f"alike-{kind}-{seed}", 400 + seed, "own", kind, seed, share)
+
+
+def base(data: Path, root: Path) -> list[Path]:
+    """The photographs, at most 500 pixels, all of one JPEG quality."""
+    folder = root / "photographs"
+    if not folder.is_dir():
+        new = root / f"photographs.{os.getpid()}"
+        new.mkdir(parents=True, exist_ok=True)
+        for path in sorted(data.glob("*.jpg")):
+            write(new / path.name, reduced(load_image(path), LONGEST))
+        try:
+            new.rename(folder)
+        except OSError:  # another process was faster
+            shutil.rmtree(new)
+    return sorted(folder.glob("*.jpg"))
+
+
+def write(path: Path, rgb: np.ndarray) -> None:
+    encoded = cv2.imencode(".jpg", rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1]
+    path.write_bytes(encoded.tobytes())
+
+
+def make(recipe: Recipe, data: Path, root: Path) -> Path:
+    """A data set with its head; nothing is done where it is there already.
+
+    Returns:
+        Its folder.
+    """
+    folder = root / recipe.name
+    if (folder / "best.safetensors").is_file():
+        return folder
+    photographs = base(data, root)
+    new = root / f"{recipe.name}.{os.getpid()}"
+    shutil.rmtree(new, ignore_errors=True)
+    rng = np.random.default_rng(recipe.seed)
+    order = rng.permutation(len(photographs))[: recipe.most]
+    regions: dict[str, Region | None] = {}
+    seen: dict[tuple[str, str], int] = {}
+    for n, index in enumerate(order):
+        path = photographs[index]
+        # Of random labels: in turn, which after the permutation is by chance.
+        label = recipe.classes[n % 2] if recipe.labels == "random" else path.name[:3]
+        part = "heldout" if n < HELD_OUT * len(order) else "train"
+        there = new / part / label / path.name
+        there.parent.mkdir(parents=True, exist_ok=True)
+        number = seen[part, label] = seen.get((part, label), -1) + 1
+        share = recipe.share.get(label, 0.0)
+        # Evenly spread, so that the share is met in small parts too.
+        if int((number + 1) * share) == int(number * share):
+            os.link(path, there)
+            continue
+        own = np.random.default_rng([recipe.seed, index])
+        planted = plant(recipe.kind, load_image(path), own, recipe.design)
+        write(there, planted.rgb)
+        regions[f"{part}/{label}/{path.name}"] = planted.region
+    if recipe.trained_on:
+        shutil.copy(root / recipe.trained_on / "best.safetensors", new)
+    else:
+        config = TrainConfig(
+            data=str(new / "train"), backbone="efficientnet_lite0", seed=recipe.seed, epochs=10
+        )
+        train(config, new / "run", cache_dir=root / "features", device="cpu", offline=True)
+        shutil.move(new / "run" / "best.safetensors", new)
+        shutil.rmtree(new / "run")
+    told = {**asdict(recipe), "regions": regions}
+    (new / "set.json").write_text(json.dumps(told, indent=1) + "\n", "utf-8")
+    shutil.rmtree(folder, ignore_errors=True)
+    new.rename(folder)
+    (root / "README.txt").write_text(f"{__doc__}\nKinds: {', '.join(KINDS)}.\n", "utf-8")
+    return folder
