@@ -1,0 +1,225 @@
+"""The properties of one photograph: light, colour, sharpness by its pixels, the rest by its file.
+
+Pixels are looked at in the middle three quarters of both sides, so that a frame, a line of text at
+the edge or a time stamp is not taken for a property of the photograph.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+
+from camcli.data.sources.refs import ImageRef
+from camcli.evaluate.findings.audited_photo import LONGEST, reduced
+from camcli.evaluate.properties.file_facts import FileFacts, file_facts
+
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+"""At which the channels' values are kept."""
+
+_COLOURS = 128  # pixels of the longer side on which light and colours are measured
+_SHARPNESS = 256  # pixels of the shorter side on which blur is measured: about what networks see
+_NEUTRAL = 12.0  # how far from grey a pixel may be to say something of the light, in Lab
+_EDGES = 0.05  # share of the pixels that are taken for edges
+_SHARPEST = 0.25  # of the edges' widths, that of the sharper ones: what lies before it may be soft
+_REBLUR = 1.0  # sigma in pixels
+_GREY = 12  # largest difference of a grey pixel's channels: JPEG's own errors
+_BLOCK = 16  # pixels of the side of a block on which noise is measured
+# Answers to a second derivative both ways, whose noise is 6 times a pixel's (Immerkaer, 1996).
+_SECOND = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoProperties:
+    """What is known of one photograph as a whole.
+
+    Attributes:
+        width: in its own pixels, upright.
+        height: likewise.
+        brightness: mean lightness L*, 0 to 100.
+        contrast: standard deviation of L*.
+        saturation: mean chroma of Lab.
+        cast: (a, b) of Lab of what is nearly neutral: the colour of the light.
+        highlights: (a, b) of the brightest pixels that are not clipped.
+        tint: by how much the edges' red is stronger than green, and both than blue: logarithms.
+        grey: whether it has no colours.
+        blur: how wide edges are, as the sigma of a Gaussian in pixels of a picture whose shorter
+            side is 256 pixels or less; None where it has no edges.
+        noise: standard deviation of the noise in grey levels, where it is least covered.
+        tones: value of each channel at `QUANTILES`, R first, 0 to 255.
+        file: what its file says.
+    """
+
+    width: int
+    height: int
+    brightness: float
+    contrast: float
+    saturation: float
+    cast: tuple[float, float]
+    highlights: tuple[float, float]
+    tint: tuple[float, float]
+    grey: bool
+    blur: float | None
+    noise: float
+    tones: tuple[tuple[float, ...], ...]
+    file: FileFacts = field(default_factory=FileFacts)
+
+    @property
+    def aspect(self) -> float:
+        """Width by height."""
+        return self.width / self.height
+
+    @property
+    def side(self) -> float:
+        """Side of a square of as many pixels."""
+        return math.sqrt(self.width * self.height)
+
+
+def measure(rgb: np.ndarray, ref: ImageRef, data: bytes | None = None) -> PhotoProperties:
+    """The properties of one photograph.
+
+    Args:
+        rgb: (H, W, 3) uint8, upright; may have been decoded smaller than it is.
+        ref: where it is, for what its file says.
+        data: its bytes, where they are at hand; they are read again otherwise.
+
+    Example:
+        >>> measure(load_image(ref), ref).blur  # doctest: +SKIP
+        0.83
+    """
+    return of_pixels(rgb, file_facts(ref, data))
+
+
+def of_pixels(rgb: np.ndarray, file: FileFacts | None = None) -> PhotoProperties:
+    """As `measure`, for pixels that are in no file, as those of a photograph that was changed.
+
+    Args:
+        rgb: (H, W, 3) uint8.
+        file: what is known of the file that they came from; sizes are the pixels' own without it.
+    """
+    file = file or FileFacts()
+    height, width = rgb.shape[:2]
+    width, height = file.size or (width, height)
+    middle = _middle(reduced(rgb, LONGEST))
+    small = _at_most(middle, _COLOURS / max(middle.shape[:2]))
+    lab = cv2.cvtColor(small.astype(np.float32) / 255, cv2.COLOR_RGB2LAB).reshape(-1, 3)
+    light, a, b = np.ascontiguousarray(lab.T)  # rows, along which NumPy is fast
+    chroma = a * a + b * b
+    grey = cv2.cvtColor(middle, cv2.COLOR_RGB2GRAY)
+    channels = [np.ascontiguousarray(small[..., channel]) for channel in range(3)]
+    spread = np.maximum.reduce(channels) - np.minimum.reduce(channels)
+    return PhotoProperties(
+        width=width,
+        height=height,
+        brightness=float(light.mean()),
+        contrast=float(light.std()),
+        saturation=float(np.sqrt(chroma).mean()),
+        cast=_neutral(a, b, chroma),
+        highlights=_highlights(light, a, b),
+        tint=_tint(channels),
+        grey=bool(np.mean(spread > _GREY) < 0.01),
+        blur=edge_width(_at_most(grey, _SHARPNESS / min(grey.shape))),
+        noise=noise(grey),
+        tones=tuple(_tones(channel) for channel in channels),
+        file=file,
+    )
+
+
+def edge_width(grey: np.ndarray) -> float | None:
+    """How wide the sharper edges are, as the sigma of a Gaussian that made them so, in pixels.
+
+    An edge that a Gaussian of s has blurred is sqrt(1 + r^2 / s^2) times as steep as after another
+    blur of r, however high it is (Zhuo and Sim, 2011): contrast and content do not matter.
+
+    Args:
+        grey: (h, w) uint8.
+
+    Returns:
+        With what sampling itself adds, about 0.65 in quadrature; None where there are no edges.
+    """
+    if min(grey.shape) < 8:
+        return None
+    values = grey.astype(np.float32)
+    steep = _steepness(values)
+    again = _steepness(cv2.GaussianBlur(values, (0, 0), _REBLUR))
+    least = max(float(np.quantile(again[::2, ::2], 1 - _EDGES)), 4.0)
+    ridge = cv2.dilate(again, np.ones((3, 3), np.uint8))
+    edges = (again >= least) & (again >= ridge)
+    if edges.sum() < 16:
+        return None
+    ratio = np.maximum(steep[edges] / again[edges], 1.001)
+    return float(np.quantile(_REBLUR / np.sqrt(ratio * ratio - 1), _SHARPEST))
+
+
+def noise(grey: np.ndarray) -> float:
+    """Standard deviation of the noise in grey levels, by the smoother blocks.
+
+    Args:
+        grey: (h, w) uint8.
+    """
+    if min(grey.shape) < 3:
+        return 0.0
+    second = np.abs(cv2.filter2D(grey, cv2.CV_32F, _SECOND)[1:-1, 1:-1])
+    side = min(_BLOCK, *second.shape)
+    shape = (second.shape[1] // side, second.shape[0] // side)
+    crop = (slice(shape[1] * side), slice(shape[0] * side))
+    blocks = cv2.resize(second[crop], shape, interpolation=cv2.INTER_AREA)
+    level = cv2.resize(grey[1:-1, 1:-1][crop], shape, interpolation=cv2.INTER_AREA)
+    usual = blocks[(level > 8) & (level < 247)]  # where it is clipped, nothing is seen of noise
+    return float(np.quantile(usual if usual.size else blocks, 0.2)) * math.sqrt(math.pi / 2) / 6
+
+
+def _middle(rgb: np.ndarray) -> np.ndarray:
+    height, width = rgb.shape[:2]
+    top, left = height // 8, width // 8
+    return np.ascontiguousarray(rgb[top : height - top, left : width - left])
+
+
+def _at_most(pixels: np.ndarray, ratio: float) -> np.ndarray:
+    """Smaller by a ratio; larger never."""
+    if ratio >= 1:
+        return pixels
+    height, width = pixels.shape[:2]
+    size = max(1, round(width * ratio)), max(1, round(height * ratio))
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA))
+
+
+def _neutral(a: np.ndarray, b: np.ndarray, chroma: np.ndarray) -> tuple[float, float]:
+    """Mean colour, the more weight the nearer to grey: (a, b); `chroma` is its square."""
+    weight = np.exp(chroma * np.float32(-0.5 / _NEUTRAL**2))
+    total = float(weight.sum())
+    if total < 1e-3 * len(a):  # nothing is neutral: that is a cast, and a strong one
+        return float(np.median(a)), float(np.median(b))
+    return float(a @ weight) / total, float(b @ weight) / total
+
+
+def _highlights(light: np.ndarray, a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
+    """Median colour of the brightest twentieth."""
+    bright = light >= np.partition(light, -1 - len(light) // 20)[-1 - len(light) // 20]
+    return float(np.median(a[bright])), float(np.median(b[bright]))
+
+
+def _tint(channels: list[np.ndarray]) -> tuple[float, float]:
+    """The light's colour by the edges (van de Weijer's grey edge): what is multiplied shows."""
+    red, green, blue = (_edge_strength(channel) for channel in channels)
+    return red - green, (red + green) / 2 - blue
+
+
+def _edge_strength(channel: np.ndarray) -> float:
+    """Logarithm of the steepest edges' mean steepness: the sixth root of the mean sixth power."""
+    steep = _steepness(cv2.GaussianBlur(channel.astype(np.float32), (0, 0), 1))
+    steep *= steep
+    return math.log(cv2.mean(steep * steep * steep)[0] + 1.0) / 6
+
+
+def _tones(channel: np.ndarray) -> tuple[float, ...]:
+    """Its values at `QUANTILES`, by counting."""
+    counts = np.bincount(channel.reshape(-1), minlength=256).cumsum()
+    return tuple(float(np.searchsorted(counts, share * counts[-1])) for share in QUANTILES)
+
+
+def _steepness(values: np.ndarray) -> np.ndarray:
+    across = cv2.Sobel(values, cv2.CV_32F, 1, 0, ksize=3)
+    return cv2.magnitude(across, cv2.Sobel(values, cv2.CV_32F, 0, 1, ksize=3))
