@@ -1,0 +1,150 @@
+"""What a finding of an audit says to a person: a title, a few sentences, what to do about it."""
+
+from __future__ import annotations
+
+from camcli.evaluate.findings.finding import Effect, Verdict
+from camcli.evaluate.findings.suspect import Suspect
+from camcli.evaluate.proof.verdict import FEWEST
+from camcli.printable import counted, printable
+
+INVISIBLE = (
+    "A network that sees pixels alone cannot see it; but whatever goes with it in the pictures, "
+    "such as another camera or another day, the next training may use"
+)
+
+
+def title(suspect: Suspect, verdict: Verdict) -> str:
+    """One line: ``cat rests on a mark, bottom right``."""
+    label = printable(suspect.label)
+    if verdict == "used":
+        return f"{label} rests on {suspect.what}"
+    if verdict == "not used":
+        return f"{label} has {suspect.what}, and does not rest on it"
+    if suspect.change is None:
+        return f"{label} can be told by {suspect.what}, which no pixel shows"
+    return f"{label} has {suspect.what}; whether it rests on it is not known"
+
+
+def words(
+    suspect: Suspect,
+    verdict: Verdict,
+    remove: Effect | None,
+    add: Effect | None,
+    why: str | None = None,
+) -> str:
+    """A few sentences with the numbers.
+
+    Args:
+        suspect: what it is about.
+        verdict: what was shown.
+        remove: what taking it away did.
+        add: what putting it on did.
+        why: it was not tried, as a clause.
+    """
+    label = printable(suspect.label)
+    told = [_where(suspect)]
+    if verdict == "unproved":
+        if suspect.change is None:
+            told.append(f"{INVISIBLE}.")
+        else:
+            tried = "; ".join(_effects(label, remove, add))
+            chance = f"that may be chance, with so few photographs: {tried}"
+            told.append(f"Whether {label} rests on it is not known: {why or chance}.")
+        return " ".join(told)
+    if verdict == "not used":
+        told.append(f"It was tried, and {label} does not rest on it:")
+        told[-1] += " " + "; ".join(_effects(label, remove, add)) + "."
+        told.append("It is in the data all the same, and the next training may use it.")
+        return " ".join(told)
+    told += [f"{_capital(each)}." for each in _effects(label, remove, add)]
+    return " ".join(told)
+
+
+def _where(suspect: Suspect) -> str:
+    """In how many photographs it is."""
+    there = f"In {suspect.present} of {counted(suspect.looked, 'photograph')}"
+    if suspect.elsewhere_looked:
+        there += f" ({suspect.elsewhere} of {suspect.elsewhere_looked} of other classes)"
+    return f"{there}."
+
+
+def _effects(label: str, remove: Effect | None, add: Effect | None) -> list[str]:
+    told = []
+    if remove is not None:
+        told.append(
+            f"{remove.how} in {remove.photographs}, {remove.changed.value:.0%} are no longer "
+            f"{label} ({_beside(remove)})"
+        )
+    if add is not None:
+        told.append(
+            f"{add.how} on {add.photographs} others, {add.changed.value:.0%} become {label} "
+            f"({_beside(add)})"
+        )
+    return told
+
+
+def _beside(effect: Effect) -> str:
+    return f"{effect.control.value:.0%} with {effect.control_is}"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def advice(suspect: Suspect, verdict: Verdict) -> str:
+    """What to do about it."""
+    told = _DO.get(suspect.kind, _ELSE).format(label=printable(suspect.label))
+    if verdict == "used":
+        return f"{told} Then train again, and audit again."
+    if verdict == "not used":
+        return f"Nothing is wrong with this network here. Before the next training: {_low(told)}"
+    if suspect.change is None:
+        return f"Before the next training: {_low(told)}"
+    return (
+        f"Look at the photographs, and audit again with at least {FEWEST} of each class. If it is "
+        f"what tells {printable(suspect.label)} from the others: {_low(told)}"
+    )
+
+
+def _low(text: str) -> str:
+    return text[:1].lower() + text[1:]
+
+
+_ELSE = "Collect photographs of {label} without it, or of the other classes with it."
+_OTHERS = "or collect {label} without it and other classes with it"
+_DO = {
+    "mark": "Crop or paint it over in all photographs, or collect {label} without it; pasted on "
+    "photographs of all classes alike, it tells nothing any more either.",
+    "frame": "Cut the border off in all photographs (of new ones, too, before they are looked at), "
+    "or put it around those of all classes alike.",
+    "stray": "Look at what is there. If it does not belong to {label}, paint it over, "
+    + _OTHERS
+    + ".",
+    "corner": "Look at what is in that corner. If it does not belong to {label}, crop it off in "
+    "all photographs, " + _OTHERS + ".",
+    "border": "Look at what is at the border. If it does not belong to {label}, crop all "
+    "photographs to the same margin, " + _OTHERS + ".",
+    "size": "Bring all photographs to one size in one way, " + _OTHERS + ".",
+    "aspect": "Crop all photographs to one shape, " + _OTHERS + ".",
+    "brightness": "Vary the brightness in training (augmentation), or collect the classes in the "
+    "same light.",
+    "contrast": "Vary the contrast in training (augmentation), or collect the classes in the same "
+    "light.",
+    "colour cast": "Take the cast off (white balance), vary colours in training (augmentation), or "
+    "collect the classes in the same light.",
+    "saturation": "Vary the saturation in training (augmentation), or collect the classes with the "
+    "same camera and settings.",
+    "grey": "Make all photographs grey, or collect {label} in colour.",
+    "blur": "Collect sharp photographs of {label}, or blur those of all classes alike in training "
+    "(augmentation).",
+    "noise": "Collect the classes with the same camera and settings, or add noise to all alike in "
+    "training (augmentation).",
+    "jpeg quality": "Write all photographs anew with one quality from the best copies there are, "
+    "or vary the quality in training (augmentation).",
+    "file format": "Write all photographs anew in one format.",
+    "camera": "Collect the classes with the same cameras; until then keep the photographs of one "
+    "camera on one side of the split into training and test.",
+    "software": "Export all classes with the same software and settings.",
+    "date": "Collect the classes over the same days; until then keep those of one day on one side "
+    "of the split into training and test.",
+}
