@@ -14,7 +14,8 @@ from camcli.batch.batch_size import START, by_halves
 from camcli.data.decode.preprocess import stacked
 from camcli.errors import ImageError
 from camcli.models.classifier import Classifier
-from camcli.models.outputs import Output
+from camcli.models.outputs import Output, probabilities
+from camcli.printable import printable
 
 NOT = "not "
 """Before the name of a label that a network of labels did not find where it is, in an audit."""
@@ -40,6 +41,14 @@ class SaidClass:
             return int(self.output.best(logits[None], 1)[0, 0]) == self.index
         odds = logits if self.output.kind == "probabilities" else logits.sigmoid()
         return (self.index in self.output.positives(odds.tolist())) != self.denied
+
+    def told(self, logits: Tensor, classes: Sequence[str]) -> str:
+        """What is said of a picture, for a person: ``alpha 0.98``; of labels, this one alone."""
+        index = self.index
+        if not self.output.multi_label:
+            index = int(self.output.best(logits[None], 1)[0, 0])
+        probs = probabilities(logits[None], self.output.kind)[0]
+        return f"{printable(classes[index])} {float(probs[index]):.2f}"
 
     def log_odds(self, logits: Tensor) -> float:
         """Its log p / (1 - p), of logits (C,), float64: finite, however sure the network is."""

@@ -4,22 +4,46 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from torch import Tensor
 
-from camcli.evaluate.findings.audited_photo import AuditedPhoto
+from camcli.evaluate.findings.audited_photo import AuditedPhoto, reduced
 from camcli.evaluate.findings.clock import Clock
+from camcli.evaluate.findings.finding import RETRIED, Retried
 from camcli.evaluate.findings.pixel_cache import PixelCache
 from camcli.evaluate.findings.suspect import Suspect
 from camcli.evaluate.proof.asking import SaidClass, ask
 from camcli.evaluate.proof.verdict import LEAST_BEYOND, Tried, beyond
 from camcli.models.classifier import Classifier
 
+SHOWN = 2  # photographs of each kind of change that a person is shown
 CHUNK = 8  # photographs that are changed at a time: sixteen pictures, one forward pass
 ENOUGH = 24  # photographs after which a change that cannot show anything any more is given up
 
 Changing = Callable[[AuditedPhoto, np.ndarray, np.random.Generator], np.ndarray | None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shown:
+    """One photograph before and after, and whether its prediction turned."""
+
+    turned: bool
+    retried: Retried
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of one kind of change.
+
+    Attributes:
+        tried: one record a photograph.
+        shown: `SHOWN` of them, before and after: those that turned first.
+    """
+
+    tried: list[Tried] = field(default_factory=list)
+    shown: list[Shown] = field(default_factory=list)
 
 
 class Bench:
@@ -84,11 +108,12 @@ class Bench:
         change: Changing,
         control: Changing,
         said: SaidClass,
+        how: str,
         *,
         taken: bool,
         most: int,
         progress: Callable[[int], object],
-    ) -> list[Tried]:
+    ) -> Outcome:
         """Change photographs, and see what the network says.
 
         Args:
@@ -96,31 +121,39 @@ class Bench:
             change: what is done to them.
             control: what is done to them beside it.
             said: the class.
+            how: the change, as a past participle.
             taken: whether something is taken away from photographs of the class; else something
                 is put on others.
             most: photographs to try.
             progress: told how many more were tried.
 
         Returns:
-            One record a photograph on which both could be done; fewer than `most` also where time
+            The photographs on which both could be done; fewer than `most` also where time
             ran out, or it is clear that no more can come of it.
         """
-        trials: list[Tried] = []
-        at = 0
+        outcome = Outcome()
+        trials, at = outcome.tried, 0
         while at < len(photos) and len(trials) < most and not self.clock.over:
             part = photos[at : at + min(CHUNK, most - len(trials))]
             at += len(part)
-            done = self._chunk(part, change, control, said, taken)
-            trials += done
-            progress(len(done))
+            before = len(trials)
+            self._chunk(outcome, part, (change, control), said, how, taken)
+            progress(len(trials) - before)
             if len(trials) >= ENOUGH and _hopeless(trials):
                 break
-        return trials
+        return outcome
 
     def _chunk(
-        self, photos: Sequence[AuditedPhoto], change: Changing, control: Changing, said: SaidClass, taken: bool
-    ) -> list[Tried]:
-        made: list[tuple[AuditedPhoto, Tensor]] = []
+        self,
+        outcome: Outcome,
+        photos: Sequence[AuditedPhoto],
+        changes: tuple[Changing, Changing],
+        said: SaidClass,
+        how: str,
+        taken: bool,
+    ) -> None:
+        """Add a few photographs to an outcome."""
+        made: list[tuple[AuditedPhoto, np.ndarray, Tensor]] = []
         pictures: list[np.ndarray] = []
         for photo, before in zip(photos, self.before(photos), strict=True):
             rgb = self.pixels(photo)
@@ -128,25 +161,34 @@ class Bench:
                 continue
             # In the same state for both, so that they are at the same place.
             seed = zlib.crc32(photo.rel.encode("utf-8", "surrogateescape"))
-            one = change(photo, rgb, np.random.default_rng(seed))
-            other = control(photo, rgb, np.random.default_rng(seed))
-            if one is not None and other is not None:
-                made.append((photo, before))
-                pictures += [one, other]
+            both = [change(photo, rgb, np.random.default_rng(seed)) for change in changes]
+            if all(each is not None for each in both):
+                made.append((photo, rgb, before))
+                pictures += [each for each in both if each is not None]
         after = ask(self.classifier, pictures)
-        trials = []
-        for n, (photo, before) in enumerate(made):
-            one_says, other_says = after[2 * n], after[2 * n + 1]
-            if one_says is None or other_says is None:
+        for n, (photo, rgb, before) in enumerate(made):
+            changed, control = after[2 * n], after[2 * n + 1]
+            if changed is None or control is None:
                 continue
             odds = said.log_odds(before)
-            trials.append(
+            turned = said.of(changed) != taken
+            outcome.tried.append(
                 Tried(
-                    photo.rel, said.of(one_says) != taken, said.of(other_says) != taken,
-                    said.log_odds(one_says) - odds, said.log_odds(other_says) - odds,
+                    photo.rel, turned, said.of(control) != taken,
+                    said.log_odds(changed) - odds, said.log_odds(control) - odds,
                 )
             )  # fmt: skip
-        return trials
+            of_these = sum(shown.turned for shown in outcome.shown)
+            if len(outcome.shown) < SHOWN or (turned and of_these < SHOWN):
+                retried = Retried(
+                    photo.rel, how,
+                    reduced(rgb, RETRIED).copy(), reduced(pictures[2 * n], RETRIED).copy(),
+                    said.told(before, self.classifier.classes),
+                    said.told(changed, self.classifier.classes),
+                )  # fmt: skip
+                outcome.shown.append(Shown(turned, retried))
+                outcome.shown.sort(key=lambda one: not one.turned)
+                del outcome.shown[SHOWN:]
 
 
 def _shuffled(photos: Iterable[AuditedPhoto]) -> list[AuditedPhoto]:

@@ -11,8 +11,8 @@ from camcli.evaluate.findings.pixel_cache import PixelCache
 from camcli.evaluate.findings.suspect import Suspect
 from camcli.evaluate.proof.asking import said
 from camcli.evaluate.proof.heat import MOST, heat_share
-from camcli.evaluate.proof.interventions import Bench
-from camcli.evaluate.proof.verdict import FEWEST, Tried, effect_of, verdict
+from camcli.evaluate.proof.interventions import Bench, Outcome
+from camcli.evaluate.proof.verdict import FEWEST, effect_of, verdict
 from camcli.evaluate.proof.words import advice, title, words
 from camcli.models.classifier import Classifier
 from camcli.printable import counted, printable
@@ -99,7 +99,9 @@ def _plan(bench: Bench, suspect: Suspect, most: int) -> Plan:
 def _untried(suspect: Suspect) -> Finding:
     # Of what no pixel shows, `words` says that.
     stronger = "there were stronger suspicions, and it was not tried"
-    return _finding(suspect, [], [], 1, None, None if suspect.change is None else stronger)
+    return _finding(
+        suspect, Outcome(), Outcome(), 1, None, None if suspect.change is None else stronger
+    )
 
 
 def _proved(
@@ -113,18 +115,18 @@ def _proved(
     change, own = suspect.change, said(bench.classifier, suspect.label)
     assert change is not None
     if own is None:
-        return _finding(suspect, [], [], tried, None, "the network has no such class")
+        return _finding(suspect, Outcome(), Outcome(), tried, None, "the network has no such class")
     having, lacking = plan
     removed = bench.tried(
-        having, change.remove, change.remove_control, own,
+        having, change.remove, change.remove_control, own, change.removed_by,
         taken=True, most=most, progress=progress,
     )  # fmt: skip
     added = bench.tried(
-        lacking, change.add, change.add_control, own,
+        lacking, change.add, change.add_control, own, change.added_by,
         taken=False, most=most, progress=progress,
     )  # fmt: skip
     why = None
-    if max(len(removed), len(added)) < FEWEST:
+    if max(len(removed.tried), len(added.tried)) < FEWEST:
         why = "there was no time left" if bench.clock.over else _too_few(removed, added)
     if bench.clock.over:
         bench.clock.skip(
@@ -138,28 +140,28 @@ def _proved(
     return _finding(suspect, removed, added, tried, heat, why)
 
 
-def _too_few(removed: Sequence[Tried], added: Sequence[Tried]) -> str:
+def _too_few(removed: Outcome, added: Outcome) -> str:
     return (
-        f"it could be changed in {len(removed)} photographs of the class and {len(added)} others, "
-        f"and {FEWEST} are needed"
+        f"it could be changed in {len(removed.tried)} photographs of the class and "
+        f"{len(added.tried)} others, and {FEWEST} are needed"
     )
 
 
 def _finding(
     suspect: Suspect,
-    removed: Sequence[Tried],
-    added: Sequence[Tried],
+    removed: Outcome,
+    added: Outcome,
     tried: int,
     heat: HeatShare | None,
     why: str | None,
 ) -> Finding:
     change = suspect.change
-    found = verdict(removed, added, tried)
+    found = verdict(removed.tried, added.tried, tried)
     remove = add = None
     if change is not None:
-        remove = effect_of(removed, change.removed_by, change.control)
-        add = effect_of(added, change.added_by, change.control)
-    turned = {t.rel: t for t in removed}
+        remove = effect_of(removed.tried, change.removed_by, change.control)
+        add = effect_of(added.tried, change.added_by, change.control)
+    turned = {t.rel: t for t in removed.tried}
     sightings = [
         Sighting(
             rel, region,
@@ -187,6 +189,7 @@ def _finding(
         add=add,
         heat=heat,
         picture=suspect.picture,
+        retried=tuple(shown.retried for shown in (*removed.shown, *added.shown)),
     )
 
 

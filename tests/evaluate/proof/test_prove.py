@@ -44,6 +44,12 @@ def test_a_network_that_looks_there_uses_it(lit, output):
     # All evidence is in the corner, a sixteenth of the picture, but for the map's smoothing.
     assert found.heat.area == pytest.approx(1 / 16)
     assert found.heat.share > 0.8
+    assert [one.how for one in found.retried] == ["darkened"] * 2 + ["lit"] * 2
+    taken, put = found.retried[0], found.retried[2]
+    dark = "lit 0.00" if output == "sigmoid" else "dark 1.00"
+    assert (taken.said_before, taken.said_after) == ("lit 1.00", dark)
+    assert (put.said_before, put.said_after) == (dark, "lit 1.00")
+    assert (taken.before[0, 0, 0], taken.after[0, 0, 0], put.after[0, 0, 0]) == (220, 20, 240)
     assert {s.rel for s in found.sightings} == {p.rel for p in photos if p.pred == "lit"}
 
 
