@@ -143,6 +143,30 @@ def write_self_contained(
     (out / "index.html").write_text(html, "utf-8")
 
 
+def contained(template: str, context: Mapping[str, Any], styles: Sequence[str], script: str) -> str:
+    """A page that is one file: nothing is fetched, and nothing else may run in it.
+
+    Args:
+        template: under ``templates/``.
+        context: what it shows; pictures are ``data:`` URLs.
+        styles: further style sheets under ``templates/``.
+        script: under ``templates/js/``.
+
+    Returns:
+        HTML.
+    """
+    style = _style() + "".join((TEMPLATES / name).read_text("utf-8") for name in styles)
+    code = (TEMPLATES / "js" / script).read_text("utf-8")
+    return _render(
+        template,
+        context,
+        inline_style=Markup(style),  # ours
+        inline_scripts=[Markup(code)],  # ours
+        policy=f"default-src 'none'; img-src data:; style-src {_hash(style)}; "
+        f"script-src {_hash(code)}",
+    )
+
+
 def check_self_contained(rows: int) -> None:
     """Refuse early what will not fit.
 
@@ -302,6 +326,7 @@ def _url(folder: Path, start: Path) -> str:
 
 __all__ = [
     "check_self_contained",
+    "contained",
     "picture_of",
     "replacing",
     "thumb_path",

@@ -1,0 +1,314 @@
+"""Findings as one page that needs nothing else: their photographs, and what changing them did."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from camcli.errors import CamcliError
+from camcli.evaluate.findings.files import PHOTOGRAPHS, TABLE, picture_names
+from camcli.evaluate.findings.finding import Effect, Finding, Measured, Sighting
+from camcli.evaluate.findings.order import HEADINGS, in_order
+from camcli.files import write_whole
+from camcli.printable import printable
+from camcli.render.picture_files import encode_jpeg, encode_png
+from camcli.render.report.pages import contained
+from camcli.render.sizes import shrink
+
+MOST_FINDINGS = 100  # that are drawn as cards
+MOST_PHOTOGRAPHS = 600  # of all findings: about 8 MB
+A_FINDING = 12  # photographs of one
+LEAST = 3
+PATHS = 200  # of a finding that can be copied
+SIDE = 240  # pixels of the longer side of a photograph
+_MARK = 256  # pixels of the longer side up to which a mark is enlarged
+_QUALITY = 78
+
+PixelsOf = Callable[[str], np.ndarray | None]
+"""Relative path -> (H, W, 3) uint8, of any size; None where it cannot be read."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Strip:
+    """A row of pictures with a title, such as a cluster.
+
+    Attributes:
+        title: a line.
+        words: a sentence, or nothing.
+        pictures: (caption, (h, w, 3) uint8), the first one apart from the others.
+    """
+
+    title: str
+    words: str
+    pictures: tuple[tuple[str, np.ndarray], ...]
+
+
+def write_findings_page(
+    out: Path,
+    findings: Sequence[Finding],
+    *,
+    title: str,
+    pixels: PixelsOf,
+    lead: str = "",
+    about: Sequence[tuple[str, str]] = (),
+    skipped: Sequence[str] = (),
+    nothing: str = "Nothing was found.",
+    strips: Sequence[Strip] = (),
+    strips_title: str = "",
+    strips_words: str = "",
+    table: str = TABLE,
+    photographs: str = PHOTOGRAPHS,
+) -> Path:
+    """Write the page of an audit or a check.
+
+    Args:
+        out: the file.
+        findings: all of them.
+        title: of the page.
+        pixels: gives the photographs by their relative paths.
+        lead: a line below the title.
+        about: names and values at the end of the page: what was looked at, and how.
+        skipped: what was not looked at, a sentence each.
+        nothing: what to say where there is no finding.
+        strips: rows of pictures below the findings.
+        strips_title: of their section.
+        strips_words: what they are, a sentence or two.
+        table: the file beside it that lists all findings.
+        photographs: the file beside it that lists all their photographs.
+
+    Returns:
+        `out`.
+
+    Raises:
+        CamcliError: it cannot be written.
+    """
+    html = findings_page(
+        findings, title=title, pixels=pixels, lead=lead, about=about, skipped=skipped,
+        nothing=nothing, strips=strips, strips_title=strips_title, strips_words=strips_words,
+        table=table, photographs=photographs,
+    )  # fmt: skip
+    try:
+        write_whole(out, html)
+    except OSError as error:
+        raise CamcliError(f"Cannot write {out}: {error.strerror}.") from error
+    return out
+
+
+def findings_page(
+    findings: Sequence[Finding],
+    *,
+    title: str,
+    pixels: PixelsOf,
+    lead: str = "",
+    about: Sequence[tuple[str, str]] = (),
+    skipped: Sequence[str] = (),
+    nothing: str = "Nothing was found.",
+    strips: Sequence[Strip] = (),
+    strips_title: str = "",
+    strips_words: str = "",
+    table: str = TABLE,
+    photographs: str = PHOTOGRAPHS,
+) -> str:
+    """The HTML of `write_findings_page`."""
+    names = dict(zip(map(id, findings), picture_names(findings), strict=True))
+    numbers = {id(finding): n for n, finding in enumerate(findings, start=1)}
+    ordered = [f for _, own in in_order(findings) for f in own]
+    shown = ordered[:MOST_FINDINGS]
+    each = max(LEAST, min(A_FINDING, MOST_PHOTOGRAPHS // max(1, len(shown))))
+    thumbs = _Thumbs(pixels)
+    cards = [_card(f, numbers[id(f)], names[id(f)], each, thumbs) for f in shown]
+    context = {
+        "title": title,
+        "lead": printable(lead),
+        "tiles": _tiles(findings),
+        "by_kind": all(f.verdict == "data" for f in findings),
+        "labels": sorted({f.label for f in shown if f.label is not None}),
+        "sections": [
+            (HEADINGS[verdict], [c for c in cards if c["verdict"] == verdict])
+            for verdict in HEADINGS
+            if any(c["verdict"] == verdict for c in cards)
+        ],
+        "left": [(numbers[id(f)], f.title) for f in ordered[MOST_FINDINGS:][:MOST_FINDINGS]],
+        "left_out": len(ordered) - len(shown),
+        "table": table,
+        "photographs": photographs,
+        "skipped": list(skipped),
+        "nothing": nothing,
+        "strips": [
+            (strip.title, strip.words, [(text, _picture(rgb)) for text, rgb in strip.pictures])
+            for strip in strips
+        ],
+        "strips_title": strips_title,
+        "strips_words": strips_words,
+        "about": [(name, printable(value)) for name, value in about],
+    }
+    return contained("findings.html", context, ["findings.css"], "findings.js")
+
+
+def _tiles(findings: Sequence[Finding]) -> list[dict[str, Any]]:
+    """What can be shown alone: a verdict, or of data a kind."""
+    if all(f.verdict == "data" for f in findings):
+        kinds = dict.fromkeys(f.kind for f in findings)
+        return [
+            {
+                "key": kind,
+                "word": kind,
+                "count": sum(max(1, len(f.sightings)) for f in findings if f.kind == kind),
+                "style": "",
+            }
+            for kind in kinds
+        ]
+    return [
+        {
+            "key": verdict,
+            "word": heading.title.lower() if verdict != "used" else "used by the network",
+            "count": sum(f.verdict == verdict for f in findings),
+            "style": "wrong" if verdict == "used" else "",
+        }
+        for verdict, heading in HEADINGS.items()
+        if verdict != "data" or any(f.verdict == "data" for f in findings)
+    ]
+
+
+class _Thumbs:
+    """Small photographs as ``data:`` URLs, each made once."""
+
+    def __init__(self, pixels: PixelsOf) -> None:
+        self._pixels = pixels
+        self._made: dict[str, dict[str, Any] | None] = {}
+
+    def __call__(self, rel: str) -> dict[str, Any] | None:
+        """Its URL, width and height; None where it cannot be read."""
+        if rel not in self._made:
+            rgb = self._pixels(rel)
+            self._made[rel] = None if rgb is None or not rgb.size else _photograph(rgb)
+        return self._made[rel]
+
+
+def _photograph(rgb: np.ndarray) -> dict[str, Any]:
+    small = np.ascontiguousarray(shrink(rgb, SIDE))
+    return {
+        "url": _url(encode_jpeg(small, _QUALITY), "jpeg"),
+        "width": small.shape[1],
+        "height": small.shape[0],
+    }
+
+
+def _picture(rgb: np.ndarray) -> dict[str, Any]:
+    """A picture as it is, if it is not larger than a photograph is shown."""
+    return _photograph(rgb)
+
+
+def _mark(rgb: np.ndarray) -> dict[str, Any]:
+    """What a mark looks like, enlarged by a whole number so that its pixels stay what they are."""
+    rgb = np.ascontiguousarray(shrink(rgb, 2 * _MARK))
+    zoom = max(1, min(4, _MARK // max(rgb.shape[:2])))
+    return {
+        "url": _url(encode_png(rgb), "png"),
+        "width": rgb.shape[1] * zoom,
+        "height": rgb.shape[0] * zoom,
+        "zoom": zoom,
+    }
+
+
+def _url(data: bytes, kind: str) -> str:
+    return f"data:image/{kind};base64," + base64.b64encode(data).decode()
+
+
+def _card(f: Finding, number: int, picture: str, most: int, thumbs: _Thumbs) -> dict[str, Any]:
+    paths = list(dict.fromkeys(p for s in f.sightings for p in (s.rel, s.other) if p is not None))
+    return {
+        "number": number,
+        "kind": f.kind,
+        "label": f.label,
+        "verdict": f.verdict,
+        "key": f.kind if f.verdict == "data" else f.verdict,
+        "word": HEADINGS[f.verdict].word if f.verdict != "data" else "",
+        "title": f.title,
+        "words": f.words,
+        "advice": f.advice,
+        "mark": None if f.picture is None or not f.picture.size else _mark(f.picture),
+        "picture": picture,
+        "counts": _counts(f),
+        "effects": [
+            e
+            for e in (
+                _effect(f.remove, f"leave {f.label}", "Taken away"),
+                _effect(f.add, f"become {f.label}", "Put on others"),
+            )
+            if e
+        ],
+        "heat": None if f.heat is None else {"share": f.heat.share, "area": f.heat.area,
+                                             "photographs": f.heat.photographs},
+        "retried": [
+            {
+                "path": r.rel, "how": r.how, "before": _photograph(r.before),
+                "after": _photograph(r.after), "said": (r.said_before, r.said_after),
+            }
+            for r in f.retried
+        ],
+        "shots": [shot for s in f.sightings[:most] if (shot := _shot(s, thumbs))],
+        "pairs": any(s.other is not None for s in f.sightings[:most]),
+        "sightings": len(f.sightings),
+        "more": max(0, len(f.sightings) - most),
+        "paths": "\n".join(map(printable, paths[:PATHS])),
+        "more_paths": max(0, len(paths) - PATHS),
+        "path_count": len(paths),
+    }  # fmt: skip
+
+
+def _counts(f: Finding) -> list[tuple[str, int, int]]:
+    """Photographs that have it, of those that were looked at."""
+    found = []
+    if f.looked:
+        found.append((f"of {f.label}" if f.label is not None else "", f.present, f.looked))
+    if f.elsewhere_looked:
+        found.append(("of others", f.elsewhere, f.elsewhere_looked))
+    return found
+
+
+def _effect(effect: Effect | None, become: str, what: str) -> dict[str, Any] | None:
+    if effect is None:
+        return None
+    return {
+        "what": what,
+        "how": effect.how,
+        "control_is": effect.control_is,
+        "photographs": effect.photographs,
+        "become": become,
+        "rows": [
+            (effect.how, _bar(effect.changed), effect.log_odds, "w"),
+            ("control", _bar(effect.control), effect.control_log_odds, ""),
+        ],
+    }
+
+
+def _bar(m: Measured) -> dict[str, float]:
+    """A share and its interval in percent, within 0 to 100."""
+    value, low, high = (
+        min(100.0, max(0.0, 100 * v)) if np.isfinite(v) else 0.0 for v in (m.value, m.low, m.high)
+    )
+    return {"value": value, "low": low, "high": high}
+
+
+def _shot(s: Sighting, thumbs: _Thumbs) -> dict[str, Any]:
+    left, top, right, bottom = s.region or (0.0, 0.0, 0.0, 0.0)
+    return {
+        "path": s.rel,
+        "photo": thumbs(s.rel),
+        "box": None
+        if s.region is None
+        else {
+            "x": round(1000 * left), "y": round(1000 * top),
+            "width": max(1, round(1000 * (right - left))),
+            "height": max(1, round(1000 * (bottom - top))),
+        },
+        "note": s.note,
+        "other": s.other,
+        "other_photo": None if s.other is None else thumbs(s.other),
+    }  # fmt: skip
