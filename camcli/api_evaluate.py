@@ -158,6 +158,9 @@ def audit(
     labels: str = A.labels,
     method: str = A.method,
     checkpoint: str | Path | None = EVERYTHING.checkpoint,
+    weights: str | Path | None = EVERYTHING.weights,
+    weights_key: str | None = EVERYTHING.weights_key,
+    classes: str | Path | Sequence[str] | None = EVERYTHING.classes,
     fit: Fit | None = EVERYTHING.fit,
     input_size: int | None = EVERYTHING.input_size,
     preprocess: str | None = EVERYTHING.preprocess,
@@ -171,21 +174,26 @@ def audit(
     stretch: bool = A.stretch,
     texture: bool = A.texture,
     merge: bool = A.merge,
+    sample: int = A.sample,
+    time_limit: float | None = A.time_limit,
     out: str | Path | None = A.out,
     overwrite: bool = A.overwrite,
     listener: Listener | None = None,
 ) -> AuditResult:
-    """Find classes whose correct predictions rest on a mark, a corner or the border.
+    """Find what gives classes away (a mark, a frame, light, blur), and prove that it is used.
 
     Args:
         source: a run directory of `camcli.batch`, or photographs: a folder, a glob, ``@list.txt``
             or a list of paths.
         classifier: from `load_classifier`, or a model's name; by default the bundled one.
         masks: folder of masks with the photographs' relative paths. With them, heat away from the
-            object is found wherever it is; without, only in corners and at the border.
+            object is looked for as well.
         labels: where labels come from, as for `evaluate`.
         method: name of the CAM method.
         checkpoint: a file of `camcli.train` instead of a named network.
+        weights: a file of weights for a named network, as `load_classifier` takes it.
+        weights_key: which of several sets in that file.
+        classes: its class names, or a file of them.
         fit: how photographs are fitted to the input; ``squash`` shows the network everything. This
             and the next are for networks that are not loaded.
         input_size: side of the input in pixels; a larger one gives finer maps.
@@ -200,22 +208,25 @@ def audit(
         stretch: stretch the histogram of each map before clustering.
         texture: take heat off flat parts of the photographs before clustering.
         merge: also merge the clusters' maps of each class into one.
+        sample: photographs of a predicted class that are compared with each other, and changed.
+        time_limit: seconds after which what is left is left out, and named in the result.
         out: folder for audit.json, images.csv and pictures; by default nothing is written.
         overwrite: replace an earlier audit there.
         listener: see `evaluate`.
 
     Returns:
-        What is flagged and why, every class in numbers, every photograph's heat, and its clusters.
+        What was found and proved, every class in numbers, every photograph's heat, its clusters,
+        and what was not looked at.
 
     Raises:
-        UsageError: an unknown name, settings of the network beside a run, or nothing to audit.
+        UsageError: an unknown name, settings of the maps beside a run, or nothing to audit.
         UnavailableError: weights are not on this machine.
         CamcliError: a file that cannot be read or written.
 
     Example:
         >>> import camcli
-        >>> found = camcli.audit("photos", masks="masks", input_size=320)  # doctest: +SKIP
-        >>> [(flag.label, flag.kind) for flag in found.flagged]           # doctest: +SKIP
+        >>> found = camcli.audit("photos", checkpoint="best.safetensors")  # doctest: +SKIP
+        >>> [(flag.label, flag.kind, flag.words) for flag in found.flagged]  # doctest: +SKIP
     """
     options = locals()
     usual = {name: getattr(EVERYTHING, name) for name in _LOADING}
@@ -234,7 +245,7 @@ def audit(
 
 
 _LOADING = (
-    "checkpoint", "fit", "input_size", "preprocess", "trust_pickle", "output", "threshold",
+    "checkpoint", "weights", "weights_key", "classes", "fit", "input_size", "preprocess", "trust_pickle", "output", "threshold",
     "device", "offline",
 )  # fmt: skip
 

@@ -45,11 +45,13 @@ WORDS = {
     "--resume": "Go on with an interrupted run.",
     "--runtime": "torch, openvino, compile, or auto.",
     "--sanity": "Also: do maps need what it learned?",
+    "--sample": "Photographs of a class to compare and change.",
     "--seed": "Of everything that is drawn by chance.",
     "--shard": "Part i of n, on one of many machines.",
     "--signed": "Also what speaks against it, in blue.",
     "--target": "Class to explain, not the predicted one.",
     "--test": "Share that is kept for the test.",
+    "--time-limit": "Seconds; what is then left out is named.",
     "--topk": "Explain each of the K best classes.",
     "--unfreeze": "Then let these layers learn, too: layer4.",
     "--val": "Share that is kept for validation.",
@@ -66,7 +68,8 @@ SHOWN = {
     "--augment --config --seed --quiet",
     "evaluate": "--methods --models --preset --boxes --masks --labels --grid --sanity --limit "
     "--layer --out --overwrite --config",
-    "audit": "--masks --labels --method --model --checkpoint --fit --input-size --out --overwrite",
+    "audit": "--masks --labels --sample --time-limit --model --checkpoint --weights --fit --out "
+    "--overwrite",
     "concepts": "--out --number --layer --model --checkpoint --weights --fit --json --overwrite",
 }
 

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 from camcli.cam.method_facts import find_facts
 from camcli.data.sources.find import Images
-from camcli.errors import UsageError
+from camcli.errors import CamcliError, UsageError
 from camcli.jobs.model import ModelJob
 from camcli.jobs.photographs import called, find_photographs, tell_notes
 from camcli.settings import Settings
 from camcli.train.progress import Listener, LogListener
 
 if TYPE_CHECKING:
-    from camcli.evaluate.audit.map_stats import Fact
+    from camcli.evaluate.audit.looked import Looked
     from camcli.evaluate.audit.result import AuditResult
+    from camcli.evaluate.findings.clock import Clock
     from camcli.models.classifier import Classifier
 
 Clusters = Literal["kmeans", "spectral"]
 """How alike maps are found; spectral also finds how many clusters there are (as SpRAy)."""
 
+LEAST_SAMPLE = 10
+LOOKING = 0.5  # of the time that there is goes to looking at all photographs
 EVERYTHING = ModelJob(fit="squash")
 """The bundled network, which is shown all of each photograph."""
 
@@ -44,6 +48,8 @@ class AuditJob(Settings):
         stretch: stretch each map's histogram before clustering.
         texture: take heat off flat parts of the photographs before clustering.
         merge: also merge the clusters' maps of each class into one.
+        sample: photographs of a predicted class that are compared with each other, and changed.
+        time_limit: seconds after which what is left is left out, and named; None for no limit.
         out: folder for what is found; None to write nothing.
         overwrite: replace an earlier audit there.
     """
@@ -58,6 +64,8 @@ class AuditJob(Settings):
     stretch: bool = False
     texture: bool = False
     merge: bool = False
+    sample: int = 60
+    time_limit: float | None = None
     out: Path | None = None
     overwrite: bool = False
 
@@ -68,6 +76,14 @@ class AuditJob(Settings):
 
         return isinstance(self.source, str | Path) and (Path(self.source) / CSV).is_file()
 
+    @property
+    def _names_network(self) -> bool:
+        """Whether the user says which network it is."""
+        if not isinstance(self.network, ModelJob):
+            return True
+        naming = ("model", "checkpoint", "weights", "classes")
+        return any(getattr(self.network, n) != getattr(EVERYTHING, n) for n in naming)
+
     def check(self, given: Sequence[str] = ()) -> None:
         """Refuse, without torch and before photographs are looked for, what cannot be meant.
 
@@ -75,8 +91,8 @@ class AuditJob(Settings):
             given: settings that were chosen, also where they are the plain ones.
 
         Raises:
-            UsageError: an unknown name, a number out of range, settings of the network beside a
-                run, or an audit that may not be replaced.
+            UsageError: an unknown name, a number out of range, settings of the maps beside a run, or
+                an audit that may not be replaced.
             CamcliError: a checkpoint that holds no weights.
         """
         from camcli.evaluate.audit.audit_files import check_out
@@ -87,6 +103,13 @@ class AuditJob(Settings):
             raise UsageError(f"--clusters takes {known}, not {self.clusters!r}.")
         if self.k is not None and self.k < 1:
             raise UsageError(f"-k must be at least 1, not {self.k}.")
+        if self.sample < LEAST_SAMPLE:
+            raise UsageError(
+                f"--sample must be at least {LEAST_SAMPLE}, not {self.sample}: fewer photographs "
+                "prove nothing."
+            )
+        if self.time_limit is not None and not 0 < self.time_limit < math.inf:
+            raise UsageError(f"--time-limit is in seconds, and more than 0, not {self.time_limit}.")
         if self.out is not None:
             check_out(self.out, overwrite=self.overwrite)
         if self.is_of_run:
@@ -97,23 +120,18 @@ class AuditJob(Settings):
     def _check_run(self, given: Sequence[str]) -> None:
         """Refuse what says how maps are made, which a run's are already."""
         plain = AuditJob("")
-        chosen = [n for n in ("labels", "method") if getattr(self, n) != getattr(plain, n)]
-        if not isinstance(self.network, ModelJob):
-            chosen.append("classifier")
-        else:
-            told, usual = asdict(self.network), asdict(EVERYTHING)
-            chosen += [name for name in told if told[name] != usual[name]]
-        making = ("labels", "method", *(each.name for each in fields(ModelJob)))
-        chosen += [name for name in given if name in making and name not in chosen]
+        making = ("labels", "method")
+        chosen = [n for n in making if getattr(self, n) != getattr(plain, n)]
+        chosen += [n for n in given if n in making and n not in chosen]
+        if isinstance(self.network, ModelJob):
+            chosen += [n for n in ("fit", "input_size") if n in given]
+            self.network.check()
         if chosen:
-            words = " and ".join(
-                "the classifier" if name == "classifier" else f"--{name.replace('_', '-')}"
-                for name in chosen
-            )
+            words = " and ".join(f"--{name.replace('_', '-')}" for name in chosen)
             raise UsageError(f"{self.source} is a run, whose maps are made: leave {words} out.")
 
     def run(self, listener: Listener | None = None, given: Sequence[str] = ()) -> AuditResult:
-        """Look at all maps, find what is suspicious, and write it down.
+        """Look at all photographs, find what gives classes away, prove it, and write it down.
 
         Args:
             listener: hears what is going on; by default the log does.
@@ -128,35 +146,48 @@ class AuditJob(Settings):
         listener = listener or LogListener()
         self.check(given)
         failures: list[str] = []
-        if self.is_of_run:
-            from camcli.evaluate.audit.audit_inputs import from_run
 
-            facts = from_run(Path(str(self.source)), self.masks)
+        from camcli.evaluate.findings.clock import Clock
+
+        clock = Clock(self.time_limit)
+        if self.is_of_run:
+            looked, classifier = self._run_again(listener, clock)
         else:
-            facts = self._seen(listener, failures)
-        if not facts:
+            looked, classifier = self._seen(listener, failures, clock)
+        if not looked.facts:
             raise UsageError(f"There is no map to audit in {called(self.source)}.")
 
         from camcli.evaluate.audit.audit import summarise, suspicions
         from camcli.evaluate.audit.audit_files import save
+        from camcli.evaluate.audit.investigate import investigate
         from camcli.evaluate.audit.map_clusters import Grouping, group
         from camcli.evaluate.audit.result import AuditResult
+    from camcli.evaluate.findings.clock import Clock
 
-        found = suspicions(facts)
-        rows = summarise(facts, found)
+        facts = looked.facts
+        heat = suspicions(facts)
+        found = investigate(
+            looked, heat, classifier, most=self.sample, clock=clock, listener=listener
+        )
+        rows = summarise(facts, [each for each in found.findings if each.verdict == "used"])
         how = Grouping(self.clusters == "spectral", self.k, self.stretch, self.texture, self.merge)
-        alike = group(facts, how)
-        files: tuple[str, ...] = ()
-        if self.out is not None:
-            source = str(self.source) if isinstance(self.source, str | Path) else ""
-            files = save(self.out, facts, found, rows, alike, how, source)
-            listener.say(f"Wrote {', '.join(files)} to {self.out}.")
-        return AuditResult(
-            called(self.source), tuple(found), tuple(rows), tuple(facts), alike,
-            self.masks is not None, tuple(failures), self.out, files,
+        with listener.slow("Clustering the maps ..."):
+            alike = group(facts, how)
+        result = AuditResult(
+            called(self.source), found.findings, tuple(rows), facts, alike, self.masks is not None,
+            tuple(heat), found.duplicates, found.looked_for, found.not_looked, tuple(failures),
         )  # fmt: skip
+        if self.out is None:
+            return result
+        source = str(self.source) if isinstance(self.source, str | Path) else ""
+        with listener.slow("Drawing what was found ..."):
+            files = save(self.out, result, how, source)
+        listener.say(f"Wrote {', '.join(files)} to {self.out}.")
+        return replace(result, out=self.out, files=files)
 
-    def _seen(self, listener: Listener, failures: list[str]) -> list[Fact]:
+    def _seen(
+        self, listener: Listener, failures: list[str], clock: Clock
+    ) -> tuple[Looked, Classifier]:
         """What the network looks at in photographs."""
         from camcli.evaluate.measured.annotations import find_masks
 
@@ -170,12 +201,57 @@ class AuditJob(Settings):
 
         from camcli.batch.folder_order import settled
         from camcli.evaluate.audit.audit_inputs import from_photographs
+        from camcli.evaluate.audit.looked import shuffled
 
         told, source = source.notes, settled(source, classifier, listener.say)
         tell_notes(source.numbered(classifier.classes), listener, told=told)
         refs = source.renamed(refs, classifier.classes)
-        with listener.bar("audit", len(refs), "image") as bar:
-            return from_photographs(
+        if self.time_limit is not None:  # whatever it reaches is a sample of all classes
+            refs = shuffled(refs)
+        with listener.bar("look", len(refs), "image") as bar:
+            looked = from_photographs(
                 classifier, refs, self.method, self.masks,
                 failed=lambda error: failures.append(str(error)), progress=lambda: bar.advance(1),
+                clock=clock.part(LOOKING),
             )  # fmt: skip
+        return looked, classifier
+
+    def _run_again(self, listener: Listener, clock: Clock) -> tuple[Looked, Classifier | str]:
+        """What a run kept, its photographs, and its network; or why that cannot be had."""
+        from camcli.evaluate.audit.audit_inputs import from_run, seen_again
+        from camcli.evaluate.audit.looked import shuffled
+
+        looked = from_run(Path(str(self.source)), self.masks)
+        photos = {photo.rel: photo for photo in looked.photos}
+        if self.time_limit is not None:
+            together = shuffled(list(zip(looked.facts, looked.photos, strict=True)))
+            looked = replace(
+                looked,
+                facts=tuple(fact for fact, _ in together),
+                photos=tuple(photo for _, photo in together),
+            )
+        with listener.bar("read again", len(photos), "image") as bar:
+            looked = seen_again(looked, clock.part(LOOKING), lambda: bar.advance(1))
+        if not looked.photos:
+            return looked, "the photographs of the run cannot be read"
+        return looked, self._network_of_run(listener)
+
+    def _network_of_run(self, listener: Listener) -> Classifier | str:
+        """The network that a run was made with, or why it cannot be loaded."""
+        from camcli.batch.run_files.rundir import RunDirectory
+        from camcli.evaluate.audit.run_network import check_same, recorded_network
+
+        info = RunDirectory(Path(str(self.source))).read_info()
+        network = self.network
+        try:
+            if isinstance(network, ModelJob):
+                how = recorded_network(info, own=self._names_network)
+                network = replace(network, **how)
+                listener.say(f"Loading {network.called}, which the run was made with ...")
+                network = network.load(say=listener.say, warn=listener.warn)
+            check_same(info, network.provenance.sha256)
+        except CamcliError as error:
+            if self._names_network:
+                raise
+            return str(error).rstrip(".")
+        return network

@@ -108,11 +108,8 @@ VERBS = {
     "audit": Verb(
         AuditJob(""),
         {"ctx"},
-        # Of a network its name alone decides the weights.
-        no_option={"native_predictions", "classes", "weights_key", "layer", "weights"},
-        no_argument={
-            "native_predictions", "classes", "weights_key", "layer", "weights", "model",
-        },
+        no_option={"native_predictions", "layer"},
+        no_argument={"native_predictions", "layer", "model"},
         beside={"classifier", "listener"},
         option={"source": NO_DEFAULT},
         argument={"source": NO_DEFAULT},

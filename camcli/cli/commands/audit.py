@@ -38,7 +38,7 @@ def audit(
         typer.Option(
             "--masks",
             help="A folder of masks with the photographs' relative paths. With them, heat away "
-            "from the object is found wherever it is; without, only in corners and at the border.",
+            "from the object is looked for as well.",
             rich_help_panel="Annotations",
         ),
     ] = A.masks,
@@ -50,9 +50,32 @@ def audit(
             rich_help_panel="Annotations",
         ),
     ] = A.labels,
+    sample: Annotated[
+        int,
+        typer.Option(
+            "--sample",
+            help="Photographs of each predicted class that are compared with each other for marks, "
+            "and changed for the proof. All are looked at for their properties and their heat.",
+            rich_help_panel=o.TARGET,
+        ),
+    ] = A.sample,
+    time_limit: Annotated[
+        float | None,
+        typer.Option(
+            "--time-limit",
+            help="Seconds: half of it to look, half to compare and prove. What was left out is "
+            "named. Default: no limit.",
+            show_default=False,
+            metavar="SECONDS",
+            rich_help_panel=o.TARGET,
+        ),
+    ] = A.time_limit,
     method: o.MethodOption = A.method,
     model: o.Model = EVERYTHING.model,
     checkpoint: o.CheckpointOption = None,
+    weights: o.Weights = None,
+    weights_key: o.WeightsKey = EVERYTHING.weights_key,
+    classes: o.Classes = None,
     fit: Annotated[
         Fit | None,
         typer.Option(
@@ -133,13 +156,15 @@ def audit(
         ),
     ] = A.overwrite,
 ) -> None:
-    """Find classes whose correct predictions rest on a mark, a corner or the border.
+    """Find what gives classes away (a mark, a frame, light, blur), and prove that it is used.
 
-    camcli audit photos --checkpoint mine.safetensors --masks masks --input-size 320
+    camcli audit photos --checkpoint mine.safetensors
 
     camcli audit camcli-run
 
-    A larger --input-size gives finer maps, which tell a small mark from the object beside it.
+    What is suspected is taken away from photographs, and put on those of other classes: a class is
+    flagged only where that changes predictions, and a control of the same size does not. No masks
+    and no boxes are needed.
     """
     from camcli.evaluate.audit.audit_files import default_out
 

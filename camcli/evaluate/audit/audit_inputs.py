@@ -1,8 +1,9 @@
-"""Where an audit's facts come from: photographs and a network, or the maps that a run kept."""
+"""What an audit starts from: photographs and a network, or the maps that a run kept."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,12 +14,17 @@ from camcli.batch.run_files.rundir import RunDirectory
 from camcli.batch.tables.heatmaps import read_heatmaps
 from camcli.batch.tables.reading import header, read_rows
 from camcli.cam.map_options import make_map_options
+from camcli.data.decode.images import load_image
 from camcli.data.sources.containers.lookup import ref_again
 from camcli.data.sources.label_tables import split_labels
 from camcli.data.sources.refs import Blob, ImageRef
 from camcli.errors import CamcliError, ImageError, UsageError
-from camcli.evaluate.audit.map_stats import Fact, fact_of
+from camcli.evaluate.audit.looked import Looked
+from camcli.evaluate.audit.map_stats import fact_of
+from camcli.evaluate.findings.audited_photo import AuditedPhoto
+from camcli.evaluate.findings.clock import Clock
 from camcli.evaluate.measured.annotations import find_masks, read_mask, truth_of
+from camcli.evaluate.properties.measure import PhotoProperties, measure
 from camcli.ours import Inside
 
 if TYPE_CHECKING:  # the maps that a run kept are read without torch, which takes seconds
@@ -35,7 +41,8 @@ def from_photographs(
     *,
     failed: Callable[[ImageError], object],
     progress: Callable[[], object],
-) -> list[Fact]:
+    clock: Clock,
+) -> Looked:
     """Run the network and look at its maps; class-specific maps are contrasts between classes.
 
     Of a network of labels each true label of a photograph is looked at for itself: it is right
@@ -48,6 +55,7 @@ def from_photographs(
         masks: folder of masks, or None.
         failed: told of unreadable photographs.
         progress: called after each photograph.
+        clock: when it is over, the rest of the photographs is left out.
 
     Raises:
         UsageError: the network returns values.
@@ -62,12 +70,19 @@ def from_photographs(
     if how.method.class_specific and not how.method.images and not output.multi_label:
         # What speaks for the class rather than for any class.
         how = make_map_options(method, score="contrast")
-    facts = []
+    facts, photos = [], []
+    properties: dict[str, PhotoProperties] = {}
+    count = 0
     for seen in see_photographs(
-        classifier, refs, {method: how}, features=True, every_label=True, failed=failed
-    ):
+        classifier, refs, {method: how}, features=True, every_label=True, failed=failed,
+        also=lambda ref, rgb: properties.update({ref.rel: measure(rgb, ref)}),
+    ):  # fmt: skip
         if seen.first:
+            if clock.over:
+                clock.skip(f"The network looked at {count} of {len(refs)} photographs.")
+                break
             progress()
+            count += 1
         probs, several = seen.probs, seen.labels
         best = int(probs.argmax())
         if several is not None and not several:  # nothing is there that could be found
@@ -90,7 +105,9 @@ def from_photographs(
                 evidence=evidence_of(classifier, seen.features, seen.index), photo=seen.ref,
             )
         )  # fmt: skip
-    return facts
+        last = facts[-1]
+        photos.append(AuditedPhoto(seen.ref, last.label, last.pred, last.prob, seen.size))
+    return Looked(tuple(facts), tuple(photos), properties)
 
 
 _VALUES = (
@@ -112,8 +129,8 @@ def evidence_of(classifier: Classifier, A: Tensor | None, index: int) -> np.ndar
     return A.float().cpu().numpy()
 
 
-def from_run(folder: Path, masks: Path | None) -> list[Fact]:
-    """The maps that a run kept.
+def from_run(folder: Path, masks: Path | None) -> Looked:
+    """The maps that a run kept, and where its photographs should be; they are not read.
 
     Args:
         folder: a run directory.
@@ -142,7 +159,7 @@ def from_run(folder: Path, masks: Path | None) -> list[Fact]:
     inside = Inside(root)
     refs = [_ref(root, row["path"], row["label"] or None, inside) for row in rows]
     files = find_masks(masks, refs) if masks else {}
-    facts = []
+    facts, photos = [], []
     for row, ref in zip(rows, refs, strict=True):
         record = maps[row["path"]]
         first = record["maps"][0]
@@ -174,7 +191,36 @@ def from_run(folder: Path, masks: Path | None) -> list[Fact]:
                 pred=pred, prob=float(row["prob"]), mask=_mask(mask, size), photo=ref,
             )
         )  # fmt: skip
-    return facts
+        photos.append(AuditedPhoto(ref, label, pred, float(row["prob"]), size))
+    return Looked(tuple(facts), tuple(photos))
+
+
+def seen_again(looked: Looked, clock: Clock, progress: Callable[[], object]) -> Looked:
+    """The photographs of a run, read again for what only pixels tell.
+
+    Args:
+        looked: as `from_run` has it.
+        clock: when it is over, the rest of the photographs is left out.
+        progress: called after each photograph.
+
+    Returns:
+        With the photographs that are where they were, their properties, and the names of those
+        that are not.
+    """
+    properties: dict[str, PhotoProperties] = {}
+    missing = []
+    once = {photo.rel: photo for photo in looked.photos}
+    for count, (rel, photo) in enumerate(once.items()):
+        if clock.over:
+            clock.skip(f"{count} of {len(once)} photographs were read again.")
+            break
+        try:
+            properties[rel] = measure(load_image(photo.ref), photo.ref)
+        except ImageError:
+            missing.append(rel)
+        progress()
+    photos = tuple(photo for photo in looked.photos if photo.rel in properties)
+    return replace(looked, photos=photos, properties=properties, missing=tuple(missing))
 
 
 def _ref(root: Path, rel: str, label: str | None, inside: Inside) -> ImageRef:

@@ -9,6 +9,7 @@ from pathlib import Path
 from camcli.evaluate.audit.audit import ClassSummary, Suspicion
 from camcli.evaluate.audit.map_clusters import Alike
 from camcli.evaluate.audit.map_stats import Fact
+from camcli.evaluate.findings.finding import Finding
 
 UNLABELLED = "No labels are known, so every prediction counts as correct."
 
@@ -19,25 +20,38 @@ class AuditResult:
 
     Attributes:
         source: what was audited, as the user wrote it.
-        flagged: why classes are flagged, the strongest first.
+        findings: what gives classes away; what the network was shown to use first.
         classes: every class, flagged ones first, then by how much heat strays.
         facts: every photograph's heat in numbers.
         alike: the maps of each class in clusters.
-        masks: whether there were masks: without, only corners and the border are looked at.
+        masks: whether there were masks.
+        suspicions: the classes whose heat lies where that of others does not.
+        duplicates: groups of photographs that are nearly the same, by relative path.
+        looked_for: what was looked for, and in how much, a clause each.
+        not_looked: what was not looked at, and why, a sentence each.
         unreadable: the photographs that could not be read, as sentences.
         out: the folder that was written; None where none was asked for.
         files: their names in `out`.
     """
 
     source: str
-    flagged: tuple[Suspicion, ...]
+    findings: tuple[Finding, ...]
     classes: tuple[ClassSummary, ...]
     facts: tuple[Fact, ...] = field(repr=False)
     alike: Alike = field(repr=False)
     masks: bool
+    suspicions: tuple[Suspicion, ...] = ()
+    duplicates: tuple[tuple[str, ...], ...] = ()
+    looked_for: tuple[str, ...] = ()
+    not_looked: tuple[str, ...] = ()
     unreadable: tuple[str, ...] = ()
     out: Path | None = None
     files: tuple[str, ...] = ()
+
+    @property
+    def flagged(self) -> tuple[Finding, ...]:
+        """What the network was shown to use, the strongest first."""
+        return tuple(found for found in self.findings if found.verdict == "used")
 
     @property
     def unlabelled(self) -> bool:
@@ -57,12 +71,10 @@ class AuditResult:
             flagged = "**flagged**" if row.flags else ""
             lines.append(f"| {_escaped(row.label)} | {' | '.join(cells)} | {flagged} |")
         lines += ["", UNLABELLED] if self.unlabelled else []
-        lines += [""] if self.flagged else []
-        for each in self.flagged:
-            examples = ", ".join(map(_escaped, each.examples[:3]))
-            lines.append(
-                f"- **{_escaped(each.label)}**: in correct predictions {each.why}: {examples}"
-            )
+        lines += [""] if self.findings else []
+        for each in self.findings:
+            examples = ", ".join(_escaped(sighting.rel) for sighting in each.sightings[:3])
+            lines.append(f"- **{_escaped(each.title)}** {_escaped(each.words)} {examples}")
         return "\n".join(lines) + "\n"
 
     def _repr_markdown_(self) -> str:

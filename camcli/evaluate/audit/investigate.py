@@ -1,0 +1,138 @@
+"""From photographs to findings: suspects of every kind, merged, and proved by intervention."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from camcli.evaluate.audit.audit import Suspicion
+from camcli.evaluate.audit.heat_suspects import heat_suspects, unproved
+from camcli.evaluate.audit.looked import Looked, sampled
+from camcli.evaluate.findings.audited_photo import AuditedPhoto
+from camcli.evaluate.findings.clock import Clock
+from camcli.evaluate.findings.finding import Finding
+from camcli.evaluate.findings.pixel_cache import PixelCache
+from camcli.evaluate.findings.suspect import Suspect
+from camcli.evaluate.marks.fixed_place import fixed_marks
+from camcli.evaluate.marks.frames import frames
+from camcli.evaluate.marks.repeated import repeated_marks
+from camcli.evaluate.properties.association import telling_properties
+from camcli.evaluate.proof.merge import explained, merged
+from camcli.evaluate.proof.prove import prove
+from camcli.printable import counted
+from camcli.train.progress import Listener
+
+if TYPE_CHECKING:
+    from camcli.models.classifier import Classifier
+
+TOLD = 8  # photographs below which a class is not looked at for what repeats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Investigation:
+    """What came out.
+
+    Attributes:
+        findings: used ones first.
+        duplicates: groups of photographs that are nearly the same picture, by relative path.
+        looked_for: what was looked for and in how much, a clause each.
+        not_looked: what was not looked at, and why, a sentence each.
+    """
+
+    findings: tuple[Finding, ...]
+    duplicates: tuple[tuple[str, ...], ...]
+    looked_for: tuple[str, ...]
+    not_looked: tuple[str, ...]
+
+
+def investigate(
+    looked: Looked,
+    suspicions: Sequence[Suspicion],
+    classifier: Classifier | str,
+    *,
+    most: int,
+    clock: Clock,
+    listener: Listener,
+) -> Investigation:
+    """What gives classes away, and whether the network uses it.
+
+    Args:
+        looked: what was seen of all photographs.
+        suspicions: the classes whose heat lies where that of others does not.
+        classifier: the network; or, where there is none, why, as a clause.
+        most: photographs of a class that are compared with each other, and changed.
+        clock: when it is over, what is left is named in `Investigation.not_looked`.
+        listener: shown progress.
+    """
+    network = None if isinstance(classifier, str) else classifier
+    groups = sampled(looked.photos, most, None if network is None else network.classes)
+    large = {name: own for name, own in groups.items() if len(own) >= TOLD}
+    not_looked = _left_out(looked, groups, classifier)
+    pixels = PixelCache()
+    suspects: list[Suspect] = []
+    duplicates: tuple[tuple[str, ...], ...] = ()
+    looked_for = []
+    if large:
+        part = clock.part(0.5)  # the other half of the time is for the proofs
+        suspects += frames(large, pixels, part, listener)
+        repeated = repeated_marks(large, pixels, part, listener)
+        suspects += repeated.suspects
+        duplicates = repeated.duplicates
+        suspects += fixed_marks(large, pixels, part, listener)
+        of = counted(sum(map(len, large.values())), "photograph")
+        looked_for.append(f"marks that repeat and frames, in {of} of {_classes(len(large))}")
+    if looked.properties:
+        predicted, labels = _said(looked)
+        suspects += telling_properties(looked.properties, predicted, labels, clock)
+        of = counted(len(predicted), "photograph")
+        looked_for.append(f"properties of whole photographs, in {of}")
+    of = counted(len(looked.facts), "map")
+    looked_for.append(f"heat in a corner, at the border or away from a mask, in {of}")
+    if network is None:
+        found = [unproved(suspicion, str(classifier)) for suspicion in suspicions]
+    else:
+        suspects += heat_suspects(suspicions, looked, network)
+        found = prove(
+            network, merged(suspects), looked.photos, pixels, clock, listener, most=most
+        )
+        found = explained(found)
+    return Investigation(
+        tuple(found), duplicates, tuple(looked_for), (*not_looked, *clock.skipped)
+    )  # fmt: skip
+
+
+def _said(looked: Looked) -> tuple[dict[str, str], dict[str, str | None]]:
+    """Prediction and label of each photograph that has properties; of several, the likeliest."""
+    predicted: dict[str, str] = {}
+    labels: dict[str, str | None] = {}
+    for fact in looked.facts:
+        if fact.rel in looked.properties and fact.rel not in predicted:
+            predicted[fact.rel], labels[fact.rel] = fact.pred, fact.label
+    return predicted, labels
+
+
+def _left_out(
+    looked: Looked, groups: Mapping[str, Sequence[AuditedPhoto]], classifier: Classifier | str
+) -> list[str]:
+    """What cannot be looked at whatever time there is, a sentence each."""
+    said = []
+    if looked.missing:
+        of = counted(len({fact.rel for fact in looked.facts}), "photograph")
+        said.append(
+            f"{len(looked.missing)} of {of} are not where they were ({looked.missing[0]}): marks, "
+            "frames and properties were not looked for in them."
+        )
+    if isinstance(classifier, str):
+        said.append(f"Nothing was proved by changing photographs: {classifier}.")
+    few = [name for name, own in groups.items() if len(own) < TOLD]
+    if few:
+        said.append(
+            f"Marks and frames were not looked for in {_classes(len(few))} with fewer than {TOLD} "
+            f"photographs ({', '.join(few[:3])}{' ...' if few[3:] else ''})."
+        )
+    return said
+
+
+def _classes(count: int) -> str:
+    return counted(count, "predicted class", "predicted classes")

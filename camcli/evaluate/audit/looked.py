@@ -1,0 +1,66 @@
+"""What an audit starts from: every photograph's heat, and the photographs themselves."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from camcli.evaluate.audit.map_stats import Fact
+from camcli.evaluate.findings.audited_photo import AuditedPhoto
+from camcli.evaluate.properties.measure import PhotoProperties
+
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Looked:
+    """What was seen of all photographs.
+
+    Attributes:
+        facts: each photograph's heat in numbers.
+        photos: the photographs that can be looked at again, one a fact and in their order; fewer
+            where a run's photographs are gone.
+        properties: of the whole photographs, by relative path.
+        missing: photographs of a run that are not where they were.
+    """
+
+    facts: tuple[Fact, ...]
+    photos: tuple[AuditedPhoto, ...] = ()
+    properties: Mapping[str, PhotoProperties] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
+
+
+def sampled(
+    photos: Iterable[AuditedPhoto], most: int, classes: Sequence[str] | None = None, seed: int = 0
+) -> dict[str, list[AuditedPhoto]]:
+    """Photographs by predicted class, so many of each drawn by chance; large classes first.
+
+    Args:
+        photos: all of them.
+        most: of a class.
+        classes: the network's; what is no class (``not X`` of a network of labels) is left out.
+            None to take every prediction for one.
+        seed: of the draw. A class's photographs are drawn alike whatever other classes there are.
+    """
+    groups: dict[str, list[AuditedPhoto]] = {}
+    known = None if classes is None else frozenset(classes)
+    for photo in photos:
+        if known is None or photo.pred in known:
+            groups.setdefault(photo.pred, []).append(photo)
+    drawn = {}
+    for name in sorted(groups, key=lambda name: (-len(groups[name]), name)):
+        own = sorted(groups[name], key=lambda photo: photo.rel)
+        if len(own) > most:
+            own = random.Random(f"{seed} {name}").sample(own, most)
+        drawn[name] = own
+    return drawn
+
+
+def shuffled(items: Sequence[Item], seed: int = 0) -> list[Item]:
+    """In an order drawn by chance: whoever has to stop early has seen some of everything."""
+    mixed = list(items)
+    random.Random(seed).shuffle(mixed)
+    return mixed
