@@ -245,8 +245,8 @@ def audit(
 
 
 _LOADING = (
-    "checkpoint", "weights", "weights_key", "classes", "fit", "input_size", "preprocess", "trust_pickle", "output", "threshold",
-    "device", "offline",
+    "checkpoint", "weights", "weights_key", "classes", "fit", "input_size", "preprocess",
+    "trust_pickle", "output", "threshold", "device", "offline",
 )  # fmt: skip
 
 

@@ -91,8 +91,8 @@ class AuditJob(Settings):
             given: settings that were chosen, also where they are the plain ones.
 
         Raises:
-            UsageError: an unknown name, a number out of range, settings of the maps beside a run, or
-                an audit that may not be replaced.
+            UsageError: an unknown name, a number out of range, settings of the maps beside a
+                run, or an audit that may not be replaced.
             CamcliError: a checkpoint that holds no weights.
         """
         from camcli.evaluate.audit.audit_files import check_out
@@ -162,14 +162,13 @@ class AuditJob(Settings):
         from camcli.evaluate.audit.investigate import investigate
         from camcli.evaluate.audit.map_clusters import Grouping, group
         from camcli.evaluate.audit.result import AuditResult
-    from camcli.evaluate.findings.clock import Clock
 
         facts = looked.facts
         heat = suspicions(facts)
         found = investigate(
             looked, heat, classifier, most=self.sample, clock=clock, listener=listener
         )
-        rows = summarise(facts, [each for each in found.findings if each.verdict == "used"])
+        rows = summarise(facts, found.findings)
         how = Grouping(self.clusters == "spectral", self.k, self.stretch, self.texture, self.merge)
         with listener.slow("Clustering the maps ..."):
             alike = group(facts, how)

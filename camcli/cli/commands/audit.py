@@ -183,11 +183,18 @@ def audit(
         raise typer.Exit(SOME_FAILED)
 
 
+CLEAR = (
+    "No class was shown to rest on anything but what is in its photographs. Looked for: {}. A "
+    "shortcut of another kind would not be seen."
+)
+
+
 def _print(result: AuditResult) -> None:
     from rich.markup import escape
     from rich.table import Table
 
     from camcli.cli.terminal.console import tables
+    from camcli.cli.terminal.findings import print_findings
     from camcli.evaluate.audit.audit import LEAST
     from camcli.evaluate.audit.result import UNLABELLED
 
@@ -213,21 +220,17 @@ def _print(result: AuditResult) -> None:
             f"  ... and {counted(len(rows) - 40, 'more class', 'more classes')} in audit.json",
             style="dim",
         )
-    for s in result.flagged:
-        console.print(f"\n[bold red]{escape(s.label)}[/]: in correct predictions {s.why}")
-        for example in s.examples[:3]:
-            console.print(f"  {escape(example)}", soft_wrap=True)
+    print_findings(
+        result.findings, folder=result.out, skipped=result.not_looked, nothing=result.nothing
+    )
+    if result.findings and not result.flagged:
+        console.print("\n" + CLEAR.format("; ".join(result.looked_for)))
     few = sum(row.right < LEAST for row in rows)
     if len(rows) - few < 2:
         console.print(
             f"\nNothing can be told: it takes two classes with {LEAST} correct predictions each."
         )
         return
-    if not result.flagged:
-        console.print(
-            "\nNo class stands out." + ("" if with_masks else " (Without --masks, only corners "
-            "and the border are looked at.)")
-        )  # fmt: skip
     if few:
         console.print(
             f"Not judged, for want of {LEAST} correct predictions: {few} of "

@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from camcli.evaluate.audit.map_stats import Fact
+from camcli.evaluate.findings.finding import Finding
 
 LEAST = 5  # correct predictions of a class below which nothing is said
 GAP = {"stray": 0.08, "corner": 0.4, "border": 0.2}
@@ -168,7 +169,7 @@ class ClassSummary:
         stray: mean, NaN without masks.
         border: mean.
         corner: share of the maxima in the commonest corner.
-        flags: kinds of suspicion.
+        flags: kinds of what the network was shown to use.
     """
 
     label: str
@@ -180,11 +181,12 @@ class ClassSummary:
     flags: tuple[str, ...]
 
 
-def summarise(facts: Sequence[Fact], found: Iterable[Suspicion]) -> list[ClassSummary]:
+def summarise(facts: Sequence[Fact], found: Iterable[Finding]) -> list[ClassSummary]:
     """Every class, flagged ones first, then by how much heat strays or lies at the border."""
     flags: dict[str, list[str]] = {}
-    for suspicion in found:
-        flags.setdefault(suspicion.label, []).append(suspicion.kind)
+    for finding in found:
+        if finding.label is not None and finding.verdict == "used":
+            flags.setdefault(finding.label, []).append(finding.kind)
     classes: dict[str, list[Fact]] = {}
     for fact in facts:
         classes.setdefault(fact.label or fact.pred, []).append(fact)

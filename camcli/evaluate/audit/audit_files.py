@@ -8,7 +8,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,15 +16,18 @@ import cv2
 import numpy as np
 
 from camcli.data.decode.images import load_image
-from camcli.data.sources.refs import is_url
+from camcli.data.sources.refs import ImageRef, is_url
 from camcli.errors import CamcliError, ImageError
 from camcli.evaluate.audit.audit import ClassSummary, Suspicion
 from camcli.evaluate.audit.map_clusters import Alike, Grouping, merged
 from camcli.evaluate.audit.map_stats import Fact
+from camcli.evaluate.audit.result import AuditResult
+from camcli.evaluate.findings.files import PHOTOGRAPHS, TABLE, as_dicts, finding_files
+from camcli.evaluate.findings.page import findings_page
 from camcli.evaluate.measured.square_canvas import SIDE
 from camcli.files import write_whole
 from camcli.ours import FILES as LISTED
-from camcli.ours import KIND, check_replaceable, read_record, remove
+from camcli.ours import KIND, check_replaceable, files_of, read_record, remove
 from camcli.printable import counted
 from camcli.render.colormaps import get_colormap
 from camcli.render.contact_sheet import Tile, contact_sheet
@@ -33,7 +36,8 @@ from camcli.render.picture import encode_jpeg
 from camcli.spreadsheet import cell
 
 RECORD = "audit.json"
-FILES = (RECORD, "images.csv", "clusters.jpg", "flagged.jpg")
+PAGE = "audit.html"
+FILES = (RECORD, "images.csv", "clusters.jpg", "flagged.jpg", PAGE, TABLE, PHOTOGRAPHS)
 DRAWN = 8  # classes whose clusters are drawn, those that look most suspicious first
 EXAMPLES = 5
 _TILE = (150, 150)
@@ -72,24 +76,13 @@ def check_out(out: Path, *, overwrite: bool) -> None:
     )  # fmt: skip
 
 
-def save(
-    out: Path,
-    facts: Sequence[Fact],
-    found: Sequence[Suspicion],
-    rows: Sequence[ClassSummary],
-    alike: Alike,
-    how: Grouping,
-    source: str = "",
-) -> tuple[str, ...]:
+def save(out: Path, result: AuditResult, how: Grouping, source: str = "") -> tuple[str, ...]:
     """Write everything, each file whole or not at all.
 
     Args:
         out: folder, made if needed.
-        facts: of all photographs.
-        found: the suspicions.
-        rows: the classes, in the order in which they are shown.
-        alike: the maps of each class in clusters.
-        how: they were prepared and clustered.
+        result: what was found.
+        how: the maps were prepared and clustered.
         source: what was audited, for the record.
 
     Returns:
@@ -98,25 +91,41 @@ def save(
     Raises:
         CamcliError: nothing can be written.
     """
+    photos = {fact.rel: fact.photo for fact in result.facts}
     files: dict[str, bytes | str] = {
         RECORD: "",  # first: it says whose the others are
-        "images.csv": _csv(facts, alike),
+        "images.csv": _csv(result.facts, result.alike),
+        **finding_files(result.findings),
     }
     pictures = {
-        "clusters.jpg": draw_clusters(alike, rows, how),
-        "flagged.jpg": draw_flagged(facts, found),
+        "clusters.jpg": draw_clusters(result.alike, result.classes, how),
+        "flagged.jpg": draw_flagged(result.facts, result.suspicions),
     }
     files |= {name: encode_jpeg(rgb, 90) for name, rgb in pictures.items() if rgb is not None}
-    files[RECORD] = _json(facts, found, rows, alike, list(files), source)
+    files[PAGE] = findings_page(
+        result.findings, title=f"Audit of {result.source}", pixels=lambda rel: _read(photos, rel),
+        nothing=result.nothing, skipped=result.not_looked,
+        about=[("looked for", each) for each in result.looked_for],
+    )  # fmt: skip
+    files[RECORD] = _json(result, list(files), source)
+    before = files_of(read_record(out / RECORD), "audit", ()) or ()
     try:
         out.mkdir(parents=True, exist_ok=True)
         # An earlier audit's, with --overwrite: `check_out` found no other ones.
-        remove(out, set(FILES) - set(files))
+        remove(out, {*FILES, *before} - set(files))
         for name, content in files.items():
+            (out / name).parent.mkdir(exist_ok=True)
             write_whole(out / name, content)
     except OSError as error:
         raise CamcliError(f"Cannot write {out}: {error.strerror}.") from error
     return tuple(files)
+
+
+def _read(photos: Mapping[str, ImageRef | Path], rel: str) -> np.ndarray | None:
+    try:
+        return load_image(photos[rel])
+    except (KeyError, ImageError):
+        return None
 
 
 def draw_clusters(alike: Alike, rows: Sequence[ClassSummary], how: Grouping) -> np.ndarray | None:
@@ -195,14 +204,7 @@ def draw_flagged(facts: Sequence[Fact], found: Sequence[Suspicion]) -> np.ndarra
     )  # fmt: skip
 
 
-def _json(
-    facts: Sequence[Fact],
-    found: Sequence[Suspicion],
-    rows: Sequence[ClassSummary],
-    alike: Alike,
-    files: list[str],
-    source: str,
-) -> str:
+def _json(result: AuditResult, files: list[str], source: str) -> str:
     def plain(values: dict[str, object]) -> dict[str, object]:
         return {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in values.items()}
 
@@ -210,14 +212,18 @@ def _json(
         KIND: "audit",
         LISTED: files,
         "source": _source(source) if source else None,
-        "photographs": len(facts),
-        "flagged": [asdict(s) for s in found],
-        "classes": [plain(asdict(row)) for row in rows],
+        "photographs": len(result.facts),
+        "findings": as_dicts(result.findings),
+        "looked_for": list(result.looked_for),
+        "not_looked": list(result.not_looked),
+        "duplicates": [list(group) for group in result.duplicates],
+        "suspicions": [plain(asdict(s)) for s in result.suspicions],
+        "classes": [plain(asdict(row)) for row in result.classes],
         "clusters": {
             name: [
                 {"images": len(c.members), "probability": round(c.probability, 5)} for c in own
             ]
-            for name, own in alike.clusters.items()
+            for name, own in result.alike.clusters.items()
         },
     }  # fmt: skip
     return json.dumps(record, indent=1)

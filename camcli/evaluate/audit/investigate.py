@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from camcli.evaluate.audit.audit import Suspicion
-from camcli.evaluate.audit.heat_suspects import heat_suspects, unproved
 from camcli.evaluate.audit.looked import Looked, sampled
 from camcli.evaluate.findings.audited_photo import AuditedPhoto
 from camcli.evaluate.findings.clock import Clock
 from camcli.evaluate.findings.finding import Finding
 from camcli.evaluate.findings.pixel_cache import PixelCache
 from camcli.evaluate.findings.suspect import Suspect
-from camcli.evaluate.marks.fixed_place import fixed_marks
-from camcli.evaluate.marks.frames import frames
-from camcli.evaluate.marks.repeated import repeated_marks
-from camcli.evaluate.properties.association import telling_properties
 from camcli.evaluate.proof.merge import explained, merged
 from camcli.evaluate.proof.prove import prove
 from camcli.printable import counted
@@ -26,6 +21,11 @@ from camcli.train.progress import Listener
 if TYPE_CHECKING:
     from camcli.models.classifier import Classifier
 
+Detector = Callable[
+    [Mapping[str, Sequence[AuditedPhoto]], PixelCache, Clock, Listener], list[Suspect]
+]
+# Of marks and frames; each is given the sampled photographs by predicted class.
+DETECTORS: tuple[Detector, ...] = ()
 TOLD = 8  # photographs below which a class is not looked at for what repeats
 
 
@@ -75,27 +75,20 @@ def investigate(
     looked_for = []
     if large:
         part = clock.part(0.5)  # the other half of the time is for the proofs
-        suspects += frames(large, pixels, part, listener)
-        repeated = repeated_marks(large, pixels, part, listener)
-        suspects += repeated.suspects
-        duplicates = repeated.duplicates
-        suspects += fixed_marks(large, pixels, part, listener)
+        for detect in DETECTORS:
+            suspects += detect(large, pixels, part, listener)
         of = counted(sum(map(len, large.values())), "photograph")
         looked_for.append(f"marks that repeat and frames, in {of} of {_classes(len(large))}")
     if looked.properties:
-        predicted, labels = _said(looked)
-        suspects += telling_properties(looked.properties, predicted, labels, clock)
+        predicted, _ = _said(looked)
         of = counted(len(predicted), "photograph")
         looked_for.append(f"properties of whole photographs, in {of}")
     of = counted(len(looked.facts), "map")
     looked_for.append(f"heat in a corner, at the border or away from a mask, in {of}")
     if network is None:
-        found = [unproved(suspicion, str(classifier)) for suspicion in suspicions]
+        found: list[Finding] = []
     else:
-        suspects += heat_suspects(suspicions, looked, network)
-        found = prove(
-            network, merged(suspects), looked.photos, pixels, clock, listener, most=most
-        )
+        found = prove(network, merged(suspects), looked.photos, pixels, clock, listener, most=most)
         found = explained(found)
     return Investigation(
         tuple(found), duplicates, tuple(looked_for), (*not_looked, *clock.skipped)

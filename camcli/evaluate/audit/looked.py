@@ -11,7 +11,6 @@ from camcli.evaluate.audit.map_stats import Fact
 from camcli.evaluate.findings.audited_photo import AuditedPhoto
 from camcli.evaluate.properties.measure import PhotoProperties
 
-
 Item = TypeVar("Item")
 
 

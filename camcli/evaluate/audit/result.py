@@ -54,6 +54,12 @@ class AuditResult:
         return tuple(found for found in self.findings if found.verdict == "used")
 
     @property
+    def nothing(self) -> str:
+        """What it means that nothing is flagged: no more than was looked for."""
+        looked = "; ".join(self.looked_for)
+        return f"Nothing was found. Looked for: {looked}." if looked else "Nothing was looked at."
+
+    @property
     def unlabelled(self) -> bool:
         """Whether no photograph has a label, so that every prediction was taken for correct."""
         return bool(self.facts) and all(fact.label is None for fact in self.facts)

@@ -10,7 +10,6 @@ from camcli.errors import UsageError
 from camcli.models import spec
 
 
-
 def recorded_network(info: Mapping[str, Any], own: bool = False) -> dict[str, Any]:
     """The settings of `camcli.jobs.model.ModelJob` that load the network that a run names.
 
