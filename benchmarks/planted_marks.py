@@ -1,8 +1,8 @@
 """Marks for photographs, as real data sets have them: stickers, logos, lines of text, frames ...
 
-`plant` draws one. What makes a design (colour, content, size, opacity, font, corner) is the same in
-all photographs of a data set and comes from its number; what differs from one photograph to the
-next (digits, the place of a sticker, the strength of a cast) comes from `rng`.
+`other_marks.plant` draws one. What makes a design (colour, content, size, opacity, font, corner) is
+the same in all photographs of a data set and comes from its number; what differs from one
+photograph to the next (digits, the place of a sticker, the strength of a cast) comes from `rng`.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ class Planted(NamedTuple):
 
     rgb: np.ndarray
     region: Region | None
+    quality: int | None = None  # of the JPEG; None: that of all others
 
 
 def font(number: int, size: float) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
@@ -255,16 +256,3 @@ KINDS: dict[str, Planting] = {
     "sticker": sticker, "logo": logo, "copyright": copyright_line, "stamp": time_stamp,
     "ruler": ruler, "frame": frame, "cast": colour_cast, "blur": blur,
 }  # fmt: skip
-
-
-def plant(kind: str, rgb: np.ndarray, rng: np.random.Generator, design: int = 0) -> Planted:
-    """A photograph with a mark.
-
-    Args:
-        kind: one of `KINDS`.
-        rgb: the photograph, (H, W, 3) uint8.
-        rng: what differs from one photograph to the next.
-        design: number of the design, which is the same in all photographs of a data set.
-    """
-    number = list(KINDS).index(kind)
-    return KINDS[kind](rgb, rng, np.random.default_rng([number, design]))

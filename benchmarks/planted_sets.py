@@ -22,7 +22,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from planted_marks import KINDS, Region, plant
+from other_marks import OTHER, plant
+from planted_marks import KINDS, Region
 
 from camcli.data.decode.images import load_image
 from camcli.evaluate.findings.audited_photo import reduced
@@ -43,8 +44,8 @@ class Recipe:
         seed: of the split, of the marks and of the head.
         labels: ``random``: photographs are split at random into alpha and beta; ``own``: cats and
             dogs.
-        kind: one of `planted_marks.KINDS`; empty for no mark.
-        design: see `planted_marks.plant`.
+        kind: see `other_marks.plant`; empty for no mark.
+        design: the same.
         share: share of each class's photographs that carry it, by class.
         trained_on: name of another data set whose head looks at this one; empty: its own.
         most: photographs that are used, drawn at random.
@@ -68,7 +69,8 @@ class Recipe:
 def recipes(kinds: list[str], seeds: list[int], only: list[str]) -> Iterator[Recipe]:
     """What the benchmark tries; see `audit_real`."""
     for seed in seeds:
-        for kind in kinds if "planted" in only else ():
+        chosen = [*(kinds if "planted" in only else ()), *(OTHER if "other" in only else ())]
+        for kind in chosen:
             share = {"alpha": 0.9, "beta": 0.02 if seed % 2 else 0.0}
             yield Recipe(f"{kind}-{seed}", seed, "random", kind, seed, share)
     for seed in (n for s in seeds for n in (2 * s, 2 * s + 1)):
@@ -108,8 +110,8 @@ def base(data: Path, root: Path) -> list[Path]:
     return sorted(folder.glob("*.jpg"))
 
 
-def write(path: Path, rgb: np.ndarray) -> None:
-    encoded = cv2.imencode(".jpg", rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1]
+def write(path: Path, rgb: np.ndarray, quality: int = QUALITY) -> None:
+    encoded = cv2.imencode(".jpg", rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
     path.write_bytes(encoded.tobytes())
 
 
@@ -120,8 +122,10 @@ def make(recipe: Recipe, data: Path, root: Path) -> Path:
         Its folder.
     """
     folder = root / recipe.name
-    if (folder / "best.safetensors").is_file():
-        return folder
+    if (folder / "set.json").is_file():
+        told = json.loads((folder / "set.json").read_text("utf-8"))
+        if {**asdict(recipe), "truth": told.get("truth"), "regions": told["regions"]} == told:
+            return folder  # made by this very recipe
     photographs = base(data, root)
     new = root / f"{recipe.name}.{os.getpid()}"
     shutil.rmtree(new, ignore_errors=True)
@@ -144,7 +148,7 @@ def make(recipe: Recipe, data: Path, root: Path) -> Path:
             continue
         own = np.random.default_rng([recipe.seed, index])
         planted = plant(recipe.kind, load_image(path), own, recipe.design)
-        write(there, planted.rgb)
+        write(there, planted.rgb, planted.quality or QUALITY)
         regions[f"{part}/{label}/{path.name}"] = planted.region
     if recipe.trained_on:
         shutil.copy(root / recipe.trained_on / "best.safetensors", new)
@@ -162,7 +166,7 @@ def make(recipe: Recipe, data: Path, root: Path) -> Path:
     (new / "set.json").write_text(json.dumps(told, indent=1) + "\n", "utf-8")
     shutil.rmtree(folder, ignore_errors=True)
     new.rename(folder)
-    (root / "README.txt").write_text(f"{__doc__}\nKinds: {', '.join(KINDS)}.\n", "utf-8")
+    (root / "README.txt").write_text(f"{__doc__}\nKinds: {', '.join((*KINDS, *OTHER))}.\n", "utf-8")
     return folder
 
 
@@ -200,10 +204,14 @@ def truth(
     bare = predicted([load_image(root / "photographs" / p.name) for p in with_it])
     removed = [b != own for s, b in zip(seen, bare, strict=True) if s == own]
     without = [load_image(p) for p in these(other, False)]
-    marked = [
-        plant(recipe.kind, rgb, np.random.default_rng([recipe.seed, 9, n]), recipe.design).rgb
-        for n, rgb in enumerate(without)
-    ]
+    marked = []
+    for n, rgb in enumerate(without):
+        own_rng = np.random.default_rng([recipe.seed, 9, n])
+        new = folder / "truth.jpg"
+        planted = plant(recipe.kind, rgb, own_rng, recipe.design)
+        write(new, planted.rgb, planted.quality or QUALITY)
+        marked.append(load_image(new))
+        new.unlink()
     pairs = zip(predicted(without), predicted(marked), strict=True)
     added = [m == own for s, m in pairs if s == other]
     return {"removed": [sum(removed), len(removed)], "added": [sum(added), len(added)]}
