@@ -124,13 +124,7 @@ class AuditJob(Settings):
         chosen = [n for n in making if getattr(self, n) != getattr(plain, n)]
         chosen += [n for n in given if n in making and n not in chosen]
         if isinstance(self.network, ModelJob):
-            seeing = ("fit", "input_size", "preprocess")
-            usual = EVERYTHING
-            chosen += [
-                name
-                for name in seeing
-                if name in given or getattr(self.network, name) != getattr(usual, name)
-            ]
+            chosen += [n for n in ("fit", "input_size") if n in given]
             self.network.check()
         if chosen:
             words = " and ".join(f"--{name.replace('_', '-')}" for name in chosen)

@@ -13,6 +13,7 @@ from camcli.evaluate.findings.clock import Clock
 from camcli.evaluate.findings.finding import Finding
 from camcli.evaluate.findings.pixel_cache import PixelCache
 from camcli.evaluate.findings.suspect import Suspect
+from camcli.evaluate.marks.frames import frames
 from camcli.evaluate.proof.merge import explained, merged
 from camcli.evaluate.proof.prove import prove
 from camcli.printable import counted
@@ -25,7 +26,7 @@ Detector = Callable[
     [Mapping[str, Sequence[AuditedPhoto]], PixelCache, Clock, Listener], list[Suspect]
 ]
 # Of marks and frames; each is given the sampled photographs by predicted class.
-DETECTORS: tuple[Detector, ...] = ()
+DETECTORS: tuple[Detector, ...] = (frames,)
 TOLD = 8  # photographs below which a class is not looked at for what repeats
 
 
