@@ -171,7 +171,31 @@ def test_a_run_is_audited_and_shown(scenes, small, tmp_path, monkeypatch, caplog
         list(camcli.batch(scenes / "test", name, small, max_size=64))
     found = camcli.audit("run")
     assert len(found.facts) == 10
-    for options in ({"method": "layercam"}, {"classifier": small}, {"input_size": 64}):
+    # The bundled network is loaded again as the run had it, or given.
+    assert not any("Nothing was proved" in each for each in found.not_looked)
+    given = camcli.audit("run", small)
+    assert given.not_looked == found.not_looked
+    info = json.loads(Path("run/run.json").read_text())
+    info["provenance"] |= {"name": "my.module:factory", "source": "user"}
+    Path("run/run.json").write_text(json.dumps(info))
+    unproved = camcli.audit("run").not_looked
+    assert any("no code" in each or "code of your own" in each for each in unproved), unproved
+    Path("run/run.json").write_text(
+        json.dumps(
+            info
+            | {
+                "provenance": {
+                    "name": "efficientnet_lite0",
+                    "source": "bundled",
+                    "sha256": "0" * 64,
+                }
+            }
+        )
+    )
+    assert any("weights have changed" in each for each in camcli.audit("run").not_looked)
+    with pytest.raises(UsageError, match="weights have changed"):
+        camcli.audit("run", small)
+    for options in ({"method": "layercam"}, {"input_size": 64}):
         with pytest.raises(UsageError, match="whose maps are made: leave"):
             camcli.audit("run", **options)
     assert camcli.report("run") == Path("run/report/index.html")

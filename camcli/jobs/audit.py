@@ -124,7 +124,13 @@ class AuditJob(Settings):
         chosen = [n for n in making if getattr(self, n) != getattr(plain, n)]
         chosen += [n for n in given if n in making and n not in chosen]
         if isinstance(self.network, ModelJob):
-            chosen += [n for n in ("fit", "input_size") if n in given]
+            seeing = ("fit", "input_size", "preprocess")
+            usual = EVERYTHING
+            chosen += [
+                name
+                for name in seeing
+                if name in given or getattr(self.network, name) != getattr(usual, name)
+            ]
             self.network.check()
         if chosen:
             words = " and ".join(f"--{name.replace('_', '-')}" for name in chosen)

@@ -11,7 +11,7 @@ from camcli.evaluate.audit.map_stats import Fact
 from camcli.evaluate.findings.audited_photo import AuditedPhoto
 from camcli.evaluate.properties.measure import PhotoProperties
 
-Item = TypeVar("Item")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,7 +58,7 @@ def sampled(
     return drawn
 
 
-def shuffled(items: Sequence[Item], seed: int = 0) -> list[Item]:
+def shuffled(items: Sequence[T], seed: int = 0) -> list[T]:
     """In an order drawn by chance: whoever has to stop early has seen some of everything."""
     mixed = list(items)
     random.Random(seed).shuffle(mixed)

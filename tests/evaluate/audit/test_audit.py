@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from camcli.data.synthetic.scenes import Shortcut, draw_scenes
 from camcli.evaluate.audit.audit import rank_test, sameness, summarise, suspicions
 from camcli.evaluate.audit.map_stats import Fact, border_of, corner_of, fact_of, stray_heat
+from camcli.evaluate.findings.finding import Finding
 from camcli.evaluate.measured.square_canvas import fill
 from camcli.models.cutting.cut import LinearHead
 from camcli.models.load import load_classifier
@@ -76,7 +77,8 @@ def test_only_a_large_and_certain_difference_is_flagged():
     wrong = [replace(f, label="a") for f in planted]
     assert not suspicions(even + wrong)
     assert not suspicions(even + planted[:4])
-    (row, *rest) = summarise(even + planted, [found])
+    used = Finding("stray", "e", "used", "", "", "")
+    (row, *rest) = summarise(even + planted, [used, replace(used, label="a", verdict="not used")])
     assert (row.label, row.flags, row.right, row.count) == ("e", ("stray",), 12, 12)
     assert all(not r.flags for r in rest)
 

@@ -12,6 +12,7 @@ from camcli.batch.run_files.rundir import RunDirectory
 from camcli.data.sources.find import find_images
 from camcli.errors import UsageError
 from camcli.evaluate.audit.audit_inputs import evidence_of, from_photographs, from_run
+from camcli.evaluate.findings.clock import Clock
 
 
 def quiet(*_):
@@ -32,8 +33,9 @@ def test_evidence_is_for_a_class_rather_than_for_any(by_colour):
 def test_facts_of_photographs(by_colour, halves):
     failed = []
     facts = from_photographs(
-        by_colour, halves, "cam", None, failed=failed.append, progress=quiet
-    )  # fmt: skip
+        by_colour, halves, "cam", None, failed=failed.append, progress=quiet,
+        clock=Clock(),
+    ).facts  # fmt: skip
     assert len(failed) == 1
     found = {fact.rel.partition("/")[0]: fact for fact in facts}
     assert {name: (f.label, f.pred, f.right) for name, f in found.items()} == {
@@ -64,10 +66,12 @@ def run(by_colour, halves, tmp_path):
 
 def test_facts_of_a_run_are_those_of_its_photographs(by_colour, halves, run):
     """But for the class whose map was kept, which is the predicted one."""
-    kept = {fact.rel: fact for fact in from_run(run(), None)}
+    kept = {fact.rel: fact for fact in from_run(run(), None).facts}
     fresh = {
         fact.rel: fact
-        for fact in from_photographs(by_colour, halves, "cam", None, failed=quiet, progress=quiet)
+        for fact in from_photographs(
+            by_colour, halves, "cam", None, failed=quiet, progress=quiet, clock=Clock()
+        ).facts
     }
     assert kept.keys() == fresh.keys()
     for rel, fact in kept.items():
@@ -85,7 +89,7 @@ def test_facts_of_a_run_are_those_of_its_photographs(by_colour, halves, run):
 def test_a_label_in_another_spelling_is_the_class(halves, run, tmp_path):
     """A folder called RED: the run says that the prediction is right."""
     (tmp_path / "halves" / "red").rename(tmp_path / "halves" / "RED")
-    (fact,) = (f for f in from_run(run(), None) if f.rel.startswith("RED"))
+    (fact,) = (f for f in from_run(run(), None).facts if f.rel.startswith("RED"))
     assert (fact.label, fact.pred, fact.right) == ("red", "red", True)
 
 

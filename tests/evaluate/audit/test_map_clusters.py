@@ -16,6 +16,7 @@ from camcli.evaluate.audit.map_clusters import (
     texture_of,
 )
 from camcli.evaluate.audit.map_stats import THUMB, Fact
+from camcli.evaluate.findings.finding import Finding
 
 
 def thumb(*hot, value=1.0):
@@ -123,7 +124,7 @@ def test_pictures_show_the_options_and_the_flagged(tmp_path):
         fact(thumb((15, 15)), rel="2", photo=tmp_path / "gone.png", prob=0.3),
     ]
     found = [Suspicion("a", "corner", 0.9, 0.1, 0.001, ("1", "2"))]
-    rows = summarise(facts, found)
+    rows = summarise(facts, [Finding("mark", "a", "used", "", "", "")])
 
     def picture(**how):
         grouping = Grouping(k=2, **how)

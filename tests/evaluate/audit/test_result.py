@@ -6,20 +6,25 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from camcli.evaluate.audit.audit import ClassSummary, Suspicion
+from camcli.evaluate.audit.audit import ClassSummary
 from camcli.evaluate.audit.map_clusters import Alike
 from camcli.evaluate.audit.map_stats import Fact
 from camcli.evaluate.audit.result import AuditResult
+from camcli.evaluate.findings.finding import Finding, Sighting
 
 ROWS = (
-    ClassSummary("cat|tom", 4, 5, math.nan, 0.25, 0.5, ("corner",)),
+    ClassSummary("cat|tom", 4, 5, math.nan, 0.25, 0.5, ("mark",)),
     ClassSummary("dog", 5, 5, 0.125, 0.5, 0.0, ()),
 )
-FLAGGED = (Suspicion("cat|tom", "corner", 0.75, 0.1, 1e-4, ("a.jpg", "b|c.jpg", "d", "e")),)
+SHOWN = tuple(Sighting(rel) for rel in ("a.jpg", "b|c.jpg", "d", "e"))
+FOUND = (
+    Finding("mark", "cat|tom", "used", "cat|tom rests on this mark.", "In 51.", "Crop.", SHOWN),
+    Finding("frame", "dog", "not used", "A frame is there.", "In 3.", "", ()),
+)
 
 
 def result(masks):
-    return AuditResult("photos", FLAGGED, ROWS, (), Alike({}, {}), masks)
+    return AuditResult("photos", FOUND, ROWS, (), Alike({}, {}), masks)
 
 
 def test_classes_are_a_table_and_flags_are_sentences():
@@ -29,9 +34,10 @@ def test_classes_are_a_table_and_flags_are_sentences():
         r"| cat\|tom | 4/5 | - | 25% | 50% | **flagged** |",
         "| dog | 5/5 | 12% | 50% | 0% |  |",
         "",
-        r"- **cat\|tom**: in correct predictions the heat peaks in the same corner in 75% of them "
-        r"(other classes 10%): a.jpg, b\|c.jpg, d",
+        r"- **cat\|tom rests on this mark.** In 51. a.jpg, b\|c.jpg, d",
+        "- **A frame is there.** In 3. ",
     ]
+    assert [found.label for found in result(True).flagged] == ["cat|tom"]
 
 
 def test_without_masks_nothing_is_said_of_stray_heat():
