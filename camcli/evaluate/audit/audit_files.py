@@ -8,41 +8,36 @@ import json
 import math
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from camcli.data.decode.images import load_image
-from camcli.data.sources.refs import ImageRef, is_url
+from camcli.data.sources.refs import is_url
 from camcli.errors import CamcliError, ImageError
-from camcli.evaluate.audit.audit import ClassSummary, Suspicion
-from camcli.evaluate.audit.map_clusters import Alike, Grouping, merged
+from camcli.evaluate.audit.cluster_pictures import cluster_strips, draw_clusters, strips_words
+from camcli.evaluate.audit.map_clusters import Alike, Grouping
 from camcli.evaluate.audit.map_stats import Fact
 from camcli.evaluate.audit.result import AuditResult
-from camcli.evaluate.findings.files import PHOTOGRAPHS, TABLE, as_dicts, finding_files
+from camcli.evaluate.findings.drawing import findings_sheet
+from camcli.evaluate.findings.files import FOLDER, PHOTOGRAPHS, TABLE, as_dicts, finding_files
 from camcli.evaluate.findings.page import findings_page
-from camcli.evaluate.measured.square_canvas import SIDE
 from camcli.files import write_whole
 from camcli.ours import FILES as LISTED
-from camcli.ours import KIND, check_replaceable, files_of, read_record, remove
+from camcli.ours import KIND, check_replaceable, files_of, read_record, remove, unlisted
 from camcli.printable import counted
-from camcli.render.colormaps import get_colormap
-from camcli.render.contact_sheet import Tile, contact_sheet
-from camcli.render.overlay import overlay
 from camcli.render.picture import encode_jpeg
+from camcli.render.sizes import shrink
 from camcli.spreadsheet import cell
 
 RECORD = "audit.json"
 PAGE = "audit.html"
 FILES = (RECORD, "images.csv", "clusters.jpg", "flagged.jpg", PAGE, TABLE, PHOTOGRAPHS)
-DRAWN = 8  # classes whose clusters are drawn, those that look most suspicious first
-EXAMPLES = 5
-_TILE = (150, 150)
-# What is wrong with a flagged class, as short as a caption must be.
-_CAPTIONS = {"stray": "away from the object", "corner": "in one corner", "border": "at the border"}
+_SIDE = 320  # pixels of the longer side of a photograph that is drawn
+_KEPT = 256  # photographs of this size, some 60 MB: clusters and findings show the same ones
 
 
 def default_out(source: str) -> Path:
@@ -70,9 +65,11 @@ def check_out(out: Path, *, overwrite: bool) -> None:
     Raises:
         UsageError: there is a file that may not be replaced.
     """
+    # Pictures are called after classes and kinds, which are not known yet.
+    pictures = [f"{FOLDER}/{name}" for name in unlisted(out / FOLDER, ())]
     check_replaceable(
-        out, FILES, record=RECORD, kind="audit", older=("photographs", "flagged", "clusters"),
-        overwrite=overwrite,
+        out, (*FILES, *pictures), record=RECORD, kind="audit",
+        older=("photographs", "flagged", "clusters"), overwrite=overwrite,
     )  # fmt: skip
 
 
@@ -91,21 +88,23 @@ def save(out: Path, result: AuditResult, how: Grouping, source: str = "") -> tup
     Raises:
         CamcliError: nothing can be written.
     """
-    photos = {fact.rel: fact.photo for fact in result.facts}
+    pixels = _reader(result.facts)
+    strips = cluster_strips(result.facts, result.alike, result.classes, how, pixels)
     files: dict[str, bytes | str] = {
         RECORD: "",  # first: it says whose the others are
         "images.csv": _csv(result.facts, result.alike),
         **finding_files(result.findings),
     }
     pictures = {
-        "clusters.jpg": draw_clusters(result.alike, result.classes, how),
-        "flagged.jpg": draw_flagged(result.facts, result.suspicions),
+        "clusters.jpg": draw_clusters(strips, how),
+        "flagged.jpg": findings_sheet(result.findings, pixels),
     }
     files |= {name: encode_jpeg(rgb, 90) for name, rgb in pictures.items() if rgb is not None}
     files[PAGE] = findings_page(
-        result.findings, title=f"Audit of {result.source}", pixels=lambda rel: _read(photos, rel),
-        nothing=result.nothing, skipped=result.not_looked,
-        about=[("looked for", each) for each in result.looked_for],
+        result.findings, title=f"Audit of {result.source}", lead=_lead(result), pixels=pixels,
+        nothing=result.nothing, skipped=result.not_looked, strips=strips,
+        strips_title="Alike maps", strips_words=strips_words(how),
+        about=[("Looked for", each) for each in result.looked_for],
     )  # fmt: skip
     files[RECORD] = _json(result, list(files), source)
     before = files_of(read_record(out / RECORD), "audit", ()) or ()
@@ -121,87 +120,24 @@ def save(out: Path, result: AuditResult, how: Grouping, source: str = "") -> tup
     return tuple(files)
 
 
-def _read(photos: Mapping[str, ImageRef | Path], rel: str) -> np.ndarray | None:
-    try:
-        return load_image(photos[rel])
-    except (KeyError, ImageError):
-        return None
+def _lead(result: AuditResult) -> str:
+    """How much was looked at, in a line."""
+    photographs = counted(len({fact.rel for fact in result.facts}), "photograph")
+    return f"{photographs} of {counted(len(result.classes), 'class', 'classes')}"
 
 
-def draw_clusters(alike: Alike, rows: Sequence[ClassSummary], how: Grouping) -> np.ndarray | None:
-    """Mean maps of the clusters, a row a class, merged ones last; None without any map.
+def _reader(facts: Sequence[Fact]) -> Callable[[str], np.ndarray | None]:
+    """Gives photographs as they are drawn, by their relative paths; the latest are kept."""
+    photos = {fact.rel: fact.photo for fact in facts}
 
-    Args:
-        alike: the clusters.
-        rows: the classes, in the order in which they are shown.
-        how: the title says, and whether to merge.
+    @lru_cache(maxsize=_KEPT)
+    def read(rel: str) -> np.ndarray | None:
+        try:
+            return shrink(load_image(photos[rel]), _SIDE)
+        except (KeyError, ImageError):
+            return None
 
-    Returns:
-        (H, W, 3) uint8.
-    """
-    shown = [row for row in rows if row.label in alike.clusters][:DRAWN]
-    if not shown:
-        return None
-    columns = max(len(alike.clusters[row.label]) for row in shown)
-    tiles: list[Tile | None] = []
-    for row in shown:
-        own = alike.clusters[row.label]
-        title = row.label + (" (flagged)" if row.flags else "")
-        line: list[Tile | None] = [
-            Tile(
-                _coloured(c.mean),
-                (title, counted(len(c.members), "image"), f"p {c.probability:.2f}"),
-            )
-            for c in own
-        ]
-        line += [None] * (columns - len(own))
-        if how.merge:
-            line.append(Tile(_coloured(merged(own)), (title, "merged", "dark red: p 1")))
-        tiles += line
-    order = "the most confident first" if how.merge else "the largest first"
-    return contact_sheet(
-        tiles, len(shown), columns + how.merge, title=f"Alike maps: {how}, {order}", tile=_TILE
-    )
-
-
-def _coloured(heat: np.ndarray) -> np.ndarray:
-    large = cv2.resize(heat, (96, 96))
-    return get_colormap("jet")[(np.clip(large, 0, 1) * 255).astype(np.uint8)]
-
-
-def draw_flagged(facts: Sequence[Fact], found: Sequence[Suspicion]) -> np.ndarray | None:
-    """The examples of the flagged classes under their heat, a row a suspicion; None without any.
-
-    Photographs that are not where they were are left out.
-    """
-    by_path = {(fact.pred, fact.rel): fact for fact in facts}
-    tiles: list[Tile | None] = []
-    for suspicion in found[:DRAWN]:
-        line: list[Tile | None] = []
-        for rel in suspicion.examples[:EXAMPLES]:
-            fact = by_path[suspicion.label, rel]
-            try:
-                rgb = load_image(fact.photo)
-            except ImageError:
-                continue
-            ratio = SIDE / max(rgb.shape[:2])
-            size = max(1, round(rgb.shape[1] * ratio)), max(1, round(rgb.shape[0] * ratio))
-            small = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
-            whole = (0.0, 0.0, float(size[0]), float(size[1]))
-            line.append(
-                Tile(
-                    overlay(small, fact.thumb, whole),
-                    (suspicion.label, _CAPTIONS[suspicion.kind], Path(rel).name),
-                )
-            )
-        if line:
-            tiles += line + [None] * (EXAMPLES - len(line))
-    if not tiles:
-        return None
-    return contact_sheet(
-        tiles, len(tiles) // EXAMPLES, EXAMPLES, title="Flagged classes, the clearest examples",
-        tile=_TILE,
-    )  # fmt: skip
+    return read
 
 
 def _json(result: AuditResult, files: list[str], source: str) -> str:
@@ -221,7 +157,12 @@ def _json(result: AuditResult, files: list[str], source: str) -> str:
         "classes": [plain(asdict(row)) for row in result.classes],
         "clusters": {
             name: [
-                {"images": len(c.members), "probability": round(c.probability, 5)} for c in own
+                {
+                    "images": len(c.members),
+                    "probability": round(c.probability, 5),
+                    "typical": list(c.typical),
+                }
+                for c in own
             ]
             for name, own in result.alike.clusters.items()
         },
@@ -230,13 +171,33 @@ def _json(result: AuditResult, files: list[str], source: str) -> str:
 
 
 def _csv(facts: Sequence[Fact], alike: Alike) -> str:
-    """Every photograph, those with most stray heat first, then those with most at the border."""
+    """Every photograph, those with most stray heat first, then those with most at the border.
+
+    ``typical`` is the place among the photographs nearest to the centre of its cluster, from 1.
+    """
     out = io.StringIO(newline="")
     writer = csv.writer(out)
     writer.writerow(
-        ("path", "label", "pred", "prob", "correct", "stray", "border", "cluster", "textured")
+        (
+            "path",
+            "label",
+            "pred",
+            "prob",
+            "correct",
+            "stray",
+            "border",
+            "cluster",
+            "textured",
+            "typical",
+        )
     )
     numbers = alike.number_of()
+    typical = {
+        (name, rel): place
+        for name, own in alike.clusters.items()
+        for cluster in own
+        for place, rel in enumerate(cluster.typical, start=1)
+    }
     order = sorted(facts, key=lambda f: (-(0 if math.isnan(f.stray) else f.stray), -f.border))
     for f in order:
         stray = "" if math.isnan(f.stray) else f"{f.stray:.4g}"
@@ -245,6 +206,6 @@ def _csv(facts: Sequence[Fact], alike: Alike) -> str:
         textured = f"{alike.textured[key]:.4g}" if key in alike.textured else ""
         writer.writerow(
             (cell(f.rel), cell(f.label or ""), cell(f.pred), f"{f.prob:.5g}", correct, stray,
-             f"{f.border:.4g}", numbers.get(key, ""), textured)
+             f"{f.border:.4g}", numbers.get(key, ""), textured, typical.get(key, ""))
         )  # fmt: skip
     return out.getvalue()

@@ -1,5 +1,10 @@
 """Alike maps: the maps of each predicted class in clusters, and one map that merges them.
 
+Photographs are alike where the network looks at the same thing in the same place. Which thing, is
+known by the features of the hottest region (`Fact.region`); where they are not known, as of a run's
+maps, photographs are compared by place alone. The thing counts more than the place (`THING`): a
+mark at a random place of each photograph is one cluster then, and else as many as there are places.
+
 Three options change what is clustered and drawn, and nothing of what is flagged:
 
 - stretching (`stretched`) makes maps of unlike contrast comparable;
@@ -17,10 +22,18 @@ import numpy as np
 
 from camcli.data.decode.images import load_image
 from camcli.errors import ImageError, UsageError
-from camcli.evaluate.audit.clustering import LARGEST, kmeans, spectral
+from camcli.evaluate.audit.clustering import LARGEST, how_many, kmeans, spectral
 from camcli.evaluate.audit.map_stats import THUMB, Fact
 from camcli.evaluate.measured.square_canvas import SIDE
 
+THING = 2.0
+"""Weight of what is in the hottest region beside where the heat is, both of length 1 on average.
+
+Measured on photographs of cats and dogs, in two sets with a sticker anywhere that decides, on 10%,
+20%, 50% and 90% of a class: with 2 or more all that carry it are in one cluster in 8 of 8, with 1.5
+in 7, with 1 in 3, and by the place alone in none, where no cluster holds more than 4 in 10.
+"""
+TYPICAL = 6  # photographs of a cluster
 WINDOW = 17  # canvas pixels a side in which texture is measured: a cell of a 7x7 map has 32
 FLAT = 8.0  # grey levels: noise and gradients of a sky stay below, edges and fur lie above
 
@@ -58,11 +71,13 @@ class Cluster:
         members: relative paths.
         mean: (THUMB, THUMB) float32 with maximum 1 (all 0 if there is no heat).
         probability: mean of the predictions.
+        typical: the members nearest to the centre, the nearest first.
     """
 
     members: tuple[str, ...]
     mean: np.ndarray
     probability: float
+    typical: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,17 +130,30 @@ def group(facts: Sequence[Fact], how: Grouping) -> Alike:
                 shares[name, fact.rel] = float((fact.thumb * texture).sum() / fact.thumb.sum())
                 heat = heat * texture
             maps.append(heat)
-        points = np.stack(maps)
-        flat = points.reshape(len(own), -1)
+        stack = np.stack(maps)
+        points, things = _points(own, stack)
         k = how.k or most_clusters(len(own))
-        found = spectral(flat, k) if how.spectral else kmeans(flat, k)
+        if things and not how.spectral and not how.k:
+            k = how_many(points, k)
+        found = spectral(points, k) if how.spectral else kmeans(points, k)
         clusters[name] = [
-            _cluster([own[i] for i in np.flatnonzero(found == n)], points[found == n])
-            for n in range(int(found.max()) + 1)
+            _cluster([own[i] for i in where], stack[where], points[where])
+            for where in (np.flatnonzero(found == n) for n in range(int(found.max()) + 1))
         ]
         if how.merge:
             clusters[name].sort(key=lambda c: -c.probability)
     return Alike(clusters, shares)
+
+
+def _points(own: Sequence[Fact], maps: np.ndarray) -> tuple[np.ndarray, bool]:
+    """What is compared, (N, D) float32, and whether it tells what is in the hottest region."""
+    flat = maps.reshape(len(maps), -1).astype(np.float32)
+    regions = [fact.region for fact in own if fact.region is not None]
+    if len(regions) < len(own) or len({len(region) for region in regions}) != 1:
+        return flat, False
+    length = float(np.sqrt((flat.astype(np.float64) ** 2).sum(1).mean()))
+    things = THING * np.stack(regions).astype(np.float32)
+    return np.hstack([flat / max(length, 1e-12), things]).astype(np.float32), True
 
 
 def most_clusters(photographs: int) -> int:
@@ -133,11 +161,16 @@ def most_clusters(photographs: int) -> int:
     return min(10, max(1, photographs // 3))
 
 
-def _cluster(own: Sequence[Fact], maps: np.ndarray) -> Cluster:
+def _cluster(own: Sequence[Fact], maps: np.ndarray, points: np.ndarray) -> Cluster:
     mean = maps.mean(0)
     top = float(mean.max())
     mean = (mean / top if top > 0 else mean).astype(np.float32)
-    return Cluster(tuple(f.rel for f in own), mean, float(np.mean([f.prob for f in own])))
+    far = ((points - points.mean(0, dtype=np.float64)) ** 2).sum(1)
+    nearest = np.argsort(far, kind="stable")[:TYPICAL]
+    return Cluster(
+        tuple(f.rel for f in own), mean, float(np.mean([f.prob for f in own])),
+        tuple(own[i].rel for i in nearest),
+    )  # fmt: skip
 
 
 def stretched(heat: np.ndarray, low: float = 2, high: float = 98) -> np.ndarray:

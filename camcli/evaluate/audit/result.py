@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from camcli.evaluate.audit.audit import ClassSummary, Suspicion
 from camcli.evaluate.audit.map_clusters import Alike
 from camcli.evaluate.audit.map_stats import Fact
 from camcli.evaluate.findings.finding import Finding
+from camcli.evaluate.findings.order import HEADINGS, in_order
+from camcli.printable import printable
 
 UNLABELLED = "No labels are known, so every prediction counts as correct."
 
@@ -65,7 +68,27 @@ class AuditResult:
         return bool(self.facts) and all(fact.label is None for fact in self.facts)
 
     def markdown(self) -> str:
-        """The classes as a table, and why some are flagged."""
+        """What was found, what the network was shown to use first, and the classes as a table."""
+        lines = []
+        for verdict, own in in_order(self.findings):
+            lines += [f"**{HEADINGS[verdict].title}**", ""]
+            lines += [self._item(each, named=verdict == "used") for each in own]
+            lines.append("")
+        if not self.findings:
+            lines += [_escaped(self.nothing), ""]
+        lines += self._table()
+        lines += ["", UNLABELLED] if self.unlabelled else []
+        lines += ["", "**Not looked at**", ""] if self.not_looked else []
+        lines += [f"- {_escaped(sentence)}" for sentence in self.not_looked]
+        return "\n".join(lines) + "\n"
+
+    def _item(self, each: Finding, *, named: bool) -> str:
+        """A finding in a line; of those that matter most, some photographs are named."""
+        examples = ", ".join(_escaped(s.rel) for s in each.sightings[:3]) if named else ""
+        words = (f"**{_escaped(each.title)}**", _escaped(each.words), examples)
+        return "- " + " ".join(word for word in words if word)
+
+    def _table(self) -> list[str]:
         names = ["correct", *(["stray heat"] if self.masks else []), "at border", "one corner"]
         lines = [
             f"| class | {' | '.join(names)} | |",
@@ -76,16 +99,12 @@ class AuditResult:
             cells = [f"{row.right}/{row.count}", *stray, f"{row.border:.0%}", f"{row.corner:.0%}"]
             flagged = "**flagged**" if row.flags else ""
             lines.append(f"| {_escaped(row.label)} | {' | '.join(cells)} | {flagged} |")
-        lines += ["", UNLABELLED] if self.unlabelled else []
-        lines += [""] if self.findings else []
-        for each in self.findings:
-            examples = ", ".join(_escaped(sighting.rel) for sighting in each.sightings[:3])
-            lines.append(f"- **{_escaped(each.title)}** {_escaped(each.words)} {examples}")
-        return "\n".join(lines) + "\n"
+        return lines
 
     def _repr_markdown_(self) -> str:
         return self.markdown()
 
 
 def _escaped(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+    """A text of which Markdown makes nothing: no emphasis, no link, no HTML, no cell's end."""
+    return re.sub(r"([\\`*_\[\]<>|#!])", r"\\\1", printable(text))

@@ -4,9 +4,10 @@ import pytest
 from PIL import Image
 
 from camcli.errors import UsageError
-from camcli.evaluate.audit.audit import Suspicion, summarise
-from camcli.evaluate.audit.audit_files import draw_clusters, draw_flagged
+from camcli.evaluate.audit.audit import summarise
+from camcli.evaluate.audit.cluster_pictures import CLUSTERS, cluster_strips, draw_clusters
 from camcli.evaluate.audit.map_clusters import (
+    TYPICAL,
     Cluster,
     Grouping,
     group,
@@ -116,25 +117,109 @@ def test_a_photograph_that_is_gone_is_named(tmp_path):
         group([fact(thumb((1, 1)), photo=tmp_path / "gone.jpg")], Grouping(texture=True))
 
 
-def test_pictures_show_the_options_and_the_flagged(tmp_path):
-    path = tmp_path / "p.png"
-    Image.fromarray(np.full((60, 120, 3), 200, np.uint8)).save(path)
-    facts = [
-        fact(thumb((0, 0)), rel="1", photo=path),
-        fact(thumb((15, 15)), rel="2", photo=tmp_path / "gone.png", prob=0.3),
+def regions(kinds, rng):
+    """What is in the hottest region: of kind 0 the same thing, else anything."""
+    same = rng.standard_normal(32)
+    made = [same + 0.3 * rng.standard_normal(32) if k == 0 else rng.standard_normal(32)
+            for k in kinds]  # fmt: skip
+    return [(v / np.linalg.norm(v)).astype(np.float16) for v in made]
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
+@pytest.mark.parametrize("spectral", [False, True])
+def test_the_same_thing_anywhere_is_one_cluster(share, spectral):
+    rng = np.random.default_rng(1)
+    kinds = [0] * round(60 * share) + [1] * round(60 * (1 - share))
+    maps = [thumb(tuple(rng.integers(0, THUMB, 2))) for _ in kinds]
+    own = [
+        fact(cv2.GaussianBlur(heat, (5, 5), 0), rel=f"{kind} {n}", region=region)
+        for n, (kind, heat, region) in enumerate(zip(kinds, maps, regions(kinds, rng), strict=True))
     ]
-    found = [Suspicion("a", "corner", 0.9, 0.1, 0.001, ("1", "2"))]
+    with_thing = {f.rel for f in own if f.rel.startswith("0")}
+    clusters = group(own, Grouping(spectral=spectral)).clusters["a"]
+    best = max(clusters, key=lambda c: len(with_thing & set(c.members)))
+    assert with_thing <= set(best.members)
+    assert len(best.typical) == TYPICAL
+    assert set(best.typical) <= with_thing, "they are nearest to the centre"
+    # By the place alone they are scattered.
+    blind = [fact(f.thumb, rel=f.rel) for f in own]
+    scattered = group(blind, Grouping()).clusters["a"]
+    assert max(len(with_thing & set(c.members)) for c in scattered) < 0.7 * len(with_thing)
+
+
+def test_the_same_thing_in_two_places_counts_less_than_two_things():
+    rng = np.random.default_rng(2)
+    thing, other = (v / np.linalg.norm(v) for v in rng.standard_normal((2, 16)))
+    own = [
+        fact(thumb(place), rel=f"{name} {place} {n}", region=region.astype(np.float16))
+        for name, region in (("one", thing), ("two", other))
+        for place in ((1, 1), (14, 14))
+        for n in range(5)
+    ]
+    two = group(own, Grouping(k=2)).clusters["a"]
+    assert [len({m.split()[0] for m in c.members}) for c in two] == [1, 1]
+    four = group(own, Grouping(k=4)).clusters["a"]
+    assert sorted(len(c.members) for c in four) == [5] * 4
+
+
+def test_where_some_regions_are_not_known_places_are_compared():
+    rng = np.random.default_rng(3)
+    known = regions([1] * 6, rng)
+    own = [
+        fact(thumb((n % 2, 0)), rel=str(n), region=None if n == 5 else known[n]) for n in range(6)
+    ]
+    members = sorted(c.members for c in group(own, Grouping(k=2)).clusters["a"])
+    assert members == [("0", "2", "4"), ("1", "3", "5")]
+
+
+def test_typical_photographs_are_nearest_to_the_centre():
+    places = [(4, 4)] * 4 + [(4, 5), (12, 12)]
+    own = [fact(thumb(place), rel=f"{n}") for n, place in enumerate(places)]
+    (cluster,) = group(own, Grouping(k=1)).clusters["a"]
+    assert cluster.typical[:4] == ("0", "1", "2", "3")
+    assert len(cluster.typical) == 6
+
+
+def test_pictures_show_the_options_and_typical_photographs(tmp_path):
+    facts = [
+        fact(thumb((0, 0)), rel="deep/1.png"),
+        fact(thumb((15, 15)), rel="gone.png", prob=0.3),
+    ]
     rows = summarise(facts, [Finding("mark", "a", "used", "", "", "")])
+    asked = []
+
+    def pixels(rel):
+        asked.append(rel)
+        return None if rel == "gone.png" else np.full((60, 120, 3), 200, np.uint8)
+
+    def strips(grouping):
+        return cluster_strips(facts, group(facts, grouping), rows, grouping, pixels)
 
     def picture(**how):
         grouping = Grouping(k=2, **how)
-        return draw_clusters(group(facts, grouping), rows, grouping)
+        return draw_clusters(strips(grouping), grouping)
 
-    plain, merge = picture(), picture(merge=True)
-    assert merge.shape[1] > plain.shape[1]  # one column more
-    assert not np.array_equal(plain[:30], picture(stretch=True)[:30])  # the title says so
-    flagged = draw_flagged(facts, found)
-    # One photograph is there: its top left corner is hot (red), the other is left out.
-    assert (cv2.inRange(flagged, (180, 60, 0), (255, 160, 130)) > 0).any()
-    assert draw_flagged(facts, []) is None
-    assert draw_flagged([facts[1]], [Suspicion("a", "corner", 1, 0, 0, ("2",))]) is None
+    plain, merge = strips(Grouping(k=2)), strips(Grouping(k=2, merge=True))
+    assert asked[:2] == ["deep/1.png", "gone.png"]
+    assert [s.title for s in plain] == ["a (flagged): cluster 0", "a (flagged): cluster 1"]
+    assert [s.words for s in plain] == ["1 photograph, p 0.90", "1 photograph, p 0.30"]
+    assert [[text for text, _ in s.pictures] for s in plain] == [
+        ["mean map", "deep/1.png"], ["mean map"],
+    ]  # fmt: skip
+    shown = plain[0].pictures[1][1]
+    assert shown.shape == (60, 120, 3)
+    assert shown[0, 0, 0] > shown[-1, -1, 0], "its top left corner is hot"
+    assert [text for text, _ in merge[-1].pictures] == ["all clusters merged; dark red: p 1"]
+    assert len(merge) == 3
+    assert not np.array_equal(picture()[:30], picture(stretch=True)[:30]), "the title says so"
+    assert picture(merge=True).shape[0] > picture().shape[0], "one row more"
+    assert draw_clusters([], Grouping()) is None
+
+
+def test_a_class_of_many_clusters_is_drawn_in_part():
+    facts = [fact(thumb((n, n)), rel=str(n)) for n in range(7)]
+    grouping = Grouping(k=7)
+    found = cluster_strips(facts, group(facts, grouping), summarise(facts, []), grouping,
+                           lambda rel: None)  # fmt: skip
+    assert len(found) == CLUSTERS
+    assert found[-1].title == "a: cluster 4 (2 more)"

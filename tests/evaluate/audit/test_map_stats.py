@@ -5,7 +5,15 @@ import math
 import numpy as np
 import pytest
 
-from camcli.evaluate.audit.map_stats import THUMB, border_of, corner_of, fact_of, stray_heat
+from camcli.evaluate.audit.map_stats import (
+    SHORT,
+    THUMB,
+    border_of,
+    corner_of,
+    fact_of,
+    region_of,
+    stray_heat,
+)
 from camcli.evaluate.measured.square_canvas import SIDE, fill
 
 SIZE = (448, 448)
@@ -89,3 +97,46 @@ def test_without_positive_heat_there_are_no_numbers():
     assert found.thumb.max() == 0
     assert math.isnan(found.stray)
     assert (found.border, found.corner) == (0, -1)
+
+
+def test_what_is_in_the_hottest_region_by_hand():
+    """Cells of heat 1 and 0.5 count, that of 0.4 does not: (1·[3, 0] + 0.5·[0, 8]) / |...|."""
+    heat = np.array([[1, 0.5], [0.4, 0]], np.float32)
+    evidence = np.zeros((2, 2, 2), np.float32)
+    evidence[:, 0, 0], evidence[:, 0, 1], evidence[:, 1, 0] = (3, 0), (0, 8), (100, 100)
+    assert region_of(heat, evidence) == pytest.approx([0.6, 0.8], abs=1e-3)
+    assert region_of(heat, np.zeros((2, 2, 2))) is None
+    assert region_of(heat, np.full((2, 2, 2), np.nan)) is None
+    # A map of a finer grid: its upper left quarter is the hottest cell.
+    fine = np.zeros((8, 8), np.float32)
+    fine[:4, :4] = 1
+    assert region_of(fine, evidence) == pytest.approx([1, 0], abs=1e-3)
+
+
+def test_many_channels_become_few_numbers_with_the_same_angles():
+    rng = np.random.default_rng(0)
+    one, two = np.abs(rng.standard_normal((2, 1280)))
+    near = one + 0.1 * two
+    found = [
+        region_of(np.ones((1, 1), np.float32), v[:, None, None]).astype(float)
+        for v in (one, near, two)
+    ]
+    assert [len(v) for v in found] == [SHORT] * 3
+    assert [np.linalg.norm(v) for v in found] == pytest.approx([1, 1, 1], abs=2e-3)
+
+    def cosine(a, b):
+        return a @ b / np.linalg.norm(a) / np.linalg.norm(b)
+
+    assert found[0] @ found[1] == pytest.approx(cosine(one, near), abs=0.05)
+    assert found[0] @ found[2] == pytest.approx(cosine(one, two), abs=0.3)
+
+
+def test_a_fact_knows_what_is_hottest_where_features_are_known():
+    evidence = np.zeros((3, 7, 7), np.float32)
+    evidence[1, 2, 3] = 5
+    heat = spot(2, 3)
+    assert fact_of(heat, WHOLE, SIZE, **NAMED).region is None
+    found = fact_of(heat, WHOLE, SIZE, evidence=evidence, **NAMED).region
+    assert found == pytest.approx([0, 1, 0])
+    assert found.dtype == np.float16
+    assert fact_of(-heat, WHOLE, SIZE, evidence=evidence, **NAMED).region is None

@@ -16,28 +16,47 @@ ROWS = (
     ClassSummary("cat|tom", 4, 5, math.nan, 0.25, 0.5, ("mark",)),
     ClassSummary("dog", 5, 5, 0.125, 0.5, 0.0, ()),
 )
-SHOWN = tuple(Sighting(rel) for rel in ("a.jpg", "b|c.jpg", "d", "e"))
 FOUND = (
-    Finding("mark", "cat|tom", "used", "cat|tom rests on this mark.", "In 51.", "Crop.", SHOWN),
-    Finding("frame", "dog", "not used", "A frame is there.", "In 3.", "", ()),
-)
+    Finding(
+        "mark", "dog", "not used", "dog has a mark", "It is there.", "", (Sighting("z.jpg"),),
+    ),
+    Finding(
+        "corner", "cat|tom", "used", "cat|tom rests on a corner", "In 4 of 5 <b>[x](y)</b>.", "",
+        (Sighting("a_1.jpg"), Sighting("b|c.jpg"), Sighting("d\n.jpg"), Sighting("e")),
+    ),
+)  # fmt: skip
 
 
-def result(masks):
-    return AuditResult("photos", FOUND, ROWS, (), Alike({}, {}), masks)
+def result(masks, findings=FOUND, **more):
+    return AuditResult("photos", findings, ROWS, (), Alike({}, {}), masks, **more)
 
 
-def test_classes_are_a_table_and_flags_are_sentences():
-    assert result(True).markdown().splitlines() == [
+def test_findings_are_sentences_and_classes_a_table():
+    assert result(True, not_looked=("Frames: no time.",)).markdown().splitlines() == [
+        "**Used by the network**",
+        "",
+        r"- **cat\|tom rests on a corner** In 4 of 5 \<b\>\[x\](y)\</b\>. a\_1.jpg, b\|c.jpg, "
+        r"d\\n.jpg",
+        "",
+        "**Present, not used**",
+        "",
+        "- **dog has a mark** It is there.",
+        "",
         "| class | correct | stray heat | at border | one corner | |",
         "| --- | ---: | ---: | ---: | ---: | --- |",
         r"| cat\|tom | 4/5 | - | 25% | 50% | **flagged** |",
         "| dog | 5/5 | 12% | 50% | 0% |  |",
         "",
-        r"- **cat\|tom rests on this mark.** In 51. a.jpg, b\|c.jpg, d",
-        "- **A frame is there.** In 3. ",
+        "**Not looked at**",
+        "",
+        "- Frames: no time.",
     ]
-    assert [found.label for found in result(True).flagged] == ["cat|tom"]
+
+
+def test_of_nothing_it_says_what_was_looked_for():
+    text = result(False, (), looked_for=("marks, in 120 photographs",)).markdown()
+    assert text.startswith("Nothing was found. Looked for: marks, in 120 photographs.\n\n| class")
+    assert result(False, ()).markdown().startswith("Nothing was looked at.")
 
 
 def test_without_masks_nothing_is_said_of_stray_heat():
