@@ -147,7 +147,7 @@ def test_an_audit_returns_what_it_writes(scenes, tmp_path):
     assert sorted(found.files) == sorted(path.name for path in (tmp_path / "audit").iterdir())
     assert len(repr(found)) < 1500
     table = found._repr_markdown_().splitlines()
-    assert "| class | correct | stray heat | at border | one corner | |" in table
+    table = table[table.index("| class | correct | stray heat | at border | one corner | |") :]
     assert len(table) >= 2 + len(found.classes)
     for row, line in zip(found.classes, table[2:], strict=False):
         assert line.startswith(f"| {row.label} | {row.right}/{row.count} | ")
