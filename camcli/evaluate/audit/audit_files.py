@@ -104,7 +104,10 @@ def save(out: Path, result: AuditResult, how: Grouping, source: str = "") -> tup
         result.findings, title=f"Audit of {result.source}", lead=_lead(result), pixels=pixels,
         nothing=result.nothing, skipped=result.not_looked, strips=strips,
         strips_title="Alike maps", strips_words=strips_words(how),
-        about=[("Looked for", each) for each in result.looked_for],
+        about=[
+            ("Photographs", result.source), ("Looked for", result.looked_for),
+            ("Files beside this page", tuple(name for name in files if "/" not in name)),
+        ],
     )  # fmt: skip
     files[RECORD] = _json(result, list(files), source)
     before = files_of(read_record(out / RECORD), "audit", ()) or ()

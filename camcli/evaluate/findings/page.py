@@ -55,7 +55,7 @@ def write_findings_page(
     title: str,
     pixels: PixelsOf,
     lead: str = "",
-    about: Sequence[tuple[str, str]] = (),
+    about: Sequence[tuple[str, str | Sequence[str]]] = (),
     skipped: Sequence[str] = (),
     nothing: str = "Nothing was found.",
     strips: Sequence[Strip] = (),
@@ -72,7 +72,8 @@ def write_findings_page(
         title: of the page.
         pixels: gives the photographs by their relative paths.
         lead: a line below the title.
-        about: names and values at the end of the page: what was looked at, and how.
+        about: names and values at the end of the page: what was looked at, and how; a name may
+            have several values.
         skipped: what was not looked at, a sentence each.
         nothing: what to say where there is no finding.
         strips: rows of pictures below the findings.
@@ -105,7 +106,7 @@ def findings_page(
     title: str,
     pixels: PixelsOf,
     lead: str = "",
-    about: Sequence[tuple[str, str]] = (),
+    about: Sequence[tuple[str, str | Sequence[str]]] = (),
     skipped: Sequence[str] = (),
     nothing: str = "Nothing was found.",
     strips: Sequence[Strip] = (),
@@ -145,7 +146,7 @@ def findings_page(
         ],
         "strips_title": strips_title,
         "strips_words": strips_words,
-        "about": [(name, printable(value)) for name, value in about],
+        "about": [(name, [value] if isinstance(value, str) else value) for name, value in about],
     }
     return contained("findings.html", context, ["findings.css"], "findings.js")
 

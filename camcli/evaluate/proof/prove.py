@@ -176,7 +176,7 @@ def _finding(
         label=suspect.label,
         verdict=found,
         title=title(suspect, found),
-        words=words(suspect, found, remove, add, why),
+        words=words(suspect, found, remove, add, why, heat),
         advice=advice(suspect, found),
         sightings=tuple(sorted(sightings, key=lambda s: -s.score)),
         present=suspect.present,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from camcli.evaluate.findings.finding import Effect, Verdict
+from camcli.evaluate.findings.finding import Effect, HeatShare, Measured, Verdict
 from camcli.evaluate.findings.suspect import Suspect
 from camcli.evaluate.proof.verdict import FEWEST
 from camcli.printable import counted, printable
@@ -31,6 +31,7 @@ def words(
     remove: Effect | None,
     add: Effect | None,
     why: str | None = None,
+    heat: HeatShare | None = None,
 ) -> str:
     """A few sentences with the numbers.
 
@@ -40,6 +41,7 @@ def words(
         remove: what taking it away did.
         add: what putting it on did.
         why: it was not tried, as a clause.
+        heat: how much of the evidence lies on it.
     """
     label = printable(suspect.label)
     told = [_where(suspect)]
@@ -57,6 +59,8 @@ def words(
         told.append("It is in the data all the same, and the next training may use it.")
         return " ".join(told)
     told += [f"{_capital(each)}." for each in _effects(label, remove, add)]
+    if heat is not None:
+        told.append(f"{heat.share:.0%} of the evidence lies on {heat.area:.0%} of the picture.")
     return " ".join(told)
 
 
@@ -72,12 +76,12 @@ def _effects(label: str, remove: Effect | None, add: Effect | None) -> list[str]
     told = []
     if remove is not None:
         told.append(
-            f"{remove.how} in {remove.photographs}, {remove.changed.value:.0%} are no longer "
+            f"{remove.how} in {remove.photographs}, {shown(remove.changed)} are no longer "
             f"{label} ({_beside(remove)})"
         )
     if add is not None:
         told.append(
-            f"{add.how} on {add.photographs} others, {add.changed.value:.0%} become {label} "
+            f"{add.how} on {add.photographs} others, {shown(add.changed)} become {label} "
             f"({_beside(add)})"
         )
     return told
@@ -85,6 +89,11 @@ def _effects(label: str, remove: Effect | None, add: Effect | None) -> list[str]
 
 def _beside(effect: Effect) -> str:
     return f"{effect.control.value:.0%} with {effect.control_is}"
+
+
+def shown(measured: Measured) -> str:
+    """A share with its 95% interval in percent: ``86% [74, 93]``."""
+    return f"{measured.value:.0%} [{100 * measured.low:.0f}, {100 * measured.high:.0f}]"
 
 
 def _capital(text: str) -> str:

@@ -39,8 +39,11 @@ def test_a_network_that_looks_there_uses_it(lit, output):
     assert found.add.control.value == 0
     assert found.title == "lit rests on a bright corner, top left"
     assert found.words.startswith("In 40 of 40 photographs (0 of 40 of other classes).")
-    assert "Darkened in 40, 100% are no longer lit (0% with the other corner)." in found.words
-    assert "Lit on 40 others, 100% become lit (0% with the other corner)." in found.words
+    changed = found.remove.changed
+    between = f"100% [{100 * changed.low:.0f}, 100]"
+    assert f"Darkened in 40, {between} are no longer lit (0% with the other corner)." in found.words
+    assert f"Lit on 40 others, {between} become lit (0% with the other corner)." in found.words
+    assert f"{found.heat.share:.0%} of the evidence lies on 6% of the picture." in found.words
     # All evidence is in the corner, a sixteenth of the picture, but for the map's smoothing.
     assert found.heat.area == pytest.approx(1 / 16)
     assert found.heat.share > 0.8
