@@ -15,18 +15,21 @@ import numpy as np
 from camcli.data.sources.refs import ImageRef
 from camcli.evaluate.findings.audited_photo import LONGEST, reduced
 from camcli.evaluate.properties.file_facts import FileFacts, file_facts
+from camcli.evaluate.properties.spectrum import spectrum
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 """At which the channels' values are kept."""
 
 _COLOURS = 128  # pixels of the longer side on which light and colours are measured
-_SHARPNESS = 256  # pixels of the shorter side on which blur is measured: about what networks see
+SHARPNESS = 256
+"""Pixels of the shorter side of the middle on which blur is measured: about what networks see."""
+
 _NEUTRAL = 12.0  # how far from grey a pixel may be to say something of the light, in Lab
-_EDGES = 0.05  # share of the pixels that are taken for edges
-_SHARPEST = 0.25  # of the edges' widths, that of the sharper ones: what lies before it may be soft
+_LEAST_EDGE = 12.0  # Sobel's answer in grey levels to what is an edge
+_SHARPEST = 0.4  # of edges' widths, that of the sharper ones: what lies behind them may be soft
 _REBLUR = 1.0  # sigma in pixels
 _GREY = 12  # largest difference of a grey pixel's channels: JPEG's own errors
-_BLOCK = 16  # pixels of the side of a block on which noise is measured
+_BLOCK = 16  # pixels of the side of a block, in which edges are looked for and noise is measured
 # Answers to a second derivative both ways, whose noise is 6 times a pixel's (Immerkaer, 1996).
 _SECOND = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
 
@@ -49,6 +52,8 @@ class PhotoProperties:
             side is 256 pixels or less; None where it has no edges.
         noise: standard deviation of the noise in grey levels, where it is least covered.
         tones: value of each channel at `QUANTILES`, R first, 0 to 255.
+        spectrum: how strong fine and coarse structures are, see `spectrum.spectrum`; None where it
+            is too small.
         file: what its file says.
     """
 
@@ -64,6 +69,7 @@ class PhotoProperties:
     blur: float | None
     noise: float
     tones: tuple[tuple[float, ...], ...]
+    spectrum: tuple[float, ...] | None = None
     file: FileFacts = field(default_factory=FileFacts)
 
     @property
@@ -109,6 +115,7 @@ def of_pixels(rgb: np.ndarray, file: FileFacts | None = None) -> PhotoProperties
     chroma = a * a + b * b
     grey = cv2.cvtColor(middle, cv2.COLOR_RGB2GRAY)
     channels = [np.ascontiguousarray(small[..., channel]) for channel in range(3)]
+    sharpness = _at_most(grey, SHARPNESS / min(grey.shape))
     spread = np.maximum.reduce(channels) - np.minimum.reduce(channels)
     return PhotoProperties(
         width=width,
@@ -120,9 +127,10 @@ def of_pixels(rgb: np.ndarray, file: FileFacts | None = None) -> PhotoProperties
         highlights=_highlights(light, a, b),
         tint=_tint(channels),
         grey=bool(np.mean(spread > _GREY) < 0.01),
-        blur=edge_width(_at_most(grey, _SHARPNESS / min(grey.shape))),
+        blur=edge_width(sharpness),
         noise=noise(grey),
         tones=tuple(_tones(channel) for channel in channels),
+        spectrum=spectrum(sharpness),
         file=file,
     )
 
@@ -142,14 +150,17 @@ def edge_width(grey: np.ndarray) -> float | None:
     if min(grey.shape) < 8:
         return None
     values = grey.astype(np.float32)
-    steep = _steepness(values)
     again = _steepness(cv2.GaussianBlur(values, (0, 0), _REBLUR))
-    least = max(float(np.quantile(again[::2, ::2], 1 - _EDGES)), 4.0)
-    ridge = cv2.dilate(again, np.ones((3, 3), np.uint8))
-    edges = (again >= least) & (again >= ridge)
-    if edges.sum() < 16:
+    steep = _blocks(_steepness(values))
+    # One edge a block, so that a mark with its many sharp edges is not taken for the photograph.
+    blocks = _blocks(again)
+    steepest = blocks.argmax(1)[:, None]
+    high = np.take_along_axis(blocks, steepest, 1)[:, 0]
+    edges = high >= max(float(np.median(high)), _LEAST_EDGE)
+    if edges.sum() < 8:
         return None
-    ratio = np.maximum(steep[edges] / again[edges], 1.001)
+    ratio = np.take_along_axis(steep, steepest, 1)[edges, 0] / high[edges]
+    ratio = np.maximum(ratio, 1.001)
     return float(np.quantile(_REBLUR / np.sqrt(ratio * ratio - 1), _SHARPEST))
 
 
@@ -208,16 +219,24 @@ def _tint(channels: list[np.ndarray]) -> tuple[float, float]:
 
 
 def _edge_strength(channel: np.ndarray) -> float:
-    """Logarithm of the steepest edges' mean steepness: the sixth root of the mean sixth power."""
-    steep = _steepness(cv2.GaussianBlur(channel.astype(np.float32), (0, 0), 1))
-    steep *= steep
-    return math.log(cv2.mean(steep * steep * steep)[0] + 1.0) / 6
+    """Logarithm of how steep edges are; not of the steepest, which one coloured mark may have."""
+    steep = _steepness(cv2.GaussianBlur(channel.astype(np.float32), (0, 0), 1)).reshape(-1)
+    place = len(steep) * 4 // 5
+    return math.log(float(np.partition(steep, place)[place]) + 1.0)
 
 
 def _tones(channel: np.ndarray) -> tuple[float, ...]:
     """Its values at `QUANTILES`, by counting."""
     counts = np.bincount(channel.reshape(-1), minlength=256).cumsum()
     return tuple(float(np.searchsorted(counts, share * counts[-1])) for share in QUANTILES)
+
+
+def _blocks(values: np.ndarray) -> np.ndarray:
+    """(N, side * side): the blocks of a picture, without what is left over at two sides."""
+    side = min(_BLOCK, *values.shape)
+    rows, columns = values.shape[0] // side, values.shape[1] // side
+    cut = values[: rows * side, : columns * side].reshape(rows, side, columns, side)
+    return np.ascontiguousarray(cut.swapaxes(1, 2)).reshape(rows * columns, side * side)
 
 
 def _steepness(values: np.ndarray) -> np.ndarray:

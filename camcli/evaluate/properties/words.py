@@ -1,0 +1,92 @@
+"""A property that tells a class, as a noun phrase with its numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from camcli.evaluate.properties.catalogue import INVISIBLE, Name, hue
+from camcli.evaluate.properties.measure import PhotoProperties
+from camcli.evaluate.properties.merging import Telling
+
+_NUMBERS: dict[str, tuple[Callable[[PhotoProperties], float | None], str]] = {
+    "size": (lambda p: p.side, "{:.0f} pixels a side"),
+    "aspect": (lambda p: p.aspect, "width is {:.2f} times the height"),
+    "brightness": (lambda p: p.brightness, "mean lightness {:.0f} of 100"),
+    "contrast": (lambda p: p.contrast, "lightness varies by {:.0f} of 100"),
+    "saturation": (lambda p: p.saturation, "mean chroma {:.0f}"),
+    "blur": (lambda p: p.blur, "edges about {:.1f} pixels wide"),
+    "noise": (lambda p: p.noise, "noise of {:.1f} grey levels"),
+    "jpeg quality": (lambda p: p.file.quality, "JPEG quality {:.0f}"),
+}
+
+
+def in_words(
+    telling: Telling,
+    others: Sequence[Telling],
+    having: Sequence[PhotoProperties],
+    without: Sequence[PhotoProperties],
+) -> str:
+    """What a property is, for a person.
+
+    Args:
+        telling: the property.
+        others: what goes with it.
+        having: photographs of the class that have it.
+        without: photographs of other classes that have it not.
+    """
+    words = [_itself(telling, having, without)]
+    aside = dict.fromkeys(
+        _aside(each, each.number != telling.number) for each in others if each.kind != telling.kind
+    )
+    if aside:
+        words.append(f"with it: {', '.join(aside)}")
+    if telling.kind in INVISIBLE:
+        words.append("which no pixel shows")
+    return "; ".join(words)
+
+
+def _itself(
+    telling: Telling, having: Sequence[PhotoProperties], without: Sequence[PhotoProperties]
+) -> str:
+    if isinstance(telling.which, Name):
+        return telling.which.words.format(telling.text)
+    if telling.kind == "colour cast":
+        shift = cast_of(having) - cast_of(without)
+        name = hue(*shift.tolist())
+        return (
+            f"a colour cast: {_article(name)} {name} light "
+            f"(by {math.hypot(*shift.tolist()):.0f} in Lab)"
+        )
+    value, words = _NUMBERS[telling.kind]
+    sign = telling.which.more if telling.effect > 0 else telling.which.less
+    own, rest = (_median(value, each) for each in (having, without))
+    return f"pictures that are {sign}: {words.format(own)}, of others {words.format(rest)}"
+
+
+def cast_of(photographs: Sequence[PhotoProperties]) -> np.ndarray:
+    """(a, b): the colour of the light in most of them."""
+    return np.median([np.add(each.cast, each.highlights) / 2 for each in photographs], axis=0)
+
+
+def _aside(telling: Telling, of_the_other: bool) -> str:
+    """What goes with a property, of two classes perhaps as the other one has it."""
+    if isinstance(telling.which, Name):
+        words = telling.which.words.format(telling.text)
+        return f"of the other class {words}" if of_the_other else words
+    if telling.kind == "colour cast":
+        return "of the other class a colour cast" if of_the_other else "a colour cast"
+    return telling.which.more if (telling.effect > 0) != of_the_other else telling.which.less
+
+
+def _article(noun: str) -> str:
+    return "an" if noun[0] in "aeiou" else "a"
+
+
+def _median(
+    value: Callable[[PhotoProperties], float | None], photographs: Sequence[PhotoProperties]
+) -> float:
+    found = [number for each in photographs if (number := value(each)) is not None]
+    return float(np.median(found)) if found else float("nan")
