@@ -14,6 +14,7 @@ Three options change what is clustered and drawn, and nothing of what is flagged
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -151,9 +152,9 @@ def _points(own: Sequence[Fact], maps: np.ndarray) -> tuple[np.ndarray, bool]:
     regions = [fact.region for fact in own if fact.region is not None]
     if len(regions) < len(own) or len({len(region) for region in regions}) != 1:
         return flat, False
-    length = float(np.sqrt((flat.astype(np.float64) ** 2).sum(1).mean()))
-    things = THING * np.stack(regions).astype(np.float32)
-    return np.hstack([flat / max(length, 1e-12), things]).astype(np.float32), True
+    length = math.sqrt(float(np.einsum("nd,nd->n", flat, flat).mean()))
+    things = np.float32(THING) * np.stack(regions).astype(np.float32)
+    return np.hstack([flat / np.float32(max(length, 1e-12)), things]), True
 
 
 def most_clusters(photographs: int) -> int:
@@ -165,7 +166,8 @@ def _cluster(own: Sequence[Fact], maps: np.ndarray, points: np.ndarray) -> Clust
     mean = maps.mean(0)
     top = float(mean.max())
     mean = (mean / top if top > 0 else mean).astype(np.float32)
-    far = ((points - points.mean(0, dtype=np.float64)) ** 2).sum(1)
+    apart = points - points.mean(0, dtype=np.float64).astype(np.float32)
+    far = np.einsum("nd,nd->n", apart, apart)
     nearest = np.argsort(far, kind="stable")[:TYPICAL]
     return Cluster(
         tuple(f.rel for f in own), mean, float(np.mean([f.prob for f in own])),
