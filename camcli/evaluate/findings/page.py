@@ -22,7 +22,8 @@ from camcli.render.sizes import shrink
 
 MOST_FINDINGS = 100  # that are drawn as cards
 MOST_PHOTOGRAPHS = 600  # of all findings: about 8 MB
-A_FINDING = 12  # photographs of one
+A_FINDING = 12  # photographs of one that the network was asked about
+AN_ISSUE = 40  # photographs of one in the data, each of which wants to be looked at
 LEAST = 3
 PATHS = 200  # of a finding that can be copied
 SIDE = 240  # pixels of the longer side of a photograph
@@ -120,9 +121,8 @@ def findings_page(
     numbers = {id(finding): n for n, finding in enumerate(findings, start=1)}
     ordered = [f for _, own in in_order(findings) for f in own]
     shown = ordered[:MOST_FINDINGS]
-    each = max(LEAST, min(A_FINDING, MOST_PHOTOGRAPHS // max(1, len(shown))))
     thumbs = _Thumbs(pixels)
-    cards = [_card(f, numbers[id(f)], names[id(f)], each, thumbs) for f in shown]
+    cards = [_card(f, numbers[id(f)], names[id(f)], _most(f, len(shown)), thumbs) for f in shown]
     context = {
         "title": title,
         "lead": printable(lead),
@@ -149,6 +149,14 @@ def findings_page(
         "about": [(name, [value] if isinstance(value, str) else value) for name, value in about],
     }
     return contained("findings.html", context, ["findings.css"], "findings.js")
+
+
+def _most(finding: Finding, findings: int) -> int:
+    """How many photographs, or pairs, of a finding are drawn among so many findings."""
+    photographs = MOST_PHOTOGRAPHS // max(1, findings)
+    if any(sighting.other is not None for sighting in finding.sightings):
+        photographs //= 2
+    return max(LEAST, min(AN_ISSUE if finding.verdict == "data" else A_FINDING, photographs))
 
 
 def _tiles(findings: Sequence[Finding]) -> list[dict[str, Any]]:

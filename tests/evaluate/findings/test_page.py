@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -88,6 +89,31 @@ def test_everything_is_said_and_nothing_is_fetched_or_run(findings):
     policy = read.all("meta", **{"http-equiv": "Content-Security-Policy"})[0]["content"]
     assert policy.startswith("default-src 'none'; img-src data:; style-src 'sha256-")
     assert "unsafe" not in policy
+
+
+@pytest.mark.parametrize("of", [slice(0, 3), slice(0, 0), None])
+def test_headings_and_names_are_there_for_those_who_do_not_see(findings, of):
+    data = [replace(findings[1], kind="blurred", verdict="data", label=None)]
+    read = made(
+        data if of is None else findings[of], skipped=["Frames."],
+        strips=[Strip("alpha", "", (("mean", RGB[:20, :20]),))], strips_title="Alike",
+    )  # fmt: skip
+    levels = [int(tag[1]) for tag, _ in read.elements if tag in ("h1", "h2", "h3", "h4")]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in pairwise(levels)), levels
+    ids = [attrs["id"] for _, attrs in read.elements if "id" in attrs]
+    assert len(ids) == len(set(ids))
+    for _, attrs in read.elements:
+        for name in ("aria-labelledby", "data-copy"):
+            assert attrs.get(name, ids[0]) in ids
+    assert all("alt" in image for image in read.all("img"))
+    assert all("aria-hidden" in svg for svg in read.all("svg")), (
+        "what a drawing says is said in words beside it"
+    )
+    assert read.all("html", lang="en")
+    assert read.all("main")
+    assert read.all("a", href="#findings")
 
 
 def test_regions_are_outlined_where_they_are(findings):
