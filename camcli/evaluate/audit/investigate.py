@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from camcli.evaluate.audit.audit import Suspicion
+from camcli.evaluate.audit.heat_suspects import heat_suspects
 from camcli.evaluate.audit.looked import Looked, sampled
 from camcli.evaluate.findings.audited_photo import AuditedPhoto
 from camcli.evaluate.findings.clock import Clock
@@ -15,7 +16,7 @@ from camcli.evaluate.findings.pixel_cache import PixelCache
 from camcli.evaluate.findings.suspect import Suspect
 from camcli.evaluate.marks.frames import frames
 from camcli.evaluate.proof.merge import explained, merged
-from camcli.evaluate.proof.prove import prove
+from camcli.evaluate.proof.prove import prove, unproved
 from camcli.printable import counted
 from camcli.train.progress import Listener
 
@@ -86,8 +87,10 @@ def investigate(
         looked_for.append(f"properties of whole photographs, in {of}")
     of = counted(len(looked.facts), "map")
     looked_for.append(f"heat in a corner, at the border or away from a mask, in {of}")
+    photos = None if looked.missing else {photo.rel: photo for photo in looked.photos}
+    suspects += heat_suspects(looked.facts, suspicions, photos, pixels)
     if network is None:
-        found: list[Finding] = []
+        found = unproved(merged(suspects), str(classifier))
     else:
         found = prove(network, merged(suspects), looked.photos, pixels, clock, listener, most=most)
         found = explained(found)

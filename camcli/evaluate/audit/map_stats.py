@@ -18,6 +18,7 @@ from camcli.evaluate.measured.square_canvas import SIDE, paint
 
 MARGIN = 0.08  # of the photograph's side: heat so near to the object is the object's
 CORNER = 0.25  # of the side
+WARM = 0.4  # of the heat of a stray thing: so much is still the thing
 THUMB = 16  # side of the maps that are clustered
 _FINE = 100  # side at which a map has a tenth
 SHORT = 64  # numbers that are kept of what is in the hottest region: 128 bytes a photograph
@@ -44,6 +45,8 @@ class Fact:
         photo: where the photograph is.
         region: (D,) float16 of length 1, what is in the hottest region, see `region_of`; None
             where it is not known.
+        stray_at: where the strongest heat away from the object is: left, top, right, bottom as
+            shares of the photograph's sides; None where that is not known.
     """
 
     rel: str
@@ -58,6 +61,7 @@ class Fact:
     patch: np.ndarray | None = None
     photo: Path | ImageRef = Path()
     region: np.ndarray | None = None
+    stray_at: tuple[float, float, float, float] | None = None
 
     @property
     def right(self) -> bool:
@@ -97,9 +101,10 @@ def fact_of(
         none = np.zeros((THUMB, THUMB), np.float32)
         return Fact(rel, label, pred, prob, none, True, math.nan, 0.0, -1, None, photo)
     thumb = cv2.resize(paint(heatmap, view, size), (THUMB, THUMB), interpolation=cv2.INTER_AREA)
-    stray, patch = math.nan, None
+    stray, patch, place = math.nan, None, None
     if mask is not None:
         stray, at = stray_heat(heat, view, size, mask)
+        place = None if at is None else stray_place(heat, at, view, size)
         if at is not None and evidence is not None:
             patch = evidence[:, at[0], at[1]]
             patch = (patch / max(float(np.linalg.norm(patch)), 1e-12)).astype(np.float32)
@@ -107,8 +112,43 @@ def fact_of(
     heat, _ = trimmed(heat, view, size)
     return Fact(
         rel, label, pred, prob, thumb, False, stray, border_of(heat), corner_of(heat), patch,
-        photo, region,
+        photo, region, place,
     )  # fmt: skip
+
+
+def stray_place(
+    heat: np.ndarray, at: tuple[int, int], view: View, size: tuple[int, int]
+) -> tuple[float, float, float, float] | None:
+    """Where a stray thing is: its strongest cell, the neighbours that are warm, and half a cell.
+
+    A thing reaches beyond the cell whose middle it is in. Neighbours that are hotter still belong
+    to the object.
+
+    Args:
+        heat: (h, w) in [0, 1].
+        at: (row, column) of the strongest cell.
+        view: the part of the photograph that the map covers.
+        size: (width, height) of the photograph.
+
+    Returns:
+        Left, top, right, bottom as shares of the photograph's sides; None beyond the photograph.
+    """
+    h, w = heat.shape
+    row, column = at
+    rows = slice(max(0, row - 1), min(h, row + 2))
+    columns = slice(max(0, column - 1), min(w, column + 2))
+    near, own = heat[rows, columns], float(heat[row, column])
+    warm = np.argwhere((near >= WARM * own) & (near <= own))
+    (top, left), (bottom, right) = warm.min(0) - 0.5, warm.max(0) + 1.5
+    step_x, step_y = (view[2] - view[0]) / w, (view[3] - view[1]) / h
+    edges = (
+        (view[0] + (columns.start + left) * step_x) / size[0],
+        (view[1] + (rows.start + top) * step_y) / size[1],
+        (view[0] + (columns.start + right) * step_x) / size[0],
+        (view[1] + (rows.start + bottom) * step_y) / size[1],
+    )
+    x0, y0, x1, y1 = (min(1.0, max(0.0, float(edge))) for edge in edges)
+    return (x0, y0, x1, y1) if x1 > x0 and y1 > y0 else None
 
 
 def stray_heat(

@@ -15,7 +15,7 @@ from camcli.evaluate.findings.finding import RETRIED, Retried
 from camcli.evaluate.findings.pixel_cache import PixelCache
 from camcli.evaluate.findings.suspect import Suspect
 from camcli.evaluate.proof.asking import SaidClass, ask
-from camcli.evaluate.proof.verdict import LEAST_BEYOND, Tried, beyond
+from camcli.evaluate.proof.verdict import LEAST_BEYOND, LEAST_LEAD, Tried, beyond, share_of_lead
 from camcli.models.classifier import Classifier
 
 SHOWN = 2  # photographs of each kind of change that a person is shown
@@ -139,7 +139,7 @@ class Bench:
             before = len(trials)
             self._chunk(outcome, part, (change, control), said, how, taken)
             progress(len(trials) - before)
-            if len(trials) >= ENOUGH and _hopeless(trials):
+            if len(trials) >= ENOUGH and _hopeless(trials, -1 if taken else 1):
                 break
         return outcome
 
@@ -176,6 +176,7 @@ class Bench:
                 Tried(
                     photo.rel, turned, said.of(control) != taken,
                     said.log_odds(changed) - odds, said.log_odds(control) - odds,
+                    odds,
                 )
             )  # fmt: skip
             of_these = sum(shown.turned for shown in outcome.shown)
@@ -199,6 +200,7 @@ def _shuffled(photos: Iterable[AuditedPhoto]) -> list[AuditedPhoto]:
     return [once[name] for name in names]
 
 
-def _hopeless(trials: Sequence[Tried]) -> bool:
-    """Whether even the upper end of the difference's interval would show nothing."""
-    return beyond(trials).high < LEAST_BEYOND
+def _hopeless(trials: Sequence[Tried], towards: int) -> bool:
+    """Whether even the upper end of the difference's interval would show nothing, or nearly so."""
+    least = 0.7 * LEAST_LEAD
+    return beyond(trials).high < LEAST_BEYOND and share_of_lead(trials, towards) < least

@@ -64,6 +64,16 @@ def prove(
     return sorted(findings, key=_order)
 
 
+def unproved(suspects: Sequence[Suspect], why: str) -> list[Finding]:
+    """Findings of suspects where there is no network to try them on.
+
+    Args:
+        suspects: in any order, none twice.
+        why: there is none, as a clause.
+    """
+    return sorted((_finding(s, Outcome(), Outcome(), 1, None, why) for s in suspects), key=_order)
+
+
 Plan = tuple[list[AuditedPhoto], list[AuditedPhoto]]
 
 

@@ -2,17 +2,21 @@
 
 The rule, in words. A suspect is taken away from photographs that have it, and put on others that do
 not. Beside each stands a control: as much of something else, at the same place of the same
-photograph. The network **uses** it when one of the two, taking away or putting on,
+photograph. The network **uses** it when taking away, or putting on, shows one of these:
 
-1. changes predictions: the share that turns away from the class (or to it) is larger than the
-   control's by at least `LEAST_BEYOND`. Less than that may be a true effect, and yet the class
-   does not rest on it;
-2. by more than the control could: at least `LEAST_RATIO` times the control's share. Where any
-   change of that size turns most predictions, turning a few more shows nothing;
-3. not by chance: among the photographs that only one of the two turned, so many were turned by the
-   change rather than the control with a probability of at most `CHANCE`, divided by twice the
-   number of suspects that were tried (McNemar's exact test, Bonferroni);
-4. and the mean log-odds of the class move the same way, beyond the control's.
+1. **It turns predictions.** The share of photographs that turn away from the class (or to it) is
+   larger than the control's by at least `LEAST_BEYOND`, and at least `LEAST_RATIO` times as large:
+   where any change of that size turns most predictions, turning a few more shows nothing. Less may
+   be a true effect, and yet the class does not rest on it.
+2. **It makes most of the lead.** The mean log-odds of the class move by at least `LEAST_LEAD` of
+   what they were away from even, beyond the control's. So it is where the object would do as well:
+   no prediction turns, but what remains of it would not bear much.
+
+Neither counts by chance. Photographs that only the change turned are weighed against those that
+only the control turned, or, for the lead, those whose log-odds the change moved further against
+those that the control did; so many of them must have a probability of at most `CHANCE`, divided by
+twice the number of suspects that were tried (exact sign test, Bonferroni). And the mean log-odds
+must have moved the right way in either case.
 
 It is **not used** when it was tried on at least `FEWEST` photographs, nothing shows it, and the
 interval of what was tried leaves no room for more than `ROOM`. It is **unproved** when it could not
@@ -32,6 +36,7 @@ from camcli.evaluate.proof.intervals import by_chance, difference, mean, share
 FEWEST = 5  # photographs on which a change must have been tried
 LEAST_BEYOND = 0.15
 LEAST_RATIO = 1.5
+LEAST_LEAD = 0.5
 ROOM = 0.3  # ten photographs, none of which turns, leave as much
 CHANCE = 0.01
 
@@ -47,6 +52,7 @@ class Tried:
         control: whether it turned with the control.
         log_odds: of the class, after the change less before.
         control_log_odds: the same with the control.
+        before: log-odds of the class before: at least 0 where something was taken away.
     """
 
     rel: str
@@ -54,6 +60,7 @@ class Tried:
     control: bool
     log_odds: float
     control_log_odds: float
+    before: float
 
 
 def effect_of(trials: Sequence[Tried], how: str, control_is: str) -> Effect | None:
@@ -94,14 +101,33 @@ def shows(trials: Sequence[Tried], towards: int, tried: int) -> bool:
     """
     if len(trials) < FEWEST:
         return False
+    limit = CHANCE / (2 * max(tried, 1))
     both, first, second = counts(trials)
-    moved = towards * float(np.mean([t.log_odds - t.control_log_odds for t in trials]))
-    return (
+    moved = [towards * (t.log_odds - t.control_log_odds) for t in trials]
+    if float(np.mean(moved)) <= 0:
+        return False
+    turns = (
         beyond(trials).value >= LEAST_BEYOND
         and both + first >= LEAST_RATIO * (both + second)
-        and by_chance(first, second) <= CHANCE / (2 * max(tried, 1))
-        and moved > 0
+        and by_chance(first, second) <= limit
     )
+    leads = (
+        share_of_lead(trials, towards) >= LEAST_LEAD
+        and by_chance(sum(m > 0 for m in moved), sum(m < 0 for m in moved)) <= limit
+    )
+    return turns or leads
+
+
+def share_of_lead(trials: Sequence[Tried], towards: int) -> float:
+    """How much of what the log-odds are away from even a change moves, beyond its control.
+
+    Args:
+        trials: at least one.
+        towards: as for `shows`.
+    """
+    lead = abs(float(np.mean([t.before for t in trials])))
+    moved = float(np.mean([t.log_odds - t.control_log_odds for t in trials]))
+    return towards * moved / lead if lead else 0.0
 
 
 def verdict(removed: Sequence[Tried], added: Sequence[Tried], tried: int) -> Verdict:

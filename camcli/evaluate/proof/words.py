@@ -7,6 +7,8 @@ from camcli.evaluate.findings.suspect import Suspect
 from camcli.evaluate.proof.verdict import FEWEST
 from camcli.printable import counted, printable
 
+FILES = ("file format", "camera", "software", "date", "size", "jpeg quality")
+"""Kinds that may be about the file alone: where they have no `Change`."""
 INVISIBLE = (
     "A network that sees pixels alone cannot see it; but whatever goes with it in the pictures, "
     "such as another camera or another day, the next training may use"
@@ -20,7 +22,7 @@ def title(suspect: Suspect, verdict: Verdict) -> str:
         return f"{label} rests on {suspect.what}"
     if verdict == "not used":
         return f"{label} has {suspect.what}, and does not rest on it"
-    if suspect.change is None:
+    if _invisible(suspect):
         return f"{label} can be told by {suspect.what}, which no pixel shows"
     return f"{label} has {suspect.what}; whether it rests on it is not known"
 
@@ -46,9 +48,11 @@ def words(
     label = printable(suspect.label)
     told = [_where(suspect)]
     if verdict == "unproved":
-        if suspect.change is None:
+        if _invisible(suspect):
             told.append(f"{INVISIBLE}.")
         else:
+            if suspect.change is None:
+                why = why or "its photographs are not at hand, or it cannot be changed in them"
             tried = "; ".join(_effects(label, remove, add))
             chance = f"that may be chance, with so few photographs: {tried}"
             told.append(f"Whether {label} rests on it is not known: {why or chance}.")
@@ -56,12 +60,20 @@ def words(
     if verdict == "not used":
         told.append(f"It was tried, and {label} does not rest on it:")
         told[-1] += " " + "; ".join(_effects(label, remove, add)) + "."
+        told += [f"It counts, but it does not decide: {_low(each)}"
+                 for each in _odds(label, remove, add)[:1]]  # fmt: skip
         told.append("It is in the data all the same, and the next training may use it.")
         return " ".join(told)
     told += [f"{_capital(each)}." for each in _effects(label, remove, add)]
+    told += _odds(label, remove, add)
     if heat is not None:
         told.append(f"{heat.share:.0%} of the evidence lies on {heat.area:.0%} of the picture.")
     return " ".join(told)
+
+
+def _invisible(suspect: Suspect) -> bool:
+    """Whether it is about the files: what no change of pixels could take away."""
+    return suspect.change is None and suspect.kind in FILES
 
 
 def _where(suspect: Suspect) -> str:
@@ -87,6 +99,22 @@ def _effects(label: str, remove: Effect | None, add: Effect | None) -> list[str]
     return told
 
 
+def _odds(label: str, remove: Effect | None, add: Effect | None) -> list[str]:
+    """What happened to the log-odds, where it is clear of the control."""
+    told = []
+    if remove is not None and remove.log_odds.high < min(0, remove.control_log_odds.low):
+        told.append(
+            f"Without it the log-odds of {label} fall by {-remove.log_odds.value:.1f} (control "
+            f"{remove.control_log_odds.value:+.1f})."
+        )
+    elif add is not None and add.log_odds.low > max(0, add.control_log_odds.high):
+        told.append(
+            f"With it the log-odds of {label} rise by {add.log_odds.value:.1f} (control "
+            f"{add.control_log_odds.value:+.1f})."
+        )
+    return told
+
+
 def _beside(effect: Effect) -> str:
     return f"{effect.control.value:.0%} with {effect.control_is}"
 
@@ -107,7 +135,7 @@ def advice(suspect: Suspect, verdict: Verdict) -> str:
         return f"{told} Then train again, and audit again."
     if verdict == "not used":
         return f"Nothing is wrong with this network here. Before the next training: {_low(told)}"
-    if suspect.change is None:
+    if _invisible(suspect):
         return f"Before the next training: {_low(told)}"
     return (
         f"Look at the photographs, and audit again with at least {FEWEST} of each class. If it is "

@@ -1,5 +1,6 @@
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,13 +8,19 @@ import torch
 from scipy.stats import mannwhitneyu
 from sklearn.linear_model import LogisticRegression
 
+from camcli.data.sources.refs import ImageRef
 from camcli.data.synthetic.scenes import Shortcut, draw_scenes
 from camcli.evaluate.audit.audit import rank_test, sameness, summarise, suspicions
+from camcli.evaluate.audit.heat_suspects import heat_suspects
 from camcli.evaluate.audit.map_stats import Fact, border_of, corner_of, fact_of, stray_heat
+from camcli.evaluate.findings.audited_photo import AuditedPhoto
+from camcli.evaluate.findings.clock import Clock
 from camcli.evaluate.findings.finding import Finding
 from camcli.evaluate.measured.square_canvas import fill
+from camcli.evaluate.proof.prove import prove
 from camcli.models.cutting.cut import LinearHead
 from camcli.models.load import load_classifier
+from camcli.train.progress import Listener
 
 WHOLE, SIZE = (0.0, 0.0, 448.0, 448.0), (448, 448)
 
@@ -121,10 +128,18 @@ FRUITS = ("apple", "banana", "cherry", "grapes", "lemon")
 
 
 def audit_scenes(seed, planted, *, train=20, test=20, classifier=None, known=None):
-    """Train a head on frozen features of drawn scenes and audit it on others.
+    """Suspicions of `look_at_scenes`."""
+    return suspicions(look_at_scenes(seed, planted, train, test, classifier, known)[0])
+
+
+def look_at_scenes(seed, planted, train=20, test=20, classifier=None, known=None):
+    """Train a head on frozen features of drawn scenes and look at others.
 
     Scenes whose features are `known` (by their pixels) are not looked at again: without a mark,
     most of a set is as it was.
+
+    Returns:
+        What its maps say of each, the network, and the pixels of each, by the facts' names.
     """
     classifier = classifier or load_classifier(input_size=320, fit="squash")
     known = {} if known is None else known
@@ -157,18 +172,18 @@ def audit_scenes(seed, planted, *, train=20, test=20, classifier=None, known=Non
     W = head.weight[logits.argmax(1)] - head.weight.mean(0)
     maps = torch.einsum("bk,bkhw->bhw", W, A).numpy()
     evidence = (W.clamp(min=0)[:, :, None, None] * A).numpy()
-    return suspicions(
-        [
-            fact_of(
-                m, (0, 0, 160, 160), (160, 160), rel=str(n), label=s.label,
-                pred=FRUITS[int(row.argmax())], prob=float(row.softmax(0).max()),
-                mask=_canvas(s.mask), evidence=e,
-            )
-            for n, (m, e, s, row) in enumerate(
-                zip(maps, evidence, scenes["test"], logits, strict=True)
-            )
-        ]
-    )  # fmt: skip
+    facts = [
+        fact_of(
+            m, (0, 0, 160, 160), (160, 160), rel=str(n), label=s.label,
+            pred=FRUITS[int(row.argmax())], prob=float(row.softmax(0).max()),
+            mask=_canvas(s.mask), evidence=e,
+        )
+        for n, (m, e, s, row) in enumerate(
+            zip(maps, evidence, scenes["test"], logits, strict=True)
+        )
+    ]  # fmt: skip
+    network = replace(classifier, tail=head, head=head, classes=FRUITS, cut=None)
+    return facts, network, {str(n): s.rgb for n, s in enumerate(scenes["test"])}
 
 
 def _canvas(mask):
@@ -183,3 +198,27 @@ def test_a_planted_mark_is_found_and_a_clean_set_is_clean():
     found = audit_scenes(2, "cherry", test=12)
     assert [(s.label, s.kind) for s in found] == [("cherry", "stray")]
     assert audit_scenes(2, None, test=12) == []
+
+
+def prove_scenes(seed, planted, **how):
+    """What `look_at_scenes` makes suspicious, taken away and put on."""
+    facts, network, pictures = look_at_scenes(seed, planted, **how)
+    photos = {
+        f.rel: AuditedPhoto(ImageRef(Path(f.rel), f.rel, f.label), f.label, f.pred, f.prob, SIZE)
+        for f in facts
+    }
+
+    def pixels(photo):
+        return pictures[photo.rel]
+
+    return prove(
+        network, heat_suspects(facts, suspicions(facts), photos, pixels), list(photos.values()), pixels, Clock(),
+        Listener(),
+    )  # fmt: skip
+
+
+@pytest.mark.slow  # a set of scenes, and a hundred changed ones
+def test_a_planted_mark_is_proved():
+    (found,) = prove_scenes(2, "cherry")
+    assert (found.label, found.kind, found.verdict) == ("cherry", "stray", "used")
+    assert found.remove.log_odds.high < -1 < found.remove.control_log_odds.low

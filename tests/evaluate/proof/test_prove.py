@@ -257,3 +257,11 @@ def test_whole_pictures_of_different_shapes_are_asked_apart():
     ]
     for one, row in zip(pictures, ask(whole, pictures), strict=True):
         assert torch.allclose(row, ask(whole, [one])[0])
+
+
+def test_heat_without_photographs_is_no_invisible_thing(lit):
+    one = replace(suspect(lit[0], kind="corner", what="what is in a corner"), change=None)
+    (found,) = proved(looks_at(TOP_LEFT), [one], lit)
+    assert found.verdict == "unproved"
+    assert "its photographs are not at hand" in found.words
+    assert "no pixel" not in found.title + found.words

@@ -2,13 +2,20 @@
 
 import pytest
 
-from camcli.evaluate.proof.verdict import LEAST_BEYOND, Tried, effect_of, shows, verdict
+from camcli.evaluate.proof.verdict import (
+    LEAST_BEYOND,
+    Tried,
+    effect_of,
+    share_of_lead,
+    shows,
+    verdict,
+)
 
 
-def trials(both, first, second, neither, odds=-1.0):
+def trials(both, first, second, neither, odds=-1.0, before=9.0):
     kinds = [(True, True)] * both + [(True, False)] * first + [(False, True)] * second
     kinds += [(False, False)] * neither
-    return [Tried(str(n), a, b, odds, 0.0) for n, (a, b) in enumerate(kinds)]
+    return [Tried(str(n), a, b, odds, 0.0, before) for n, (a, b) in enumerate(kinds)]
 
 
 def test_a_clear_effect_is_shown_and_none_is_not():
@@ -40,6 +47,18 @@ def test_it_must_be_no_chance_the_less_the_more_is_tried():
 def test_the_log_odds_must_move_the_same_way():
     assert not shows(trials(0, 30, 0, 10, odds=0.5), -1, 1)
     assert shows(trials(0, 30, 0, 10, odds=0.5), 1, 1)
+
+
+def test_or_it_makes_most_of_the_lead():
+    """No prediction turns: half of the lead is gone, or less; in most photographs, or in few."""
+    assert shows(trials(0, 0, 0, 20, odds=-1.0, before=2.0), -1, 5)
+    assert not shows(trials(0, 0, 0, 20, odds=-1.0, before=2.1), -1, 5)
+    assert not shows(trials(0, 0, 0, 8, odds=-1.0, before=2.0), -1, 5), "eight may be chance"
+    assert shows(trials(0, 0, 0, 20, odds=1.0, before=-2.0), 1, 5)
+    assert not shows(trials(0, 0, 0, 20, odds=-1.0, before=-2.0), 1, 5)
+    few = trials(0, 0, 0, 2, odds=-20.0, before=2.0) + trials(0, 0, 0, 18, odds=0.1, before=2.0)
+    assert share_of_lead(few, -1) > 0.5
+    assert not shows(few, -1, 1)
 
 
 @pytest.mark.parametrize(
