@@ -211,10 +211,8 @@ def prove_scenes(seed, planted, **how):
     def pixels(photo):
         return pictures[photo.rel]
 
-    return prove(
-        network, heat_suspects(facts, suspicions(facts), photos, pixels), list(photos.values()), pixels, Clock(),
-        Listener(),
-    )  # fmt: skip
+    suspects = heat_suspects(facts, suspicions(facts), photos, pixels)
+    return prove(network, suspects, list(photos.values()), pixels, Clock(), Listener())
 
 
 @pytest.mark.slow  # a set of scenes, and a hundred changed ones
