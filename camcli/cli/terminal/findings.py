@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 WIDEST = 92  # columns: longer lines are hard to read
 EXAMPLES = 3  # photographs of a finding
+MOST = 20  # findings of a verdict
 _TITLES = {"used": "bold red", "data": "bold", "not used": "", "unproved": "yellow"}
 
 
@@ -40,7 +41,7 @@ def print_findings(
         console: by default stdout's.
     """
     from camcli.cli.terminal.console import tables
-    from camcli.evaluate.findings.files import PHOTOGRAPHS, picture_names
+    from camcli.evaluate.findings.files import PHOTOGRAPHS, TABLE, picture_names
     from camcli.evaluate.findings.order import HEADINGS, in_order
 
     page = _Page(console or tables())
@@ -50,9 +51,9 @@ def print_findings(
         heading = HEADINGS[verdict]
         if verdict != "data":
             page.line("")
-            page.words(heading.title, "bold reverse red" if verdict == "used" else "bold")
+            page.words(heading.title, "bold white on red" if verdict == "used" else "bold")
             page.words(heading.words, "dim")
-        for finding in own:
+        for finding in own[:MOST]:
             page.line("")
             page.words(finding.title, _TITLES[verdict], 2, "- ")
             if folder and names[id(finding)]:
@@ -61,6 +62,9 @@ def print_findings(
             shown = 0 if verdict == "not used" else examples
             _print_sightings(page, finding.sightings, shown, more)
             page.words(finding.advice and f"What to do: {finding.advice}", "", 4)
+        if (left := len(own) - MOST) > 0:
+            page.line("")
+            page.path(f"... and {left} more" + (f" in {folder / TABLE}" if folder else ""), 2)
     if not findings and nothing:
         page.line("")
         page.words(nothing)

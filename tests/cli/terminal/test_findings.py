@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from camcli.cli.terminal.findings import print_findings
+from camcli.cli.terminal.findings import MOST, print_findings
 from camcli.evaluate.findings.finding import Finding, Sighting
 
 PICTURE = np.zeros((4, 4, 3), np.uint8)
@@ -87,6 +87,13 @@ def test_of_nothing_it_says_what_was_looked_at():
         "\nNothing was found in 60 photographs.\n"
     )
     assert drawn([]) == ""
+
+
+def test_of_very_many_the_first_are_told():
+    many = [Finding("mark", "a", "used", f"finding {n}", "", "") for n in range(MOST + 5)]
+    text = drawn(many, folder=PurePosixPath("out"))
+    assert text.count("finding ") == MOST
+    assert text.endswith("\n  ... and 5 more in out/findings.csv\n")
 
 
 def test_what_is_in_the_data_needs_no_heading():
