@@ -12,7 +12,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "evaluate"))
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "evaluate" / "audit"))
 
 import torch
 from test_audit import FRUITS, audit_scenes, prove_scenes
