@@ -17,6 +17,7 @@ from camcli.evaluate.findings.suspect import Suspect
 from camcli.evaluate.marks.frames import frames
 from camcli.evaluate.proof.merge import explained, merged
 from camcli.evaluate.proof.prove import prove, unproved
+from camcli.evaluate.properties.association import telling_properties
 from camcli.printable import counted
 from camcli.train.progress import Listener
 
@@ -82,7 +83,8 @@ def investigate(
         of = counted(sum(map(len, large.values())), "photograph")
         looked_for.append(f"marks that repeat and frames, in {of} of {_classes(len(large))}")
     if looked.properties:
-        predicted, _ = _said(looked)
+        predicted, labels = _said(looked)
+        suspects += telling_properties(looked.properties, predicted, labels, clock)
         of = counted(len(predicted), "photograph")
         looked_for.append(f"properties of whole photographs, in {of}")
     of = counted(len(looked.facts), "map")
