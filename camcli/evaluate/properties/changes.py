@@ -16,7 +16,7 @@ from camcli.evaluate.properties.detail_steps import (
     Smaller,
     Smoother,
 )
-from camcli.evaluate.properties.light_steps import Channels, Contrast, Curve, Saturation
+from camcli.evaluate.properties.light_steps import ChannelLines, Contrast, Curve, Saturation
 from camcli.evaluate.properties.measure import PhotoProperties
 from camcli.evaluate.properties.shape_steps import Cropped
 from camcli.evaluate.properties.steps import Step
@@ -100,12 +100,12 @@ def _cast(having: Photographs, without: Photographs) -> PropertyChange:
     )
 
 
-def _lines(before: np.ndarray, after: np.ndarray) -> Channels:
+def _lines(before: np.ndarray, after: np.ndarray) -> ChannelLines:
     """The line of each channel that leads from tones (3, Q) to others."""
     centred = before - before.mean(1, keepdims=True)
     gains = (centred * (after - after.mean(1, keepdims=True))).sum(1) / (centred**2).sum(1)
     gains = np.clip(gains, *_GAINS)
-    return Channels(gains, after.mean(1) - gains * before.mean(1))
+    return ChannelLines(gains, after.mean(1) - gains * before.mean(1))
 
 
 def _brightness(having: Photographs, without: Photographs) -> PropertyChange:

@@ -20,7 +20,7 @@ _UNSEEN = 0.5  # grey levels: a smaller change is none
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Channels:
+class ChannelLines:
     """Each channel by a line: what a cast does, or takes away.
 
     Attributes:
