@@ -88,12 +88,12 @@ def _effects(label: str, remove: Effect | None, add: Effect | None) -> list[str]
     told = []
     if remove is not None:
         told.append(
-            f"{remove.how} in {remove.photographs}, {shown(remove.changed)} are no longer "
-            f"{label} ({_beside(remove)})"
+            f"{remove.how}, {shown(remove.changed)} of {remove.photographs} are no longer {label} "
+            f"({_beside(remove)})"
         )
     if add is not None:
         told.append(
-            f"{add.how} on {add.photographs} others, {shown(add.changed)} become {label} "
+            f"{add.how}, {shown(add.changed)} of {add.photographs} others become {label} "
             f"({_beside(add)})"
         )
     return told

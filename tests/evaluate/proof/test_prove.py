@@ -41,8 +41,8 @@ def test_a_network_that_looks_there_uses_it(lit, output):
     assert found.words.startswith("In 40 of 40 photographs (0 of 40 of other classes).")
     changed = found.remove.changed
     between = f"100% [{100 * changed.low:.0f}, 100]"
-    assert f"Darkened in 40, {between} are no longer lit (0% with the other corner)." in found.words
-    assert f"Lit on 40 others, {between} become lit (0% with the other corner)." in found.words
+    assert f"Darkened, {between} of 40 are no longer lit (0% with the other corner)." in found.words
+    assert f"Lit, {between} of 40 others become lit (0% with the other corner)." in found.words
     assert f"{found.heat.share:.0%} of the evidence lies on 6% of the picture." in found.words
     # All evidence is in the corner, a sixteenth of the picture, but for the map's smoothing.
     assert found.heat.area == pytest.approx(1 / 16)
@@ -150,7 +150,7 @@ def test_too_few_photographs_are_no_proof(lit):
     for where, share in ((TOP_LEFT, "100%"), (BOTTOM_RIGHT, "0%")):
         (found,) = proved(looks_at(where), [suspect(few)], (few, pixels))
         assert (found.verdict, found.remove.photographs) == ("unproved", 5)
-        assert f"may be chance, with so few photographs: darkened in 5, {share}" in found.words
+        assert f"may be chance, with so few photographs: darkened, {share}" in found.words
 
 
 def test_what_no_pixel_shows_is_not_tried(lit):
