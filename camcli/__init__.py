@@ -30,6 +30,7 @@ if sys.platform == "darwin":
 
 if TYPE_CHECKING:
     from camcli.api import batch, concepts, explain, layers
+    from camcli.api_check import check
     from camcli.api_evaluate import audit, evaluate
     from camcli.api_inspect import inspect
     from camcli.api_report import report
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from camcli.cam.methods import METHODS
     from camcli.data.decode.preprocess import Preprocess
     from camcli.evaluate.audit.result import AuditResult
+    from camcli.evaluate.check.result import CheckResult
     from camcli.evaluate.comparison.result import EvaluationResult
     from camcli.jobs.model import ModelJob
     from camcli.models.classifier import Classifier
@@ -49,6 +51,7 @@ __version__ = "0.2.0"
 __all__ = [
     "METHODS",
     "AuditResult",
+    "CheckResult",
     "Classifier",
     "EvaluationResult",
     "Heat",
@@ -60,6 +63,7 @@ __all__ = [
     "__version__",
     "audit",
     "batch",
+    "check",
     "concepts",
     "evaluate",
     "explain",
@@ -73,6 +77,7 @@ __all__ = [
 HOMES = {
     "METHODS": "camcli.cam.methods",
     "AuditResult": "camcli.evaluate.audit.result",
+    "CheckResult": "camcli.evaluate.check.result",
     "Classifier": "camcli.models.classifier",
     "EvaluationResult": "camcli.evaluate.comparison.result",
     "Heat": "camcli.result",
@@ -83,6 +88,7 @@ HOMES = {
     "TrainResult": "camcli.train.result",
     "audit": "camcli.api_evaluate",
     "batch": "camcli.api",
+    "check": "camcli.api_check",
     "concepts": "camcli.api",
     "evaluate": "camcli.api_evaluate",
     "explain": "camcli.api",

@@ -16,8 +16,8 @@ ROOMS = ["cli", "jobs", "evaluate", "train", "batch", "render", "cam", "models",
 WITHIN = {
     "cli": "app commands load_model options torchrun checked_command completion short_help "
     "terminal",
-    "jobs": "audit evaluate report train explain batch concepts layers inspect maps photographs "
-    "model output_paths record",
+    "jobs": "check audit evaluate report train explain batch concepts layers inspect maps "
+    "photographs model output_paths record",
     "evaluate": "check comparison audit proof marks properties matching findings metrics measured",
     "train": "run result member prepare run_folder fitting feature_pass dataset config processes "
     "progress torchrun",

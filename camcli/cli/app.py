@@ -11,6 +11,7 @@ from camcli.cli.checked_command import Command
 from camcli.cli.commands import (
     audit,
     batch,
+    check,
     concepts,
     data,
     evaluate,
@@ -73,6 +74,7 @@ app.command("train", cls=Command)(train.train)
 app.command("report", cls=Command)(report.report)
 app.command("evaluate", cls=Command)(evaluate.evaluate)
 app.command("audit", cls=Command)(audit.audit)
+app.command("check", cls=Command)(check.check)
 app.command("concepts", cls=Command)(concepts.concepts)
 app.command("models", cls=Command)(models.models)
 app.command("inspect", cls=Command)(inspect.inspect)

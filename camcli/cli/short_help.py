@@ -17,6 +17,8 @@ WORDS = {
     "--contact-sheet": "Also one picture of a grid of results: 4x6.",
     "--data": "A folder a class, a CSV, or fruits360 ...",
     "--epochs": "Epochs for the head.",
+    "--export": "A file for the paths of what has issues.",
+    "--export-kinds": "Which issues' paths: suspect-label,outlier.",
     "--fit": "What it sees: crop, squash or whole.",
     "--grid": "Also the grid game: needs no boxes.",
     "--input-size": "Side of its input in pixels; larger gives finer maps.",
@@ -70,6 +72,7 @@ SHOWN = {
     "--layer --out --overwrite --config",
     "audit": "--masks --labels --sample --time-limit --model --checkpoint --weights --fit --out "
     "--overwrite",
+    "check": "--labels --export --export-kinds --time-limit --model --checkpoint --out --overwrite",
     "concepts": "--out --number --layer --model --checkpoint --weights --fit --json --overwrite",
 }
 

@@ -18,6 +18,7 @@ import camcli
 from camcli.errors import UsageError
 from camcli.jobs.audit import AuditJob
 from camcli.jobs.batch import BatchJob
+from camcli.jobs.check import CheckJob
 from camcli.jobs.concepts import ConceptsJob
 from camcli.jobs.evaluate import EvaluateJob
 from camcli.jobs.explain import ExplainJob
@@ -113,6 +114,20 @@ VERBS = {
         beside={"classifier", "listener"},
         option={"source": NO_DEFAULT},
         argument={"source": NO_DEFAULT},
+    ),
+    "check": Verb(
+        CheckJob(""),
+        set(),
+        # What the network says is not asked, only its features.
+        no_option={
+            "native_predictions", "classes", "weights_key", "layer", "output", "threshold",
+        },
+        no_argument={
+            "native_predictions", "classes", "weights_key", "layer", "output", "threshold",
+        },
+        beside={"listener"},
+        option={"data": NO_DEFAULT},
+        argument={"data": NO_DEFAULT},
     ),
     "report": Verb(
         ReportJob([]),

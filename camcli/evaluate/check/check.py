@@ -1,0 +1,139 @@
+"""All that can be wrong with data, looked for in the order of what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from camcli.evaluate.check.duplicates import duplicate_free, duplicate_issues, exact, near
+from camcli.evaluate.check.issue import CheckIssue
+from camcli.evaluate.check.label_errors import suspect_labels
+from camcli.evaluate.check.looking import Prints, add_features, look
+from camcli.evaluate.check.neighbours import reduced
+from camcli.evaluate.check.oddities import odd_pictures, outliers, small_classes
+from camcli.evaluate.check.reading import CheckedData
+from camcli.evaluate.check.told import KINDS, findings_of
+from camcli.evaluate.findings.clock import Clock
+from camcli.evaluate.findings.finding import Finding
+from camcli.printable import counted
+from camcli.train.progress import Listener
+
+if TYPE_CHECKING:
+    from camcli.models.classifier import Classifier
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What was found.
+
+    Attributes:
+        issues: in the order in which they are shown.
+        findings: the same by kind.
+        looked_for: what was looked for.
+        not_looked: what was not.
+        unreadable: a sentence on each file that cannot be read.
+    """
+
+    issues: tuple[CheckIssue, ...]
+    findings: tuple[Finding, ...]
+    looked_for: tuple[str, ...]
+    not_looked: tuple[str, ...]
+    unreadable: tuple[str, ...]
+
+
+def check(
+    data: CheckedData,
+    load: Callable[[], Classifier],
+    *,
+    cache: bool = True,
+    cache_dir: Path | None = None,
+    clock: Clock,
+    listener: Listener,
+) -> Checked:
+    """Look for everything.
+
+    Args:
+        data: the photographs and their labels.
+        load: gives the backbone; called when all photographs have been decoded.
+        cache: whether features are kept on disk.
+        cache_dir: where; None for the user's cache folder.
+        clock: when it is over, what is left is named in `Checked.not_looked`.
+        listener: shown progress.
+
+    Raises:
+        UnavailableError: the backbone's weights are not on this machine.
+        CamcliError: the backbone fails on every photograph, or the cache cannot be used.
+    """
+    seen = look(data.photos, clock, listener)
+    total = counted(len(seen.photos), "photograph")
+    looked_for = [
+        "files that cannot be read", f"exact duplicates and odd pictures, in {total}",
+    ]  # fmt: skip
+    issues: list[CheckIssue] = []
+    if seen.photos and not clock.over:
+        add_features(seen, load(), cache_dir, cache, clock, listener)
+    elif seen.photos:
+        clock.skip("near duplicates, suspect labels and outliers: there was no time for features")
+    groups = same = exact(seen)
+    if seen.features is not None and len(seen.photos) > 1:
+        points = reduced(seen.features)
+        groups = near(seen, points, same, clock, listener)
+        looked_for.append(f"near duplicates and outliers, in {total}")
+        issues += outliers(seen.photos, points, duplicate_free(groups), clock)
+        if _labels_can_be_judged(data, clock):
+            issues += suspect_labels(
+                seen.photos, seen.features, groups.numbers(), data.several, clock, listener
+            )
+            looked_for.append(f"suspect labels of {counted(len(data.classes), 'class', 'classes')}")
+    issues += duplicate_issues(seen, same, groups)
+    _splits_can_be_judged(data, clock)
+    issues += odd_pictures(seen, clock)
+    if data.classes:
+        issues += small_classes(seen.photos, data.classes)
+        looked_for.append("classes with too few photographs")
+    telling = _telling(data, seen, clock, issues, looked_for)
+    issues += _unreadable(data, seen)
+    order = {kind: n for n, kind in enumerate(KINDS)}
+    issues.sort(key=lambda issue: order[issue.kind])  # stable: the strongest of a kind first
+    return Checked(
+        tuple(issues),
+        findings_of(issues, len(seen.photos), telling),
+        tuple(looked_for),
+        tuple(clock.skipped),
+        (*data.broken, *seen.unreadable.values()),
+    )
+
+
+def _labels_can_be_judged(data: CheckedData, clock: Clock) -> bool:
+    if not data.classes:
+        clock.skip(
+            "labels, classes and copies with different labels: there are no labels "
+            f"({data.unlabelled or 'none were found'}); say where they are with --labels"
+        )
+    elif len(data.classes) < 2 and not data.several:
+        clock.skip("suspect labels: there is one class only, and nothing to mistake it for")
+    else:
+        return True
+    return False
+
+
+def _splits_can_be_judged(data: CheckedData, clock: Clock) -> None:
+    if len({photo.split for photo in data.photos}) < 2:
+        clock.skip("copies in different splits: the data are not split")
+
+
+def _telling(
+    data: CheckedData, seen: Prints, clock: Clock, issues: list[CheckIssue], looked_for: list[str]
+) -> Sequence[Finding]:
+    """Properties of whole photographs that tell classes apart."""
+    return ()
+
+
+def _unreadable(data: CheckedData, seen: Prints) -> list[CheckIssue]:
+    labels = {photo.rel: photo.label for photo in data.photos}
+    return [
+        CheckIssue("unreadable", rel, 1.0, why, labels[rel], suggestion="replace or remove it")
+        for rel, why in seen.unreadable.items()
+    ]

@@ -1,0 +1,184 @@
+"""Suspect labels: probabilities by cross-validation on frozen features, then confident learning."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from camcli.evaluate.check.confident import wrong_labels
+from camcli.evaluate.check.issue import CheckedPhoto, CheckIssue
+from camcli.evaluate.check.neighbours import reduced
+from camcli.evaluate.findings.clock import Clock
+from camcli.train.fitting.loop import DivergedError, Recipe
+from camcli.train.fitting.optimum import Problem
+from camcli.train.progress import Listener
+
+FOLDS = 5
+LEAST = 5
+"""Photographs of a class, below which its labels are not judged."""
+_STRENGTHS = tuple(10.0 ** (-e / 2) for e in range(-1, 9))  # of L2, strong to weak
+_STEPS = 60  # of a solution: far more than probabilities to two digits need
+_MANY = 5000  # photographs from which on more axes can be learnt on
+_SEED = 0
+
+
+def suspect_labels(
+    photos: Sequence[CheckedPhoto],
+    features: np.ndarray,
+    alike: np.ndarray,
+    several: bool,
+    clock: Clock,
+    listener: Listener,
+) -> list[CheckIssue]:
+    """Photographs whose label is probably wrong, the clearest first.
+
+    Args:
+        photos: N, of which those without a label are left out.
+        features: (N, K).
+        alike: (N,) number of the group of copies that each is in: copies are kept in one fold, so
+            that none is judged by its copy.
+        several: whether a photograph has any number of labels, each of which is judged for itself.
+        clock: when it is over, nothing is found.
+        listener: shown a bar.
+    """
+    names, targets, kept = _targets(photos, several, clock)
+    if len(names) < (1 if several else 2) or len(kept) < 2 * LEAST:
+        return []
+    points = reduced(features[kept], 2 * 128 if len(kept) > _MANY else 128)
+    predicted = out_of_fold(torch.from_numpy(points), targets, alike[kept], clock, listener)
+    if predicted is None:
+        clock.skip("suspect labels: there was no time to judge them")
+        return []
+    if several:
+        return _of_labels(photos, names, targets.numpy(), kept, predicted)
+    which, looks, margins = wrong_labels(predicted, targets.numpy())
+    issues = []
+    for i, j, margin in zip(which, looks, margins, strict=True):
+        photo = photos[kept[i]]
+        issues.append(
+            CheckIssue(
+                "suspect label", photo.rel, float(margin),
+                f"labelled {photo.label}, looks like {names[j]} ({predicted[i, j]:.2f})",
+                label=photo.label, suggestion=names[j],
+            )
+        )  # fmt: skip
+    return issues
+
+
+def _targets(
+    photos: Sequence[CheckedPhoto], several: bool, clock: Clock
+) -> tuple[list[str], Tensor, np.ndarray]:
+    """Classes that can be judged, targets as a head takes them, and whose they are."""
+    counts: dict[str, int] = {}
+    for photo in photos:
+        for name in photo.labels:
+            counts[name] = counts.get(name, 0) + 1
+    total = len(photos)
+    names = sorted(
+        n for n, c in counts.items() if c >= LEAST and (not several or total - c >= LEAST)
+    )
+    if few := sorted(set(counts) - set(names)):
+        clock.skip(
+            f"labels of {len(few)} with fewer than {LEAST} photographs "
+            f"({', '.join(few[:3])}{' ...' if few[3:] else ''}): too few to learn from"
+        )
+    place = {name: n for n, name in enumerate(names)}
+    if several:
+        targets = torch.zeros(total, len(names))
+        for row, photo in zip(targets, photos, strict=True):
+            row[[place[n] for n in photo.labels if n in place]] = 1
+        return names, targets, np.arange(total)
+    kept = np.array([i for i, p in enumerate(photos) if p.labels and p.labels[0] in place], int)
+    return names, torch.tensor([place[photos[i].labels[0]] for i in kept]), kept
+
+
+def out_of_fold(
+    points: Tensor, targets: Tensor, groups: np.ndarray, clock: Clock, listener: Listener
+) -> np.ndarray | None:
+    """Probabilities (N, C) of each photograph by a logistic regression that has not seen it.
+
+    The strength of L2 is the one that predicts best, on these photographs as they are labelled:
+    where labels are wrong that is a strong one, which does not learn them by heart.
+
+    Args:
+        points: (N, D) features.
+        targets: (N,) or (N, C) of labels.
+        groups: (N,) those of one group are in one fold.
+        clock: asked between solutions.
+        listener: shown a bar.
+
+    Returns:
+        None where there was no time for a single strength.
+    """
+    fold = torch.from_numpy(folds(targets, groups))
+    classes = targets.shape[1] if targets.ndim > 1 else int(targets.max()) + 1
+    problems = [
+        Problem(points[fold != k], targets[fold != k], classes, Recipe()) for k in range(FOLDS)
+    ]
+    best, lowest, waited = None, np.inf, 0
+    with listener.bar("judge labels", None, "fit") as bar:
+        for strength in _STRENGTHS:
+            logits = torch.zeros(len(points), classes)
+            for k, problem in enumerate(problems):
+                if clock.over:
+                    return best
+                try:
+                    problem.solve(strength, _STEPS)
+                except DivergedError:
+                    return best
+                weight, bias = problem.solution()
+                logits[fold == k] = points[fold == k] @ weight.float().T + bias.float()
+                bar.advance(1)
+            loss = float(Recipe().loss(logits, targets))
+            if loss < lowest:
+                probabilities = logits.sigmoid() if targets.ndim > 1 else logits.softmax(1)
+                best, lowest, waited = probabilities.double().numpy(), loss, 0
+            elif (waited := waited + 1) == 2:  # the loss has a single valley
+                break
+    return best
+
+
+def folds(targets: Tensor, groups: np.ndarray) -> np.ndarray:
+    """(N,) the fold of each, balanced by class; groups stay together."""
+    rng = np.random.default_rng(_SEED)
+    classes = targets.numpy() if targets.ndim == 1 else targets.sum(1).int().numpy()
+    fold = np.empty(len(classes), np.int64)
+    _, first, inverse = np.unique(groups, return_index=True, return_inverse=True)
+    own = np.empty(len(first), np.int64)
+    turn = 0
+    for c in np.unique(classes):
+        members = np.flatnonzero(classes[first] == c)
+        rng.shuffle(members)
+        own[members] = (np.arange(len(members)) + turn) % FOLDS
+        turn += len(members)
+    fold[:] = own[inverse]
+    return fold
+
+
+def _of_labels(
+    photos: Sequence[CheckedPhoto],
+    names: Sequence[str],
+    targets: np.ndarray,
+    kept: np.ndarray,
+    predicted: np.ndarray,
+) -> list[CheckIssue]:
+    """Each label for itself: there or not are two classes."""
+    issues = []
+    for c, name in enumerate(names):
+        two = np.stack([1 - predicted[:, c], predicted[:, c]], 1)
+        which, looks, margins = wrong_labels(two, targets[:, c].astype(int))
+        for i, there, margin in zip(which, looks, margins, strict=True):
+            photo = photos[kept[i]]
+            has = "without" if there else "with"
+            issues.append(
+                CheckIssue(
+                    "suspect label", photo.rel, float(margin),
+                    f"labelled {has} {name}, which is there with probability "
+                    f"{predicted[i, c]:.2f}",
+                    label=photo.label, suggestion=f"{'add' if there else 'remove'} {name}",
+                )
+            )  # fmt: skip
+    return sorted(issues, key=lambda issue: -issue.score)

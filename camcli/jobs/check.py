@@ -1,0 +1,133 @@
+"""What is wrong with data: what ``camcli check`` is asked, and how it is done."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from camcli.data.sources.find import Images
+from camcli.errors import UsageError
+from camcli.jobs.model import ModelJob
+from camcli.jobs.photographs import called
+from camcli.printable import counted, some
+from camcli.settings import Settings
+from camcli.train.progress import Listener, LogListener
+
+if TYPE_CHECKING:
+    from camcli.evaluate.check.result import CheckResult
+    from camcli.models.classifier import Classifier
+
+NETWORK = ModelJob()
+"""The bundled network, which looks at photographs as it does in training."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckJob(Settings):
+    """A check that is to be made; ``camcli check --help`` says more of each setting.
+
+    Attributes:
+        data: a data set as ``camcli train`` takes it, or photographs as ``camcli batch`` does.
+        labels: where labels come from.
+        data_dir: where named data sets are looked for first.
+        network: whose features tell what is alike.
+        export: a file for the paths of what has an issue; None for none.
+        export_kinds: which kinds of issues, with commas between; ``all`` for every one.
+        time_limit: seconds after which what is left is left out, and named; None for no limit.
+        cache: keep features on disk.
+        cache_dir: where; None for the user's cache folder.
+        out: folder for what is found; None to write nothing.
+        overwrite: replace an earlier check there, and the list.
+    """
+
+    data: Images
+    labels: str = "auto"
+    data_dir: Path | None = None
+    network: ModelJob = NETWORK
+    export: Path | None = None
+    export_kinds: str = "all"
+    time_limit: float | None = None
+    cache: bool = True
+    cache_dir: Path | None = None
+    out: Path | None = None
+    overwrite: bool = False
+
+    def check(self) -> None:
+        """Refuse, without torch and before photographs are looked for, what cannot be meant.
+
+        Raises:
+            UsageError: an unknown name or kind, a number out of range, or files that may not be
+                replaced.
+            CamcliError: a checkpoint that holds no weights.
+        """
+        from camcli.evaluate.check.check_files import check_export, check_out, kinds_of
+
+        kinds_of(self.export_kinds)
+        if self.export is None and self.export_kinds != "all":
+            raise UsageError("--export-kinds says what --export writes: add --export FILE.")
+        if self.time_limit is not None and not 0 < self.time_limit < math.inf:
+            raise UsageError(f"--time-limit is in seconds, and more than 0, not {self.time_limit}.")
+        if self.out is not None:
+            check_out(self.out, overwrite=self.overwrite)
+        if self.export is not None:
+            check_export(self.export, overwrite=self.overwrite)
+        self.network.check()
+
+    def run(self, listener: Listener | None = None) -> CheckResult:
+        """Look at all photographs, and write down what is wrong with them; none is changed.
+
+        Args:
+            listener: hears what is going on; by default the log does.
+
+        Raises:
+            UsageError: as `check` does; no photographs, or labels that are not where they should
+                be.
+            UnavailableError: the data set or the weights are not on this machine.
+            CamcliError: a file that cannot be read or written.
+        """
+        listener = listener or LogListener()
+        self.check()
+        from camcli.evaluate.check.check_files import kinds_of, save, write_export
+        from camcli.evaluate.check.reading import read_checked
+        from camcli.evaluate.check.result import CheckResult
+        from camcli.evaluate.findings.clock import Clock
+
+        clock = Clock(self.time_limit)
+        name = called(self.data)
+        with listener.slow(f"Looking for photographs in {name} ..."):
+            data = read_checked(self.data, self.labels, self.data_dir)
+        for note in data.notes:
+            listener.say(note)
+
+        from camcli.evaluate.check.check import check
+
+        def load() -> Classifier:
+            listener.say(f"Loading {self.network.called} ...")
+            return self.network.load(say=listener.say, warn=listener.warn)
+
+        found = check(
+            data, load, cache=self.cache, cache_dir=self.cache_dir, clock=clock, listener=listener
+        )
+        result = CheckResult(
+            name, data.photos, data.classes, found.issues, found.findings, found.looked_for,
+            found.not_looked, found.unreadable,
+        )  # fmt: skip
+        if self.out is not None:
+            source = str(self.data) if isinstance(self.data, str | Path) else ""
+            with listener.slow("Drawing what was found ..."):
+                files = save(self.out, result, source)
+            listener.say(f"Wrote {', '.join(files)} to {self.out}.")
+            result = replace(result, out=self.out, files=files)
+        if self.export is not None:
+            count, inside = write_export(self.export, result, kinds_of(self.export_kinds))
+            listener.say(
+                f"Wrote {counted(count, 'path')} to {self.export}: camcli batch @{self.export}"
+            )
+            if inside:
+                listener.warn(
+                    f"{counted(len(inside), 'photograph')} in tar or zip files cannot be listed by "
+                    f"path: {some(inside, 3)}."
+                )
+            result = replace(result, exported=count)
+        return result
