@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from camcli.data.sources.find import Images
-from camcli.errors import UsageError
+from camcli.errors import UnavailableError, UsageError
 from camcli.jobs.model import ModelJob
 from camcli.jobs.photographs import called
 from camcli.printable import counted, some
 from camcli.settings import Settings
+from camcli.train.config import TrainConfig
 from camcli.train.progress import Listener, LogListener
 
 if TYPE_CHECKING:
+    from camcli.evaluate.check.looking import Frozen
     from camcli.evaluate.check.result import CheckResult
-    from camcli.models.classifier import Classifier
 
 NETWORK = ModelJob()
 """The bundled network, which looks at photographs as it does in training."""
@@ -102,12 +103,13 @@ class CheckJob(Settings):
 
         from camcli.evaluate.check.check import check
 
-        def load() -> Classifier:
-            listener.say(f"Loading {self.network.called} ...")
-            return self.network.load(say=listener.say, warn=listener.warn)
-
         found = check(
-            data, load, cache=self.cache, cache_dir=self.cache_dir, clock=clock, listener=listener
+            data,
+            lambda: self._backbone(listener),
+            cache=self.cache,
+            cache_dir=self.cache_dir,
+            clock=clock,
+            listener=listener,
         )
         result = CheckResult(
             name, data.photos, data.classes, found.issues, found.findings, found.looked_for,
@@ -131,3 +133,27 @@ class CheckJob(Settings):
                 )
             result = replace(result, exported=count)
         return result
+
+    def _backbone(self, listener: Listener) -> Frozen:
+        """The network that looks, and what training calls its features, so that they are shared."""
+        from camcli.evaluate.check.looking import Frozen, frozen
+        from camcli.train.prepare import load_backbones
+
+        network = self.network.settled()
+        listener.say(f"Loading {network.called} ...")
+        if network.checkpoint is None and not (network.preprocess or network.trust_pickle):
+            config = TrainConfig(
+                backbone=network.model,
+                weights=None if network.weights is None else str(network.weights),
+                fit=network.fit,
+                input_size=network.input_size,
+            )
+            try:
+                (backbone,) = load_backbones(config, network.device, network.offline)
+                return Frozen(backbone.classifier, backbone.digest)
+            except UsageError:  # one that cannot be trained on; it may still be looked with
+                pass
+            except UnavailableError as error:
+                raise UnavailableError(str(error).replace("--backbone ", "--model ")) from error
+        classifier = network.load(say=listener.say, warn=listener.warn)
+        return frozen(classifier, None if network.checkpoint is None else Path(network.checkpoint))

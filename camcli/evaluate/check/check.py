@@ -5,27 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from camcli.evaluate.check.duplicates import duplicate_free, duplicate_issues, exact, near
 from camcli.evaluate.check.issue import CheckIssue
 from camcli.evaluate.check.label_errors import suspect_labels
-from camcli.evaluate.check.looking import Prints, add_features, look
+from camcli.evaluate.check.looking import Frozen, Prints, add_features, look
 from camcli.evaluate.check.neighbours import reduced
 from camcli.evaluate.check.oddities import odd_pictures, outliers, small_classes
 from camcli.evaluate.check.reading import CheckedData
 from camcli.evaluate.check.told import KINDS, findings_of
 from camcli.evaluate.findings.clock import Clock
-from camcli.evaluate.findings.finding import Finding
+from camcli.evaluate.findings.finding import Finding, Sighting
+from camcli.evaluate.properties.association import telling_properties
 from camcli.printable import counted
 from camcli.train.progress import Listener
 
-if TYPE_CHECKING:
-    from camcli.models.classifier import Classifier
-
 
 @dataclass(frozen=True)
-class Checked:
+class CheckOutcome:
     """What was found.
 
     Attributes:
@@ -45,13 +42,13 @@ class Checked:
 
 def check(
     data: CheckedData,
-    load: Callable[[], Classifier],
+    load: Callable[[], Frozen],
     *,
     cache: bool = True,
     cache_dir: Path | None = None,
     clock: Clock,
     listener: Listener,
-) -> Checked:
+) -> CheckOutcome:
     """Look for everything.
 
     Args:
@@ -59,7 +56,7 @@ def check(
         load: gives the backbone; called when all photographs have been decoded.
         cache: whether features are kept on disk.
         cache_dir: where; None for the user's cache folder.
-        clock: when it is over, what is left is named in `Checked.not_looked`.
+        clock: when it is over, what is left is named in `CheckOutcome.not_looked`.
         listener: shown progress.
 
     Raises:
@@ -81,7 +78,7 @@ def check(
         points = reduced(seen.features)
         groups = near(seen, points, same, clock, listener)
         looked_for.append(f"near duplicates and outliers, in {total}")
-        issues += outliers(seen.photos, points, duplicate_free(groups), clock)
+        issues += outliers(seen.photos, seen.features, duplicate_free(groups), clock)
         if _labels_can_be_judged(data, clock):
             issues += suspect_labels(
                 seen.photos, seen.features, groups.numbers(), data.several, clock, listener
@@ -97,7 +94,7 @@ def check(
     issues += _unreadable(data, seen)
     order = {kind: n for n, kind in enumerate(KINDS)}
     issues.sort(key=lambda issue: order[issue.kind])  # stable: the strongest of a kind first
-    return Checked(
+    return CheckOutcome(
         tuple(issues),
         findings_of(issues, len(seen.photos), telling),
         tuple(looked_for),
@@ -128,7 +125,44 @@ def _telling(
     data: CheckedData, seen: Prints, clock: Clock, issues: list[CheckIssue], looked_for: list[str]
 ) -> Sequence[Finding]:
     """Properties of whole photographs that tell classes apart."""
-    return ()
+    names = {photo.rel: photo.labels[0] for photo in seen.photos if len(photo.labels) == 1}
+    if data.several or len(set(names.values())) < 2:
+        if data.several:
+            clock.skip(
+                "properties that tell classes apart: photographs have several labels, or none"
+            )
+        return ()
+    if clock.over:
+        clock.skip("properties that tell classes apart: there was no time for them")
+        return ()
+    kept = {
+        photo.rel: print_.properties
+        for photo, print_ in zip(seen.photos, seen.prints, strict=True)
+        if photo.rel in names
+    }
+    suspects = telling_properties(kept, names, dict(names), clock)
+    looked_for.append("properties of whole photographs (size, light, file ...) that tell classes")
+    told = KINDS["telling property"]
+    findings = []
+    for each in suspects:
+        what = (
+            f"{each.kind}: {each.present} of {each.looked} have it, "
+            f"{each.elsewhere} of {each.elsewhere_looked} others"
+        )
+        issues.append(
+            CheckIssue("telling property", None, each.effect, f"{what}: {each.what}", each.label,
+                       suggestion="make the classes alike in it")
+        )  # fmt: skip
+        findings.append(
+            Finding(
+                "telling property", each.label, "data", f"{each.label}: {each.what}",
+                told.words, told.advice,
+                tuple(Sighting(rel, region) for rel, region in each.regions.items()),
+                each.present, each.looked, each.elsewhere, each.elsewhere_looked,
+                each.effect, each.p, picture=each.picture,
+            )
+        )  # fmt: skip
+    return findings
 
 
 def _unreadable(data: CheckedData, seen: Prints) -> list[CheckIssue]:

@@ -63,13 +63,15 @@ def calibrated(joint: np.ndarray, counts: np.ndarray) -> np.ndarray:
 
 
 def wrong_labels(
-    probabilities: np.ndarray, labels: np.ndarray
+    probabilities: np.ndarray, labels: np.ndarray, clear: float = 1.0
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Photographs whose label is probably wrong, the clearest first.
 
     Args:
         probabilities: see `thresholds`.
         labels: likewise.
+        clear: by how much another class is likelier than the label so that the photograph is taken
+            in any case, however few the joint says there are.
 
     Returns:
         (M,) indices, (M,) the class that each looks like, and (M,) by how much more likely that is
@@ -92,6 +94,6 @@ def wrong_labels(
     others[np.arange(len(labels)), labels] = -1
     looks = others.argmax(1)
     margin = others.max(1) - own
-    which = np.flatnonzero(found & (margin > 0))
+    which = np.flatnonzero((found & (margin > 0)) | (margin >= clear))
     which = which[np.argsort(-margin[which], kind="stable")]
     return which, looks[which], margin[which]

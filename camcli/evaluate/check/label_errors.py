@@ -17,6 +17,8 @@ from camcli.train.fitting.optimum import Problem
 from camcli.train.progress import Listener
 
 FOLDS = 5
+CLEAR = 0.3
+"""By how much another class must be likelier than the label to be listed in any case."""
 LEAST = 5
 """Photographs of a class, below which its labels are not judged."""
 _STRENGTHS = tuple(10.0 ** (-e / 2) for e in range(-1, 9))  # of L2, strong to weak
@@ -48,13 +50,13 @@ def suspect_labels(
     if len(names) < (1 if several else 2) or len(kept) < 2 * LEAST:
         return []
     points = reduced(features[kept], 2 * 128 if len(kept) > _MANY else 128)
-    predicted = out_of_fold(torch.from_numpy(points), targets, alike[kept], clock, listener)
+    predicted = twice(torch.from_numpy(points), targets, alike[kept], clock, listener)
     if predicted is None:
         clock.skip("suspect labels: there was no time to judge them")
         return []
     if several:
         return _of_labels(photos, names, targets.numpy(), kept, predicted)
-    which, looks, margins = wrong_labels(predicted, targets.numpy())
+    which, looks, margins = wrong_labels(predicted, targets.numpy(), CLEAR)
     issues = []
     for i, j, margin in zip(which, looks, margins, strict=True):
         photo = photos[kept[i]]
@@ -95,8 +97,36 @@ def _targets(
     return names, torch.tensor([place[photos[i].labels[0]] for i in kept]), kept
 
 
-def out_of_fold(
+def twice(
     points: Tensor, targets: Tensor, groups: np.ndarray, clock: Clock, listener: Listener
+) -> np.ndarray | None:
+    """Mean of two `out_of_fold`: by all labels, and without those that are then suspect.
+
+    A head that has learnt from wrong labels is unsure, and one that has not is too sure: the mean
+    ranks better than either.
+    """
+    everything = np.ones(len(points), bool)
+    first = out_of_fold(points, targets, groups, everything, clock, listener)
+    if first is None or targets.ndim > 1:
+        return first
+    suspect, _, _ = wrong_labels(first, targets.numpy(), CLEAR)
+    if not len(suspect):
+        return first
+    keep = everything.copy()
+    keep[suspect] = False
+    if len(np.unique(targets.numpy()[keep])) < len(np.unique(targets.numpy())):
+        return first
+    second = out_of_fold(points, targets, groups, keep, clock, listener)
+    return first if second is None else (first + second) / 2
+
+
+def out_of_fold(
+    points: Tensor,
+    targets: Tensor,
+    groups: np.ndarray,
+    keep: np.ndarray,
+    clock: Clock,
+    listener: Listener,
 ) -> np.ndarray | None:
     """Probabilities (N, C) of each photograph by a logistic regression that has not seen it.
 
@@ -107,16 +137,18 @@ def out_of_fold(
         points: (N, D) features.
         targets: (N,) or (N, C) of labels.
         groups: (N,) those of one group are in one fold.
+        keep: (N,) whether to learn from each.
         clock: asked between solutions.
         listener: shown a bar.
 
     Returns:
         None where there was no time for a single strength.
     """
-    fold = torch.from_numpy(folds(targets, groups))
+    fold, kept = torch.from_numpy(folds(targets, groups)), torch.from_numpy(keep)
     classes = targets.shape[1] if targets.ndim > 1 else int(targets.max()) + 1
     problems = [
-        Problem(points[fold != k], targets[fold != k], classes, Recipe()) for k in range(FOLDS)
+        Problem(points[(fold != k) & kept], targets[(fold != k) & kept], classes, Recipe())
+        for k in range(FOLDS)
     ]
     best, lowest, waited = None, np.inf, 0
     with listener.bar("judge labels", None, "fit") as bar:
@@ -132,7 +164,7 @@ def out_of_fold(
                 weight, bias = problem.solution()
                 logits[fold == k] = points[fold == k] @ weight.float().T + bias.float()
                 bar.advance(1)
-            loss = float(Recipe().loss(logits, targets))
+            loss = float(Recipe().loss(logits[kept], targets[kept]))
             if loss < lowest:
                 probabilities = logits.sigmoid() if targets.ndim > 1 else logits.softmax(1)
                 best, lowest, waited = probabilities.double().numpy(), loss, 0
@@ -169,7 +201,7 @@ def _of_labels(
     issues = []
     for c, name in enumerate(names):
         two = np.stack([1 - predicted[:, c], predicted[:, c]], 1)
-        which, looks, margins = wrong_labels(two, targets[:, c].astype(int))
+        which, looks, margins = wrong_labels(two, targets[:, c].astype(int), CLEAR)
         for i, there, margin in zip(which, looks, margins, strict=True):
             photo = photos[kept[i]]
             has = "without" if there else "with"

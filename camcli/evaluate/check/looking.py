@@ -25,12 +25,26 @@ from camcli.evaluate.check.same_picture import SMALL, grey
 from camcli.evaluate.findings.clock import Clock
 from camcli.evaluate.properties.measure import PhotoProperties, measure
 from camcli.models.classifier import Classifier
+from camcli.models.loading.checkpoint import load_checkpoint
 from camcli.models.runtime.openvino import available_cores
 from camcli.train.feature_pass.cache import FeatureCache, cache_root
 from camcli.train.feature_pass.features import ImageView, digest_of, extract, pooled
 from camcli.train.progress import Listener
 
 _AT_ONCE = 256  # photographs between two looks at the clock
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frozen:
+    """A backbone, and what its features are known by.
+
+    Attributes:
+        classifier: the backbone is its first half.
+        digest: SHA-256 of its tensors, in hex; empty where nothing tells it from others.
+    """
+
+    classifier: Classifier
+    digest: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,7 +135,7 @@ def _print(ref: ImageRef) -> Print | ImageError:
 
 def add_features(
     seen: Prints,
-    classifier: Classifier,
+    backbone: Frozen,
     cache_dir: Path | None,
     cache: bool,
     clock: Clock,
@@ -131,13 +145,14 @@ def add_features(
 
     Args:
         seen: what `look` gave; gets its features, unless the time is over before they are there.
-        classifier: the backbone.
+        backbone: looks at them.
         cache_dir: where features are kept; None for the user's cache folder.
         cache: whether they are kept at all.
         clock: when it is over there are no features.
         listener: shown a bar.
     """
-    kept = _cache(classifier, cache_dir) if cache else None
+    kept = feature_cache(backbone, cache_dir) if cache else None
+    classifier = backbone.classifier
     view, rows, wanted = ImageView(classifier), [], []
     try:
         with listener.bar("features", len(seen.photos), "image") as bar:
@@ -165,16 +180,16 @@ def add_features(
     seen.features = np.concatenate(rows) if rows else np.zeros((0, 1), np.float16)
 
 
-def _cache(classifier: Classifier, folder: Path | None) -> FeatureCache | None:
+def feature_cache(backbone: Frozen, folder: Path | None) -> FeatureCache | None:
     """The cache that training has of the same backbone; None where its weights are not known."""
     import torch
 
-    module = classifier.features
-    if not isinstance(module, nn.Module) or not (tensors := module.state_dict()):
+    classifier = backbone.classifier
+    if not backbone.digest:
         return None
     space: dict[str, Any] = {
         "backbone": classifier.provenance.name,
-        "tensors": digest_of(tensors),
+        "tensors": backbone.digest,
         "layer": classifier.layer,
         "preprocess": classifier.preprocess.to_dict(),
         "precision": "bfloat16" if classifier.device.type == "cuda" else "float32",
@@ -182,3 +197,19 @@ def _cache(classifier: Classifier, folder: Path | None) -> FeatureCache | None:
     shape = classifier.preprocess.shape
     blank = torch.zeros(1, 3, *shape[1:], dtype=torch.uint8, device=classifier.device)
     return FeatureCache(cache_root(folder), space, pooled(classifier, blank).shape[1])
+
+
+def frozen(classifier: Classifier, checkpoint: Path | None = None) -> Frozen:
+    """A backbone whose features are kept.
+
+    Args:
+        classifier: that is loaded.
+        checkpoint: the file of training that it comes from; its features are then those that
+            training kept, unless layers have learnt.
+    """
+    if checkpoint is not None:
+        saved = load_checkpoint(checkpoint)
+        return Frozen(classifier, digest_of(saved.backbone) if saved.members == 1 else "")
+    module = classifier.features
+    tensors = module.state_dict() if isinstance(module, nn.Module) else {}
+    return Frozen(classifier, digest_of(tensors) if tensors else "")

@@ -12,19 +12,25 @@ _SAMPLE = 20_000  # photographs by which the axes are found
 _BLOCK = 2048
 
 
-def reduced(features: np.ndarray, dimensions: int = DIMENSIONS) -> np.ndarray:
+def reduced(
+    features: np.ndarray, dimensions: int = DIMENSIONS, *, centred: bool = True
+) -> np.ndarray:
     """Features on their first principal axes.
 
     Args:
         features: (N, K) of any precision.
         dimensions: at most so many axes.
+        centred: whether their mean is taken off first. Copies then stand out more; without it,
+            what has little in common with the others does.
 
     Returns:
-        (N, D) float32, centred, of root mean square 1 over all numbers.
+        (N, D) float32, of root mean square 1 over all numbers.
     """
     count = len(features)
     some = features[:: max(1, count // _SAMPLE)].astype(np.float32)
     mean = some.mean(0, dtype=np.float64).astype(np.float32)
+    if not centred:
+        mean = np.zeros_like(mean)
     some -= mean
     if len(some) < some.shape[1]:
         _, _, axes = np.linalg.svd(some, full_matrices=False)

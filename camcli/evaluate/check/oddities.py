@@ -9,7 +9,7 @@ import numpy as np
 
 from camcli.evaluate.check.issue import CheckedPhoto, CheckIssue
 from camcli.evaluate.check.looking import Prints
-from camcli.evaluate.check.neighbours import nearest
+from camcli.evaluate.check.neighbours import nearest, reduced
 from camcli.evaluate.findings.clock import Clock
 from camcli.evaluate.properties.measure import PhotoProperties
 from camcli.printable import counted
@@ -17,7 +17,7 @@ from camcli.printable import counted
 LEAST = 30
 """Photographs, below which none can be said to be unlike the others."""
 _NEIGHBOURS = 10
-_FAR = 4.5  # robust standard deviations of the logarithm of the distance
+_FAR = 2.5  # robust standard deviations of the logarithm of the distance
 USUAL = 0.1
 """Share of the photographs from which on a property is what the data are like."""
 SMALL_CLASS = 20
@@ -25,20 +25,21 @@ SMALL_CLASS = 20
 
 
 def outliers(
-    photos: Sequence[CheckedPhoto], points: np.ndarray, ones: np.ndarray, clock: Clock
+    photos: Sequence[CheckedPhoto], features: np.ndarray, ones: np.ndarray, clock: Clock
 ) -> list[CheckIssue]:
     """Photographs that are far from their nearest neighbours, the farthest first.
 
     Args:
         photos: N.
-        points: (N, D) reduced features.
+        features: (N, K).
         ones: indices of one of each group of copies, which would be near each other.
         clock: when it is over, nothing is found.
     """
     if len(ones) < LEAST:
         clock.skip(f"outliers: it takes {LEAST} photographs to say which is unlike the others")
         return []
-    found = nearest(points[ones], min(_NEIGHBOURS, len(ones) // 5), lambda: not clock.over)
+    points = reduced(features[ones], centred=False)
+    found = nearest(points, min(_NEIGHBOURS, len(ones) // 5), lambda: not clock.over)
     if found is None:
         clock.skip("outliers: there was no time for them")
         return []

@@ -1,0 +1,78 @@
+"""Copies are the same picture, whatever was done to them; other pictures are not."""
+
+import cv2
+import numpy as np
+import pytest
+
+from camcli.evaluate.check.same_picture import FINE, SMALL, grey, laid, same, turned
+
+
+def likeness(one, other):
+    how = laid(grey(one, SMALL), grey(other, SMALL))
+    return same(grey(one, FINE), grey(other, FINE), how) if how else 0.0
+
+
+def jpeg(rgb, quality):
+    data = cv2.imencode(".jpg", rgb, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    return cv2.imdecode(data, cv2.IMREAD_COLOR)
+
+
+COPIES = {
+    "itself": lambda a: a,
+    "crop 90": lambda a: a[18:, :-24],
+    "crop 80": lambda a: a[20:-16, 48:],
+    "jpeg 40": lambda a: jpeg(a, 40),
+    "mirrored": lambda a: a[:, ::-1],
+    "lighter": lambda a: np.clip(a * 1.3, 0, 255).astype(np.uint8),
+    "darker": lambda a: (a * 0.6).astype(np.uint8),
+    "grey": lambda a: np.repeat(a.mean(2, keepdims=True).astype(np.uint8), 3, 2),
+    "small": lambda a: cv2.resize(a, None, fx=0.4, fy=0.4, interpolation=cv2.INTER_AREA),
+    "on its side": lambda a: np.rot90(a),
+    "upside down": lambda a: np.rot90(a, 2),
+    "all at once": lambda a: jpeg(np.clip(a[:-18, 24:, :][:, ::-1] * 1.2, 0, 255), 40),
+    "with a line of text": lambda a: cv2.putText(
+        a.copy(), "(c) 2020", (8, 160), 0, 1.0, (255, 255, 255), 2
+    ),
+}
+
+
+@pytest.mark.parametrize("name", COPIES)
+def test_a_copy_is_the_same(name, picture):
+    for seed in range(4):
+        one = picture(seed)
+        other = np.ascontiguousarray(COPIES[name](one)).astype(np.uint8)
+        assert likeness(one, other) > 0.55, seed
+        assert likeness(other, one) > 0.55, seed
+
+
+def test_other_pictures_are_not(picture):
+    pictures = [picture(seed) for seed in range(12)]
+    assert [likeness(a, b) for n, a in enumerate(pictures) for b in pictures[:n]] == [0.0] * 66
+
+
+def test_the_same_light_with_other_detail_is_another_picture(picture):
+    """Two photographs of one scene: what is large is alike, what is small is not."""
+    for seed in range(6):
+        one, other = (picture(s).astype(np.float32) for s in (seed, seed + 50))
+        large = cv2.GaussianBlur(one, (0, 0), 10)
+        scene = large + (other - cv2.GaussianBlur(other, (0, 0), 10))
+        scene = np.clip(scene, 0, 255).astype(np.uint8)
+        assert laid(grey(picture(seed), SMALL), grey(scene, SMALL)) is not None
+        assert likeness(picture(seed), scene) == 0.0
+
+
+def test_blank_pictures_are_not_each_other(picture):
+    blank = np.full((80, 80, 3), 200, np.uint8)
+    assert likeness(blank, blank) == 0.0
+    assert likeness(blank, picture(0)) == 0.0
+
+
+def test_the_eight_ways_are_eight(picture):
+    small = grey(picture(0), SMALL)
+    assert len({turned(small, turn).tobytes() for turn in range(8)}) == 8
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (2, 300), (9, 9)])
+def test_odd_shapes_are_no_trouble(shape, picture):
+    odd = np.random.default_rng(0).integers(0, 255, (*shape, 3), dtype=np.uint8)
+    assert 0 <= likeness(odd, picture(0)) <= 1
