@@ -253,7 +253,7 @@ def _suspect(
         elsewhere_looked=int((~looked).sum()),
         effect=abs(telling.effect),
         p=chance,
-        change=change_of(telling.kind, having, without),
+        change=change_of(telling.way, having, without),
         having=frozenset(rels[n] for n in _places(telling.elsewhere)),
     )
 

@@ -29,6 +29,9 @@ FAMILIES: tuple[tuple[str, ...], ...] = (
 INVISIBLE = frozenset({"camera", "software", "date", "file format"})
 """Kinds that no pixel shows."""
 
+CORNERS = "corners"
+"""Way of brightness that differs from the middle to the corners."""
+
 _AXES = ((1.0, 0.0), (0.0, 1.0), (0.7, 0.7), (0.7, -0.7))  # red, yellow, orange, pink
 _LEAST_BLUR = 0.3  # pixels
 
@@ -46,6 +49,7 @@ class Number:
             matters, however surely they differ.
         odd: how unusual a value is for a photograph: of two classes, that whose median is odder
             has the property.
+        way: by which it is changed, where that is not the kind's usual one.
     """
 
     kind: str
@@ -54,6 +58,7 @@ class Number:
     less: str
     least: float
     odd: Callable[[float], float]
+    way: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +107,12 @@ def _log_noise(properties: PhotoProperties) -> float:
     return math.log(properties.noise + 0.3)
 
 
+def _corners(properties: PhotoProperties) -> float:
+    """How bright the outer rings are, to the inner ones."""
+    rings = properties.rings
+    return sum(rings[-2:]) / 2 - sum(rings[:2]) / 2
+
+
 def _quality(properties: PhotoProperties) -> float | None:
     return None if properties.file.quality is None else float(properties.file.quality)
 
@@ -110,6 +121,10 @@ NUMBERS: tuple[Number, ...] = (
     Number("size", lambda p: math.log(p.side), "larger", "smaller", 0.15, lambda v: -v),
     Number("aspect", lambda p: math.log(p.aspect), "wider", "narrower", 0.1, _further(0.0)),
     Number("brightness", lambda p: p.brightness, "brighter", "darker", 6.0, _further(52)),
+    Number(
+        "brightness", _corners, "brighter towards the corners", "darker towards the corners",
+        0.12, _further(-0.1), CORNERS,
+    ),
     Number(
         "contrast", lambda p: p.contrast, "of more contrast", "of less contrast", 4.0, _further(23)
     ),

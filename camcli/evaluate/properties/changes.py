@@ -9,6 +9,7 @@ import numpy as np
 
 from camcli.evaluate.findings.audited_photo import AuditedPhoto
 from camcli.evaluate.findings.suspect import Change
+from camcli.evaluate.properties.catalogue import CORNERS
 from camcli.evaluate.properties.detail_steps import (
     Noisier,
     Reencoded,
@@ -16,10 +17,10 @@ from camcli.evaluate.properties.detail_steps import (
     Smaller,
     Smoother,
 )
-from camcli.evaluate.properties.light_steps import ChannelLines, Contrast, Curve, Saturation
+from camcli.evaluate.properties.light_steps import ChannelLines, Contrast, Curve, Rings, Saturation
 from camcli.evaluate.properties.measure import PhotoProperties
 from camcli.evaluate.properties.shape_steps import Cropped
-from camcli.evaluate.properties.steps import Step
+from camcli.evaluate.properties.steps import PropertyStep
 
 Photographs = Sequence[PhotoProperties]
 
@@ -44,8 +45,8 @@ class PropertyChange:
     removed_by: str
     added_by: str
     control: str
-    taking: Step | None
-    putting: Step | None
+    taking: PropertyStep | None
+    putting: PropertyStep | None
 
     def remove(
         self, photo: AuditedPhoto, rgb: np.ndarray, rng: np.random.Generator
@@ -76,7 +77,7 @@ def change_of(kind: str, having: Photographs, without: Photographs) -> Change | 
     """How a property is changed.
 
     Args:
-        kind: one of `finding.KINDS`.
+        kind: one of `finding.KINDS`, or a way of one, see `catalogue.Number`.
         having: photographs of the class that have it.
         without: photographs of other classes that have it not.
 
@@ -127,6 +128,18 @@ def _curve(before: np.ndarray, after: np.ndarray) -> Curve:
     )
     y = np.maximum.accumulate(np.concatenate([[0], after, [255]]))
     return Curve(np.clip(np.rint(np.interp(np.arange(256), x, y)), 0, 255).astype(np.uint8))
+
+
+def _corners(having: Photographs, without: Photographs) -> PropertyChange:
+    own, others = (np.median([each.rings for each in group], axis=0) for group in (having, without))
+    dark = own[-1] < others[-1]
+    return PropertyChange(
+        "brightened towards the corners" if dark else "darkened towards the corners",
+        "darkened towards the corners" if dark else "brightened towards the corners",
+        "as much brighter on one side and darker on the other",
+        Rings(others - own),
+        Rings(own - others),
+    )
 
 
 def _contrast(having: Photographs, without: Photographs) -> PropertyChange:
@@ -227,6 +240,7 @@ _CHANGES: dict[str, Callable[[Photographs, Photographs], PropertyChange | None]]
     "colour cast": _cast,
     "saturation": _saturation,
     "brightness": _brightness,
+    CORNERS: _corners,
     "contrast": _contrast,
     "blur": _blur,
     "noise": _noise,

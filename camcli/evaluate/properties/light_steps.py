@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from camcli.evaluate.properties.measure import radius
 from camcli.evaluate.properties.steps import (
     either_side,
     pixels,
@@ -66,6 +67,31 @@ class Curve:
         """As much brighter on one side as darker on the other."""
         wanted = strength(self.table[rgb].astype(np.float32) - rgb)
         return None if wanted < _UNSEEN else scaled(ramp(rgb, rng), rgb, wanted)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rings:
+    """Brighter or darker from the middle to the corners.
+
+    Attributes:
+        ratio: logarithm of the ratio of brightness after to before, of `measure.RINGS` rings.
+    """
+
+    ratio: np.ndarray
+
+    def change(self, rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
+        """Light that falls off, or does not."""
+        place = radius(*rgb.shape[:2]) * len(self.ratio) - 0.5
+        gain = np.exp(np.interp(place, np.arange(len(self.ratio)), self.ratio))
+        changed = pixels(rgb * gain[..., None].astype(np.float32))
+        return None if strength(changed.astype(np.float32) - rgb) < _UNSEEN else changed
+
+    def control(self, rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
+        """As much brighter on one side and darker on the other."""
+        changed = self.change(rgb, rng)
+        if changed is None:
+            return None
+        return scaled(ramp(rgb, rng), rgb, strength(changed.astype(np.float32) - rgb))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import cache
 
 import cv2
 import numpy as np
@@ -20,6 +21,10 @@ from camcli.evaluate.properties.spectrum import spectrum
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 """At which the channels' values are kept."""
 
+RINGS = 6
+"""Around the middle of a photograph, the outermost in its corners; see `radius`."""
+
+_CELLS = 24  # rows and columns in which the rings' brightness is counted
 _COLOURS = 128  # pixels of the longer side on which light and colours are measured
 SHARPNESS = 256
 """Pixels of the shorter side of the middle on which blur is measured: about what networks see."""
@@ -52,6 +57,8 @@ class PhotoProperties:
             side is 256 pixels or less; None where it has no edges.
         noise: standard deviation of the noise in grey levels, where it is least covered.
         tones: value of each channel at `QUANTILES`, R first, 0 to 255.
+        rings: how bright it is from the middle to the corners: logarithms of the mean grey level of
+            `RINGS` rings, less that of the innermost.
         spectrum: how strong fine and coarse structures are, see `spectrum.spectrum`; None where it
             is too small.
         file: what its file says.
@@ -69,6 +76,7 @@ class PhotoProperties:
     blur: float | None
     noise: float
     tones: tuple[tuple[float, ...], ...]
+    rings: tuple[float, ...] = ()
     spectrum: tuple[float, ...] | None = None
     file: FileFacts = field(default_factory=FileFacts)
 
@@ -130,6 +138,7 @@ def of_pixels(rgb: np.ndarray, file: FileFacts | None = None) -> PhotoProperties
         blur=edge_width(sharpness),
         noise=noise(grey),
         tones=tuple(_tones(channel) for channel in channels),
+        rings=_rings(rgb),
         spectrum=spectrum(sharpness),
         file=file,
     )
@@ -180,6 +189,27 @@ def noise(grey: np.ndarray) -> float:
     level = cv2.resize(grey[1:-1, 1:-1][crop], shape, interpolation=cv2.INTER_AREA)
     usual = blocks[(level > 8) & (level < 247)]  # where it is clipped, nothing is seen of noise
     return float(np.quantile(usual if usual.size else blocks, 0.2)) * math.sqrt(math.pi / 2) / 6
+
+
+def radius(height: int, width: int) -> np.ndarray:
+    """(height, width): how far from the middle, 1 in the corners, whatever the shape."""
+    down = np.linspace(-1, 1, 2 * height + 1, dtype=np.float32)[1::2, None]
+    across = np.linspace(-1, 1, 2 * width + 1, dtype=np.float32)[None, 1::2]
+    return np.asarray(np.hypot(down, across) / math.sqrt(2))
+
+
+@cache
+def _ring_of_cell() -> np.ndarray:
+    """The ring that each cell of a picture belongs to."""
+    return np.minimum(radius(_CELLS, _CELLS) * RINGS, RINGS - 1).astype(int).reshape(-1)
+
+
+def _rings(rgb: np.ndarray) -> tuple[float, ...]:
+    cells = cv2.resize(rgb, (_CELLS, _CELLS), interpolation=cv2.INTER_AREA)
+    grey = cv2.cvtColor(cells, cv2.COLOR_RGB2GRAY).reshape(-1)
+    ring = _ring_of_cell()
+    mean = np.log(np.bincount(ring, grey) / np.bincount(ring) + 8.0)
+    return tuple((mean - mean[0]).tolist())
 
 
 def _middle(rgb: np.ndarray) -> np.ndarray:

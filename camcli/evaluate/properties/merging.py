@@ -44,6 +44,11 @@ class Telling:
         """One of `finding.KINDS`."""
         return self.which.kind
 
+    @property
+    def way(self) -> str:
+        """The kind, or by which way of it photographs are changed."""
+        return (isinstance(self.which, Number) and self.which.way) or self.which.kind
+
 
 def merged(
     found: Sequence[tuple[Telling, float]], classes: int

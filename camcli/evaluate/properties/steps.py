@@ -16,7 +16,7 @@ import numpy as np
 _SQRT3 = 3**0.5
 
 
-class Step(Protocol):
+class PropertyStep(Protocol):
     """Changes a photograph, (H, W, 3) uint8; None where it would stay as it is."""
 
     def change(self, rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from camcli.evaluate.properties.catalogue import INVISIBLE, Name, hue
+from camcli.evaluate.properties.catalogue import CORNERS, INVISIBLE, Name, hue
 from camcli.evaluate.properties.measure import PhotoProperties
 from camcli.evaluate.properties.merging import Telling
 
@@ -15,6 +15,10 @@ _NUMBERS: dict[str, tuple[Callable[[PhotoProperties], float | None], str]] = {
     "size": (lambda p: p.side, "{:.0f} pixels a side"),
     "aspect": (lambda p: p.aspect, "width is {:.2f} times the height"),
     "brightness": (lambda p: p.brightness, "mean lightness {:.0f} of 100"),
+    CORNERS: (
+        lambda p: 100 * math.exp(p.rings[-1]),
+        "there {:.0f}% as bright as in the middle",
+    ),
     "contrast": (lambda p: p.contrast, "lightness varies by {:.0f} of 100"),
     "saturation": (lambda p: p.saturation, "mean chroma {:.0f}"),
     "blur": (lambda p: p.blur, "edges about {:.1f} pixels wide"),
@@ -60,7 +64,7 @@ def _itself(
             f"a colour cast: {_article(name)} {name} light "
             f"(by {math.hypot(*shift.tolist()):.0f} in Lab)"
         )
-    value, words = _NUMBERS[telling.kind]
+    value, words = _NUMBERS[telling.way]
     sign = telling.which.more if telling.effect > 0 else telling.which.less
     own, rest = (_median(value, each) for each in (having, without))
     return f"pictures that are {sign}: {words.format(own)}, of others {words.format(rest)}"

@@ -28,6 +28,7 @@ def usual(rng):
         blur=float(np.exp(rng.normal(-0.1, 0.14))),
         noise=abs(rng.normal(0.8, 0.3)),
         tones=tuple(map(tuple, tones.tolist())),
+        rings=tuple(np.cumsum(rng.normal(0, 0.1, 6)).tolist()),
         spectrum=tuple(rng.normal(3, 1, 48)),
         file=FileFacts(format="JPEG", quality=92, tables="quality 92, 4:2:0"),
     )

@@ -37,9 +37,15 @@ def written(pixels, quality):
     return cv2.imdecode(stored, 1)[..., ::-1]
 
 
+def vignette(pixels):
+    down, across = np.mgrid[-1 : 1 : pixels.shape[0] * 1j, -1 : 1 : pixels.shape[1] * 1j]
+    return np.rint(pixels * (1 - 0.35 * (down**2 + across**2))[..., None]).astype(np.uint8)
+
+
 PLANTED = {
     "colour cast": lambda x: np.clip(x * [1.15, 1.0, 0.8], 0, 255).astype(np.uint8),
     "brightness": lambda x: np.rint(x * 0.55).astype(np.uint8),
+    "corners": vignette,
     "contrast": lambda x: np.clip((x - 128.0) * 0.5 + 128, 0, 255).astype(np.uint8),
     "saturation": lambda x: np.rint(
         0.3 * x + 0.7 * cv2.cvtColor(x, cv2.COLOR_RGB2GRAY)[..., None]
@@ -50,6 +56,7 @@ PLANTED = {
 VALUE = {
     "colour cast": lambda p: p.tint[1] + p.highlights[1] / 100,
     "brightness": lambda p: p.brightness,
+    "corners": lambda p: p.rings[-1] + p.rings[-2],
     "contrast": lambda p: p.contrast,
     "saturation": lambda p: p.saturation,
     "blur": lambda p: np.log(p.blur),
@@ -101,7 +108,12 @@ def test_a_change_moves_the_property_and_its_control_leaves_it(kind):
 
 def test_what_was_planted_is_put_on_and_taken_away_again():
     """A blur, a cast and a darkening that were planted are met to a fraction of what they do."""
-    for kind, least in (("colour cast", 0.35), ("brightness", 0.25), ("blur", 0.4)):
+    for kind, least in (
+        ("colour cast", 0.35),
+        ("brightness", 0.25),
+        ("corners", 0.25),
+        ("blur", 0.4),
+    ):
         marked = [PLANTED[kind](pixels) for pixels in SCENES]
         change = change_of(kind, list(map(of_pixels, marked[:4])), list(map(of_pixels, SCENES[:4])))
         for pixels, truth in zip(SCENES[4:], marked[4:], strict=True):

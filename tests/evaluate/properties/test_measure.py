@@ -1,5 +1,7 @@
 """Properties of pixels against blurs, noise and tints of known size, and scikit-image's Lab."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -107,10 +109,19 @@ def test_tones_are_quantiles_of_the_channels(photo):
         assert of_pixels(photo).tones[channel] == pytest.approx(expected.tolist(), abs=6)
 
 
+def test_rings_are_the_light_from_the_middle_to_the_corners():
+    down, across = np.mgrid[-1:1:300j, -1:1:400j]
+    shade = 200 * (1 - 0.3 * (down**2 + across**2))
+    rings = of_pixels(np.rint(np.repeat(shade[..., None], 3, 2)).astype(np.uint8)).rings
+    middles = np.arange(0.5, 6) / 6 * np.sqrt(2)  # of the rings
+    expected = np.log((200 * (1 - 0.3 * middles**2) + 8) / (200 * (1 - 0.3 * middles[0] ** 2) + 8))
+    assert rings == pytest.approx(expected.tolist(), abs=0.09)
+
+
 def test_a_frame_and_a_line_of_text_change_nothing(photo):
     framed = photo.copy()
     framed[:30], framed[-30:], framed[:, :40], framed[:, -40:] = 0, 255, (255, 0, 0), 0
-    assert of_pixels(framed) == of_pixels(photo)
+    assert replace(of_pixels(framed), rings=()) == replace(of_pixels(photo), rings=())
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 500), (2, 3), (9, 9), (40, 1)])
