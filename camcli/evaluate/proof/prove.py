@@ -50,17 +50,18 @@ def prove(
     """
     bench = Bench(classifier, photos, pixels, clock)
     chosen = _chosen(suspects, clock)
-    tried = len(chosen)
-    plans = {id(s): _plan(bench, s, most) for s in chosen}
-    total = sum(min(most, len(part)) for plan in plans.values() for part in plan)
-    findings: list[Finding] = []
+    plans = [_plan(bench, suspect, most) for suspect in chosen]
+    total = sum(_planned(plan, most) for plan in plans)
     with listener.bar("proof", total, "photographs") as bar:
-        for suspect in suspects:
-            plan = plans.get(id(suspect))
-            if plan is None:
-                findings.append(_untried(suspect))
-                continue
-            findings.append(_proved(bench, suspect, plan, tried, most, bar.advance))
+        findings = [
+            _proved(bench, suspect, plan, len(chosen), most, bar.advance)
+            for suspect, plan in zip(chosen, plans, strict=True)
+        ]
+    tried = {id(suspect) for suspect in chosen}
+    # Of what no pixel shows, `words` says that.
+    why = "there were stronger suspicions, and it was not tried"
+    left = [s for s in suspects if id(s) not in tried]
+    findings += [_untried(s, None if s.change is None else why) for s in left]
     return sorted(findings, key=_order)
 
 
@@ -71,7 +72,7 @@ def unproved(suspects: Sequence[Suspect], why: str) -> list[Finding]:
         suspects: in any order, none twice.
         why: there is none, as a clause.
     """
-    return sorted((_finding(s, Outcome(), Outcome(), 1, None, why) for s in suspects), key=_order)
+    return sorted((_untried(s, why) for s in suspects), key=_order)
 
 
 Plan = tuple[list[AuditedPhoto], list[AuditedPhoto]]
@@ -106,12 +107,12 @@ def _plan(bench: Bench, suspect: Suspect, most: int) -> Plan:
     )
 
 
-def _untried(suspect: Suspect) -> Finding:
-    # Of what no pixel shows, `words` says that.
-    stronger = "there were stronger suspicions, and it was not tried"
-    return _finding(
-        suspect, Outcome(), Outcome(), 1, None, None if suspect.change is None else stronger
-    )
+def _planned(plan: Plan, most: int) -> int:
+    return sum(min(most, len(part)) for part in plan)
+
+
+def _untried(suspect: Suspect, why: str | None) -> Finding:
+    return _finding(suspect, Outcome(), Outcome(), 1, None, why)
 
 
 def _proved(
@@ -127,14 +128,22 @@ def _proved(
     if own is None:
         return _finding(suspect, Outcome(), Outcome(), tried, None, "the network has no such class")
     having, lacking = plan
+    done = 0
+
+    def count(more: int) -> None:
+        nonlocal done
+        done += more
+        progress(more)
+
     removed = bench.tried(
         having, change.remove, change.remove_control, own, change.removed_by,
-        taken=True, most=most, progress=progress,
+        taken=True, most=most, progress=count,
     )  # fmt: skip
     added = bench.tried(
         lacking, change.add, change.add_control, own, change.added_by,
-        taken=False, most=most, progress=progress,
+        taken=False, most=most, progress=count,
     )  # fmt: skip
+    progress(_planned(plan, most) - done)  # those that were not needed, or could not be done
     why = None
     if max(len(removed.tried), len(added.tried)) < FEWEST:
         why = "there was no time left" if bench.clock.over else _too_few(removed, added)

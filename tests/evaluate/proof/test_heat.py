@@ -46,8 +46,9 @@ def test_a_share_by_hand():
     assert share_on(-np.ones((4, 4)), WHOLE, SIZE, (0, 0, 0.25, 0.25)) is None
     # The network saw the right half alone.
     right = (16.0, 0.0, 32.0, 32.0)
-    assert share_on(np.ones((4, 4)), right, SIZE, (0, 0, 0.25, 0.25)) is None
-    assert share_on(np.ones((4, 4)), right, SIZE, (0.5, 0, 1, 0.5)) == pytest.approx((0.5, 0.5))
+    level = np.array([[1, 2, 2, 1]] * 4).T
+    assert share_on(level, right, SIZE, (0, 0, 0.25, 0.25)) is None
+    assert share_on(level, right, SIZE, (0.5, 0, 1, 0.5)) == pytest.approx((0.5, 0.5))
 
 
 def test_the_evidence_is_of_the_difference_to_the_runner_up():

@@ -201,6 +201,24 @@ def test_progress_counts_photographs(lit):
     listener = Counting()
     proved(looks_at(TOP_LEFT), [suspect(lit[0])], lit, listener=listener)
     assert (listener.total, listener.done) == (80, 80)
+    proved(looks_at(BOTTOM_RIGHT), [suspect(lit[0])], lit, listener=listener, most=30)
+    assert (listener.total, listener.done) == (60, 60), "though it was given up after 24"
+
+
+def test_the_strongest_comes_first_where_time_ends(lit):
+    class Once(Clock):
+        """Over as soon as one suspect was tried."""
+
+        asked = 0
+
+        @property
+        def over(self):
+            Once.asked += 1
+            return Once.asked > 12
+
+    some = [suspect(lit[0], effect=0.4), suspect(lit[0], effect=0.9)]
+    found = proved(looks_at(TOP_LEFT), some, lit, Once())
+    assert [(f.effect, f.verdict) for f in found] == [(0.9, "used"), (0.4, "unproved")]
 
 
 # -- what a network says -------------------------------------------------------------------------
