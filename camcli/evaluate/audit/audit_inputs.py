@@ -43,7 +43,7 @@ def from_photographs(
     progress: Callable[[], object],
     clock: Clock,
 ) -> Looked:
-    """Run the network and look at its maps; class-specific maps are contrasts between classes.
+    """Run the network and look at its maps of what it predicts, contrasts between classes.
 
     Of a network of labels each true label of a photograph is looked at for itself: it is right
     where it is predicted. Its map is that of the label alone, as no other excludes it.
@@ -74,8 +74,8 @@ def from_photographs(
     properties: dict[str, PhotoProperties] = {}
     count = 0
     for seen in see_photographs(
-        classifier, refs, {method: how}, features=True, every_label=True, failed=failed,
-        also=lambda ref, rgb: properties.update({ref.rel: measure(rgb, ref)}),
+        classifier, refs, {method: how}, features=True, every_label=True, predicted=True,
+        failed=failed, also=lambda ref, rgb: properties.update({ref.rel: measure(rgb, ref)}),
     ):  # fmt: skip
         if seen.first:
             if clock.over:

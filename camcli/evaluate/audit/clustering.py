@@ -1,4 +1,4 @@
-"""Groups of alike points: k-means, how many groups there are, and spectral clustering (SpRAy)."""
+"""Groups of alike points: k-means, groups put together, and spectral clustering as in SpRAy."""
 
 from __future__ import annotations
 
@@ -6,10 +6,6 @@ import cv2
 import numpy as np
 
 NEIGHBOURS = 10
-SAMPLE = 1000  # points by which is judged how many groups there are
-LEAST_APART = 0.15
-"""Mean silhouette below which points are no groups: on photographs, classes in which nothing
-repeats have 0.05 to 0.11, those with a planted mark 0.2 to 0.47."""
 LARGEST = 2000  # photographs whose graph is solved exactly; more would take minutes and gigabytes
 
 
@@ -32,56 +28,33 @@ def kmeans(points: np.ndarray, k: int, seed: int = 0) -> np.ndarray:
     return _by_size(found[:, 0])
 
 
-def how_many(points: np.ndarray, most: int, seed: int = 0) -> int:
-    """How many groups k-means should look for: the number with the largest mean silhouette.
+def put_together(labels: np.ndarray, directions: np.ndarray, alike: float) -> np.ndarray:
+    """Groups whose members point the same way as one group: average linkage from these groups on.
 
-    Rousseeuw 1987, 10.1016/0377-0427(87)90125-7, on up to `SAMPLE` of the points.
+    The two groups with the largest mean cosine between their members become one, again and again,
+    as long as that is at least `alike`.
 
     Args:
-        points: (N, D).
-        most: groups.
-        seed: of the sample and the starts.
+        labels: (N,), of groups from 0 on.
+        directions: (N, D), of length 1.
+        alike: mean cosine.
 
     Returns:
-        1 to `most`; `most` itself where no number of groups is well apart (`LEAST_APART`), so that
-        each of them is at least of one kind.
+        Cluster numbers (N,), 0 for the largest.
     """
-    most = min(most, len(points))
-    if len(points) > SAMPLE:
-        points = points[np.random.default_rng(seed).permutation(len(points))[:SAMPLE]]
-    best, found = LEAST_APART, most
-    apart = _distances(points)
-    for k in range(2, most + 1):
-        score = _silhouette(apart, kmeans(points, k, seed))
-        if score > best + 1e-9:
-            best, found = score, k
-    return found
-
-
-def _distances(points: np.ndarray) -> np.ndarray:
-    flat = points.astype(np.float64)
-    square = (flat**2).sum(1)
-    return np.sqrt(np.maximum(square[:, None] + square[None] - 2 * flat @ flat.T, 0))
-
-
-def _silhouette(apart: np.ndarray, labels: np.ndarray) -> float:
-    """Mean of (b - a) / max(a, b): a is the mean distance to the own group, b to the next one."""
-    groups = int(labels.max()) + 1
-    if groups < 2:
-        return 0.0
-    of = np.eye(groups)[labels]
-    counts = of.sum(0)
-    total = apart @ of  # (N, groups)
-    rows = np.arange(len(labels))
-    own = counts[labels]
-    a = total[rows, labels] / np.maximum(own - 1, 1)
-    means = total / np.maximum(counts, 1)
-    means[rows, labels] = np.inf
-    means[:, counts == 0] = np.inf
-    b = means.min(1)
-    largest = np.maximum(a, b)
-    scores = np.where((own > 1) & (largest > 0), (b - a) / np.where(largest > 0, largest, 1), 0)
-    return float(scores.mean())
+    sums = [directions[labels == n].sum(0, dtype=np.float64) for n in range(int(labels.max()) + 1)]
+    counts = np.bincount(labels).tolist()
+    home = list(range(len(sums)))  # of each group, among those that are left
+    while len(sums) > 1:
+        means = np.stack([total / max(1, n) for total, n in zip(sums, counts, strict=True)])
+        cosines = np.triu(means @ means.T - 2, 1)  # pairs are negative, the rest 0
+        first, second = divmod(int(np.where(cosines < 0, cosines, -9).argmax()), len(sums))
+        if cosines[first, second] + 2 < alike:
+            break
+        sums[first] += sums.pop(second)
+        counts[first] += counts.pop(second)
+        home = [first if n == second else n - (n > second) for n in home]
+    return _by_size(np.asarray(home)[labels])
 
 
 def spectral(points: np.ndarray, k: int, seed: int = 0) -> np.ndarray:

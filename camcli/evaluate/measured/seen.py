@@ -69,6 +69,7 @@ def see_photographs(
     index: dict[str, int] | None = None,
     features: bool = False,
     every_label: bool = False,
+    predicted: bool = False,
     failed: Callable[[ImageError], object] = lambda error: None,
     also: Callable[[ImageRef, np.ndarray], object] = lambda ref, rgb: None,
 ) -> Iterator[Seen]:
@@ -83,6 +84,8 @@ def see_photographs(
         features: keep A as well.
         every_label: of a network of labels, yield a record for each true label of a photograph;
             else one, of the likeliest of them.
+        predicted: explain the predicted class also where another one is right. Of a network of
+            labels it changes nothing where labels are known.
         failed: told of each image that cannot be read or explained, which is left out.
         also: shown each photograph's pixels, (H, W, 3) uint8, while they are decoded; what it
             raises is the photograph's error.
@@ -114,6 +117,7 @@ def see_photographs(
                 given=index or {},
                 features=features,
                 every_label=every_label,
+                predicted=predicted,
             )
             outcomes = by_halves(work, same, classifier.device, lambda one: printable(one.ref.path))
             for one, seen in zip(same, outcomes, strict=True):
@@ -140,6 +144,7 @@ def _see(
     given: dict[str, int],
     features: bool,
     every_label: bool = False,
+    predicted: bool = False,
 ) -> list[list[Seen]]:
     look = classifier.look(torch.stack([one.pixels for one in decoded]))
     output, classes = classifier.output, classifier.classes
@@ -168,7 +173,7 @@ def _see(
         elif own:
             targets.append([(c, c) for c in (own if every_label else own[:1])])
         else:
-            targets.append([(label, best[n] if label is None else label)])
+            targets.append([(label, best[n] if label is None or predicted else label)])
     name = printable(decoded[0].ref.path)
     if not look.logits.isfinite().all():
         raise ImageError(f"{name}: scores that are not finite (NaN or infinity).")

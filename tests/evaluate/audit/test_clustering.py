@@ -2,15 +2,12 @@ import numpy as np
 import pytest
 from sklearn.cluster import SpectralClustering
 from sklearn.datasets import make_blobs, make_circles
-from sklearn.metrics import adjusted_rand_score, silhouette_score
+from sklearn.metrics import adjusted_rand_score
 
 from camcli.evaluate.audit.clustering import (
     LARGEST,
-    SAMPLE,
-    _distances,
-    _silhouette,
-    how_many,
     kmeans,
+    put_together,
     spectral,
 )
 
@@ -49,22 +46,32 @@ def test_too_many_for_a_graph():
         spectral(np.zeros((LARGEST + 1, 1)), 3)
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_silhouettes_are_scikit_learns(seed):
-    rng = np.random.default_rng(seed)
-    points = rng.standard_normal((40, 6)).astype(np.float32)
-    labels = rng.integers(0, 5, 40)
-    labels[:2] = 5, 6  # a group of one scores 0
-    expected = silhouette_score(points, labels)
-    assert _silhouette(_distances(points), labels) == pytest.approx(expected, abs=1e-6)
+def unit(*rows):
+    points = np.array(rows, float)
+    return points / np.linalg.norm(points, axis=1, keepdims=True)
 
 
-def test_how_many_groups_there_are():
-    points, _ = make_blobs((50, 30, 20), 8, cluster_std=0.5, random_state=1)
-    assert how_many(points, 10) == 3
-    assert how_many(points, 2) == 2
-    many, _ = make_blobs((SAMPLE, SAMPLE, SAMPLE), 8, cluster_std=0.5, random_state=1)
-    assert how_many(many, 10) == 3
-    # Points of no groups are cut as finely as is allowed.
-    assert how_many(np.random.default_rng(0).standard_normal((300, 50)), 10) == 10
-    assert [how_many(np.ones((n, 3)), 10) for n in (1, 2, 12)] == [1, 2, 10]
+def test_groups_of_the_same_direction_are_put_together():
+    """Cosines between groups: 0 and 2 0.6, 1 and 2 0.8, 0 and 1 0."""
+    directions = unit((1, 0), (0, 1), (0, 1), (0.6, 0.8))
+    labels = np.array([1, 0, 0, 2])
+    assert put_together(labels, directions, 0.9).tolist() == [1, 0, 0, 2]
+    assert put_together(labels, directions, 0.7).tolist() == [1, 0, 0, 0]
+    # Of the one, the other three are at 0, 0 and 0.6: 0.2 on average.
+    assert put_together(labels, directions, 0.21).tolist() == [1, 0, 0, 0]
+    assert put_together(labels, directions, 0.19).tolist() == [0, 0, 0, 0]
+    assert put_together(np.zeros(4, int), directions, 0.5).tolist() == [0] * 4
+    # Against each other.
+    assert put_together(np.array([0, 1]), unit((1, 0), (-1, 0)), -0.9).tolist() == [0, 1]
+    assert put_together(np.array([0, 1]), unit((1, 0), (-1, 0)), -1).tolist() == [0, 0]
+
+
+def test_groups_are_put_together_as_average_linkage_does():
+    from scipy.cluster.hierarchy import fcluster, linkage
+
+    rng = np.random.default_rng(4)
+    directions = unit(*(rng.standard_normal((4, 6)).repeat(8, 0) + rng.standard_normal((32, 6))))
+    ours = put_together(np.arange(32), directions, 0.4)
+    theirs = fcluster(linkage(directions, "average", "cosine"), 0.6, "distance")
+    assert adjusted_rand_score(ours, theirs) == 1
+    assert 1 < ours.max() < 31
