@@ -73,7 +73,9 @@ class PlaceChange(_FromOthers):
 
     removed_by = "painted over"
     added_by = "pasted"
-    control = "another place of the same size"
+    control = (
+        "another place of the same size painted over; what another photograph has there pasted"
+    )
 
     def __init__(
         self,
@@ -138,7 +140,7 @@ class BorderChange(_FromOthers):
 
     removed_by = "the border filled from inside"
     added_by = "the border put on"
-    control = "the border of another photograph"
+    control = "the border of another photograph of the class; the border of one of another class"
 
     def remove(
         self, photo: AuditedPhoto, rgb: np.ndarray, rng: np.random.Generator

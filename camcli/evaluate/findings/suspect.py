@@ -31,7 +31,11 @@ class Change(Protocol):
     added_by: str
     """How it is put on: ``pasted``; empty where it cannot be."""
     control: str
-    """What the control is: ``a patch of the same size from another photograph``."""
+    """What the control is: ``a patch of the same size from another photograph``.
+
+    Where that of putting it on is another one than that of taking it away, both, the latter first,
+    with a semicolon and a space between them.
+    """
 
     def remove(
         self, photo: AuditedPhoto, rgb: np.ndarray, rng: np.random.Generator

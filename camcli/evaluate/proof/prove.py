@@ -178,8 +178,10 @@ def _finding(
     found = verdict(removed.tried, added.tried, tried)
     remove = add = None
     if change is not None:
-        remove = effect_of(removed.tried, change.removed_by, change.control)
-        add = effect_of(added.tried, change.added_by, change.control)
+        # One control may be told for both ways, or one for each.
+        controls = change.control.split("; ")
+        remove = effect_of(removed.tried, change.removed_by, controls[0])
+        add = effect_of(added.tried, change.added_by, controls[-1])
     turned = {t.rel: t for t in removed.tried}
     sightings = [
         Sighting(

@@ -86,6 +86,15 @@ def test_a_change_that_turns_as_many_as_its_control_shows_nothing(lit):
     )  # fmt: skip
 
 
+def test_each_way_may_have_a_control_of_its_own(lit):
+    class Two(Corner):
+        control = "the other corner darkened; a grey corner"
+
+    (found,) = proved(looks_at(TOP_LEFT), [suspect(lit[0], change=Two())], lit)
+    assert found.remove.control_is == "the other corner darkened"
+    assert found.add.control_is == "a grey corner"
+
+
 def test_one_way_is_enough(lit):
     class Removed(Corner):
         added_by = ""
