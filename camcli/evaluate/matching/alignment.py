@@ -91,7 +91,7 @@ def alignments(
         other: features of another.
         pairs: (M, 2) matches between them.
         inliers: matches at least, at as many places in both.
-        scales: least and largest scale of `other` over `one`.
+        scales: least and largest scale of `other` over `one`, as they were looked at.
         most: how many similarities at most.
     """
     out: list[Alignment] = []
@@ -119,7 +119,7 @@ def _alignment(
     if matrix is None or not np.isfinite(matrix).all():
         return None
     scale = scale_of(matrix)
-    if not scales[0] <= scale <= scales[1]:
+    if not scales[0] <= scale * other.ratio / one.ratio <= scales[1]:
         return None
     grown = np.log(other.sizes[pairs[:, 1]] / one.sizes[pairs[:, 0]]) - math.log(scale)
     turned = other.angles[pairs[:, 1]] - one.angles[pairs[:, 0]] - turn_of(matrix)

@@ -7,6 +7,7 @@ squared, and in [0, 1].
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -14,6 +15,8 @@ import numpy as np
 
 SIDE = 480  # pixels of the longer side that a photograph is looked at
 MOST = 500  # features of a photograph, the clearest
+BORDER = 0.3  # of them are the clearest of what is left near the border, where marks are
+_NEAR_BORDER = 0.15  # of the shorter side
 LEAST = 8  # pixels of a side below which there is nothing to find
 
 
@@ -53,14 +56,14 @@ class LocalFeatures:
 
 
 def local_features(
-    rgb: np.ndarray, side: int = SIDE, most: int = MOST, contrast: float = 0.03
+    rgb: np.ndarray, side: int = SIDE, most: int = MOST, contrast: float = 0.02
 ) -> LocalFeatures:
     """The features of a photograph.
 
     Args:
         rgb: (H, W, 3) or grey (H, W), uint8, of any size.
         side: it is looked at with its longer side at most so many pixels.
-        most: how many are kept, those of the strongest response.
+        most: how many are kept, those of the strongest response; some are kept for the border.
         contrast: SIFT's threshold on the response, lower for fainter features.
 
     Returns:
@@ -74,13 +77,12 @@ def local_features(
     grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY) if rgb.ndim == 3 else rgb
     if ratio < 1:
         grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
-    sift = cv2.SIFT.create(nfeatures=most, contrastThreshold=contrast)
-    keypoints, found = sift.detectAndCompute(grey, None)
+    sift = cv2.SIFT.create(contrastThreshold=contrast)
+    keypoints, found = sift.compute(grey, _clearest(sift.detect(grey, None), size, most))
     if not keypoints:
         return no_features((height, width), ratio)
-    # `nfeatures` lets ties through; and a feature of no gradient at all has no direction.
     weight = found.sum(1)
-    kept = np.flatnonzero(weight > 0)[:most]
+    kept = np.flatnonzero(weight > 0).tolist()  # a feature of no gradient at all has no direction
     descriptors = np.sqrt(found[kept] / weight[kept, None])
     scale = np.array([width / size[0], height / size[1]], np.float32)
     # A pixel's centre is at its index: (x + 0.5) / ratio - 0.5.
@@ -93,6 +95,25 @@ def local_features(
         (height, width),
         ratio,
     )
+
+
+def _clearest(
+    keypoints: Sequence[cv2.KeyPoint], size: tuple[int, int], most: int
+) -> list[cv2.KeyPoint]:
+    """Those of the strongest response: of all, and then of the border."""
+    ordered = sorted(keypoints, key=lambda k: (-k.response, k.pt))
+    if len(ordered) <= most:
+        return ordered
+    first = most - round(BORDER * most)
+    near = _NEAR_BORDER * min(size)
+    border = [
+        k
+        for k in ordered[first:]
+        if min(k.pt[0], k.pt[1], size[0] - k.pt[0], size[1] - k.pt[1]) < near
+    ][: most - first]
+    chosen = [*ordered[:first], *border]
+    taken = {id(k) for k in chosen}
+    return [*chosen, *(k for k in ordered[first:] if id(k) not in taken)][:most]
 
 
 def no_features(shape: tuple[int, int], ratio: float = 1.0) -> LocalFeatures:

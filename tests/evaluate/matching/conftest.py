@@ -19,6 +19,6 @@ def scene(seed: int, height: int = 300, width: int = 400) -> np.ndarray:
     return np.clip(out, 0, 255).astype(np.uint8)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_scene():
     return scene
