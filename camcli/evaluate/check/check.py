@@ -53,7 +53,7 @@ def check(
 
     Args:
         data: the photographs and their labels.
-        load: gives the backbone; called when all photographs have been decoded.
+        load: gives the backbone.
         cache: whether features are kept on disk.
         cache_dir: where; None for the user's cache folder.
         clock: when it is over, what is left is named in `CheckOutcome.not_looked`.
@@ -63,6 +63,7 @@ def check(
         UnavailableError: the backbone's weights are not on this machine.
         CamcliError: the backbone fails on every photograph, or the cache cannot be used.
     """
+    backbone = load()  # what is missing is told before a long look
     seen = look(data.photos, clock, listener)
     total = counted(len(seen.photos), "photograph")
     looked_for = [
@@ -70,7 +71,7 @@ def check(
     ]  # fmt: skip
     issues: list[CheckIssue] = []
     if seen.photos and not clock.over:
-        add_features(seen, load(), cache_dir, cache, clock, listener)
+        add_features(seen, backbone, cache_dir, cache, clock, listener)
     elif seen.photos:
         clock.skip("near duplicates, suspect labels and outliers: there was no time for features")
     groups = same = exact(seen)

@@ -74,11 +74,37 @@ def nearest(
             own = np.arange(start, start + len(rows)) - other
             inside = (own >= 0) & (own < found.shape[1])
             found[np.flatnonzero(inside), own[inside]] = -2
-            few = min(k, found.shape[1])
-            top = np.argpartition(-found, few - 1, axis=1)[:, :few]
-            both = np.concatenate([best, np.take_along_axis(found, top, 1)], 1)
+            if other == 0:
+                few = min(k, found.shape[1])
+                top = np.argpartition(-found, few - 1, axis=1)[:, :few]
+                values = np.take_along_axis(found, top, 1)
+            else:
+                top, values = _above(found, best[:, -1], k)
+            both = np.concatenate([best, values], 1)
             places = np.concatenate([where, top + other], 1)
             order = np.argsort(-both, axis=1, kind="stable")[:, :k]
             best, where = np.take_along_axis(both, order, 1), np.take_along_axis(places, order, 1)
         which[start : start + len(rows)], cosines[start : start + len(rows)] = where, best
     return which, cosines
+
+
+def _above(found: np.ndarray, least: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """The k largest of each row that are above a number, which after a few blocks are few.
+
+    Args:
+        found: (B, M).
+        least: (B,) the number of each row.
+        k: at most so many.
+
+    Returns:
+        (B, k) columns and (B, k) values, -2 where there are no more.
+    """
+    rows, columns = np.divmod(np.flatnonzero(found > least[:, None]), found.shape[1])
+    values = found[rows, columns]
+    order = np.lexsort((-values, rows))
+    rows, columns, values = rows[order], columns[order], values[order]
+    rank = np.arange(len(rows)) - np.searchsorted(rows, rows)
+    kept = rank < k
+    top, best = np.zeros((len(found), k), np.int64), np.full((len(found), k), -2, np.float32)
+    top[rows[kept], rank[kept]], best[rows[kept], rank[kept]] = columns[kept], values[kept]
+    return top, best
