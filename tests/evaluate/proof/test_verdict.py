@@ -1,5 +1,6 @@
 """The rule, at its edges."""
 
+import numpy as np
 import pytest
 
 from camcli.evaluate.proof.verdict import (
@@ -59,6 +60,22 @@ def test_or_it_makes_most_of_the_lead():
     few = trials(0, 0, 0, 2, odds=-20.0, before=2.0) + trials(0, 0, 0, 18, odds=0.1, before=2.0)
     assert share_of_lead(few, -1) > 0.5
     assert not shows(few, -1, 1)
+
+
+@pytest.mark.parametrize("share", [0.03, 0.3, 0.5])
+def test_where_nothing_is_used_nothing_is_shown(share):
+    """Both turn the same share of predictions: ten audits of a thousand may be wrong, and fewer."""
+    rng = np.random.default_rng(0)
+    wrong = 0
+    for _ in range(1500):
+        turned = rng.random((60, 2)) < share
+        odds = rng.normal(0, 1, (60, 2))
+        some = [
+            Tried(str(n), bool(a), bool(b), x, y, 1.0)
+            for n, ((a, b), (x, y)) in enumerate(zip(turned, odds, strict=True))
+        ]
+        wrong += shows(some, -1, 1)
+    assert wrong / 1500 <= 0.01 / 2
 
 
 @pytest.mark.parametrize(
