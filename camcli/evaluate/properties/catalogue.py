@@ -82,21 +82,40 @@ def _further(usual: float) -> Callable[[float], float]:
     return lambda value: abs(value - usual)
 
 
+# What is usual in photographs: mean a and b (of tint, logarithms), and by how much both vary.
+_USUAL = {
+    "cast": (1.4, 3.4, 3.5),
+    "highlights": (0.0, 2.1, 7.5),
+    "tint": (0.0, 0.0, 0.12),
+}
+
+
 def _casts() -> Iterator[Number]:
-    """The colour of the light, measured in three ways, along four axes."""
-    # What is usual in photographs, and what matters.
-    ways = {"cast": (1.4, 3.4, 2.5), "highlights": (0.0, 2.1, 4.0), "tint": (0.0, 0.0, 0.06)}
-    for name, (usual_a, usual_b, least) in ways.items():
-        for a, b in _AXES:
+    """The colour of the light along four axes: of the highlights, and of what else there is.
 
-            def along(
-                properties: PhotoProperties, name: str = name, a: float = a, b: float = b
+    Either alone may be the colour of things: of red apples before a white wall the edges are red,
+    of a bright sky the highlights are blue.
+    """
+    for other in ("cast", "tint"):
+        for axis in _AXES:
+
+            def both(
+                properties: PhotoProperties,
+                other: str = other,
+                axis: tuple[float, float] = axis,
             ) -> float:
-                pair: tuple[float, float] = getattr(properties, name)
-                return pair[0] * a + pair[1] * b
+                one = _along(properties, "highlights", axis)
+                two = _along(properties, other, axis)
+                return math.copysign(min(abs(one), abs(two)), one) if one * two > 0 else 0.0
 
-            odd = _further(usual_a * a + usual_b * b)
-            yield Number("colour cast", along, "", "", least, odd)
+            yield Number("colour cast", both, "", "", 0.35, _further(0.0))
+
+
+def _along(properties: PhotoProperties, name: str, axis: tuple[float, float]) -> float:
+    """How unusual a measure of the light is in a direction."""
+    usual_a, usual_b, varies = _USUAL[name]
+    a, b = getattr(properties, name)
+    return ((a - usual_a) * axis[0] + (b - usual_b) * axis[1]) / varies
 
 
 def _log_blur(properties: PhotoProperties) -> float | None:
@@ -130,7 +149,7 @@ NUMBERS: tuple[Number, ...] = (
     ),
     Number("saturation", lambda p: p.saturation, "more colourful", "paler", 4.0, _further(15)),
     *_casts(),
-    Number("blur", _log_blur, "blurred", "sharper", 0.15, lambda v: v),
+    Number("blur", _log_blur, "blurred", "sharper", 0.15, _further(-0.1)),
     Number("noise", _log_noise, "noisier", "less noisy", 0.3, lambda v: v),
     Number(
         "jpeg quality", _quality, "of better JPEG quality", "of poorer JPEG quality", 4.0,

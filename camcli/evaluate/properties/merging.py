@@ -11,7 +11,7 @@ from camcli.evaluate.properties.catalogue import INVISIBLE, Name, Number, family
 from camcli.evaluate.properties.statistics import ranks
 
 TOGETHER = 0.6  # rank correlation within classes from which two properties are one
-_CLOSE = 0.2  # of two effects that differ by less, the likelier cause is the stronger
+_CLOSE = 0.1  # of two effects that differ by less, the likelier cause is the stronger
 _LEAST = 20  # photographs, to correlate anything
 
 
@@ -77,12 +77,16 @@ def merged(
         yield best, others, chance
 
 
-def _likeliest(each: tuple[Telling, float]) -> tuple[bool, int, float, int]:
-    """What sorts the likelier cause first: of two names for one difference, the rarer."""
+def _likeliest(each: tuple[Telling, float]) -> tuple[bool, bool, int, float, int]:
+    """What sorts the likelier cause first: of two names for one difference, the rarer.
+
+    Blur takes noise away; noise makes edges finer.
+    """
     telling = each[0]
     name = telling.which if isinstance(telling.which, Name) else None
     return (
         name is not None and name.detail,
+        telling.kind == "blur" and telling.effect < 0,
         family(telling.kind).index(telling.kind),
         -round(abs(telling.effect), 2),
         int((telling.own | telling.elsewhere).sum()) if name else 0,

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from camcli.evaluate.findings.clock import Clock
-from camcli.evaluate.properties.association import telling_properties
+from camcli.evaluate.properties.association import MOST_CLASSES, telling_properties
 from camcli.evaluate.properties.file_facts import FileFacts
 from camcli.evaluate.properties.measure import PhotoProperties
 
@@ -72,6 +72,7 @@ CHANGES = {
         p,
         cast=(p.cast[0], p.cast[1] + 9),
         highlights=(p.highlights[0], p.highlights[1] + 22),
+        tint=(p.tint[0], p.tint[1] + 0.4),
         saturation=p.saturation + 6,
     ),
     "grey": lambda p: replace(p, grey=True, saturation=0.0, cast=(0.0, 0.0)),
@@ -129,6 +130,37 @@ def test_what_follows_from_the_same_cause_is_named_beside_it():
     (found,) = told(properties, labels)
     assert "2.1 pixels" in found.what
     assert "with it: less noisy" in found.what
+
+
+def test_less_noise_goes_with_blur_and_finer_edges_with_noise():
+    properties, labels = photographs(60, 60)
+    rough, _ = planted(properties, labels, lambda p: replace(p, noise=7.0, blur=0.7 * p.blur))
+    (found,) = told(rough, labels)
+    assert (found.kind, found.label) == ("noise", "a")
+    assert "with it: sharper" in found.what
+
+
+def test_the_colour_of_things_is_not_that_of_the_light():
+    """Apples before a white wall: their edges are red, and the highlights are white."""
+    properties, labels = photographs(60, 60)
+    properties = {rel: replace(p, highlights=(0.0, 0.0)) for rel, p in properties.items()}
+    red, _ = planted(
+        properties,
+        labels,
+        lambda p: replace(p, tint=(p.tint[0] + 0.6, 0.2), cast=(p.cast[0] + 4, p.cast[1])),
+    )
+    assert told(red, labels) == []
+
+
+def test_what_differs_from_class_to_class_is_told_of_the_most_different_ones_only():
+    properties, labels = photographs(*[12] * 8)
+    more = {f"{n}{rel}": p for n in range(4) for rel, p in properties.items()}
+    names = {f"{n}{rel}": f"{n}{labels[rel]}" for n in range(4) for rel in properties}
+    light = {name: 8.0 + 2.6 * n for n, name in enumerate(sorted(set(names.values())))}
+    shaded = {rel: replace(p, brightness=light[names[rel]]) for rel, p in more.items()}
+    found = told(shaded, names)
+    assert 2 <= len(found) <= MOST_CLASSES
+    assert {each.kind for each in found} == {"brightness"}
 
 
 def test_two_causes_are_two():
