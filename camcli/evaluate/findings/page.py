@@ -146,9 +146,21 @@ def findings_page(
         ],
         "strips_title": strips_title,
         "strips_words": strips_words,
-        "about": [(name, [value] if isinstance(value, str) else value) for name, value in about],
+        "about": _about(about),
     }
     return contained("findings.html", context, ["findings.css"], "findings.js")
+
+
+def _about(about: Sequence[tuple[str, str | Sequence[str]]]) -> list[tuple[str, list[str]]]:
+    """Names with all their values; one that comes again at once is not named again."""
+    found: list[tuple[str, list[str]]] = []
+    for name, value in about:
+        values = [value] if isinstance(value, str) else list(value)
+        if found and found[-1][0] == name:
+            found[-1][1].extend(values)
+        else:
+            found.append((name, values))
+    return found
 
 
 def _most(finding: Finding, findings: int) -> int:

@@ -71,13 +71,15 @@ def safe(read):
 
 def test_everything_is_said_and_nothing_is_fetched_or_run(findings):
     read = made(
-        findings, about=[("Network", "</dl><script>")], skipped=["Frames <b>"],
+        findings, skipped=["Frames <b>"],
+        about=[("Network", "</dl><script>"), ("For", ("a", "b")), ("For", "c")],
         strips=[Strip("alpha <i>", "18", (("mean", RGB[:20, :20]),))], strips_title="Alike",
     )  # fmt: skip
     safe(read)
     titles = re.findall(r"alpha rests|be/ta carries|onerror=", read.text)
     assert titles[:2] == ["alpha rests", "be/ta carries"], "what is used comes first"
     assert "Frames <b>" in read.text
+    assert "Network </dl><script> For a b c" in read.text
     assert "[74, 93]" in read.text
     assert "86% [74, 93]" in read.text
     assert "control 3% [0, 10]" in read.text
