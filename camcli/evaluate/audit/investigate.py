@@ -15,6 +15,7 @@ from camcli.evaluate.findings.finding import Finding
 from camcli.evaluate.findings.pixel_cache import PixelCache
 from camcli.evaluate.findings.suspect import Suspect
 from camcli.evaluate.marks.frames import frames
+from camcli.evaluate.marks.repeated import repeated_marks
 from camcli.evaluate.proof.merge import explained, merged
 from camcli.evaluate.proof.prove import prove, unproved
 from camcli.evaluate.properties.association import telling_properties
@@ -80,6 +81,9 @@ def investigate(
         part = clock.part(0.5)  # the other half of the time is for the proofs
         for detect in DETECTORS:
             suspects += detect(large, pixels, part, listener)
+        repeated = repeated_marks(large, pixels, part, listener)
+        suspects += repeated.suspects
+        duplicates = _together([(pair.one, pair.other) for pair in repeated.duplicates])
         of = counted(sum(map(len, large.values())), "photograph")
         looked_for.append(f"marks that repeat and frames, in {of} of {_classes(len(large))}")
     if looked.properties:
@@ -109,6 +113,15 @@ def _said(looked: Looked) -> tuple[dict[str, str], dict[str, str | None]]:
         if fact.rel in looked.properties and fact.rel not in predicted:
             predicted[fact.rel], labels[fact.rel] = fact.pred, fact.label
     return predicted, labels
+
+
+def _together(pairs: Sequence[tuple[str, str]]) -> tuple[tuple[str, ...], ...]:
+    """Pairs that share a photograph as one group, each sorted."""
+    group: dict[str, set[str]] = {}
+    for pair in pairs:
+        both = set(pair).union(*(group.get(rel, ()) for rel in pair))
+        group |= dict.fromkeys(both, both)
+    return tuple(sorted({tuple(sorted(own)) for own in group.values()}))
 
 
 def _left_out(

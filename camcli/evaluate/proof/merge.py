@@ -66,10 +66,22 @@ def _same(kept: Suspect, other: Suspect) -> bool:
     if kept.kind not in local or other.kind not in local:
         return kept.kind == other.kind
     shared = kept.regions.keys() & other.regions.keys()
-    if not shared or len(shared) < _TOGETHER * min(kept.present, other.present):
+    if not shared or len(shared) < _TOGETHER * _could_share(
+        (kept.present, kept.looked), (other.present, other.looked)
+    ):
         return False
     touching = sum(_meet(kept, other, rel) for rel in shared)
     return touching >= _TOGETHER * len(shared)
+
+
+def _could_share(*each: tuple[int, int]) -> float:
+    """In how many photographs two can be together: one may have been looked for in fewer.
+
+    Args:
+        each: of each of the two, the photographs that have it, and in which it was looked for.
+    """
+    least = min(looked for _, looked in each)
+    return min(present * least / looked if looked else present for present, looked in each)
 
 
 def _meet(one: Suspect, other: Suspect, rel: str) -> bool:
@@ -154,7 +166,8 @@ def _goes_with(main: Finding, other: Finding) -> bool:
     if main.kind in HEAT and other.kind in PROPERTIES and other.verdict == "used":
         return False
     own, others = ({s.rel for s in f.sightings} for f in (main, other))
-    return len(own & others) >= _TOGETHER * max(1, min(len(own), len(others)))
+    could = _could_share((len(own), main.looked), (len(others), other.looked))
+    return len(own & others) >= _TOGETHER * max(1.0, could)
 
 
 def _with(main: Finding, others: Sequence[Finding]) -> Finding:
