@@ -14,6 +14,7 @@ from camcli.evaluate.findings.clock import Clock
 from camcli.evaluate.findings.finding import Finding
 from camcli.evaluate.findings.pixel_cache import PixelCache
 from camcli.evaluate.findings.suspect import Suspect
+from camcli.evaluate.marks.fixed_place import fixed_marks
 from camcli.evaluate.marks.frames import frames
 from camcli.evaluate.marks.repeated import repeated_marks
 from camcli.evaluate.proof.merge import explained, merged
@@ -29,7 +30,7 @@ Detector = Callable[
     [Mapping[str, Sequence[AuditedPhoto]], PixelCache, Clock, Listener], list[Suspect]
 ]
 # Of marks and frames; each is given the sampled photographs by predicted class.
-DETECTORS: tuple[Detector, ...] = (frames,)
+DETECTORS: tuple[Detector, ...] = (frames, fixed_marks)
 TOLD = 8  # photographs below which a class is not looked at for what repeats
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from camcli.evaluate.findings.audited_photo import AuditedPhoto
+from camcli.evaluate.marks.chance import more_than_chance
 
 LIKELY = 0.01  # p, corrected, above which nothing is said
 LEAST_EFFECT = 0.1  # difference of shares below which nothing is said
@@ -38,21 +38,6 @@ class Association:
     p: float
 
 
-def fisher(a: int, n: int, b: int, m: int) -> float:
-    """Chance of at least `a` of `n` beside at most `b` of `m`, if a + b were drawn from all."""
-    total, drawn = n + m, a + b
-    log_all = _choose(total, drawn)
-    terms = (
-        _choose(n, k) + _choose(m, drawn - k) - log_all
-        for k in range(max(a, drawn - m), min(n, drawn) + 1)
-    )
-    return min(1.0, math.fsum(math.exp(term) for term in terms))
-
-
-def _choose(n: int, k: int) -> float:
-    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
-
-
 def association(
     label: str, groups: Mapping[str, Sequence[AuditedPhoto]], having: Collection[str]
 ) -> Association:
@@ -62,7 +47,7 @@ def association(
     outside = frozenset(rel for rel in others if rel in having)
     n, m = len(groups[label]), len(others)
     effect = len(inside) / max(n, 1) - len(outside) / max(m, 1)
-    p = fisher(len(inside), n, len(outside), m) if n and m else 1.0
+    p = more_than_chance(len(inside), n, len(outside), m) if n and m else 1.0
     return Association(label, inside, n, outside, m, effect, p)
 
 
@@ -85,4 +70,4 @@ def believed(
     other = [photo.rel in having for photo in labelled if photo.label != found.label]
     if not same or not other:
         return True
-    return fisher(sum(same), len(same), sum(other), len(other)) <= LABELS
+    return more_than_chance(sum(same), len(same), sum(other), len(other)) <= LABELS

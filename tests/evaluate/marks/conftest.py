@@ -60,3 +60,35 @@ def photographs(tmp_path_factory):
         return out
 
     return write
+
+
+@pytest.fixture
+def drawn_groups(tmp_path):
+    """Makes groups by predicted class: `draw(rgb, rng)` is applied to a share of each class.
+
+    Returns the groups, and the relative paths of those that were drawn in.
+    """
+
+    def make(draw, shares, count=24, sizes=(60, 120), scenes=False, aspect=1):
+        rng = np.random.default_rng(0)
+        groups, marked = {}, set()
+        for name, share in shares.items():
+            groups[name] = []
+            for number in range(count):
+                height, width = int(rng.integers(*sizes)), aspect * int(rng.integers(*sizes))
+                if scenes:
+                    rgb = scene(int(rng.integers(10**9)), height, width)
+                else:
+                    rgb = rng.integers(0, 256, (height, width, 3)).astype(np.uint8)
+                rel = f"{name}/{number}.png"
+                if number < share * count:
+                    rgb = draw(rgb, rng)
+                    marked.add(rel)
+                path = tmp_path / rel
+                path.parent.mkdir(exist_ok=True)
+                cv2.imwrite(str(path), rgb[..., ::-1])
+                ref = ImageRef(str(path), rel, name)
+                groups[name].append(AuditedPhoto(ref, name, name, 0.9, (width, height)))
+        return groups, marked
+
+    return make

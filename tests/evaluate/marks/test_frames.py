@@ -2,18 +2,12 @@
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from camcli.data.sources.refs import ImageRef
 from camcli.evaluate.findings.audited_photo import AuditedPhoto
 from camcli.evaluate.findings.clock import Clock
 from camcli.evaluate.findings.pixel_cache import PixelCache
 from camcli.evaluate.marks.frames import frames
 from camcli.train.progress import Listener
-
-
-def scene(rng, height, width):
-    return rng.integers(0, 256, (height, width, 3)).astype(np.uint8)
 
 
 def framed(rgb, depths, colour):
@@ -24,33 +18,6 @@ def framed(rgb, depths, colour):
     within = np.s_[top : height - bottom, left : width - right]
     out[within] = rgb[within]
     return out
-
-
-@pytest.fixture
-def photographs(tmp_path):
-    """Makes groups of photographs: `draw(rgb, rng)` is applied to a share of each class."""
-
-    def make(draw, shares, count=24, labels=True):
-        rng = np.random.default_rng(0)
-        groups, marked = {}, set()
-        for name, share in shares.items():
-            groups[name] = []
-            for number in range(count):
-                rgb = scene(rng, int(rng.integers(60, 120)), int(rng.integers(60, 120)))
-                rel = f"{name}/{number}.png"
-                if number < share * count:
-                    rgb = draw(rgb, rng)
-                    marked.add(rel)
-                path = tmp_path / rel
-                path.parent.mkdir(exist_ok=True)
-                Image.fromarray(rgb).save(path)
-                label = name if labels else None
-                size = rgb.shape[1], rgb.shape[0]
-                ref = ImageRef(path=path, rel=rel, label=label)
-                groups[name].append(AuditedPhoto(ref, label, name, 0.9, size))
-        return groups, marked
-
-    return make
 
 
 def found(groups, clock=None):
@@ -67,8 +34,8 @@ def found(groups, clock=None):
         ((0, 0, 0, 8), (30, 60, 200), "a blue strip along the bottom side, of about 8 pixels"),
     ],
 )
-def test_a_frame_of_one_class_is_named(photographs, depths, colour, what):
-    groups, marked = photographs(lambda rgb, rng: framed(rgb, depths, colour), {"a": 0.8, "b": 0})
+def test_a_frame_of_one_class_is_named(drawn_groups, depths, colour, what):
+    groups, marked = drawn_groups(lambda rgb, rng: framed(rgb, depths, colour), {"a": 0.8, "b": 0})
     (suspect,) = found(groups)
     assert (suspect.kind, suspect.label, suspect.what) == ("frame", "a", what)
     assert set(suspect.regions) == marked
@@ -77,32 +44,32 @@ def test_a_frame_of_one_class_is_named(photographs, depths, colour, what):
     assert suspect.picture is not None
 
 
-def test_widths_may_differ(photographs):
+def test_widths_may_differ(drawn_groups):
     def draw(rgb, rng):
         return framed(rgb, (int(rng.integers(2, 20)),) * 4, (18, 18, 20))
 
-    (suspect,) = found(photographs(draw, {"a": 0.8, "b": 0})[0])
+    (suspect,) = found(drawn_groups(draw, {"a": 0.8, "b": 0})[0])
     assert suspect.what.startswith("a dark frame of ")
     assert " to " in suspect.what
 
 
-def test_colours_may_differ(photographs):
+def test_colours_may_differ(drawn_groups):
     def draw(rgb, rng):
         return framed(rgb, (6, 6, 6, 6), rng.integers(0, 256, 3))
 
-    groups, marked = photographs(draw, {"a": 0.8, "b": 0})
+    groups, marked = drawn_groups(draw, {"a": 0.8, "b": 0})
     (suspect,) = found(groups)
     assert suspect.what == "a frame of about 6 pixels"
     assert set(suspect.regions) == marked
 
 
-def test_what_all_classes_have_alike_gives_none_away(photographs):
-    groups, _ = photographs(lambda rgb, rng: framed(rgb, (6, 6, 6, 6), 20), {"a": 0.5, "b": 0.5})
+def test_what_all_classes_have_alike_gives_none_away(drawn_groups):
+    groups, _ = drawn_groups(lambda rgb, rng: framed(rgb, (6, 6, 6, 6), 20), {"a": 0.5, "b": 0.5})
     assert found(groups) == []
 
 
-def test_what_few_of_another_class_have_is_counted(photographs):
-    groups, marked = photographs(
+def test_what_few_of_another_class_have_is_counted(drawn_groups):
+    groups, marked = drawn_groups(
         lambda rgb, rng: framed(rgb, (6, 6, 6, 6), 20), {"a": 0.9, "b": 0.2}
     )
     (suspect,) = found(groups)
@@ -110,17 +77,17 @@ def test_what_few_of_another_class_have_is_counted(photographs):
     assert suspect.having == {rel for rel in marked if rel.startswith("b/")}
 
 
-def test_no_borders_no_suspects(photographs):
-    assert found(photographs(None, {"a": 0, "b": 0})[0]) == []
+def test_no_borders_no_suspects(drawn_groups):
+    assert found(drawn_groups(None, {"a": 0, "b": 0})[0]) == []
 
 
-def test_one_class_alone_has_nothing_to_be_told_from(photographs):
-    assert found(photographs(lambda rgb, rng: framed(rgb, (6,) * 4, 20), {"a": 1})[0]) == []
+def test_one_class_alone_has_nothing_to_be_told_from(drawn_groups):
+    assert found(drawn_groups(lambda rgb, rng: framed(rgb, (6,) * 4, 20), {"a": 1})[0]) == []
 
 
-def test_labels_that_contradict_a_weak_association_are_believed(photographs):
+def test_labels_that_contradict_a_weak_association_are_believed(drawn_groups):
     """The frame is on as many of either label: the prediction goes with it by chance."""
-    groups, _ = photographs(lambda rgb, rng: framed(rgb, (6,) * 4, 20), {"a": 0.45, "b": 0})
+    groups, _ = drawn_groups(lambda rgb, rng: framed(rgb, (6,) * 4, 20), {"a": 0.45, "b": 0})
     assert len(found(groups)) == 1
     turned = {
         name: [
@@ -132,15 +99,15 @@ def test_labels_that_contradict_a_weak_association_are_believed(photographs):
     assert found(turned) == []
 
 
-def test_time_that_is_over_is_told(photographs):
+def test_time_that_is_over_is_told(drawn_groups):
     clock = Clock(0)
-    assert found(photographs(None, {"a": 0, "b": 0})[0], clock) == []
+    assert found(drawn_groups(None, {"a": 0, "b": 0})[0], clock) == []
     assert clock.skipped == ["borders of some photographs, for want of time"]
 
 
 @pytest.fixture
-def dark(photographs):
-    groups, _ = photographs(lambda rgb, rng: framed(rgb, (6, 6, 6, 6), 20), {"a": 0.8, "b": 0})
+def dark(drawn_groups):
+    groups, _ = drawn_groups(lambda rgb, rng: framed(rgb, (6, 6, 6, 6), 20), {"a": 0.8, "b": 0})
     (suspect,) = found(groups)
     return groups, suspect.change
 
