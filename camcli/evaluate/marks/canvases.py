@@ -26,7 +26,7 @@ _WEAK_EDGE, _WEAK_COLOUR = 12.0, 6.0  # grey values of a pixel's step that count
 
 
 @dataclass(frozen=True, slots=True)
-class Canvas:
+class SharedCanvas:
     """A way of laying photographs on each other.
 
     Attributes:
@@ -47,14 +47,14 @@ class Canvas:
         )
 
 
-def canvases(scale: str) -> list[Canvas]:
+def canvases(scale: str) -> list[SharedCanvas]:
     """Along each side from either end and from its middle, and in the middle."""
     along = []
     for start in (0.0, 0.5, 1.0):
         for side in (0.0, 1.0):
-            along.append(Canvas(scale, (start, side), (LONG, DEEP)))
-            along.append(Canvas(scale, (side, start), (DEEP, LONG)))
-    return [*along, Canvas(scale, (0.5, 0.5), (CENTRE, CENTRE))]
+            along.append(SharedCanvas(scale, (start, side), (LONG, DEEP)))
+            along.append(SharedCanvas(scale, (side, start), (DEEP, LONG)))
+    return [*along, SharedCanvas(scale, (0.5, 0.5), (CENTRE, CENTRE))]
 
 
 def scales(photos: Sequence[AuditedPhoto]) -> tuple[str, ...]:
@@ -68,7 +68,7 @@ def scales(photos: Sequence[AuditedPhoto]) -> tuple[str, ...]:
     return ("pixels", "shorter", "height", "width")
 
 
-class Drawn:
+class Strokes:
     """What is drawn in photographs at a scale: signed edges, and colours unlike those around.
 
     Args:
@@ -134,11 +134,11 @@ def _features(rgb: np.ndarray) -> np.ndarray:
     return out
 
 
-def laid(drawn: np.ndarray, canvas: Canvas, margin: int = 0) -> np.ndarray:
+def laid(drawn: np.ndarray, canvas: SharedCanvas, margin: int = 0) -> np.ndarray:
     """What is drawn in a photograph as a canvas shows it, 0 where there is no photograph.
 
     Args:
-        drawn: (CHANNELS, h, w), see `Drawn`.
+        drawn: (CHANNELS, h, w), see `Strokes`.
         canvas: which part of it.
         margin: pixels more on each side.
 

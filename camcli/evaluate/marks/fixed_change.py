@@ -10,15 +10,15 @@ import numpy as np
 from camcli.evaluate.findings.audited_photo import AuditedPhoto
 from camcli.evaluate.findings.suspect import Region
 
-Box = tuple[int, int, int, int]
-Place = Callable[[AuditedPhoto, np.ndarray], Region]
+FilledBox = tuple[int, int, int, int]
+PlaceIn = Callable[[AuditedPhoto, np.ndarray], Region]
 
 LARGEST = 0.5  # of a photograph: what is larger cannot be filled from around it
 LEAST = 0.6  # of the place that must be within a photograph
 FEATHER = 1  # pixels over which what is pasted fades
 
 
-def box_in(region: Region, shape: tuple[int, ...], grown: int = 0) -> Box | None:
+def box_in(region: Region, shape: tuple[int, ...], grown: int = 0) -> FilledBox | None:
     """Left, top, right, bottom in pixels of a photograph; None where nothing is left of it."""
     height, width = shape[:2]
     left, top = round(region[0] * width) - grown, round(region[1] * height) - grown
@@ -27,7 +27,7 @@ def box_in(region: Region, shape: tuple[int, ...], grown: int = 0) -> Box | None
     return (left, top, right, bottom) if right - left >= 2 and bottom - top >= 2 else None
 
 
-def filled(rgb: np.ndarray, box: Box) -> np.ndarray | None:
+def filled(rgb: np.ndarray, box: FilledBox) -> np.ndarray | None:
     """A photograph with a box filled from what is around it; None where that is too little."""
     left, top, right, bottom = box
     height, width = rgb.shape[:2]
@@ -47,17 +47,18 @@ def filled(rgb: np.ndarray, box: Box) -> np.ndarray | None:
     return out
 
 
-def pasted(rgb: np.ndarray, piece: np.ndarray, box: Box) -> np.ndarray:
+def pasted(rgb: np.ndarray, piece: np.ndarray, box: FilledBox) -> np.ndarray:
     """A photograph with a piece of another in a box, its inner edges faded."""
     left, top, right, bottom = box
     out = rgb.copy()
     size = right - left, bottom - top
     smaller = piece.shape[1] > size[0]
     fit = cv2.resize(piece, size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
-    alpha = np.pad(np.ones((size[1], size[0]), np.float32), FEATHER)
-    alpha = cv2.blur(alpha, (2 * FEATHER + 1,) * 2)[FEATHER:-FEATHER, FEATHER:-FEATHER, None]
-    under = out[top:bottom, left:right]
-    under[:] = (fit * alpha + under * (1 - alpha)).round()
+    whole = np.pad(np.ones((size[1], size[0]), np.float32), FEATHER)
+    faded = cv2.blur(whole, (2 * FEATHER + 1, 2 * FEATHER + 1), borderType=cv2.BORDER_CONSTANT)
+    alpha = faded[FEATHER:-FEATHER, FEATHER:-FEATHER, None]
+    mixed = fit * alpha + out[top:bottom, left:right] * (1 - alpha)
+    out[top:bottom, left:right] = mixed.round().astype(np.uint8)
     return out
 
 
@@ -84,7 +85,7 @@ class FixedChange:
     def __init__(
         self,
         regions: Mapping[str, Region],
-        place: Place,
+        place: PlaceIn,
         donors: Sequence[tuple[AuditedPhoto, np.ndarray]],
         plain: Sequence[tuple[AuditedPhoto, np.ndarray]],
     ) -> None:

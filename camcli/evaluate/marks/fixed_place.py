@@ -13,10 +13,10 @@ from camcli.evaluate.findings.clock import Clock
 from camcli.evaluate.findings.pixel_cache import PixelCache
 from camcli.evaluate.findings.suspect import Region, Suspect
 from camcli.evaluate.marks.association import Association, association, believed
-from camcli.evaluate.marks.canvases import LONG, Canvas, Drawn, laid
+from camcli.evaluate.marks.canvases import LONG, SharedCanvas, Strokes, laid
 from camcli.evaluate.marks.fixed_change import FixedChange, box_in
-from camcli.evaluate.marks.laid_together import Patch, differing_patches
-from camcli.evaluate.marks.likeness import Likeness, likeness
+from camcli.evaluate.marks.laid_together import DifferingPlace, differing_patches
+from camcli.evaluate.marks.likeness import PlaceLikeness, likeness
 from camcli.evaluate.marks.place_words import place_words, size_words
 from camcli.train.progress import Listener
 
@@ -38,8 +38,8 @@ class FixedMark:
         found: how much more often the class has it.
     """
 
-    patch: Patch
-    like: Likeness
+    patch: DifferingPlace
+    like: PlaceLikeness
     found: Association
 
     @property
@@ -73,18 +73,15 @@ def fixed_marks(
     labels = [label for label, photos in groups.items() if photos]
     if len(labels) < 2:
         return suspects
-    drawn = Drawn(pixels, [photo for label in labels for photo in groups[label]])
-    both: list[Patch] | None = None
+    drawn = Strokes(pixels, [photo for label in labels for photo in groups[label]])
+    both: list[DifferingPlace] | None = None
     with listener.bar("Marks at fixed places", len(labels), "class") as bar:
         for label in labels:
             if clock.over:
                 clock.skip("marks at fixed places of some classes, for want of time")
                 break
             own, others = list(groups[label]), _others(label, labels, groups)
-            if both is None:
-                patches = differing_patches(own, others, drawn, clock)
-            else:
-                patches = both
+            patches = differing_patches(own, others, drawn, clock) if both is None else both
             if len(labels) == 2 and len(own) + len(others) == sum(map(len, groups.values())):
                 both = patches  # two classes differ from each other at the same places
             suspects += _of_class(label, own, others, patches, drawn, pixels)
@@ -113,8 +110,8 @@ def _of_class(
     label: str,
     own: list[AuditedPhoto],
     others: list[AuditedPhoto],
-    patches: Sequence[Patch],
-    drawn: Drawn,
+    patches: Sequence[DifferingPlace],
+    drawn: Strokes,
     pixels: PixelCache,
 ) -> list[Suspect]:
     """The marks of one class."""
@@ -147,10 +144,10 @@ def _part(suspect: Suspect, known: Suspect) -> bool:
 
 def _mark(
     label: str,
-    patch: Patch,
+    patch: DifferingPlace,
     own: list[AuditedPhoto],
     others: list[AuditedPhoto],
-    drawn: Drawn,
+    drawn: Strokes,
 ) -> FixedMark | None:
     """What the class has at a place, if photographs bear it out one by one."""
     like = likeness(patch, own, others, drawn)
@@ -165,12 +162,15 @@ def _mark(
 
 
 def _places(
-    patches: Sequence[Patch], own: Sequence[AuditedPhoto], drawn: Drawn, pixels: PixelCache
-) -> list[list[Patch]]:
+    patches: Sequence[DifferingPlace],
+    own: Sequence[AuditedPhoto],
+    drawn: Strokes,
+    pixels: PixelCache,
+) -> list[list[DifferingPlace]]:
     """Patches that are at one place of the photographs, together; the clearest first."""
     some = [(photo, rgb) for photo in own[:: max(1, len(own) // 8)] if (rgb := pixels(photo))
             is not None]  # fmt: skip
-    together: list[tuple[list[Patch], list[Region]]] = []
+    together: list[tuple[list[DifferingPlace], list[Region]]] = []
     for patch in patches:
         regions = [_region(photo, rgb, patch, drawn) for photo, rgb in some]
         for known, at in together:
@@ -192,8 +192,8 @@ def _meet(one: Region, other: Region) -> bool:
 def _region(
     photo: AuditedPhoto,
     rgb: np.ndarray,
-    patch: Patch,
-    drawn: Drawn,
+    patch: DifferingPlace,
+    drawn: Strokes,
     shift: np.ndarray | None = None,
 ) -> Region:
     """Where a patch is in a photograph, as shares; it may reach beyond it."""
@@ -210,7 +210,7 @@ def _suspect(
     mark: FixedMark,
     own: list[AuditedPhoto],
     others: list[AuditedPhoto],
-    drawn: Drawn,
+    drawn: Strokes,
     pixels: PixelCache,
 ) -> Suspect | None:
     """A mark as a suspect, with its extent and its change."""
@@ -257,10 +257,12 @@ def _suspect(
     )
 
 
-def _whole(patch: Patch, members: Sequence[tuple[AuditedPhoto, np.ndarray]], drawn: Drawn) -> Patch:
+def _whole(
+    patch: DifferingPlace, members: Sequence[tuple[AuditedPhoto, np.ndarray]], drawn: Strokes
+) -> DifferingPlace:
     """As far as those that have the mark agree: the place at which it was found may be a part."""
     # Seen on a larger canvas: a line of text may be found by what is of it along a side.
-    large = Canvas(patch.canvas.scale, patch.canvas.anchor, (LONG, LONG))
+    large = SharedCanvas(patch.canvas.scale, patch.canvas.anchor, (LONG, LONG))
     x, y = large.corner(patch.canvas.size[::-1])
     left, top, right, bottom = (value - (y if n % 2 else x) for n, value in enumerate(patch.box))
     total = squares = None
@@ -280,7 +282,7 @@ def _whole(patch: Patch, members: Sequence[tuple[AuditedPhoto, np.ndarray]], dra
     # Of 1 by chance, whatever the number of photographs.
     agree = cv2.blur((count * (mean / spread) ** 2).max(0), (3, 3))
     peak = float(np.quantile(agree[top:bottom, left:right], 0.9))
-    near = (agree > max(0.08 * peak, 8.0)).astype(np.uint8)
+    near = (agree > max(0.08 * peak, 12.0)).astype(np.uint8)
     near = cv2.morphologyEx(near, cv2.MORPH_CLOSE, np.ones((9, 9), np.uint8))  # letters to lines
     _, names = cv2.connectedComponents(near)
     inside = np.bincount(names[top:bottom, left:right].ravel(), minlength=names.max() + 1)
@@ -290,7 +292,7 @@ def _whole(patch: Patch, members: Sequence[tuple[AuditedPhoto, np.ndarray]], dra
     if not len(rows):
         return patch
     box = int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
-    return Patch(large, box, patch.strength, patch.p)
+    return DifferingPlace(large, box, patch.strength, patch.p)
 
 
 def _picture(rgb: np.ndarray, region: Region) -> np.ndarray | None:

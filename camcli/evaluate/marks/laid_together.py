@@ -16,7 +16,7 @@ import numpy as np
 
 from camcli.evaluate.findings.audited_photo import AuditedPhoto
 from camcli.evaluate.findings.clock import Clock
-from camcli.evaluate.marks.canvases import CHANNELS, Canvas, Drawn, canvases, laid, scales
+from camcli.evaluate.marks.canvases import CHANNELS, SharedCanvas, Strokes, canvases, laid, scales
 
 LOTS = 20  # classes drawn by lot
 WINDOWS = ((5, 5), (17, 5), (5, 17))  # pairs of pixels: blots, lines of text, lines upright
@@ -26,7 +26,7 @@ _EULER = 0.5772156649
 
 
 @dataclass(frozen=True, slots=True)
-class Patch:
+class DifferingPlace:
     """A place of a canvas at which two sets of photographs differ.
 
     Attributes:
@@ -36,7 +36,7 @@ class Patch:
         p: of as much by chance, anywhere.
     """
 
-    canvas: Canvas
+    canvas: SharedCanvas
     box: tuple[int, int, int, int]
     strength: float
     p: float
@@ -45,10 +45,10 @@ class Patch:
 def differing_patches(
     own: Sequence[AuditedPhoto],
     others: Sequence[AuditedPhoto],
-    drawn: Drawn,
+    drawn: Strokes,
     clock: Clock,
     seed: int = 0,
-) -> list[Patch]:
+) -> list[DifferingPlace]:
     """Where the photographs of two sets differ, whichever has more there.
 
     Args:
@@ -66,7 +66,7 @@ def differing_patches(
     member = np.arange(len(photos)) < len(own)
     weights = np.stack([_contrast(member), *(_contrast(rng.permutation(member))
                                              for _ in range(LOTS))])  # fmt: skip
-    sums: list[tuple[Canvas, np.ndarray]] = []
+    sums: list[tuple[SharedCanvas, np.ndarray]] = []
     by_lot = np.zeros((LOTS, CHANNELS // 2, len(WINDOWS)))
     for scale in scales(photos):
         # One that cannot be read is empty.
@@ -97,7 +97,7 @@ def _contrast(member: np.ndarray) -> np.ndarray:
     return np.where(member, 1 / n, -1 / m).astype(np.float32) / np.float32(np.sqrt(1 / n + 1 / m))
 
 
-def _sums(stack: np.ndarray, weights: np.ndarray, canvas: Canvas) -> np.ndarray:
+def _sums(stack: np.ndarray, weights: np.ndarray, canvas: SharedCanvas) -> np.ndarray:
     """Mean squared difference about each pair of pixels, in units of chance.
 
     Args:
@@ -121,7 +121,9 @@ def _sums(stack: np.ndarray, weights: np.ndarray, canvas: Canvas) -> np.ndarray:
     )
 
 
-def _patches(canvas: Canvas, beyond: np.ndarray, sums: np.ndarray, kinds: int) -> list[Patch]:
+def _patches(
+    canvas: SharedCanvas, beyond: np.ndarray, sums: np.ndarray, kinds: int
+) -> list[DifferingPlace]:
     """Places of one canvas that stand out, at most two."""
     left = beyond.copy()
     found = []
@@ -140,5 +142,5 @@ def _patches(canvas: Canvas, beyond: np.ndarray, sums: np.ndarray, kinds: int) -
         # Gumbel's law of largest values, for each kind of sum.
         p = kinds * -math.expm1(-math.exp(-(1.2825 * peak + _EULER)))
         box = 2 * x0, 2 * y0, 2 * (x0 + width), 2 * (y0 + height)
-        found.append(Patch(canvas, box, peak, min(1.0, p)))
+        found.append(DifferingPlace(canvas, box, peak, min(1.0, p)))
     return found

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from camcli.evaluate.findings.audited_photo import AuditedPhoto
-from camcli.evaluate.marks.canvases import CHANNELS, Drawn, laid
-from camcli.evaluate.marks.laid_together import Patch
+from camcli.evaluate.marks.canvases import CHANNELS, Strokes, laid
+from camcli.evaluate.marks.laid_together import DifferingPlace
 
 SHIFT = 3  # pixels of a canvas by which a mark may be elsewhere
 FOLDS = 4  # parts of a class, each compared with the mean of the others
@@ -20,7 +20,7 @@ ROUNDS = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Likeness:
+class PlaceLikeness:
     """How much photographs are at a place like the mean of those that have something there.
 
     Attributes:
@@ -35,8 +35,11 @@ class Likeness:
 
 
 def likeness(
-    patch: Patch, own: Sequence[AuditedPhoto], others: Sequence[AuditedPhoto], drawn: Drawn
-) -> Likeness:
+    patch: DifferingPlace,
+    own: Sequence[AuditedPhoto],
+    others: Sequence[AuditedPhoto],
+    drawn: Strokes,
+) -> PlaceLikeness:
     """How much each photograph is like the others of `own` at a place.
 
     No photograph is compared with a mean that it is part of: of noise, it would be like it.
@@ -63,11 +66,11 @@ def likeness(
         chosen = scores[: len(own)] > limit
         if chosen.sum() < 3:
             break
-    return Likeness(scores, shifts, limit)
+    return PlaceLikeness(scores, shifts, limit)
 
 
 def _piece(
-    photo: AuditedPhoto, patch: Patch, drawn: Drawn, turn: tuple[int, int] = (1, 1)
+    photo: AuditedPhoto, patch: DifferingPlace, drawn: Strokes, turn: tuple[int, int] = (1, 1)
 ) -> np.ndarray:
     """What is drawn at a place and `SHIFT` pixels around it; of a photograph mirrored by `turn`."""
     left, top, right, bottom = patch.box

@@ -82,7 +82,7 @@ def test_a_mark_of_one_class_is_found_with_its_place_and_its_photographs(drawn_g
     assert suspect.what.endswith(place)
     assert len(suspect.regions.keys() & marked) >= 15
     assert len(suspect.regions.keys() - marked) <= 1
-    assert suspect.having <= {rel for rel in marked if rel.startswith("b/")}
+    assert len(suspect.having - marked) <= 1
     assert (suspect.looked, suspect.elsewhere_looked) == (24, 24)
     assert suspect.p < 0.01
     covered = []
@@ -142,7 +142,7 @@ def test_it_is_taken_away_and_put_on_at_its_place(drawn_groups):
     marked = next(photo for photo in groups["a"] if photo.rel in suspect.regions)
     rgb = pixels(marked)
     place = np.zeros(rgb.shape[:2], bool)
-    place[-30:, -100:] = True
+    place[-40:, -110:] = True
     gone = change.remove(marked, rgb, np.random.default_rng(0))
     other = change.remove_control(marked, rgb, np.random.default_rng(0))
     assert changed(gone, rgb)[place].any()
@@ -153,7 +153,7 @@ def test_it_is_taken_away_and_put_on_at_its_place(drawn_groups):
     plain = groups["b"][0]
     rgb = pixels(plain)
     place = np.zeros(rgb.shape[:2], bool)
-    place[-30:, -100:] = True
+    place[-40:, -110:] = True
     for way in (change.add, change.add_control):
         after = way(plain, rgb, np.random.default_rng(0))
         assert after.shape == rgb.shape
