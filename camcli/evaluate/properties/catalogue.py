@@ -43,8 +43,8 @@ class Number:
     Attributes:
         kind: one of `finding.KINDS`.
         value: of a photograph; None where it has none.
-        more: adjective of a class that has more of it.
-        less: of a class that has less.
+        more: noun phrase for what a class has that has more of it.
+        less: for what one has that has less.
         least: by how much the medians of a class and of the others differ at least, so that it
             matters, however surely they differ.
         odd: how unusual a value is for a photograph: of two classes, that whose median is odder
@@ -137,23 +137,27 @@ def _quality(properties: PhotoProperties) -> float | None:
 
 
 NUMBERS: tuple[Number, ...] = (
-    Number("size", lambda p: math.log(p.side), "larger", "smaller", 0.15, lambda v: -v),
-    Number("aspect", lambda p: math.log(p.aspect), "wider", "narrower", 0.1, _further(0.0)),
-    Number("brightness", lambda p: p.brightness, "brighter", "darker", 6.0, _further(52)),
+    Number("size", lambda p: math.log(p.side), "more pixels", "fewer pixels", 0.15, lambda v: -v),
     Number(
-        "brightness", _corners, "brighter towards the corners", "darker towards the corners",
-        0.12, _further(-0.1), CORNERS,
+        "aspect", lambda p: math.log(p.aspect), "wider pictures", "narrower pictures", 0.1,
+        _further(0.0),
     ),
     Number(
-        "contrast", lambda p: p.contrast, "of more contrast", "of less contrast", 4.0, _further(23)
+        "brightness", lambda p: p.brightness, "brighter pictures", "darker pictures", 6.0,
+        _further(52),
     ),
-    Number("saturation", lambda p: p.saturation, "more colourful", "paler", 4.0, _further(15)),
+    Number(
+        "brightness", _corners, "brighter corners", "darker corners", 0.12, _further(-0.1), CORNERS
+    ),
+    Number("contrast", lambda p: p.contrast, "more contrast", "less contrast", 4.0, _further(23)),
+    Number(
+        "saturation", lambda p: p.saturation, "stronger colours", "paler colours", 4.0, _further(15)
+    ),
     *_casts(),
-    Number("blur", _log_blur, "blurred", "sharper", 0.15, _further(-0.1)),
-    Number("noise", _log_noise, "noisier", "less noisy", 0.3, lambda v: v),
+    Number("blur", _log_blur, "blur", "sharper edges", 0.15, _further(-0.1)),
+    Number("noise", _log_noise, "noise", "less noise", 0.3, lambda v: v),
     Number(
-        "jpeg quality", _quality, "of better JPEG quality", "of poorer JPEG quality", 4.0,
-        lambda v: -v,
+        "jpeg quality", _quality, "better JPEG quality", "poorer JPEG quality", 4.0, lambda v: -v
     ),
 )  # fmt: skip
 

@@ -7,24 +7,26 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from camcli.evaluate.properties.catalogue import CORNERS, INVISIBLE, Name, hue
+from camcli.evaluate.properties.catalogue import CORNERS, Name, hue
 from camcli.evaluate.properties.measure import PhotoProperties
 from camcli.evaluate.properties.merging import Telling
 
-_NUMBERS: dict[str, tuple[Callable[[PhotoProperties], float | None], str]] = {
-    "size": (lambda p: p.side, "{:.0f} pixels a side"),
-    "aspect": (lambda p: p.aspect, "width is {:.2f} times the height"),
-    "brightness": (lambda p: p.brightness, "mean lightness {:.0f} of 100"),
+_NUMBERS: dict[str, tuple[Callable[[PhotoProperties], float | None], str, str]] = {
+    "size": (lambda p: p.side, "a side of about {}", "{:.0f}"),
+    "aspect": (lambda p: p.aspect, "{} times as wide as high", "{:.2f}"),
+    "brightness": (lambda p: p.brightness, "mean lightness {} of 100", "{:.0f}"),
     CORNERS: (
         lambda p: 100 * math.exp(p.rings[-1]),
-        "there {:.0f}% as bright as in the middle",
+        "{} as bright as the middle",
+        "{:.0f}%",
     ),
-    "contrast": (lambda p: p.contrast, "lightness varies by {:.0f} of 100"),
-    "saturation": (lambda p: p.saturation, "mean chroma {:.0f}"),
-    "blur": (lambda p: p.blur, "edges about {:.1f} pixels wide"),
-    "noise": (lambda p: p.noise, "noise of {:.1f} grey levels"),
-    "jpeg quality": (lambda p: p.file.quality, "JPEG quality {:.0f}"),
+    "contrast": (lambda p: p.contrast, "lightness varies by {} of 100", "{:.0f}"),
+    "saturation": (lambda p: p.saturation, "mean chroma {}", "{:.0f}"),
+    "blur": (lambda p: p.blur, "edges about {} pixels wide", "{:.1f}"),
+    "noise": (lambda p: p.noise, "{} grey levels", "{:.1f}"),
+    "jpeg quality": (lambda p: p.file.quality, "{} of 100", "{:.0f}"),
 }
+"""Of a kind, or a way of it: the number that a person is told, the words around it, its form."""
 
 
 def in_words(
@@ -46,10 +48,8 @@ def in_words(
         _aside(each, each.number != telling.number) for each in others if each.kind != telling.kind
     )
     if aside:
-        words.append(f"with it: {', '.join(aside)}")
-    if telling.kind in INVISIBLE:
-        words.append("which no pixel shows")
-    return "; ".join(words)
+        words.append(f"and with it {', '.join(aside)}")
+    return ", ".join(words)
 
 
 def _itself(
@@ -61,13 +61,13 @@ def _itself(
         shift = cast_of(having) - cast_of(without)
         name = hue(*shift.tolist())
         return (
-            f"a colour cast: {_article(name)} {name} light "
-            f"(by {math.hypot(*shift.tolist()):.0f} in Lab)"
+            f"a colour cast ({_article(name)} {name} light, "
+            f"{math.hypot(*shift.tolist()):.0f} in Lab from that of others)"
         )
-    value, words = _NUMBERS[telling.way]
-    sign = telling.which.more if telling.effect > 0 else telling.which.less
-    own, rest = (_median(value, each) for each in (having, without))
-    return f"pictures that are {sign}: {words.format(own)}, of others {words.format(rest)}"
+    value, words, form = _NUMBERS[telling.way]
+    what = telling.which.more if telling.effect > 0 else telling.which.less
+    own, rest = (form.format(_median(value, each)) for each in (having, without))
+    return f"{what} ({words.format(own)}; others {rest})"
 
 
 def cast_of(photographs: Sequence[PhotoProperties]) -> np.ndarray:

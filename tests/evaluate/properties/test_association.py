@@ -129,7 +129,7 @@ def test_what_follows_from_the_same_cause_is_named_beside_it():
     properties, _ = planted(properties, labels, CHANGES["blur"])
     (found,) = told(properties, labels)
     assert "2.1 pixels" in found.what
-    assert "with it: less noisy" in found.what
+    assert "and with it less noise" in found.what
 
 
 def test_less_noise_goes_with_blur_and_finer_edges_with_noise():
@@ -137,7 +137,7 @@ def test_less_noise_goes_with_blur_and_finer_edges_with_noise():
     rough, _ = planted(properties, labels, lambda p: replace(p, noise=7.0, blur=0.7 * p.blur))
     (found,) = told(rough, labels)
     assert (found.kind, found.label) == ("noise", "a")
-    assert "with it: sharper" in found.what
+    assert "and with it sharper edges" in found.what
 
 
 def test_the_colour_of_things_is_not_that_of_the_light():
