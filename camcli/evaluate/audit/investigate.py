@@ -83,7 +83,8 @@ def investigate(
         for detect in DETECTORS:
             suspects += detect(large, pixels, part, listener)
         repeated = repeated_marks(large, pixels, part, listener)
-        suspects += repeated.suspects
+        # What all classes have gives none away by being there; whether it is used, the proof says.
+        suspects += [*repeated.suspects, *repeated.everywhere]
         duplicates = _together([(pair.one, pair.other) for pair in repeated.duplicates])
         of = counted(sum(map(len, large.values())), "photograph")
         looked_for.append(f"marks that repeat and frames, in {of} of {_classes(len(large))}")

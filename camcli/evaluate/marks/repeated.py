@@ -202,7 +202,11 @@ class _Search:
     def _is_known(
         self, thing: Thing, names: list[str], features: Mapping[str, LocalFeatures]
     ) -> bool:
-        """Whether a thing is at the places of a mark that was found already, or beside it."""
+        """Whether a thing is at the places of a mark that was found already, or beside it.
+
+        What more photographs of this class have than of the one where it was found is looked at
+        again: mistakes of the network have the mark of another class.
+        """
         middles = {}
         for photo, matrix in thing.members.items():
             here = moved(inverse(matrix), thing.features.points).mean(0)
@@ -211,7 +215,8 @@ class _Search:
         return any(
             sum(rel in known and _within(known[rel], middles[rel]) for rel in middles)
             >= 0.5 * len(middles)
-            for known in self._known
+            and suspect.present / suspect.looked >= len(middles) / len(names)
+            for known, (_, _, suspect) in zip(self._known, self._candidates, strict=True)
         )
 
     def _keep(
@@ -234,11 +239,14 @@ class _Search:
             for rel, matrices in sighted.places.items()
         }
         here = {rel: boxes[rel] for rel in boxes if rel in mine}
-        for known in self._known:
+        again = None
+        for n, known in enumerate(self._known):
             same = sum(rel in known and _within(known[rel], _middle(here[rel])) for rel in here)
             if same >= 0.5 * len(here):
-                return
-        self._known.append(boxes)
+                before = self._candidates[n][2]
+                if before.present / before.looked >= len(here) / len(mine):
+                    return
+                again = n
         elsewhere = [rel for rel in boxes if rel in others]
         effect = len(here) / len(mine) - len(elsewhere) / max(1, len(others))
         sizes = [self._own_size(rel, boxes[rel]) for rel in here]
@@ -250,7 +258,11 @@ class _Search:
             change=self._change(sighted), picture=sighted.mark.picture,
             having=frozenset(elsewhere),
         )  # fmt: skip
-        self._candidates.append((label, sighted, suspect))
+        if again is None:
+            self._known.append(boxes)
+            self._candidates.append((label, sighted, suspect))
+        else:
+            self._known[again], self._candidates[again] = boxes, (label, sighted, suspect)
 
     def _own_size(self, rel: str, region: Region) -> tuple[float, float]:
         width, height = self._photos[rel].size
