@@ -126,12 +126,6 @@ def _log_noise(properties: PhotoProperties) -> float:
     return math.log(properties.noise + 0.3)
 
 
-def _corners(properties: PhotoProperties) -> float:
-    """How bright the outer rings are, to the inner ones."""
-    rings = properties.rings
-    return sum(rings[-2:]) / 2 - sum(rings[:2]) / 2
-
-
 def _quality(properties: PhotoProperties) -> float | None:
     return None if properties.file.quality is None else float(properties.file.quality)
 
@@ -147,7 +141,8 @@ NUMBERS: tuple[Number, ...] = (
         _further(52),
     ),
     Number(
-        "brightness", _corners, "brighter corners", "darker corners", 0.12, _further(-0.1), CORNERS
+        "brightness", lambda p: p.falloff, "brighter corners", "darker corners", 0.2,
+        _further(0.0), CORNERS,
     ),
     Number("contrast", lambda p: p.contrast, "more contrast", "less contrast", 4.0, _further(23)),
     Number(

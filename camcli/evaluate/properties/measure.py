@@ -25,6 +25,7 @@ RINGS = 6
 """Around the middle of a photograph, the outermost in its corners; see `radius`."""
 
 _CELLS = 24  # rows and columns in which the rings' brightness is counted
+_DARK = 8.0  # grey levels, added before a logarithm is taken
 _COLOURS = 128  # pixels of the longer side on which light and colours are measured
 SHARPNESS = 256
 """Pixels of the shorter side of the middle on which blur is measured: about what networks see."""
@@ -57,6 +58,8 @@ class PhotoProperties:
             side is 256 pixels or less; None where it has no edges.
         noise: standard deviation of the noise in grey levels, where it is least covered.
         tones: value of each channel at `QUANTILES`, R first, 0 to 255.
+        falloff: by how much the logarithm of the brightness changes from the middle to the corners,
+            where it changes evenly: what is in the picture hardly matters.
         rings: how bright it is from the middle to the corners: logarithms of the mean grey level of
             `RINGS` rings, less that of the innermost.
         spectrum: how strong fine and coarse structures are, see `spectrum.spectrum`; None where it
@@ -76,6 +79,7 @@ class PhotoProperties:
     blur: float | None
     noise: float
     tones: tuple[tuple[float, ...], ...]
+    falloff: float = 0.0
     rings: tuple[float, ...] = ()
     spectrum: tuple[float, ...] | None = None
     file: FileFacts = field(default_factory=FileFacts)
@@ -123,6 +127,7 @@ def of_pixels(rgb: np.ndarray, file: FileFacts | None = None) -> PhotoProperties
     chroma = a * a + b * b
     grey = cv2.cvtColor(middle, cv2.COLOR_RGB2GRAY)
     channels = [np.ascontiguousarray(small[..., channel]) for channel in range(3)]
+    falloff, rings = _outwards(rgb)
     sharpness = _at_most(grey, SHARPNESS / min(grey.shape))
     spread = np.maximum.reduce(channels) - np.minimum.reduce(channels)
     return PhotoProperties(
@@ -138,7 +143,8 @@ def of_pixels(rgb: np.ndarray, file: FileFacts | None = None) -> PhotoProperties
         blur=edge_width(sharpness),
         noise=noise(grey),
         tones=tuple(_tones(channel) for channel in channels),
-        rings=_rings(rgb),
+        falloff=falloff,
+        rings=rings,
         spectrum=spectrum(sharpness),
         file=file,
     )
@@ -204,12 +210,28 @@ def _ring_of_cell() -> np.ndarray:
     return np.minimum(radius(_CELLS, _CELLS) * RINGS, RINGS - 1).astype(int).reshape(-1)
 
 
-def _rings(rgb: np.ndarray) -> tuple[float, ...]:
+@cache
+def _outward() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Which cells are neither in the middle nor at a border, and what leads outwards from each."""
+    place = np.linspace(-1, 1, 2 * _CELLS + 1)[1::2]
+    down, across = np.meshgrid(place, place, indexing="ij")
+    far = np.hypot(down, across)
+    # To the corners it is half the cells of a side, times the root of two.
+    scale = _CELLS / math.sqrt(2) / far
+    inside = np.maximum(np.abs(down), np.abs(across)) < 0.85  # of a frame
+    return (far > 0.6) & inside, down * scale, across * scale
+
+
+def _outwards(rgb: np.ndarray) -> tuple[float, tuple[float, ...]]:
+    """`PhotoProperties.falloff` and `.rings`."""
     cells = cv2.resize(rgb, (_CELLS, _CELLS), interpolation=cv2.INTER_AREA)
-    grey = cv2.cvtColor(cells, cv2.COLOR_RGB2GRAY).reshape(-1)
+    grey = cv2.cvtColor(cells, cv2.COLOR_RGB2GRAY).astype(np.float64)
     ring = _ring_of_cell()
-    mean = np.log(np.bincount(ring, grey) / np.bincount(ring) + 8.0)
-    return tuple((mean - mean[0]).tolist())
+    mean = np.log(np.bincount(ring, grey.reshape(-1)) / np.bincount(ring) + _DARK)
+    outer, down, across = _outward()
+    steep_down, steep_across = np.gradient(np.log(grey + _DARK))
+    falloff = np.median((steep_down * down + steep_across * across)[outer])
+    return float(falloff), tuple((mean - mean[0]).tolist())
 
 
 def _middle(rgb: np.ndarray) -> np.ndarray:

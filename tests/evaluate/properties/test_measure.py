@@ -118,10 +118,21 @@ def test_rings_are_the_light_from_the_middle_to_the_corners():
     assert rings == pytest.approx(expected.tolist(), abs=0.09)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_the_light_falls_off_by_what_was_planted(seed):
+    down, across = np.mgrid[-1:1:300j, -1:1:400j]
+    shade = np.exp(-0.8 * np.hypot(down, across) / np.sqrt(2))
+    pixels = scene(seed)
+    found = of_pixels(np.rint(pixels * shade[..., None]).astype(np.uint8)).falloff
+    assert found - of_pixels(pixels).falloff == pytest.approx(-0.8, abs=0.25)
+
+
 def test_a_frame_and_a_line_of_text_change_nothing(photo):
     framed = photo.copy()
     framed[:30], framed[-30:], framed[:, :40], framed[:, -40:] = 0, 255, (255, 0, 0), 0
-    assert replace(of_pixels(framed), rings=()) == replace(of_pixels(photo), rings=())
+    assert replace(of_pixels(framed), rings=(), falloff=0) == replace(
+        of_pixels(photo), rings=(), falloff=0
+    )
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 500), (2, 3), (9, 9), (40, 1)])
