@@ -82,7 +82,7 @@ def check(
         issues += outliers(seen.photos, seen.features, duplicate_free(groups), clock)
         if _labels_can_be_judged(data, clock):
             issues += suspect_labels(
-                seen.photos, seen.features, groups.numbers(), data.several, clock, listener
+                seen.photos, seen.features, groups.numbers(), data.several, clock, listener, points
             )
             looked_for.append(f"suspect labels of {counted(len(data.classes), 'class', 'classes')}")
     issues += duplicate_issues(seen, same, groups)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from camcli.evaluate.check.confident import wrong_labels
 from camcli.evaluate.check.issue import CheckedPhoto, CheckIssue
-from camcli.evaluate.check.neighbours import reduced
+from camcli.evaluate.check.neighbours import DIMENSIONS, reduced
 from camcli.evaluate.findings.clock import Clock
 from camcli.train.fitting.loop import DivergedError, Recipe
 from camcli.train.fitting.optimum import Problem
@@ -34,6 +34,7 @@ def suspect_labels(
     several: bool,
     clock: Clock,
     listener: Listener,
+    points: np.ndarray | None = None,
 ) -> list[CheckIssue]:
     """Photographs whose label is probably wrong, the clearest first.
 
@@ -45,11 +46,14 @@ def suspect_labels(
         several: whether a photograph has any number of labels, each of which is judged for itself.
         clock: when it is over, nothing is found.
         listener: shown a bar.
+        points: the features as `reduced` gives them, where that was done before.
     """
     names, targets, kept = _targets(photos, several, clock)
     if len(names) < (1 if several else 2) or len(kept) < 2 * LEAST:
         return []
-    points = reduced(features[kept], 2 * 128 if len(kept) > _MANY else 128)
+    if points is None or len(kept) > _MANY:
+        points = reduced(features, 2 * DIMENSIONS if len(kept) > _MANY else DIMENSIONS)
+    points = points[kept]
     predicted = twice(torch.from_numpy(points), targets, alike[kept], clock, listener)
     if predicted is None:
         clock.skip("suspect labels: there was no time to judge them")
