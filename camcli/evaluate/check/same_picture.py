@@ -20,9 +20,10 @@ FINE = 160
 """Pixels of a side of the pictures whose fine structure is compared."""
 _SCALES = (32, 31, 30, 29, 28, 27, 26, 25, 24, 22)  # sides of a crop within `SMALL`
 _COARSE = 0.72  # correlation of the small pictures that a pair must have to be looked at again
-_SAME = 0.55  # correlation of the fine structure of copies
+_SAME = 0.8  # correlation of the fine structure of copies: 0.87 with a line of text over it
 _BLOCKS = 5  # a side, in which the fine structure is compared each for itself
 _BLOCK_SAME, _BLOCK_SHARE = 0.4, 0.6
+_NOISE = 2.0  # grey levels: what JPEG makes of flat parts
 _FLAT = 1.5  # grey levels: what varies less has no structure to compare
 _STEPS = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 40, 1e-4)
 
@@ -137,17 +138,29 @@ def _fine(values: np.ndarray) -> np.ndarray:
     return np.asarray(cv2.GaussianBlur(values, (0, 0), 1.0) - cv2.GaussianBlur(values, (0, 0), 4.0))
 
 
+def _levelled(fine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Fine structure that is equally strong everywhere, and how strong it was.
+
+    Else a bright outline would decide, which two things of one shape on white have in common.
+    """
+    strong = np.sqrt(cv2.GaussianBlur(fine * fine, (0, 0), 5.0))
+    return fine / np.sqrt(strong * strong + _NOISE * _NOISE), strong
+
+
 def _agreement(one: np.ndarray, other: np.ndarray, there: np.ndarray) -> tuple[float, float]:
     """Correlation, and the share of blocks with structure in which there is one."""
     blocks = _blocks()
+    one, strong = _levelled(one)
+    other, strong_too = _levelled(other)
+    there = there & (np.maximum(strong, strong_too) > _NOISE)
+    if there.sum() < 300:
+        return 0.0, 0.0
     good = of = 0
     for number in range(_BLOCKS * _BLOCKS):
         where = there & (blocks == number)
         if where.sum() < 200:
             continue
         a, b = one[where], other[where]
-        if max(a.std(), b.std()) < _FLAT:
-            continue
         of += 1
         good += _correlation(a, b) >= _BLOCK_SAME
     return _correlation(one[there], other[there]), good / of if of else 0.0

@@ -172,6 +172,7 @@ def test_what_is_nowhere_is_told_in_the_words_of_data_sets(tmp_path):
         camcli.check(str(tmp_path / "*.jpg"))
 
 
+@pytest.mark.slow
 def test_features_are_those_that_training_keeps(data, tmp_path):
     from camcli.train.config import TrainConfig
     from camcli.train.feature_pass.cache import FeatureCache
