@@ -249,9 +249,6 @@ class _Search:
                 again = n
         elsewhere = [rel for rel in boxes if rel in others]
         effect = len(here) / len(mine) - len(elsewhere) / max(1, len(others))
-        if effect < 0:  # the mark of another class, of whose photographs it will be found again
-            self._known.pop()
-            return
         sizes = [self._own_size(rel, boxes[rel]) for rel in here]
         words = f"a mark of {size_words(sizes)}, {place_words(list(here.values()))}"
         suspect = Suspect(
