@@ -8,9 +8,10 @@ photograph. The network **uses** it when taking away, or putting on, shows one o
    larger than the control's by at least `LEAST_BEYOND`, and at least `LEAST_RATIO` times as large:
    where any change of that size turns most predictions, turning a few more shows nothing. Less may
    be a true effect, and yet the class does not rest on it.
-2. **It makes most of the lead.** The mean log-odds of the class move by at least `LEAST_LEAD` of
+2. **It makes much of the lead.** The mean log-odds of the class move by at least `LEAST_LEAD` of
    what they were away from even, beyond the control's. So it is where the object would do as well:
-   no prediction turns, but what remains of it would not bear much.
+   no prediction turns, but what remains would not bear much. (Scenes drawn with a mark on all of a
+   class reach 0.3 to 0.7; photographs of cats, four in five with a sticker, 0.14 to 0.27.)
 
 Neither counts by chance. Photographs that only the change turned are weighed against those that
 only the control turned, or, for the lead, those whose log-odds the change moved further against
@@ -36,7 +37,7 @@ from camcli.evaluate.proof.intervals import by_chance, difference, mean, share
 FEWEST = 5  # photographs on which a change must have been tried
 LEAST_BEYOND = 0.15
 LEAST_RATIO = 1.5
-LEAST_LEAD = 0.5
+LEAST_LEAD = 0.4
 ROOM = 0.3  # ten photographs, none of which turns, leave as much
 CHANCE = 0.01
 
