@@ -164,6 +164,17 @@ def test_a_mark_on_all_classes_is_no_suspect_and_is_known(photographs, make_scen
     assert len(mark.having) == mark.elsewhere
 
 
+def test_a_mark_that_some_of_another_class_have_is_of_the_class_that_has_it_more_often(
+    photographs, plain, marked, make_sticker
+):
+    """The other class is looked at first, and finds it in its own few."""
+    rng = np.random.default_rng(4)
+    some = [anywhere(rng, rgb, make_sticker(1)) if n < 6 else rgb for n, rgb in enumerate(plain)]
+    groups = {"beta": photographs("beta", some), "alpha": photographs("alpha", marked[0][2:])}
+    found, _ = search(groups)
+    assert [s.label for s in (*found.suspects, *found.everywhere)] == ["alpha"]
+
+
 def test_photographs_without_a_mark_and_noise_give_nothing(photographs, plain, make_scene):
     rng = np.random.default_rng(0)
     noise = [
