@@ -89,7 +89,9 @@ def check(
     _splits_can_be_judged(data, clock)
     issues += odd_pictures(seen, clock)
     if data.classes:
-        issues += small_classes(seen.photos, data.classes)
+        # Also of those that there was no time for, which are there nevertheless.
+        there = [photo for photo in data.photos if photo.rel not in seen.unreadable]
+        issues += small_classes(there, data.classes)
         looked_for.append("classes with too few photographs")
     telling = _telling(data, seen, clock, issues, looked_for)
     issues += _unreadable(data, seen)

@@ -14,7 +14,7 @@ from camcli.evaluate.findings.clock import Clock
 from camcli.evaluate.properties.measure import PhotoProperties
 from camcli.printable import counted
 
-LEAST = 30
+LEAST = 50
 """Photographs, below which none can be said to be unlike the others."""
 _NEIGHBOURS = 10
 _FAR = 2.5  # robust standard deviations of the logarithm of the distance

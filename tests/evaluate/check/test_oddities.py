@@ -66,7 +66,7 @@ def test_of_few_photographs_none_is_an_outlier_and_that_is_said(photo):
     clock = Clock()
     photos = [photo(str(n)) for n in range(9)]
     assert outliers(photos, np.ones((9, 3), np.float16), np.arange(9), clock) == []
-    assert "it takes 30" in clock.skipped[0]
+    assert "it takes 50" in clock.skipped[0]
 
 
 def test_small_classes_and_classes_missing_in_a_split(photo):
