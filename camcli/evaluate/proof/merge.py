@@ -159,6 +159,8 @@ def _lead(finding: Finding) -> tuple[int, bool, bool, float, float]:
 def _goes_with(main: Finding, other: Finding) -> bool:
     if main.label != other.label or main.verdict not in ("used", "not used"):
         return False
+    if other.kind == "mark":
+        return _is_piece(main, other)
     if other.kind not in PROPERTIES and other.kind not in HEAT:
         return False
     if main.kind not in ("mark", "frame", *HEAT, *PROPERTIES):
@@ -170,6 +172,19 @@ def _goes_with(main: Finding, other: Finding) -> bool:
     return len(own & others) >= _TOGETHER * max(1.0, could)
 
 
+def _is_piece(main: Finding, other: Finding) -> bool:
+    """Whether a mark that was not shown to be used touches one that was: a piece of it alone."""
+    if main.kind != "mark" or main.verdict != "used" or other.verdict == "used":
+        return False
+    places = {s.rel: s.region for s in main.sightings}
+    touching = 0
+    for seen in other.sightings:
+        a, b = places.get(seen.rel), seen.region
+        if a is not None and b is not None:
+            touching += max(a[0], b[0]) < min(a[2], b[2]) and max(a[1], b[1]) < min(a[3], b[3])
+    return touching >= _TOGETHER * max(1, min(len(places), len(other.sightings)))
+
+
 def _with(main: Finding, others: Sequence[Finding]) -> Finding:
     told = [_told(other) for other in others]
     return replace(
@@ -179,7 +194,7 @@ def _with(main: Finding, others: Sequence[Finding]) -> Finding:
 
 def _told(finding: Finding) -> str:
     name: Mapping[str, str] = HEAT
-    what = name.get(finding.kind, finding.kind)
+    what = "a piece of it" if finding.kind == "mark" else name.get(finding.kind, finding.kind)
     effects: list[str] = []
     for effect, verb in ((finding.remove, "taken away"), (finding.add, "put on")):
         if finding.verdict == "used" and effect is not None:

@@ -105,6 +105,19 @@ def test_the_property_that_turns_more_names_the_other():
     assert "saturation" in found.words
 
 
+def test_a_piece_of_a_mark_that_does_nothing_alone_is_told_with_the_mark():
+    def at(region, verdict):
+        seen = tuple(Sighting(f"{n}.jpg", region) for n in range(40))
+        return replace(finding("mark", verdict, 0.0 if verdict != "used" else 0.7), sightings=seen)
+
+    whole = at((0.1, 0.8, 0.9, 1.0), "used")
+    piece, apart = at((0.7, 0.75, 0.95, 0.9), "not used"), at((0.1, 0.1, 0.3, 0.3), "not used")
+    found = explained([whole, piece, apart])
+    assert found[1:] == [apart]
+    assert found[0].words.endswith("What goes with it in the same photographs: a piece of it.")
+    assert len(explained([whole, at((0.7, 0.75, 0.95, 0.9), "used")])) == 2
+
+
 @pytest.mark.parametrize(
     ("main", "other"),
     [
