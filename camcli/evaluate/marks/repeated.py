@@ -22,6 +22,7 @@ from camcli.evaluate.findings.clock import Clock
 from camcli.evaluate.findings.pixel_cache import PixelCache
 from camcli.evaluate.findings.suspect import Region, Suspect
 from camcli.evaluate.marks.chance import more_than_chance
+from camcli.evaluate.marks.flat_patches import flat_colours, flat_mark, telling_colours
 from camcli.evaluate.marks.patch_change import PatchChange
 from camcli.evaluate.marks.place_words import place_words, size_words
 from camcli.evaluate.marks.same_things import Sets, SharedPart, Thing, same_things, shared_parts
@@ -110,9 +111,10 @@ class _Search:
         # Of many classes a few photographs each are the others of all.
         self._each = math.ceil(OTHERS / max(1, len(self._groups) - 1))
         self._kept: dict[str, LocalFeatures] = {}
+        self._flat_colours: dict[str, np.ndarray] = {}
         self._out = RepeatedFound()
         self._known: list[dict[str, Region]] = []
-        self._candidates: list[tuple[str, Sought, Suspect]] = []
+        self._candidates: list[Suspect] = []
 
     def found(self) -> RepeatedFound:
         total = sum(len(photos) for photos in self._groups.values())
@@ -175,6 +177,37 @@ class _Search:
             sighted = sought(thing, features, others, self._rgb, fewest)
             if sighted is not None:
                 self._keep(label, sighted, features, others)
+        if len(names) >= fewest:
+            self._flat(label, features, scenes, fewest)
+
+    def _flat(
+        self, label: str, features: Mapping[str, LocalFeatures], scenes: Sets, fewest: int
+    ) -> None:
+        """Marks without corners, which features do not find."""
+        others = self._others(label)
+        scene = {rel: scenes.of(k) for k, rel in enumerate(features)}
+        once = {of: rel for rel, of in scene.items()}.values()
+        mine = [self._colours(rel) for rel in once]
+        theirs = [self._colours(rel) for rel in others]
+        shapes = {rel: f.shape for rel, f in features.items()}
+        other_shapes = {rel: f.shape for rel, f in others.items()}
+        for colour in telling_colours(mine, theirs):
+            if self._clock.over:
+                self._clock.skip(f"marks of one colour in photographs called {label}")
+                return
+            sighted = flat_mark(colour, shapes, other_shapes, self._rgb, fewest)
+            if sighted is None:
+                continue
+            if len({scene[rel] for rel in sighted.places if rel in scene}) >= fewest:
+                self._keep(label, sighted, features, others)
+
+    def _colours(self, rel: str) -> np.ndarray:
+        """`flat_colours` of a photograph, which are few numbers and are kept."""
+        if rel not in self._flat_colours:
+            rgb = self._rgb(rel)
+            none = np.zeros(0, np.int64)
+            self._flat_colours[rel] = none if rgb is None else flat_colours(rgb)
+        return self._flat_colours[rel]
 
     def _things(
         self, label: str, names: list[str], features: list[LocalFeatures]
@@ -216,7 +249,7 @@ class _Search:
             sum(rel in known and _within(known[rel], middles[rel]) for rel in middles)
             >= 0.5 * len(middles)
             and suspect.present / suspect.looked >= len(middles) / len(names)
-            for known, (_, _, suspect) in zip(self._known, self._candidates, strict=True)
+            for known, suspect in zip(self._known, self._candidates, strict=True)
         )
 
     def _keep(
@@ -243,7 +276,7 @@ class _Search:
         for n, known in enumerate(self._known):
             same = sum(rel in known and _within(known[rel], _middle(here[rel])) for rel in here)
             if same >= 0.5 * len(here):
-                before = self._candidates[n][2]
+                before = self._candidates[n]
                 if before.present / before.looked >= len(here) / len(mine):
                     return
                 again = n
@@ -260,9 +293,9 @@ class _Search:
         )  # fmt: skip
         if again is None:
             self._known.append(boxes)
-            self._candidates.append((label, sighted, suspect))
+            self._candidates.append(suspect)
         else:
-            self._known[again], self._candidates[again] = boxes, (label, sighted, suspect)
+            self._known[again], self._candidates[again] = boxes, suspect
 
     def _own_size(self, rel: str, region: Region) -> tuple[float, float]:
         width, height = self._photos[rel].size
@@ -294,7 +327,7 @@ class _Search:
     def _judge(self) -> None:
         """Which of the candidates belong to a class, now that it is known how many there are."""
         tests = max(1, len(self._candidates))
-        for _, _, suspect in self._candidates:
+        for suspect in self._candidates:
             judged = replace(suspect, p=min(1.0, suspect.p * tests))
             if judged.p <= _P and judged.effect >= _EFFECT:
                 self._out.suspects.append(judged)

@@ -21,6 +21,7 @@ _TURN = math.radians(30)  # by which a feature's own orientation may be off
 _SIZE = math.log(1.6)  # by which a feature's own size may be off
 _CELLS = 6  # a side: a photograph's parts, for telling whether all of it matches
 _WHOLE = 0.4  # share of its parts that match in a near-duplicate
+_REACH = 0.6  # of the extent of what both show, in either direction, that matches
 _PATCHES = 3  # so many matches at least, so far from the border, are no frame
 
 
@@ -166,9 +167,12 @@ def _matched(one: LocalFeatures, matched: np.ndarray, shown: np.ndarray) -> bool
     names = cells[:, 0] * _CELLS + cells[:, 1]
     with_any = np.unique(names[shown & inside])
     with_match = np.unique(names[matched[inside[matched]]])
-    if len(with_match) < _PATCHES:
+    if len(with_match) < max(_PATCHES, _WHOLE * len(with_any)):
         return False
-    return len(with_match) >= _WHOLE * len(with_any)
+    # A thing of many features hides the rest: what matches must reach as far as what is shown.
+    reach = np.ptp(np.percentile(one.points[matched], (5, 95), axis=0), axis=0)
+    whole = np.ptp(np.percentile(one.points[shown], (5, 95), axis=0), axis=0)
+    return bool((reach >= _REACH * whole).all())
 
 
 def near_duplicate(one: LocalFeatures, other: LocalFeatures) -> Alignment | None:
