@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from camcli.cam.method_facts import find_facts
 from camcli.data.sources.find import Images
@@ -223,30 +223,38 @@ class AuditJob(Settings):
 
     def _run_again(self, listener: Listener, clock: Clock) -> tuple[Looked, Classifier | str]:
         """What a run kept, its photographs, and its network; or why that cannot be had."""
-        from camcli.evaluate.audit.audit_inputs import from_run, seen_again
-        from camcli.evaluate.audit.looked import shuffled
+        from camcli.batch.run_files.rundir import RunDirectory
+        from camcli.evaluate.audit.audit_inputs import from_photographs, from_run, seen_again
+        from camcli.evaluate.audit.looked import shuffled, updated
+        from camcli.evaluate.audit.run_network import recorded_method
 
-        looked = from_run(Path(str(self.source)), self.masks)
-        photos = {photo.rel: photo for photo in looked.photos}
+        folder = Path(str(self.source))
+        info = RunDirectory(folder).read_info()
+        kept = from_run(folder, self.masks)
+        classifier = self._network_of_run(info, listener)
+        refs = list({photo.rel: photo.ref for photo in kept.photos}.values())
         if self.time_limit is not None:
-            together = shuffled(list(zip(looked.facts, looked.photos, strict=True)))
-            looked = replace(
-                looked,
-                facts=tuple(fact for fact, _ in together),
-                photos=tuple(photo for _, photo in together),
-            )
-        with listener.bar("read again", len(photos), "image") as bar:
-            looked = seen_again(looked, clock.part(LOOKING), lambda: bar.advance(1))
+            refs = shuffled(refs)
+        part = clock.part(LOOKING)
+        with listener.bar("look again", len(refs), "image") as bar:
+            if isinstance(classifier, str):
+                looked = seen_again(kept, refs, part, lambda: bar.advance(1))
+            else:
+                gone: list[str] = []
+                fresh = from_photographs(
+                    classifier, refs, recorded_method(info), self.masks,
+                    failed=lambda error: gone.append(str(error)), progress=lambda: bar.advance(1),
+                    clock=part,
+                )  # fmt: skip
+                looked = updated(kept, fresh, gone)
         if not looked.photos:
             return looked, "the photographs of the run cannot be read"
-        return looked, self._network_of_run(listener)
+        return looked, classifier
 
-    def _network_of_run(self, listener: Listener) -> Classifier | str:
+    def _network_of_run(self, info: dict[str, Any], listener: Listener) -> Classifier | str:
         """The network that a run was made with, or why it cannot be loaded."""
-        from camcli.batch.run_files.rundir import RunDirectory
         from camcli.evaluate.audit.run_network import check_same, recorded_network
 
-        info = RunDirectory(Path(str(self.source))).read_info()
         network = self.network
         try:
             if isinstance(network, ModelJob):

@@ -195,29 +195,31 @@ def from_run(folder: Path, masks: Path | None) -> Looked:
     return Looked(tuple(facts), tuple(photos))
 
 
-def seen_again(looked: Looked, clock: Clock, progress: Callable[[], object]) -> Looked:
-    """The photographs of a run, read again for what only pixels tell.
+def seen_again(
+    looked: Looked, refs: Sequence[ImageRef], clock: Clock, progress: Callable[[], object]
+) -> Looked:
+    """The photographs of a run, read again for what only pixels tell, where there is no network.
 
     Args:
         looked: as `from_run` has it.
+        refs: its photographs, in the order in which they are read.
         clock: when it is over, the rest of the photographs is left out.
         progress: called after each photograph.
 
     Returns:
-        With the photographs that are where they were, their properties, and the names of those
-        that are not.
+        With the photographs that are where they were, their properties, and what is wrong with
+        those that are not.
     """
     properties: dict[str, PhotoProperties] = {}
     missing = []
-    once = {photo.rel: photo for photo in looked.photos}
-    for count, (rel, photo) in enumerate(once.items()):
+    for count, ref in enumerate(refs):
         if clock.over:
-            clock.skip(f"{count} of {len(once)} photographs were read again.")
+            clock.skip(f"{count} of {len(refs)} photographs were read again.")
             break
         try:
-            properties[rel] = measure(load_image(photo.ref), photo.ref)
-        except ImageError:
-            missing.append(rel)
+            properties[ref.rel] = measure(load_image(ref), ref)
+        except ImageError as error:
+            missing.append(str(error))
         progress()
     photos = tuple(photo for photo in looked.photos if photo.rel in properties)
     return replace(looked, photos=photos, properties=properties, missing=tuple(missing))

@@ -134,8 +134,8 @@ def _left_out(
     if looked.missing:
         of = counted(len({fact.rel for fact in looked.facts}), "photograph")
         said.append(
-            f"{len(looked.missing)} of {of} are not where they were ({looked.missing[0]}): marks, "
-            "frames and properties were not looked for in them."
+            f"{len(looked.missing)} of {of} of the run cannot be read any more, so marks, frames "
+            f"and properties were not looked for in them: {looked.missing[0]}"
         )
     if isinstance(classifier, str):
         said.append(f"Nothing was proved by changing photographs: {classifier}.")

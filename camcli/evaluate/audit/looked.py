@@ -23,13 +23,26 @@ class Looked:
         photos: the photographs that can be looked at again, one a fact and in their order; fewer
             where a run's photographs are gone.
         properties: of the whole photographs, by relative path.
-        missing: photographs of a run that are not where they were.
+        missing: what is wrong with each photograph of a run that cannot be read any more.
     """
 
     facts: tuple[Fact, ...]
     photos: tuple[AuditedPhoto, ...] = ()
     properties: Mapping[str, PhotoProperties] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
+
+
+def updated(kept: Looked, fresh: Looked, gone: Sequence[str]) -> Looked:
+    """What a run kept, but for what has been looked at again, which tells more.
+
+    Args:
+        kept: of all photographs of the run.
+        fresh: of those that were looked at again.
+        gone: a sentence on each that could not be.
+    """
+    seen = {fact.rel for fact in fresh.facts}
+    facts = (*fresh.facts, *(fact for fact in kept.facts if fact.rel not in seen))
+    return Looked(facts, fresh.photos, fresh.properties, tuple(gone))
 
 
 def sampled(

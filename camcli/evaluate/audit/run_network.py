@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from camcli.cam.method_facts import FACTS
 from camcli.errors import UsageError
 from camcli.models import spec
 
@@ -64,3 +65,10 @@ def check_same(info: Mapping[str, Any], sha256: str | None) -> None:
             f"its weights have changed since (sha256 {sha256[:12]}, and {str(recorded)[:12]} in "
             "run.json)"
         )
+
+
+def recorded_method(info: Mapping[str, Any]) -> str:
+    """The method whose maps a run kept; Grad-CAM where that is none of today's."""
+    config = info.get("config")
+    name = config.get("method") if isinstance(config, Mapping) else None
+    return name if isinstance(name, str) and name in FACTS else "gradcam"

@@ -1,5 +1,6 @@
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,31 @@ def test_a_run_keeps_enough_to_be_audited(run, scenes, bundled):
     gone = run("run", "--out", "b")
     assert gone.exit_code == 2
     assert "heatmaps.jsonl" in gone.stderr
+
+
+def test_a_run_is_looked_at_again_where_its_photographs_are(run, scenes, bundled, tmp_path):
+    """The network and the photographs are there: each photograph's region is known again."""
+    import camcli
+
+    shutil.copytree(scenes / "test", "photos")
+    list(camcli.batch("photos", "run", bundled, method="layercam"))
+    whole = camcli.audit("run")
+    assert all(fact.region is not None for fact in whole.facts if not fact.empty)
+    assert not any("of the run" in each or "proved" in each for each in whole.not_looked)
+    # One is gone: what the run kept of it is still a fact.
+    next(Path("photos/lemon").iterdir()).unlink()
+    some = camcli.audit("run")
+    assert len(some.facts) == len(whole.facts)
+    assert sum(fact.region is None for fact in some.facts) >= 1
+    assert "1 of 12 photographs of the run cannot be read any more" in some.not_looked[0]
+    shutil.rmtree("photos")
+    gone = camcli.audit("run")
+    assert len(gone.facts) == len(whole.facts)
+    assert "12 of 12 photographs" in gone.not_looked[0]
+    assert "Nothing was proved" in gone.not_looked[1]
+    done = run("run", "--out", "b")
+    assert done.exit_code == 0, done.output
+    assert "Not looked at" in done.stdout
 
 
 def test_mistakes(run, scenes, tmp_path):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from camcli.errors import UsageError
-from camcli.evaluate.audit.run_network import check_same, recorded_network
+from camcli.evaluate.audit.run_network import check_same, recorded_method, recorded_network
 
 SEEN = {"preprocess": {"fit": "squash", "size": 320}}
 HOW = {"fit": "squash", "input_size": 320}
@@ -63,3 +63,11 @@ def test_weights_that_have_changed_are_refused():
     check_same(info(sha256="ab"), None)
     with pytest.raises(UsageError, match="changed since"):
         check_same(info(sha256="ab"), "cd")
+
+
+@pytest.mark.parametrize(
+    ("config", "method"),
+    [({"method": "layercam"}, "layercam"), ({"method": "of-old"}, "gradcam"), (None, "gradcam")],
+)
+def test_the_method_is_the_runs(config, method):
+    assert recorded_method({"config": config}) == method
