@@ -270,8 +270,7 @@ def _whole(
         features = drawn(photo, patch.canvas.scale)
         if features is None:
             continue
-        # Edges alone: around a coloured mark, everything is unlike it in colour.
-        one = np.roll(laid(features[0], large)[:2], -shift, (2, 1)).astype(np.float32)
+        one = np.roll(laid(features[0], large), -shift, (2, 1)).astype(np.float32)
         total = one if total is None else total + one
         squares = one**2 if squares is None else squares + one**2
     if total is None or squares is None:
@@ -280,10 +279,17 @@ def _whole(
     mean = total / count
     spread = np.sqrt(np.maximum(squares / count - mean**2, 0) + 12.0**2)
     # Of 1 by chance, whatever the number of photographs.
-    agree = cv2.blur((count * (mean / spread) ** 2).max(0), (3, 3))
-    peak = float(np.quantile(agree[top:bottom, left:right], 0.9))
-    near = (agree > max(0.08 * peak, 12.0)).astype(np.uint8)
+    each = count * (mean / spread) ** 2
+    edges, colours = (cv2.blur(each[n : n + 2].max(0), (3, 3)) for n in (0, 2))
+    peak = float(np.quantile(edges[top:bottom, left:right], 0.9))
+    around = np.s_[max(0, top - 16) : bottom + 16, max(0, left - 16) : right + 16]
+    # Around a coloured mark all is unlike it, though far less so than the mark.
+    coloured = colours > np.clip(0.2 * float(colours[around].max()), 40.0, 110.0)
+    near = ((edges > max(0.08 * peak, 9.0 if count >= 16 else 12.0)) | coloured).astype(np.uint8)
     near = cv2.morphologyEx(near, cv2.MORPH_CLOSE, np.ones((9, 9), np.uint8))  # letters to lines
+    clear = ((edges > max(0.15 * peak, 16.0)) | coloured).astype(np.uint8)
+    joined = cv2.morphologyEx(clear, cv2.MORPH_CLOSE, np.ones((19, 19), np.uint8))
+    near = np.maximum(near, joined)  # a sign and its name
     _, names = cv2.connectedComponents(near)
     inside = np.bincount(names[top:bottom, left:right].ravel(), minlength=names.max() + 1)
     inside[0] = 0
