@@ -24,6 +24,7 @@ date are facts of their own, and stay."""
 _RINGS = ("frame", "border")  # along the sides of the photograph
 _EDGE = 0.04  # of the side: so near to it is at the border
 _TOGETHER = 0.6  # of the photographs of the one that is in fewer
+_SOME = 0.2  # the same, of two marks
 _OVERLAP = 0.4  # of the smaller region
 _AS_GOOD = 0.75  # of another's association: a frame explains the mark that was seen of it
 
@@ -66,9 +67,10 @@ def _same(kept: Suspect, other: Suspect) -> bool:
     if kept.kind not in local or other.kind not in local:
         return kept.kind == other.kind
     shared = kept.regions.keys() & other.regions.keys()
-    if not shared or len(shared) < _TOGETHER * _could_share(
-        (kept.present, kept.looked), (other.present, other.looked)
-    ):
+    # Two detectors may each see a mark in other photographs; where both do, it is at one place.
+    marks = kept.kind == other.kind == "mark"
+    could = _could_share((kept.present, kept.looked), (other.present, other.looked))
+    if len(shared) < max(3 if marks else 1, (_SOME if marks else _TOGETHER) * could):
         return False
     touching = sum(_meet(kept, other, rel) for rel in shared)
     return touching >= _TOGETHER * len(shared)

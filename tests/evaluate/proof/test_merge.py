@@ -33,13 +33,19 @@ def test_the_same_place_in_the_same_photographs_is_one_suspect():
     [
         suspect(label="beta", effect=0.7),
         suspect(regions=(0.1, 0.1, 0.3, 0.2), effect=0.7),
-        suspect(photographs=range(40, 90), effect=0.7),
+        suspect(photographs=range(42, 92), effect=0.7),
         suspect("brightness", None, effect=0.7),
     ],
     ids=["another class", "another place", "other photographs", "a property"],
 )
 def test_what_differs_stays(other):
     assert len(merged([suspect(), other])) == 2
+
+
+def test_two_detectors_may_see_a_mark_in_different_photographs():
+    one, other = suspect(photographs=range(14)), suspect(photographs=range(10, 27), effect=0.7)
+    assert kinds(merged([other, one])) == [("mark", 0.8)]
+    assert len(merged([one, replace(other, regions=dict(list(other.regions.items())[2:]))])) == 2
 
 
 def test_a_piece_of_a_frame_is_the_frame():
