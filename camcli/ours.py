@@ -12,12 +12,16 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from camcli.errors import UsageError
+from camcli.files import replace, write_whole
 
 KIND, FILES = "kind", "files"
 
@@ -179,6 +183,48 @@ def remove(folder: Path, names: Iterable[str]) -> None:
                 continue
             above.add(place.parent)
         emptied = above
+
+
+def put_together(out: Path, files: Mapping[str, bytes | str], before: Iterable[str] = ()) -> None:
+    """Write the files of one result: all of them, or none, and what was there before stays.
+
+    They are written aside first, which is what takes time and room on the disk, and then renamed
+    one after the other.
+
+    Args:
+        out: folder, made if needed.
+        files: relative name, with forward slashes -> content; the record comes first, as it says
+            whose the others are.
+        before: relative names of what an earlier result had; those that have no successor go.
+
+    Raises:
+        OSError: they cannot be written; what was there is as it was.
+    """
+    new = [path for path in (out, *out.parents) if not path.exists()]
+    out.mkdir(parents=True, exist_ok=True)
+    try:
+        part = Path(tempfile.mkdtemp(dir=out, prefix=".camcli-", suffix=".part"))
+    except OSError:
+        _remove_empty(new)
+        raise
+    try:
+        for name, content in files.items():
+            (part / name).parent.mkdir(parents=True, exist_ok=True)
+            write_whole(part / name, content)
+        remove(out, set(before) - set(files))
+        for name in files:
+            (out / name).parent.mkdir(parents=True, exist_ok=True)
+            replace(part / name, out / name)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        _remove_empty(new)
+
+
+def _remove_empty(folders: Iterable[Path]) -> None:
+    """Delete folders in which nothing is."""
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def unlisted(folder: Path, names: Collection[str]) -> list[str]:

@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol
 from camcli.data.picture_formats import is_image_name
 from camcli.data.sources.containers.registry import container_of
 from camcli.data.sources.leftovers import (
+    FINDINGS,
     MADE_PICTURE,
     MADE_UP,
     RUN,
@@ -249,8 +250,10 @@ def _listed(
         return [], []
     for what in passed:
         left.add(what)
-    if telling and (made := made_pictures(folder, {*telling, *files}) & {*files}):
-        left.add(MADE_PICTURE, len(made))
+    if telling or (parts and parts[-1] == FINDINGS):
+        made = made_pictures(folder, {*telling, *files}) & {*files}
+        if made:
+            left.add(MADE_PICTURE, len(made))
         files = [name for name in files if name not in made]
     files.sort()
     folders.sort(reverse=True)

@@ -16,9 +16,9 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from camcli.data.picture_formats import RAW, named
+from camcli.data.picture_formats import RAW, is_image_name, named
 from camcli.files import open_regular, read_regular
-from camcli.ours import OVERLAYS
+from camcli.ours import FILES, KIND, OVERLAYS
 
 # In lower case. Hidden ones (.ipynb_checkpoints, .Trashes, .@__thumb, ...) need no names.
 _FOLDERS = {
@@ -44,10 +44,14 @@ _PAGE = re.compile(rb'<meta name="generator" content="camcli')
 # Evaluations and audits may be put beside other pictures: of them only these files are left out.
 _EVALUATED = re.compile(r"(results|confusion(-\d+)?)\.png")
 _AUDITED = re.compile(r"(clusters|flagged)\.jpg")
+_AUDIT = "audit.json"
 _MADE = {
-    "results.json": ({"rows", "sanity", "verdicts"}, _EVALUATED),
-    "audit.json": ({"flagged", "clusters"}, _AUDITED),
+    "results.json": ([{"rows", "sanity", "verdicts"}], _EVALUATED),
+    _AUDIT: ([{"flagged", "clusters"}, {KIND, FILES, "clusters"}], _AUDITED),
+    "check.json": ([{KIND, FILES, "findings"}], re.compile(r"(?!)")),  # it makes none
 }
+FINDINGS = "findings"
+"""The folder of an audit in which what it found is cut out."""
 
 
 @dataclass(slots=True)
@@ -156,11 +160,34 @@ def made_pictures(folder: str, names: Iterable[str]) -> set[str]:
     """
     names = set(names)
     found: set[str] = set()
+    above, own = os.path.split(folder)
+    if own == FINDINGS:  # what an audit lists, and nothing else
+        listed = (_json(os.path.join(above, _AUDIT)) or {}).get(FILES)  # noqa: PTH118
+        own_names = {f"{FINDINGS}/{name}": name for name in names}
+        if isinstance(listed, list):
+            found |= {own_names[each] for each in listed if str(each) in own_names}
     for name, (keys, pictures) in _MADE.items():
         record = _json(os.path.join(folder, name)) if name in names else None  # noqa: PTH118
-        if record is not None and keys <= record.keys():
+        if record is not None and any(some <= record.keys() for some in keys):
             found |= {other for other in names if pictures.fullmatch(other)}
     return found
+
+
+def holds_only_made(folder: str) -> bool:
+    """Whether an evaluation or an audit, and no photograph of anybody's, is in a folder."""
+    if not any(_is_in(folder, name) for name in _MADE):
+        return False
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name == FINDINGS and entry.is_dir():
+                inner = os.listdir(entry.path)  # noqa: PTH208
+                if not set(inner) <= made_pictures(entry.path, inner):
+                    return False
+            elif entry.is_dir():
+                return False
+        names = os.listdir(folder)  # noqa: PTH208
+        return set(filter(is_image_name, names)) <= made_pictures(folder, names)
+    return False
 
 
 def _is_info(path: str) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from camcli.data.sources.finders import is_found
-from camcli.data.sources.leftovers import is_run_at, leftover_folder
+from camcli.data.sources.leftovers import holds_only_made, is_run_at, leftover_folder
 from camcli.files import is_made_up
 
 
@@ -56,7 +56,8 @@ class OnDisk:
 
     def is_run(self, path: str) -> bool:
         """As `Tree.is_run`."""
-        return is_run_at(self._at(path))
+        folder = self._at(path)
+        return is_run_at(folder) or holds_only_made(folder)
 
     def _at(self, path: str) -> str:
         return os.path.join(self._root, path)

@@ -25,9 +25,9 @@ from camcli.evaluate.audit.result import AuditResult
 from camcli.evaluate.findings.drawing import findings_sheet
 from camcli.evaluate.findings.files import FOLDER, PHOTOGRAPHS, TABLE, as_dicts, finding_files
 from camcli.evaluate.findings.page import findings_page
-from camcli.files import write_whole
+from camcli.files import why
 from camcli.ours import FILES as LISTED
-from camcli.ours import KIND, check_replaceable, files_of, read_record, remove, unlisted
+from camcli.ours import KIND, check_replaceable, files_of, put_together, read_record, unlisted
 from camcli.printable import counted
 from camcli.render.picture import encode_jpeg
 from camcli.render.sizes import shrink
@@ -112,14 +112,10 @@ def save(out: Path, result: AuditResult, how: Grouping, source: str = "") -> tup
     files[RECORD] = _json(result, list(files), source)
     before = files_of(read_record(out / RECORD), "audit", ()) or ()
     try:
-        out.mkdir(parents=True, exist_ok=True)
         # An earlier audit's, with --overwrite: `check_out` found no other ones.
-        remove(out, {*FILES, *before} - set(files))
-        for name, content in files.items():
-            (out / name).parent.mkdir(exist_ok=True)
-            write_whole(out / name, content)
+        put_together(out, files, {*FILES, *before})
     except OSError as error:
-        raise CamcliError(f"Cannot write {out}: {error.strerror}.") from error
+        raise CamcliError(f"Cannot write {out}: {why(error)}.") from error
     return tuple(files)
 
 

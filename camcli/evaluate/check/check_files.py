@@ -23,7 +23,7 @@ from camcli.evaluate.findings.files import as_dicts
 from camcli.evaluate.findings.page import findings_page
 from camcli.files import why, write_whole
 from camcli.ours import FILES as LISTED
-from camcli.ours import KIND, check_replaceable, finite, read_record, remove
+from camcli.ours import KIND, check_replaceable, finite, put_together, read_record
 from camcli.spreadsheet import cell
 
 RECORD, TABLE, PAGE = "check.json", "check.csv", "check.html"
@@ -150,10 +150,7 @@ def save(out: Path, result: CheckResult, source: str = "") -> tuple[str, ...]:
         ),
     }  # fmt: skip
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        remove(out, set(FILES) - set(files))
-        for name, content in files.items():
-            write_whole(out / name, content)
+        put_together(out, files, FILES)
     except OSError as error:
         raise CamcliError(f"Cannot write {out}: {why(error)}.") from error
     return tuple(files)

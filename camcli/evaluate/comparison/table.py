@@ -17,9 +17,9 @@ from camcli.evaluate.comparison.result_files import FILES, RECORD, pictures_in
 from camcli.evaluate.metrics.confusion import confusion_markdown, confusion_pictures
 from camcli.evaluate.metrics.predictions import CLASSIFICATION
 from camcli.evaluate.metrics.sanity import UNRELATED, is_kept
-from camcli.files import write_whole
+from camcli.files import why
 from camcli.ours import FILES as LISTED
-from camcli.ours import KIND, remove
+from camcli.ours import KIND, put_together
 from camcli.spreadsheet import safe
 
 # In this order, by group: (heading, metrics, how to read them).
@@ -321,11 +321,8 @@ def save(
     record = {KIND: "evaluate", LISTED: list(files), **record}
     files[RECORD] = json.dumps(record, indent=1)
     try:
-        out.mkdir(parents=True, exist_ok=True)
         # Those of before, with --overwrite: `check_out` found no other ones.
-        remove(out, {*FILES, *pictures_in(out)} - set(files))
-        for name, content in files.items():
-            write_whole(out / name, content)
+        put_together(out, files, {*FILES, *pictures_in(out)})
     except OSError as error:
-        raise CamcliError(f"Cannot write {out}: {error.strerror}.") from error
+        raise CamcliError(f"Cannot write {out}: {why(error)}.") from error
     return tuple(files)

@@ -174,6 +174,32 @@ def test_of_an_evaluation_and_an_audit_only_their_pictures_are_left_out(tmp_path
     assert seen(root)[0] == ["1.jpg", "a/results.png"]
 
 
+def audit_of(root: Path, *pictures: str) -> None:
+    touch(root, *pictures)
+    record = {"kind": "audit", "files": ["audit.json", *pictures], "clusters": {}}
+    (root / "audit.json").write_text(json.dumps(record))
+
+
+def test_an_audits_cut_out_marks_are_left_out_and_nobodys_findings(tmp_path):
+    root = touch(tmp_path, "a/1.jpg", "a/audit/findings/mine.png", "a/findings/x.png")
+    audit_of(root / "a" / "audit", "clusters.jpg", "flagged.jpg", "findings/b-mark.png")
+    assert seen(root) == (
+        ["a/1.jpg", "a/audit/findings/mine.png", "a/findings/x.png"],
+        {"picture that camcli made": 3},
+    )
+
+
+def test_an_audit_or_a_check_beside_classes_is_no_class(tmp_path):
+    root = touch(tmp_path, *(f"{c}/{n}.jpg" for c in ("cat", "dog") for n in range(3)))
+    audit_of(root / "audit", "clusters.jpg", "findings/b-mark.png")
+    (root / "check").mkdir()
+    record = {"kind": "check", "files": [], "findings": []}
+    (root / "check" / "check.json").write_text(json.dumps(record))
+    source = find_images(root)
+    assert {ref.label for ref in source} == {"cat", "dog"}
+    assert not any("audit" in note or "check" in note for note in source.notes)
+
+
 @pytest.mark.posix
 def test_a_marker_that_cannot_be_read_stops_nothing(tmp_path):
     root = touch(tmp_path, "a/1.jpg")
