@@ -13,6 +13,8 @@ from camcli.evaluate.properties.measure import PhotoProperties
 
 T = TypeVar("T")
 
+RIGHT = 30  # photographs of a class; below, those that are predicted wrongly are taken, too
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Looked:
@@ -50,6 +52,10 @@ def sampled(
 ) -> dict[str, list[AuditedPhoto]]:
     """Photographs by predicted class, so many of each drawn by chance; large classes first.
 
+    Those that are predicted rightly come first, and the wrong ones only where there are fewer than
+    `RIGHT`: what gives a class away is in its own photographs, and the mistakes of a network that
+    goes by a mark bring the marks of one class into the other.
+
     Args:
         photos: all of them.
         most: of a class.
@@ -65,9 +71,12 @@ def sampled(
     drawn = {}
     for name in sorted(groups, key=lambda name: (-len(groups[name]), name)):
         own = sorted(groups[name], key=lambda photo: photo.rel)
-        if len(own) > most:
-            own = random.Random(f"{seed} {name}").sample(own, most)
-        drawn[name] = own
+        rng = random.Random(f"{seed} {name}")
+        right = [photo for photo in own if photo.right]
+        wrong = [photo for photo in own if not photo.right]
+        if len(right) < RIGHT:
+            right += rng.sample(wrong, min(len(wrong), RIGHT - len(right)))
+        drawn[name] = rng.sample(right, most) if len(right) > most else right
     return drawn
 
 

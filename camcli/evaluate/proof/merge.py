@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from camcli.evaluate.findings.finding import Finding
@@ -26,6 +28,8 @@ _EDGE = 0.04  # of the side: so near to it is at the border
 _TOGETHER = 0.6  # of the photographs of the one that is in fewer
 _SOME = 0.2  # the same, of two marks
 _OVERLAP = 0.4  # of the smaller region
+_WITHIN = 0.7  # the same, of two marks that are both used
+_AS_LARGE = 1.8  # times: the same mark, cut out a little larger or smaller
 _AS_GOOD = 0.75  # of another's association: a frame explains the mark that was seen of it
 
 
@@ -33,9 +37,10 @@ def merged(suspects: Sequence[Suspect]) -> list[Suspect]:
     """One suspect of each thing, though several detectors found it.
 
     Two are the same where they are at the same place in the same photographs of the same class. A
-    mark at the border is part of a frame; heat on a mark is the mark. The better one is kept: what
-    is in the photographs rather than where the heat is, then the stronger association, and a frame
-    rather than the piece of it that looks like a mark.
+    mark at the border is part of a frame. The better one is kept: the stronger association, and a
+    frame rather than the piece of it that looks like a mark. A mark that is a piece of a much
+    larger one, and where the heat is, are suspicions of their own until they are proved: which of
+    them is all that the network uses, only the proof tells.
 
     Args:
         suspects: of all detectors.
@@ -61,7 +66,7 @@ def _worth(suspect: Suspect) -> tuple[bool, float, int]:
 
 
 def _same(kept: Suspect, other: Suspect) -> bool:
-    if kept.label != other.label:
+    if kept.label != other.label or (kept.kind in HEAT) != (other.kind in HEAT):
         return False
     local = ("mark", "frame", *HEAT)
     if kept.kind not in local or other.kind not in local:
@@ -72,8 +77,20 @@ def _same(kept: Suspect, other: Suspect) -> bool:
     could = _could_share((kept.present, kept.looked), (other.present, other.looked))
     if len(shared) < max(3 if marks else 1, (_SOME if marks else _TOGETHER) * could):
         return False
+    if marks and not _of_a_size(kept, other, shared):
+        return False
     touching = sum(_meet(kept, other, rel) for rel in shared)
     return touching >= _TOGETHER * len(shared)
+
+
+def _of_a_size(one: Suspect, other: Suspect, shared: Iterable[str]) -> bool:
+    """Whether two marks cover about as much of the photographs that have both."""
+    ratios = [
+        math.log(_area(a) / _area(b))
+        for rel in shared
+        if (a := one.regions[rel]) and (b := other.regions[rel]) and _area(a) and _area(b)
+    ]
+    return not ratios or abs(statistics.median(ratios)) <= math.log(_AS_LARGE)
 
 
 def _could_share(*each: tuple[int, int]) -> float:
@@ -97,10 +114,11 @@ def _meet(one: Suspect, other: Suspect, rel: str) -> bool:
         return inner is None or _at_border(inner)
     if a is None or b is None:
         return False
-    common = (max(a[0], b[0]), max(a[1], b[1]), min(a[2], b[2]), min(a[3], b[3]))
-    # A line of text reaches out of the corner in which its heat is.
-    least = _OVERLAP / 2 if one.kind in HEAT or other.kind in HEAT else _OVERLAP
-    return _area(common) > least * min(_area(a), _area(b))
+    return _area(_common(a, b)) > _OVERLAP * min(_area(a), _area(b))
+
+
+def _common(a: Region, b: Region) -> Region:
+    return max(a[0], b[0]), max(a[1], b[1]), min(a[2], b[2]), min(a[3], b[3])
 
 
 def _at_border(region: Region) -> bool:
@@ -175,15 +193,20 @@ def _goes_with(main: Finding, other: Finding) -> bool:
 
 
 def _is_piece(main: Finding, other: Finding) -> bool:
-    """Whether a mark that was not shown to be used touches one that was: a piece of it alone."""
-    if main.kind != "mark" or main.verdict != "used" or other.verdict == "used":
+    """Whether a mark touches another, or heat, that turns more: the same, cut out otherwise."""
+    if main.kind not in ("mark", *HEAT):
         return False
+    if main.kind in HEAT and (main.verdict != "used" or other.verdict == "used"):
+        return False
+    # Of two that are used, only what lies within the other is a piece of it.
+    least = _WITHIN if other.verdict == "used" else 0.0
     places = {s.rel: s.region for s in main.sightings}
     touching = 0
     for seen in other.sightings:
         a, b = places.get(seen.rel), seen.region
         if a is not None and b is not None:
-            touching += max(a[0], b[0]) < min(a[2], b[2]) and max(a[1], b[1]) < min(a[3], b[3])
+            common = _area(_common(a, b))
+            touching += common > 0 and common >= least * min(_area(a), _area(b))
     return touching >= _TOGETHER * max(1, min(len(places), len(other.sightings)))
 
 

@@ -58,14 +58,22 @@ def test_a_piece_of_a_frame_is_the_frame():
     assert kinds(merged([middle, frame])) == [("mark", 0.9), ("frame", 0.85)]
 
 
-def test_heat_on_a_mark_is_the_mark():
+def test_heat_is_proved_beside_the_mark_that_it_is_on():
+    """The mark may be a piece of what is used; they are told together once both are proved."""
     mark = suspect(effect=0.6)
     corner = suspect("corner", (0.0, 0.75, 0.25, 1.0), effect=0.9, photographs=range(400))
-    assert kinds(merged([corner, mark])) == [("mark", 0.6)]
-    assert len(merged([replace(corner, regions={"0.jpg": (0, 0, 0.2, 0.2)}), mark])) == 2
+    assert len(merged([corner, mark])) == 2
     border = suspect("border", None, effect=0.5)
-    assert kinds(merged([border, suspect(regions=(0.1, 0.94, 0.6, 0.99))])) == [("mark", 0.8)]
-    assert kinds(merged([suspect("frame", None), border])) == [("frame", 0.8)]
+    assert len(merged([suspect("frame", None), border])) == 2
+    assert kinds(merged([border, replace(border, effect=0.4)])) == [("border", 0.5)]
+
+
+def test_a_piece_of_a_larger_mark_is_proved_as_well():
+    line = suspect(regions=(0.5, 0.9, 0.9, 0.98), effect=0.7)
+    word = suspect(regions=(0.52, 0.91, 0.7, 0.96), effect=0.9)
+    assert len(merged([line, word])) == 2
+    about = suspect(regions=(0.5, 0.9, 0.85, 0.97), effect=0.6)
+    assert kinds(merged([line, about])) == [("mark", 0.7)]
 
 
 def test_places_differ_from_photograph_to_photograph():
@@ -122,6 +130,9 @@ def test_a_piece_of_a_mark_that_does_nothing_alone_is_told_with_the_mark():
     assert found[1:] == [apart]
     assert found[0].words.endswith("What goes with it in the same photographs: a piece of it.")
     assert len(explained([whole, at((0.7, 0.75, 0.95, 0.9), "used")])) == 2
+    assert len(explained([whole, at((0.2, 0.85, 0.5, 0.95), "used")])) == 1
+    corner = replace(finding("corner", beyond=0.9), sightings=at((0.7, 0.7, 1, 1), "").sightings)
+    assert len(explained([corner, piece])) == 1
 
 
 @pytest.mark.parametrize(
