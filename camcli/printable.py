@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 
@@ -44,3 +45,8 @@ def counted(number: int, noun: str, plural: str = "") -> str:
         plural: for none or several; by default with an s.
     """
     return f"{number} {noun if number == 1 else plural or noun + 's'}"
+
+
+def in_markdown(text: str) -> str:
+    """A text of which Markdown makes nothing: no emphasis, no link, no HTML, no cell's end."""
+    return re.sub(r"([\\`*_\[\]<>|#!])", r"\\\1", printable(text))

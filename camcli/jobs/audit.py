@@ -161,7 +161,13 @@ class AuditJob(Settings):
         else:
             looked, classifier = self._seen(listener, failures, clock)
         if not looked.facts:
-            raise UsageError(f"There is no map to audit in {called(self.source)}.")
+            if failures or not clock.skipped:
+                raise UsageError(f"There is no map to audit in {called(self.source)}.")
+            raise UsageError(
+                f"Not a single photograph of {called(self.source)} was looked at within "
+                f"--time-limit {self.time_limit:g}, in which the network is loaded as well: give "
+                "it more time."
+            )
 
         from camcli.evaluate.audit.audit import summarise, suspicions
         from camcli.evaluate.audit.audit_files import save
@@ -248,6 +254,8 @@ class AuditJob(Settings):
                 )  # fmt: skip
                 looked = updated(kept, fresh, gone)
         if not looked.photos:
+            if part.over:
+                return looked, "there was no time to look at its photographs again"
             return looked, "the photographs of the run cannot be read"
         return looked, classifier
 

@@ -115,8 +115,8 @@ class CheckJob(Settings):
             listener=listener,
         )
         result = CheckResult(
-            name, data.photos, data.classes, found.issues, found.findings, found.looked_for,
-            found.not_looked, found.unreadable,
+            name, data.photos, data.classes, found.issues, found.findings, found.looked,
+            found.looked_for, found.not_looked, found.unreadable,
         )  # fmt: skip
         if self.out is not None:
             source = str(self.data) if isinstance(self.data, str | Path) else ""

@@ -184,8 +184,8 @@ def audit(
 
 
 CLEAR = (
-    "No class was shown to rest on anything but what is in its photographs. Looked for: {}. A "
-    "shortcut of another kind would not be seen."
+    "No class was shown to rest on a shortcut. Looked for: {}. A shortcut of another kind would "
+    "not be seen."
 )
 
 

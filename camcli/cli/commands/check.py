@@ -13,7 +13,6 @@ from camcli.cli.terminal.progress import TerminalListener
 from camcli.jobs.check import NETWORK, CheckJob
 from camcli.jobs.model import ModelJob
 from camcli.jobs.record import filled
-from camcli.printable import counted
 
 if TYPE_CHECKING:
     from camcli.evaluate.check.result import CheckResult
@@ -133,8 +132,9 @@ def check(
 
     camcli batch @wrong.txt --out look
 
-    No file of the data is changed. Issues are no failure: the exit code is 0 with them, and 3
-    where some files cannot be read.
+    No file of the data is changed.
+
+    The exit code is 0 with issues or without, and 3 where some files cannot be read.
     """
     from camcli.evaluate.check.check_files import default_out
 
@@ -167,5 +167,4 @@ def _print(result: CheckResult) -> None:
         result.findings, folder=result.out, table=TABLE, skipped=result.not_looked,
         nothing=result.nothing,
     )  # fmt: skip
-    of = counted(len(result.photos), "photograph")
-    say(f"{counted(len(result.issues), 'issue')} in {of}; see {result.out}/{PAGE} and {TABLE}.")
+    say(f"{result.summary}; see {result.out}/{PAGE} and {TABLE}.")

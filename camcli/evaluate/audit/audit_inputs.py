@@ -79,7 +79,7 @@ def from_photographs(
     ):  # fmt: skip
         if seen.first:
             if clock.over:
-                clock.skip(f"The network looked at {count} of {len(refs)} photographs.")
+                clock.skip(f"{len(refs) - count} of {len(refs)} photographs, for want of time")
                 break
             progress()
             count += 1
@@ -214,7 +214,7 @@ def seen_again(
     missing = []
     for count, ref in enumerate(refs):
         if clock.over:
-            clock.skip(f"{count} of {len(refs)} photographs were read again.")
+            clock.skip(f"{len(refs) - count} of {len(refs)} photographs, for want of time")
             break
         try:
             properties[ref.rel] = measure(load_image(ref), ref)

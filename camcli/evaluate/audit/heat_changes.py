@@ -73,9 +73,7 @@ class PlaceChange(_FromOthers):
 
     removed_by = "painted over"
     added_by = "pasted"
-    control = (
-        "another place of the same size painted over; what another photograph has there pasted"
-    )
+    control = "an equal area elsewhere painted over; a piece of another photograph pasted there"
 
     def __init__(
         self,

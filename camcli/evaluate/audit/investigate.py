@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
 Detector = Callable[
     [Mapping[str, Sequence[AuditedPhoto]], PixelCache, Clock, Listener], list[Suspect]
 ]
-# Of marks and frames; each is given the sampled photographs by predicted class.
-DETECTORS: tuple[Detector, ...] = (frames, fixed_marks)
+DETECTORS: dict[str, Detector] = {"frames": frames, "marks at fixed places": fixed_marks}
+"""By what each looks for in the sampled photographs of the predicted classes."""
 TOLD = 8  # photographs below which a class is not looked at for what repeats
 
 
@@ -80,21 +81,36 @@ def investigate(
     looked_for = []
     if large:
         part = clock.part(0.5)  # the other half of the time is for the proofs
-        for detect in DETECTORS:
+        searched = []
+        for name, detect in DETECTORS.items():
+            before = len(part.skipped)
             suspects += detect(large, pixels, part, listener)
+            searched += [name] if len(part.skipped) == before else []
+        before = len(part.skipped)
         repeated = repeated_marks(large, pixels, part, listener)
+        searched += ["marks that repeat"] if len(part.skipped) == before else []
         # What all classes have gives none away by being there; whether it is used, the proof says.
         suspects += [*repeated.suspects, *repeated.everywhere]
         duplicates = _together([(pair.one, pair.other) for pair in repeated.duplicates])
         of = counted(sum(map(len, large.values())), "photograph")
-        looked_for.append(f"marks that repeat and frames, in {of} of {_classes(len(large))}")
+        if searched:  # what there was no time for is told as not looked at, and not here
+            looked_for.append(f"{', '.join(searched)}, in {of} of {_classes(len(large))}")
     if looked.properties:
         predicted, labels = _said(looked)
+        before = len(clock.skipped)
         suspects += telling_properties(looked.properties, predicted, labels, clock)
         of = counted(len(predicted), "photograph")
-        looked_for.append(f"properties of whole photographs, in {of}")
+        if len(clock.skipped) == before:
+            looked_for.append(f"properties of whole photographs, in {of}")
     of = counted(len(looked.facts), "map")
-    looked_for.append(f"heat in a corner, at the border or away from a mask, in {of}")
+    # Without masks, `stray` is no number.
+    away = any(not math.isnan(fact.stray) for fact in looked.facts)
+    where = (
+        "in a corner, at the border or away from the object"
+        if away
+        else ("in a corner or at the border")
+    )
+    looked_for.append(f"heat {where}, in {of}")
     photos = None if looked.missing else {photo.rel: photo for photo in looked.photos}
     suspects += heat_suspects(looked.facts, suspicions, photos, pixels)
     if network is None:

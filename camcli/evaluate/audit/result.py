@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from camcli.evaluate.audit.map_clusters import Alike
 from camcli.evaluate.audit.map_stats import Fact
 from camcli.evaluate.findings.finding import Finding
 from camcli.evaluate.findings.order import HEADINGS, in_order
-from camcli.printable import printable
+from camcli.printable import in_markdown
 
 UNLABELLED = "No labels are known, so every prediction counts as correct."
 
@@ -75,17 +74,17 @@ class AuditResult:
             lines += [self._item(each, named=verdict == "used") for each in own]
             lines.append("")
         if not self.findings:
-            lines += [_escaped(self.nothing), ""]
+            lines += [in_markdown(self.nothing), ""]
         lines += self._table()
         lines += ["", UNLABELLED] if self.unlabelled else []
         lines += ["", "**Not looked at**", ""] if self.not_looked else []
-        lines += [f"- {_escaped(sentence)}" for sentence in self.not_looked]
+        lines += [f"- {in_markdown(sentence)}" for sentence in self.not_looked]
         return "\n".join(lines) + "\n"
 
     def _item(self, each: Finding, *, named: bool) -> str:
         """A finding in a line; of those that matter most, some photographs are named."""
-        examples = ", ".join(_escaped(s.rel) for s in each.sightings[:3]) if named else ""
-        words = (f"**{_escaped(each.title)}**", _escaped(each.words), examples)
+        examples = ", ".join(in_markdown(s.rel) for s in each.sightings[:3]) if named else ""
+        words = (f"**{in_markdown(each.title)}**", in_markdown(each.words), examples)
         return "- " + " ".join(word for word in words if word)
 
     def _table(self) -> list[str]:
@@ -98,13 +97,8 @@ class AuditResult:
             stray = ["-" if math.isnan(row.stray) else f"{row.stray:.0%}"] if self.masks else []
             cells = [f"{row.right}/{row.count}", *stray, f"{row.border:.0%}", f"{row.corner:.0%}"]
             flagged = "**flagged**" if row.flags else ""
-            lines.append(f"| {_escaped(row.label)} | {' | '.join(cells)} | {flagged} |")
+            lines.append(f"| {in_markdown(row.label)} | {' | '.join(cells)} | {flagged} |")
         return lines
 
     def _repr_markdown_(self) -> str:
         return self.markdown()
-
-
-def _escaped(text: str) -> str:
-    """A text of which Markdown makes nothing: no emphasis, no link, no HTML, no cell's end."""
-    return re.sub(r"([\\`*_\[\]<>|#!])", r"\\\1", printable(text))

@@ -20,6 +20,11 @@ from camcli.evaluate.properties.association import telling_properties
 from camcli.printable import counted
 from camcli.train.progress import Listener
 
+LOOKING = 0.35
+"""Share of the time after which no more photographs are looked at: features take longer."""
+FEATURES = 0.85
+"""Share of what is then left, for those of the photographs that were looked at."""
+
 
 @dataclass(frozen=True)
 class CheckOutcome:
@@ -28,6 +33,7 @@ class CheckOutcome:
     Attributes:
         issues: in the order in which they are shown.
         findings: the same by kind.
+        looked: photographs that were looked at, those that cannot be read included.
         looked_for: what was looked for.
         not_looked: what was not.
         unreadable: a sentence on each file that cannot be read.
@@ -35,6 +41,7 @@ class CheckOutcome:
 
     issues: tuple[CheckIssue, ...]
     findings: tuple[Finding, ...]
+    looked: int
     looked_for: tuple[str, ...]
     not_looked: tuple[str, ...]
     unreadable: tuple[str, ...]
@@ -64,16 +71,16 @@ def check(
         CamcliError: the backbone fails on every photograph, or the cache cannot be used.
     """
     backbone = load()  # what is missing is told before a long look
-    seen = look(data.photos, clock, listener)
+    seen = look(data.photos, clock.part(LOOKING), listener)
     total = counted(len(seen.photos), "photograph")
     looked_for = [
         "files that cannot be read", f"exact duplicates and odd pictures, in {total}",
     ]  # fmt: skip
     issues: list[CheckIssue] = []
     if seen.photos and not clock.over:
-        add_features(seen, backbone, cache_dir, cache, clock, listener)
+        add_features(seen, backbone, cache_dir, cache, clock.part(FEATURES), listener)
     elif seen.photos:
-        clock.skip("near duplicates, suspect labels and outliers: there was no time for features")
+        clock.skip("near duplicates, suspect labels and outliers, for want of time")
     groups = same = exact(seen)
     if seen.features is not None and len(seen.photos) > 1:
         points = reduced(seen.features)
@@ -100,6 +107,7 @@ def check(
     return CheckOutcome(
         tuple(issues),
         findings_of(issues, len(seen.photos), telling),
+        len(seen.photos) + len(seen.unreadable),
         tuple(looked_for),
         tuple(clock.skipped),
         (*data.broken, *seen.unreadable.values()),
@@ -136,7 +144,7 @@ def _telling(
             )
         return ()
     if clock.over:
-        clock.skip("properties that tell classes apart: there was no time for them")
+        clock.skip("properties that tell classes apart, for want of time")
         return ()
     kept = {
         photo.rel: print_.properties
@@ -169,8 +177,11 @@ def _telling(
 
 
 def _unreadable(data: CheckedData, seen: Prints) -> list[CheckIssue]:
-    labels = {photo.rel: photo.label for photo in data.photos}
+    photos = {photo.rel: photo for photo in data.photos}
     return [
-        CheckIssue("unreadable", rel, 1.0, why, labels[rel], suggestion="replace or remove it")
+        CheckIssue(
+            "unreadable", rel, 1.0, why.removeprefix(f"{photos[rel].ref.path}: "),
+            photos[rel].label, suggestion="replace or remove it",
+        )
         for rel, why in seen.unreadable.items()
-    ]
+    ]  # fmt: skip

@@ -12,6 +12,8 @@ from camcli.evaluate.check.confident import wrong_labels
 from camcli.evaluate.check.issue import CheckedPhoto, CheckIssue
 from camcli.evaluate.check.neighbours import DIMENSIONS, reduced
 from camcli.evaluate.findings.clock import Clock
+from camcli.evaluate.properties.statistics import rank_tests
+from camcli.printable import counted, some
 from camcli.train.fitting.loop import DivergedError, Recipe
 from camcli.train.fitting.optimum import Problem
 from camcli.train.progress import Listener
@@ -19,6 +21,9 @@ from camcli.train.progress import Listener
 FOLDS = 5
 CLEAR = 0.3
 """By how much another class must be likelier than the label to be listed in any case."""
+TELLS = 0.35
+"""2 AUC - 1 of the held-out probabilities against the labels, from which on they can be doubted.
+Of labels drawn by lot it is near 0; with a third of the labels wrong it is still above."""
 LEAST = 5
 """Photographs of a class, below which its labels are not judged."""
 _STRENGTHS = tuple(10.0 ** (-e / 2) for e in range(-1, 9))  # of L2, strong to weak
@@ -59,7 +64,15 @@ def suspect_labels(
         clock.skip("suspect labels: there was no time to judge them")
         return []
     if several:
-        return _of_labels(photos, names, targets.numpy(), kept, predicted)
+        return _of_labels(photos, names, targets.numpy(), kept, predicted, clock)
+    if float(np.mean(_tells(predicted, targets.numpy()))) < TELLS:
+        right = float((predicted.argmax(1) == targets.numpy()).mean())
+        clock.skip(
+            f"suspect labels: a classifier that was not trained on them agrees with {right:.0%}, "
+            f"which is too little to doubt any of {counted(len(kept), 'label')}. Either this "
+            "network does not see what tells the classes apart, or many labels are wrong"
+        )
+        return []
     which, looks, margins = wrong_labels(predicted, targets.numpy(), CLEAR)
     issues = []
     for i, j, margin in zip(which, looks, margins, strict=True):
@@ -88,8 +101,8 @@ def _targets(
     )
     if few := sorted(set(counts) - set(names)):
         clock.skip(
-            f"labels of {len(few)} with fewer than {LEAST} photographs "
-            f"({', '.join(few[:3])}{' ...' if few[3:] else ''}): too few to learn from"
+            f"labels of {counted(len(few), 'class', 'classes')} with fewer than {LEAST} "
+            f"photographs ({', '.join(few[:3])}{' ...' if few[3:] else ''}): too few to learn from"
         )
     place = {name: n for n, name in enumerate(names)}
     if several:
@@ -194,16 +207,27 @@ def folds(targets: Tensor, groups: np.ndarray) -> np.ndarray:
     return fold
 
 
+def _tells(predicted: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """(C,) 2 AUC - 1 of the probability of each class; `classes` (N,) are the labels."""
+    count = predicted.shape[1]
+    return np.array([rank_tests(predicted[:, c], classes, count)[0][c] for c in range(count)])
+
+
 def _of_labels(
     photos: Sequence[CheckedPhoto],
     names: Sequence[str],
     targets: np.ndarray,
     kept: np.ndarray,
     predicted: np.ndarray,
+    clock: Clock,
 ) -> list[CheckIssue]:
     """Each label for itself: there or not are two classes."""
     issues = []
+    unseen = []
     for c, name in enumerate(names):
+        if rank_tests(predicted[:, c], targets[:, c].astype(int), 2)[0][1] < TELLS:
+            unseen.append(name)
+            continue
         two = np.stack([1 - predicted[:, c], predicted[:, c]], 1)
         which, looks, margins = wrong_labels(two, targets[:, c].astype(int), CLEAR)
         for i, there, margin in zip(which, looks, margins, strict=True):
@@ -217,4 +241,9 @@ def _of_labels(
                     label=photo.label, suggestion=f"{'add' if there else 'remove'} {name}",
                 )
             )  # fmt: skip
+    if unseen:
+        clock.skip(
+            f"suspect labels of {counted(len(unseen), 'label')} ({some(unseen, 3)}): this network "
+            "hardly sees what they mean"
+        )
     return sorted(issues, key=lambda issue: -issue.score)

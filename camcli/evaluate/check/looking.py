@@ -159,8 +159,8 @@ def add_features(
             for start in range(0, len(seen.photos), _AT_ONCE):
                 if clock.over:
                     clock.skip(
-                        "features: there was no time for them, and so none for suspect labels, "
-                        "near duplicates and outliers; those that were made are kept"
+                        "near duplicates, suspect labels and outliers, for want of time: the "
+                        "network did not see all photographs; what it saw is kept for the next time"
                     )
                     return
                 some = slice(start, start + _AT_ONCE)

@@ -47,11 +47,10 @@ KINDS: dict[str, KindTold] = {
     ),
     "suspect label": KindTold(
         "label that is probably wrong", "labels that are probably wrong",
-        "Predicted by a head that was not trained on them (cross-validation), and then by "
-        "confident learning, which estimates how many of each class are mislabelled. Hard "
-        "photographs are among them, the clearest come first.",
-        "Look at them from the top, and relabel or remove what is wrong; stop where the labels "
-        "begin to be right. To retrain without all of them would also take the hard ones away.",
+        "A classifier that was not trained on them says something else (cross-validation and "
+        "confident learning). Hard photographs are among them; the clearest come first.",
+        "Look at them from the top, relabel or remove what is wrong, and stop where labels begin "
+        "to be right: what is merely hard is worth keeping.",
     ),
     "exact duplicate": KindTold(
         "exact duplicate", "exact duplicates",
@@ -61,7 +60,7 @@ KINDS: dict[str, KindTold] = {
     "near duplicate": KindTold(
         "near duplicate", "near duplicates",
         "Copies that were cropped, mirrored, saved again or lit otherwise, or the next frame of a "
-        "video: proved pixel by pixel, not by looking alike.",
+        "video.",
         "Keep one of each, or keep all of them in one split (--group).",
     ),
     "outlier": KindTold(
@@ -97,17 +96,21 @@ KINDS: dict[str, KindTold] = {
     ),
     "small class": KindTold(
         "class with too few photographs", "classes with too few photographs",
-        "Neither learnt well, nor measured: each photograph moves its figure by percents.",
+        "Too few to learn from, or to measure with.",
         "Add photographs, merge it with another class, or --class-weights balanced.", False,
     ),
     "telling property": KindTold(
         "property that tells classes apart", "properties that tell classes apart",
-        "The network can learn this instead of the object.",
+        "A network can learn this instead of the object.",
         "Make the classes alike in it before training (the same camera, size, compression ...), "
         "and 'camcli audit' shows whether a trained network uses it.", False,
     ),
 }  # fmt: skip
 """By kind, in the order in which they are shown."""
+
+
+_WORSE = ("duplicate of another label", "duplicate across splits")
+"""Kinds of copies that are worse than that there are two."""
 
 
 def findings_of(
@@ -123,6 +126,7 @@ def findings_of(
     by_kind: Mapping[str, list[CheckIssue]] = {kind: [] for kind in KINDS}
     for issue in issues:
         by_kind[issue.kind].append(issue)
+    worse = {i.rel for kind in _WORSE for i in by_kind[kind]}
     found: list[Finding] = []
     for kind, own in by_kind.items():
         told = KINDS[kind]
@@ -130,6 +134,12 @@ def findings_of(
             found += telling
         elif own:
             words = told.words
+            if kind in ("exact duplicate", "near duplicate"):
+                # What is told first is what nobody has read yet.
+                own = sorted(own, key=lambda issue: issue.rel in worse)
+                again = sum(issue.rel in worse for issue in own)
+                if again:
+                    words += f" {'All' if again == len(own) else again} of them are told above."
             if not told.about_photos:
                 words += " " + "; ".join(f"{i.label}: {i.note}" for i in own[:20])
                 words += f"; and {len(own) - 20} more." if own[20:] else "."

@@ -36,7 +36,7 @@ HEADINGS: dict[Verdict, Heading] = {
         "It is there, and changing it does no more than the control. The next training may use it.",
     ),
     "unproved": Heading(
-        "unproved", "Not proved", "It is there, and could not be changed to see what that does."
+        "unproved", "Not proved", "It is there. Whether the network uses it could not be shown."
     ),
 }
 """In the order in which they are shown."""

@@ -77,10 +77,7 @@ class FixedChange:
 
     removed_by = "painted over"
     added_by = "pasted"
-    control = (
-        "as large a place painted over elsewhere in the same photograph; as large a piece of "
-        "another photograph at the same place"
-    )
+    control = "an equal area elsewhere painted over; a piece of another photograph pasted there"
 
     def __init__(
         self,

@@ -75,7 +75,7 @@ def fixed_marks(
         return suspects
     drawn = Strokes(pixels, [photo for label in labels for photo in groups[label]])
     both: list[DifferingPlace] | None = None
-    with listener.bar("Marks at fixed places", len(labels), "class") as bar:
+    with listener.bar("marks at fixed places", len(labels), "class") as bar:
         for label in labels:
             if clock.over:
                 clock.skip("marks at fixed places of some classes, for want of time")

@@ -90,7 +90,7 @@ def frames(
     measured: dict[str, Framed] = {}
     looked: dict[str, list[AuditedPhoto]] = {label: [] for label in groups}
     total = sum(map(len, groups.values()))
-    with listener.bar("Borders", total, "photograph") as bar:
+    with listener.bar("borders", total, "photograph") as bar:
         for label, photos in groups.items():
             for photo in photos:
                 if clock.over:

@@ -31,12 +31,9 @@ class PatchChange:
         donors: pieces of photographs that do not have it, (h, w, 3) uint8, at least one.
     """
 
-    removed_by = "inpainted"
+    removed_by = "painted over"
     added_by = "pasted"
-    control = (
-        "as many pixels inpainted elsewhere in the same photograph; as many pixels of another "
-        "photograph at the same place"
-    )
+    control = "an equal area elsewhere painted over; a piece of another photograph pasted there"
 
     def __init__(
         self,

@@ -118,10 +118,12 @@ class _Search:
 
     def found(self) -> RepeatedFound:
         total = sum(len(photos) for photos in self._groups.values())
-        with self._listener.bar("repeated marks", total, "photographs") as bar:
+        with self._listener.bar("repeated marks", total, "photograph") as bar:
             for label, photos in self._groups.items():
                 if self._clock.over:
-                    self._clock.skip(f"repeated marks in photographs called {label}")
+                    self._clock.skip(
+                        f"repeated marks in photographs predicted {label}, for want of time"
+                    )
                     continue
                 self._class(label, photos)
                 bar.advance(len(photos))
@@ -170,7 +172,9 @@ class _Search:
             if self._is_known(thing, names, features):
                 continue
             if self._clock.over:
-                self._clock.skip(f"all repeated marks in photographs called {label}")
+                self._clock.skip(
+                    f"some repeated marks in photographs predicted {label}, for want of time"
+                )
                 return
             tried += 1
             others = self._others(label)
@@ -193,7 +197,9 @@ class _Search:
         other_shapes = {rel: f.shape for rel, f in others.items()}
         for colour in telling_colours(mine, theirs):
             if self._clock.over:
-                self._clock.skip(f"marks of one colour in photographs called {label}")
+                self._clock.skip(
+                    f"marks of one colour in photographs predicted {label}, for want of time"
+                )
                 return
             sighted = flat_mark(colour, shapes, other_shapes, self._rgb, fewest)
             if sighted is None:

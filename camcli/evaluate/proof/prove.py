@@ -52,7 +52,7 @@ def prove(
     chosen = _chosen(suspects, clock)
     plans = [_plan(bench, suspect, most) for suspect in chosen]
     total = sum(_planned(plan, most) for plan in plans)
-    with listener.bar("proof", total, "photographs") as bar:
+    with listener.bar("proof", total, "photograph") as bar:
         findings = [
             _proved(bench, suspect, plan, len(chosen), most, bar.advance)
             for suspect, plan in zip(chosen, plans, strict=True)
@@ -92,7 +92,7 @@ def _chosen(suspects: Sequence[Suspect], clock: Clock) -> list[Suspect]:
     if left:
         clock.skip(
             f"{counted(left, 'weaker suspicion was', 'weaker suspicions were')} not tried on the "
-            f"network: at most {IN_CLASS} of a class are, and {IN_ALL} in all."
+            f"network: at most {IN_CLASS} of a class are, and {IN_ALL} in all"
         )
     return chosen
 
@@ -149,7 +149,7 @@ def _proved(
         why = "there was no time left" if bench.clock.over else _too_few(removed, added)
     if bench.clock.over:
         bench.clock.skip(
-            f"Not every suspicion was tried on {counted(most, 'photograph')}: there was no time."
+            f"not every suspicion was tried on {counted(most, 'photograph')}, for want of time"
         )
     heat = None
     if not bench.clock.over:

@@ -10,8 +10,8 @@ from camcli.printable import counted, printable
 FILES = ("file format", "camera", "software", "date", "size", "jpeg quality")
 """Kinds that may be about the file alone: where they have no `Change`."""
 INVISIBLE = (
-    "A network that sees pixels alone cannot see it; but whatever goes with it in the pictures, "
-    "such as another camera or another day, the next training may use"
+    "No network sees it, but the next training may use what goes with it in the pictures, such as "
+    "the light of another day"
 )
 
 
@@ -58,16 +58,17 @@ def words(
             told.append(f"Whether {label} rests on it is not known: {why or chance}.")
         return " ".join(told)
     if verdict == "not used":
-        told.append(f"It was tried, and {label} does not rest on it:")
-        told[-1] += " " + "; ".join(_effects(label, remove, add)) + "."
+        told += [f"{_capital(each)}." for each in _effects(label, remove, add)]
         told += [f"It counts, but it does not decide: {_low(each)}"
                  for each in _odds(label, remove, add)[:1]]  # fmt: skip
-        told.append("It is in the data all the same, and the next training may use it.")
         return " ".join(told)
     told += [f"{_capital(each)}." for each in _effects(label, remove, add)]
     told += _odds(label, remove, add)
     if heat is not None:
-        told.append(f"{heat.share:.0%} of the evidence lies on {heat.area:.0%} of the picture.")
+        told.append(
+            f"{heat.share:.0%} of the evidence for {label} lies on it, and it covers "
+            f"{heat.area:.0%} of the picture."
+        )
     return " ".join(told)
 
 
@@ -78,9 +79,10 @@ def _invisible(suspect: Suspect) -> bool:
 
 def _where(suspect: Suspect) -> str:
     """In how many photographs it is."""
-    there = f"In {suspect.present} of {counted(suspect.looked, 'photograph')}"
+    label = printable(suspect.label)
+    there = f"In {suspect.present} of {counted(suspect.looked, 'photograph')} predicted {label}"
     if suspect.elsewhere_looked:
-        there += f" ({suspect.elsewhere} of {suspect.elsewhere_looked} of other classes)"
+        there += f" ({suspect.elsewhere} of {suspect.elsewhere_looked} predicted otherwise)"
     return f"{there}."
 
 
@@ -104,13 +106,13 @@ def _odds(label: str, remove: Effect | None, add: Effect | None) -> list[str]:
     told = []
     if remove is not None and remove.log_odds.high < min(0, remove.control_log_odds.low):
         told.append(
-            f"Without it the log-odds of {label} fall by {-remove.log_odds.value:.1f} (control "
-            f"{remove.control_log_odds.value:+.1f})."
+            f"Without it the log-odds of {label} change by {remove.log_odds.value:+.1f} (with the "
+            f"control by {remove.control_log_odds.value:+.1f})."
         )
     elif add is not None and add.log_odds.low > max(0, add.control_log_odds.high):
         told.append(
-            f"With it the log-odds of {label} rise by {add.log_odds.value:.1f} (control "
-            f"{add.control_log_odds.value:+.1f})."
+            f"With it the log-odds of {label} change by {add.log_odds.value:+.1f} (with the "
+            f"control by {add.control_log_odds.value:+.1f})."
         )
     return told
 
@@ -133,9 +135,7 @@ def advice(suspect: Suspect, verdict: Verdict) -> str:
     told = _DO.get(suspect.kind, _ELSE).format(label=printable(suspect.label))
     if verdict == "used":
         return f"{told} Then train again, and audit again."
-    if verdict == "not used":
-        return f"Nothing is wrong with this network here. Before the next training: {_low(told)}"
-    if _invisible(suspect):
+    if verdict == "not used" or _invisible(suspect):
         return f"Before the next training: {_low(told)}"
     return (
         f"Look at the photographs, and audit again with at least {FEWEST} of each class. If it is "

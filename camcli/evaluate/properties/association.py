@@ -92,7 +92,7 @@ def telling_properties(
     tests = 0
     for each in (*NUMBERS, *NAMES):
         if clock.over:
-            clock.skip("Not all properties of the photographs were compared: the time was up.")
+            clock.skip("some properties of whole photographs, for want of time")
             break
         look = _by_number if isinstance(each, Number) else _by_name
         more, tried = look(each, photographs, groups)  # type: ignore[arg-type]

@@ -44,11 +44,13 @@ def in_words(
         without: photographs of other classes that have it not.
     """
     words = [_itself(telling, having, without)]
-    aside = dict.fromkeys(
-        _aside(each, each.number != telling.number) for each in others if each.kind != telling.kind
-    )
+    # A name says all that another name of its kind, or the lack of one, would say again.
+    aside: dict[str, str] = {}
+    for each in sorted(others, key=lambda other: other.number != telling.number):
+        if each.kind != telling.kind:
+            aside.setdefault(each.kind, _aside(each, each.number != telling.number))
     if aside:
-        words.append(f"and with it {', '.join(aside)}")
+        words.append(f"and with it {', '.join(aside.values())}")
     return ", ".join(words)
 
 
@@ -79,9 +81,9 @@ def _aside(telling: Telling, of_the_other: bool) -> str:
     """What goes with a property, of two classes perhaps as the other one has it."""
     if isinstance(telling.which, Name):
         words = telling.which.words.format(telling.text)
-        return f"of the other class {words}" if of_the_other else words
+        return f"(in the other class) {words}" if of_the_other else words
     if telling.kind == "colour cast":
-        return "of the other class a colour cast" if of_the_other else "a colour cast"
+        return "(in the other class) a colour cast" if of_the_other else "a colour cast"
     return telling.which.more if (telling.effect > 0) != of_the_other else telling.which.less
 
 

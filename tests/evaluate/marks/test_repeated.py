@@ -225,7 +225,7 @@ def test_unreadable_tiny_grey_and_very_large_photographs_are_looked_at(
 def test_when_the_time_is_over_it_says_what_was_not_looked_at(photographs, plain):
     found, clock = search({"beta": photographs("beta", plain)}, seconds=0)
     assert not found.suspects
-    assert clock.skipped == ["repeated marks in photographs called beta"]
+    assert clock.skipped == ["repeated marks in photographs predicted beta, for want of time"]
 
 
 def test_one_class_alone_and_none_at_all(photographs, marked):

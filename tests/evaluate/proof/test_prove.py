@@ -38,7 +38,9 @@ def test_a_network_that_looks_there_uses_it(lit, output):
     assert found.remove.control_log_odds.value == pytest.approx(0, abs=1e-3)
     assert found.add.control.value == 0
     assert found.title == "lit rests on a bright corner, top left"
-    assert found.words.startswith("In 40 of 40 photographs (0 of 40 of other classes).")
+    assert found.words.startswith(
+        "In 40 of 40 photographs predicted lit (0 of 40 predicted otherwise)."
+    )
     changed = found.remove.changed
     between = f"100% [{100 * changed.low:.0f}, 100]"
     assert f"Darkened, {between} of 40 are no longer lit (0% with the other corner)." in found.words
@@ -66,7 +68,7 @@ def test_a_network_that_looks_elsewhere_does_not(lit, output):
         assert effect.log_odds.value == pytest.approx(0, abs=1e-6)
         assert effect.photographs == 24, "no more can come of it"
     assert found.title == "lit has a bright corner, top left, and does not rest on it"
-    assert "the next training may use it" in found.words
+    assert found.advice.startswith("Before the next training")
     assert found.heat.share == pytest.approx(0, abs=0.02)
 
 
@@ -167,7 +169,7 @@ def test_what_no_pixel_shows_is_not_tried(lit):
     (found,) = proved(looks_at(TOP_LEFT), [one], lit)
     assert found.verdict == "unproved"
     assert found.title == "lit can be told by the camera of its photographs, which no pixel shows"
-    assert "sees pixels alone cannot see it" in found.words
+    assert "No network sees it" in found.words
     assert "the next training may use" in found.words
     assert "same cameras" in found.advice
 

@@ -39,10 +39,10 @@ def test_every_kind_has_an_answer_to_what_one_does(kind, verdict):
 def test_what_is_used_is_told_with_its_numbers():
     found = words(suspect(), "used", effect("inpainted", 0.86, 0.03), effect("pasted", 0.6, 0.01))
     assert found == (
-        "In 1 of 60 photographs (2 of 55 of other classes). Inpainted, 86% [81, 91] of 50 are no "
-        "longer al\\npha (3% with another patch). Pasted, 60% [55, 65] of 50 others become "
-        "al\\npha (1% with another patch). Without it the log-odds of al\\npha fall by 2.0 "
-        "(control +0.0)."
+        "In 1 of 60 photographs predicted al\\npha (2 of 55 predicted otherwise). Inpainted, 86% "
+        "[81, 91] of 50 are no longer al\\npha (3% with another patch). Pasted, 60% [55, 65] of 50 "
+        "others become al\\npha (1% with another patch). Without it the log-odds of al\\npha "
+        "change by -2.0 (with the control by +0.0)."
     )
     assert title(suspect(), "used") == "al\\npha rests on a mark of about 60 x 40 pixels, anywhere"
 
@@ -50,19 +50,22 @@ def test_what_is_used_is_told_with_its_numbers():
 def test_what_is_there_and_unused_is_told_calmly():
     none = effect("inpainted", 0.02, 0.02, odds=0.0)
     found = words(suspect(), "not used", none, None)
-    assert "It was tried, and al\\npha does not rest on it: inpainted, 2% [-3, 7] of 50" in found
+    assert "Inpainted, 2% [-3, 7] of 50 are no longer al\\npha (2% with another patch)." in found
     assert "It counts" not in found
-    assert found.endswith("the next training may use it.")
     some = words(suspect(), "not used", effect("inpainted", 0.02, 0.02, odds=-1.4), None)
-    assert "It counts, but it does not decide: without it the log-odds of al\\npha fall by" in some
+    assert (
+        "It counts, but it does not decide: without it the log-odds of al\\npha change by -" in some
+    )
     put = effect("pasted", 0.02, 0.02, odds=1.4)
-    assert "with it the log-odds of al\\npha rise by 1.4" in words(suspect(), "not used", None, put)
+    assert "with it the log-odds of al\\npha change by +1.4" in words(
+        suspect(), "not used", None, put
+    )
 
 
 def test_files_facts_are_invisible_and_other_things_were_not_at_hand():
     hidden = replace(suspect("software", None), what="the program that wrote its files")
     assert "which no pixel shows" in title(hidden, "unproved")
-    assert "pixels alone cannot see it" in words(hidden, "unproved", None, None)
+    assert "No network sees it" in words(hidden, "unproved", None, None)
     gone = suspect("corner", None)
     assert title(gone, "unproved").endswith("whether it rests on it is not known")
     assert "its photographs are not at hand" in words(gone, "unproved", None, None)
