@@ -20,8 +20,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from camcli.errors import UsageError
-from camcli.files import replace, write_whole
+from camcli.errors import CamcliError, UsageError
+from camcli.files import replace, why, write_whole
 
 KIND, FILES = "kind", "files"
 
@@ -90,8 +90,7 @@ def check_replaceable(
     Raises:
         UsageError: a file is there that may not be replaced.
     """
-    if out.exists() and not out.is_dir():
-        raise UsageError(f"{out} is a file; --out must name a folder.")
+    check_writable(out)
     there = [name for name in names if os.path.lexists(out / name)]
     if there and not overwrite:
         raise UsageError(f"{out / there[0]} exists. Add --overwrite, or choose another --out.")
@@ -103,6 +102,28 @@ def check_replaceable(
                 f"{out / name} was not written by 'camcli {kind}' (no {record} beside it says so), "
                 "so it will not be replaced. Choose another --out, or move it away."
             )
+
+
+def check_writable(out: Path) -> None:
+    """Refuse a folder in which nothing can be written, before hours of work are lost to it.
+
+    Args:
+        out: need not be there.
+
+    Raises:
+        UsageError: it, or what would hold it, is a file.
+        CamcliError: the system writes nothing there.
+    """
+    try:
+        if out.exists() and not out.is_dir():
+            raise UsageError(f"{out} is a file; --out must name a folder.")
+        above = next((p for p in (out, *out.absolute().parents) if p.exists()), Path())
+        if not above.is_dir():
+            raise UsageError(f"{above} is a file, so {out} can be no folder; choose another --out.")
+        with tempfile.TemporaryFile(dir=above):
+            pass
+    except OSError as error:
+        raise CamcliError(f"Cannot write {out}: {why(error)}. Choose another --out.") from error
 
 
 class Inside:

@@ -161,13 +161,7 @@ class AuditJob(Settings):
         else:
             looked, classifier = self._seen(listener, failures, clock)
         if not looked.facts:
-            if failures or not clock.skipped:
-                raise UsageError(f"There is no map to audit in {called(self.source)}.")
-            raise UsageError(
-                f"Not a single photograph of {called(self.source)} was looked at within "
-                f"--time-limit {self.time_limit:g}, in which the network is loaded as well: give "
-                "it more time."
-            )
+            raise self._nothing(failures, clock)
 
         from camcli.evaluate.audit.audit import summarise, suspicions
         from camcli.evaluate.audit.audit_files import save
@@ -195,6 +189,19 @@ class AuditJob(Settings):
             files = save(self.out, result, how, source)
         listener.say(f"Wrote {', '.join(files)} to {self.out}.")
         return replace(result, out=self.out, files=files)
+
+    def _nothing(self, failures: Sequence[str], clock: Clock) -> CamcliError:
+        """Why there is no photograph to speak of."""
+        name = called(self.source)
+        if failures:
+            of = f"None of {len(failures)} photographs" if failures[1:] else "The photograph"
+            return CamcliError(f"{of} in {name} could be looked at. {failures[0]}")
+        if clock.skipped:
+            return UsageError(
+                f"Not a single photograph of {name} was looked at within --time-limit "
+                f"{self.time_limit:g}, in which the network is loaded as well: give it more time."
+            )
+        return UsageError(f"There is no map to audit in {name}.")
 
     def _seen(
         self, listener: Listener, failures: list[str], clock: Clock

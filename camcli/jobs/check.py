@@ -72,7 +72,7 @@ class CheckJob(Settings):
         if self.out is not None:
             check_out(self.out, overwrite=self.overwrite)
         if self.export is not None:
-            check_export(self.export, overwrite=self.overwrite)
+            check_export(self.export, out=self.out, overwrite=self.overwrite)
         self.network.check()
 
     def run(self, listener: Listener | None = None) -> CheckResult:
@@ -127,7 +127,8 @@ class CheckJob(Settings):
         if self.export is not None:
             count, inside = write_export(self.export, result, kinds_of(self.export_kinds))
             listener.say(
-                f"Wrote {counted(count, 'path')} to {self.export}: camcli batch @{self.export}"
+                f"Wrote {counted(count, 'path')} to {self.export}"
+                + (f": camcli batch @{self.export}" if count else ".")
             )
             if inside:
                 listener.warn(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ from camcli.evaluate.marks.repeated import repeated_marks
 from camcli.evaluate.proof.merge import explained, merged
 from camcli.evaluate.proof.prove import prove, unproved
 from camcli.evaluate.properties.association import telling_properties
-from camcli.printable import counted
+from camcli.printable import counted, printable
 from camcli.train.progress import Listener
 
 if TYPE_CHECKING:
@@ -73,30 +73,32 @@ def investigate(
     """
     network = None if isinstance(classifier, str) else classifier
     groups = sampled(looked.photos, most, None if network is None else network.classes)
-    large = {name: own for name, own in groups.items() if len(own) >= TOLD}
-    not_looked = _left_out(looked, groups, classifier)
     pixels = PixelCache()
     suspects: list[Suspect] = []
-    duplicates: tuple[tuple[str, ...], ...] = ()
     looked_for = []
+    part = clock.part(0.5)  # the other half of the time is for the proofs
+    before = len(part.skipped)
+    repeated = repeated_marks(_large(groups), pixels, part.part(0.7), listener)
+    all_searched = len(part.skipped) == before
+    # What all classes have gives none away by being there; whether it is used, the proof says.
+    suspects += [*repeated.suspects, *repeated.everywhere]
+    duplicates = _together([(pair.one, pair.other) for pair in repeated.duplicates])
+    # Copies of one photograph are one: what they share is no mark, and no frame, but the picture.
+    again = {rel for group in duplicates for rel in group[1:]}
+    groups = {name: [p for p in own if p.rel not in again] for name, own in groups.items()}
+    not_looked = _left_out(looked, groups, classifier, again)
+    large = _large(groups)
     if large:
-        part = clock.part(0.5)  # the other half of the time is for the proofs
-        searched = []
+        searched = ["marks that repeat"] if all_searched else []
         for name, detect in DETECTORS.items():
             before = len(part.skipped)
             suspects += detect(large, pixels, part, listener)
             searched += [name] if len(part.skipped) == before else []
-        before = len(part.skipped)
-        repeated = repeated_marks(large, pixels, part, listener)
-        searched += ["marks that repeat"] if len(part.skipped) == before else []
-        # What all classes have gives none away by being there; whether it is used, the proof says.
-        suspects += [*repeated.suspects, *repeated.everywhere]
-        duplicates = _together([(pair.one, pair.other) for pair in repeated.duplicates])
         of = counted(sum(map(len, large.values())), "photograph")
         if searched:  # what there was no time for is told as not looked at, and not here
             looked_for.append(f"{', '.join(searched)}, in {of} of {_classes(len(large))}")
     if looked.properties:
-        predicted, labels = _said(looked)
+        predicted, labels = _said(looked, again)
         before = len(clock.skipped)
         suspects += telling_properties(looked.properties, predicted, labels, clock)
         of = counted(len(predicted), "photograph")
@@ -116,19 +118,27 @@ def investigate(
     if network is None:
         found = unproved(merged(suspects), str(classifier))
     else:
-        found = prove(network, merged(suspects), looked.photos, pixels, clock, listener, most=most)
+        tried = [photo for photo in looked.photos if photo.rel not in again]
+        found = prove(network, merged(suspects), tried, pixels, clock, listener, most=most)
         found = explained(found)
     return Investigation(
         tuple(found), duplicates, tuple(looked_for), (*not_looked, *clock.skipped)
     )  # fmt: skip
 
 
-def _said(looked: Looked) -> tuple[dict[str, str], dict[str, str | None]]:
-    """Prediction and label of each photograph that has properties; of several, the likeliest."""
+def _large(groups: Mapping[str, Sequence[AuditedPhoto]]) -> dict[str, Sequence[AuditedPhoto]]:
+    return {name: own for name, own in groups.items() if len(own) >= TOLD}
+
+
+def _said(looked: Looked, again: Collection[str]) -> tuple[dict[str, str], dict[str, str | None]]:
+    """Prediction and label of each photograph that has properties; of several, the likeliest.
+
+    Copies, which are in `again`, are left out.
+    """
     predicted: dict[str, str] = {}
     labels: dict[str, str | None] = {}
     for fact in looked.facts:
-        if fact.rel in looked.properties and fact.rel not in predicted:
+        if fact.rel in looked.properties and not (fact.rel in predicted or fact.rel in again):
             predicted[fact.rel], labels[fact.rel] = fact.pred, fact.label
     return predicted, labels
 
@@ -143,10 +153,19 @@ def _together(pairs: Sequence[tuple[str, str]]) -> tuple[tuple[str, ...], ...]:
 
 
 def _left_out(
-    looked: Looked, groups: Mapping[str, Sequence[AuditedPhoto]], classifier: Classifier | str
+    looked: Looked,
+    groups: Mapping[str, Sequence[AuditedPhoto]],
+    classifier: Classifier | str,
+    again: Collection[str],
 ) -> list[str]:
     """What cannot be looked at whatever time there is, a sentence each."""
     said = []
+    if again:
+        one = min(again)
+        said.append(
+            f"Copies, and frames of one scene, counted once: {counted(len(again), 'photograph')} "
+            f"left out, such as {printable(one)}."
+        )
     if looked.missing:
         of = counted(len({fact.rel for fact in looked.facts}), "photograph")
         said.append(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from camcli.evaluate.check.duplicates import duplicate_free, duplicate_issues, exact, near
 from camcli.evaluate.check.issue import CheckIssue
-from camcli.evaluate.check.label_errors import suspect_labels
+from camcli.evaluate.check.label_errors import judged_classes, suspect_labels
 from camcli.evaluate.check.looking import Frozen, Prints, add_features, look
 from camcli.evaluate.check.neighbours import reduced
 from camcli.evaluate.check.oddities import odd_pictures, outliers, small_classes
@@ -17,7 +17,7 @@ from camcli.evaluate.check.told import KINDS, findings_of
 from camcli.evaluate.findings.clock import Clock
 from camcli.evaluate.findings.finding import Finding, Sighting
 from camcli.evaluate.properties.association import telling_properties
-from camcli.printable import counted
+from camcli.printable import counted, printable
 from camcli.train.progress import Listener
 
 LOOKING = 0.35
@@ -73,9 +73,12 @@ def check(
     backbone = load()  # what is missing is told before a long look
     seen = look(data.photos, clock.part(LOOKING), listener)
     total = counted(len(seen.photos), "photograph")
-    looked_for = [
-        "files that cannot be read", f"exact duplicates and odd pictures, in {total}",
-    ]  # fmt: skip
+    looked_for = []
+    if seen.photos or seen.unreadable:
+        tried = counted(len(seen.photos) + len(seen.unreadable), "file")
+        looked_for.append(f"files that cannot be read, in {tried}")
+    if seen.photos:
+        looked_for.append(f"exact duplicates and odd pictures, in {total}")
     issues: list[CheckIssue] = []
     if seen.photos and not clock.over:
         add_features(seen, backbone, cache_dir, cache, clock.part(FEATURES), listener)
@@ -85,13 +88,18 @@ def check(
     if seen.features is not None and len(seen.photos) > 1:
         points = reduced(seen.features)
         groups = near(seen, points, same, clock, listener)
-        looked_for.append(f"near duplicates and outliers, in {total}")
+        if not _skipped(clock, "near duplicates"):
+            looked_for.append(f"near duplicates, in {total}")
         issues += outliers(seen.photos, seen.features, duplicate_free(groups), clock)
+        if not _skipped(clock, "outliers"):
+            looked_for.append(f"outliers, in {total}")
         if _labels_can_be_judged(data, clock):
             issues += suspect_labels(
                 seen.photos, seen.features, groups.numbers(), data.several, clock, listener, points
             )
-            looked_for.append(f"suspect labels of {counted(len(data.classes), 'class', 'classes')}")
+            judged = judged_classes(seen.photos, data.several)
+            if judged and not _skipped(clock, "suspect labels:"):
+                looked_for.append(f"suspect labels of {counted(len(judged), 'class', 'classes')}")
     issues += duplicate_issues(seen, same, groups)
     _splits_can_be_judged(data, clock)
     issues += odd_pictures(seen, clock)
@@ -112,6 +120,10 @@ def check(
         tuple(clock.skipped),
         (*data.broken, *seen.unreadable.values()),
     )
+
+
+def _skipped(clock: Clock, what: str) -> bool:
+    return any(sentence.startswith(what) for sentence in clock.skipped)
 
 
 def _labels_can_be_judged(data: CheckedData, clock: Clock) -> bool:
@@ -180,7 +192,7 @@ def _unreadable(data: CheckedData, seen: Prints) -> list[CheckIssue]:
     photos = {photo.rel: photo for photo in data.photos}
     return [
         CheckIssue(
-            "unreadable", rel, 1.0, why.removeprefix(f"{photos[rel].ref.path}: "),
+            "unreadable", rel, 1.0, why.removeprefix(f"{printable(str(photos[rel].ref.path))}: "),
             photos[rel].label, suggestion="replace or remove it",
         )
         for rel, why in seen.unreadable.items()

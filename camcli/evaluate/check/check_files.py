@@ -59,13 +59,21 @@ def check_out(out: Path, *, overwrite: bool) -> None:
     check_replaceable(out, FILES, record=RECORD, kind="check", older=(), overwrite=overwrite)
 
 
-def check_export(export: Path, *, overwrite: bool) -> None:
+def check_export(export: Path, *, out: Path | None = None, overwrite: bool) -> None:
     """Refuse to replace a list unasked, and to write one where none can be.
+
+    Args:
+        export: the file.
+        out: the folder of the check, which will be there.
+        overwrite: whether a list may be replaced.
 
     Raises:
         UsageError: there is something that may not be replaced, or no folder for it.
     """
-    if export.is_dir() or not export.parent.is_dir():
+    folder, own = export.parent, None if out is None else out.resolve()
+    if own is not None and folder.resolve() == own and export.name in FILES:
+        raise UsageError(f"--export {export} is a file of the check itself: choose another name.")
+    if export.is_dir() or not (folder.is_dir() or folder.resolve() == own):
         raise UsageError(f"--export {export}: name a file in a folder that exists.")
     if os.path.lexists(export) and not overwrite:
         raise UsageError(f"{export} exists. Add --overwrite, or choose another --export.")
@@ -183,6 +191,7 @@ def _json(result: CheckResult, source: str) -> str:
         LISTED: list(FILES),
         "source": _source(source) if source else None,
         "photographs": len(result.photos),
+        "looked": result.looked,
         "classes": dict(sorted(photos.items())),
         "counts": result.counts,
         "looked_for": list(result.looked_for),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -87,19 +88,29 @@ def suspect_labels(
     return issues
 
 
+def judged_classes(photos: Sequence[CheckedPhoto], several: bool) -> list[str]:
+    """The classes whose labels `suspect_labels` judges, if there is time; sorted."""
+    names = _learnable(photos, several)
+    kept = len(photos) if several else sum(bool({*p.labels} & {*names}) for p in photos)
+    return [] if len(names) < (1 if several else 2) or kept < 2 * LEAST else names
+
+
+def _learnable(photos: Sequence[CheckedPhoto], several: bool) -> list[str]:
+    """Classes with enough photographs, and of several labels with enough that lack it."""
+    counts = Counter(name for photo in photos for name in photo.labels)
+    total = len(photos)
+    return sorted(
+        n for n, c in counts.items() if c >= LEAST and (not several or total - c >= LEAST)
+    )
+
+
 def _targets(
     photos: Sequence[CheckedPhoto], several: bool, clock: Clock
 ) -> tuple[list[str], Tensor, np.ndarray]:
     """Classes that can be judged, targets as a head takes them, and whose they are."""
-    counts: dict[str, int] = {}
-    for photo in photos:
-        for name in photo.labels:
-            counts[name] = counts.get(name, 0) + 1
     total = len(photos)
-    names = sorted(
-        n for n, c in counts.items() if c >= LEAST and (not several or total - c >= LEAST)
-    )
-    if few := sorted(set(counts) - set(names)):
+    names = _learnable(photos, several)
+    if few := sorted({name for photo in photos for name in photo.labels} - set(names)):
         clock.skip(
             f"labels of {counted(len(few), 'class', 'classes')} with fewer than {LEAST} "
             f"photographs ({', '.join(few[:3])}{' ...' if few[3:] else ''}): too few to learn from"

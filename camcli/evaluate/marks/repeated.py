@@ -163,13 +163,16 @@ class _Search:
             if photo.rel in features:
                 self._kept[photo.rel] = features[photo.rel]
         names = list(features)
-        fewest = max(FEWEST, math.ceil(_SHARE * len(names)))
         things, scenes = self._things(label, names, list(features.values()))
+        # Copies and frames of one scene are one photograph: what they share is the scene.
+        first = {scenes.of(k): rel for k, rel in reversed([*enumerate(names)])}
+        once = {rel: f for rel, f in features.items() if rel in {*first.values()}}
+        fewest = max(FEWEST, math.ceil(_SHARE * len(once)))
         tried = 0
         for thing in things:
             if len({scenes.of(p) for p in thing.members}) < fewest or tried == _THINGS:
                 continue
-            if self._is_known(thing, names, features):
+            if self._is_known(thing, names, once):
                 continue
             if self._clock.over:
                 self._clock.skip(
@@ -178,20 +181,16 @@ class _Search:
                 return
             tried += 1
             others = self._others(label)
-            sighted = sought(thing, features, others, self._rgb, fewest)
+            sighted = sought(thing, once, others, self._rgb, fewest)
             if sighted is not None:
-                self._keep(label, sighted, features, others)
-        if len(names) >= fewest:
-            self._flat(label, features, scenes, fewest)
+                self._keep(label, sighted, once, others)
+        if len(once) >= fewest:
+            self._flat(label, once, fewest)
 
-    def _flat(
-        self, label: str, features: Mapping[str, LocalFeatures], scenes: Sets, fewest: int
-    ) -> None:
+    def _flat(self, label: str, features: Mapping[str, LocalFeatures], fewest: int) -> None:
         """Marks without corners, which features do not find."""
         others = self._others(label)
-        scene = {rel: scenes.of(k) for k, rel in enumerate(features)}
-        once = {of: rel for rel, of in scene.items()}.values()
-        mine = [self._colours(rel) for rel in once]
+        mine = [self._colours(rel) for rel in features]
         theirs = [self._colours(rel) for rel in others]
         shapes = {rel: f.shape for rel, f in features.items()}
         other_shapes = {rel: f.shape for rel, f in others.items()}
@@ -202,9 +201,7 @@ class _Search:
                 )
                 return
             sighted = flat_mark(colour, shapes, other_shapes, self._rgb, fewest)
-            if sighted is None:
-                continue
-            if len({scene[rel] for rel in sighted.places if rel in scene}) >= fewest:
+            if sighted is not None and sum(rel in features for rel in sighted.places) >= fewest:
                 self._keep(label, sighted, features, others)
 
     def _colours(self, rel: str) -> np.ndarray:
@@ -248,13 +245,15 @@ class _Search:
         """
         middles = {}
         for photo, matrix in thing.members.items():
+            if names[photo] not in features:
+                continue
             here = moved(inverse(matrix), thing.features.points).mean(0)
             height, width = features[names[photo]].shape
             middles[names[photo]] = here[0] / width, here[1] / height
-        return any(
+        return bool(middles) and any(
             sum(rel in known and _within(known[rel], middles[rel]) for rel in middles)
             >= 0.5 * len(middles)
-            and suspect.present / suspect.looked >= len(middles) / len(names)
+            and suspect.present / suspect.looked >= len(middles) / len(features)
             for known, suspect in zip(self._known, self._candidates, strict=True)
         )
 

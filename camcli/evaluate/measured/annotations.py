@@ -19,7 +19,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from camcli.data.sources.find import ImageRef
 from camcli.data.sources.finders import is_image_name
@@ -186,7 +186,8 @@ def read_mask(path: Path, *, trimap: bool = False) -> tuple[np.ndarray, np.ndarr
             values = np.asarray(plain or picture.convert("L"))
     # Pillow's decoders raise what they happen to meet in a broken file.
     except Exception as error:
-        raise UsageError(f"The mask {path} cannot be read: {error}.") from None
+        why = "it is no picture" if isinstance(error, UnidentifiedImageError) else str(error)
+        raise UsageError(f"The mask {path} cannot be read: {why}.") from None
     if trimap:
         if not np.isin(values, (1, 2, 3)).all():
             raise UsageError(f"{path} is no trimap: it holds other values than 1, 2 and 3.")

@@ -122,3 +122,25 @@ def test_mistakes(run, scenes, tmp_path):
     assert done.exit_code == 3
     assert "bad.jpg" in done.stderr
     assert "two classes with 5 correct predictions" in " ".join(done.stdout.split())
+
+
+def test_why_there_is_nothing_to_audit(run, scenes, tmp_path):
+    none = run(scenes / "test", "--time-limit", "0.001")
+    assert none.exit_code == 2
+    assert "--time-limit" in none.stderr
+    bad = tmp_path / "bad"
+    bad.mkdir()
+    for n in range(3):
+        (bad / f"{n}.jpg").write_bytes(b"x")
+    done = run(bad)
+    assert done.exit_code == 1
+    assert "None of 3 photographs" in done.stderr
+    assert "0.jpg: not a picture" in done.stderr.replace("\n", " ")
+    assert not Path("camcli-audit").exists()
+
+
+def test_where_nothing_can_be_written_is_told_before_anything_is_looked_at(run, scenes, tmp_path):
+    (tmp_path / "file").write_text("x")
+    done = run(scenes / "test", "--out", tmp_path / "file" / "out")
+    assert done.exit_code == 2
+    assert "Loading" not in done.stderr

@@ -189,3 +189,15 @@ def test_features_are_those_that_training_keeps(data, tmp_path):
         assert theirs.path == kept
     camcli.check(data, cache=False, cache_dir=tmp_path / "none", listener=Listener())
     assert not (tmp_path / "none").exists()
+
+
+def test_a_list_may_lie_beside_the_tables_and_replaces_none(data, tmp_path):
+    out = tmp_path / "out"
+    args = ["check", str(data), "--out", str(out), "--overwrite", "--export"]
+    done = CliRunner().invoke(app, [*args, str(out / "check.csv")])
+    assert done.exit_code == 2
+    assert not out.exists()
+    done = CliRunner().invoke(app, [*args, str(out / "paths.txt"), "--export-kinds", "dark"])
+    assert done.exit_code == 3, done.output
+    assert (out / "paths.txt").read_text() == ""
+    assert "camcli batch @" not in done.output
