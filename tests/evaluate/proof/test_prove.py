@@ -45,7 +45,8 @@ def test_a_network_that_looks_there_uses_it(lit, output):
     between = f"100% [{100 * changed.low:.0f}, 100]"
     assert f"Darkened, {between} of 40 are no longer lit (0% with the other corner)." in found.words
     assert f"Lit, {between} of 40 others become lit (0% with the other corner)." in found.words
-    assert f"{found.heat.share:.0%} of the evidence lies on 6% of the picture." in found.words
+    share = f"{found.heat.share:.0%} of the evidence for lit lies on it"
+    assert f"{share}, and it covers 6% of the picture." in found.words
     # All evidence is in the corner, a sixteenth of the picture, but for the map's smoothing.
     assert found.heat.area == pytest.approx(1 / 16)
     assert found.heat.share > 0.8
