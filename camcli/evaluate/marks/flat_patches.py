@@ -7,6 +7,7 @@ colour that many photographs of a class have and others have not are compared by
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 import cv2
@@ -151,6 +152,8 @@ def flat_mark(
         pixels: of a photograph, by its name.
         fewest: photographs that must show it.
     """
+    # The class has the colour more often by so much: a mark explains that, chance shapes do not.
+    fewest = max(fewest, math.ceil(_CLEAR * len(mine)))
     patches = {
         name: found
         for name in [*mine, *others]
