@@ -161,7 +161,7 @@ class AuditJob(Settings):
         else:
             looked, classifier = self._seen(listener, failures, clock)
         if not looked.facts:
-            raise self._nothing(failures, clock)
+            raise self._nothing(failures, clock, looked)
 
         from camcli.evaluate.audit.audit import summarise, suspicions
         from camcli.evaluate.audit.audit_files import save
@@ -190,18 +190,18 @@ class AuditJob(Settings):
         listener.say(f"Wrote {', '.join(files)} to {self.out}.")
         return replace(result, out=self.out, files=files)
 
-    def _nothing(self, failures: Sequence[str], clock: Clock) -> CamcliError:
+    def _nothing(self, failures: Sequence[str], clock: Clock, looked: Looked) -> CamcliError:
         """Why there is no photograph to speak of."""
         name = called(self.source)
         if failures:
             of = f"None of {len(failures)} photographs" if failures[1:] else "The photograph"
             return CamcliError(f"{of} in {name} could be looked at. {failures[0]}")
-        if clock.skipped:
+        if clock.skipped and self.time_limit is not None:
             return UsageError(
                 f"Not a single photograph of {name} was looked at within --time-limit "
                 f"{self.time_limit:g}, in which the network is loaded as well: give it more time."
             )
-        return UsageError(f"There is no map to audit in {name}.")
+        return UsageError(" ".join([f"There is no map to audit in {name}.", *looked.left_out]))
 
     def _seen(
         self, listener: Listener, failures: list[str], clock: Clock

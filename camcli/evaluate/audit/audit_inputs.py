@@ -26,6 +26,7 @@ from camcli.evaluate.findings.clock import Clock
 from camcli.evaluate.measured.annotations import find_masks, read_mask, truth_of
 from camcli.evaluate.properties.measure import PhotoProperties, measure
 from camcli.ours import Inside
+from camcli.printable import counted
 
 if TYPE_CHECKING:  # the maps that a run kept are read without torch, which takes seconds
     from torch import Tensor
@@ -151,11 +152,20 @@ def from_run(folder: Path, masks: Path | None) -> Looked:
     several = "positives" in columns
     maps = {record["path"]: record for record in read_heatmaps(folder / HEATMAPS)}
     needed = ("label", "pred", "prob", "correct", "width", "height")
-    rows = [
+    told = [
         row for row in read_rows(folder / CSV, needed)
-        if row["path"] in maps and all(row[name] for name in ("pred", "prob", "width", "height"))
+        if all(row[name] for name in ("pred", "prob", "width", "height"))
     ]  # fmt: skip
-    root = Path(str(RunDirectory(folder).read_info().get("config", {}).get("source") or folder))
+    rows = [row for row in told if row["path"] in maps]
+    lost: tuple[str, ...] = ()
+    if len(rows) < len(told):
+        lost = (
+            f"{HEATMAPS} of the run has no map of {len(told) - len(rows)} of "
+            f"{counted(len(told), 'photograph')} in {CSV}: it was cut short or changed.",
+        )
+    # Whatever a record says: what is no path names no folder.
+    source = RunDirectory(folder).read_info().get("config", {}).get("source")
+    root = Path(source) if isinstance(source, str) and "\0" not in source else folder
     inside = Inside(root)
     refs = [_ref(root, row["path"], row["label"] or None, inside) for row in rows]
     files = find_masks(masks, refs) if masks else {}
@@ -192,7 +202,7 @@ def from_run(folder: Path, masks: Path | None) -> Looked:
             )
         )  # fmt: skip
         photos.append(AuditedPhoto(ref, label, pred, float(row["prob"]), size))
-    return Looked(tuple(facts), tuple(photos))
+    return Looked(tuple(facts), tuple(photos), left_out=lost)
 
 
 def seen_again(

@@ -21,7 +21,7 @@ from camcli.evaluate.marks.repeated import repeated_marks
 from camcli.evaluate.proof.merge import explained, merged
 from camcli.evaluate.proof.prove import prove, unproved
 from camcli.evaluate.properties.association import telling_properties
-from camcli.printable import counted, printable
+from camcli.printable import counted, printable, some
 from camcli.train.progress import Listener
 
 if TYPE_CHECKING:
@@ -94,7 +94,8 @@ def investigate(
             before = len(part.skipped)
             suspects += detect(large, pixels, part, listener)
             searched += [name] if len(part.skipped) == before else []
-        of = counted(sum(map(len, large.values())), "photograph")
+        there = sum(p.rel not in pixels.unread for own in large.values() for p in own)
+        of = counted(there, "photograph")
         if searched:  # what there was no time for is told as not looked at, and not here
             looked_for.append(f"{', '.join(searched)}, in {of} of {_classes(len(large))}")
     if looked.properties:
@@ -121,6 +122,12 @@ def investigate(
         tried = [photo for photo in looked.photos if photo.rel not in again]
         found = prove(network, merged(suspects), tried, pixels, clock, listener, most=most)
         found = explained(found)
+    if pixels.unread:
+        not_looked.append(
+            f"{counted(len(pixels.unread), 'photograph')} could not be read a second time, and "
+            f"took no part in the search for marks and frames, nor in the proof: "
+            f"{some([printable(rel) for rel in sorted(pixels.unread)], 3)}."
+        )
     return Investigation(
         tuple(found), duplicates, tuple(looked_for), (*not_looked, *clock.skipped)
     )  # fmt: skip
@@ -159,7 +166,7 @@ def _left_out(
     again: Collection[str],
 ) -> list[str]:
     """What cannot be looked at whatever time there is, a sentence each."""
-    said = []
+    said = [*looked.left_out]
     if again:
         one = min(again)
         said.append(

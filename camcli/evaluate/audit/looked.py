@@ -26,12 +26,14 @@ class Looked:
             where a run's photographs are gone.
         properties: of the whole photographs, by relative path.
         missing: what is wrong with each photograph of a run that cannot be read any more.
+        left_out: what a run does not know, a sentence each.
     """
 
     facts: tuple[Fact, ...]
     photos: tuple[AuditedPhoto, ...] = ()
     properties: Mapping[str, PhotoProperties] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
 
 def updated(kept: Looked, fresh: Looked, gone: Sequence[str]) -> Looked:
@@ -44,7 +46,7 @@ def updated(kept: Looked, fresh: Looked, gone: Sequence[str]) -> Looked:
     """
     seen = {fact.rel for fact in fresh.facts}
     facts = (*fresh.facts, *(fact for fact in kept.facts if fact.rel not in seen))
-    return Looked(facts, fresh.photos, fresh.properties, tuple(gone))
+    return Looked(facts, fresh.photos, fresh.properties, tuple(gone), kept.left_out)
 
 
 def sampled(

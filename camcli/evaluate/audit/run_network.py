@@ -33,6 +33,7 @@ def recorded_network(info: Mapping[str, Any], own: bool = False) -> dict[str, An
         how |= {"input_size": size} if type(size) is int else {}
     if own:
         return how
+    how["offline"] = True  # no record makes anything be fetched from anywhere
     provenance = info.get("provenance")
     if not isinstance(provenance, Mapping) or not provenance.get("name"):
         raise UsageError("run.json does not say which network the run was made with")

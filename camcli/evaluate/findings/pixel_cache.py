@@ -17,11 +17,15 @@ class PixelCache:
 
     Args:
         bytes_: how much is kept.
+
+    Attributes:
+        unread: relative paths of the photographs that could not be read any more.
     """
 
     def __init__(self, bytes_: int = BYTES) -> None:
         self._room = bytes_
         self._held = 0
+        self.unread: set[str] = set()
         self._kept: OrderedDict[str, np.ndarray] = OrderedDict()
 
     def __call__(self, photo: AuditedPhoto) -> np.ndarray | None:
@@ -33,6 +37,7 @@ class PixelCache:
         try:
             rgb = photo.rgb()
         except ImageError:
+            self.unread.add(photo.rel)
             return None
         rgb.setflags(write=False)
         self._kept[photo.rel] = rgb

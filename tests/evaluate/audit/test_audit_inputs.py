@@ -1,5 +1,6 @@
 """An audit's facts: from photographs and a network, and from the maps that a run kept of them."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 
 from camcli.batch.explain import make_explanation
 from camcli.batch.run import Run
+from camcli.batch.run_files.run_paths import HEATMAPS
 from camcli.batch.run_files.rundir import RunDirectory
 from camcli.data.sources.find import find_images
 from camcli.errors import UsageError
@@ -101,3 +103,23 @@ def test_maps_of_a_named_class_are_refused(halves, run):
 def test_a_folder_without_maps_is_refused(tmp_path):
     with pytest.raises(UsageError, match="holds no"):
         from_run(tmp_path, None)
+
+
+def test_photographs_whose_maps_a_run_has_lost_are_told(run):
+    folder = run()
+    whole = from_run(folder, None)
+    assert whole.left_out == ()
+    lines = (folder / HEATMAPS).read_text().splitlines(keepends=True)
+    (folder / HEATMAPS).write_text("".join(lines[:-1]))
+    kept = from_run(folder, None)
+    assert len(kept.facts) == len(whole.facts) - 1
+    assert f"no map of 1 of {len(whole.facts)} photographs" in kept.left_out[0]
+
+
+@pytest.mark.parametrize("source", ["a\0b", ["a"], 3, {}])
+def test_a_record_whose_source_is_no_path_is_read(run, source):
+    folder = run()
+    info = json.loads((folder / "run.json").read_text())
+    info["config"]["source"] = source
+    (folder / "run.json").write_text(json.dumps(info))
+    assert from_run(folder, None).facts

@@ -35,7 +35,7 @@ def looked(tmp_path):
                 rgb = np.clip(rgb + 2.0 * n, 0, 255).astype(np.uint8)
             path = tmp_path / f"{label}{n:02}.png"
             cv2.imwrite(str(path), rgb)
-            ref = ImageRef(str(path), path.name, label)
+            ref = ImageRef(path, path.name, label)
             photos.append(AuditedPhoto(ref, label, label, 0.9, (240, 180)))
     return Looked((), tuple(photos))
 
@@ -47,3 +47,13 @@ def test_copies_are_counted_once_and_named(looked):
     assert "7 photographs left out, such as a01.png" in " ".join(found.not_looked)
     # Five different photographs are left of this class, too few to find what repeats.
     assert "fewer than 8 photographs (a)" in " ".join(found.not_looked)
+
+
+def test_photographs_that_are_gone_since_they_were_looked_at_are_named(looked):
+    for photo in looked.photos[12:18]:
+        photo.ref.path.unlink()
+    found = investigate(looked, (), "none", most=60, clock=Clock(), listener=Listener())
+    words = " ".join(found.not_looked)
+    assert "6 photographs could not be read a second time" in words
+    assert "b00.png" in words
+    assert "in 6 photographs of 1 predicted class" in found.looked_for[0]
