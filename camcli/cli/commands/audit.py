@@ -227,10 +227,7 @@ def _print(result: AuditResult) -> None:
         console.print("\n" + CLEAR.format("; ".join(result.looked_for)))
     few = sum(row.right < LEAST for row in rows)
     if len(rows) - few < 2:
-        console.print(
-            f"\nNothing can be told: it takes two classes with {LEAST} correct predictions each."
-        )
-        return
+        return  # that is said where nothing was found
     if few:
         console.print(
             f"Not judged, for want of {LEAST} correct predictions: {few} of "

@@ -6,13 +6,14 @@ import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from camcli.evaluate.audit.audit import ClassSummary, Suspicion
+from camcli.evaluate.audit.audit import LEAST, ClassSummary, Suspicion
 from camcli.evaluate.audit.map_clusters import Alike
 from camcli.evaluate.audit.map_stats import Fact
 from camcli.evaluate.findings.finding import Finding
 from camcli.evaluate.findings.order import HEADINGS, in_order
 from camcli.printable import in_markdown
 
+TOO_FEW = f"Nothing can be told: it takes two classes with {LEAST} correct predictions each."
 UNLABELLED = "No labels are known, so every prediction counts as correct."
 
 
@@ -58,6 +59,8 @@ class AuditResult:
     @property
     def nothing(self) -> str:
         """What it means that nothing is flagged: no more than was looked for."""
+        if sum(row.right >= LEAST for row in self.classes) < 2:
+            return TOO_FEW
         looked = "; ".join(self.looked_for)
         return f"Nothing was found. Looked for: {looked}." if looked else "Nothing was looked at."
 

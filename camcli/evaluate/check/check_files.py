@@ -152,7 +152,8 @@ def save(out: Path, result: CheckResult, source: str = "") -> tuple[str, ...]:
         RECORD: _json(result, source),  # first: it says whose the others are
         TABLE: _csv(result),
         PAGE: findings_page(
-            result.findings, title=f"Check of {result.source}", pixels=pixels,
+            result.findings, title=f"Check of {result.source}", lead=f"{result.summary}.",
+            pixels=pixels,
             nothing=result.nothing, skipped=result.not_looked, table=TABLE, photographs=TABLE,
             about=[("looked for", each) for each in result.looked_for],
         ),

@@ -139,7 +139,8 @@ def findings_of(
                 own = sorted(own, key=lambda issue: issue.rel in worse)
                 again = sum(issue.rel in worse for issue in own)
                 if again:
-                    words += f" {'All' if again == len(own) else again} of them are told above."
+                    which = "all" if again == len(own) else str(again)
+                    words += f" Told above already: {which}."
             if not told.about_photos:
                 words += " " + "; ".join(f"{i.label}: {i.note}" for i in own[:20])
                 words += f"; and {len(own) - 20} more." if own[20:] else "."
@@ -153,7 +154,8 @@ def findings_of(
                         if i.rel is not None
                     ),
                     present=len(own) if told.about_photos else 0,
-                    looked=looked if told.about_photos else 0,
+                    # Of those that cannot be read, none was looked at further.
+                    looked=looked + len(own) * (kind == "unreadable") if told.about_photos else 0,
                 )
             )  # fmt: skip
     return tuple(found)

@@ -33,7 +33,8 @@ HEADINGS: dict[Verdict, Heading] = {
     "not used": Heading(
         "not used",
         "Present, not used",
-        "It is there, and changing it does no more than the control. The next training may use it.",
+        "It is there, and changing it turns hardly more predictions than the control does. The "
+        "next training may use it.",
     ),
     "unproved": Heading(
         "unproved", "Not proved", "It is there. Whether the network uses it could not be shown."

@@ -286,10 +286,12 @@ def _card(f: Finding, number: int, picture: str, most: int, thumbs: _Thumbs) -> 
 def _counts(f: Finding) -> list[tuple[str, int, int]]:
     """Photographs that have it, of those that were looked at."""
     found = []
+    said = "labelled" if f.verdict == "data" else "predicted"
     if f.looked:
-        found.append((f"of {f.label}" if f.label is not None else "", f.present, f.looked))
+        own = f"{said} {f.label}" if f.label is not None else ""
+        found.append((own, f.present, f.looked))
     if f.elsewhere_looked:
-        found.append(("of others", f.elsewhere, f.elsewhere_looked))
+        found.append((f"{said} otherwise", f.elsewhere, f.elsewhere_looked))
     return found
 
 

@@ -60,8 +60,8 @@ Changing it changes what the network says, beyond what any such change does.
     What to do: Crop the mark and train again.
 
 Present, not used
-It is there, and changing it does no more than the control. The next training
-may use it.
+It is there, and changing it turns hardly more predictions than the control
+does. The next training may use it.
 
   - beta carries a mark and does not rest on it
     out/findings/beta-mark.png

@@ -13,7 +13,7 @@ from camcli.evaluate.audit.result import AuditResult
 from camcli.evaluate.findings.finding import Finding, Sighting
 
 ROWS = (
-    ClassSummary("cat|tom", 4, 5, math.nan, 0.25, 0.5, ("mark",)),
+    ClassSummary("cat|tom", 5, 6, math.nan, 0.25, 0.5, ("mark",)),
     ClassSummary("dog", 5, 5, 0.125, 0.5, 0.0, ()),
 )
 FOUND = (
@@ -44,7 +44,7 @@ def test_findings_are_sentences_and_classes_a_table():
         "",
         "| class | correct | stray heat | at border | one corner | |",
         "| --- | ---: | ---: | ---: | ---: | --- |",
-        r"| cat\|tom | 4/5 | - | 25% | 50% | **flagged** |",
+        r"| cat\|tom | 5/6 | - | 25% | 50% | **flagged** |",
         "| dog | 5/5 | 12% | 50% | 0% |  |",
         "",
         "**Not looked at**",
@@ -57,6 +57,8 @@ def test_of_nothing_it_says_what_was_looked_for():
     text = result(False, (), looked_for=("marks, in 120 photographs",)).markdown()
     assert text.startswith("Nothing was found. Looked for: marks, in 120 photographs.\n\n| class")
     assert result(False, ()).markdown().startswith("Nothing was looked at.")
+    one = replace(result(False, ()), classes=result(False, ()).classes[:1])
+    assert one.nothing.startswith("Nothing can be told: it takes two classes")
 
 
 def test_without_masks_nothing_is_said_of_stray_heat():
