@@ -160,7 +160,8 @@ def add_features(
                 if clock.over:
                     clock.skip(
                         "near duplicates, suspect labels and outliers, for want of time: the "
-                        "network did not see all photographs; what it saw is kept for the next time"
+                        "network did not see all photographs"
+                        + ("; what it saw is kept for the next time" if cache else "")
                     )
                     return
                 some = slice(start, start + _AT_ONCE)

@@ -127,7 +127,8 @@ def test_mistakes(run, scenes, tmp_path):
 def test_why_there_is_nothing_to_audit(run, scenes, tmp_path):
     none = run(scenes / "test", "--time-limit", "0.001")
     assert none.exit_code == 2
-    assert "--time-limit" in none.stderr
+    assert "Not a single photograph" in none.stderr
+    assert "--time-limit 0.001" in " ".join(none.stderr.split())
     bad = tmp_path / "bad"
     bad.mkdir()
     for n in range(3):
