@@ -70,12 +70,14 @@ class Command(TyperCommand):
 
     def _help_all(self, ctx: Any, _param: Any, wanted: bool) -> None:
         if wanted and not ctx.resilient_parsing:
+            self.help = _flowing(self.help or "")
             super().format_help(ctx, ctx.make_formatter())
             raise typer.Exit
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Print the help; of a command with many options those that `short_help` names."""
         words = shown(self.name or "")
+        self.help = _flowing(self.help or "")
         if not words:
             return super().format_help(ctx, formatter)
         short = copy.copy(self)
@@ -96,6 +98,18 @@ class Command(TyperCommand):
             f"{len(options) - len(words)} more options: [bold]{ctx.command_path} --help-all[/]"
         )
         return super(Command, short).format_help(ctx, formatter)
+
+
+def _flowing(text: str) -> str:
+    """A help text whose paragraphs are wrapped where they are shown, not where they were written.
+
+    Examples and lists stay as they are.
+    """
+    kept = ("camcli ", "- ", "\b", " ")
+    return "\n\n".join(
+        part if any(line.startswith(kept) for line in part.split("\n")) else part.replace("\n", " ")
+        for part in text.split("\n\n")
+    )
 
 
 def _brief_argument(param: Any) -> Any:

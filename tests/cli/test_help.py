@@ -186,3 +186,12 @@ def test_what_a_newcomer_leaves_out_is_told(camcli, tmp_path, monkeypatch, words
     done = camcli(*words)
     assert done.exit_code == 2
     assert hint in " ".join(done.stderr.split())
+
+
+def test_sentences_are_wrapped_where_they_are_shown(camcli, monkeypatch):
+    """And not where somebody broke a line of the program."""
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = camcli("audit", "--help-all").stdout.splitlines()
+    start = next(n for n, line in enumerate(lines) if "What is suspected" in line)
+    end = next(n for n in range(start, len(lines)) if not lines[n].strip())
+    assert all(len(line.strip()) > 60 for line in lines[start : end - 1])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from camcli.evaluate.audit.audit import LEAST, ClassSummary, Suspicion
@@ -11,13 +11,13 @@ from camcli.evaluate.audit.map_clusters import Alike
 from camcli.evaluate.audit.map_stats import Fact
 from camcli.evaluate.findings.finding import Finding
 from camcli.evaluate.findings.order import HEADINGS, in_order
-from camcli.printable import in_markdown
+from camcli.printable import counted, in_markdown
 
 TOO_FEW = f"Nothing can be told: it takes two classes with {LEAST} correct predictions each."
 UNLABELLED = "No labels are known, so every prediction counts as correct."
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class AuditResult:
     """What a network looks at across a whole data set; a notebook shows the classes as a table.
 
@@ -40,8 +40,8 @@ class AuditResult:
     source: str
     findings: tuple[Finding, ...]
     classes: tuple[ClassSummary, ...]
-    facts: tuple[Fact, ...] = field(repr=False)
-    alike: Alike = field(repr=False)
+    facts: tuple[Fact, ...]
+    alike: Alike
     masks: bool
     suspicions: tuple[Suspicion, ...] = ()
     duplicates: tuple[tuple[str, ...], ...] = ()
@@ -102,6 +102,12 @@ class AuditResult:
             flagged = "**flagged**" if row.flags else ""
             lines.append(f"| {in_markdown(row.label)} | {' | '.join(cells)} | {flagged} |")
         return lines
+
+    def __repr__(self) -> str:
+        found = ", ".join(f"{each.verdict}: {each.title}" for each in self.findings)
+        where = "" if self.out is None else f", out={str(self.out)!r}"
+        of = counted(len(self.classes), "class", "classes")
+        return f"AuditResult({self.source!r}, {of}, findings=[{found}]{where})"
 
     def _repr_markdown_(self) -> str:
         return self.markdown()
