@@ -52,16 +52,28 @@ def association(
 
 
 def believed(
-    found: Association, tests: int, photos: Iterable[AuditedPhoto], having: Collection[str]
+    found: Association,
+    tests: int,
+    photos: Iterable[AuditedPhoto],
+    having: Collection[str],
+    *,
+    least: float = LEAST_EFFECT,
 ) -> bool:
     """Whether it is more than chance, after so many tests.
 
     A network that was fitted to labels without a meaning predicts by whatever there is, so labels,
     where they are known, must agree, unless the association is far beyond chance: photographs may
     have been chosen so that the mark is on all labels alike, to see who falls for it.
+
+    Args:
+        found: the association.
+        tests: that were made.
+        photos: all that were looked at.
+        having: those that have it.
+        least: difference of shares below which nothing is said.
     """
     p = found.p * tests
-    if p > LIKELY or found.effect < LEAST_EFFECT or len(found.inside) < LEAST:
+    if p > LIKELY or found.effect < least or len(found.inside) < LEAST:
         return False
     if p < SURE and found.effect >= 0.4:
         return True

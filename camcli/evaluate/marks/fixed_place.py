@@ -25,6 +25,8 @@ PLACES = 4  # places of a class that are looked at
 WAYS = 2  # ways of laying photographs on each other in which each is looked at
 DONORS = 16  # photographs whose marks are put on others
 TESTS = 10  # that p is corrected for, beside the lots that were drawn
+# The place was chosen for how much the class differs there, so it must differ clearly.
+LEAST_SHARE = 0.33  # of the class that has it, less the others'
 TALL = 240  # pixels of the longer side of the picture that is shown
 
 
@@ -156,7 +158,7 @@ def _mark(
         photo.rel for photo, score in zip(photos, like.scores, strict=True) if score > like.limit
     }
     found = association(label, {label: own, "": others}, having)
-    if not believed(found, TESTS, photos, having):
+    if not believed(found, TESTS, photos, having, least=LEAST_SHARE):
         return None
     return FixedMark(patch, like, found)
 

@@ -171,7 +171,8 @@ def _lead(finding: Finding) -> tuple[int, bool, bool, float, float]:
         _VERDICTS.index(finding.verdict),
         finding.kind in PROPERTIES,
         finding.kind in HEAT,
-        -strength(finding),
+        # Of a mark that was cut out in two ways, the one that more of its photographs have.
+        -strength(finding) * (finding.effect if finding.kind == "mark" else 1),
         -finding.effect,
     )
 
