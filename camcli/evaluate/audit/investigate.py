@@ -15,9 +15,9 @@ from camcli.evaluate.findings.clock import Clock
 from camcli.evaluate.findings.finding import Finding
 from camcli.evaluate.findings.pixel_cache import PixelCache
 from camcli.evaluate.findings.suspect import Suspect
-from camcli.evaluate.marks.fixed_place import fixed_marks
-from camcli.evaluate.marks.frames import frames
-from camcli.evaluate.marks.repeated import repeated_marks
+from camcli.evaluate.marks.anywhere.repeated import repeated_marks
+from camcli.evaluate.marks.fixed.fixed_place import fixed_marks
+from camcli.evaluate.marks.frame.frames import frames
 from camcli.evaluate.proof.merge import explained, merged
 from camcli.evaluate.proof.prove import prove, unproved
 from camcli.evaluate.properties.association import telling_properties

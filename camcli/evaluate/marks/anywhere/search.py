@@ -7,9 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from camcli.evaluate.marks.cut_out import MOST, CutOut, cut_out, likeness
-from camcli.evaluate.marks.same_things import Thing
-from camcli.evaluate.marks.usual_place import UsualPlace, at_usual_place, fitted, usual_place
+from camcli.evaluate.marks.anywhere.cut_out import MOST, CutOut, cut_out, likeness
+from camcli.evaluate.marks.anywhere.same_things import Thing
+from camcli.evaluate.marks.anywhere.usual_place import (
+    UsualPlace,
+    at_usual_place,
+    fitted,
+    usual_place,
+)
 from camcli.evaluate.matching.alignment import Alignment, alignments, chained, inverse
 from camcli.evaluate.matching.local_features import LocalFeatures
 

@@ -13,10 +13,10 @@ from collections.abc import Callable, Mapping, Sequence
 import cv2
 import numpy as np
 
+from camcli.evaluate.marks.anywhere.cut_out import cut_out, likeness
+from camcli.evaluate.marks.anywhere.search import Sought
+from camcli.evaluate.marks.anywhere.usual_place import usual_place
 from camcli.evaluate.marks.chance import more_than_chance
-from camcli.evaluate.marks.cut_out import cut_out, likeness
-from camcli.evaluate.marks.search import Sought
-from camcli.evaluate.marks.usual_place import usual_place
 from camcli.evaluate.matching.alignment import chained
 
 _SIDE = 320  # pixels of the longer side that are looked at

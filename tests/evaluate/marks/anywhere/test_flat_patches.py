@@ -5,8 +5,8 @@ import numpy as np
 
 from camcli.evaluate.findings.clock import Clock
 from camcli.evaluate.findings.pixel_cache import PixelCache
-from camcli.evaluate.marks.flat_patches import flat_colours, telling_colours
-from camcli.evaluate.marks.repeated import repeated_marks
+from camcli.evaluate.marks.anywhere.flat_patches import flat_colours, telling_colours
+from camcli.evaluate.marks.anywhere.repeated import repeated_marks
 from camcli.train.progress import Listener
 
 COUNT = 14

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from scipy.stats import fisher_exact
 
+from camcli.evaluate.marks.anywhere.cut_out import cut_out, likeness
+from camcli.evaluate.marks.anywhere.patch_change import control_shape, elsewhere, inpainted, pasted
+from camcli.evaluate.marks.anywhere.usual_place import usual_place
 from camcli.evaluate.marks.chance import more_than_chance
-from camcli.evaluate.marks.cut_out import cut_out, likeness
-from camcli.evaluate.marks.patch_change import control_shape, elsewhere, inpainted, pasted
 from camcli.evaluate.marks.place_words import place_words, size_words
-from camcli.evaluate.marks.usual_place import usual_place
 
 
 @pytest.mark.parametrize(

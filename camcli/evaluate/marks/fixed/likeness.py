@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from camcli.evaluate.findings.audited_photo import AuditedPhoto
-from camcli.evaluate.marks.canvases import CHANNELS, Strokes, laid
-from camcli.evaluate.marks.laid_together import DifferingPlace
+from camcli.evaluate.marks.fixed.canvases import CHANNELS, Strokes, laid
+from camcli.evaluate.marks.fixed.laid_together import DifferingPlace
 
 SHIFT = 3  # pixels of a canvas by which a mark may be elsewhere
 FOLDS = 4  # parts of a class, each compared with the mean of the others

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from camcli.evaluate.marks.borders import SIDES, flat_strips
+from camcli.evaluate.marks.frame.borders import SIDES, flat_strips
 
 colours = st.tuples(*[st.integers(0, 255)] * 3)
 

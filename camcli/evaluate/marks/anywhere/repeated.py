@@ -21,13 +21,19 @@ from camcli.evaluate.findings.audited_photo import AuditedPhoto
 from camcli.evaluate.findings.clock import Clock
 from camcli.evaluate.findings.pixel_cache import PixelCache
 from camcli.evaluate.findings.suspect import Region, Suspect
+from camcli.evaluate.marks.anywhere.flat_patches import flat_colours, flat_mark, telling_colours
+from camcli.evaluate.marks.anywhere.patch_change import PatchChange
+from camcli.evaluate.marks.anywhere.same_things import (
+    Sets,
+    SharedPart,
+    Thing,
+    same_things,
+    shared_parts,
+)
+from camcli.evaluate.marks.anywhere.search import Sought, sought
+from camcli.evaluate.marks.anywhere.usual_place import box_of
 from camcli.evaluate.marks.chance import more_than_chance
-from camcli.evaluate.marks.flat_patches import flat_colours, flat_mark, telling_colours
-from camcli.evaluate.marks.patch_change import PatchChange
 from camcli.evaluate.marks.place_words import place_words, size_words
-from camcli.evaluate.marks.same_things import Sets, SharedPart, Thing, same_things, shared_parts
-from camcli.evaluate.marks.search import Sought, sought
-from camcli.evaluate.marks.usual_place import box_of
 from camcli.evaluate.matching.alignment import alignments, inverse, moved, whole_picture
 from camcli.evaluate.matching.local_features import LocalFeatures, local_features
 from camcli.evaluate.matching.matches import all_matches

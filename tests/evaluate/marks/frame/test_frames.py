@@ -6,7 +6,7 @@ import pytest
 from camcli.evaluate.findings.audited_photo import AuditedPhoto
 from camcli.evaluate.findings.clock import Clock
 from camcli.evaluate.findings.pixel_cache import PixelCache
-from camcli.evaluate.marks.frames import frames
+from camcli.evaluate.marks.frame.frames import frames
 from camcli.train.progress import Listener
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from camcli.evaluate.marks.cut_out import CutOut, likeness
+from camcli.evaluate.marks.anywhere.cut_out import CutOut, likeness
 from camcli.evaluate.matching.alignment import moved, scale_of, turn_of
 
 HeightWidth = tuple[int, int]

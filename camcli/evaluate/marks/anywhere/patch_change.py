@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 
 from camcli.evaluate.findings.audited_photo import AuditedPhoto
-from camcli.evaluate.marks.cut_out import CutOut
-from camcli.evaluate.marks.usual_place import UsualPlace, box_of
+from camcli.evaluate.marks.anywhere.cut_out import CutOut
+from camcli.evaluate.marks.anywhere.usual_place import UsualPlace, box_of
 from camcli.evaluate.matching.alignment import scale_of
 
 _SOLID = 0.5  # share of its box that a mark covers, from which on it is no line of text

@@ -13,10 +13,10 @@ from camcli.evaluate.findings.clock import Clock
 from camcli.evaluate.findings.pixel_cache import PixelCache
 from camcli.evaluate.findings.suspect import Region, Suspect
 from camcli.evaluate.marks.association import Association, association, believed
-from camcli.evaluate.marks.canvases import LONG, SharedCanvas, Strokes, laid
-from camcli.evaluate.marks.fixed_change import FixedChange, box_in
-from camcli.evaluate.marks.laid_together import DifferingPlace, differing_patches
-from camcli.evaluate.marks.likeness import PlaceLikeness, likeness
+from camcli.evaluate.marks.fixed.canvases import LONG, SharedCanvas, Strokes, laid
+from camcli.evaluate.marks.fixed.fixed_change import FixedChange, box_in
+from camcli.evaluate.marks.fixed.laid_together import DifferingPlace, differing_patches
+from camcli.evaluate.marks.fixed.likeness import PlaceLikeness, likeness
 from camcli.evaluate.marks.place_words import place_words, size_words
 from camcli.train.progress import Listener
 

@@ -14,9 +14,9 @@ from camcli.evaluate.findings.clock import Clock
 from camcli.evaluate.findings.pixel_cache import PixelCache
 from camcli.evaluate.findings.suspect import Region, Suspect
 from camcli.evaluate.marks.association import Association, association, believed
-from camcli.evaluate.marks.borders import SIDES, BorderStrip, flat_strips
-from camcli.evaluate.marks.colours import colour_name
-from camcli.evaluate.marks.frame_change import FrameChange, shares
+from camcli.evaluate.marks.frame.borders import SIDES, BorderStrip, flat_strips
+from camcli.evaluate.marks.frame.colours import colour_name
+from camcli.evaluate.marks.frame.frame_change import FrameChange, shares
 from camcli.train.progress import Listener
 
 T = TypeVar("T")

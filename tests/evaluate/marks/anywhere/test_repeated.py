@@ -8,7 +8,7 @@ import pytest
 
 from camcli.evaluate.findings.clock import Clock
 from camcli.evaluate.findings.pixel_cache import PixelCache
-from camcli.evaluate.marks.repeated import repeated_marks
+from camcli.evaluate.marks.anywhere.repeated import repeated_marks
 from camcli.train.progress import Listener
 
 COUNT = 12

@@ -16,7 +16,14 @@ import numpy as np
 
 from camcli.evaluate.findings.audited_photo import AuditedPhoto
 from camcli.evaluate.findings.clock import Clock
-from camcli.evaluate.marks.canvases import CHANNELS, SharedCanvas, Strokes, canvases, laid, scales
+from camcli.evaluate.marks.fixed.canvases import (
+    CHANNELS,
+    SharedCanvas,
+    Strokes,
+    canvases,
+    laid,
+    scales,
+)
 
 LOTS = 20  # classes drawn by lot
 WINDOWS = ((5, 5), (17, 5), (5, 17))  # pairs of pixels: blots, lines of text, lines upright

@@ -9,7 +9,7 @@ import pytest
 from camcli.evaluate.findings.audited_photo import AuditedPhoto
 from camcli.evaluate.findings.clock import Clock
 from camcli.evaluate.findings.pixel_cache import PixelCache
-from camcli.evaluate.marks.fixed_place import fixed_marks
+from camcli.evaluate.marks.fixed.fixed_place import fixed_marks
 from camcli.train.progress import Listener
 
 SIZES = 150, 260

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from camcli.evaluate.findings.audited_photo import AuditedPhoto
-from camcli.evaluate.marks.borders import SIDES
+from camcli.evaluate.marks.frame.borders import SIDES
 
 Depths = tuple[int, int, int, int]
 """Pixels of the frame at the left, top, right, bottom; 0 where there is none."""
