@@ -6,8 +6,6 @@ import csv
 import io
 import json
 import math
-import os
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import lru_cache
@@ -16,12 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from camcli.data.decode.images import load_image
-from camcli.data.sources.refs import is_url
 from camcli.errors import CamcliError, ImageError
 from camcli.evaluate.audit.cluster_pictures import cluster_strips, draw_clusters, strips_words
 from camcli.evaluate.audit.map_clusters import Alike, Grouping
 from camcli.evaluate.audit.map_stats import Fact
 from camcli.evaluate.audit.result import AuditResult
+from camcli.evaluate.findings.default_folder import default_folder, known_source
 from camcli.evaluate.findings.drawing import findings_sheet
 from camcli.evaluate.findings.files import FOLDER, PHOTOGRAPHS, TABLE, as_dicts, finding_files
 from camcli.evaluate.findings.page import findings_page
@@ -41,22 +39,8 @@ _KEPT = 256  # photographs of this size, some 60 MB: clusters and findings show 
 
 
 def default_out(source: str) -> Path:
-    """Where an audit goes that was not told where to: two of different things never collide.
-
-    Args:
-        source: what is audited, as the user named it.
-    """
-    usual = Path("camcli-audit")
-    before = (read_record(usual / RECORD) or {}).get("source")
-    if before is None or before == _source(source):
-        return usual
-    name = re.sub(r"[^\w.-]+", "-", Path(_source(source)).name).strip("-.") or "other"
-    return usual.with_name(f"{usual.name}-{name}")
-
-
-def _source(source: str) -> str:
-    """What is audited, so that it is known again from another folder."""
-    return source if is_url(source) else os.path.realpath(source)
+    """Where an audit goes that was not told where to; see `default_folder`."""
+    return default_folder(Path("camcli-audit"), RECORD, source)
 
 
 def check_out(out: Path, *, overwrite: bool) -> None:
@@ -146,7 +130,7 @@ def _json(result: AuditResult, files: list[str], source: str) -> str:
     record = {
         KIND: "audit",
         LISTED: files,
-        "source": _source(source) if source else None,
+        "source": known_source(source) if source else None,
         "photographs": len(result.facts),
         "findings": as_dicts(result.findings),
         "looked_for": list(result.looked_for),

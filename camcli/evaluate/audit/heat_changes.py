@@ -10,8 +10,8 @@ import numpy as np
 from camcli.evaluate.findings.audited_photo import AuditedPhoto
 from camcli.evaluate.findings.pixel_cache import PixelCache
 from camcli.evaluate.findings.suspect import Region
+from camcli.evaluate.marks.inpainting import box_inpainted
 
-RADIUS = 3  # pixels about a hole that its filling is made of
 TRIES = 40  # places that are looked at for one that is free
 HOT = 0.5  # of the strongest heat: where the object is, mostly
 RING = 0.1  # of the sides: as far in as a map's border share counts
@@ -25,13 +25,6 @@ def box_of(region: Region, rgb: np.ndarray) -> Hole | None:
     left, top = round(region[0] * width), round(region[1] * height)
     right, bottom = round(region[2] * width), round(region[3] * height)
     return (left, top, right, bottom) if right > left and bottom > top else None
-
-
-def inpainted(rgb: np.ndarray, box: Hole) -> np.ndarray:
-    """A photograph with a hole that is filled from around it."""
-    hole = np.zeros(rgb.shape[:2], np.uint8)
-    hole[box[1] : box[3], box[0] : box[2]] = 255
-    return cv2.inpaint(rgb, hole, RADIUS, cv2.INPAINT_TELEA)
 
 
 class _FromOthers:
@@ -91,7 +84,7 @@ class PlaceChange(_FromOthers):
     ) -> np.ndarray | None:
         """What is there, filled from around it."""
         box = box_of(self._places[photo.rel], rgb)
-        return None if box is None else inpainted(rgb, box)
+        return None if box is None else box_inpainted(rgb, box)
 
     def remove_control(
         self, photo: AuditedPhoto, rgb: np.ndarray, rng: np.random.Generator
@@ -110,7 +103,7 @@ class PlaceChange(_FromOthers):
                 break
         assert best is not None
         box = box_of(best[1], rgb)
-        return None if box is None else inpainted(rgb, box)
+        return None if box is None else box_inpainted(rgb, box)
 
     def add(
         self, photo: AuditedPhoto, rgb: np.ndarray, rng: np.random.Generator

@@ -15,15 +15,15 @@ from typing import Any
 import numpy as np
 
 from camcli.data.decode.images import load_image
-from camcli.data.sources.refs import is_url
 from camcli.errors import CamcliError, ImageError, UsageError
 from camcli.evaluate.check.result import CheckResult
 from camcli.evaluate.check.told import KINDS
+from camcli.evaluate.findings.default_folder import default_folder, known_source
 from camcli.evaluate.findings.files import as_dicts
 from camcli.evaluate.findings.page import findings_page
 from camcli.files import why, write_whole
 from camcli.ours import FILES as LISTED
-from camcli.ours import KIND, check_replaceable, finite, put_together, read_record
+from camcli.ours import KIND, check_replaceable, finite, put_together
 from camcli.spreadsheet import cell
 
 RECORD, TABLE, PAGE = "check.json", "check.csv", "check.html"
@@ -37,17 +37,8 @@ _WORST = 200  # photographs of a kind in the record; the table has all
 
 
 def default_out(source: str) -> Path:
-    """Where a check goes that was not told where to: two of different data never collide."""
-    usual = Path("camcli-check")
-    before = (read_record(usual / RECORD) or {}).get("source")
-    if before is None or before == _source(source):
-        return usual
-    name = re.sub(r"[^\w.-]+", "-", Path(_source(source)).name).strip("-.") or "other"
-    return usual.with_name(f"{usual.name}-{name}")
-
-
-def _source(source: str) -> str:
-    return source if is_url(source) else os.path.realpath(source)
+    """Where a check goes that was not told where to; see `default_folder`."""
+    return default_folder(Path("camcli-check"), RECORD, source)
 
 
 def check_out(out: Path, *, overwrite: bool) -> None:
@@ -190,7 +181,7 @@ def _json(result: CheckResult, source: str) -> str:
     record = {
         KIND: "check",
         LISTED: list(FILES),
-        "source": _source(source) if source else None,
+        "source": known_source(source) if source else None,
         "photographs": len(result.photos),
         "looked": result.looked,
         "classes": dict(sorted(photos.items())),

@@ -10,6 +10,7 @@ import numpy as np
 from camcli.evaluate.findings.audited_photo import AuditedPhoto
 from camcli.evaluate.marks.anywhere.cut_out import CutOut
 from camcli.evaluate.marks.anywhere.usual_place import UsualPlace, box_of
+from camcli.evaluate.marks.inpainting import inpainted
 from camcli.evaluate.matching.alignment import scale_of
 
 _SOLID = 0.5  # share of its box that a mark covers, from which on it is no line of text
@@ -151,24 +152,6 @@ def pasted(
     over = laid(weighted.astype(np.float32), matrix, rgb.shape[:2])
     hides = laid(alpha.astype(np.float32), matrix, rgb.shape[:2])[..., None]
     return np.clip(over + (1 - hides) * rgb, 0, 255).round().astype(np.uint8)
-
-
-def inpainted(rgb: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """A photograph whose pixels under a mask are drawn from what is around them.
-
-    Args:
-        rgb: (H, W, 3) uint8.
-        mask: (H, W) uint8, not 0 where there is something to be drawn.
-    """
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    if not len(rows) or (mask > 0).all():
-        return rgb.copy()
-    part = np.s_[max(0, rows[0] - 16) : rows[-1] + 17, max(0, columns[0] - 16) : columns[-1] + 17]
-    out = rgb.copy()
-    out[part] = cv2.inpaint(
-        np.ascontiguousarray(rgb[part]), np.ascontiguousarray(mask[part]), 4, cv2.INPAINT_TELEA
-    )
-    return out
 
 
 def elsewhere(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:

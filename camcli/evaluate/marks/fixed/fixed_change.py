@@ -9,6 +9,7 @@ import numpy as np
 
 from camcli.evaluate.findings.audited_photo import AuditedPhoto
 from camcli.evaluate.findings.suspect import Region
+from camcli.evaluate.marks.inpainting import box_inpainted
 
 FilledBox = tuple[int, int, int, int]
 PlaceIn = Callable[[AuditedPhoto, np.ndarray], Region]
@@ -30,21 +31,9 @@ def box_in(region: Region, shape: tuple[int, ...], grown: int = 0) -> FilledBox 
 def filled(rgb: np.ndarray, box: FilledBox) -> np.ndarray | None:
     """A photograph with a box filled from what is around it; None where that is too little."""
     left, top, right, bottom = box
-    height, width = rgb.shape[:2]
-    if (right - left) * (bottom - top) > LARGEST * height * width:
+    if (right - left) * (bottom - top) > LARGEST * rgb.shape[0] * rgb.shape[1]:
         return None
-    # Only the surroundings matter, and inpainting is slow.
-    near = max(12, min(right - left, bottom - top))
-    x0, y0 = max(0, left - near), max(0, top - near)
-    x1, y1 = min(width, right + near), min(height, bottom + near)
-    mask = np.zeros((y1 - y0, x1 - x0), np.uint8)
-    mask[top - y0 : bottom - y0, left - x0 : right - x0] = 255
-    if mask.all():
-        return None
-    out = rgb.copy()
-    part = np.ascontiguousarray(rgb[y0:y1, x0:x1])
-    out[y0:y1, x0:x1] = cv2.inpaint(part, mask, 4, cv2.INPAINT_TELEA)
-    return out
+    return box_inpainted(rgb, box)
 
 
 def pasted(rgb: np.ndarray, piece: np.ndarray, box: FilledBox) -> np.ndarray:

@@ -5,9 +5,10 @@ import pytest
 from scipy.stats import fisher_exact
 
 from camcli.evaluate.marks.anywhere.cut_out import cut_out, likeness
-from camcli.evaluate.marks.anywhere.patch_change import control_shape, elsewhere, inpainted, pasted
+from camcli.evaluate.marks.anywhere.patch_change import control_shape, elsewhere, pasted
 from camcli.evaluate.marks.anywhere.usual_place import usual_place
 from camcli.evaluate.marks.chance import more_than_chance
+from camcli.evaluate.marks.inpainting import inpainted
 from camcli.evaluate.marks.place_words import place_words, size_words
 
 
