@@ -14,7 +14,7 @@ from camcli.errors import UsageError
 from camcli.evaluate.comparison.networks import ComparedNetwork
 from camcli.evaluate.comparison.result import EvaluationResult
 from camcli.evaluate.measured.map_scaling import MapScaling
-from camcli.jobs.audit import EVERYTHING, AuditJob, Clusters
+from camcli.jobs.audit import PLAIN, AuditJob, Clusters
 from camcli.jobs.evaluate import EvaluateJob, loaded, network_of
 from camcli.jobs.model import ModelJob
 from camcli.jobs.record import filled
@@ -157,18 +157,18 @@ def audit(
     masks: str | Path | None = A.masks,
     labels: str = A.labels,
     method: str = A.method,
-    checkpoint: str | Path | None = EVERYTHING.checkpoint,
-    weights: str | Path | None = EVERYTHING.weights,
-    weights_key: str | None = EVERYTHING.weights_key,
-    classes: str | Path | Sequence[str] | None = EVERYTHING.classes,
-    fit: Fit | None = EVERYTHING.fit,
-    input_size: int | None = EVERYTHING.input_size,
-    preprocess: str | None = EVERYTHING.preprocess,
-    trust_pickle: bool = EVERYTHING.trust_pickle,
-    output: AskedOutput = EVERYTHING.output,
-    threshold: float | str | Path | None = EVERYTHING.threshold,
-    device: str = EVERYTHING.device,
-    offline: bool = EVERYTHING.offline,
+    checkpoint: str | Path | None = PLAIN.checkpoint,
+    weights: str | Path | None = PLAIN.weights,
+    weights_key: str | None = PLAIN.weights_key,
+    classes: str | Path | Sequence[str] | None = PLAIN.classes,
+    fit: Fit | None = PLAIN.fit,
+    input_size: int | None = PLAIN.input_size,
+    preprocess: str | None = PLAIN.preprocess,
+    trust_pickle: bool = PLAIN.trust_pickle,
+    output: AskedOutput = PLAIN.output,
+    threshold: float | str | Path | None = PLAIN.threshold,
+    device: str = PLAIN.device,
+    offline: bool = PLAIN.offline,
     clusters: Clusters = A.clusters,
     k: int | None = A.k,
     stretch: bool = A.stretch,
@@ -194,7 +194,7 @@ def audit(
         weights: a file of weights for a named network, as `load_classifier` takes it.
         weights_key: which of several sets in that file.
         classes: its class names, or a file of them.
-        fit: how photographs are fitted to the input; ``squash`` shows the network everything. This
+        fit: how photographs are fitted to the input, by default as the network was trained. This
             and the next are for networks that are not loaded.
         input_size: side of the input in pixels; a larger one gives finer maps.
         preprocess: how a network of your own wants its pixels, as `load_classifier` takes it.
@@ -229,11 +229,11 @@ def audit(
         >>> [(flag.label, flag.kind, flag.words) for flag in found.flagged]  # doctest: +SKIP
     """
     options = locals()
-    usual = {name: getattr(EVERYTHING, name) for name in _LOADING}
+    usual = {name: getattr(PLAIN, name) for name in _LOADING}
     given = {name: options[name] for name in _LOADING if options[name] != usual[name]}
     if isinstance(classifier, str) or classifier is None:
-        model = EVERYTHING.model if classifier is None else classifier
-        network: ModelJob | Classifier = replace(EVERYTHING, model=model, **given)
+        model = PLAIN.model if classifier is None else classifier
+        network: ModelJob | Classifier = replace(PLAIN, model=model, **given)
     elif isinstance(classifier, ModelJob):
         network = replace(classifier, **given)
     elif given:

@@ -152,7 +152,7 @@ def test_an_audit_returns_what_it_writes(scenes, tmp_path):
     for row, line in zip(found.classes, table[2:], strict=False):
         assert line.startswith(f"| {row.label} | {row.right}/{row.count} | ")
     named = camcli.audit(
-        scenes / "test", masks=scenes / "masks" / "test", input_size=64, device="cpu"
+        scenes / "test", masks=scenes / "masks" / "test", fit="squash", input_size=64, device="cpu"
     )
     assert [fact.stray for fact in named.facts] == pytest.approx(
         [fact.stray for fact in found.facts], nan_ok=True

@@ -27,8 +27,9 @@ Clusters = Literal["kmeans", "spectral"]
 
 LEAST_SAMPLE = 10
 LOOKING = 0.5  # of the time that there is goes to looking at all photographs
-EVERYTHING = ModelJob(fit="squash")
-"""The bundled network, which is shown all of each photograph."""
+PLAIN = ModelJob()
+"""The bundled network. It sees photographs in its own way, as it does where it is used: what it
+never sees, it cannot use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class AuditJob(Settings):
     masks: Path | None = None
     labels: str = "auto"
     method: str = "gradcam"
-    network: ModelJob | Classifier = EVERYTHING
+    network: ModelJob | Classifier = PLAIN
     clusters: Clusters = "kmeans"
     k: int | None = None
     stretch: bool = False
@@ -82,7 +83,7 @@ class AuditJob(Settings):
         if not isinstance(self.network, ModelJob):
             return True
         naming = ("model", "checkpoint", "weights", "classes")
-        return any(getattr(self.network, n) != getattr(EVERYTHING, n) for n in naming)
+        return any(getattr(self.network, n) != getattr(PLAIN, n) for n in naming)
 
     def check(self, given: Sequence[str] = ()) -> None:
         """Refuse, without torch and before photographs are looked for, what cannot be meant.
@@ -125,11 +126,10 @@ class AuditJob(Settings):
         chosen += [n for n in given if n in making and n not in chosen]
         if isinstance(self.network, ModelJob):
             seeing = ("fit", "input_size", "preprocess")
-            usual = EVERYTHING
             chosen += [
                 name
                 for name in seeing
-                if name in given or getattr(self.network, name) != getattr(usual, name)
+                if name in given or getattr(self.network, name) != getattr(PLAIN, name)
             ]
             self.network.check()
         if chosen:

@@ -11,7 +11,7 @@ from camcli.cli import options as o
 from camcli.cli.terminal.console import SOME_FAILED, failed
 from camcli.cli.terminal.progress import TerminalListener
 from camcli.data.decode.fit import Fit
-from camcli.jobs.audit import EVERYTHING, AuditJob, Clusters
+from camcli.jobs.audit import PLAIN, AuditJob, Clusters
 from camcli.jobs.model import ModelJob
 from camcli.jobs.record import filled
 from camcli.printable import counted
@@ -71,26 +71,27 @@ def audit(
         ),
     ] = A.time_limit,
     method: o.MethodOption = A.method,
-    model: o.Model = EVERYTHING.model,
+    model: o.Model = PLAIN.model,
     checkpoint: o.CheckpointOption = None,
     weights: o.Weights = None,
-    weights_key: o.WeightsKey = EVERYTHING.weights_key,
+    weights_key: o.WeightsKey = PLAIN.weights_key,
     classes: o.Classes = None,
     fit: Annotated[
         Fit | None,
         typer.Option(
             "--fit",
-            help="As for batch; squash shows the network everything.",
+            help="As for batch; by default the network's own way, in which it is used: what it "
+            "never sees, it cannot use.",
             rich_help_panel=o.MODEL,
         ),
-    ] = EVERYTHING.fit,
-    input_size: o.InputSize = EVERYTHING.input_size,
-    preprocess: o.PreprocessOption = EVERYTHING.preprocess,
-    trust_pickle: o.TrustPickle = EVERYTHING.trust_pickle,
-    output: o.OutputOption = EVERYTHING.output,
+    ] = PLAIN.fit,
+    input_size: o.InputSize = PLAIN.input_size,
+    preprocess: o.PreprocessOption = PLAIN.preprocess,
+    trust_pickle: o.TrustPickle = PLAIN.trust_pickle,
+    output: o.OutputOption = PLAIN.output,
     threshold: o.Threshold = None,
-    device: o.Device = EVERYTHING.device,
-    offline: o.Offline = EVERYTHING.offline,
+    device: o.Device = PLAIN.device,
+    offline: o.Offline = PLAIN.offline,
     clusters: Annotated[
         Clusters,
         typer.Option(
