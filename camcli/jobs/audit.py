@@ -13,6 +13,7 @@ from camcli.data.sources.find import Images
 from camcli.errors import CamcliError, UsageError
 from camcli.jobs.model import ModelJob
 from camcli.jobs.photographs import called, find_photographs, tell_notes
+from camcli.printable import counted
 from camcli.settings import Settings
 from camcli.train.progress import Listener, LogListener
 
@@ -194,7 +195,11 @@ class AuditJob(Settings):
         """Why there is no photograph to speak of."""
         name = called(self.source)
         if failures:
-            of = f"None of {len(failures)} photographs" if failures[1:] else "The photograph"
+            of = (
+                f"None of {counted(len(failures), 'photograph')}"
+                if failures[1:]
+                else "The photograph"
+            )
             return CamcliError(f"{of} in {name} could be looked at. {failures[0]}")
         if clock.skipped and self.time_limit is not None:
             return UsageError(

@@ -17,6 +17,7 @@ BASE = {
     "report": ["gone"],
     "evaluate": ["gone", "--faithfulness"],
     "audit": ["gone"],
+    "check": ["gone"],
     "concepts": ["gone.jpg"],
     "models": ["--filter", "gone"],
     "layers": ["gone"],

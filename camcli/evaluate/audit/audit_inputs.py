@@ -80,7 +80,9 @@ def from_photographs(
     ):  # fmt: skip
         if seen.first:
             if clock.over:
-                clock.skip(f"{len(refs) - count} of {len(refs)} photographs, for want of time")
+                clock.skip(
+                    f"{len(refs) - count} of {counted(len(refs), 'photograph')}, for want of time"
+                )
                 break
             progress()
             count += 1
@@ -224,7 +226,9 @@ def seen_again(
     missing = []
     for count, ref in enumerate(refs):
         if clock.over:
-            clock.skip(f"{len(refs) - count} of {len(refs)} photographs, for want of time")
+            clock.skip(
+                f"{len(refs) - count} of {counted(len(refs), 'photograph')}, for want of time"
+            )
             break
         try:
             properties[ref.rel] = measure(load_image(ref), ref)

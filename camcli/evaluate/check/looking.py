@@ -27,6 +27,7 @@ from camcli.evaluate.properties.measure import PhotoProperties, measure
 from camcli.models.classifier import Classifier
 from camcli.models.loading.checkpoint import load_checkpoint
 from camcli.models.runtime.openvino import available_cores
+from camcli.printable import counted
 from camcli.train.feature_pass.cache import FeatureCache, cache_root
 from camcli.train.feature_pass.features import ImageView, digest_of, extract, pooled
 from camcli.train.progress import Listener
@@ -102,9 +103,8 @@ def look(photos: Sequence[CheckedPhoto], clock: Clock, listener: Listener) -> Pr
             done = 0
             while some := list(islice(queue, _AT_ONCE)):
                 if clock.over:
-                    clock.skip(
-                        f"{len(photos) - done} of {len(photos)} photographs, for want of time"
-                    )
+                    of = counted(len(photos), "photograph")
+                    clock.skip(f"{len(photos) - done} of {of}, for want of time")
                     break
                 for photo, found in zip(some, pool.map(_print, [p.ref for p in some]), strict=True):
                     if isinstance(found, ImageError):

@@ -161,7 +161,7 @@ def _proved(
 
 def _too_few(removed: Outcome, added: Outcome) -> str:
     return (
-        f"it could be changed in {len(removed.tried)} photographs of the class and "
+        f"it could be changed in {counted(len(removed.tried), 'photograph')} of the class and "
         f"{len(added.tried)} others, and {FEWEST} are needed"
     )
 

@@ -13,6 +13,7 @@ from camcli.data.sources.find import find_images
 from camcli.errors import UsageError
 from camcli.evaluate.audit.audit_inputs import from_photographs
 from camcli.evaluate.comparison.compare import Annotations, Questions, compare
+from camcli.evaluate.findings.clock import Clock
 from camcli.evaluate.measured.annotations import read_boxes
 from camcli.evaluate.measured.box_files import NamedBox
 from camcli.evaluate.measured.seen import see_photographs
@@ -127,11 +128,15 @@ def test_values_have_maps_and_no_predictions(by_colour, refs, sides):
         with pytest.raises(UsageError, match=f"values.*{said}"):
             compare(network, "v", refs, HOWS, ask)
     with pytest.raises(UsageError, match="values and no classes"):
-        from_photographs(network, refs, "cam", None, failed=print, progress=lambda: None)
+        from_photographs(
+            network, refs, "cam", None, failed=print, progress=lambda: None, clock=Clock()
+        )
 
 
 def test_an_audit_looks_at_each_label(by_label, refs):
-    facts = from_photographs(by_label, refs, "cam", None, failed=print, progress=lambda: None)
+    facts = from_photographs(
+        by_label, refs, "cam", None, failed=print, progress=lambda: None, clock=Clock()
+    ).facts
     assert {(f.rel, f.label, f.pred, f.right) for f in facts} == {
         ("both.png", "red", "red", True), ("both.png", "green", "green", True),
         ("one.png", "red", "red", True), ("other.png", "red", "red", True),
