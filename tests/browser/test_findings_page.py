@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from camcli.evaluate.findings.finding import Effect, Finding, HeatShare, Measured, Sighting
-from camcli.evaluate.findings.page import Strip, write_findings_page
+from camcli.evaluate.findings.page import Strip, findings_page
 
 pytestmark = pytest.mark.slow  # a browser
 
@@ -27,11 +27,14 @@ def written(tmp_path_factory):
                 heat=HeatShare(0.4, 0.03, 50), picture=RGB[:22, :120]),
         Finding("frame", EVIL * 3, "not used", EVIL, "It is there.", "", sightings[:1]),
     ]  # fmt: skip
-    return write_findings_page(
-        tmp_path_factory.mktemp("findings") / "audit.html", findings, title="Audit of " + "x" * 99,
+    html = findings_page(
+        findings, title="Audit of " + "x" * 99,
         pixels=lambda rel: RGB if rel == "a/1.jpg" else None, skipped=["Frames."],
         strips=[Strip("alpha: cluster 0", "9 photographs", (("mean map", RGB),) * 7)],
     )  # fmt: skip
+    out = tmp_path_factory.mktemp("findings") / "audit.html"
+    out.write_text(html, "utf-8")
+    return out
 
 
 @pytest.fixture(params=[320, 1280])

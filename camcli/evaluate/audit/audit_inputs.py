@@ -76,7 +76,8 @@ def from_photographs(
     count = 0
     for seen in see_photographs(
         classifier, refs, {method: how}, features=True, every_label=True, predicted=True,
-        failed=failed, also=lambda ref, rgb: properties.update({ref.rel: measure(rgb, ref)}),
+        failed=failed,
+        also=lambda ref, rgb, data: properties.update({ref.rel: measure(rgb, ref, data)}),
     ):  # fmt: skip
         if seen.first:
             if clock.over:

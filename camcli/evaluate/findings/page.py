@@ -5,16 +5,13 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from camcli.errors import CamcliError
 from camcli.evaluate.findings.files import PHOTOGRAPHS, TABLE, picture_names
 from camcli.evaluate.findings.finding import Effect, Finding, Measured, Sighting
 from camcli.evaluate.findings.order import HEADINGS, in_order
-from camcli.files import write_whole
 from camcli.printable import printable
 from camcli.render.picture_files import encode_jpeg, encode_png
 from camcli.render.report.pages import contained
@@ -49,58 +46,6 @@ class Strip:
     pictures: tuple[tuple[str, np.ndarray], ...]
 
 
-def write_findings_page(
-    out: Path,
-    findings: Sequence[Finding],
-    *,
-    title: str,
-    pixels: PixelsOf,
-    lead: str = "",
-    about: Sequence[tuple[str, str | Sequence[str]]] = (),
-    skipped: Sequence[str] = (),
-    nothing: str = "Nothing was found.",
-    strips: Sequence[Strip] = (),
-    strips_title: str = "",
-    strips_words: str = "",
-    table: str = TABLE,
-    photographs: str = PHOTOGRAPHS,
-) -> Path:
-    """Write the page of an audit or a check.
-
-    Args:
-        out: the file.
-        findings: all of them.
-        title: of the page.
-        pixels: gives the photographs by their relative paths.
-        lead: a line below the title.
-        about: names and values at the end of the page: what was looked at, and how; a name may
-            have several values.
-        skipped: what was not looked at, a sentence each.
-        nothing: what to say where there is no finding.
-        strips: rows of pictures below the findings.
-        strips_title: of their section.
-        strips_words: what they are, a sentence or two.
-        table: the file beside it that lists all findings.
-        photographs: the file beside it that lists all their photographs.
-
-    Returns:
-        `out`.
-
-    Raises:
-        CamcliError: it cannot be written.
-    """
-    html = findings_page(
-        findings, title=title, pixels=pixels, lead=lead, about=about, skipped=skipped,
-        nothing=nothing, strips=strips, strips_title=strips_title, strips_words=strips_words,
-        table=table, photographs=photographs,
-    )  # fmt: skip
-    try:
-        write_whole(out, html)
-    except OSError as error:
-        raise CamcliError(f"Cannot write {out}: {error.strerror}.") from error
-    return out
-
-
 def findings_page(
     findings: Sequence[Finding],
     *,
@@ -116,7 +61,23 @@ def findings_page(
     table: str = TABLE,
     photographs: str = PHOTOGRAPHS,
 ) -> str:
-    """The HTML of `write_findings_page`."""
+    """The page of an audit or a check, as HTML that needs no other file.
+
+    Args:
+        findings: all of them.
+        title: of the page.
+        pixels: gives the photographs by their relative paths.
+        lead: a line below the title.
+        about: names and values at the end of the page: what was looked at, and how; a name may
+            have several values.
+        skipped: what was not looked at, a sentence each.
+        nothing: what to say where there is no finding.
+        strips: rows of pictures below the findings.
+        strips_title: of their section.
+        strips_words: what they are, a sentence or two.
+        table: the file beside it that lists all findings.
+        photographs: the file beside it that lists all their photographs.
+    """
     names = dict(zip(map(id, findings), picture_names(findings), strict=True))
     numbers = {id(finding): n for n, finding in enumerate(findings, start=1)}
     ordered = [f for _, own in in_order(findings) for f in own]

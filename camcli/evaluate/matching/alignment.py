@@ -12,7 +12,6 @@ import cv2
 import numpy as np
 
 from camcli.evaluate.matching.local_features import LocalFeatures
-from camcli.evaluate.matching.matches import matches
 
 INLIERS = 5  # matches that agree, below which it may be chance
 SCALES = (0.4, 2.5)  # of one photograph over the other
@@ -173,13 +172,3 @@ def _matched(one: LocalFeatures, matched: np.ndarray, shown: np.ndarray) -> bool
     reach = np.ptp(np.percentile(one.points[matched], (5, 95), axis=0), axis=0)
     whole = np.ptp(np.percentile(one.points[shown], (5, 95), axis=0), axis=0)
     return bool((reach >= _REACH * whole).all())
-
-
-def near_duplicate(one: LocalFeatures, other: LocalFeatures) -> Alignment | None:
-    """How two photographs that are the same one, or nearly, lie on each other; None if they do not.
-
-    Crops, other sizes, other brightness, other compression and small turns are seen through;
-    for a mirrored one give the features of `rgb[:, ::-1]`.
-    """
-    found = alignments(one, other, matches(one, other).pairs, inliers=8, most=1)
-    return next((a for a in found if whole_picture(one, other, a)), None)

@@ -17,7 +17,13 @@ from camcli.cam.explainer import maps_of
 from camcli.cam.map_options import MapOptions
 from camcli.cam.margins import without_margins
 from camcli.cam.postprocess import scaled
-from camcli.data.decode.images import printable
+from camcli.data.decode.images import (
+    Picture,
+    decode_picture,
+    load_picture,
+    printable,
+    read_bytes,
+)
 from camcli.data.decode.preprocess import View
 from camcli.data.sources.find import ImageRef
 from camcli.errors import ImageError, stage
@@ -71,7 +77,7 @@ def see_photographs(
     every_label: bool = False,
     predicted: bool = False,
     failed: Callable[[ImageError], object] = lambda error: None,
-    also: Callable[[ImageRef, np.ndarray], object] = lambda ref, rgb: None,
+    also: Callable[[ImageRef, np.ndarray, bytes], object] | None = None,
 ) -> Iterator[Seen]:
     """Run the network once for each photograph and make all maps from what it saw.
 
@@ -87,8 +93,8 @@ def see_photographs(
         predicted: explain the predicted class also where another one is right. Of a network of
             labels it changes nothing where labels are known.
         failed: told of each image that cannot be read or explained, which is left out.
-        also: shown each photograph's pixels, (H, W, 3) uint8, while they are decoded; what it
-            raises is the photograph's error.
+        also: shown each photograph's pixels, (H, W, 3) uint8, and its file's bytes, while they are
+            at hand; what it raises is the photograph's error.
 
     Yields:
         One record a photograph that could be explained, in order.
@@ -96,11 +102,12 @@ def see_photographs(
     Raises:
         CamcliError: what concerns every photograph.
     """
+    load = load_picture if also is None else partial(_loaded, also)
     iterator = iter(refs)
     while group := list(islice(iterator, batch)):
         decoded: list[Decoded] = []
         for ref in group:
-            one = read(ref, classifier, partial(_shown, ref, also))
+            one = read(ref, classifier, lambda rgb: rgb[:0], load)
             if isinstance(one, ImageError):
                 failed(one)
             else:
@@ -129,12 +136,14 @@ def see_photographs(
             yield from found.get(id(one), ())
 
 
-def _shown(
-    ref: ImageRef, also: Callable[[ImageRef, np.ndarray], object], rgb: np.ndarray
-) -> np.ndarray:
-    """Nothing of the pixels is kept, once somebody has seen them."""
-    also(ref, rgb)
-    return rgb[:0]
+def _loaded(also: Callable[[ImageRef, np.ndarray, bytes], object], ref: ImageRef) -> Picture:
+    """`load_picture`, of which somebody sees the pixels and the bytes."""
+    with stage("read"):
+        name, data = read_bytes(ref)
+    with stage("decode"):
+        picture = decode_picture(data, name)
+    also(ref, picture[0], data)
+    return picture
 
 
 def _see(

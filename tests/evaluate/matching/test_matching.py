@@ -11,7 +11,7 @@ from camcli.evaluate.matching.alignment import (
     chained,
     inverse,
     moved,
-    near_duplicate,
+    whole_picture,
 )
 from camcli.evaluate.matching.local_features import local_features
 from camcli.evaluate.matching.matches import all_matches, matches, mutual
@@ -131,6 +131,12 @@ def test_photographs_of_chance_do_not_align(make_scene):
     for found in all_matches(features):
         for m in found:
             assert not alignments(features[m.one], features[m.other], m.pairs)
+
+
+def near_duplicate(one, other):
+    """How two photographs that are nearly one lie on each other, as a class's are told apart."""
+    found = alignments(one, other, matches(one, other).pairs, inliers=8, most=1)
+    return next((a for a in found if whole_picture(one, other, a)), None)
 
 
 @pytest.mark.parametrize(
