@@ -64,7 +64,7 @@ def test_the_large_view_has_both_runs(page, comparison):
 
 
 def test_changed_predictions_are_listed_and_lead_to_their_images(page, comparison):
-    page.open(comparison, "#tab=confusions")
+    page.open(comparison, "#tab=mistakes")
     page.wait("return document.querySelectorAll('#pairs tbody tr').length === 2")
     for link in page.all("#pairs a"):
         if link.text == "dog":

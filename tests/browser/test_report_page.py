@@ -52,9 +52,9 @@ def test_hostile_names_are_shown_as_text(page, report):
     cards = "\n".join(page.names())
     assert EVIL_CLASS in cards
     assert page.js("return document.querySelectorAll('[onerror], #gallery script').length") == 0
-    for tab in ("confusions", "classes", "failed", "about"):
+    for tab in ("mistakes", "classes", "failed", "about"):
         page.open(report, f"#tab={tab}")
-        if tab in ("confusions", "classes"):
+        if tab in ("mistakes", "classes"):
             assert EVIL_CLASS in page.one(f"[data-panel={tab}]").text
         if tab == "failed":
             assert "empty <b>(0)</b>" in page.one("[data-panel=failed]").text
@@ -214,7 +214,7 @@ def test_the_large_view_shows_both_maps_of_a_wrong_prediction(page, report):
 
 
 def test_a_cell_of_the_matrix_leads_to_its_images(page, report):
-    page.open(report, "#tab=confusions")
+    page.open(report, "#tab=mistakes")
     link = page.one("#matrix td.w a[aria-label='cat taken for dog: 1']")
     link.click()
     page.wait("return document.querySelector('#found').textContent === '1 of 10 images'")
@@ -291,9 +291,23 @@ return bad;
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("tab", ["images", "confusions", "classes", "failed", "about"])
+@pytest.mark.parametrize(
+    "tab",
+    [
+        "gallery",
+        "mistakes",
+        "classes",
+        "map",
+        "audit",
+        "check",
+        "evaluation",
+        "training",
+        "failed",
+        "about",
+    ],
+)
 def test_text_has_contrast_and_everything_has_a_name(page, report, theme, tab):
-    page.open(report, f"#tab={tab}" if tab != "images" else "")
+    page.open(report, f"#tab={tab}" if tab != "gallery" else "")
     page.js("document.documentElement.dataset.theme = arguments[0]", theme)
     assert page.js(CONTRAST) == []  # WCAG 2.1 AA, 1.4.3
     nameless = page.js("""

@@ -17,6 +17,7 @@ from camcli.ours import Inside
 from camcli.render.colormaps import get_colormap, signed_colormap
 from camcli.render.ranges import COLORMAPS
 from camcli.render.report import pages
+from camcli.render.report.beside import TABS, page_parts
 from camcli.render.report.rows import ERROR, UNKNOWN, ImageRow, Names, RunData, in_order, read_rows
 from camcli.render.report.summary import Summary, for_page, summarise
 from camcli.render.report.thumbs import write_thumbs
@@ -86,10 +87,13 @@ def write_report(
         # Labels of which the network knows none are worth a word; no labels at all are not.
         "unusable": sum(row.label >= 0 for row in rows if row.sides[0].verdict == UNKNOWN),
         "state": run.info.get("state"),
+        "tabs": TABS,
     }
     first = rows if self_contained else rows[:thumbnails]
     photos = [photo(run, row) for row in first]
-    write(out, "report.html", context, settings, rows, photos, self_contained, tick)
+    numbers = {row.path: number for number, row in enumerate(rows)}
+    parts = page_parts(run.beside, numbers.get)
+    write(out, "report.html", context, settings, rows, photos, parts, self_contained, tick)
     return out / "index.html"
 
 
@@ -137,18 +141,20 @@ def write(
     settings: dict[str, Any],
     rows: Sequence[ImageRow],
     photos: Sequence[ImageRef | None],
+    parts: Mapping[str, Any],
     self_contained: bool,
     tick: Tick | None,
 ) -> None:
     """Write a page of either kind, with thumbnails of `photos`, those of the first rows."""
+    settings |= {"parts": list(parts)}
     with pages.replacing(out) as part:
         if self_contained:
             settings |= {"thumbs": 0, "contained": True}
-            pages.write_self_contained(part, template, context, settings, rows, photos)
+            pages.write_self_contained(part, template, context, settings, rows, photos, parts)
             return
         written = write_thumbs(photos, part, tick)
         settings |= {"thumbs": len(photos) if written else 0, "contained": False}
-        pages.write_page(part, template, context, settings, rows)
+        pages.write_page(part, template, context, settings, rows, parts)
 
 
 def photo(run: RunData, row: ImageRow) -> ImageRef | None:

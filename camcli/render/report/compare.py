@@ -113,7 +113,7 @@ def write_comparison(
     }
     first = rows if self_contained else rows[:thumbnails]
     photos = [photo(b if row.sides[0].verdict == MISSING else a, row) for row in first]
-    write(out, "compare.html", context, settings, rows, photos, self_contained, tick)
+    write(out, "compare.html", context, settings, rows, photos, {}, self_contained, tick)
     return out / "index.html"
 
 

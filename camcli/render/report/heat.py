@@ -26,12 +26,14 @@ class PageMap:
         cells: (h, w) uint8, 255 at the maximum; None when there is no positive evidence.
         against: (h, w) uint8, the negative evidence of a signed run on the same scale, on which the
             strongest of either sign is 255; None when there is none, or the run is not signed.
+        high: the number that level 255 stands for, in the method's own units.
     """
 
     target: int
     prob: float | None
     cells: np.ndarray | None
     against: np.ndarray | None = None
+    high: float = 0.0
 
     @classmethod
     def of(
@@ -53,7 +55,7 @@ class PageMap:
         if values.size and values.max() > 0 and not record["empty"]:
             cells = _levels(values, high)
         prob = None if record["prob"] is None else float(record["prob"])
-        return cls(number(str(record["target"])), prob, cells, against)
+        return cls(number(str(record["target"])), prob, cells, against, high)
 
     @property
     def drawn(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from camcli.data.decode.images import printable
@@ -13,6 +13,8 @@ from camcli.render.report.heat import PageMap, affordable_side
 from camcli.render.report.rows import ImageRow, Side
 
 INDEX_PAGE, DETAIL_PAGE = 5000, 250
+# Attributes of a `Side` that every row's index has, as shares: filters and orders use them.
+SHARES = ("prob", "border", "area", "seen", "on_object")
 # How overlays are usually called: what stands before and after the photograph's path.
 USUAL_OVERLAYS = tuple((f"{OVERLAYS}/", s) for s in ("", *(k.suffix for k in KINDS.values())))
 
@@ -40,8 +42,7 @@ def index_page(rows: Sequence[ImageRow]) -> dict[str, Any]:
                 **_beside(rows, s),
                 "verdict": "".join(row.sides[s].verdict for row in rows),
                 "pred": [row.sides[s].pred for row in rows],
-                "prob": [_share(row.sides[s].prob) for row in rows],
-                "border": [_share(row.sides[s].border) for row in rows],
+                **{name: [_share(getattr(row.sides[s], name)) for row in rows] for name in SHARES},
             }
             for s in sides
         ],
@@ -78,7 +79,6 @@ def detail_page(rows: Sequence[ImageRow], most: int, signed: bool = False) -> di
                 "maps": [[_map(one, most, signed) for one in side.maps] for side in column],
                 "truth": [_map(side.truth, most, signed) if side.truth else 0 for side in column],
                 "box": [side.box or 0 for side in column],
-                "area": [_share(side.area) for side in column],
                 "overlay": [_overlay(row, side) for row, side in zip(rows, column, strict=True)],
                 "error": [printable(side.error) if side.error else 0 for side in column],
                 "outside": [int(side.outside) for side in column],
@@ -94,7 +94,8 @@ def _share(value: float | None) -> int:
 
 
 def _map(one: PageMap, most: int, signed: bool) -> list[Any]:
-    return [one.target, _share(one.prob), one.text(most, signed)]
+    """Class, probability, cells, and the number that the highest level stands for."""
+    return [one.target, _share(one.prob), one.text(most, signed), float(f"{one.high:.3g}")]
 
 
 def _view(row: ImageRow, side: Side) -> list[float] | int:
@@ -130,3 +131,9 @@ def data_scripts(rows: Sequence[ImageRow], signed: bool = False) -> Iterator[tup
         for number, start in enumerate(range(0, len(rows), size)):
             page = make(rows[start : start + size])
             yield f"data/{kind}-{number}.js", f"camcli.{kind}({number},{as_script(page)});\n"
+
+
+def part_scripts(parts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What single tabs need, as (name, text)."""
+    for name, value in parts.items():
+        yield f"data/{name}.js", f"camcli.part({as_script(name)},{as_script(value)});\n"

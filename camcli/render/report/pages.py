@@ -25,9 +25,11 @@ from camcli.render import verdict
 from camcli.render.report.page_data import (
     DETAIL_PAGE,
     INDEX_PAGE,
+    SHARES,
     USUAL_OVERLAYS,
     as_script,
     data_scripts,
+    part_scripts,
 )
 from camcli.render.report.rows import ImageRow
 from camcli.render.report.thumbs import thumb_path, thumbnail
@@ -35,9 +37,11 @@ from camcli.render.theme import css
 
 TEMPLATES = Path(__file__).parent / "templates"
 STYLE = "style.css"
+# Style sheets of single tabs, after the page's own.
+STYLES: tuple[str, ...] = ()
 # In this order; each adds to the one object `camcli`.
-SCRIPTS = ("base.js", "heat.js", "store.js", "filters.js", "gallery.js", "view.js", "charts.js",
-           "main.js")  # fmt: skip
+SCRIPTS = ("base.js", "heat.js", "store.js", "parts.js", "filters.js", "gallery.js", "view.js",
+           "charts.js", "main.js")  # fmt: skip
 # One file with everything in it is for mailing around; browsers and mailboxes choke on more.
 SELF_CONTAINED_BYTES, SELF_CONTAINED_ROWS = 40_000_000, 2000
 MARK = "camcli report"
@@ -56,6 +60,7 @@ def write_page(
     context: Mapping[str, Any],
     settings: Mapping[str, Any],
     rows: Sequence[ImageRow],
+    parts: Mapping[str, Any],
 ) -> None:
     """Write the page and its data into an empty folder.
 
@@ -65,10 +70,12 @@ def write_page(
         context: what the template shows.
         settings: what the scripts get.
         rows: in the page's order.
+        parts: what single tabs need, loaded when they are looked at: name -> plain value.
     """
     (out / "data").mkdir()
     names = []
-    for name, text in data_scripts(rows, bool(settings.get("signed"))):
+    data = (*data_scripts(rows, bool(settings.get("signed"))), *part_scripts(parts))
+    for name, text in data:
         (out / name).write_text(text, "ascii")
         names.append(name)
     (out / "data" / "settings.js").write_text(_settings(settings), "ascii")
@@ -99,6 +106,7 @@ def write_self_contained(
     settings: Mapping[str, Any],
     rows: Sequence[ImageRow],
     photos: Sequence[ImageRef | None],
+    parts: Mapping[str, Any],
 ) -> None:
     """Write all of it into one HTML file, thumbnails included.
 
@@ -109,12 +117,14 @@ def write_self_contained(
         settings: see `write_page`.
         rows: see `write_page`.
         photos: one for each row.
+        parts: see `write_page`.
 
     Raises:
         UsageError: there are too many rows, or the file would be too large.
     """
     scripts = [(TEMPLATES / "js" / name).read_text("utf-8") for name in SCRIPTS]
     data = [text for _, text in data_scripts(rows, bool(settings.get("signed")))]
+    data += [text for _, text in part_scripts(parts)]
     pictures: dict[int, str] = {}
     size = sum(map(len, data))
     for number, photo in enumerate(photos):
@@ -188,11 +198,16 @@ def _hash(text: str) -> str:
 
 
 def _style() -> str:
-    return css() + (TEMPLATES / STYLE).read_text("utf-8")
+    names = (STYLE, *(f"css/{name}" for name in STYLES))
+    return css() + "".join((TEMPLATES / name).read_text("utf-8") for name in names)
 
 
 def _settings(settings: Mapping[str, Any]) -> str:
-    shared = {"page": {"index": INDEX_PAGE, "detail": DETAIL_PAGE}, "overlays": USUAL_OVERLAYS}
+    shared = {
+        "page": {"index": INDEX_PAGE, "detail": DETAIL_PAGE},
+        "overlays": USUAL_OVERLAYS,
+        "shares": SHARES,
+    }
     return f"camcli.settings={as_script({**settings, **shared})};\n"
 
 

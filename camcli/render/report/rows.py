@@ -18,6 +18,7 @@ import numpy as np
 from camcli.data.sources.label_tables import split_labels
 from camcli.models.classes.imagenet import imagenet_classes, plain, wnid_index
 from camcli.ours import Inside
+from camcli.render.report.beside import Beside
 from camcli.render.report.heat import PageMap
 
 RIGHT, WRONG, UNKNOWN, ERROR, MISSING = "r", "w", "u", "e", "m"
@@ -33,6 +34,7 @@ class RunData:
         info: what ``run.json`` says.
         rows: of the table, column name -> text.
         heatmaps: the maps: ``path``, ``view``, ``maps`` and ``truth``, with ``values`` as arrays.
+        beside: what other commands found out about it.
     """
 
     name: str
@@ -40,6 +42,7 @@ class RunData:
     info: Mapping[str, Any]
     rows: Iterable[Mapping[str, str]]
     heatmaps: Iterable[Mapping[str, Any]] = ()
+    beside: Beside = field(default_factory=Beside)
 
     @property
     def source(self) -> Path:
@@ -83,6 +86,8 @@ class Side:
             exclude each other.
         value: what the network says where its outputs are values, with its name; else None.
         number: the value alone; None where there is none, or none that is finite.
+        seen: share of the photograph that the network saw; None if not known.
+        on_object: share of the heat that lies on the object, where boxes or masks are known.
     """
 
     verdict: str
@@ -102,6 +107,8 @@ class Side:
     positives: list[int] | None = None
     value: str | None = None
     number: float | None = None
+    seen: float | None = None
+    on_object: float | None = None
 
 
 @dataclass(slots=True)

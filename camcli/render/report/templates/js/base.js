@@ -74,3 +74,15 @@ camcli.afterFrame = (work) => {
     requestAnimationFrame(() => { asked = false; work(); });
   };
 };
+
+// What the scripts of the tabs add, each in a file of its own; nobody edits another's.
+//   tabs: name -> called once, when the tab is first looked at.
+//   filters: {keys, test(state) -> null or (row number) -> boolean, says(state) -> words or null}
+//   orders: name of ?sort= -> () -> (row number) -> number, least first.
+//   cardParts: (row, detail or null) -> element or null, below a card's picture.
+//   viewParts: (row, detail) -> element or null, below the pictures of the large view.
+camcli.tabs = {};
+camcli.filters = [];
+camcli.orders = {};
+camcli.cardParts = [];
+camcli.viewParts = [];

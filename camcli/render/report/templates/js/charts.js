@@ -251,9 +251,9 @@
   };
 
   // Drawn when they are first looked at.
-  const late = {
+  Object.assign(camcli.tabs, {
     classes: drawClasses,
-    confusions: () => {
+    mistakes: () => {
       if (!byId("pairs")) return; // labels do not become each other; their table is drawn already
       if (byId("no-pairs")) {
         camcli.drawChanges();
@@ -263,10 +263,10 @@
       byId("pairs").append(...pairs(summary.pairs));
       byId("matrix").append(...matrix(summary.matrix));
     },
-  };
+  });
   camcli.drawTab = (tab) => {
-    const draw = late[tab];
-    delete late[tab];
+    const draw = camcli.tabs[tab];
+    delete camcli.tabs[tab];
     if (draw) draw();
   };
 

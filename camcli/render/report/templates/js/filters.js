@@ -161,6 +161,7 @@
       similarityTest(state.get("like"), state.get("unlike")),
       pairTest(state.get("from"), state.get("to")),
       textTest(state.get("q")),
+      ...camcli.filters.map((filter) => filter.test(state)),
     ].filter(Boolean);
     const found = new Uint32Array(camcli.loaded);
     let count = 0;
@@ -168,7 +169,7 @@
       if (tests.every((test) => test(i))) found[count++] = i;
     }
     const ids = found.subarray(0, count);
-    const order = ORDERS[state.get("sort")];
+    const order = { ...ORDERS, ...camcli.orders }[state.get("sort")];
     if (!order) return ids;
     const key = order();
     const keys = new Float64Array(camcli.loaded);

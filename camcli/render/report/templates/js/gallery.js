@@ -80,7 +80,8 @@
     });
     link.append(pictures, captions, truth(row));
     const focused = item.contains(document.activeElement);
-    item.replaceChildren(link);
+    item.replaceChildren(link,
+      ...camcli.cardParts.map((part) => part(row, detail)).filter(Boolean));
     item.setAttribute("aria-setsize", ids.length);
     item.setAttribute("aria-posinset", place + 1);
     if (focused) link.focus({ preventScroll: true });

@@ -4,13 +4,14 @@
 (() => {
   const { byId, el, count } = camcli;
   const form = byId("filters");
-  const filters = ["from", "to", "like", "unlike", ...camcli.filterKeys];
+  const filters = ["from", "to", "like", "unlike", ...camcli.filterKeys,
+    ...camcli.filters.flatMap(({ keys }) => keys)];
 
   // Everything follows the URL.
   let before = null;
   camcli.update = ({ more = false } = {}) => {
     const state = camcli.readHash();
-    const tab = state.get("tab") || "images";
+    const tab = state.get("tab") || "gallery";
     for (const panel of document.querySelectorAll("[data-panel]")) {
       panel.hidden = panel.dataset.panel !== tab;
     }
@@ -29,7 +30,7 @@
       if (more) camcli.extendGallery(ids);
       else camcli.showGallery(ids);
       describe(ids, state);
-    } else if (tab === "images") {
+    } else if (tab === "gallery") {
       camcli.layOutGallery();
     }
     camcli.showView(state.get("open"));
@@ -44,6 +45,10 @@
     if (from !== null && to !== null) text += `: ${camcli.shown(from)} became ${camcli.shown(to)}`;
     if (state.has("like")) {
       text += `, similarity ${Number(state.get("like")).toFixed(2)} to ${Number(state.get("unlike")).toFixed(2)}`;
+    }
+    for (const { says } of camcli.filters) {
+      const words = says && says(state);
+      if (words) text += `, ${words}`;
     }
     byId("found").textContent = text;
     byId("tab-count").textContent = count(total);

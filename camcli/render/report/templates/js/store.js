@@ -21,8 +21,8 @@
     columns.sides = Array.from({ length: two() }, () => ({
       verdict: new Uint8Array(n),
       pred: new Int32Array(n),
-      prob: new Int32Array(n),
-      border: new Int32Array(n),
+      // In 1/100,000; -1 where there is none.
+      ...Object.fromEntries(camcli.settings.shares.map((name) => [name, new Int32Array(n).fill(-1)])),
       positives: new Array(n).fill(0),
       value: new Array(n).fill(0),
       number: new Float64Array(n).fill(NaN),
@@ -46,8 +46,7 @@
         if (own !== null) to.number[start + i] = own;
       });
       to.pred.set(from.pred, start);
-      to.prob.set(from.prob, start);
-      to.border.set(from.border, start);
+      for (const name of camcli.settings.shares) to[name].set(from[name], start);
       for (let i = 0; i < from.verdict.length; i++) {
         to.verdict[start + i] = from.verdict.charCodeAt(i);
       }
@@ -67,7 +66,7 @@
     }
   };
 
-  const load = (name) => new Promise((done, fail) => {
+  const load = camcli.loadScript = (name) => new Promise((done, fail) => {
     const script = document.createElement("script");
     script.src = `data/${name}.js`;
     script.onload = () => { script.remove(); done(); };
@@ -92,8 +91,7 @@
     sides: columns.sides.map((side) => ({
       verdict: String.fromCharCode(side.verdict[id]),
       pred: side.pred[id],
-      prob: side.prob[id],
-      border: side.border[id],
+      ...Object.fromEntries(camcli.settings.shares.map((name) => [name, side[name][id]])),
       positives: side.positives[id],
       value: side.value[id],
     })),
@@ -127,7 +125,6 @@
         maps: side.maps[i],
         truth: side.truth[i],
         box: side.box[i],
-        area: side.area[i],
         overlay: overlayOf(side.overlay[i], path),
         error: side.error[i],
         outside: side.outside[i],

@@ -64,7 +64,7 @@
     if (row.labels) add("True labels", camcli.truthOf(row));
     else if (row.label >= 0) add("True class", camcli.className(row.label));
     if (side.border >= 0) add("Heat at the border", camcli.percent(side.border));
-    if (own.area >= 0) add("Hot area", camcli.percent(own.area));
+    if (side.area >= 0) add("Hot area", camcli.percent(side.area));
     if (detail.size) add("Size", `${detail.size[0]} × ${detail.size[1]} pixels`);
     if (!contained) {
       const links = [];
@@ -137,7 +137,8 @@
       body.replaceChildren(el("p", { class: "hint", text: "Loading…" }));
       return;
     }
-    body.replaceChildren(...(row.sides.length > 1 ? double(row, detail) : single(row, detail)));
+    body.replaceChildren(...(row.sides.length > 1 ? double(row, detail) : single(row, detail)),
+      ...camcli.viewParts.map((part) => part(row, detail)).filter(Boolean));
     body.scrollTop = 0;
   };
 
