@@ -52,6 +52,8 @@ def check_types(record: Any) -> None:
             object.__setattr__(record, each.name, [Path(v) for v in value])
         else:
             _check(each.name, value, hint)
+        if _is_path(hint) and "\0" in str(value):
+            raise UsageError(f"{each.name} is a path, which no zero byte can be in: {value!s:.60}.")
 
 
 def check_arguments(function: Callable[..., Any], given: Mapping[str, Any]) -> None:

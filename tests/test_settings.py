@@ -14,6 +14,7 @@ import camcli
 from camcli.errors import CamcliError, UsageError
 from camcli.jobs.audit import AuditJob
 from camcli.jobs.batch import BatchJob
+from camcli.jobs.check import CheckJob
 from camcli.jobs.concepts import ConceptsJob
 from camcli.jobs.evaluate import EvaluateJob
 from camcli.jobs.explain import ExplainJob
@@ -65,7 +66,7 @@ def test_a_value_of_another_type_is_named(given_value, told):
 # Where what is checked is looked for: nothing is there, so nothing runs.
 NOWHERE = {"images": "nosuch", "data": "nosuch", "source": "nosuch", "runs": ["nosuch"]}
 RECORDS = [
-    AuditJob, BatchJob, ConceptsJob, EvaluateJob, ExplainJob, LayersJob, MapJob, ModelJob,
+    AuditJob, BatchJob, CheckJob, ConceptsJob, EvaluateJob, ExplainJob, LayersJob, MapJob, ModelJob,
     ReportJob, Style, TrainConfig, TrainJob,
 ]  # fmt: skip
 ODD = st.one_of(
@@ -75,6 +76,26 @@ ODD = st.one_of(
     st.builds(object), st.builds(Path, st.sampled_from(["nosuch", "a/b"])),
     st.builds(np.int64, st.integers(0, 9)), st.builds(np.float32, st.floats(0, 1)),
 )  # fmt: skip
+
+
+# Each field with each of these: a number out of range costs no memory and no time before it is
+# refused. (A list of 10**30 processes once took all of a machine.)
+EXTREME = (
+    10**30, 10**7, float("inf"), float("nan"), 1e300, -1, 0, "\0", "256x256", b"a", ["a"], [10**30],
+    {"a": 1}, Path("nosuch"), Path("a\0b"), np.int64(7), None, True,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.__name__)
+def test_an_extreme_value_of_each_setting_is_taken_or_refused_in_a_sentence(record, tmp_path):
+    names = [each.name for each in fields(record)]
+    plain = {name: value for name, value in NOWHERE.items() if name in names}
+    if "out" in names:
+        plain["out"] = tmp_path / "out"
+    for name in names:
+        for value in EXTREME:
+            with suppress(CamcliError):
+                _made_and_checked(record, plain | {name: value}, tmp_path)
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.__name__)
@@ -91,13 +112,17 @@ def test_any_value_of_any_setting_is_taken_or_refused_in_a_sentence(record, data
         given_values["out"] = tmp_path / "out"
     given_values |= {name: data.draw(ODD, label=name) for name in chosen}
     with suppress(CamcliError):
-        made = record(**given_values)
-        if record is MapJob:
-            made = BatchJob("nosuch", maps=made, out=tmp_path / "out")
-        if record is TrainConfig:
-            made = TrainJob(made, out=tmp_path / "out")
-        if hasattr(made, "check"):
-            made.check()
+        _made_and_checked(record, given_values, tmp_path)
+
+
+def _made_and_checked(record, values, folder):
+    made = record(**values)
+    if record is MapJob:
+        made = BatchJob("nosuch", maps=made, out=folder / "out")
+    if record is TrainConfig:
+        made = TrainJob(made, out=folder / "out")
+    if hasattr(made, "check"):
+        made.check()
 
 
 @pytest.mark.parametrize("name", ["model", "weights", "classes", "device", "layer", "input_size"])

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 ENGINES = ("local", "ray")
 # Of threads, and of images in one forward pass: more than there are.
 _MOST = 1_000_000
+_MOST_PROCESSES = 256
 # What is about the files of a run, and nothing without them.
 _WRITTEN = (
     "isolate", "resume", "retry_failed", "overwrite", "shard", "engine", "address", "name_template",
@@ -173,8 +174,8 @@ class BatchJob(Settings):
     def _several(self) -> list[str]:
         """The device of each process; none where this one is all there is."""
         several = spec.named_devices(self.devices)
-        if self.processes < 1:
-            raise UsageError(f"--processes takes 1 or more, not {self.processes}.")
+        if not 1 <= self.processes <= _MOST_PROCESSES:
+            raise UsageError(f"--processes takes 1 to {_MOST_PROCESSES}, not {self.processes}.")
         if len(several) * self.processes < 2:
             return []
         if len(several) == 1 and isinstance(self.network, ModelJob):
