@@ -75,6 +75,27 @@ camcli.afterFrame = (work) => {
   };
 };
 
+// A command to be typed in a terminal, with a button that copies it; where there is no clipboard it
+// is selected.
+camcli.command = (text) => {
+  const code = camcli.el("code", { text });
+  const button = camcli.el("button", { type: "button", class: "quiet", text: "Copy" });
+  const said = camcli.el("span", { class: "hint", role: "status" });
+  button.addEventListener("click", async () => {
+    let done = false;
+    try {
+      await navigator.clipboard.writeText(text);
+      done = true;
+    } catch {
+      getSelection().selectAllChildren(code);
+      try { done = document.execCommand("copy"); } catch { /* selected, at least */ }
+    }
+    said.textContent = done ? "copied" : "selected: copy it";
+    setTimeout(() => { said.textContent = ""; }, 2000);
+  });
+  return camcli.el("span", { class: "command" }, code, button, said);
+};
+
 // What the scripts of the tabs add, each in a file of its own; nobody edits another's.
 //   tabs: name -> called once, when the tab is first looked at.
 //   filters: {keys, test(state) -> null or (row number) -> boolean, says(state) -> words or null}

@@ -143,6 +143,11 @@
 
   camcli.drawGallery = camcli.afterFrame(draw);
 
+  // Something that cards show has changed or has arrived.
+  camcli.refillGallery = () => {
+    for (const [place, item] of cards) fill(item, place);
+  };
+
   camcli.layOutGallery = () => {
     measure();
     for (const [place, item] of cards) position(item, place);

@@ -19,6 +19,8 @@
     if (!asked.has(name)) {
       asked.set(name, camcli.loadScript(name).then(() => {
         camcli.update({ more: true }); // filters that waited for it
+        camcli.refillGallery();
+        camcli.refillView();
         return parts.get(name);
       }));
     }

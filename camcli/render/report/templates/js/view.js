@@ -137,10 +137,13 @@
       body.replaceChildren(el("p", { class: "hint", text: "Loading…" }));
       return;
     }
+    const more = camcli.viewParts.map((part) => part(row, detail)).filter(Boolean);
     body.replaceChildren(...(row.sides.length > 1 ? double(row, detail) : single(row, detail)),
-      ...camcli.viewParts.map((part) => part(row, detail)).filter(Boolean));
-    body.scrollTop = 0;
+      ...(more.length ? [el("div", { class: "view-more" }, ...more)] : []));
   };
+
+  // Something that it shows has changed or has arrived.
+  camcli.refillView = () => { if (dialog.open) fill(shown); };
 
   // Show what the URL says: a path, or null to close.
   camcli.showView = (path) => {
@@ -149,7 +152,8 @@
         dialog.close();
         const place = camcli.selection().indexOf(shown);
         shown = -1;
-        if (place >= 0) camcli.focusCard(place);
+        // Opened from another tab, the focus goes back to there by itself.
+        if (place >= 0 && !byId("images").hidden) camcli.focusCard(place);
       }
       return;
     }
@@ -158,6 +162,7 @@
     if (shown === id && dialog.open) return;
     shown = id;
     fill(id);
+    body.scrollTop = 0;
     if (!dialog.open) {
       dialog.showModal();
       byId("view-next").focus();
