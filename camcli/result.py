@@ -74,6 +74,8 @@ class Result:
         versus: name of the class that the maps' classes are compared with, if any.
         heats: one map for each explained class; the first fills the CSV's columns.
         truth: map of the true class, where it was asked for, is known and is not among `heats`.
+        features: what the photograph is to the network, (n,) float16 of length 1, where asked for:
+            the averages of the last layer that is explained, at most 128 projections of them.
         view: the part of the photograph that the network saw, (x0, y0, x1, y1) in its pixels.
         width: of the photograph, after EXIF rotation, in pixels.
         height: likewise.
@@ -97,6 +99,7 @@ class Result:
     versus: str | None = None
     heats: tuple[Heat, ...] = ()
     truth: Heat | None = None
+    features: np.ndarray | None = None
     view: View | None = None
     width: int | None = None
     height: int | None = None

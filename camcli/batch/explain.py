@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from camcli.batch.features import pooled_features
 from camcli.cam.explainer import check_influence, maps_of
 from camcli.cam.map_options import (
     MapOptions,
@@ -53,6 +54,7 @@ class Explanation:
         top: how many predictions a Result lists.
         truth: also explain the true class where it is known and not explained anyway, as
             `Result.truth`.
+        features: also tell what each photograph is to the network, as `Result.features`.
     """
 
     how: MapOptions
@@ -60,6 +62,7 @@ class Explanation:
     topk: int = 1
     top: int = 5
     truth: bool = False
+    features: bool = False
 
     @property
     def method(self) -> Facts:
@@ -198,6 +201,7 @@ def explain_batch(
     best_rows, target_rows = best.cpu().tolist(), targets.cpu().tolist()
     numbers = shown.cpu().tolist() if output.multi_label or output.measures else None
     versus = what.how.versus
+    alike = pooled_features(seen.parts[-1].A) if what.features else [None] * len(images)
 
     def result(b: int) -> Result:
         image, pred, truth = images[b], best_rows[b][0], truths[b]
@@ -224,6 +228,7 @@ def explain_batch(
             width=image.width,
             height=image.height,
             truth=heats[explained] if len(heats) > explained else None,
+            features=alike[b],
         )
         if output.measures:
             return replace(common, value=heats[0].value)

@@ -255,7 +255,8 @@ class Run:
                     if self.overlays
                     else None
                 )
-                what = replace(self.what, truth=heatmaps is not None)
+                kept = heatmaps is not None
+                what = replace(self.what, truth=kept, features=kept)
                 if self.engine:
                     results = self.engine(self, self._left(), what)
                 else:

@@ -22,6 +22,8 @@ from camcli.result import Heat, Result
 
 # Maps of early layers are averaged down to so many cells a side: 2 kB an image at most.
 LARGEST = 32
+# Numbers that say what a photograph is to the network, at most: `camcli.batch.features`.
+FEATURES = 128
 
 
 class Heatmaps(Appender):
@@ -64,7 +66,7 @@ def line(result: Result) -> str:
     """A Result's maps as one line of JSON, ASCII.
 
     ``values`` are float16, row by row, little-endian, base64; the map is ``values * max``, where
-    ``max`` is the largest absolute value.
+    ``max`` is the largest absolute value. ``features``, where they were asked for, are float16.
 
     Args:
         result: with one map or more.
@@ -78,12 +80,15 @@ def line(result: Result) -> str:
         "view": [round(v, 3) for v in result.view or ()],
         "maps": [_record(heat) for heat in result.heats],
         "truth": None if truth is None else _record(truth),
+        **_features_told(result.features),
     }
     return json.dumps(record, separators=(",", ":"), allow_nan=False) + "\n"
 
 
 def read_heatmaps(path: Path) -> Iterator[dict[str, Any]]:
     """The lines of a file as `line` wrote them, with ``values`` as (h, w) float32 arrays.
+
+    ``features`` are (n,) float16, or None: a run of an older version has none.
 
     A line that holds no maps, as a killed run may leave one, is skipped: its image is then shown
     without.
@@ -103,9 +108,27 @@ def read_heatmaps(path: Path) -> Iterator[dict[str, Any]]:
                     continue
                 known = len(view) == 4 and view[0] < view[2] and view[1] < view[3]
                 if isinstance(name, str) and maps and (known or not view) and _finite(view):
-                    yield {"path": name, "view": view, "maps": maps, "truth": truth}
+                    features = _features(record.get("features"))
+                    yield {"path": name, "view": view, "maps": maps, "truth": truth,
+                           "features": features}  # fmt: skip
     except OSError as error:
         raise CamcliError(f"Cannot read {path}: {error.strerror}.") from error
+
+
+def _features_told(features: np.ndarray | None) -> dict[str, str]:
+    if features is None:
+        return {}
+    return {"features": base64.b64encode(features.astype("<f2").tobytes()).decode()}
+
+
+def _features(told: Any) -> np.ndarray | None:
+    """Features as `line` wrote them; None where there are none, or something else is there."""
+    try:
+        found = np.frombuffer(base64.b64decode(told, validate=True), "<f2")
+    except (TypeError, ValueError):
+        return None
+    good = 0 < len(found) <= FEATURES and np.isfinite(found).all()
+    return found.astype(np.float16) if good else None
 
 
 def _finite(values: list[float]) -> bool:

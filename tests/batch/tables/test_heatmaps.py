@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -123,3 +124,28 @@ class _Listed:
 
     def count(self):
         return len(self._refs)
+
+
+def test_features_are_read_back_and_older_files_have_none(tmp_path):
+    path = tmp_path / "h.jsonl"
+    features = np.linspace(-1, 1, 128).astype(np.float16)
+    plain = result_of(np.eye(2, dtype=np.float32), "plain.jpg")
+    told = replace(result_of(np.eye(2, dtype=np.float32), "told.jpg"), features=features)
+    path.write_text(line(plain) + line(told))
+    first, second = read_heatmaps(path)
+    assert first["features"] is None
+    assert "features" not in json.loads(line(plain))
+    assert second["features"].dtype == np.float16
+    np.testing.assert_array_equal(second["features"], features)
+
+
+@pytest.mark.parametrize(
+    "told", [3, "", "AA", "A!==", [1], {}, "AHw=" + "", "/38=", "AAAA" * 200, None, True]
+)
+def test_what_are_no_features_costs_the_features_only(tmp_path, told):
+    path = tmp_path / "h.jsonl"
+    record = json.loads(line(result_of(np.eye(2, dtype=np.float32))))
+    path.write_text(json.dumps({**record, "features": told}) + "\n")
+    (read,) = read_heatmaps(path)
+    assert read["features"] is None
+    assert read["maps"][0]["values"].shape == (2, 2)
