@@ -1,8 +1,8 @@
 """Which font draws which character.
 
-Two fonts travel with the package: DejaVu Sans (Latin, Greek, Cyrillic, Arabic, Hebrew, symbols)
-and Droid Sans Fallback (Chinese, Japanese, Korean). What neither has is looked for among the
-fonts of the machine, once a character.
+Three fonts travel with the package: DejaVu Sans (Latin, Greek, Cyrillic, Arabic, Hebrew, symbols),
+Droid Sans Fallback (Chinese, Japanese, Korean) and Lohit Devanagari (Hindi, Marathi, Nepali). What
+none of them has is looked for among the fonts of the machine, once a character.
 """
 
 from __future__ import annotations
@@ -19,7 +19,11 @@ from PIL import ImageFont
 from camcli.files import home
 
 _HERE = Path(__file__).parent / "fonts"
-BUNDLED = (_HERE / "DejaVuSans.ttf", _HERE / "DroidSansFallback.ttf")
+BUNDLED = (
+    _HERE / "DejaVuSans.ttf",
+    _HERE / "DroidSansFallback.ttf",
+    _HERE / "LohitDevanagari.ttf",
+)
 
 # Enough for any desktop, and an end for a folder with a type foundry in it.
 _MOST_SYSTEM_FONTS = 2000

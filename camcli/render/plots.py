@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from camcli.render.theme import CARD, FONT, LIGHT, RIGHT, STRENGTH, WRONG
+from camcli.render.plot_fonts import families, quietly, written
+from camcli.render.theme import CARD, LIGHT, RIGHT, STRENGTH, WRONG
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -225,10 +226,10 @@ def style(axes: Axes, grid: Literal["x", "y"] | None) -> None:
     """
     axes.set_facecolor(LIGHT["card"])
     axes.spines[:].set_color(LIGHT["line"])
-    axes.tick_params(labelsize=9, colors=LIGHT["quiet"], labelfontfamily=FONT)
+    axes.tick_params(labelsize=9, colors=LIGHT["quiet"], labelfontfamily=families())
     for words in (axes.xaxis.label, axes.yaxis.label):
-        words.set(color=LIGHT["quiet"], fontfamily=FONT, fontsize=9)
-    axes.title.set(color=LIGHT["text"], fontfamily=FONT)
+        words.set(color=LIGHT["quiet"], fontfamily=families(), fontsize=9)
+    axes.title.set(color=LIGHT["text"], fontfamily=families())
     if grid:
         axes.grid(axis=grid, color=LIGHT["line"], lw=0.8)
         axes.set_axisbelow(True)
@@ -238,21 +239,22 @@ def set_title(figure: Figure, lines: Sequence[str]) -> None:
     """Words at the top left, as a page has them."""
     figure.suptitle(
         "\n".join(lines), x=0.1 / figure.get_figwidth(), ha="left", fontsize=10,
-        fontweight="bold", fontfamily=FONT, color=LIGHT["text"],
+        fontweight="bold", fontfamily=families(), color=LIGHT["text"],
     )  # fmt: skip
 
 
 def _short(name: str, most: int) -> str:
     """One line of at most so many letters, with nothing that matplotlib takes for a formula."""
-    name = " ".join("".join(c if c.isprintable() else " " for c in name).split())
+    name = " ".join(name.split())
     if len(name) > most:
         half = math.ceil((most - 1) / 2)
         name = f"{name[:half]}…{name[-(most - 1 - half) :]}"
-    return name.replace("$", r"\$")
+    return written(name)
 
 
 def png(figure: Figure) -> bytes:
     """The figure as a PNG file."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
+    with quietly():
+        figure.savefig(buffer, format="png")
     return buffer.getvalue()

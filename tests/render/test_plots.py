@@ -90,7 +90,7 @@ def test_matrices_of_many_classes_fit(size):
 @pytest.mark.slow
 @given(names=st.lists(st.text(max_size=40), min_size=2, max_size=3), title=st.text(max_size=80))
 @settings(max_examples=8, deadline=None)
-@pytest.mark.filterwarnings("ignore:Glyph")
+@pytest.mark.filterwarnings("error:Glyph")
 def test_any_names_and_titles_are_drawn(names, title):
     assert picture(confusion_matrix(np.eye(len(names), dtype=int), names, title)).ndim == 3
     assert picture(learning_curves([row(1)], title)).ndim == 3
@@ -101,3 +101,48 @@ def test_matplotlib_is_imported_only_to_draw():
 
     code = "import sys, camcli.render.plots; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+SCRIPTS = ["猫と犬", "고양이", "кошка", "γάτα", "قطة سوداء", "חתול", "हिन्दी", "a$b", "x\x1b\ny"]
+
+
+@pytest.mark.filterwarnings("error:Glyph")
+def test_no_letter_of_any_script_is_a_box(caplog):
+    size = len(SCRIPTS)
+    confusion_matrix(np.eye(size, dtype=int), SCRIPTS, " ".join(SCRIPTS))
+    plots.label_bars([(name, 3, 0.5, 0.6) for name in SCRIPTS], "قطة")
+    learning_curves([row(1)], "猫 हिन्दी")
+    assert not caplog.records  # nor is anything said of bold letters that a font has not
+
+
+@pytest.mark.filterwarnings("error:Glyph")
+def test_a_letter_that_no_font_has_is_written_out(monkeypatch):
+    from camcli.render import plot_fonts, text
+
+    assert plot_fonts.written("a \U0010fff0\n$") == r"a [U+10FFF0] \$"
+    assert plot_fonts.written(" \n") == ""
+    monkeypatch.setattr(text, "font_for", lambda character: None)
+    text.printable.cache_clear()
+    assert plot_fonts.written("แ") == "[U+0E41]"
+    text.printable.cache_clear()
+
+
+def inked(text: str) -> np.ndarray:
+    """A name as a chart draws it, without the paper around it; True is ink."""
+    figure = plots.new_figure(3, 1)
+    figure.text(0.1, 0.5, plots.written(text), fontfamily=plots.families(), fontsize=20)
+    ink = picture(plots.png(figure)).sum(2) < 400
+    rows, columns = np.flatnonzero(ink.any(1)), np.flatnonzero(ink.any(0))
+    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
+def test_arabic_letters_are_joined_and_hindi_ones_take_their_places():
+    # Alone, the letters of "cat" are wider than joined; a zero-width non-joiner keeps them apart.
+    assert inked("قطة").shape[1] < inked("ق\u200cط\u200cة").shape[1] - 5
+    # From right to left: what stands first has its ink on the right.
+    first, second = inked("اه"), inked("ها")
+    assert first[:, -4:].mean() > 0.5  # an upright stroke
+    assert second[:, -4:].mean() < 0.5
+    # The vowel sign of "hi" is spoken after its consonant and drawn before it.
+    assert not np.array_equal(inked("हि"), inked("ह\u200c ि"))
+    assert inked("हि").shape[1] < inked("ह").shape[1] * 2

@@ -179,6 +179,7 @@ def records(rows: Sequence[MetricRow]) -> list[dict[str, Any]]:
 
 def chart(rows: Sequence[MetricRow], title: str = "") -> bytes:
     """Dots with intervals, one panel a metric, as PNG bytes; controls are grey."""
+    from camcli.render.plot_fonts import written
     from camcli.render.plots import new_figure, png, set_title, style
     from camcli.render.theme import LIGHT
 
@@ -204,14 +205,14 @@ def chart(rows: Sequence[MetricRow], title: str = "") -> bytes:
         arrow = "lower is better" if metric in LOWER else "higher is better"
         panel.set_title(metric, fontsize=9)
         panel.set_xlabel(arrow)
-        panel.set_yticks(range(len(shown)), [name_of(row) for row in shown])
+        panel.set_yticks(range(len(shown)), [written(name_of(row)) for row in shown])
         panel.set_ylim(len(shown) - 0.4, -0.6)
         style(panel, grid="x")
         panel.xaxis.label.set_fontsize(7)
         panel.tick_params(axis="x", labelsize=7)
         panel.tick_params(axis="y", length=0, labelsize=8, labelcolor=LIGHT["text"])
     if title:
-        set_title(figure, [title.replace("$", r"\$")])
+        set_title(figure, [written(title)])
     return png(figure)
 
 
