@@ -6,7 +6,10 @@ import csv
 import json
 import os
 import shutil
+import signal
+import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -23,27 +26,122 @@ EVIL_FILE = '"><img src=x onerror=alert(2)>.jpg'
 CLASSES = ["cat", "dog", EVIL_CLASS]
 
 
-@pytest.fixture(scope="session")
-def chromium():
-    """A headless browser, started once; what it logs is checked after each test by `page`."""
-    webdriver = pytest.importorskip(
-        "selenium.webdriver", reason="selenium is not installed: pip install selenium"
-    )
-    browser = os.environ.get("CAMCLI_CHROMIUM") or next(
+# Seconds for a page to load and for a script; and for any call of the driver, a start included.
+SLOW, HUNG = 20, 40
+
+
+class Chromium:
+    """A headless browser that no test waits for in vain, started again after it hung.
+
+    A page that never loads and a script that never ends are told by the driver after `slow`
+    seconds. Where the driver itself no longer answers, it is killed after `hung` seconds, so that
+    the test which waits for it fails, and the next has another browser.
+    """
+
+    STARTS = 3  # in vain, after which there is no more waiting
+
+    def __init__(self, slow=SLOW, hung=HUNG):
+        self.slow, self.hung = slow, hung
+        self._driver = None
+        self._failed = 0
+
+    def driver(self):
+        """The browser, started if there is none."""
+        if self._driver is None:
+            assert self._failed < self.STARTS, f"the browser failed {self._failed} times"
+            self._failed += 1
+            self._driver = self._start()
+            self._failed -= 1
+        return self._driver
+
+    def look_after(self):
+        """Whether it still answers; if not, it is killed, and the next test starts another."""
+        with suppress(Exception):
+            if self._driver.execute_script("return 1") == 1:
+                return True
+        self._failed += 1
+        self.quit()
+        return False
+
+    def quit(self):
+        """End it, whether it answers or not."""
+        if (driver := self._driver) is None:
+            return
+        self._driver = None
+        driver.limit = min(5, self.hung)
+        with suppress(Exception):
+            driver.quit()
+        self._kill(driver.service.process)
+
+    @staticmethod
+    def _kill(process):
+        """End a driver, and with it the browser, which would go on without it."""
+        with suppress(OSError):  # it is gone
+            if hasattr(os, "killpg"):
+                os.killpg(process.pid, signal.SIGKILL)
+            else:
+                process.kill()
+
+    def _start(self):
+        from selenium import webdriver
+
+        kill = self._kill
+
+        class Limited(webdriver.Chrome):
+            """Every call of the driver, those of elements too, goes through `execute`."""
+
+            limit = self.hung
+
+            def execute(self, *args, **kwargs):
+                # A call that waits for a driver which is gone fails at once.
+                killer = threading.Timer(self.limit, kill, [self.service.process])
+                killer.daemon = True
+                killer.start()
+                try:
+                    return super().execute(*args, **kwargs)
+                finally:
+                    killer.cancel()
+
+        options = webdriver.ChromeOptions()
+        options.binary_location = _browser()
+        for word in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+                     "--window-size=1300,900", "--force-prefers-reduced-motion"):  # fmt: skip
+            options.add_argument(word)
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        # In a process group of its own, which also holds the browser.
+        service = webdriver.ChromeService(
+            shutil.which("chromedriver"), popen_kw={"start_new_session": True}
+        )
+        started = Limited(options=options, service=service)
+        started.set_page_load_timeout(self.slow)
+        started.set_script_timeout(self.slow)
+        return started
+
+
+def _browser():
+    return os.environ.get("CAMCLI_CHROMIUM") or next(
         filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
     )
-    driver = shutil.which("chromedriver")
-    if not browser or not driver:
+
+
+@pytest.fixture(scope="session")
+def keeper():
+    """Starts the browser that all tests share, once, or again after it hung."""
+    pytest.importorskip(
+        "selenium.webdriver", reason="selenium is not installed: pip install selenium"
+    )
+    if not _browser() or not shutil.which("chromedriver"):
         pytest.skip("no chromium with chromedriver: apt-get install chromium chromium-driver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = browser
-    for word in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-                 "--window-size=1300,900", "--force-prefers-reduced-motion"):  # fmt: skip
-        options.add_argument(word)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    found = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    yield found
-    found.quit()
+    keeper = Chromium()
+    yield keeper
+    keeper.quit()
+
+
+@pytest.fixture
+def chromium(keeper):
+    """The browser; what it logs is checked after each test by `page`."""
+    yield keeper.driver()
+    assert keeper.look_after(), "the browser no longer answers; the next test has another"
 
 
 class Page:
