@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import functools
+import importlib.util
 import json
 import os
 import shutil
@@ -187,8 +189,32 @@ class Page:
         """Paths of the selection, in order."""
         return self.js("return [...camcli.selection()].map(i => camcli.columns.path[i])")
 
+    def axe(self):
+        """What axe-core finds against the page as it is now, with the elements concerned."""
+        if not self.js("return 'axe' in window"):
+            self.js(_axe())
+        found = self.driver.execute_async_script(
+            "const done = arguments[0];"
+            "axe.run({resultTypes: ['violations'], preload: false}).then(({violations}) =>"
+            " done(violations), (error) => done([{id: String(error), nodes: []}]))"
+        )
+        return [
+            f"{one['id']}: {node['target']} {node['html'][:150]}\n{node.get('failureSummary')}"
+            for one in found
+            for node in one["nodes"] or [{"target": "", "html": ""}]
+        ]
+
     def keys(self, *keys):
         self.driver.switch_to.active_element.send_keys(*keys)
+
+
+@functools.cache
+def _axe():
+    """The accessibility checks of axe-core, which a package for another driver brings along."""
+    package = importlib.util.find_spec("axe_playwright_python")
+    if package is None:
+        pytest.skip("no axe-core: pip install --no-deps axe-playwright-python")
+    return Path(package.origin).with_name("axe.min.js").read_text("utf-8")
 
 
 @pytest.fixture

@@ -25,11 +25,13 @@ def written(tmp_path_factory):
         Finding("mark", "alpha", "used", "alpha rests on this mark", "In 51 of 60.", "Crop it.",
                 sightings, 51, 60, 2, 60, remove=EFFECT, add=EFFECT,
                 heat=HeatShare(0.4, 0.03, 50), picture=RGB[:22, :120]),
-        Finding("frame", EVIL * 3, "not used", EVIL, "It is there.", "", sightings[:1]),
+        Finding("frame", EVIL * 3, "not used", EVIL, "It is there.", "",
+                (*sightings[:1], Sighting("a/1.jpg"))),
     ]  # fmt: skip
     html = findings_page(
         findings, title="Audit of " + "x" * 99,
         pixels=lambda rel: RGB if rel == "a/1.jpg" else None, skipped=["Frames."],
+        strips_title="Alike",
         strips=[Strip("alpha: cluster 0", "9 photographs", (("mean map", RGB),) * 7)],
     )  # fmt: skip
     out = tmp_path_factory.mktemp("findings") / "audit.html"
@@ -95,3 +97,12 @@ def test_filters_outlines_theme_and_paths(opened):
     opened.one(".finding.used .copy").click()
     opened.wait("return /Copied|Selected/.test(document.querySelector('.copy').textContent)")
     opened.js("try { localStorage.clear(); } catch { /* none */ }")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing(opened, theme):
+    opened.js(
+        "document.documentElement.dataset.theme = arguments[0];"
+        "for (const d of document.querySelectorAll('details')) d.open = true", theme,
+    )  # fmt: skip
+    assert "\n".join(opened.axe()) == ""
