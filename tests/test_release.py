@@ -93,7 +93,7 @@ def test_the_metadata_say_what_pyproject_says(built):
     assert (read["Name"], read["Version"]) == ("camcli", __version__)
     assert read["Requires-Python"] == PROJECT["requires-python"]
     assert read["License-Expression"] == "Apache-2.0"
-    assert len(read.get_all("License-File")) == 3
+    assert len(read.get_all("License-File")) == 4
     assert "camcli = camcli.__main__:main" in scripts
     assert set(read.get_all("Provides-Extra")) == set(PROJECT["optional-dependencies"])
 

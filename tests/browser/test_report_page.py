@@ -226,8 +226,30 @@ def test_classes_count_and_show_their_mean_heat(page, report):
     rows = {r.find_element("css selector", "th").text: r for r in page.all("#class-table tbody tr")}
     assert set(rows) == {"cat", "dog", EVIL_CLASS}
     cells = [c.text for c in rows["cat"].find_elements("css selector", "td")]
-    assert cells[:4] == ["4", "75%", "4", "75%"]
+    assert cells[:4] == ["4", "75%", "75%", "4"]
     assert page.all("#class-table canvas.mean")
+
+
+def test_the_class_table_is_sorted_and_searched(page, report):
+    page.open(report, "#tab=classes")
+    order = "return [...document.querySelectorAll('#class-table tbody th')].map(e => e.innerText)"
+    heads = {h.text.split("\n")[0]: h for h in page.all("#class-table thead th")}
+    assert page.js(order) == ["dog", "cat", EVIL_CLASS]  # the weakest first
+    heads["Class"].find_element("css selector", "button").click()
+    assert page.js(order) == [EVIL_CLASS, "cat", "dog"]
+    assert heads["Class"].get_attribute("aria-sort") == "ascending"
+    heads["Photographs"].find_element("css selector", "button").click()
+    assert page.js(order)[-1] == EVIL_CLASS
+    assert heads["Photographs"].get_attribute("aria-sort") == "descending"
+    assert heads["Class"].get_attribute("aria-sort") is None
+    heads["Photographs"].find_element("css selector", "button").click()
+    assert page.js(order)[0] == EVIL_CLASS
+    page.one("#class-search").send_keys("DO")
+    page.wait("return document.querySelector('#classes-found').textContent === '1 of 3 classes'")
+    assert page.js(order) == ["dog"]
+    page.one("#class-search").send_keys("x")
+    page.wait("return document.querySelector('#classes-found').textContent === '0 of 3 classes'")
+    assert "None has that in its name" in page.one("#class-table").text
 
 
 def test_dark_light_and_phone(page, report):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,8 +12,8 @@ from camcli.cam.explainer import check_influence
 from camcli.cam.map_options import MapOptions
 from camcli.data.sources.find import ImageRef
 from camcli.errors import ImageError, UsageError
-from camcli.evaluate.measured.annotations import Box, read_mask, truth_of
-from camcli.evaluate.measured.box_files import NamedBox
+from camcli.evaluate.comparison.columns import CLASSIFICATION, CONTROLS, MetricRow
+from camcli.evaluate.measured.annotations import Annotations
 from camcli.evaluate.measured.map_scaling import MapScaling
 from camcli.evaluate.measured.seen import (
     Seen,
@@ -26,7 +25,6 @@ from camcli.evaluate.measured.seen import (
 )
 from camcli.evaluate.measured.square_canvas import (
     GAUSSIAN,
-    Truth,
     centre_box,
     centre_gaussian,
     noise,
@@ -37,55 +35,8 @@ from camcli.evaluate.metrics.bootstrap import intervals
 from camcli.evaluate.metrics.grid import choose_cells, grid_game
 from camcli.evaluate.metrics.label_predictions import LabelPredictions, labels_judged
 from camcli.evaluate.metrics.localization import Localization, Means
-from camcli.evaluate.metrics.predictions import CLASSIFICATION, Predictions, judged
-from camcli.models.classes.label_index import label_index
+from camcli.evaluate.metrics.predictions import Predictions, judged
 from camcli.models.classifier import Classifier
-
-# Rows that know nothing of the network, or nothing of what it learned about classes.
-CONTROLS = ("centre-box", GAUSSIAN, "noise")
-
-
-@dataclass(frozen=True, slots=True)
-class Annotations:
-    """Where the objects of a set are.
-
-    Attributes:
-        boxes: by relative path, in the photograph's pixels.
-        masks: files by relative path.
-        trimap: whether the masks are trimaps.
-    """
-
-    boxes: dict[str, tuple[Box, ...]] = field(default_factory=dict)
-    masks: dict[str, Path] = field(default_factory=dict)
-    trimap: bool = False
-
-    def __bool__(self) -> bool:
-        return bool(self.boxes or self.masks)
-
-    def __contains__(self, rel: str) -> bool:
-        return rel in self.boxes or rel in self.masks
-
-    def of_label(self, seen: Seen, classes: tuple[str, ...]) -> Annotations | None:
-        """Those of one label of a photograph that can have several; None where it is not told.
-
-        Boxes that name what is in them are of that label. What names nothing is the label's if
-        the photograph has no other.
-        """
-        rel, boxes = seen.ref.rel, self.boxes.get(seen.ref.rel, ())
-        if seen.label is None:
-            return None
-        own = [box for box in boxes if isinstance(box, NamedBox)]
-        if own and len(own) == len(boxes):
-            mine = tuple(box for box in own if label_index(box.name, classes) == seen.label)
-            return Annotations({rel: mine}) if mine else None
-        return self if seen.labels is not None and len(seen.labels) == 1 else None
-
-    def truth(self, rel: str, size: tuple[int, int]) -> Truth:
-        """The annotation of one photograph of (width, height) pixels."""
-        mask, ignore = (
-            read_mask(self.masks[rel], trimap=self.trimap) if rel in self.masks else (None, None)
-        )
-        return truth_of(size, self.boxes.get(rel, ()), mask, ignore)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,25 +64,6 @@ class Questions:
     grid_confidence: float = 0.9
     repeats: int = 500
     seed: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class MetricRow:
-    """One line of the table.
-
-    Attributes:
-        model: name of the network; empty for the controls that need none.
-        method: name of the method or control.
-        count: photographs, or mosaics for the grid.
-        metrics: values by name.
-        intervals: 95% bootstrap intervals by name.
-    """
-
-    model: str
-    method: str
-    count: int
-    metrics: dict[str, float]
-    intervals: dict[str, tuple[float, float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +141,10 @@ def compare(
             progress()
         annotations: Annotations | None = ask.annotations
         if output.multi_label and seen.ref.rel in ask.annotations:
-            annotations = ask.annotations.of_label(seen, classifier.classes)
+            alone = seen.labels is not None and len(seen.labels) == 1
+            annotations = ask.annotations.of_label(
+                seen.ref.rel, seen.label, alone, classifier.classes
+            )
             if annotations is None:
                 untold.add(seen.ref.rel)
         if annotations is not None and seen.ref.rel in annotations:

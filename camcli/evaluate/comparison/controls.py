@@ -9,13 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from camcli.evaluate.comparison.compare import CONTROLS, MetricRow
+from camcli.evaluate.comparison.columns import CONTROLS, LOWER, MetricRow
 
-LOWER = {
-    "kl", "fpr", "top1_loc_error", "top5_loc_error", "deletion", "average_drop", "infidelity",
-    "max_sensitivity",
-}  # fmt: skip
-"""Metrics of which less is better."""
 BOX = "centre-box"
 # The metric that speaks for its group is the first of these that is there.
 _SPEAKS = (

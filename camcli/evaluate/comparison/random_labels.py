@@ -17,7 +17,7 @@ from torch import Tensor
 
 from camcli.cam.map_options import MapOptions
 from camcli.data.sources.refs import ImageRef
-from camcli.evaluate.comparison.compare import MetricRow
+from camcli.evaluate.comparison.columns import MetricRow
 from camcli.evaluate.comparison.randomised import Likeness
 from camcli.evaluate.measured.seen import see_photographs
 from camcli.models.classifier import Classifier

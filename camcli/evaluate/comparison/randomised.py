@@ -15,7 +15,7 @@ from camcli.cam.map_options import MapOptions
 from camcli.data.decode.preprocess import Fit
 from camcli.data.sources.refs import ImageRef
 from camcli.errors import UsageError
-from camcli.evaluate.comparison.compare import MetricRow
+from camcli.evaluate.comparison.columns import MetricRow
 from camcli.evaluate.measured.seen import Seen, see_photographs
 from camcli.evaluate.measured.square_canvas import paint
 from camcli.evaluate.metrics.localization import Means

@@ -11,7 +11,7 @@ from camcli.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from camcli.evaluate.comparison.compare import MetricRow
+    from camcli.evaluate.comparison.columns import MetricRow
     from camcli.evaluate.comparison.controls import Standing
 
 

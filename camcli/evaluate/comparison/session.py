@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from camcli.cam.map_options import MapOptions
     from camcli.data.sources.find import ImageRef
-    from camcli.evaluate.comparison.compare import MetricRow, Questions
+    from camcli.evaluate.comparison.columns import MetricRow
+    from camcli.evaluate.comparison.compare import Questions
     from camcli.evaluate.comparison.networks import ComparedNetwork
     from camcli.models.classifier import Classifier
 
@@ -107,7 +108,8 @@ def questions(truths: Truths, **more: Any) -> Questions:
         truths: the annotations.
         more: the other fields of `Questions`.
     """
-    from camcli.evaluate.comparison.compare import Annotations, Questions
+    from camcli.evaluate.comparison.compare import Questions
+    from camcli.evaluate.measured.annotations import Annotations
 
     return Questions(annotations=Annotations(truths.boxes, truths.masks, truths.trimap), **more)
 

@@ -11,91 +11,22 @@ from pathlib import Path
 from typing import Any
 
 from camcli.errors import CamcliError
-from camcli.evaluate.comparison.compare import CONTROLS, MetricRow
-from camcli.evaluate.comparison.controls import LOWER, Standing, best, is_control, standing
+from camcli.evaluate.comparison.columns import (
+    CLASSIFICATION,
+    CONTROLS,
+    LOWER,
+    MetricRow,
+    groups,
+    name_of,
+)
+from camcli.evaluate.comparison.controls import Standing, best, is_control, standing
 from camcli.evaluate.comparison.result_files import FILES, RECORD, pictures_in
 from camcli.evaluate.metrics.confusion import confusion_markdown, confusion_pictures
-from camcli.evaluate.metrics.predictions import CLASSIFICATION
 from camcli.evaluate.metrics.sanity import UNRELATED, is_kept
 from camcli.files import why
 from camcli.ours import FILES as LISTED
 from camcli.ours import KIND, put_together
 from camcli.spreadsheet import safe
-
-# In this order, by group: (heading, metrics, how to read them).
-GROUPS: tuple[tuple[str, tuple[str, ...], str], ...] = (
-    (
-        "Classification",
-        ("top1", "top5", "mean_ap", "share_confident", "top1_confident"),
-        "of the photographs whose label names a class of the network; confident: those of at least "
-        "the asked probability",
-    ),
-    (
-        "Two classes",
-        ("auc",),
-        "area under the ROC curve: how often the second class is likelier in one of its "
-        "photographs than in one of the first",
-    ),
-    (
-        "Labels",
-        ("exact", "map", "f1_micro", "f1_macro"),
-        "of the photographs whose labels are known, of which each can have any number; exact: all "
-        "labels of a photograph and no other; map: mean average precision",
-    ),
-    (
-        "Boxes",
-        ("maxboxacc", "maxboxacc_v2@30", "maxboxacc_v2@50", "maxboxacc_v2@70", "maxboxacc_v2"),
-        "share of photographs whose box has IoU 0.5 (V2: 0.3, 0.5, 0.7) with a true one, at the "
-        "best threshold for the set; higher is better",
-    ),
-    (
-        "Localization error",
-        ("top1_loc_error", "top5_loc_error"),
-        "wrong class or wrong box; lower is better",
-    ),
-    (
-        "Heat",
-        ("pointing", "energy", "kl", "correlation"),
-        "the maximum hits; share of the heat on the object; distance and correlation to the mask; "
-        "kl: lower is better",
-    ),
-    (
-        "Pixels",
-        ("pxap", "pixel_auc", "iou", "tpr", "fpr"),
-        "against masks, all pixels pooled; iou at the best threshold; fpr: lower is better",
-    ),
-    (
-        "Grid pointing game",
-        ("grid_2x2", "grid_3x3"),
-        "share of the heat in the right cell; chance is 0.25 and 0.11",
-    ),
-    (
-        "Faithfulness",
-        ("deletion", "insertion", "road", "average_drop", "average_increase"),
-        "what the prediction loses without the heat; deletion and average_drop: lower is better",
-    ),
-    (
-        "Robustness",
-        ("infidelity", "max_sensitivity"),
-        "lower is better; an infidelity of 1 foretells nothing",
-    ),
-)
-
-
-def groups(rows: Sequence[MetricRow]) -> list[tuple[str, list[str], str]]:
-    """The groups with the metrics that occur in any row."""
-    known = {name for row in rows for name in row.metrics}
-    found = [
-        (heading, [m for m in metrics if m in known], hint) for heading, metrics, hint in GROUPS
-    ]
-    return [group for group in found if group[1]]
-
-
-def name_of(row: MetricRow) -> str:
-    """``method (model)``, or the control's name; of predictions the model alone."""
-    if row.method == CLASSIFICATION:
-        return row.model
-    return f"{row.method} ({row.model})" if row.model else row.method
 
 
 def cell(row: MetricRow, metric: str) -> str:

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from camcli.evaluate.comparison import table
-from camcli.evaluate.comparison.compare import MetricRow
+from camcli.evaluate.comparison.columns import MetricRow
 from camcli.evaluate.comparison.controls import is_control, standing
 
 _WIDE = 11  # letters of an interval; a longer heading is broken

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -24,9 +24,10 @@ from PIL import Image, UnidentifiedImageError
 from camcli.data.sources.find import ImageRef
 from camcli.data.sources.finders import is_image_name
 from camcli.errors import UsageError
-from camcli.evaluate.measured.box_files import Box, read_files
+from camcli.evaluate.measured.box_files import Box, NamedBox, read_files
 from camcli.evaluate.measured.square_canvas import SIDE, Truth, box_of
 from camcli.files import open_regular
+from camcli.models.classes.label_index import label_index
 
 MASK_SUFFIXES = (".png", ".bmp", ".gif", ".tif", ".tiff")
 
@@ -225,3 +226,54 @@ def _shrunk(mask: np.ndarray) -> np.ndarray:
     """A mask on the canvas: pixels that it covers by at least half."""
     area = cv2.resize(mask.astype(np.float32), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     return area >= 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Annotations:
+    """Where the objects of a set are.
+
+    Attributes:
+        boxes: by relative path, in the photograph's pixels.
+        masks: files by relative path.
+        trimap: whether the masks are trimaps.
+    """
+
+    boxes: dict[str, tuple[Box, ...]] = field(default_factory=dict)
+    masks: dict[str, Path] = field(default_factory=dict)
+    trimap: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.boxes or self.masks)
+
+    def __contains__(self, rel: str) -> bool:
+        return rel in self.boxes or rel in self.masks
+
+    def of_label(
+        self, rel: str, label: int | None, alone: bool, classes: tuple[str, ...]
+    ) -> Annotations | None:
+        """Those of one label of a photograph that can have several; None where it is not told.
+
+        Boxes that name what is in them are of that label. What names nothing is the label's if
+        the photograph has no other.
+
+        Args:
+            rel: relative path of the photograph.
+            label: index of the label; None where no label is known.
+            alone: whether the photograph is known to have this label only.
+            classes: the labels' names.
+        """
+        boxes = self.boxes.get(rel, ())
+        if label is None:
+            return None
+        own = [box for box in boxes if isinstance(box, NamedBox)]
+        if own and len(own) == len(boxes):
+            mine = tuple(box for box in own if label_index(box.name, classes) == label)
+            return Annotations({rel: mine}) if mine else None
+        return self if alone else None
+
+    def truth(self, rel: str, size: tuple[int, int]) -> Truth:
+        """The annotation of one photograph of (width, height) pixels."""
+        mask, ignore = (
+            read_mask(self.masks[rel], trimap=self.trimap) if rel in self.masks else (None, None)
+        )
+        return truth_of(size, self.boxes.get(rel, ()), mask, ignore)

@@ -12,8 +12,6 @@ from torch import Tensor
 from camcli.models.outputs import Output, log_probabilities
 from camcli.train.run_folder.metrics import most_confused, predictions, score
 
-CLASSIFICATION = "classification"
-"""What the table has in place of a method where the predictions themselves are judged."""
 SOFTMAX = Output()
 MOST = 4000  # photographs up to which mean_ap is resampled: every two of them are compared
 

@@ -41,7 +41,7 @@ STYLE = "style.css"
 STYLES: tuple[str, ...] = ()
 # In this order; each adds to the one object `camcli`.
 SCRIPTS = ("base.js", "heat.js", "store.js", "parts.js", "filters.js", "gallery.js", "view.js",
-           "charts.js", "main.js")  # fmt: skip
+           "tables.js", "charts.js", "classes.js", "main.js")  # fmt: skip
 # One file with everything in it is for mailing around; browsers and mailboxes choke on more.
 SELF_CONTAINED_BYTES, SELF_CONTAINED_ROWS = 40_000_000, 2000
 MARK = "camcli report"

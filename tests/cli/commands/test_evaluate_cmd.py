@@ -65,8 +65,7 @@ def test_one_table_with_the_controls(run, scenes):
 def test_the_table_fits_into_80_letters():
     import re
 
-    from camcli.evaluate.comparison.compare import CONTROLS, MetricRow
-    from camcli.evaluate.comparison.table import GROUPS
+    from camcli.evaluate.comparison.columns import CONTROLS, GROUPS, MetricRow
 
     names = [name for _, metrics, _ in GROUPS for name in metrics]
     metrics = dict.fromkeys(names, 0.5)

@@ -5,6 +5,7 @@ import pytest
 
 from camcli.cam.map_options import make_map_options
 from camcli.evaluate.comparison import compare as module
+from camcli.evaluate.comparison.columns import CLASSIFICATION
 from camcli.evaluate.comparison.compare import (
     CONTROLS,
     Annotations,
@@ -13,7 +14,6 @@ from camcli.evaluate.comparison.compare import (
     compare,
     merged,
 )
-from camcli.evaluate.metrics.predictions import CLASSIFICATION
 
 HOWS = {name: make_map_options(name) for name in ("cam", "random")}
 

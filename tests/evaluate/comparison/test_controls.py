@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from camcli.evaluate.comparison import table
-from camcli.evaluate.comparison.compare import MetricRow
+from camcli.evaluate.comparison.columns import MetricRow
 from camcli.evaluate.comparison.controls import standing
 from camcli.evaluate.comparison.terminal import show
 

@@ -12,13 +12,13 @@ from camcli.cam.map_options import make_map_options
 from camcli.data.sources.find import find_images
 from camcli.errors import UsageError
 from camcli.evaluate.audit.audit_inputs import from_photographs
-from camcli.evaluate.comparison.compare import Annotations, Questions, compare
+from camcli.evaluate.comparison.columns import CLASSIFICATION
+from camcli.evaluate.comparison.compare import Questions, compare
 from camcli.evaluate.findings.clock import Clock
-from camcli.evaluate.measured.annotations import read_boxes
+from camcli.evaluate.measured.annotations import Annotations, read_boxes
 from camcli.evaluate.measured.box_files import NamedBox
 from camcli.evaluate.measured.seen import see_photographs
 from camcli.evaluate.metrics.confusion import confusion_markdown, confusion_pictures
-from camcli.evaluate.metrics.predictions import CLASSIFICATION
 from camcli.models.outputs import Output
 
 HOWS = {"cam": make_map_options("cam")}

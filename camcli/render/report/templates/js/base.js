@@ -50,8 +50,12 @@ camcli.shown = (name) =>
   name.replace(/[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, (c) =>
     c === "\n" ? "⏎" : "�").replace(/(?<![\ud800-\udbff])[\udc80-\udcff]/g, "�");
 
+// A name that is read from right to left, kept apart from the words and numbers around it.
+const TURNED = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
+camcli.isolated = (name) => (TURNED.test(name) ? `\u2068${name}\u2069` : name);
+
 camcli.className = (number) =>
-  number < 0 ? "" : camcli.shown(camcli.settings.classes[number] || "(no name)");
+  number < 0 ? "" : camcli.isolated(camcli.shown(camcli.settings.classes[number] || "(no name)"));
 
 // A path as a URL. Bytes that are no UTF-8 arrive as lone surrogates U+DC80 to U+DCFF.
 camcli.url = (path) =>

@@ -1,8 +1,8 @@
-// Histogram, confusions and classes; whatever can be clicked is a link to the gallery.
+// Histograms and confusions; whatever can be clicked is a link to the gallery.
 "use strict";
 
 (() => {
-  const { el, svg, byId, count } = camcli;
+  const { el, svg, byId, count, meter, tableHead: head } = camcli;
   const name = (number) => camcli.settings.classes[number];
 
   // Bars on a common scale. bars: [{parts: [[kind, n], ...], label, href}]
@@ -32,6 +32,7 @@
     return el("div", { class: "chart" }, chart, el("div", { class: "ends hint" },
       el("span", { text: low }), el("span", { text: high })));
   };
+  camcli.bars = bars;
 
   const values = ({ bins, edges }) => bars(bins.map((n, i) => ({
     parts: [["u", n]],
@@ -64,17 +65,6 @@
     href: camcli.linkTo({ like: i / bins.length, unlike: (i + 1) / bins.length }),
   })), { low: "different places", high: "the same places",
     caption: "Images by the similarity of the two heatmaps" });
-
-  const head = (...names) =>
-    el("thead", {}, el("tr", {}, ...names.map((text) => el("th", { scope: "col", text }))));
-
-  const meter = (share, kind) => {
-    const bar = el("span", { class: `meter ${kind}` });
-    const level = el("span");
-    level.style.width = `${100 * share}%`;
-    bar.append(level);
-    return bar;
-  };
 
   const pairs = (found) => {
     if (!found.length) {
@@ -145,114 +135,8 @@
     return [el("thead", {}, el("tr", {}, el("td"), ...tops)), el("tbody", {}, ...lines)];
   };
 
-  const share = (part, whole) => (whole ? `${((100 * part) / whole).toFixed(0)}%` : "–");
-  const meanMap = (text) => {
-    const map = camcli.parseMap(text);
-    if (!map) return el("span", { class: "hint", text: "–" });
-    const canvas = el("canvas", { class: "mean", role: "img", "aria-label": "mean heatmap" });
-    camcli.paintMap(canvas, map, 56);
-    return canvas;
-  };
-
-  // Of values: how often each was explained, and how it is spread.
-  const valueRows = () => {
-    const { summaries, runs } = camcli.settings;
-    const rows = summaries.flatMap((summary, side) =>
-      summary.classes.map((row) => [...row, side]));
-    const which = summaries.length > 1 ? ["Run"] : [];
-    return [["Value", ...which, "Images", "Least", "Mean", "Largest", "Mean heatmap"], rows,
-      ([c, , , n, , , map, spread, side]) => [
-        el("th", { scope: "row", text: camcli.className(c) }),
-        ...which.map(() => el("td", { text: camcli.shown(runs[side].name) })),
-        el("td", { class: "number", text: count(n) }),
-        ...(spread || ["–", "–", "–"]).map((one) => el("td",
-          { class: "number", text: typeof one === "number" ? camcli.number(one) : one })),
-        el("td", {}, meanMap(map))]];
-  };
-
-  // [class, labelled, right, predicted, judged, mean probability, mean map, spread]
-  const classRows = () => {
-    const [summary, other] = camcli.settings.summaries;
-    const labelled = summary.classes.some(([, n]) => n);
-    if (!other) {
-      const rows = [...summary.classes].sort((x, y) => (labelled
-        ? (x[1] ? x[2] / x[1] : 2) - (y[1] ? y[2] / y[1] : 2) || y[1] - x[1] : y[3] - x[3]));
-      const titles = labelled
-        ? ["Class", "Images", "Recognised", "Taken for it", "Rightly", "Mean confidence", "Mean heatmap"]
-        : ["Class", "Taken for it", "Mean confidence", "Mean heatmap"];
-      return [titles, rows, ([c, n, right, predicted, judged, prob, map]) => {
-        const links = { true: () => camcli.linkTo({ true: name(c) }),
-          pred: () => camcli.linkTo({ pred: name(c) }) };
-        const cells = [el("th", { scope: "row", text: camcli.className(c) })];
-        if (labelled) {
-          cells.push(
-            el("td", { class: "number" }, n ? el("a", { href: links.true(), text: count(n) }) : "0"),
-            el("td", { class: "number" }, n ? meter(right / n, "r") : null, share(right, n)));
-        }
-        cells.push(el("td", { class: "number" },
-          predicted ? el("a", { href: links.pred(), text: count(predicted) }) : "0"));
-        if (labelled) cells.push(el("td", { class: "number", text: share(right, judged) }));
-        cells.push(el("td", { class: "number", text: prob === null ? "–" : share(prob, 1) }),
-          el("td", {}, meanMap(map)));
-        return cells;
-      }];
-    }
-    const before = new Map(summary.classes.map((row) => [row[0], row]));
-    const after = new Map(other.classes.map((row) => [row[0], row]));
-    const none = [0, 0, 0, 0, 0, null, ""];
-    const rows = [...new Set([...before.keys(), ...after.keys()])].map((c) =>
-      [c, before.get(c) || none, after.get(c) || none]);
-    const change = ([, a, b]) => (a[1] && b[1] ? b[2] / b[1] - a[2] / a[1] : 0);
-    rows.sort((x, y) => Math.abs(change(y)) - Math.abs(change(x)) || y[1][1] - x[1][1]
-      || y[1][3] - x[1][3]);
-    const [one, two] = camcli.settings.runs.map((run) => camcli.shown(run.name));
-    const titles = labelled
-      ? ["Class", "Images", `Recognised by ${one}`, `by ${two}`, "Change", `Mean heatmap of ${one}`,
-        `of ${two}`]
-      : ["Class", `Predicted by ${one}`, `by ${two}`, `Mean heatmap of ${one}`, `of ${two}`];
-    return [titles, rows, ([c, a, b]) => {
-      const cells = [el("th", { scope: "row", text: camcli.className(c) })];
-      const n = Math.max(a[1], b[1]);
-      const difference = Math.round(100 * change([c, a, b]));
-      if (labelled) {
-        cells.push(
-          el("td", { class: "number" },
-            n ? el("a", { href: camcli.linkTo({ true: name(c) }), text: count(n) }) : "0"),
-          el("td", { class: "number", text: share(a[2], a[1]) }),
-          el("td", { class: "number", text: share(b[2], b[1]) }),
-          el("td", { class: `number ${difference > 0 ? "r" : difference < 0 ? "w" : ""}`,
-            text: n ? `${difference > 0 ? "+" : difference < 0 ? "−" : "±"}${Math.abs(difference)}` : "–" }));
-      } else {
-        cells.push(el("td", { class: "number", text: count(a[3]) }),
-          el("td", { class: "number", text: count(b[3]) }));
-      }
-      cells.push(el("td", {}, meanMap(a[6])), el("td", {}, meanMap(b[6])));
-      return cells;
-    }];
-  };
-
-  const PART = 50;
-  const drawClasses = () => {
-    const table = byId("class-table");
-    const [titles, rows, cells] = (camcli.settings.values ? valueRows : classRows)();
-    const bodyOfTable = el("tbody");
-    table.replaceChildren(head(...titles), bodyOfTable);
-    const more = byId("more-classes");
-    let drawn = 0;
-    const draw = (to) => {
-      for (; drawn < Math.min(to, rows.length); drawn++) {
-        bodyOfTable.append(el("tr", {}, ...cells(rows[drawn])));
-      }
-      more.hidden = drawn >= rows.length;
-      more.textContent = `Show ${Math.min(500, rows.length - drawn)} more of ${count(rows.length)} classes`;
-    };
-    more.onclick = () => draw(drawn + 500);
-    draw(PART);
-  };
-
   // Drawn when they are first looked at.
   Object.assign(camcli.tabs, {
-    classes: drawClasses,
     mistakes: () => {
       if (!byId("pairs")) return; // labels do not become each other; their table is drawn already
       if (byId("no-pairs")) {
