@@ -34,7 +34,7 @@ def explain(
     image: str | Path,
     classifier: Network = None,
     *,
-    method: str = M.method,
+    method: str | Sequence[str] = M.method,
     target: str | int | None = M.target,
     topk: int = M.topk,
     score: str | None = M.score,
@@ -67,7 +67,8 @@ def explain(
         image: path of the image.
         classifier: from `load_classifier`, a model's name, or a network in memory; by default the
             bundled one. What is not loaded yet is loaded anew at each call.
-        method: name of the CAM method, as ``camcli methods`` lists them.
+        method: name of the CAM method, as ``camcli methods`` lists them; or of several, as a list
+            or with commas between: one forward pass, and one picture of all of them.
         target: class name or index to explain; by default the predicted class.
         topk: explain each of the k best classes instead.
         score: ``logit``, ``probability`` or ``contrast``; by default the method's own.
@@ -102,7 +103,8 @@ def explain(
     Returns:
         The Result; ``status`` is ``error`` when the image cannot be read. Its maps are signed:
         what is below zero speaks against the class, where the method defines that. ``overlay`` is
-        the picture, or the first of them, where some were drawn.
+        the picture, or the first of them, where some were drawn; ``beside`` has a Result for each
+        further method.
 
     Raises:
         UsageError: an unknown method, class, layer or score, options that do nothing together, or a
@@ -114,6 +116,8 @@ def explain(
         >>> print(result.pred, result.heats[0].box)                   # doctest: +SKIP
     """
     options = locals()
+    if not isinstance(method, str):
+        options["method"] = ",".join(method)
     job = filled(
         ExplainJob, options, images=[image], network=_network(options),
         maps=filled(MapJob, options), style=filled(Style, options),

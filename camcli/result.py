@@ -80,6 +80,7 @@ class Result:
         width: of the photograph, after EXIF rotation, in pixels.
         height: likewise.
         overlay: path of the written overlay relative to the run directory, if one was written.
+        beside: the same image by other methods, where several were asked for, in their order.
     """
 
     ref: ImageRef
@@ -104,6 +105,7 @@ class Result:
     width: int | None = None
     height: int | None = None
     overlay: str | None = None
+    beside: tuple[Result, ...] = ()
 
     def _repr_html_(self) -> str:
         # By name: drawing is a room that knows this file, and not the other way round.

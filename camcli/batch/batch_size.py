@@ -10,7 +10,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import TypeVar
 
 import torch
@@ -247,4 +246,4 @@ def _at_most(what: Explanation, images: int | None) -> Explanation:
     """Passes of a method's own are no larger either."""
     if images is None or images >= what.how.effort.chunk:
         return what
-    return replace(what, how=replace(what.how, effort=replace(what.how.effort, chunk=images)))
+    return what.with_effort(chunk=images)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,7 +30,7 @@ from camcli.data.decode.preprocess import View, stacked
 from camcli.data.sources.find import ImageRef
 from camcli.errors import ImageError, of_image, stage
 from camcli.models.classes.label_index import label_index, label_indices
-from camcli.models.classifier import Classifier
+from camcli.models.classifier import Classifier, Look
 from camcli.result import Result
 
 # Letters of one image's error: whole paths of a disk fit, each byte of which is shown as four.
@@ -55,6 +56,7 @@ class Explanation:
         truth: also explain the true class where it is known and not explained anyway, as
             `Result.truth`.
         features: also tell what each photograph is to the network, as `Result.features`.
+        beside: further methods, whose maps are made of the same forward pass, as `Result.beside`.
     """
 
     how: MapOptions
@@ -63,6 +65,7 @@ class Explanation:
     top: int = 5
     truth: bool = False
     features: bool = False
+    beside: tuple[MapOptions, ...] = ()
 
     @property
     def method(self) -> Facts:
@@ -71,8 +74,19 @@ class Explanation:
 
     def with_lanes(self, pool: Executor, lanes: int) -> Explanation:
         """The same, with the many passes of one image shared out to a pool of so many threads."""
-        effort = replace(self.how.effort, pool=pool, lanes=lanes)
-        return replace(self, how=replace(self.how, effort=effort))
+        return self.with_effort(pool=pool, lanes=lanes)
+
+    def with_effort(self, **changed: Any) -> Explanation:
+        """The same, with other values of `Effort` for each of its methods."""
+        how, *beside = (
+            replace(each, effort=replace(each.effort, **changed))
+            for each in (self.how, *self.beside)
+        )
+        return replace(self, how=how, beside=tuple(beside))
+
+    def alone(self) -> list[Explanation]:
+        """Each of its methods by itself, in order."""
+        return [replace(self, how=how, beside=()) for how in (self.how, *self.beside)]
 
     @property
     def score(self) -> Score:
@@ -179,6 +193,23 @@ def explain_batch(
         good = (logits.isfinite() & seen.logits.isfinite()).all(1).cpu().tolist()
     if not any(good):  # methods may raise anything on such numbers
         return [failed(image.ref, _not_finite(image, "network", "scores")) for image in images]
+    first, *others = (
+        _explained(classifier, images, seen, logits, good, one) for one in what.alone()
+    )
+    if not others:
+        return first
+    return [replace(one, beside=tuple(more)) for one, *more in zip(first, *others, strict=True)]
+
+
+def _explained(
+    classifier: Classifier,
+    images: Sequence[Decoded],
+    seen: Look,
+    logits: Tensor,
+    good: Sequence[bool],
+    what: Explanation,
+) -> list[Result]:
+    """`explain_batch` by one method, once the network has looked."""
     output = classifier.output
     best = output.best(logits, max(what.top, what.topk))
     if what.target is None:

@@ -246,6 +246,11 @@ def find_facts(name: str) -> Facts:
     known = {_plain(known): facts for known, facts in FACTS.items()}
     if key in known:
         return known[key]
+    if "," in name:
+        raise UsageError(
+            f"One method at a time here, not {name!r}: 'camcli explain' draws several beside each "
+            "other, and 'camcli evaluate' measures them."
+        )
     near = difflib.get_close_matches(key, known, n=1)
     hint = f" Did you mean {known[near[0]].name!r}?" if near else ""
     raise UsageError(f"Unknown method {name!r}.{hint} Choose one of {', '.join(FACTS)}.")

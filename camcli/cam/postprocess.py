@@ -49,6 +49,28 @@ def scaled(heatmap: np.ndarray, high: float | None = None) -> np.ndarray | None:
     return (heatmap.clip(0, high) / np.float32(high)).astype(np.float32, copy=False)
 
 
+def likeness(one: np.ndarray, other: np.ndarray) -> float | None:
+    """Cosine of what is positive in two maps of one part of a photograph.
+
+    Args:
+        one: (h, w), signed.
+        other: (h', w'), likewise; the coarser of the two is enlarged.
+
+    Returns:
+        1 where they name the same places, 0 where no place in common; None if one of them is empty.
+    """
+    if is_empty(one) or is_empty(other):
+        return None
+    h, w = (max(sides) for sides in zip(one.shape, other.shape, strict=True))
+    a, b = (
+        cv2.resize(scaled_map, (w, h), interpolation=cv2.INTER_LINEAR).astype(np.float64)
+        for scaled_map in (scaled(one), scaled(other))
+        if scaled_map is not None
+    )
+    length = float(np.linalg.norm(a) * np.linalg.norm(b))
+    return min(1.0, float((a * b).sum()) / length) if length > 0 else None
+
+
 def signed(heatmap: np.ndarray) -> np.ndarray | None:
     """Evidence for the class and against it, on one scale.
 

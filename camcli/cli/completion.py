@@ -118,6 +118,8 @@ CHOICES: dict[str, Choices] = {
 }
 # Those that take several, with commas: the last one begun is completed.
 SEVERAL = ("--models", "--methods", "--layer")
+# And, of one command, these.
+SEVERAL_OF = {"explain": ("--method",)}
 
 
 # Arguments by their names in Python: `camcli layers`, and `where` and `fetch` of `camcli weights`.
@@ -129,12 +131,13 @@ def complete(param: Any) -> None:
     is_option = param.param_type_name == "option"
     choices = CHOICES.get(param.opts[0]) if is_option else ARGUMENTS.get(param.name)
     if choices is not None:
-        several = param.opts[0] in SEVERAL
-        param.shell_complete = lambda ctx, incomplete: _items(choices, ctx, incomplete, several)
+        option = param.opts[0] if is_option else ""
+        param.shell_complete = lambda ctx, incomplete: _items(choices, ctx, incomplete, option)
 
 
-def _items(choices: Choices, ctx: Any, incomplete: str, several: bool) -> Sequence[Any]:
+def _items(choices: Choices, ctx: Any, incomplete: str, option: str) -> Sequence[Any]:
     item: Any = _item_type()
+    several = option in SEVERAL or option in SEVERAL_OF.get(ctx.command.name, ())
     before, comma, begun = incomplete.rpartition(",") if several else ("", "", incomplete)
     return [
         item(before + comma + choice) for choice in choices(ctx, begun) if choice.startswith(begun)

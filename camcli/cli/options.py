@@ -204,14 +204,19 @@ NativePredictions = Annotated[
         rich_help_panel=MODEL,
     ),
 ]
-MethodOption = Annotated[
+_METHODS = (
+    "gradcam, layercam, scorecam ...: 'camcli methods' lists all with formula and cost. "
+    "For networks that end in global average pooling and one linear layer (ResNet, "
+    "EfficientNet, DenseNet ...) cam, gradcam, hirescam and xgradcam are the same map up to "
+    "a factor, so their pictures are equal; eigencam looks at no class."
+)
+MethodOption = Annotated[str, typer.Option("--method", help=_METHODS, rich_help_panel=TARGET)]
+MethodsOption = Annotated[
     str,
     typer.Option(
         "--method",
-        help="gradcam, layercam, scorecam ...: 'camcli methods' lists all with formula and cost. "
-        "For networks that end in global average pooling and one linear layer (ResNet, "
-        "EfficientNet, DenseNet ...) cam, gradcam, hirescam and xgradcam are the same map up to "
-        "a factor, so their pictures are equal; eigencam looks at no class.",
+        help=f"{_METHODS} Several with commas between (cam,layercam,scorecam) are drawn beside "
+        "each other, of one forward pass.",
         rich_help_panel=TARGET,
     ),
 ]

@@ -142,6 +142,7 @@ class BatchJob(Settings):
         check_runtime(self.runtime, self.precision)
         if self.name_template:
             Namer(self.name_template)
+        self.maps.options()  # of one method
         self.maps.check(self.network, listener or LogListener(), signed=self.style.signed)
 
     def _check_engine(self) -> None:

@@ -169,7 +169,8 @@ class ExplainJob(Settings):
         what = self.maps.explanation(classifier)
         if self.runtime is not None:
             classifier = with_runtime(
-                classifier, self.runtime, images=refs, passes=what.how.passes(classifier),
+                classifier, self.runtime, images=refs,
+                passes=sum(one.how.passes(classifier) for one in what.alone()),
                 warn=listener.warn, say=listener.say,
             )  # fmt: skip
         return Explaining(self, classifier, what, refs, found.files)
@@ -192,17 +193,20 @@ class ExplainJob(Settings):
 
     def _asked(self) -> str:
         """What was asked besides the usual, as a part of a file's name."""
-        maps, style, how = self.maps, self.style, self.maps.options()
+        maps, style = self.maps, self.style
+        hows = [job.options() for job in maps.each()]
+        how = hows[0]
         network = self.network if isinstance(self.network, ModelJob) else ModelJob()
-        effort = how.effort
+        # Each of several methods takes what it knows of these.
+        effort = {name: value for each in hows for name, value in each.options().items()}
         return name_of_asked(
-            how.method.name, network.layer, maps.target, maps.versus,
+            "_".join(each.method.name for each in hows), network.layer, maps.target, maps.versus,
             network.model != BUNDLED and network.model,
             *(Path(name).stem for name in (network.checkpoint, network.weights) if name),
-            how.score, how.smooth, how.fuse != "mean" and how.fuse,
-            *(["samples", effort.samples] if "samples" in how.options() else []),
-            *(["channels", effort.channels] if effort.channels else []),
-            *(["converge", f"{effort.converge:g}"] if effort.converge else []),
+            maps.score, how.smooth, how.fuse != "mean" and how.fuse,
+            *(["samples", effort["samples"]] if "samples" in effort else []),
+            *(["channels", effort["channels"]] if "channels" in effort else []),
+            *(["converge", f"{effort['converge']:g}"] if "converge" in effort else []),
             maps.topk > 1 and not self.topk_files and f"top{maps.topk}",
             network.fit, network.input_size and f"{network.input_size}px",
             network.native_predictions and "native",
@@ -257,8 +261,11 @@ class Explaining:
         with stage("draw"):
             written += self._draw(rgb, result, file)
         if self.job.save_raw:
-            with stage("write"):
-                written.append(_save_raw(result, file.with_suffix(".npz"), self.job.overwrite))
+            for one in (result, *result.beside):
+                name = f"{file.stem}_{one.method}.npz" if result.beside else f"{file.stem}.npz"
+                if one.status != "error":
+                    with stage("write"):
+                        written.append(_save_raw(one, file.with_name(name), self.job.overwrite))
 
     def _draw(self, rgb: np.ndarray, result: Result, file: Path) -> list[Path]:
         from camcli.render.sizes import shrink
@@ -268,8 +275,8 @@ class Explaining:
         pictures = [(file, result)]
         if self.job._separate:
             pictures = [
-                (file.with_stem(f"{file.stem}_{rank}"), replace(result, heats=(heat,)))
-                for rank, heat in enumerate(result.heats, 1)
+                (file.with_stem(f"{file.stem}_{rank + 1}"), _of_class(result, rank))
+                for rank in range(len(result.heats))
             ]
         for path, one in pictures:
             if not self.job.overwrite:
@@ -281,6 +288,15 @@ class Explaining:
             with stage("write"):
                 write_picture(path, data)
         return [path for path, _ in pictures]
+
+
+def _of_class(result: Result, rank: int) -> Result:
+    """The same with the map of one of the explained classes alone, by each method."""
+    return replace(
+        result,
+        heats=result.heats[rank : rank + 1],
+        beside=tuple(_of_class(other, rank) for other in result.beside),
+    )
 
 
 def _called(threshold: float | str | Path) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from camcli.cam.map_options import (
+    MASKED,
+    SAMPLED,
     Fuse,
     MapOptions,
     Smooth,
@@ -15,7 +17,9 @@ from camcli.cam.map_options import (
     check_signed,
     make_map_options,
 )
+from camcli.cam.method_facts import find_facts
 from camcli.cam.scores import Score
+from camcli.errors import UsageError
 from camcli.jobs.model import ModelJob
 from camcli.models.classes.named_class import match_class, namesakes
 from camcli.settings import Settings
@@ -31,7 +35,8 @@ class MapJob(Settings):
     """Maps that are to be made.
 
     Attributes:
-        method: name of the CAM method, as ``camcli methods`` lists them.
+        method: name of the CAM method, as ``camcli methods`` lists them; or, where an image is
+            looked at closely, of several, with commas between.
         target: class to explain, by name or index; None for the predicted one.
         topk: explain each of the k best classes instead.
         score: what number of the class; None for the method's own.
@@ -53,6 +58,41 @@ class MapJob(Settings):
     samples: int | None = None
     channels: int | None = None
     converge: float | None = None
+
+    def each(self) -> list[MapJob]:
+        """One for each method that is named; what is said of some is taken by those that know it.
+
+        ``--converge`` is Score-CAM's, say, and a method that looks at no class has no ``--versus``:
+        where at least one of several methods takes an option, the others do without it.
+
+        Raises:
+            UsageError: there is no such method, it is named twice, or one of several is missing.
+        """
+        names = self.method.split(",")
+        if len(names) == 1:
+            return [self]
+        if not all(name.strip() for name in names):
+            raise UsageError(f"--method {self.method} has a comma too many.")
+        found = [find_facts(name) for name in names]
+        for facts in found:
+            if found.count(facts) > 1:
+                raise UsageError(f"--method names {facts.name} twice.")
+        jobs = [replace(self, method=facts.name) for facts in found]
+        classes = [facts.class_specific for facts in found]
+        for option, known in (
+            ("channels", [facts.name in MASKED for facts in found]),
+            ("converge", [facts.name in MASKED for facts in found]),
+            ("samples", [self.smooth == "noise" or facts.name in SAMPLED for facts in found]),
+            ("score", classes),
+            ("versus", classes),
+        ):
+            if any(known):
+                none: dict[str, Any] = {option: None}
+                jobs = [
+                    job if takes else replace(job, **none)
+                    for job, takes in zip(jobs, known, strict=True)
+                ]
+        return jobs
 
     def options(self) -> MapOptions:
         """The same as the methods take it; classes are not known yet.
@@ -78,12 +118,14 @@ class MapJob(Settings):
         Raises:
             UsageError: an unknown method, class or layer, or options that do nothing together.
         """
-        how = self.options()
+        hows = [job.options() for job in self.each()]
         check_asked_classes(self.target, self.topk)
         if not isinstance(network, ModelJob):
             return
-        check_layer(how, network.layer)
-        check_fuse(how, network.layer)
+        # Of several methods those that look at one layer take the one that is named.
+        for how in [how for how in hows if not how.method.network] or hows:
+            check_layer(how, network.layer)
+            check_fuse(how, network.layer)
         network.check()
         if known := network.known_classes:
             for name in (self.target, self.versus):
@@ -91,7 +133,7 @@ class MapJob(Settings):
                     continue
                 if note := namesakes(str(name), match_class(str(name), known), known):
                     listener.say(note)
-        if signed:
+        for how in hows if signed else ():
             check_signed(how, network.layer)
 
     def explanation(self, classifier: Classifier) -> Explanation:
@@ -102,6 +144,10 @@ class MapJob(Settings):
         """
         from camcli.batch.explain import make_explanation
 
-        return make_explanation(
-            classifier, self.options(), target=self.target, topk=self.topk, versus=self.versus
+        first, *others = (
+            make_explanation(
+                classifier, job.options(), target=job.target, topk=job.topk, versus=job.versus
+            )
+            for job in self.each()
         )
+        return replace(first, beside=tuple(other.how for other in others))

@@ -88,6 +88,7 @@ def _picture(result: Result, side: int) -> str:
 
     from camcli.data.decode.images import load_image
     from camcli.errors import CamcliError
+    from camcli.render.method_grid import method_grid
     from camcli.render.picture import annotate
     from camcli.render.picture_files import encode_jpeg
 
@@ -98,7 +99,13 @@ def _picture(result: Result, side: int) -> str:
         small = cv2.resize(
             rgb, size, interpolation=cv2.INTER_AREA if ratio < 1 else cv2.INTER_NEAREST
         )
-        data = encode_jpeg(annotate(small, result, strip=False), _QUALITY)
+        if result.beside:
+            picture = method_grid(small, result)
+            height, width = picture.shape[:2]
+            size = width, height
+        else:
+            picture = annotate(small, result, strip=False)
+        data = encode_jpeg(picture, _QUALITY)
     except CamcliError as error:
         return f'<div style="{_QUIET}">no picture: {_text(str(error))}</div>'
     encoded = base64.b64encode(data).decode()

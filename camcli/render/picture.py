@@ -20,7 +20,7 @@ from camcli.render.verdict import explained, headline, is_multi_label, named, sa
 from camcli.result import Heat, Result
 
 # What the colours of a signed map mean, in many words and in few.
-_OF_VALUES = ("raises it", "lowers it"), ("raises", "lowers")
+OF_VALUES = ("raises it", "lowers it"), ("raises", "lowers")
 
 
 def annotate(
@@ -57,16 +57,16 @@ def annotate(
         (H', W', 3) uint8 RGB.
     """
     heat = result.heats[heat_index] if result.heats else None
-    view = _view(rgb, result)
-    heat01 = None if heat is None else _scaled(heat, scale, signed)
+    view = view_of(rgb, result)
+    heat01 = None if heat is None else scaled_heat(heat, scale, signed)
     picture = overlay(rgb, heat01, view, colormap, alpha, signed=signed)
     if panel:
-        colours = _on_paper(*signed_colormap()) if signed else get_colormap(colormap)
+        colours = on_paper(*signed_colormap()) if signed else get_colormap(colormap)
         ends = ("against", "for") if signed else _ends(scale)
         picture = _panel(rgb, picture, heat01, view, colours, ends, result.method, least)
     if not strip:
         return picture
-    picture = _on_mat(picture, least)
+    picture = on_mat(picture, least)
     return _stack([picture, _strip(picture.shape[1], rgb, result, heat, signed)])
 
 
@@ -96,13 +96,13 @@ def side_by_side(
     Returns:
         (H', W', 3) uint8 RGB.
     """
-    view = _view(rgb, result)
+    view = view_of(rgb, result)
     columns = []
     for heat in result.heats or (None,):
-        heat01 = None if heat is None else _scaled(heat, scale, signed)
+        heat01 = None if heat is None else scaled_heat(heat, scale, signed)
         column = overlay(rgb, heat01, view, colormap, alpha, signed=signed)
         if strip:
-            column = _on_mat(column, least)
+            column = on_mat(column, least)
             ranked = heat is not None and heat.target != result.pred
             below = (
                 _guess(column.shape[1], rgb, result, heat, signed)
@@ -114,7 +114,7 @@ def side_by_side(
     return _row(columns, gap=max(2, round(rgb.shape[1] / 100)))
 
 
-def _view(rgb: np.ndarray, result: Result) -> View:
+def view_of(rgb: np.ndarray, result: Result) -> View:
     """What the network saw, in pixels of `rgb`."""
     height, width = rgb.shape[:2]
     if result.view is None:
@@ -124,7 +124,7 @@ def _view(rgb: np.ndarray, result: Result) -> View:
     return x0 * sx, y0 * sy, x1 * sx, y1 * sy
 
 
-def _scaled(
+def scaled_heat(
     heat: Heat, scale: tuple[float, float] | None, signed: bool = False
 ) -> np.ndarray | None:
     """The map in [0, 1], signed with 0.5 for no evidence; None when there is nothing to show."""
@@ -154,37 +154,37 @@ def _strip(
         target=other.target if other else None,
         target_sure=said(other) if other and not named(result, other) else None,
         versus=result.versus if heat is not None else None,
-        note=_nothing(heat) if heat is not None and heat.empty else result.error,
+        note=nothing(heat) if heat is not None and heat.empty else result.error,
         method=result.method,
         size=font_size(rgb.shape[1], rgb.shape[0]),
         signed=signed,
-        legend=EVIDENCE if result.value is None else _OF_VALUES,
+        legend=EVIDENCE if result.value is None else OF_VALUES,
     )
 
 
 def _guess(width: int, rgb: np.ndarray, result: Result, heat: Heat, signed: bool) -> np.ndarray:
     """The strip of a class that is not the prediction: no verdict, but its rank."""
-    how = [_rank(result, heat), result.method]
+    how = [rank_of(result, heat), result.method]
     return strip(
         width,
         pred=heat.target,
         prob=None,
         sure=said(heat),
         versus=result.versus,
-        note=_nothing(heat) if heat.empty else None,
+        note=nothing(heat) if heat.empty else None,
         method="  ·  ".join(word for word in how if word) or None,
         size=font_size(rgb.shape[1], rgb.shape[0]),
         signed=signed,
-        legend=EVIDENCE if result.value is None else _OF_VALUES,
+        legend=EVIDENCE if result.value is None else OF_VALUES,
     )
 
 
-def _nothing(heat: Heat) -> str:
+def nothing(heat: Heat) -> str:
     """What there is to say of an empty map."""
     return "no positive evidence" if heat.value is None else "nothing raises it"
 
 
-def _rank(result: Result, heat: Heat) -> str | None:
+def rank_of(result: Result, heat: Heat) -> str | None:
     """What a class or a label is among the network's predictions; None of a value."""
     if result.value is not None:
         return None
@@ -208,24 +208,33 @@ def _panel(
     """Photograph | heatmap | overlay, with captions above and a colour bar at the right."""
     height, width = rgb.shape[:2]
     ink = Ink(max(10, round(0.78 * font_size(width, height))), QUIET, PAPER)
-    heat = dim(rgb)
-    left, top, right, bottom = seen_box(view, (width, height))
-    if heat01 is not None:
-        canvas = heat_to_canvas(heat01, view, (width, height))
-        drawn = cv2.applyColorMap(canvas, colours[:, None])
-        heat[top:bottom, left:right] = drawn[top:bottom, left:right]
+    heat = heat_alone(rgb, heat01, view, colours)
     columns = [
-        _captioned(_on_mat(picture, least), caption, ink)
+        _captioned(on_mat(picture, least), caption, ink)
         for picture, caption in (
             (rgb, "photograph"),
             (heat, f"heatmap ({method})" if method else "heatmap"),
             (over, "overlay"),
         )
     ]
-    columns.append(_captioned(_colour_bar(height, colours, ends, ink), "", ink))
+    columns.append(_captioned(colour_bar(height, colours, ends, ink), "", ink))
     gap = max(2, round(0.6 * ink.size))
     panel = _row(columns, gap)
     return cv2.copyMakeBorder(panel, gap // 2, gap, gap, gap, cv2.BORDER_CONSTANT, value=PAPER)
+
+
+def heat_alone(
+    rgb: np.ndarray, heat01: np.ndarray | None, view: View, colours: np.ndarray
+) -> np.ndarray:
+    """The map in its colours, where the network saw the photograph; the rest of it is dimmed."""
+    height, width = rgb.shape[:2]
+    alone = dim(rgb)
+    left, top, right, bottom = seen_box(view, (width, height))
+    if heat01 is not None:
+        canvas = heat_to_canvas(heat01, view, (width, height))
+        drawn = cv2.applyColorMap(canvas, colours[:, None])
+        alone[top:bottom, left:right] = drawn[top:bottom, left:right]
+    return alone
 
 
 def _ends(scale: tuple[float, float] | None) -> tuple[str, str]:
@@ -233,7 +242,7 @@ def _ends(scale: tuple[float, float] | None) -> tuple[str, str]:
     return ("0", "max") if scale is None else (f"{scale[0]:.3g}", f"{scale[1]:.3g}")
 
 
-def _on_paper(colours: np.ndarray, weight: np.ndarray) -> np.ndarray:
+def on_paper(colours: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """A signed colour map without a photograph beneath: (256, 3) uint8."""
     paper = np.array(PAPER, np.float32)
     return (paper + weight[:, None] * (colours - paper)).round().astype(np.uint8)
@@ -248,7 +257,7 @@ def _captioned(picture: np.ndarray, caption: str, ink: Ink) -> np.ndarray:
     return _stack([head, picture])
 
 
-def _colour_bar(height: int, colours: np.ndarray, ends: tuple[str, str], ink: Ink) -> np.ndarray:
+def colour_bar(height: int, colours: np.ndarray, ends: tuple[str, str], ink: Ink) -> np.ndarray:
     """The colours from no heat (bottom) to full heat (top), with the values at both ends."""
     low, high = ends
     tiles = [text_tile(text, ink) for text in (high, low)]
@@ -264,7 +273,7 @@ def _colour_bar(height: int, colours: np.ndarray, ends: tuple[str, str], ink: In
     return picture
 
 
-def _on_mat(picture: np.ndarray, width: int) -> np.ndarray:
+def on_mat(picture: np.ndarray, width: int) -> np.ndarray:
     """A picture in the middle of a mat, if it is narrower than this."""
     spare = width - picture.shape[1]
     if spare <= 0:

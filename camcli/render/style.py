@@ -84,7 +84,13 @@ class Style:
         rgb = enlarge(shrink(rgb, self.max_size), small)
         maps = max(1, len(result.heats))
         side = self.kind.side
-        rgb = drawable(rgb, *((3, maps) if self.panel else (maps, 1)), side)
+        if result.beside:
+            from camcli.render.method_grid import cells
+
+            columns, rows = cells(rgb, result, self.panel)
+        else:
+            columns, rows = (3, maps) if self.panel else (maps, 1)
+        rgb = drawable(rgb, columns, rows, side)
         for _ in range(3):  # how high the strips are is only known once they are drawn
             picture = self._draw(rgb, result, least=small // 2)
             height, width = picture.shape[:2]
@@ -99,8 +105,14 @@ class Style:
     def _draw(self, rgb: np.ndarray, result: Result, least: int) -> np.ndarray:
         import numpy as np
 
+        from camcli.render.method_grid import method_grid
         from camcli.render.picture import annotate, side_by_side
 
+        if result.beside:
+            return method_grid(
+                rgb, result, colormap=self.colormap, alpha=self.alpha, panel=self.panel,
+                signed=self.signed, least=least,
+            )  # fmt: skip
         if self.panel:
             # One row of panels for each explained class; all have one width.
             panels = [

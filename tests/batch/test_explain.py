@@ -189,3 +189,27 @@ def test_what_cannot_be_explained_is_refused(classifier, options, message):
 def test_versus_is_named_in_the_result(classifier):
     (got,) = explained(classifier, [("red", None)], target="ant", versus=1)
     assert got.versus == "bee"
+
+
+def test_several_methods_share_one_look(classifier, monkeypatch):
+    images = decoded(classifier, [("red", None), ("blue", "red")])
+    plain = make_explanation(classifier, "cam", topk=2)
+    other = make_explanation(classifier, "layercam", topk=2)
+    alone = [explain_batch(classifier, images, one) for one in (plain, other)]
+    looks = []
+    look = type(classifier).look
+    monkeypatch.setattr(
+        type(classifier), "look", lambda self, x: looks.append(len(x)) or look(self, x)
+    )
+    together = explain_batch(classifier, images, replace(plain, beside=(other.how,)))
+    assert looks == [2]
+    for n, result in enumerate(together):
+        (beside,) = result.beside
+        assert (result.method, beside.method) == ("cam", "layercam")
+        for got, expected in ((result, alone[0][n]), (beside, alone[1][n])):
+            assert (got.pred, got.prob, got.correct) == (
+                expected.pred, expected.prob, expected.correct,
+            )  # fmt: skip
+            for a, b in zip(got.heats, expected.heats, strict=True):
+                assert a.target == b.target
+                assert np.array_equal(a.heatmap, b.heatmap)

@@ -79,6 +79,8 @@ def test_camcli_alone_says_what_a_newcomer_needs(camcli):
     ("line", "some", "others"),
     [
         ("explain cat.jpg --method xg", {"xgradcam"}, {"gradcam"}),
+        ("explain cat.jpg --method cam,xg", {"cam,xgradcam"}, {"xgradcam"}),
+        ("batch photos --method cam,xg", set(), {"cam,xgradcam"}),
         ("batch photos --colormap v", {"viridis"}, {"jet"}),
         ("batch photos --model resnet1", {"resnet18", "resnet101"}, {"resnet50"}),
         ("batch photos --model timm:resnet1", {"timm:resnet18"}, {"resnet18"}),

@@ -21,8 +21,11 @@ from camcli.printable import counted
 from camcli.render.style import Style
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from camcli.jobs.explain import Explaining
     from camcli.models.classifier import Classifier
+    from camcli.models.outputs import Output
     from camcli.result import Result
 
 # Columns of a terminal that a table with bars needs.
@@ -47,7 +50,7 @@ def explain(
             show_default=False,
         ),
     ] = None,
-    method: o.MethodOption = M.method,
+    method: o.MethodsOption = M.method,
     target: o.Target = None,
     topk: o.TopK = M.topk,
     topk_files: Annotated[
@@ -114,6 +117,8 @@ def explain(
 
     camcli explain 'photos/*.jpg' --method layercam --panel --out explained
 
+    camcli explain cat.jpg --method cam,layercam,scorecam --converge 0.98
+
     camcli explain street.jpg --target 'traffic light' --json
     """
     options = locals()
@@ -149,7 +154,7 @@ def _above(thresholds: tuple[float, ...] | None) -> str:
 
 
 def _record(result: Result, written: list[Path], explaining: Explaining) -> dict[str, object]:
-    classifier, how = explaining.classifier, explaining.what.how
+    classifier = explaining.classifier
     output = classifier.output
     return {
         "path": str(result.ref.path),
@@ -159,26 +164,52 @@ def _record(result: Result, written: list[Path], explaining: Explaining) -> dict
         **({} if output.kind == "softmax" else {"output": output.kind}),
         "method": result.method,
         "layer": result.layer,
-        "options": how.options(),
+        "options": explaining.what.how.options(),
         "width": result.width,
         "height": result.height,
         "view": result.view,
-        "heats": [
-            {
-                "target": heat.target,
-                "index": heat.index,
-                **({"value": heat.value} if output.measures else {"prob": heat.prob}),
-                "x": heat.x,
-                "y": heat.y,
-                "box": heat.box,
-                "area": heat.area,
-                "border": heat.border,
-                "empty": heat.empty,
-            }
-            for heat in result.heats
-        ],
+        "heats": _heats(result, output),
+        **({"beside": _beside(result, explaining)} if explaining.what.beside else {}),
         "files": [str(path) for path in written],
     }
+
+
+def _heats(result: Result, output: Output) -> list[dict[str, object]]:
+    return [
+        {
+            "target": heat.target,
+            "index": heat.index,
+            **({"value": heat.value} if output.measures else {"prob": heat.prob}),
+            "x": heat.x,
+            "y": heat.y,
+            "box": heat.box,
+            "area": heat.area,
+            "border": heat.border,
+            "empty": heat.empty,
+        }
+        for heat in result.heats
+    ]
+
+
+def _beside(result: Result, explaining: Explaining) -> list[dict[str, object]]:
+    """What the other methods say, and how like the first one's each of their maps is."""
+    from camcli.cam.postprocess import likeness
+
+    return [
+        {
+            "status": other.status,
+            "error": other.error,
+            "method": other.method,
+            "layer": other.layer,
+            "options": how.options(),
+            "like_first": [
+                likeness(one.heatmap, heat.heatmap)
+                for one, heat in zip(result.heats, other.heats, strict=False)  # none of an error
+            ],
+            "heats": _heats(other, explaining.classifier.output),
+        }
+        for other, how in zip(result.beside, explaining.what.beside, strict=False)
+    ]
 
 
 def _said(result: Result, classifier: Classifier) -> dict[str, object]:
@@ -240,6 +271,12 @@ def _table(result: Result, written: list[Path], explaining: Explaining) -> None:
     if output.multi_label:
         above = ", ".join(f"{name} ({prob:.1%})" for name, prob in result.positives)
         console.print(f"  {_above(output.thresholds)}: {escape(above) or 'no label'}.")
+    if result.beside:
+        _methods(result, explaining, console)
+        for path in written:
+            console.print(f"  {escape(str(path))}", soft_wrap=True)
+        console.print()
+        return
     shortcut = explaining.what.how.shortcut()
     about = f", approximated by {shortcut}" if shortcut else ""
     against = f" versus {result.versus}" if result.versus else ""
@@ -263,3 +300,37 @@ def _table(result: Result, written: list[Path], explaining: Explaining) -> None:
     for path in written:
         console.print(f"  {escape(str(path))}", soft_wrap=True)
     console.print()
+
+
+def _methods(result: Result, explaining: Explaining, console: Console) -> None:
+    """Where each of several methods finds the heat, and how like the first one each is."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from camcli.render.method_grid import like
+
+    wide = console.width >= _WIDE
+    for rank, heat in enumerate(result.heats):
+        against = next((one.versus for one in (result, *result.beside) if one.versus), None)
+        title = Text(f"Where the heat of {heat.target}{f' versus {against}' if against else ''} is")
+        title.append(f", of {result.width}x{result.height} pixels", "dim")
+        console.print(Text("  ") + title)
+        # Narrow terminals have the likeness on a line of its own.
+        table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+        table.add_column(style="bold", no_wrap=True)
+        table.add_column()
+        ways = zip((result, *result.beside), explaining.what.alone(), strict=False)
+        for other, what in ways:
+            words = []
+            if other.status == "error":
+                words.append(Text(str(other.error), "red"))
+            elif other.heats[rank].empty or not (box := other.heats[rank].box):
+                words.append(Text("no positive evidence", "yellow"))
+            else:
+                words.append(Text(f"x {box[0]}-{box[2]}, y {box[1]}-{box[3]}"))
+            if compared := like(result, other, rank):
+                words.append(Text(compared, "dim"))
+            if shortcut := what.how.shortcut():
+                words.append(Text(f"approximated by {shortcut}", "dim"))
+            table.add_row(f"  {other.method}", Text("  " if wide else "\n").join(words))
+        console.print(table)

@@ -382,3 +382,65 @@ def test_each_further_question_gets_a_picture_of_its_own(camcli, cat, monkeypatc
     assert len(set(asked)) == len(asked) == len(SECOND) + 2, asked
     assert asked[:3] == ["cat_gradcam.jpg", "cat_gradcam_top3.jpg", "cat_gradcam_contrast.jpg"]
     assert asked[-1] == "cat_gradcam_resnet18_random.jpg"
+
+
+def test_several_methods_are_one_picture(camcli, cat):
+    done = camcli("explain", cat, "--method", "cam,GradCAM,finercam")
+    assert done.exit_code == 0, done.output
+    assert "cat_cam_gradcam_finercam.jpg" in done.stdout
+    rows = [line.split() for line in done.stdout.splitlines()]
+    assert [row[0] for row in rows if row and row[0] in ("cam", "gradcam", "finercam")]
+    assert ["same", "as", "cam"] in [row[-3:] for row in rows if row[:1] == ["gradcam"]]
+    width, height = Image.open("cat_cam_gradcam_finercam.jpg").size
+    assert width > 3 * 451  # the photograph, and three of its size
+    assert height < 2 * 300
+    alone = camcli("explain", cat, "--method", "finercam", "--json", "--out", "alone.png")
+    done = camcli("explain", cat, "--method", "cam,finercam", "--json", "--out", "both.png",
+                  "--save-raw")  # fmt: skip
+    record = json.loads(done.stdout)
+    assert record["beside"][0]["heats"] == json.loads(alone.stdout)["heats"]
+    assert 0 < record["beside"][0]["like_first"][0] < 1
+    assert record["files"] == ["both.png", "both_cam.npz", "both_finercam.npz"]
+    assert not np.array_equal(
+        np.load("both_cam.npz")["heatmaps"], np.load("both_finercam.npz")["heatmaps"]
+    )
+
+
+def test_an_option_is_taken_by_those_methods_that_know_it(camcli, cat):
+    options = ("--channels", "2", "--versus", "tabby", "--json", "--out", "x.jpg")
+    done = camcli("explain", cat, "--method", "eigencam,cam,scorecam", *options)
+    assert done.exit_code == 0, done.output
+    record = json.loads(done.stdout)
+    found = [record["options"], *(each["options"] for each in record["beside"])]
+    assert [sorted(each) for each in found] == [[], ["versus"], ["channels", "versus"]]
+
+
+@pytest.mark.parametrize(
+    ("methods", "more", "said"),
+    [
+        ("cam,,layercam", (), "a comma too many"),
+        ("cam,CAM", (), "names cam twice"),
+        ("cam,lyercam", (), "Did you mean 'layercam'"),
+        ("cam,layercam", ("--converge", "0.9"), "are for scorecam"),
+        ("cam,layercam", ("--signed",), "of which layercam has none"),
+        ("eigencam,fem", ("--versus", "tabby"), "looks at no class"),
+    ],
+)
+def test_several_methods_that_cannot_be_meant(camcli, cat, methods, more, said):
+    done = camcli("explain", cat, "--method", methods, *more)
+    assert done.exit_code == 2
+    assert said in " ".join(done.stderr.split())
+
+
+def test_a_run_is_of_one_method(camcli, cat):
+    done = camcli("batch", cat, "--method", "cam,layercam")
+    assert done.exit_code == 2
+    assert "'camcli explain' draws several" in " ".join(done.stderr.split())
+
+
+def test_the_methods_fit_a_narrow_terminal(camcli, cat, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    done = camcli("explain", cat, "--method", "cam,scorecam", "--channels", "3", "--out", "x.jpg")
+    assert done.exit_code == 0, done.output
+    assert max(map(len, done.stdout.splitlines())) <= 40
+    assert "approximated by --channels 3" in " ".join(done.stdout.split())
