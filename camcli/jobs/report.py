@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from camcli.errors import UsageError
 from camcli.settings import Settings
-from camcli.train.progress import Listener, LogListener
+from camcli.train.progress import Bar, Listener, LogListener
 
 if TYPE_CHECKING:
     from camcli.render.report import RunData
@@ -74,11 +75,32 @@ class ReportJob(Settings):
         shared: dict[str, Any] = {
             "thumbnails": self.thumbnails, "self_contained": self.self_contained,
         }  # fmt: skip
-        with listener.bar("report", None, "thumbnail") as bar:
-            shared["tick"] = partial(bar.advance, 1)
+        with ExitStack() as stack:
+            shared["tick"] = _Thumbnails(listener, stack)
             if others:
                 return write_comparison(first, others[0], self.out or COMPARISON, **shared)
+            shared["working"] = partial(_steps, listener)
             return write_report(first, self.out or self.runs[0] / REPORT, **shared)
+
+
+class _Thumbnails:
+    """A bar that is there from the first thumbnail on: what is slow before has its own."""
+
+    def __init__(self, listener: Listener, stack: ExitStack) -> None:
+        self._listener, self._stack = listener, stack
+        self._bar: Bar | None = None
+
+    def __call__(self) -> None:
+        if self._bar is None:
+            bar = self._listener.bar("report", None, "thumbnail")
+            self._bar = self._stack.enter_context(bar)
+        self._bar.advance(1)
+
+
+@contextmanager
+def _steps(listener: Listener, title: str, steps: int) -> Iterator[Callable[[], None]]:
+    with listener.bar(title, steps, "step") as bar:
+        yield partial(bar.advance, 1)
 
 
 def check_run(path: Path) -> None:

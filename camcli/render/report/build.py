@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,11 @@ from camcli.data.sources.refs import ImageRef
 from camcli.errors import CamcliError, UsageError
 from camcli.ours import Inside
 from camcli.render.colormaps import get_colormap, signed_colormap
+from camcli.render.places.layout import Tick, Working
 from camcli.render.ranges import COLORMAPS
 from camcli.render.report import pages
 from camcli.render.report.beside import TABS, page_parts
+from camcli.render.report.places_part import places_parts
 from camcli.render.report.rows import ERROR, UNKNOWN, ImageRow, Names, RunData, in_order, read_rows
 from camcli.render.report.summary import Summary, for_page, summarise
 from camcli.render.report.thumbs import write_thumbs
@@ -27,8 +29,6 @@ THUMBNAILS = 4000
 # The list of failed files in the page itself; the gallery and the table have them all.
 FAILURES = 500
 
-Tick = Callable[[], None]
-
 
 def write_report(
     run: RunData,
@@ -37,6 +37,7 @@ def write_report(
     thumbnails: int = THUMBNAILS,
     self_contained: bool = False,
     tick: Tick | None = None,
+    working: Working | None = None,
 ) -> Path:
     """Write the page of a run.
 
@@ -46,6 +47,7 @@ def write_report(
         thumbnails: how many rows get one at most.
         self_contained: put everything into one file.
         tick: called after each thumbnail.
+        working: hears about what is slow before that.
 
     Returns:
         The page, ``out/index.html``.
@@ -92,7 +94,7 @@ def write_report(
     first = rows if self_contained else rows[:thumbnails]
     photos = [photo(run, row) for row in first]
     numbers = {row.path: number for number, row in enumerate(rows)}
-    parts = page_parts(run.beside, numbers.get)
+    parts = {**page_parts(run.beside, numbers.get), **places_parts(rows, working)}
     write(out, "report.html", context, settings, rows, photos, parts, self_contained, tick)
     return out / "index.html"
 

@@ -33,7 +33,8 @@ class RunData:
         path: its folder, where ``overlays/`` is.
         info: what ``run.json`` says.
         rows: of the table, column name -> text.
-        heatmaps: the maps: ``path``, ``view``, ``maps`` and ``truth``, with ``values`` as arrays.
+        heatmaps: the maps: ``path``, ``view``, ``maps`` and ``truth``, with ``values`` as arrays,
+            and ``features``.
         beside: what other commands found out about it.
     """
 
@@ -88,6 +89,7 @@ class Side:
         number: the value alone; None where there is none, or none that is finite.
         seen: share of the photograph that the network saw; None if not known.
         on_object: share of the heat that lies on the object, where boxes or masks are known.
+        features: what the photograph is to the network, (n,) float16; None if not known.
     """
 
     verdict: str
@@ -109,6 +111,7 @@ class Side:
     number: float | None = None
     seen: float | None = None
     on_object: float | None = None
+    features: np.ndarray | None = None
 
 
 @dataclass(slots=True)
@@ -163,7 +166,10 @@ def read_rows(run: RunData, names: Names, signed: bool = False) -> list[ImageRow
     """
     photos, pictures = Inside(run.source), Inside(run.path)
     maps: dict[str, tuple[list[float] | None, list[PageMap], PageMap | None]] = {}
+    features: dict[str, np.ndarray] = {}
     for record in run.heatmaps:
+        if record.get("features") is not None:
+            features[record["path"]] = record["features"]
         view = [float(v) for v in record["view"]]
         maps[record["path"]] = (
             view if len(view) == 4 else None,
@@ -180,6 +186,7 @@ def read_rows(run: RunData, names: Names, signed: bool = False) -> list[ImageRow
         size = (width, height) if width and height else None
         if side.view and size and not _plausible(side.view, size):
             side.view, side.maps, side.truth = None, [], None
+        side.features = features.get(path)
         side.outside = not photos.holds(path)
         if side.overlay is not None and not pictures.holds(side.overlay):
             side.overlay = None

@@ -1,0 +1,162 @@
+"""A flat map of the data: alike photographs lie beside each other."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import numpy as np
+
+from camcli.render.places.components import principal
+from camcli.render.places.neighbours import nearest_of
+from camcli.render.places.tsne import STEPS, tsne
+
+SAMPLE = 20_000
+"""Photographs that are laid out; any others are put where those are that they resemble most."""
+SIDE = 65_534  # places are whole numbers from 0 to this
+_COMPONENTS = 50  # of the features, that neighbours are looked for by
+_FEW = 12  # photographs that are too few for neighbourhoods to mean anything
+_AT_ONCE = 2500  # photographs that are laid out in the blink of an eye
+_RESEMBLED = 5
+
+Tick = Callable[[], None]
+Working = Callable[[str, int], AbstractContextManager[Tick]]
+"""Title and number of steps of something slow -> what to call after each step, as a context."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataMap:
+    """Where photographs lie.
+
+    Attributes:
+        x: (N,) int32 from 0 to `SIDE`; -1 of a photograph whose features are not known.
+        y: likewise; 0 is at the top.
+        how: by what, in words for a person: ``UMAP``, ``t-SNE`` or ``principal components``.
+        drawn: photographs that were laid out.
+        placed: others that were put beside those that they resemble.
+        unknown: photographs that have no place.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    how: str
+    drawn: int
+    placed: int
+    unknown: int
+
+
+def stacked(features: Sequence[np.ndarray | None]) -> tuple[np.ndarray, np.ndarray]:
+    """Features that can be compared with each other.
+
+    Args:
+        features: of each photograph (n,), or None.
+
+    Returns:
+        The numbers (M,) int64 of the photographs that have any, and their features (M, n) float32;
+        those of another length than most, which another network made, count as none.
+    """
+    lengths = Counter(len(each) for each in features if each is not None)
+    if not lengths:
+        return np.zeros(0, np.int64), np.zeros((0, 0), np.float32)
+    usual = lengths.most_common(1)[0][0]
+    ids = [n for n, each in enumerate(features) if each is not None and len(each) == usual]
+    rows = np.empty((len(ids), usual), np.float32)
+    for row, number in enumerate(ids):
+        rows[row] = features[number]
+    return np.asarray(ids, np.int64), rows
+
+
+def lay_out(
+    features: Sequence[np.ndarray | None],
+    *,
+    sample: int = SAMPLE,
+    working: Working | None = None,
+) -> DataMap | None:
+    """Places of photographs; the same photographs get the same ones.
+
+    UMAP does it where its package is installed, and else t-SNE.
+
+    Args:
+        features: of each photograph (n,), or None.
+        sample: photographs that are laid out at most, drawn at random.
+        working: hears about what takes longer than a moment.
+
+    Returns:
+        None where no two photographs have features.
+    """
+    ids, rows = stacked(features)
+    if len(ids) < 2:
+        return None
+    points = principal(rows, _COMPONENTS)
+    drawn = np.arange(len(ids))
+    if len(ids) > sample:
+        drawn = np.sort(np.random.RandomState(0).choice(len(ids), sample, replace=False))
+    flat, how = _flat(points[drawn], working)
+    places = np.empty((len(ids), 2), np.float32)
+    places[drawn] = flat
+    rest = np.setdiff1d(np.arange(len(ids)), drawn)
+    if len(rest):
+        resembled = nearest_of(points[rest], points[drawn], min(_RESEMBLED, len(drawn)))
+        # The median: the mean of places in two groups would be in none of them.
+        places[rest] = np.median(flat[resembled], axis=1)
+    whole = np.full((2, len(features)), -1, np.int32)
+    whole[:, ids] = _scaled(places).T
+    return DataMap(
+        whole[0], whole[1], how, len(drawn), len(rest), len(features) - len(ids)
+    )  # fmt: skip
+
+
+def _flat(points: np.ndarray, working: Working | None) -> tuple[np.ndarray, str]:
+    """(N, 2) float32, and what they were made by."""
+    n = len(points)
+    if n < _FEW or not points.any():
+        flat = principal(points, 2)
+        return np.pad(flat, ((0, 0), (0, 2 - flat.shape[1]))), "principal components"
+    if (flat_by_umap := _umap(points)) is not None:
+        return flat_by_umap, "UMAP"
+    slow = working("map of the data", STEPS) if working and n > _AT_ONCE else nullcontext()
+    with slow as tick:
+        return tsne(points, tick), "t-SNE"
+
+
+def _umap(points: np.ndarray) -> np.ndarray | None:
+    """By the package umap-learn, if it is installed and works."""
+    try:
+        from umap import UMAP
+
+        made = UMAP(n_neighbors=min(15, len(points) - 1), random_state=0, init="pca")
+        flat = np.asarray(made.fit_transform(points), np.float32)
+    except Exception:  # its compiler complains in many ways; t-SNE needs none
+        return None
+    return flat if flat.shape == (len(points), 2) and np.isfinite(flat).all() else None
+
+
+def _scaled(places: np.ndarray) -> np.ndarray:
+    """Whole numbers from 0 to `SIDE`, as far apart in both directions as they were."""
+    low, high = places.min(0), places.max(0)
+    span = float((high - low).max()) or 1.0
+    middle = (places - (low + high) / 2) / span + 0.5
+    return np.rint(np.clip(middle, 0, 1) * SIDE).astype(np.int32)
+
+
+def compact(
+    features: Sequence[np.ndarray | None], budget: int
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Features in few bytes, by which a page finds the photographs that are most alike.
+
+    Args:
+        features: of each photograph (n,), or None.
+        budget: bytes.
+
+    Returns:
+        The numbers (M,) of the photographs that have any, and (M, d) int8, whose distances are
+        proportional to those of the features; None where no two photographs have any.
+    """
+    ids, rows = stacked(features)
+    if len(ids) < 2:
+        return None
+    points = principal(rows, max(8, budget // len(ids)))
+    high = float(np.abs(points).max()) or 1.0
+    return ids, np.rint(points * (127 / high)).astype(np.int8)
