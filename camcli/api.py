@@ -71,7 +71,9 @@ def explain(
             or with commas between: one forward pass, and one picture of all of them.
         target: class name or index to explain; by default the predicted class.
         topk: explain each of the k best classes instead.
-        score: ``logit``, ``probability`` or ``contrast``; by default the method's own.
+        score: ``logit``, ``probability`` or ``contrast``; by default, ``auto``, the difference to
+            the other class where there are two that exclude each other (it is the contrast), and
+            else the method's own.
         versus: class to compare with: what speaks for the target rather than for this one.
         layer: which layer's maps to explain, or several, ``"layer3,layer4"``, as ``camcli layers``
             lists them; by default the last. A `classifier` that is loaded has its layer already.

@@ -71,11 +71,18 @@ class Result:
         value: the value that the first map explains; None of networks that have classes.
         method: name of the CAM method.
         layer: name of the layer that was explained.
+        score: what number of a class the maps explain: ``logit``, ``probability`` or ``contrast``;
+            None of methods that look at no class.
         versus: name of the class that the maps' classes are compared with, if any.
         heats: one map for each explained class; the first fills the CSV's columns.
         truth: map of the true class, where it was asked for, is known and is not among `heats`.
         features: what the photograph is to the network, (n,) float16 of length 1, where asked for:
             the averages of the last layer that is explained, at most 128 projections of them.
+        difference: map of the logit of `pred` minus that of `against`, signed, where it was asked
+            for and its method has one; of its numbers only `Heat.heatmap` and `Heat.empty` are
+            set.
+        against: name of the class that `difference` compares with: the true one of a mistake, else
+            the second best.
         view: the part of the photograph that the network saw, (x0, y0, x1, y1) in its pixels.
         width: of the photograph, after EXIF rotation, in pixels.
         height: likewise.
@@ -97,10 +104,13 @@ class Result:
     value: float | None = None
     method: str | None = None
     layer: str | None = None
+    score: str | None = None
     versus: str | None = None
     heats: tuple[Heat, ...] = ()
     truth: Heat | None = None
     features: np.ndarray | None = None
+    difference: Heat | None = None
+    against: str | None = None
     view: View | None = None
     width: int | None = None
     height: int | None = None

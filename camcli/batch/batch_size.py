@@ -14,7 +14,8 @@ from typing import TypeVar
 
 import torch
 
-from camcli.batch.explain import Decoded, Explanation, explain_batch, failed
+from camcli.batch.explain import Decoded, explain_batch, failed
+from camcli.batch.explanation import Explanation
 from camcli.errors import CamcliError, ImageError, of_image, out_of_memory, reason, stage
 from camcli.models.classifier import Classifier
 from camcli.result import Result

@@ -21,7 +21,8 @@ from typing import Protocol
 import numpy as np
 
 from camcli.batch.batch_size import Fitting
-from camcli.batch.explain import Decoded, Explanation, Load, failed, read
+from camcli.batch.explain import Decoded, Load, failed, read
+from camcli.batch.explanation import Explanation
 from camcli.batch.lanes import Lanes
 from camcli.data.decode.images import load_picture
 from camcli.data.decode.memory_budget import BUDGET

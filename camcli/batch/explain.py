@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from camcli.batch.differences import differences_of
+from camcli.batch.explanation import Explanation
 from camcli.batch.features import pooled_features
 from camcli.cam.explainer import check_influence, maps_of
 from camcli.cam.map_options import (
@@ -19,11 +19,10 @@ from camcli.cam.map_options import (
     check_fuse,
     make_map_options,
     of_values,
+    settled,
 )
 from camcli.cam.margins import without_margins
-from camcli.cam.method_facts import Facts
 from camcli.cam.postprocess import describe
-from camcli.cam.scores import Score
 from camcli.data.decode.images import Picture, load_picture, printable
 from camcli.data.decode.memory_budget import BUDGET
 from camcli.data.decode.preprocess import View, stacked
@@ -31,7 +30,7 @@ from camcli.data.sources.find import ImageRef
 from camcli.errors import ImageError, of_image, stage
 from camcli.models.classes.label_index import label_index, label_indices
 from camcli.models.classifier import Classifier, Look
-from camcli.result import Result
+from camcli.result import Heat, Result
 
 # Letters of one image's error: whole paths of a disk fit, each byte of which is shown as four.
 _LONGEST_ERROR = 20_000
@@ -42,56 +41,6 @@ Load = Callable[[ImageRef], Picture]
 # A decoded photograph larger than this is not kept until its overlay is drawn but decoded again:
 # memory then does not depend on the size of the photographs.
 KEEP_BYTES = 8 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """What to explain.
-
-    Attributes:
-        how: method and its options.
-        target: index of the class to explain; None for the predicted one.
-        topk: explain each of the k best classes instead (1: only the best).
-        top: how many predictions a Result lists.
-        truth: also explain the true class where it is known and not explained anyway, as
-            `Result.truth`.
-        features: also tell what each photograph is to the network, as `Result.features`.
-        beside: further methods, whose maps are made of the same forward pass, as `Result.beside`.
-    """
-
-    how: MapOptions
-    target: int | None = None
-    topk: int = 1
-    top: int = 5
-    truth: bool = False
-    features: bool = False
-    beside: tuple[MapOptions, ...] = ()
-
-    @property
-    def method(self) -> Facts:
-        """Which CAM."""
-        return self.how.method
-
-    def with_lanes(self, pool: Executor, lanes: int) -> Explanation:
-        """The same, with the many passes of one image shared out to a pool of so many threads."""
-        return self.with_effort(pool=pool, lanes=lanes)
-
-    def with_effort(self, **changed: Any) -> Explanation:
-        """The same, with other values of `Effort` for each of its methods."""
-        how, *beside = (
-            replace(each, effort=replace(each.effort, **changed))
-            for each in (self.how, *self.beside)
-        )
-        return replace(self, how=how, beside=tuple(beside))
-
-    def alone(self) -> list[Explanation]:
-        """Each of its methods by itself, in order."""
-        return [replace(self, how=how, beside=()) for how in (self.how, *self.beside)]
-
-    @property
-    def score(self) -> Score:
-        """What number of the class."""
-        return self.how.score or self.method.score
 
 
 @dataclass(slots=True)
@@ -211,7 +160,7 @@ def _explained(
 ) -> list[Result]:
     """`explain_batch` by one method, once the network has looked."""
     output = classifier.output
-    best = output.best(logits, max(what.top, what.topk))
+    best = output.best(logits, max(what.top, what.topk, 2))
     if what.target is None:
         targets = best[:, : what.topk]
     else:
@@ -226,6 +175,8 @@ def _explained(
             [maps_of(classifier, seen, targets[:, n], what.how) for n in range(targets.shape[1])],
             dim=1,
         ).float().cpu().numpy()  # fmt: skip
+        known = list(map(_only, truths))
+        others, differences = differences_of(classifier, seen, best, known, what)
     shown = logits if output.measures else classifier.probabilities(logits)
     target_shown = shown.gather(1, targets).cpu().tolist()
     best_shown = shown.gather(1, best).cpu().tolist()
@@ -253,6 +204,7 @@ def _explained(
             numbers=() if numbers is None else tuple(numbers[b]),
             method=what.method.name,
             layer="all" if what.method.network else classifier.layer,
+            score=what.score if what.method.class_specific else None,
             versus=None if versus is None else classifier.classes[versus],
             heats=heats[:explained],
             view=image.view,
@@ -261,6 +213,15 @@ def _explained(
             truth=heats[explained] if len(heats) > explained else None,
             features=alike[b],
         )
+        if (other := others[b]) is not None and np.isfinite(differences[b]).all():
+            signed = without_margins(differences[b], image.view, size)
+            common = replace(
+                common,
+                difference=Heat(
+                    classifier.classes[pred], pred, best_shown[b][0], signed, empty=not signed.any()
+                ),
+                against=classifier.classes[other],
+            )
         if output.measures:
             return replace(common, value=heats[0].value)
         positives = output.positives(common.numbers)
@@ -365,7 +326,8 @@ def make_explanation(
         method: name of the method, or the method with its options.
         target: class to explain, by name or index; by default the predicted one.
         topk: explain each of the k best classes instead.
-        score: ``logit``, ``probability`` or ``contrast``; by default the method's own.
+        score: ``logit``, ``probability`` or ``contrast``; by default, ``auto``, the difference for
+            two classes that exclude each other, and else the method's own.
         versus: class whose score is taken off: what speaks for the target rather than for it.
         top: how many predictions a Result lists.
 
@@ -392,4 +354,4 @@ def make_explanation(
             )
         how = replace(how, versus=other)
     check_fuse(how, classifier.layer)
-    return Explanation(how, index, topk, top)
+    return Explanation(settled(how, classifier), index, topk, top, auto=how.score is None)

@@ -15,7 +15,8 @@ from typing import Any, ClassVar, Protocol
 from camcli import __version__
 from camcli.batch.counts import Counts
 from camcli.batch.engine import stream
-from camcli.batch.explain import Explanation, Load, failed
+from camcli.batch.explain import Load, failed
+from camcli.batch.explanation import Explanation
 from camcli.batch.label_summary import LABELS, label_summary, recorded
 from camcli.batch.overlay_writer import Overlays, check_only, parse_only
 from camcli.batch.run_files.overlay_names import Namer
@@ -186,6 +187,10 @@ class Run:
             raise UsageError("--retry-failed goes on with a run: add --resume.")
         if overwrite:
             self.directory.check_source(path for path, _ in self.source.finder)
+        if resume:  # what nobody chose stays what it was when the run was begun
+            recorded = self.directory.earlier().get("config")
+            if isinstance(recorded, dict):
+                self.what = self.what.as_before(recorded.get("score"))
         self.directory.prepare(self.config(), resume=resume, overwrite=overwrite, files=files)
         if resume:
             try:

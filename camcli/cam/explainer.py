@@ -67,7 +67,13 @@ def _check_gradients(how: MapOptions, classifier: Classifier) -> None:
     )
 
 
-def maps_of(classifier: Classifier, seen: Look, index: Tensor, how: MapOptions) -> Tensor:
+def maps_of(
+    classifier: Classifier,
+    seen: Look,
+    index: Tensor,
+    how: MapOptions,
+    against: Tensor | None = None,
+) -> Tensor:
     """One map for each image.
 
     Args:
@@ -75,6 +81,8 @@ def maps_of(classifier: Classifier, seen: Look, index: Tensor, how: MapOptions) 
         seen: what it saw.
         index: (B,) int64, the class to explain in each image.
         how: method and options.
+        against: (B,) int64, a class of each image whose score is taken off; by default that of
+            `how`, if any.
 
     Returns:
         M (B, h, w), signed and unscaled; the fusion of several layers is scaled, (B, h, w) in
@@ -83,7 +91,9 @@ def maps_of(classifier: Classifier, seen: Look, index: Tensor, how: MapOptions) 
     Raises:
         UsageError: the method cannot do this network.
     """
-    layers = [_smoothed(classifier, seen, n, index, how) for n in range(len(seen.parts))]
+    if against is None and how.versus is not None:
+        against = torch.full_like(index, how.versus)
+    layers = [_smoothed(classifier, seen, n, index, how, against) for n in range(len(seen.parts))]
     return layers[0] if len(layers) == 1 else fused(layers, how.fuse)
 
 
@@ -113,9 +123,16 @@ def fused(maps: list[Tensor], how: Fuse) -> Tensor:
     return stack.amax(0) if how == "max" else stack.prod(0)
 
 
-def _smoothed(classifier: Classifier, seen: Look, n: int, index: Tensor, how: MapOptions) -> Tensor:
+def _smoothed(
+    classifier: Classifier,
+    seen: Look,
+    n: int,
+    index: Tensor,
+    how: MapOptions,
+    against: Tensor | None,
+) -> Tensor:
     """The map at layer number n."""
-    e = _evidence(classifier, seen, n, index, how)
+    e = _evidence(classifier, seen, n, index, how, against)
     if how.smooth == "eigen":
         return explain(METHODS[how.method.name], e, eigen=True)
     if how.smooth is None:
@@ -127,19 +144,21 @@ def _smoothed(classifier: Classifier, seen: Look, n: int, index: Tensor, how: Ma
     )
     maps = []
     for images, back in copies:
-        again = _evidence(classifier, classifier.see(images), n, index, how)
+        again = _evidence(classifier, classifier.see(images), n, index, how, against)
         m = explain(METHODS[how.method.name], again)
         maps.append(back(m) if back else m)
     return torch.stack(maps).mean(0)
 
 
 def _evidence(
-    classifier: Classifier, seen: Look, n: int, index: Tensor, how: MapOptions
+    classifier: Classifier,
+    seen: Look,
+    n: int,
+    index: Tensor,
+    how: MapOptions,
+    against: Tensor | None,
 ) -> Evidence:
     part = seen.parts[n]
-    against = None
-    if how.versus is not None:
-        against = torch.full_like(index, how.versus)[:, None]
 
     def see(images: Tensor) -> tuple[Tensor, Tensor, Tail]:
         look = classifier.see(images)
@@ -149,6 +168,7 @@ def _evidence(
         return classifier.differentiable(images)
 
     return Evidence(
-        part.A, seen.logits, index, part.tail, part.head, how.score or how.method.score, against,
+        part.A, seen.logits, index, part.tail, part.head, how.score or how.method.score,
+        None if against is None else against[:, None],
         seen.images, see, how.effort, forward, classifier.output.kind,
     )  # fmt: skip

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from camcli.cam.method_facts import FACTS, Facts, find_facts
-from camcli.cam.scores import SCORES, Score, check_score
+from camcli.cam.scores import AUTO, SCORES, Score, check_score
 from camcli.errors import UsageError
 from camcli.models.spec import LAST
 
@@ -50,7 +50,8 @@ class MapOptions:
 
     Attributes:
         method: which CAM.
-        score: what number of the class; None for the method's own.
+        score: what number of the class; None for the one that `settled` takes, or the method's
+            own.
         versus: index of a class whose score is taken off; None for none.
         fuse: how the maps of several layers become one.
         smooth: ``aug``: mean over flipped, dimmed and brightened copies of the image; ``noise``:
@@ -222,6 +223,27 @@ def of_values(how: MapOptions, outputs: int, *, versus: bool = False) -> MapOpti
     return replace(how, score="logit") if own == "probability" else how
 
 
+def settled(how: MapOptions, classifier: Classifier) -> MapOptions:
+    """The same with the score that ``--score auto`` means for a network.
+
+    Of two classes that exclude each other the softmax decides by the difference of their logits and
+    by nothing else, so that is explained: the contrast, S_c - mean_j S_j, is half of it. A logit
+    alone may rise with what raises the other one more. For every other network, and for methods
+    that say themselves what they explain, it is the method's own.
+
+    Args:
+        how: method and options; a score that was chosen stays.
+        classifier: the network.
+    """
+    method = how.method
+    if how.score is not None or how.versus is not None or not method.class_specific:
+        return how
+    two = classifier.output.kind == "softmax" and len(classifier.classes) == 2
+    if two and not method.own_score:
+        return replace(how, score="contrast")
+    return how
+
+
 # More noisy copies no longer change a map that anybody could see, and take hours an image.
 MOST_SAMPLES = 10_000
 MASKED = ("scorecam", "sscam", "iscam")
@@ -243,7 +265,7 @@ def make_map_options(
 
     Args:
         method: its name.
-        score: what number of the class.
+        score: what number of the class; None and ``auto`` leave it to `settled`.
         fuse: of several layers.
         smooth: how to smooth.
         channels: most channels for Score-CAM's family.
@@ -267,9 +289,8 @@ def make_map_options(
     if samples is not None and smooth != "noise" and found.name not in SAMPLED:
         raise UsageError(f"--samples is for --smooth noise and {', '.join(SAMPLED)}.")
     effort = Effort(channels=channels, converge=converge, samples=samples or Effort().samples)
-    return MapOptions(
-        found, None if score is None else check_score(score), None, fuse, smooth, effort
-    )  # fmt: skip
+    chosen = None if score in (None, AUTO) else check_score(score)
+    return MapOptions(found, chosen, None, fuse, smooth, effort)
 
 
 SAMPLED = ("smoothgradcam++", "sscam", "iscam")

@@ -30,6 +30,7 @@ class Facts:
         signed: whether what is below zero in its map speaks against the class.
         weighted: whether its map is a sum of weighted channels.
         one_pass: whether a gradient at the layer is all that it needs of a longer tail.
+        own_score: whether what it explains is part of what it is: ``--score auto`` leaves it so.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Facts:
     signed: bool = False
     weighted: bool = True
     one_pass: bool = False
+    own_score: bool = False
 
     def why_not(self, *, linear: bool, gradients: bool, after: bool | None = None) -> str | None:
         """Why it cannot explain a network; None where it can.
@@ -132,6 +134,7 @@ FACTS: dict[str, Facts] = {
             (FREE, TAIL),
             signed=True,
             one_pass=True,
+            own_score=True,
         ),
         Facts(
             "shapleycam",
@@ -193,6 +196,7 @@ FACTS: dict[str, Facts] = {
             (MASKS, MASKS),
             score="probability",
             images=True,
+            own_score=True,
         ),
         Facts(
             "scorecam-softmax",
@@ -200,6 +204,7 @@ FACTS: dict[str, Facts] = {
             "as pytorch-grad-cam computes Score-CAM",
             ("K x forward", "K x forward"),
             images=True,
+            own_score=True,
         ),
         Facts(
             "sscam",
@@ -208,6 +213,7 @@ FACTS: dict[str, Facts] = {
             ("N·K x forward", "N·K x forward"),
             score="probability",
             images=True,
+            own_score=True,
         ),
         Facts(
             "iscam",
@@ -216,6 +222,7 @@ FACTS: dict[str, Facts] = {
             ("N·K x forward", "N·K x forward"),
             score="probability",
             images=True,
+            own_score=True,
         ),
         Facts(
             "fullgrad",
@@ -224,6 +231,7 @@ FACTS: dict[str, Facts] = {
             ("forward + backward", "forward + backward"),
             network=True,
             weighted=False,
+            own_score=True,  # its map has no sign: of a difference it would be one for both classes
         ),
         Facts(
             "random",

@@ -92,11 +92,16 @@ SCORES: dict[str, ScoreKind] = {
 }
 """By name, the usual one first."""
 
+AUTO = "auto"
+"""Which of them is left to `camcli.cam.map_options.settled`, which knows the network."""
+
 # What a user may say: the type checker need not know which words these are, and the command does.
 if TYPE_CHECKING:
     Score = str
+    AskedScore = str
 else:
     Score = Literal[tuple(SCORES)]
+    AskedScore = Literal[(AUTO, *SCORES)]
 
 
 def check_score(name: str) -> Score:
@@ -106,7 +111,7 @@ def check_score(name: str) -> Score:
         UsageError: there is no such score.
     """
     if name not in SCORES:
-        raise UsageError(f"Unknown score {name!r}. Choose one of {', '.join(SCORES)}.")
+        raise UsageError(f"Unknown score {name!r}. Choose one of {', '.join((AUTO, *SCORES))}.")
     return name
 
 

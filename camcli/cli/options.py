@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from camcli.cam.map_options import MOST_SAMPLES, Fuse, Smooth
-from camcli.cam.scores import Score
+from camcli.cam.scores import AskedScore
 from camcli.cam.scores import told as score_told
 from camcli.data.decode.fit import Fit
 from camcli.models.loading.sources import ways_to_write
@@ -243,11 +243,13 @@ TopK = Annotated[
     ),
 ]
 ScoreOption = Annotated[
-    Score | None,
+    AskedScore | None,
     typer.Option(
         "--score",
         help=f"What number of the class the map explains: {score_told()}. "
-        "Default: the method's own: the logit, but the probability for scorecam, sscam and iscam.",
+        "Default: auto: for a network of two classes the contrast, which is the difference to the "
+        "other class, else the method's own: the logit, but the probability for scorecam, sscam "
+        "and iscam.",
         show_default=False,
         metavar="NUMBER",
         rich_help_panel=TARGET,

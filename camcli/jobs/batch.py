@@ -26,7 +26,7 @@ from camcli.settings import Settings
 from camcli.train.progress import Listener, LogListener
 
 if TYPE_CHECKING:
-    from camcli.batch.explain import Explanation
+    from camcli.batch.explanation import Explanation
     from camcli.batch.run import Engine, Run
     from camcli.models.classifier import Classifier
     from camcli.result import Result
@@ -267,6 +267,8 @@ class BatchJob(Settings):
             resume=self.resume, overwrite=self.overwrite, retry_failed=self.retry_failed,
             files=beside,
         )  # fmt: skip
+        if listener and run.what.told:
+            listener.say(run.what.told)
         return run
 
     def results(

@@ -30,7 +30,7 @@ from camcli.train.progress import Listener, LogListener
 if TYPE_CHECKING:
     import numpy as np
 
-    from camcli.batch.explain import Explanation
+    from camcli.batch.explanation import Explanation
     from camcli.data.sources.find import ImageRef, Source
     from camcli.models.classifier import Classifier
     from camcli.result import Result
@@ -167,6 +167,8 @@ class ExplainJob(Settings):
         if found.source is not None:
             refs = renamed(found.source, refs, classifier, listener.say)
         what = self.maps.explanation(classifier)
+        if what.told:
+            listener.say(what.told)
         if self.runtime is not None:
             classifier = with_runtime(
                 classifier, self.runtime, images=refs,

@@ -18,7 +18,7 @@ from camcli.cam.map_options import (
     make_map_options,
 )
 from camcli.cam.method_facts import find_facts
-from camcli.cam.scores import Score
+from camcli.cam.scores import AUTO, AskedScore
 from camcli.errors import UsageError
 from camcli.jobs.model import ModelJob
 from camcli.models.classes.named_class import match_class, namesakes
@@ -26,7 +26,7 @@ from camcli.settings import Settings
 from camcli.train.progress import Listener
 
 if TYPE_CHECKING:
-    from camcli.batch.explain import Explanation
+    from camcli.batch.explanation import Explanation
     from camcli.models.classifier import Classifier
 
 
@@ -39,7 +39,8 @@ class MapJob(Settings):
             looked at closely, of several, with commas between.
         target: class to explain, by name or index; None for the predicted one.
         topk: explain each of the k best classes instead.
-        score: what number of the class; None for the method's own.
+        score: what number of the class; ``auto``, as None: of two classes that exclude each other
+            the difference, else the method's own.
         versus: class to compare with: what speaks for the target rather than for this one.
         fuse: how the maps of several layers become one.
         smooth: ``aug``, ``noise`` or ``eigen``; None for not at all.
@@ -51,7 +52,7 @@ class MapJob(Settings):
     method: str = "gradcam"
     target: str | int | None = None
     topk: int = 1
-    score: Score | None = None
+    score: AskedScore | None = AUTO
     versus: str | int | None = None
     fuse: Fuse = "mean"
     smooth: Smooth | None = None

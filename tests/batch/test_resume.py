@@ -13,6 +13,7 @@ from camcli.batch.run import Run
 from camcli.batch.run_files.rundir import RunDirectory
 from camcli.data.decode.preprocess import Preprocess
 from camcli.data.sources.find import find_images
+from camcli.errors import UsageError
 from camcli.models.classifier import cut_classifier
 from camcli.models.loading.zoo import Provenance
 
@@ -146,3 +147,42 @@ def test_a_list_that_names_the_runs_own_pictures_is_no_circle(classifier, photog
     assert len(list((out / "overlays").rglob("*.jpg"))) == 12
     assert [row["status"] for row in rows_of(out)].count("error") == 0
     assert len(rows_of(out)) == 12
+
+
+@pytest.mark.parametrize("begun_with", ["logit", None])
+def test_a_run_of_two_classes_goes_on_with_the_score_that_it_was_begun_with(
+    tmp_path, begun_with, photographs
+):
+    """Before there was --score auto, two classes had the logit, and run.json says so."""
+    torch.manual_seed(0)
+    module = nn.Sequential(
+        nn.Conv2d(3, 4, 4, stride=4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+        nn.Linear(4, 2),
+    )  # fmt: skip
+    two = cut_classifier(
+        module.eval(), classes=("a", "b"), preprocess=Preprocess(size=32),
+        provenance=Provenance("tiny", None, None, "user", {}), device=torch.device("cpu"),
+    )  # fmt: skip
+    folder = photographs("1.jpg", "2.jpg", "3.jpg")
+
+    def run(score):
+        return Run(
+            find_images(folder), two, make_explanation(two, score=score),
+            RunDirectory(tmp_path / "run"), batch_size=1, workers=1,
+        )  # fmt: skip
+
+    first = run(begun_with)
+    first.prepare()
+    stream = iter(first)
+    next(stream)
+    stream.close()
+    score = begun_with or "contrast"
+    assert first.directory.read_info()["config"]["score"] == score
+    rest = run("auto")
+    rest.prepare(resume=True)
+    list(rest)
+    assert rest.directory.read_info()["config"]["score"] == score
+    assert [row["score"] for row in rows_of(tmp_path / "run")] == [score] * 3
+    other = run("probability")
+    with pytest.raises(UsageError, match=f"score {score!r} and 'probability'"):
+        other.prepare(resume=True)

@@ -26,7 +26,7 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from camcli.batch.explain import Explanation
+from camcli.batch.explanation import Explanation
 from camcli.batch.processes.worker import work
 from camcli.batch.ray.worker import WorkerTask, task_of
 from camcli.data.sources.refs import ImageRef

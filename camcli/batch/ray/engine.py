@@ -35,7 +35,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from camcli.batch.explain import Explanation
+from camcli.batch.explanation import Explanation
 from camcli.batch.ray.worker import Worker, WorkerTask, task_of
 from camcli.data.sources.refs import ImageRef
 from camcli.errors import CamcliError, UnavailableError

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from camcli.batch.engine import stream
-from camcli.batch.explain import Explanation, Load
+from camcli.batch.explain import Load
+from camcli.batch.explanation import Explanation
 from camcli.batch.overlay_writer import Overlays, parse_only
 from camcli.batch.run_files.disk_names import DiskNames
 from camcli.batch.run_files.overlay_names import Namer

@@ -64,6 +64,12 @@ _BEFORE_TOP: tuple[Column, ...] = (
     Column("target", "the class that the map explains", lambda r, h: h.target or None),
     Column("method", "of the map", lambda r, h: r.method),
     Column("layer", "that the map shows", lambda r, h: r.layer),
+    Column(
+        "score",
+        "what number of `target` the map explains: `logit`, `probability` or `contrast`",
+        lambda r, h: r.score,
+        since="0.3",
+    ),
 )
 _AFTER_TOP: tuple[Column, ...] = (
     Column("heat_x", "the heat's centre of mass, from the left, in [0, 1] of the photograph",

@@ -67,6 +67,8 @@ def line(result: Result) -> str:
 
     ``values`` are float16, row by row, little-endian, base64; the map is ``values * max``, where
     ``max`` is the largest absolute value. ``features``, where they were asked for, are float16.
+    ``difference`` is signed, of the prediction minus ``against``; both are missing where there is
+    none, as in files of before there were any.
 
     Args:
         result: with one map or more.
@@ -82,6 +84,8 @@ def line(result: Result) -> str:
         "truth": None if truth is None else _record(truth),
         **_features_told(result.features),
     }
+    if result.difference is not None:
+        record |= {"difference": _record(result.difference), "against": result.against}
     return json.dumps(record, separators=(",", ":"), allow_nan=False) + "\n"
 
 
@@ -103,14 +107,17 @@ def read_heatmaps(path: Path) -> Iterator[dict[str, Any]]:
                     record = json.loads(text)
                     maps = [_map(one) for one in record["maps"]]
                     truth = None if record["truth"] is None else _map(record["truth"])
+                    difference, against = _difference(record)
                     name, view = record["path"], [float(edge) for edge in record["view"]]
                 except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
                     continue
                 known = len(view) == 4 and view[0] < view[2] and view[1] < view[3]
                 if isinstance(name, str) and maps and (known or not view) and _finite(view):
-                    features = _features(record.get("features"))
-                    yield {"path": name, "view": view, "maps": maps, "truth": truth,
-                           "features": features}  # fmt: skip
+                    yield {
+                        "path": name, "view": view, "maps": maps, "truth": truth,
+                        "difference": difference, "against": against,
+                        "features": _features(record.get("features")),
+                    }  # fmt: skip
     except OSError as error:
         raise CamcliError(f"Cannot read {path}: {error.strerror}.") from error
 
@@ -133,6 +140,20 @@ def _features(told: Any) -> np.ndarray | None:
 
 def _finite(values: list[float]) -> bool:
     return all(math.isfinite(value) for value in values)
+
+
+def _difference(record: dict[str, Any]) -> tuple[dict[str, Any] | None, str | None]:
+    """The map of a difference and the class that it compares with; None where there is none.
+
+    Raises:
+        ValueError: as `_map`.
+    """
+    one, against = record.get("difference"), record.get("against")
+    if one is None:
+        return None, None
+    if not isinstance(against, str):
+        raise ValueError("not a difference")
+    return _map(one), against
 
 
 def _map(one: Any) -> dict[str, Any]:

@@ -43,6 +43,37 @@ def test_what_is_written_is_read_back_to_half_precision(tmp_path_factory, heatma
     np.testing.assert_allclose(record["maps"][0]["values"], heatmap, atol=high / 1000, rtol=1e-3)
 
 
+def test_a_difference_is_kept_with_its_sign_and_the_class_it_is_to(tmp_path):
+    signed = np.array([[-2.0, 0.5], [0.0, 1.0]], np.float32)
+    result = replace(
+        result_of(np.eye(2, dtype=np.float32)), against="dog",
+        difference=Heat("cat", 0, 0.75, signed),
+    )  # fmt: skip
+    path = tmp_path / "h.jsonl"
+    path.write_text(line(result))
+    (record,) = read_heatmaps(path)
+    assert (record["difference"]["target"], record["against"]) == ("cat", "dog")
+    np.testing.assert_array_equal(record["difference"]["values"], signed)
+
+
+def test_a_file_of_before_there_were_differences_is_read(tmp_path):
+    before = json.loads(line(result_of(np.eye(2, dtype=np.float32))))
+    assert not before.keys() & {"difference", "against"}, "nothing is written where there is none"
+    path = tmp_path / "h.jsonl"
+    path.write_text(json.dumps(before) + "\n")
+    (record,) = read_heatmaps(path)
+    assert (record["difference"], record["against"]) == (None, None)
+
+
+@pytest.mark.parametrize("against", [None, 3, ["dog"]])
+def test_a_difference_to_nothing_is_no_difference(tmp_path, against):
+    record = json.loads(line(result_of(np.eye(2, dtype=np.float32))))
+    record |= {"difference": record["maps"][0], "against": against}
+    path = tmp_path / "h.jsonl"
+    path.write_text(json.dumps(record) + "\n")
+    assert list(read_heatmaps(path)) == []
+
+
 def test_names_that_are_no_unicode_survive(tmp_path):
     rel = b"caf\xe9.jpg".decode("utf-8", "surrogateescape")
     path = tmp_path / "h.jsonl"

@@ -18,12 +18,13 @@ RESULT = Result(
     ref=ImageRef(Path("/photos/a/1.jpg"), "a/1.jpg", "hare"),
     pred="fox", pred_index=2, prob=0.5432109, correct=False,
     top=(("fox", 0.5432109), ("hare", 0.25), ("rabbit", 0.125)),
-    method="gradcam", layer="conv_head", heats=(HEAT, replace(HEAT, target="second")),
+    method="gradcam", layer="conv_head", score="contrast",
+    heats=(HEAT, replace(HEAT, target="second")),
     view=(0, 0, 640, 480), width=640, height=480, overlay="overlays/a/1.jpg",
 )  # fmt: skip
 WANTED = {
     "path": "a/1.jpg", "label": "hare", "pred": "fox", "prob": 0.54321, "correct": 0,
-    "target": "rabbit", "method": "gradcam", "layer": "conv_head",
+    "target": "rabbit", "method": "gradcam", "layer": "conv_head", "score": "contrast",
     "top2": "hare", "top2_prob": 0.25, "top3": "rabbit", "top3_prob": 0.125,
     "heat_x": 0.12346, "heat_y": 0.98765,
     "box_x0": 10, "box_y0": 20, "box_x1": 31, "box_y1": 42,

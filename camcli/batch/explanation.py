@@ -1,0 +1,87 @@
+"""What a run explains: the method and its options, and of which classes."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from typing import Any
+
+from camcli.cam.map_options import MapOptions
+from camcli.cam.method_facts import Facts
+from camcli.cam.scores import Score
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What to explain.
+
+    Attributes:
+        how: method and its options.
+        target: index of the class to explain; None for the predicted one.
+        topk: explain each of the k best classes instead (1: only the best).
+        top: how many predictions a Result lists.
+        truth: also explain the true class where it is known and not explained anyway, as
+            `Result.truth`, and the difference of the prediction to it, or to the second best, as
+            `Result.difference`; where that costs little.
+        features: also tell what each photograph is to the network, as `Result.features`.
+        beside: further methods, whose maps are made of the same forward pass, as `Result.beside`.
+        auto: whether the score was left to camcli.
+    """
+
+    how: MapOptions
+    target: int | None = None
+    topk: int = 1
+    top: int = 5
+    truth: bool = False
+    features: bool = False
+    beside: tuple[MapOptions, ...] = ()
+    auto: bool = False
+
+    @property
+    def method(self) -> Facts:
+        """Which CAM."""
+        return self.how.method
+
+    def with_lanes(self, pool: Executor, lanes: int) -> Explanation:
+        """The same, with the many passes of one image shared out to a pool of so many threads."""
+        return self.with_effort(pool=pool, lanes=lanes)
+
+    def with_effort(self, **changed: Any) -> Explanation:
+        """The same, with other values of `Effort` for each of its methods."""
+        how, *beside = (
+            replace(each, effort=replace(each.effort, **changed))
+            for each in (self.how, *self.beside)
+        )
+        return replace(self, how=how, beside=tuple(beside))
+
+    def alone(self) -> list[Explanation]:
+        """Each of its methods by itself, in order."""
+        return [replace(self, how=how, beside=()) for how in (self.how, *self.beside)]
+
+    @property
+    def score(self) -> Score:
+        """What number of the class."""
+        return self.how.score or self.method.score
+
+    @property
+    def told(self) -> str:
+        """What was chosen for the user, in a sentence; empty where nothing was."""
+        changed = [one for one in self.alone() if one.score != one.method.score]
+        if not (self.auto and changed):
+            return ""
+        one = changed[0]
+        return (
+            "The network has two classes, of which only the difference decides: maps explain the "
+            f"difference to the other class (--score {one.score}); --score {one.method.score} "
+            "explains the class alone."
+        )
+
+    def as_before(self, score: object) -> Explanation:
+        """The same as a run of before ``--score auto`` did it, if it is one of these.
+
+        Args:
+            score: as that run recorded it.
+        """
+        if not self.auto or score != self.method.score:
+            return self
+        return replace(self, how=replace(self.how, score=self.method.score))
