@@ -105,9 +105,11 @@ camcli.command = (text) => {
 //   filters: {keys, test(state) -> null or (row number) -> boolean, says(state) -> words or null}
 //   orders: name of ?sort= -> () -> (row number) -> number, least first.
 //   cardParts: (row, detail or null) -> element or null, below a card's picture.
+//   followers: (state, tab) -> called whenever the URL or what is selected has changed.
 //   viewParts: (row, detail) -> element or null, below the pictures of the large view.
 camcli.tabs = {};
 camcli.filters = [];
 camcli.orders = {};
 camcli.cardParts = [];
 camcli.viewParts = [];
+camcli.followers = [];

@@ -169,7 +169,9 @@
       if (tests.every((test) => test(i))) found[count++] = i;
     }
     const ids = found.subarray(0, count);
-    const order = { ...ORDERS, ...camcli.orders }[state.get("sort")];
+    // What is alike comes with its own order, unless another is asked for.
+    const sort = state.get("sort") || (state.get("near") ? "near" : "");
+    const order = { ...ORDERS, ...camcli.orders }[sort];
     if (!order) return ids;
     const key = order();
     const keys = new Float64Array(camcli.loaded);

@@ -23,7 +23,7 @@
     for (const field of form.elements) {
       if (field.name && field !== document.activeElement) field.value = state.get(field.name) || "";
     }
-    const key = filters.map((name) => state.get(name)).join("\0") + camcli.loaded;
+    const key = filters.map((name) => state.get(name)).join("\0") + [camcli.loaded, camcli.partsHere()];
     if (key !== before) {
       before = key;
       const ids = camcli.select(state);
@@ -34,6 +34,7 @@
       camcli.layOutGallery();
     }
     camcli.showView(state.get("open"));
+    for (const follow of camcli.followers) follow(state, tab);
   };
 
   const describe = (ids, state) => {

@@ -9,6 +9,9 @@
   // Called by data/NAME.js.
   camcli.part = (name, value) => { parts.set(name, value); };
 
+  // How many are here: when one arrives, what is selected may change.
+  camcli.partsHere = () => parts.size;
+
   // Whether the page has it at all.
   camcli.hasPart = (name) => camcli.settings.parts.includes(name);
 
