@@ -93,7 +93,8 @@ def explain(
         topk_files: with `topk`: one picture for each class instead of one side by side.
         save_raw: also write NAME.npz beside the picture: the signed, unscaled maps.
         overwrite: replace a picture that exists already.
-        colormap: of the heat: ``jet``, ``viridis``, ``turbo``, ``magma`` or ``inferno``.
+        colormap: of the heat: ``jet``, ``viridis``, ``turbo``, ``magma``, ``inferno`` or
+            ``cividis``.
         alpha: weight of the heat over the photograph, 0 to 1.
         panel: original, heatmap and overlay side by side.
         max_size: longest side of the photograph in the picture, in pixels.
@@ -227,7 +228,8 @@ def batch(
         table_format: also write the table as ``jsonl`` or ``parquet`` when all is done.
         contact_sheet: ``"4x6"``: also draw a grid of so many results when all is done.
         contact_order: what it shows: ``first``, ``worst`` or ``random``.
-        colormap: of the heat: ``jet``, ``viridis``, ``turbo``, ``magma`` or ``inferno``.
+        colormap: of the heat: ``jet``, ``viridis``, ``turbo``, ``magma``, ``inferno`` or
+            ``cividis``.
         alpha: weight of the heat over the photograph, 0 to 1.
         panel: original, heatmap and overlay side by side.
         max_size: longest side of the photograph in the picture, in pixels.

@@ -335,7 +335,7 @@ Colormap = Annotated[
     str,
     typer.Option(
         "--colormap",
-        help="jet (as in the papers), viridis, turbo, magma or inferno.",
+        help="jet (as in the papers), viridis, turbo, magma, inferno or cividis.",
         rich_help_panel=LOOK,
     ),
 ]

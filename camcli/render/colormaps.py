@@ -12,6 +12,13 @@ from camcli.render.ranges import COLORMAPS, no_colormap
 # Evidence for a class and against it: told apart by the colour-blind, too.
 FOR = (214, 40, 20)
 AGAINST = (20, 80, 220)
+# Of pages: one lighter and one darker than the grey photograph that they lie on, so that they are
+# told apart where there are no colours, too.
+LIGHT_FOR = (255, 190, 0)
+DARK_AGAINST = (0, 32, 150)
+
+SIGNED = {"amber and blue": (LIGHT_FOR, DARK_AGAINST), "red and blue": (FOR, AGAINST)}
+"""Colours of evidence for and against by name, the pages' own first; files have the last."""
 
 
 @lru_cache(maxsize=len(COLORMAPS))
@@ -37,9 +44,12 @@ def get_colormap(name: str) -> np.ndarray:
     return table
 
 
-@lru_cache(maxsize=1)
-def signed_colormap() -> tuple[np.ndarray, np.ndarray]:
+@lru_cache(maxsize=len(SIGNED))
+def signed_colormap(name: str = "red and blue") -> tuple[np.ndarray, np.ndarray]:
     """The colours of evidence of either sign, and how much of them to show.
+
+    Args:
+        name: one of `SIGNED`.
 
     Returns:
         (256, 3) uint8 RGB: rows below the middle are evidence against, those above it evidence
@@ -47,7 +57,7 @@ def signed_colormap() -> tuple[np.ndarray, np.ndarray]:
         both ends, steeper in the middle so that weak evidence is seen. Both read-only.
     """
     table = np.empty((256, 3), np.uint8)
-    table[:128], table[128:] = AGAINST, FOR
+    table[128:], table[:128] = SIGNED[name]
     strength = np.abs(np.arange(256, dtype=np.float32) - 127.5) / 127.5
     strength = np.maximum(strength - np.float32(1 / 255), 0) / np.float32(254 / 255)
     weight = strength * (2 - strength)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from camcli.errors import UsageError
 
-COLORMAPS = ("jet", "viridis", "turbo", "magma", "inferno")
+COLORMAPS = ("jet", "viridis", "turbo", "magma", "inferno", "cividis")
 MIN_SIZE = 300
 """Longer side, in pixels, of the smallest photograph that a strip can be read under."""
 LARGEST_MIN_SIZE = 2000

@@ -56,7 +56,7 @@ def test_order_by_how_far_the_heat_moved(page, comparison):
 
 def test_the_large_view_has_both_runs(page, comparison):
     page.open(comparison, "#open=cats%2F1.jpg")
-    page.wait("return document.querySelectorAll('#view .sight-side canvas').length === 2")
+    page.wait("return document.querySelectorAll('#view .sight-side .seen canvas').length === 2")
     assert [p.text for p in page.all("#view .run-name")] == ["before", "after"]
     assert "Similarity of the two heatmaps: 1.00" in page.one("#view .across").text
     page.open(comparison, "#open=dogs%2F1.jpg")

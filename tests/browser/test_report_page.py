@@ -153,12 +153,12 @@ def test_the_heat_is_drawn_where_the_map_has_it(page, report):
     heat = np.zeros((4, 4), np.float32)
     heat[1, 1] = 1
     levels = heat_to_canvas(heat, (0, 0, 64, 64), (64, 64)).astype(int)
-    # As the run's own overlays draw it, but for a level of rounding.
-    jet = get_colormap("jet").astype(int)
-    near = [abs(jet[np.clip(levels + d, 0, 255)] - drawn[..., :3]).max(2) for d in (-1, 0, 1)]
+    # As overlays in these colours draw it, but for a level of rounding.
+    colours = get_colormap("inferno").astype(int)
+    near = [abs(colours[np.clip(levels + d, 0, 255)] - drawn[..., :3]).max(2) for d in (-1, 0, 1)]
     assert np.min(near, axis=0).max() == 0
     # By hand: the centre of pixel 24 is 1/32 of a cell from the centre of cell 1.
-    assert drawn[24, 24, :3].tolist() == jet[round(255 * (31 / 32) ** 2)].tolist()
+    assert drawn[24, 24, :3].tolist() == colours[round(255 * (31 / 32) ** 2)].tolist()
     # It covers the view and nothing else: 20 to 140 of 160 pixels.
     box = page.js("""const f = document.querySelector('.frame').getBoundingClientRect();
         const s = document.querySelector('.seen').getBoundingClientRect();
@@ -207,7 +207,9 @@ def test_the_large_view_shows_both_maps_of_a_wrong_prediction(page, report):
     assert "80.0%" in guesses[0]
     assert len(guesses) == 3
     # The maps are different pictures.
-    drawn = page.js("return [...document.querySelectorAll('#view canvas')].map(c => c.toDataURL())")
+    drawn = page.js(
+        "return [...document.querySelectorAll('#view .seen canvas')].map(c => c.toDataURL())"
+    )
     assert drawn[0] != drawn[1]
     page.one("#view-box").click()
     assert page.one("#view .box").is_displayed()

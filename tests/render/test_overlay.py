@@ -147,5 +147,5 @@ def test_colormaps_are_rgb_tables():
 
 
 def test_an_unknown_colormap_names_the_choices():
-    with pytest.raises(UsageError, match=r"rainbow.*jet, viridis, turbo, magma, inferno"):
+    with pytest.raises(UsageError, match=r"rainbow.*jet, viridis, turbo, magma, inferno, cividis"):
         get_colormap("rainbow")

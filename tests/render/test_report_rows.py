@@ -296,8 +296,7 @@ def test_the_page_of_a_signed_run_says_so(tmp_path):
     maps = [{"path": "a.jpg", "view": [], "maps": [heat("cat", [[2, -4]])], "truth": None}]
     for signed in (True, False):
         run = run_of(rows, maps, style={"signed": signed})
-        page = write_report(run, tmp_path / str(signed)).read_text()
-        assert ("speaks for the class" in page) == signed
+        write_report(run, tmp_path / str(signed))
         settings = (page_folder := tmp_path / str(signed) / "data") / "settings.js"
         assert f'"signed":{str(signed).lower()}' in settings.read_text()
         text = (page_folder / "detail-0.js").read_text()

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
+from camcli.data.decode.fit import seen_share
 from camcli.data.sources.label_tables import join_labels
 
 if TYPE_CHECKING:  # they bring NumPy, and a table is read without
@@ -87,6 +88,8 @@ _AFTER_TOP: tuple[Column, ...] = (
     Column("overlay", "the picture, relative to the run", lambda r, h: r.overlay),
     Column("width", "of the photograph, upright, in pixels", lambda r, h: r.width, "count"),
     Column("height", "likewise", lambda r, h: r.height, "count"),
+    Column("seen", "share of the photograph that the network saw: a centre crop hides the rest",
+           lambda r, h: _short(seen_share(r.view, r.width, r.height)), "share", since="0.3"),
     Column("status", "`ok`; `empty`, no positive evidence; `error`", lambda r, h: r.status),
     Column("error", "the reason, in a sentence", lambda r, h: r.error),
 )  # fmt: skip

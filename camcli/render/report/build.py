@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from camcli.data.decode.images import printable
 from camcli.data.sources.containers.lookup import ref_again
 from camcli.data.sources.refs import ImageRef
 from camcli.errors import CamcliError, UsageError
 from camcli.ours import Inside
-from camcli.render.colormaps import get_colormap, signed_colormap
 from camcli.render.places.layout import Tick, Working
-from camcli.render.ranges import COLORMAPS
 from camcli.render.report import pages
 from camcli.render.report.beside import TABS, page_parts
+from camcli.render.report.looks import page_look, shared_scale, unit
 from camcli.render.report.places_part import places_parts
 from camcli.render.report.rows import ERROR, UNKNOWN, ImageRow, Names, RunData, in_order, read_rows
 from camcli.render.report.summary import Summary, for_page, summarise
@@ -66,11 +62,11 @@ def write_report(
     settings = {
         "rows": len(rows),
         "classes": names.list,
-        "runs": [run_settings(run, out)],
+        "runs": [run_settings(run, out, rows)],
         "summaries": [for_page(summary, run.signed)],
         "mapped": any(row.sides[0].maps for row in rows),
         **kinds(rows),
-        **look(run, run.signed),
+        **page_look(run, run.signed),
     }
     failed = [row for row in rows if row.sides[0].verdict == ERROR]
     context = {
@@ -167,8 +163,10 @@ def photo(run: RunData, row: ImageRow) -> ImageRef | None:
     return ref_again(inside, run.source, row.path)
 
 
-def run_settings(run: RunData, out: Path) -> dict[str, Any]:
-    """What the scripts need to know of a run."""
+def run_settings(
+    run: RunData, out: Path, rows: Sequence[ImageRow], side: int = 0
+) -> dict[str, Any]:
+    """What the scripts need to know of a run, which is one side of the rows."""
     style = run.setting("style")
     plain = not (isinstance(style, Mapping) and style.get("panel")) and run.setting("topk") in (
         None,
@@ -179,28 +177,9 @@ def run_settings(run: RunData, out: Path) -> dict[str, Any]:
         "method": method if isinstance(method := run.setting("method"), str) else None,
         # Overlays of one picture can be laid over the photograph; panels cannot.
         "overlayFits": plain,
+        "scale": shared_scale(rows, side),
+        "unit": unit(run),
         **pages.picture_of(run.path, run.source, out),
-    }
-
-
-def look(run: RunData, signed: bool) -> dict[str, Any]:
-    """The colours of the heat, as the run's own pictures have them."""
-    style = run.setting("style")
-    style = style if isinstance(style, Mapping) else {}
-    name = style.get("colormap")
-    alpha = style.get("alpha")
-    table = get_colormap(name if isinstance(name, str) and name in COLORMAPS else "jet")
-    opacity = np.full(256, 255, np.uint8)
-    if signed:
-        table, weight = signed_colormap()
-        opacity = np.rint(255 * weight).astype(np.uint8)
-    return {
-        "signed": signed,
-        # Red, green, blue and opacity of each level.
-        "colormap": base64.b64encode(
-            np.concatenate([table, opacity[:, None]], axis=1).tobytes()
-        ).decode(),
-        "alpha": alpha if isinstance(alpha, int | float) and 0 <= alpha <= 1 else 0.5,
     }
 
 

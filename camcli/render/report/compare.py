@@ -16,12 +16,12 @@ from camcli.render.report.build import (
     about,
     check_same_source,
     kinds,
-    look,
     photo,
     run_settings,
     write,
 )
 from camcli.render.report.heat import similarity
+from camcli.render.report.looks import one_scale, page_look
 from camcli.render.report.rows import (
     ERROR,
     MISSING,
@@ -81,7 +81,11 @@ def write_comparison(
     one, two = name_pair(a, b)
     summaries = [summarise(rows, side) for side in (0, 1)]
     similar = [row.similarity for row in rows if row.similarity is not None]
-    runs = [run_settings(a, out) | {"name": one}, run_settings(b, out) | {"name": two}]
+    runs = [
+        run_settings(run, out, rows, side) | {"name": name}
+        for side, (run, name) in enumerate(((a, one), (b, two)))
+    ]
+    one_scale(*runs)
     settings = {
         "rows": len(rows),
         "classes": names.list,
@@ -90,7 +94,7 @@ def write_comparison(
         "mapped": any(side.maps for row in rows for side in row.sides),
         **kinds(rows),
         "similarities": _bins(similar),
-        **look(b, signed),
+        **page_look(b, signed),
     }
     failed = [row for row in rows if ERROR in (row.sides[0].verdict, row.sides[1].verdict)]
     context = {

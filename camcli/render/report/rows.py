@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from camcli.data.decode.fit import seen_share
 from camcli.data.sources.label_tables import split_labels
 from camcli.models.classes.imagenet import imagenet_classes, plain, wnid_index
 from camcli.ours import Inside
@@ -187,6 +188,9 @@ def read_rows(run: RunData, names: Names, signed: bool = False) -> list[ImageRow
         if side.view and size and not _plausible(side.view, size):
             side.view, side.maps, side.truth = None, [], None
         side.features = features.get(path)
+        side.seen = seen_share(_edges(side.view), width, height)
+        if side.seen is None:  # the maps are not there, but the table may say it
+            side.seen = _share(values.get("seen"))
         side.outside = not photos.holds(path)
         if side.overlay is not None and not pictures.holds(side.overlay):
             side.overlay = None
@@ -263,6 +267,10 @@ def _label_names(labelled: Iterable[tuple[str, Side]], names: Names) -> dict[str
         if name is not None:
             found[label] = name
     return found
+
+
+def _edges(view: list[float] | None) -> tuple[float, float, float, float] | None:
+    return None if view is None else (view[0], view[1], view[2], view[3])
 
 
 def _number(text: str | None) -> float | None:

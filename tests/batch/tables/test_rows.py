@@ -20,7 +20,7 @@ RESULT = Result(
     top=(("fox", 0.5432109), ("hare", 0.25), ("rabbit", 0.125)),
     method="gradcam", layer="conv_head", score="contrast",
     heats=(HEAT, replace(HEAT, target="second")),
-    view=(0, 0, 640, 480), width=640, height=480, overlay="overlays/a/1.jpg",
+    view=(80, 0, 560, 480), width=640, height=480, overlay="overlays/a/1.jpg",
 )  # fmt: skip
 WANTED = {
     "path": "a/1.jpg", "label": "hare", "pred": "fox", "prob": 0.54321, "correct": 0,
@@ -29,7 +29,8 @@ WANTED = {
     "heat_x": 0.12346, "heat_y": 0.98765,
     "box_x0": 10, "box_y0": 20, "box_x1": 31, "box_y1": 42,
     "heat_area": 0.25, "heat_border": 0.0625,
-    "overlay": "overlays/a/1.jpg", "width": 640, "height": 480, "status": "ok", "error": None,
+    "overlay": "overlays/a/1.jpg", "width": 640, "height": 480, "seen": 0.75,
+    "status": "ok", "error": None,
 }  # fmt: skip
 
 

@@ -2,8 +2,6 @@
 "use strict";
 
 (() => {
-  let colours = null;
-
   const bytes = (base64) => Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
 
   // "h,w,base64" -> {h, w, cells}; null for an empty map.
@@ -26,16 +24,47 @@
     return { low, high, share };
   };
 
-  // Draw a map, bilinear as the run's own overlays are: along the rows first, then between them.
-  // The canvas is stretched by CSS; `side` pixels are enough because the map itself is smooth.
-  camcli.paintMap = (canvas, map, side) => {
-    colours = colours || bytes(camcli.settings.colormap);
+  // The colours of a map's 256 levels on the scale that is to be used.
+  const coloursOf = (about) => {
+    const table = new Uint32Array(camcli.colourTable(about.signed).buffer);
+    const { gain } = camcli.scaleOf(about);
+    if (gain === 1) return table;
+    const zero = about.signed ? 127.5 : 0;
+    return table.map((_, level) =>
+      table[Math.min(255, Math.max(0, Math.round(zero + (level - zero) * gain)))]);
+  };
+
+  // Draw a map as the reader wants it, and again when that changes.
+  //   side: pixels across; the canvas is stretched by CSS, and few are enough for a smooth map.
+  //   about: {high, prob, s, signed}, see camcli.scaleOf in look.js; signed: levels below the middle
+  //   are evidence against.
+  camcli.paintMap = (canvas, map, side, about = {}) => {
+    const told = { signed: camcli.settings.signed, ...about };
+    camcli.followLook(canvas, () => {
+      const cells = camcli.look.cells === "cells";
+      canvas.classList.toggle("cells", cells);
+      if (cells) drawCells(canvas, map, coloursOf(told));
+      else drawSmooth(canvas, map, side, coloursOf(told));
+    });
+  };
+
+  const drawCells = (canvas, map, colours) => {
+    canvas.width = map.w;
+    canvas.height = map.h;
+    const context = canvas.getContext("2d");
+    const image = context.createImageData(map.w, map.h);
+    new Uint32Array(image.data.buffer).set(Array.from(map.cells, (level) => colours[level]));
+    context.putImageData(image, 0, 0);
+  };
+
+  // Bilinear as the run's own overlays are: along the rows first, then between them.
+  const drawSmooth = (canvas, map, side, colours) => {
     const width = side, height = Math.max(1, Math.round((side * map.h) / map.w));
     canvas.width = width;
     canvas.height = height;
     const context = canvas.getContext("2d");
     const image = context.createImageData(width, height);
-    const pixels = image.data;
+    const pixels = new Uint32Array(image.data.buffer);
     const across = taps(map.w, width), down = taps(map.h, height);
     const lines = new Float32Array(map.h * width);
     for (let y = 0, at = 0; y < map.h; y++) {
@@ -49,11 +78,7 @@
       const upper = down.low[y] * width, lower = down.high[y] * width, share = down.share[y];
       for (let x = 0; x < width; x++) {
         const value = lines[upper + x] + (lines[lower + x] - lines[upper + x]) * share;
-        const level = 4 * Math.round(value);
-        pixels[at++] = colours[level];
-        pixels[at++] = colours[level + 1];
-        pixels[at++] = colours[level + 2];
-        pixels[at++] = colours[level + 3];
+        pixels[at++] = colours[Math.round(value)];
       }
     }
     context.putImageData(image, 0, 0);
@@ -86,9 +111,10 @@
 
   // The picture of one map of one row.
   //   row: from camcli.rowOf; detail: its details or null while they are on their way;
-  //   s: which side; map: [class, probability, text] or null; large: prefer the whole photograph.
-  camcli.stage = (row, detail, s, map, { large = false, alt = "" } = {}) => {
-    const frame = camcli.el("div", { class: camcli.settings.signed ? "frame signed" : "frame" });
+  //   s: which side; map: [class, probability, text, highest number] or null;
+  //   large: prefer the whole photograph; signed: of evidence of either sign.
+  camcli.stage = (row, detail, s, map, { large = false, alt = "", signed = camcli.settings.signed } = {}) => {
+    const frame = camcli.el("div", { class: signed ? "frame signed" : "frame" });
     const stage = camcli.el("div", { class: "stage" }, frame);
     if (!detail) return stage;
     const side = detail.sides[s];
@@ -128,7 +154,7 @@
       const seen = camcli.el("div", { class: side.view ? "seen part" : "seen" });
       place(seen, side.view || [0, 0, width, height], detail.size);
       const canvas = camcli.el("canvas", { "aria-hidden": "true" });
-      camcli.paintMap(canvas, cells, large ? 256 : 64);
+      camcli.paintMap(canvas, cells, large ? 256 : 64, { prob: map[1], high: map[3], s, signed });
       seen.append(canvas);
       frame.append(seen);
     } else if (!map && overlay && runs[s].overlayFits) {

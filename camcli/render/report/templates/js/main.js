@@ -125,6 +125,7 @@
   byId("classes").append(options);
 
   camcli.setHeat(camcli.settings.alpha);
+  camcli.drawLook();
   camcli.drawOverview();
   camcli.update();
   camcli.loadIndex(() => camcli.update({ more: true }))

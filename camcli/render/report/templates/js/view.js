@@ -42,7 +42,11 @@
     }
     const figure = el("div", { class: "sight" }, head,
       camcli.stage(row, detail, s, map, { large: true, alt }));
-    if (map && !map[2]) {
+    if (map && map[2]) {
+      figure.append(camcli.colourBar({ prob: map[1], high: map[3], s }));
+      const weak = camcli.weakNote(map[1], s);
+      if (weak) figure.append(weak);
+    } else if (map) {
       figure.append(el("p", { class: "hint", text: "No positive evidence for this class." }));
     }
     return figure;

@@ -1,0 +1,121 @@
+"""How a page draws maps: its colours, and the numbers that they stand for."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from camcli.render.colormaps import SIGNED, get_colormap, signed_colormap
+from camcli.render.ranges import COLORMAPS
+from camcli.render.report.rows import ImageRow, RunData
+
+FILES = "jet"
+"""What the pictures of a run have unless told otherwise, as the papers do."""
+PAGE = "inferno"
+"""What a page has then: lighter wherever it is hotter, also for the colour-blind and in print."""
+
+# What a map of these methods adds up is not the explained score itself.
+_UNITS = {
+    "eigencam": "activation",
+    "kpcacam": "activation",
+    "fem": "activation",
+    "random": "activation x chance",
+    "ablationcam": "activation x share of the score",
+    "scorecam": "activation x probability",
+    "sscam": "activation x probability",
+    "iscam": "activation x probability",
+    "scorecam-softmax": "activation x weight",
+    "fullgrad": "of FullGrad's own",
+}
+# Of so many maps the highest hundredth is left out of the shared scale: one odd photograph would
+# make all others look cold.
+_MANY = 100
+
+
+def page_look(run: RunData, signed: bool) -> dict[str, Any]:
+    """The colour maps that a reader can choose from, and what is chosen at first.
+
+    Args:
+        run: its pictures may have been told to have certain colours; then the page has them, too.
+        signed: evidence of either sign is shown.
+    """
+    style = run.setting("style")
+    style = style if isinstance(style, Mapping) else {}
+    name, alpha = style.get("colormap"), style.get("alpha")
+    files = name if isinstance(name, str) and name in COLORMAPS else FILES
+    return {
+        "signed": signed,
+        # Red, green, blue and opacity of each of 256 levels.
+        "colormaps": {each: _table(get_colormap(each)) for each in (PAGE, *_others())},
+        "signedColormaps": {each: _table(*signed_colormap(each)) for each in SIGNED},
+        "colours": PAGE if files == FILES else files,
+        "fileColours": files,
+        "alpha": alpha if isinstance(alpha, int | float) and 0 <= alpha <= 1 else 0.5,
+    }
+
+
+def _others() -> list[str]:
+    """The even ones first."""
+    even = [name for name in COLORMAPS if name not in (PAGE, FILES, "turbo")]
+    return [*even, "turbo", FILES]
+
+
+def _table(colours: np.ndarray, weight: np.ndarray | None = None) -> str:
+    opacity = np.full(256, 255, np.uint8) if weight is None else np.rint(255 * weight)
+    table = np.concatenate([colours, opacity.astype(np.uint8)[:, None]], axis=1)
+    return base64.b64encode(table.tobytes()).decode()
+
+
+def shared_scale(rows: Sequence[ImageRow], side: int = 0) -> dict[str, float | int] | None:
+    """How high the maps of one side go, in the method's own numbers.
+
+    Args:
+        rows: of the page.
+        side: which of their sides.
+
+    Returns:
+        ``top``, where one scale for all of them ends; ``least``, ``median`` and ``most`` of the
+        single maps' highest values, and ``beyond``, how many are above ``top``. None where no map
+        has a number.
+    """
+    maps = (row.sides[side].maps[0] for row in rows if row.sides[side].maps)
+    highs = np.array([one.high for one in maps if one.drawn and one.high > 0], np.float64)
+    if not highs.size:
+        return None
+    top = _short(float(np.quantile(highs, 0.99) if highs.size >= _MANY else highs.max()))
+    return {
+        "top": top,
+        "least": _short(float(highs.min())),
+        "median": _short(float(np.median(highs))),
+        "most": _short(float(highs.max())),
+        "beyond": int((highs > 1.001 * top).sum()),
+    }
+
+
+def one_scale(a: dict[str, Any], b: dict[str, Any]) -> None:
+    """Let two runs of one unit share a scale; those of two have one each.
+
+    Args:
+        a: what `run_scale` says of one, changed in place.
+        b: likewise.
+    """
+    if a["scale"] and b["scale"] and (a["unit"], a["method"]) == (b["unit"], b["method"]):
+        a["scale"]["top"] = b["scale"]["top"] = max(a["scale"]["top"], b["scale"]["top"])
+
+
+def unit(run: RunData) -> str:
+    """What the numbers of a run's maps count."""
+    method = run.setting("method")
+    if isinstance(method, str) and method in _UNITS:
+        return _UNITS[method]
+    if run.setting("output") == "none":
+        return "in the value's own unit"
+    probability = run.setting("score") == "probability" or run.setting("output") == "probabilities"
+    return "probability" if probability else "logits"
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.3g}")
