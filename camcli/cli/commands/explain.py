@@ -289,7 +289,7 @@ def _table(result: Result, written: list[Path], explaining: Explaining) -> None:
             if output.measures:
                 console.print(f"  Nothing raises {named}.")
                 continue
-            hint = "" if explaining.what.score == "contrast" else "; try --score contrast"
+            hint = "" if result.score == "contrast" else "; try --score contrast"
             console.print(f"  No positive evidence for {named}{hint}.")
         elif heat.box:
             x0, y0, x1, y1 = heat.box
