@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from camcli.cam.method_facts import FACTS, Facts, find_facts
-from camcli.cam.scores import AUTO, SCORES, Score, check_score
+from camcli.cam.scores import AUTO_SCORE, SCORES, Score, check_score
 from camcli.errors import UsageError
 from camcli.models.spec import LAST
 
@@ -289,7 +289,7 @@ def make_map_options(
     if samples is not None and smooth != "noise" and found.name not in SAMPLED:
         raise UsageError(f"--samples is for --smooth noise and {', '.join(SAMPLED)}.")
     effort = Effort(channels=channels, converge=converge, samples=samples or Effort().samples)
-    chosen = None if score in (None, AUTO) else check_score(score)
+    chosen = None if score in (None, AUTO_SCORE) else check_score(score)
     return MapOptions(found, chosen, None, fuse, smooth, effort)
 
 

@@ -92,7 +92,7 @@ SCORES: dict[str, ScoreKind] = {
 }
 """By name, the usual one first."""
 
-AUTO = "auto"
+AUTO_SCORE = "auto"
 """Which of them is left to `camcli.cam.map_options.settled`, which knows the network."""
 
 # What a user may say: the type checker need not know which words these are, and the command does.
@@ -101,7 +101,7 @@ if TYPE_CHECKING:
     AskedScore = str
 else:
     Score = Literal[tuple(SCORES)]
-    AskedScore = Literal[(AUTO, *SCORES)]
+    AskedScore = Literal[(AUTO_SCORE, *SCORES)]
 
 
 def check_score(name: str) -> Score:
@@ -111,7 +111,9 @@ def check_score(name: str) -> Score:
         UsageError: there is no such score.
     """
     if name not in SCORES:
-        raise UsageError(f"Unknown score {name!r}. Choose one of {', '.join((AUTO, *SCORES))}.")
+        raise UsageError(
+            f"Unknown score {name!r}. Choose one of {', '.join((AUTO_SCORE, *SCORES))}."
+        )
     return name
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from camcli.cam.scores import AUTO
+from camcli.cam.scores import AUTO_SCORE
 from camcli.data.sources.find import Images, find_images
 from camcli.errors import UsageError, stage
 from camcli.jobs.maps import MapJob
@@ -206,7 +206,7 @@ class ExplainJob(Settings):
             "_".join(each.method.name for each in hows), network.layer, maps.target, maps.versus,
             network.model != BUNDLED and network.model,
             *(Path(name).stem for name in (network.checkpoint, network.weights) if name),
-            maps.score != AUTO and maps.score, how.smooth, how.fuse != "mean" and how.fuse,
+            maps.score != AUTO_SCORE and maps.score, how.smooth, how.fuse != "mean" and how.fuse,
             *(["samples", effort["samples"]] if "samples" in effort else []),
             *(["channels", effort["channels"]] if "channels" in effort else []),
             *(["converge", f"{effort['converge']:g}"] if "converge" in effort else []),

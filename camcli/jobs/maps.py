@@ -18,7 +18,7 @@ from camcli.cam.map_options import (
     make_map_options,
 )
 from camcli.cam.method_facts import find_facts
-from camcli.cam.scores import AUTO, AskedScore
+from camcli.cam.scores import AUTO_SCORE, AskedScore
 from camcli.errors import UsageError
 from camcli.jobs.model import ModelJob
 from camcli.models.classes.named_class import match_class, namesakes
@@ -52,7 +52,7 @@ class MapJob(Settings):
     method: str = "gradcam"
     target: str | int | None = None
     topk: int = 1
-    score: AskedScore | None = AUTO
+    score: AskedScore | None = AUTO_SCORE
     versus: str | int | None = None
     fuse: Fuse = "mean"
     smooth: Smooth | None = None
