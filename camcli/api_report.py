@@ -16,6 +16,11 @@ def report(
     out: str | Path | None = R.out,
     self_contained: bool = R.self_contained,
     thumbnails: int = R.thumbnails,
+    evaluation: str | Path | None = R.evaluation,
+    training: str | Path | None = R.training,
+    boxes: str | Path | None = R.boxes,
+    masks: str | Path | None = R.masks,
+    trimap: bool = R.trimap,
     listener: Listener | None = None,
 ) -> Path:
     """Make a page on which a run can be searched, sorted and looked at.
@@ -26,6 +31,14 @@ def report(
         self_contained: everything in one HTML file, to be mailed; for up to 2000 images.
         thumbnails: make small copies of so many images at most; the others are shown from the
             photographs themselves.
+        evaluation: folder of a `camcli.evaluate` to show; by default the newest one over the same
+            photographs beside the run.
+        training: folder of the `camcli.train` that made the network; by default that of the run's
+            checkpoint.
+        boxes: where the photographs' boxes are, as for `camcli.evaluate`: drawn, and how much of
+            the heat lies on them; by default those of the evaluation that is shown.
+        masks: folder of their masks, likewise.
+        trimap: whether the masks are trimaps.
         listener: hears what is going on, as `camcli.train.progress.Listener` says: that of
             ``camcli.cli.terminal.progress`` draws bars. By default the logger ``camcli`` is told.
 

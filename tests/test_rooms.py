@@ -16,7 +16,8 @@ ROOMS = ["cli", "jobs", "evaluate", "train", "batch", "render", "cam", "models",
 WITHIN = {
     "cli": "app commands load_model options torchrun checked_command completion short_help "
     "terminal",
-    "jobs": "check audit evaluate report train explain batch concepts layers inspect maps "
+    "jobs": "check audit evaluate report report_evaluation report_training report_objects "
+    "report_files train explain batch concepts layers inspect maps "
     "photographs model output_paths record",
     "evaluate": "check comparison audit proof marks properties matching findings metrics measured",
     "train": "run result member prepare run_folder fitting feature_pass dataset config processes "

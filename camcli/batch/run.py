@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
 import threading
@@ -366,6 +367,7 @@ class Run:
             KIND: BATCH,
             "state": state,
             "command": self.command,
+            "folder": _here(),
             "config": self.config(),
             "provenance": self.classifier.provenance.to_dict(),
             "device": str(self.classifier.device),
@@ -384,6 +386,14 @@ class Run:
             "seconds": None if seconds is None else round(seconds, 3),
             "images_per_second": round(fresh / seconds, 2) if seconds and fresh else None,
         }
+
+
+def _here() -> str | None:
+    """Where the command's relative paths begin; None where that folder was removed meanwhile."""
+    try:
+        return os.getcwd()  # noqa: PTH109 - a text is wanted
+    except OSError:
+        return None
 
 
 def _recorded(classifier: Classifier) -> list[float] | float | None:

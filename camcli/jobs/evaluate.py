@@ -290,7 +290,8 @@ class EvaluateJob(Settings):
         )  # fmt: skip
         result = EvaluationResult(
             called(self.data), len(refs), tuple(found.rows), tuple(found.checks), found.predictions,
-            found.learned, tuple(sorted(found.failures)), self._recorded(),
+            found.learned, tuple(sorted(found.failures)),
+            {**self._recorded(), "source": str(source.finder.root), "networks": self._files()},
         )  # fmt: skip
         if self.out is None:
             return result
@@ -311,7 +312,22 @@ class EvaluateJob(Settings):
             "converge": self.converge, "scale": self.scale, "threshold": self.threshold,
             "label_threshold": None if self.label_threshold is None else str(self.label_threshold),
             "tolerance": self.tolerance, "preset": self.preset,
+            # Where it lies: a page of a run over the same photographs finds it by this.
+            **{
+                name: str(path.absolute())
+                for name, path in (("boxes", self.boxes), ("masks", self.masks)) if path
+            },
+            **({"trimap": True} if self.trimap else {}),
         }  # fmt: skip
+
+    def _files(self) -> dict[str, str]:
+        """The checkpoints among the networks, by the names in the table."""
+        names = split_names(self.models, "--models")
+        return {
+            name: str(file.absolute())
+            for name in names
+            if spec.is_checkpoint_name(name) and (file := expanded(name)).is_file()
+        }
 
 
 def network_of(name: str, model: ModelJob) -> ComparedNetwork:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,9 @@ from camcli.settings import Settings
 from camcli.train.progress import Bar, Listener, LogListener
 
 if TYPE_CHECKING:
+    from camcli.jobs.report_objects import Annotated
     from camcli.render.report import RunData
+    from camcli.render.report.beside import Beside
 
 COMPARISON = Path("camcli-comparison")
 """Where the page of two runs goes that was not told where to."""
@@ -30,12 +32,25 @@ class ReportJob(Settings):
         self_contained: everything in one HTML file.
         thumbnails: small copies of so many images at most; the others are shown from the
             photographs themselves.
+        evaluation: folder of a ``camcli evaluate``; None for the one over the same photographs
+            that lies beside the run, if there is one.
+        training: folder of the ``camcli train`` that made the network; None for that of the run's
+            checkpoint, if it is there.
+        boxes: where the photographs' boxes are, as for ``camcli evaluate``; None, as for `masks`,
+            for those of the evaluation that was found.
+        masks: folder of their masks.
+        trimap: whether the masks are trimaps.
     """
 
     runs: Sequence[Path]
     out: Path | None = None
     self_contained: bool = False
     thumbnails: int = 4000
+    evaluation: Path | None = None
+    training: Path | None = None
+    boxes: Path | None = None
+    masks: Path | None = None
+    trimap: bool = False
 
     def check(self) -> None:
         """Refuse what is no run.
@@ -47,6 +62,13 @@ class ReportJob(Settings):
         if len(self.runs) not in (1, 2):
             raise UsageError(
                 f"camcli report takes one run, or two to compare; not {len(self.runs)}."
+            )
+        if self.trimap and self.masks is None:
+            raise UsageError("--trimap says how --masks are read: give them.")
+        if len(self.runs) > 1 and (one := self.evaluation or self.training):
+            name = "--evaluation" if self.evaluation else "--training"
+            raise UsageError(
+                f"{name} {one} is shown on the page of one run; this is the page of two."
             )
         if self.thumbnails < 0:
             raise UsageError(f"--thumbnails must be at least 0, not {self.thumbnails}.")
@@ -71,7 +93,11 @@ class ReportJob(Settings):
 
         listener = listener or LogListener()
         self.check()
-        first, *others = [read_run(run, listener) for run in self.runs]
+        known = [self._beside(run, listener) for run in self.runs]
+        first, *others = [
+            replace(read_run(run, listener), beside=beside, annotator=annotator)
+            for run, (beside, annotator) in zip(self.runs, known, strict=True)
+        ]
         shared: dict[str, Any] = {
             "thumbnails": self.thumbnails, "self_contained": self.self_contained,
         }  # fmt: skip
@@ -81,6 +107,26 @@ class ReportJob(Settings):
                 return write_comparison(first, others[0], self.out or COMPARISON, **shared)
             shared["working"] = partial(_steps, listener)
             return write_report(first, self.out or self.runs[0] / REPORT, **shared)
+
+    def _beside(self, run: Path, listener: Listener) -> tuple[Beside, Annotated | None]:
+        """What else is known of a run, and of its photographs."""
+        from camcli.batch.run_files.rundir import RunDirectory
+        from camcli.jobs.report_evaluation import find_evaluation
+        from camcli.jobs.report_objects import annotated
+        from camcli.jobs.report_training import find_training
+        from camcli.render.report.beside import Beside
+
+        directory = RunDirectory(run)
+        info = directory.read_info()
+        evaluation = find_evaluation(info, run, self.evaluation, listener.say)
+        annotator = annotated(
+            info, directory.rows(), evaluation, listener,
+            boxes=self.boxes, masks=self.masks, trimap=self.trimap,
+        )  # fmt: skip
+        if len(self.runs) > 1:
+            return Beside(), annotator
+        training = find_training(info, run, self.training, listener.say)
+        return Beside(evaluation=evaluation, training=training), annotator
 
 
 class _Thumbnails:

@@ -54,6 +54,49 @@ def report(
             metavar="N",
         ),
     ] = R.thumbnails,
+    evaluation: Annotated[
+        Path | None,
+        typer.Option(
+            "--evaluation",
+            help="Folder of a 'camcli evaluate' to show. Default: the newest one over the same "
+            "photographs beside the run.",
+            show_default=False,
+            metavar="DIR",
+        ),
+    ] = R.evaluation,
+    training: Annotated[
+        Path | None,
+        typer.Option(
+            "--training",
+            help="Folder of the 'camcli train' that made the network. Default: that of the run's "
+            "checkpoint.",
+            show_default=False,
+            metavar="DIR",
+        ),
+    ] = R.training,
+    boxes: Annotated[
+        Path | None,
+        typer.Option(
+            "--boxes",
+            help="Boxes to draw and to measure the heat by: a folder of Pascal VOC .xml files, a "
+            "COCO .json, a .csv (path,x0,y0,x1,y1) or wsolevaluation's localization.txt. "
+            "Default: those of the evaluation that is shown.",
+            show_default=False,
+        ),
+    ] = R.boxes,
+    masks: Annotated[
+        Path | None,
+        typer.Option(
+            "--masks",
+            help="The same by a folder of mask pictures with the photographs' relative paths; any "
+            "value but 0 is the object.",
+            show_default=False,
+        ),
+    ] = R.masks,
+    trimap: Annotated[
+        bool,
+        typer.Option("--trimap", help="The masks are trimaps: 1 object, 2 background, 3 ignored."),
+    ] = R.trimap,
 ) -> None:
     """Make a page on which a run can be searched, sorted and looked at.
 
@@ -61,6 +104,8 @@ def report(
     photographs are out of reach, the page falls back to thumbnails and overlays.
 
     camcli report run --open
+
+    camcli report run --boxes annotations
 
     camcli report before after --out before-and-after
     """

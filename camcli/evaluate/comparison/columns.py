@@ -79,6 +79,16 @@ GROUPS: tuple[tuple[str, tuple[str, ...], str], ...] = (
 )
 
 
+SANITY = {
+    "rank": "mean |rank correlation| with the trained network's map when everything from the "
+    "logits down to that layer is random; near 1: the map does not show what was learned there",
+    "ssim": "structural similarity with the trained network's map; read it the same way",
+}
+"""Of the sanity checks, by what begins a metric's name: how to read it."""
+UNRELATED = "unrelated"
+"""The control of these: two maps that add up the same features with random weights."""
+
+
 @dataclass(frozen=True, slots=True)
 class MetricRow:
     """One line of the table.

@@ -15,12 +15,11 @@ from camcli.cam.map_options import MapOptions
 from camcli.data.decode.preprocess import Fit
 from camcli.data.sources.refs import ImageRef
 from camcli.errors import UsageError
-from camcli.evaluate.comparison.columns import MetricRow
+from camcli.evaluate.comparison.columns import UNRELATED, MetricRow
 from camcli.evaluate.measured.seen import Seen, see_photographs
 from camcli.evaluate.measured.square_canvas import paint
 from camcli.evaluate.metrics.localization import Means
 from camcli.evaluate.metrics.sanity import (
-    UNRELATED,
     cascade,
     layers_from_the_top,
     rank_correlation,

@@ -15,6 +15,8 @@ from camcli.evaluate.comparison.columns import (
     CLASSIFICATION,
     CONTROLS,
     LOWER,
+    SANITY,
+    UNRELATED,
     MetricRow,
     groups,
     name_of,
@@ -22,7 +24,7 @@ from camcli.evaluate.comparison.columns import (
 from camcli.evaluate.comparison.controls import Standing, best, is_control, standing
 from camcli.evaluate.comparison.result_files import FILES, RECORD, pictures_in
 from camcli.evaluate.metrics.confusion import confusion_markdown, confusion_pictures
-from camcli.evaluate.metrics.sanity import UNRELATED, is_kept
+from camcli.evaluate.metrics.sanity import is_kept
 from camcli.files import why
 from camcli.ours import FILES as LISTED
 from camcli.ours import KIND, put_together
@@ -145,13 +147,6 @@ def chart(rows: Sequence[MetricRow], title: str = "") -> bytes:
     if title:
         set_title(figure, [written(title)])
     return png(figure)
-
-
-SANITY = {
-    "rank": "mean |rank correlation| with the trained network's map when everything from the "
-    "logits down to that layer is random; near 1: the map does not show what was learned there",
-    "ssim": "structural similarity with the trained network's map; read it the same way",
-}
 
 
 def sanity_tables(checks: Sequence[MetricRow]) -> list[tuple[str, list[str], list[MetricRow], str]]:

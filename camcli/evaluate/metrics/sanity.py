@@ -15,9 +15,6 @@ import numpy as np
 import torch
 from torch import nn
 
-UNRELATED = "unrelated"
-"""The control: two maps that add up the same features with random weights."""
-
 
 def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
     """Spearman's correlation of two maps of one shape, ties shared; 0 if one is constant."""

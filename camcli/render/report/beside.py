@@ -42,4 +42,9 @@ def page_parts(beside: Beside, numbers: Numbers) -> dict[str, Any]:
     Returns:
         Plain values for JSON; a tab that has nothing to show has no entry.
     """
-    return {}
+    found: dict[str, Any] = {}
+    if beside.evaluation is not None:
+        found["evaluation"] = dict(beside.evaluation)
+    if beside.training is not None:
+        found["training"] = dict(beside.training)
+    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from math import comb
 from pathlib import Path
 
@@ -138,14 +139,11 @@ def pair(before: Sequence[ImageRow], after: Sequence[ImageRow]) -> list[ImageRow
         label = row.label if row.label >= 0 or other is None else other.label
         size = row.size or (other.size if other else None)
         labels = row.labels if row.labels is not None or other is None else other.labels
-        rows.append(ImageRow(row.path, label, row.seq, size, sides, labels=labels))
+        objects = row.objects or (other.objects if other else None)
+        rows.append(ImageRow(row.path, label, row.seq, size, sides, labels=labels, objects=objects))
     start = len(rows)
     for n, row in enumerate(others.values(), start):
-        rows.append(
-            ImageRow(
-                row.path, row.label, n, row.size, [Side(MISSING), row.sides[0]], labels=row.labels
-            )
-        )
+        rows.append(replace(row, seq=n, sides=[Side(MISSING), row.sides[0]]))
     for row in rows:
         one, two = row.sides
         if one.maps and two.maps and one.maps[0].cells is not None:

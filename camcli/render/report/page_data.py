@@ -72,6 +72,9 @@ def detail_page(rows: Sequence[ImageRow], most: int, signed: bool = False) -> di
     """
     return {
         "size": [row.size for row in rows],
+        **(
+            {"objects": [_objects(row) for row in rows]} if any(row.objects for row in rows) else {}
+        ),
         "sides": [
             {
                 "top": [[n for c, p in side.top for n in (c, _share(p))] for side in column],
@@ -103,6 +106,12 @@ def _view(row: ImageRow, side: Side) -> list[float] | int:
     if side.view is None or (row.size and side.view == [0, 0, *row.size]):
         return 0
     return [round(v, 1) for v in side.view]
+
+
+def _objects(row: ImageRow) -> list[Any] | int:
+    """Boxes and outlines in thousandths; 0 where there are none."""
+    found = row.objects
+    return [found.boxes, found.outlines] if found and (found.boxes or found.outlines) else 0
 
 
 def _overlay(row: ImageRow, side: Side) -> str | int:

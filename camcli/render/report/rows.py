@@ -21,6 +21,7 @@ from camcli.models.classes.imagenet import imagenet_classes, plain, wnid_index
 from camcli.ours import Inside
 from camcli.render.report.beside import Beside
 from camcli.render.report.heat import PageMap
+from camcli.render.report.objects import Annotator, Objects
 
 RIGHT, WRONG, UNKNOWN, ERROR, MISSING = "r", "w", "u", "e", "m"
 
@@ -37,6 +38,7 @@ class RunData:
         heatmaps: the maps: ``path``, ``view``, ``maps`` and ``truth``, with ``values`` as arrays,
             and ``features``.
         beside: what other commands found out about it.
+        annotator: knows where the objects of its photographs are; None if nobody said.
     """
 
     name: str
@@ -45,6 +47,7 @@ class RunData:
     rows: Iterable[Mapping[str, str]]
     heatmaps: Iterable[Mapping[str, Any]] = ()
     beside: Beside = field(default_factory=Beside)
+    annotator: Annotator | None = None
 
     @property
     def source(self) -> Path:
@@ -128,6 +131,7 @@ class ImageRow:
         similarity: cosine of the two sides' maps, in [0, 1]; None where there are none.
         labels: numbers of its true labels, where an image has any number of them and they are
             known; else None. `label` is then -1.
+        objects: where its objects are; None where nobody said.
     """
 
     path: str
@@ -137,6 +141,7 @@ class ImageRow:
     sides: list[Side]
     similarity: float | None = None
     labels: list[int] | None = None
+    objects: Objects | None = None
 
 
 class Names:
@@ -166,6 +171,7 @@ def read_rows(run: RunData, names: Names, signed: bool = False) -> list[ImageRow
         The rows in the order of the table; no pictures are held.
     """
     photos, pictures = Inside(run.source), Inside(run.path)
+    heats: dict[str, Mapping[str, Any]] = {}  # as they are, where objects are measured by them
     maps: dict[str, tuple[list[float] | None, list[PageMap], PageMap | None]] = {}
     features: dict[str, np.ndarray] = {}
     for record in run.heatmaps:
@@ -177,6 +183,8 @@ def read_rows(run: RunData, names: Names, signed: bool = False) -> list[ImageRow
             [PageMap.of(one, names.number, signed) for one in record["maps"]],
             PageMap.of(record["truth"], names.number, signed) if record["truth"] else None,
         )
+        if run.annotator is not None and record["path"] in run.annotator:
+            heats[record["path"]] = record["maps"][0]
     rows: dict[str, ImageRow] = {}  # a list of files may name one twice; then the later row counts
     labels: dict[str, str] = {}
     for values in run.rows:
@@ -202,6 +210,7 @@ def read_rows(run: RunData, names: Names, signed: bool = False) -> list[ImageRow
                 rows[path].label = names.number(values["label"])
         elif label := values.get("label"):
             labels[path] = sys.intern(label)
+        _add_objects(rows[path], run.annotator, heats.get(path))
     known = _label_names(((label, rows[path].sides[0]) for path, label in labels.items()), names)
     for path, label in labels.items():
         rows[path].label = names.number(known.get(label, label))
@@ -230,6 +239,19 @@ def _side(values: Mapping[str, str], names: Names) -> Side:
         side.positives = [names.number(name) for name in split_labels(values["positives"] or "")]
     _add_heat(side, values)
     return side
+
+
+def _add_objects(
+    row: ImageRow, annotator: Annotator | None, heat: Mapping[str, Any] | None
+) -> None:
+    """Where the objects of a photograph are, and how much of its heat lies on them."""
+    side = row.sides[0]
+    if annotator is None or row.size is None or row.path not in annotator:
+        return
+    heat = heat if side.maps else None  # a map whose view cannot be right is not measured
+    labels = 1 if row.labels is None else len(row.labels)
+    row.objects = annotator.objects(row.path, row.size, side.view, heat, labels)
+    side.on_object = row.objects.share if row.objects else None
 
 
 def _add_heat(side: Side, values: Mapping[str, str]) -> None:

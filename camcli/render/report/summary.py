@@ -57,6 +57,8 @@ class Summary:
         bins: rows by probability of the prediction, in `BINS` equal steps, by verdict.
         classes: by class number.
         confused: (true, predicted) -> rows, wrong ones only.
+        on_object: rows by the share of the heat on the object, as `bins`.
+        shares: those shares, one for each row that has one.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
@@ -65,6 +67,10 @@ class Summary:
     )
     classes: dict[int, ClassStats] = field(default_factory=dict)
     confused: Counter[tuple[int, int]] = field(default_factory=Counter)
+    on_object: dict[str, list[int]] = field(
+        default_factory=lambda: {v: [0] * BINS for v in (RIGHT, WRONG, UNKNOWN)}
+    )
+    shares: list[float] = field(default_factory=list)
 
     @property
     def total(self) -> int:
@@ -81,6 +87,11 @@ class Summary:
         """Mean probability of the predictions; None if there are none."""
         predicted = sum(c.predicted for c in self.classes.values())
         return sum(c.prob for c in self.classes.values()) / predicted if predicted else None
+
+    @property
+    def heat(self) -> float | None:
+        """Mean share of the heat that lies on the object; None where no object is known."""
+        return sum(self.shares) / len(self.shares) if self.shares else None
 
     @property
     def accuracy(self) -> float | None:
@@ -102,6 +113,9 @@ def summarise(rows: Sequence[ImageRow], side: int = 0) -> Summary:
         if it.verdict in (ERROR, MISSING):
             continue
         summary.counts["empty"] += it.empty
+        if it.on_object is not None:
+            summary.on_object[it.verdict][min(BINS - 1, int(it.on_object * BINS))] += 1
+            summary.shares.append(it.on_object)
         if it.value is None:
             summary.bins[it.verdict][min(BINS - 1, max(0, int(it.prob * BINS)))] += 1
         if it.positives is not None:
@@ -159,6 +173,9 @@ def for_page(summary: Summary, signed: bool = False) -> dict[str, Any]:
         "pairs": [[a, b, n] for (a, b), n in summary.confused.most_common(PAIRS)],
         "matrix": _matrix(summary),
         "values": _value_bins(summary),
+        "onObject": {"bins": summary.on_object, "count": len(summary.shares), "mean": summary.heat}
+        if summary.shares
+        else None,
     }  # fmt: skip
 
 

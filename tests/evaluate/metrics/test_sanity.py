@@ -7,10 +7,9 @@ from scipy.stats import spearmanr
 from skimage.metrics import structural_similarity
 from torch import nn
 
-from camcli.evaluate.comparison.columns import MetricRow
+from camcli.evaluate.comparison.columns import UNRELATED, MetricRow
 from camcli.evaluate.comparison.table import sanity_markdown, verdicts
 from camcli.evaluate.metrics.sanity import (
-    UNRELATED,
     cascade,
     is_kept,
     layers_from_the_top,

@@ -119,6 +119,7 @@
     const path = columns.path[id];
     return {
       size: page.size[i],
+      objects: (page.objects || [])[i] || null, // boxes and outlines, in thousandths
       sides: page.sides.map((side) => ({
         top: side.top[i],
         view: side.view[i],
