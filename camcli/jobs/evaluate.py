@@ -291,7 +291,7 @@ class EvaluateJob(Settings):
         result = EvaluationResult(
             called(self.data), len(refs), tuple(found.rows), tuple(found.checks), found.predictions,
             found.learned, tuple(sorted(found.failures)),
-            {**self._recorded(), "source": str(source.finder.root), "networks": self._files()},
+            {**self._recorded(), "source": str(source.finder.root), "networks": _files(networks)},
         )  # fmt: skip
         if self.out is None:
             return result
@@ -320,14 +320,14 @@ class EvaluateJob(Settings):
             **({"trimap": True} if self.trimap else {}),
         }  # fmt: skip
 
-    def _files(self) -> dict[str, str]:
-        """The checkpoints among the networks, by the names in the table."""
-        names = split_names(self.models, "--models")
-        return {
-            name: str(file.absolute())
-            for name in names
-            if spec.is_checkpoint_name(name) and (file := expanded(name)).is_file()
-        }
+
+def _files(networks: Sequence[ComparedNetwork]) -> dict[str, str]:
+    """The checkpoints among the networks, by the names in the table."""
+    return {
+        each.name: str(file.absolute())
+        for each in networks
+        if spec.is_checkpoint_name(each.name) and (file := expanded(each.name)).is_file()
+    }
 
 
 def network_of(name: str, model: ModelJob) -> ComparedNetwork:
