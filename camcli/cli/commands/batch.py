@@ -19,6 +19,7 @@ from camcli.cli.terminal.batch_progress import (
     summarize,
     warn_if_nothing_drawn,
 )
+from camcli.cli.terminal.closing import tell_page
 from camcli.cli.terminal.console import (
     INTERRUPTED,
     SOME_FAILED,
@@ -318,10 +319,11 @@ def batch(
         if job.part:
             say(f"When all {job.part.of} shards are done: camcli merge {out}")
     warn_if_nothing_drawn(run)
+    page = None
     if report and run.counts.done:
         page = ReportJob([out]).run(Listener() if quiet else TerminalListener())
-        if not quiet:
-            say(f"Page: {page}")
+    if not quiet and not job.part and run.counts.done > run.counts.failed:
+        tell_page(out, page)
     emit(table)
     failed = run.counts.failed
     if allowed is not None and failed and failed / run.counts.done > allowed:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from camcli.cli.terminal.closing import tell_highlights
 from camcli.cli.terminal.console import say, slow, stops_gently, warn
 from camcli.cli.terminal.progress import TerminalListener
 from camcli.data.sources.label_tables import Tabled
@@ -86,8 +86,14 @@ def follow(run: Run, *, quiet: bool) -> None:
 
 
 def summarize(run: Run, out: Path) -> None:
-    """What came out of a run, in a few lines."""
+    """What came out of a run, in a few lines: how good it is, and what to look at first."""
+    from camcli.batch.highlights import highlights
+    from camcli.models.classes.chance import chance_doubt
+
     c: Counts = run.counts
+    found = highlights(
+        run.directory.rows(), run.classifier.classes, run.classifier.output, run.labels_found
+    )
     parts = [counted(c.done, "image")]
     if c.before:
         parts.append(f"{c.before} of them from before")
@@ -96,7 +102,7 @@ def summarize(run: Run, out: Path) -> None:
     if c.empty:
         parts.append(f"{c.empty} with an empty map")
     say(", ".join(parts) + ".")
-    output = run.classifier.output
+    output, doubt = run.classifier.output, ""
     if output.measures:
         _tell_values(run)
     elif c.labelled and output.multi_label:
@@ -113,7 +119,8 @@ def summarize(run: Run, out: Path) -> None:
             say(note)
     elif c.labelled:
         say(f"accuracy {c.correct / c.labelled:.4f} ({c.correct} of {c.labelled})")
-        if doubt := _doubt(run):
+        doubt = chance_doubt(found.pairs, run.classifier.classes, run.classifier.provenance.notes)
+        if doubt:
             warn(doubt)
         if c.foreign:
             say(_strangers(run))
@@ -135,24 +142,10 @@ def summarize(run: Run, out: Path) -> None:
         )  # fmt: skip
     if absent := _absent(run):
         say(absent)
+    if not doubt:  # which comes first: it would make nonsense of all of it
+        tell_highlights(found, output, labelled=c.labelled > 0)
     if c.drawn:
         say(f"Overlays: {out / OVERLAYS}" + (f" ({c.drawn} drawn)" if run.only else ""))
-
-
-def _doubt(run: Run) -> str:
-    """What to check first, where the network knows no more than chance."""
-    from camcli.models.classes.chance import chance_doubt
-    from camcli.models.classes.label_index import label_index
-
-    classes, output = run.classifier.classes, run.classifier.output
-    if output.multi_label or output.measures:  # several labels are right, or none is
-        return ""
-    pairs = Counter[tuple[int, int]]()
-    for row in run.directory.rows():
-        true, pred = (label_index(row[name], classes) for name in ("label", "pred"))
-        if row["correct"] != "" and true is not None and pred is not None:
-            pairs[true, pred] += 1
-    return chance_doubt(pairs, classes, run.classifier.provenance.notes)
 
 
 def _paths(run: Run) -> list[str]:

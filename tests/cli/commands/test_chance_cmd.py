@@ -62,6 +62,7 @@ def test_classes_in_another_order_are_told(place, monkeypatch):
     output, run = batch(place, monkeypatch, "wrong")
     assert "accuracy 0.0000" in output
     assert "order of the classes first" in output
+    assert "mistakes:" not in output  # which follow from that
     assert re.search(r"calls '(red' mostly 'blue|blue' mostly 'green|green' mostly 'red)'", output)
     assert "Check first" in (run / "report" / "index.html").read_text()
     recorded = json.loads((run / "run.json").read_text())
@@ -71,7 +72,8 @@ def test_classes_in_another_order_are_told(place, monkeypatch):
 def test_where_all_is_well_nothing_is(place, monkeypatch):
     output, run = batch(place, monkeypatch, "right")
     assert "accuracy 1.0000" in output
-    assert "chance" not in output
+    assert "chance gives" not in output
+    assert "Least certain:" in output
     page = (run / "report" / "index.html").read_text()
     assert "Check first" not in page
     assert "32x32, the centre of 36, bilinear, values from 0 to 1" in page

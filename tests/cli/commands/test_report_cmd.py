@@ -100,6 +100,6 @@ def test_batch_makes_the_page_too(camcli, run):
     done = camcli("batch", "photos", "--out", "run", "--overwrite", "--report", "--fail-on", "none")
     assert done.exit_code == 0, done.stderr
     assert (run / "report" / "index.html").is_file()
-    assert "Page: run/report/index.html" in done.stderr
+    assert f"Page: {Path('run/report/index.html').absolute().as_uri()}" in done.stderr
     assert camcli("batch", "photos", "--out", "p", "--shard", "1/2", "--report").exit_code == 2
     assert not Path("p").exists()

@@ -1,0 +1,140 @@
+"""The closing lines of a run on stderr: what a person looks at next, and how."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from camcli.cli.terminal.console import say, styled
+from camcli.printable import printable
+
+if TYPE_CHECKING:
+    from camcli.batch.highlights import Highlight, Highlights, WeakClass
+    from camcli.models.outputs import Output
+
+_USUAL, _NARROWEST = 80, 24
+
+
+def width() -> int:
+    """Columns of the terminal behind stderr; 80 where there is none."""
+    told = os.environ.get("COLUMNS", "")
+    if told.isdecimal() and int(told) > 0:
+        return max(_NARROWEST, int(told))
+    try:
+        columns = os.get_terminal_size(sys.stderr.fileno()).columns
+    except (OSError, ValueError, AttributeError):  # a pipe, or no console at all
+        columns = 0
+    return max(_NARROWEST, columns) if columns else _USUAL
+
+
+def heading(text: str) -> None:
+    """What the indented lines below it are."""
+    say("", styled(text, bold=True))
+
+
+def rows(pairs: Sequence[tuple[str, str]]) -> None:
+    """Names with words behind them, or below them where that does not fit.
+
+    Args:
+        pairs: a name, which is never cut, so that it can be copied; and words.
+    """
+    from rich.cells import cell_len
+
+    shown = [(printable(name), printable(words)) for name, words in pairs]
+    column = max(cell_len(name) for name, _ in shown)
+    if all(2 + column + 2 + cell_len(words) <= width() for _, words in shown):
+        for name, words in shown:
+            say(f"  {name}{' ' * (column - cell_len(name))}  {words}")
+        return
+    for name, words in shown:
+        say(f"  {name}")
+        paragraph(words, 4)
+
+
+def paragraph(text: str, indent: int = 0) -> None:
+    """Words, wrapped and indented; what is longer than a line keeps one of its own."""
+    from rich.cells import cell_len
+
+    line = ""
+    for word in text.split(" "):
+        longer = f"{line} {word}" if line else word
+        if line and indent + cell_len(longer) > width():
+            say(" " * indent + line)
+            line = word
+        else:
+            line = longer
+    if line:
+        say(" " * indent + line)
+
+
+def tell_highlights(found: Highlights, output: Output, *, labelled: bool) -> None:
+    """What stands out: mistakes and weak classes; without any what the network is least sure of.
+
+    Args:
+        found: of the run's table.
+        output: what the network's numbers are.
+        labelled: whether any image has a label that names a class.
+    """
+    if output.measures:
+        if found.mistakes:
+            heading("Farthest off:")
+            rows([(one.path, _off(one)) for one in found.mistakes])
+        return
+    if found.mistakes:
+        heading("Most confident mistakes:" if found.mistakes[1:] else "The mistake:")
+        rows([(one.path, _mistaken(one, output)) for one in found.mistakes])
+    if found.weakest:
+        heading("Weakest labels:" if output.multi_label else "Weakest classes:")
+        rows([(one.name, _weak(one)) for one in found.weakest])
+    if found.mistakes:
+        return
+    often = [f"{printable(name)} {times}" for name, times in found.predicted if times > 1]
+    if often and not labelled:
+        paragraph(f"Predicted most often: {', '.join(often)}.")
+    if len(found.unsure) > 1:
+        heading("Least certain:")
+        rows([(one.path, f"{one.pred}, {_percent(one)}") for one in found.unsure])
+
+
+def tell_page(out: Path, page: Path | None) -> None:
+    """Where the run can be looked at, or the command that makes it so.
+
+    Args:
+        out: the run directory.
+        page: its page, if one was made.
+    """
+    if page is not None:
+        say(f"Page: {page.absolute().as_uri()}")
+    else:
+        say(f"To look at it: camcli report {shlex.quote(str(out))} --open")
+
+
+def _percent(one: Highlight) -> str:
+    from camcli.render.verdict import percent
+
+    return percent(one.number)
+
+
+def _mistaken(one: Highlight, output: Output) -> str:
+    if output.multi_label:
+        labels = one.label.replace("|", ", ") or "no label"
+        return f"likeliest {one.pred}, {_percent(one)}; labelled {labels}"
+    return f"taken for {one.pred}, {_percent(one)}; labelled {one.label}"
+
+
+def _weak(one: WeakClass) -> str:
+    if one.f1 is not None:
+        return f"F1 {one.f1:.2f} (of {one.images} images that have it)"
+    often = "" if one.times == one.images - one.right else f" {one.times} times"
+    share = f"{one.right / one.images:.0%} recognised ({one.right} of {one.images})"
+    return f"{share}, {'the others' if not often else 'mostly'} taken for {one.other}{often}"
+
+
+def _off(one: Highlight) -> str:
+    from camcli.render.verdict import number
+
+    return f"{number(one.number)} for {one.label}"
