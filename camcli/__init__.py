@@ -30,6 +30,7 @@ if sys.platform == "darwin":
 
 if TYPE_CHECKING:
     from camcli.api import batch, concepts, explain, layers
+    from camcli.api_apply import apply
     from camcli.api_check import check
     from camcli.api_evaluate import audit, evaluate
     from camcli.api_inspect import inspect
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from camcli.api_train import train
     from camcli.cam.methods import METHODS
     from camcli.data.decode.preprocess import Preprocess
+    from camcli.data.marked.result import ApplyResult
     from camcli.evaluate.audit.result import AuditResult
     from camcli.evaluate.check.result import CheckResult
     from camcli.evaluate.comparison.result import EvaluationResult
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
 __version__ = "0.2.0"
 __all__ = [
     "METHODS",
+    "ApplyResult",
     "AuditResult",
     "CheckResult",
     "Classifier",
@@ -61,6 +64,7 @@ __all__ = [
     "TrainConfig",
     "TrainResult",
     "__version__",
+    "apply",
     "audit",
     "batch",
     "check",
@@ -76,6 +80,7 @@ __all__ = [
 
 HOMES = {
     "METHODS": "camcli.cam.methods",
+    "ApplyResult": "camcli.data.marked.result",
     "AuditResult": "camcli.evaluate.audit.result",
     "CheckResult": "camcli.evaluate.check.result",
     "Classifier": "camcli.models.classifier",
@@ -86,6 +91,7 @@ HOMES = {
     "Result": "camcli.result",
     "TrainConfig": "camcli.train.config",
     "TrainResult": "camcli.train.result",
+    "apply": "camcli.api_apply",
     "audit": "camcli.api_evaluate",
     "batch": "camcli.api",
     "check": "camcli.api_check",

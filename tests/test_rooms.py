@@ -16,7 +16,7 @@ ROOMS = ["cli", "jobs", "evaluate", "train", "batch", "render", "cam", "models",
 WITHIN = {
     "cli": "app commands load_model options torchrun checked_command completion short_help "
     "terminal",
-    "jobs": "check audit evaluate report report_evaluation report_training report_objects "
+    "jobs": "apply check audit evaluate report report_evaluation report_training report_objects "
     "report_files train explain batch concepts layers inspect maps "
     "photographs model output_paths record",
     "evaluate": "check comparison audit proof marks properties matching findings metrics measured",
@@ -27,7 +27,7 @@ WITHIN = {
     "run_files highlights label_summary value_summary label_notes tables contact_grid",
     "models": "forms runtime load classifier loading programs recognition cutting outputs "
     "label_metrics spec weights classes cuda",
-    "data": "datasets synthetic decode sources picture_formats samples",
+    "data": "marked datasets synthetic decode sources picture_formats samples",
 }
 
 

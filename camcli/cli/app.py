@@ -9,6 +9,7 @@ import typer
 from camcli import __version__
 from camcli.cli.checked_command import Command
 from camcli.cli.commands import (
+    apply,
     audit,
     batch,
     check,
@@ -75,6 +76,7 @@ app.command("report", cls=Command)(report.report)
 app.command("evaluate", cls=Command)(evaluate.evaluate)
 app.command("audit", cls=Command)(audit.audit)
 app.command("check", cls=Command)(check.check)
+app.command("apply", cls=Command)(apply.apply)
 app.command("concepts", cls=Command)(concepts.concepts)
 app.command("models", cls=Command)(models.models)
 app.command("inspect", cls=Command)(inspect.inspect)

@@ -19,6 +19,7 @@ BASE = {
     "audit": ["gone"],
     "check": ["gone"],
     "concepts": ["gone.jpg"],
+    "apply": ["gone.csv", "--to", "clean"],
     "models": ["--filter", "gone"],
     "layers": ["gone"],
     "inspect": ["efficientnet_lite0"],

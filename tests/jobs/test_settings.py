@@ -16,6 +16,7 @@ import pytest
 
 import camcli
 from camcli.errors import UsageError
+from camcli.jobs.apply import ApplyJob
 from camcli.jobs.audit import AuditJob
 from camcli.jobs.batch import BatchJob
 from camcli.jobs.check import CheckJob
@@ -128,6 +129,13 @@ VERBS = {
         beside={"listener"},
         option={"data": NO_DEFAULT},
         argument={"data": NO_DEFAULT},
+    ),
+    "apply": Verb(
+        ApplyJob(),
+        set(),
+        beside={"listener"},
+        option={"marks": NO_DEFAULT, "to": NO_DEFAULT},
+        argument={"marks": NO_DEFAULT, "to": NO_DEFAULT},
     ),
     "report": Verb(
         ReportJob([]),

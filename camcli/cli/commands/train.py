@@ -55,8 +55,8 @@ def train(
         _data(
             "--data",
             help="A folder (class per folder, with or without train/val/test, or files such as "
-            "cat.0.jpg), tar or zip files or a URL of it, a CSV of path,label[,split], or a name: "
-            f"{', '.join(NAMED)}.",
+            "cat.0.jpg), tar or zip files or a URL of it, a CSV of path,label[,split], a list of "
+            f"its paths (list.txt), or a name: {', '.join(NAMED)}.",
         ),
     ] = D.data,
     out: Annotated[

@@ -49,8 +49,9 @@ def load_dataset(
 
     Args:
         data: a name of `registry.NAMED`, a folder, a CSV file with columns path, label and perhaps
-            split (paths from the current folder or from the CSV's own), tar or zip files
-            (``s-{000..009}.tar``), or a URL of any of them but the CSV.
+            split (paths from the current folder or from the CSV's own), a list of paths whose
+            folders are the labels (``list.txt``), tar or zip files (``s-{000..009}.tar``), or a
+            URL of any of them but the CSV and the list.
         data_dir: where named sets are looked for first, before ``$CAMCLI_DATA`` and the user's
             data folder.
         labels: as for `find_images`; but ``auto`` also takes prefixes in a flat folder: a training

@@ -7,21 +7,31 @@ from pathlib import Path
 
 from camcli.data.datasets.paths import data_places
 from camcli.data.datasets.registry import NAMED
+from camcli.data.datasets.tables import is_table
 from camcli.data.sources.containers.registry import container_of
 from camcli.data.sources.finders import absolute, has_magic
 from camcli.data.sources.refs import is_url, local_path
 from camcli.errors import UnavailableError, UsageError
+
+LIST = ".txt"
+"""The suffix of a list of paths, one a line; under other names it is written ``@paths``."""
+
+
+def _is_list(path: Path) -> bool:
+    """Whether a file is a list of paths, and no table that is called like one."""
+    return path.suffix.lower() == LIST and path.is_file() and not is_table(path)
 
 
 def locate(data: str, data_dir: Path | None = None) -> str | Path:
     """Where a data set is.
 
     Args:
-        data: a name of `NAMED`, a path, a pattern of tar or zip files, or a URL.
+        data: a name of `NAMED`, a path, a pattern of tar or zip files, a URL, or a list of paths,
+            ``@list.txt`` or ``list.txt``.
         data_dir: first place to look for a name.
 
     Returns:
-        An absolute path that exists; a pattern or URL as it is.
+        An absolute path that exists, ``@`` before that of a list; a pattern or URL as it is.
 
     Raises:
         UnavailableError: a known name, but not here.
@@ -36,7 +46,9 @@ def locate(data: str, data_dir: Path | None = None) -> str | Path:
             data = here
         path = Path(absolute(data)) if data else Path("?")
         if data and path.exists():
-            return path
+            return f"@{path}" if _is_list(path) else path
+        if data.startswith("@") and (listed := Path(absolute(data[1:]))).is_file():
+            return f"@{listed}"
         if container_of(data) and (has_magic(data) or "{" in data):
             return data
         raise UsageError(

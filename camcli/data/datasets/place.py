@@ -1,4 +1,4 @@
-"""Where a data set lies: a folder, a table, tar or zip files, a URL; and what is there."""
+"""Where a data set lies: a folder, a table, a list, tar or zip files, a URL; what is there."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ class DataPlace:
         """Nothing is looked at yet.
 
         Args:
-            spec: an absolute path that exists, a URL, or a pattern of tar or zip files.
+            spec: an absolute path that exists, ``@`` before that of a list of paths, a URL, or a
+                pattern of tar or zip files.
             labels: as for `find_images`.
         """
         self.labels = labels

@@ -28,6 +28,7 @@ from camcli.data.sources.splits import Split, split_of
 from camcli.errors import UsageError
 from camcli.files import open_regular
 from camcli.printable import printable, some
+from camcli.spreadsheet import plain
 
 
 class LabelRow(NamedTuple):
@@ -98,7 +99,7 @@ class _Line(NamedTuple):
 
 
 def _row(values: dict[str, str], table: Path, line: int) -> _Line:
-    name, label = values["path"], (values["label"] or "").strip()
+    name, label = plain(values["path"] or ""), plain((values["label"] or "").strip())
     if not name:
         raise UsageError(f"Line {line} of {table} has no path.")
     split = _split(values["split"], f"Line {line} of {table}") if "split" in values else None
@@ -125,7 +126,8 @@ def _labelled(lines: list[_Line], table: Path) -> tuple[list[_Line], bool]:
         return [x._replace(label=join_labels(split_labels(x.label))) for x in lines], True
     if empty := [line for line in lines if not line.label]:
         raise UsageError(f"Line {empty[0].number} of {table} has no label.")
-    return lines, False
+    # One label may hold a |, which is then written behind a backslash.
+    return [x._replace(label=split_labels(x.label)[0]) for x in lines], False
 
 
 def _referenced(rows: list[_Line], table: Path) -> list[LabelRow]:
@@ -226,6 +228,12 @@ def split_given(table: LabelTable, name: str) -> Split | None:
     if not table.splits:
         return None
     return _split(table.splits[name], f"{table.path}: {printable(name)!r}")
+
+
+def is_table(path: Path) -> bool:
+    """Whether the first line of a file names columns, among them one of paths."""
+    header = _header(path) or []
+    return len(header) > 1 and bool(set(header) & set(PATHS))
 
 
 def _header(path: Path) -> list[str] | None:

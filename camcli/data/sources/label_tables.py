@@ -20,6 +20,7 @@ from pathlib import Path
 from camcli.data.sources.csv_text import read_csv
 from camcli.errors import UsageError
 from camcli.printable import printable, some
+from camcli.spreadsheet import plain
 
 PATHS = (
     "path", "paths", "file", "filename", "file_name", "filepath", "file_path", "image",
@@ -57,11 +58,11 @@ def split_labels(text: str) -> tuple[str, ...]:
         ('edema', 'mass')
     """
     parts = [""]
-    for escaped, between, plain in _PIECE.findall(text):
+    for escaped, between, other in _PIECE.findall(text):
         if between:
             parts.append("")
         else:
-            parts[-1] += escaped or plain
+            parts[-1] += escaped or other
     names = (part.strip() for part in parts)
     return tuple(dict.fromkeys(name for name in names if name))
 
@@ -131,11 +132,11 @@ def read_label_table(path: str | Path) -> LabelTable:
     for line, cells in rows:
         if len(cells) < len(first):
             cells = cells + [""] * (len(first) - len(cells))
-        name = _clean(cells[where])
+        name = _clean(plain(cells[where]))
         if not name:
             raise UsageError(f"{path}, line {line}: no path. {_TAKES}.")
         labels = (
-            split_labels(cells[what])
+            split_labels(plain(cells[what]))
             if what is not None
             else tuple(
                 label for number, label in columns.items() if _is_yes(cells[number], path, line)
