@@ -21,6 +21,8 @@ def report(
     boxes: str | Path | None = R.boxes,
     masks: str | Path | None = R.masks,
     trimap: bool = R.trimap,
+    audit_dir: str | Path | None = R.audit_dir,
+    check_dir: str | Path | None = R.check_dir,
     listener: Listener | None = None,
 ) -> Path:
     """Make a page on which a run can be searched, sorted and looked at.
@@ -39,6 +41,9 @@ def report(
             the heat lies on them; by default those of the evaluation that is shown.
         masks: folder of their masks, likewise.
         trimap: whether the masks are trimaps.
+        audit_dir: folder of the audit that the page shows; by default the one that fits the run
+            best of those beside or inside it, and in the current folder.
+        check_dir: the same of the check.
         listener: hears what is going on, as `camcli.train.progress.Listener` says: that of
             ``camcli.cli.terminal.progress`` draws bars. By default the logger ``camcli`` is told.
 

@@ -187,7 +187,8 @@ class AuditJob(Settings):
             return result
         source = str(self.source) if isinstance(self.source, str | Path) else ""
         with listener.slow("Drawing what was found ..."):
-            files = save(self.out, result, how, source)
+            network = None if isinstance(classifier, str) else classifier.provenance
+            files = save(self.out, result, how, source, network)
         listener.say(f"Wrote {', '.join(files)} to {self.out}.")
         return replace(result, out=self.out, files=files)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from camcli.errors import UsageError
+from camcli.jobs.report_findings import audit_of, check_given, check_of
 from camcli.settings import Settings
 from camcli.train.progress import Bar, Listener, LogListener
 
@@ -40,6 +41,9 @@ class ReportJob(Settings):
             for those of the evaluation that was found.
         masks: folder of their masks.
         trimap: whether the masks are trimaps.
+        audit_dir: folder of the audit that the page shows; None for the one that fits the run best
+            of those beside or inside it, and in the current folder.
+        check_dir: the same of the check.
     """
 
     runs: Sequence[Path]
@@ -51,13 +55,16 @@ class ReportJob(Settings):
     boxes: Path | None = None
     masks: Path | None = None
     trimap: bool = False
+    audit_dir: Path | None = None
+    check_dir: Path | None = None
 
     def check(self) -> None:
         """Refuse what is no run.
 
         Raises:
             UsageError: another number of runs than one or two, a folder that is none, or one
-                whose shards have not been merged; or less than no thumbnails.
+                whose shards have not been merged; less than no thumbnails; a folder without an
+                audit or a check.
         """
         if len(self.runs) not in (1, 2):
             raise UsageError(
@@ -74,6 +81,12 @@ class ReportJob(Settings):
             raise UsageError(f"--thumbnails must be at least 0, not {self.thumbnails}.")
         for run in self.runs:
             check_run(run)
+        if self.audit_dir is None and self.check_dir is None:
+            return
+        if len(self.runs) > 1:
+            option = "--check" if self.audit_dir is None else "--audit"
+            raise UsageError(f"{option} is about one run; the page of two shows no findings.")
+        check_given(self.audit_dir, self.check_dir)
 
     def run(self, listener: Listener | None = None) -> Path:
         """Write the page; one that is there is replaced when the new one is complete.
@@ -106,6 +119,11 @@ class ReportJob(Settings):
             if others:
                 return write_comparison(first, others[0], self.out or COMPARISON, **shared)
             shared["working"] = partial(_steps, listener)
+            first.beside = replace(
+                first.beside,
+                audit=audit_of(first, self.audit_dir, listener),
+                check=check_of(first, self.check_dir, listener),
+            )
             return write_report(first, self.out or self.runs[0] / REPORT, **shared)
 
     def _beside(self, run: Path, listener: Listener) -> tuple[Beside, Annotated | None]:

@@ -25,6 +25,26 @@ def report(
             show_default=False,
         ),
     ],
+    audit_dir: Annotated[
+        Path | None,
+        typer.Option(
+            "--audit",
+            metavar="DIR",
+            help="The audit that the page shows. Default: the one of this run, beside or inside "
+            "it or in the current folder.",
+            show_default=False,
+        ),
+    ] = R.audit_dir,
+    check_dir: Annotated[
+        Path | None,
+        typer.Option(
+            "--check",
+            metavar="DIR",
+            help="The check that the page shows. Default: the one of the run's photographs, found "
+            "in the same way.",
+            show_default=False,
+        ),
+    ] = R.check_dir,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -99,6 +119,8 @@ def report(
     ] = R.trimap,
 ) -> None:
     """Make a page on which a run can be searched, sorted and looked at.
+
+    What camcli audit found in the run, and camcli check in its photographs, has a tab each.
 
     It works from the disk and from any web server. Move the run directory as a whole; where the
     photographs are out of reach, the page falls back to thumbnails and overlays.

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from camcli.evaluate.findings.default_folder import default_folder, known_source
 from camcli.evaluate.findings.drawing import findings_sheet
 from camcli.evaluate.findings.files import FOLDER, PHOTOGRAPHS, TABLE, as_dicts, finding_files
 from camcli.evaluate.findings.page import findings_page
+from camcli.evaluate.findings.roots import root_of
 from camcli.files import why
 from camcli.ours import FILES as LISTED
 from camcli.ours import KIND, check_replaceable, files_of, put_together, read_record, unlisted
@@ -31,9 +33,13 @@ from camcli.render.picture import encode_jpeg
 from camcli.render.sizes import shrink
 from camcli.spreadsheet import cell
 
+if TYPE_CHECKING:  # a record is read without torch
+    from camcli.models.loading.builder import Provenance
+
 RECORD = "audit.json"
 PAGE = "audit.html"
-FILES = (RECORD, "images.csv", "clusters.jpg", "flagged.jpg", PAGE, TABLE, PHOTOGRAPHS)
+FACTS = "images.csv"
+FILES = (RECORD, FACTS, "clusters.jpg", "flagged.jpg", PAGE, TABLE, PHOTOGRAPHS)
 _SIDE = 320  # pixels of the longer side of a photograph that is drawn
 _KEPT = 256  # photographs of this size, some 60 MB: clusters and findings show the same ones
 
@@ -57,7 +63,13 @@ def check_out(out: Path, *, overwrite: bool) -> None:
     )  # fmt: skip
 
 
-def save(out: Path, result: AuditResult, how: Grouping, source: str = "") -> tuple[str, ...]:
+def save(
+    out: Path,
+    result: AuditResult,
+    how: Grouping,
+    source: str = "",
+    network: Provenance | None = None,
+) -> tuple[str, ...]:
     """Write everything, each file whole or not at all.
 
     Args:
@@ -65,6 +77,7 @@ def save(out: Path, result: AuditResult, how: Grouping, source: str = "") -> tup
         result: what was found.
         how: the maps were prepared and clustered.
         source: what was audited, for the record.
+        network: which network it was, for the record; None where it could not be loaded.
 
     Returns:
         The names of the files.
@@ -76,7 +89,7 @@ def save(out: Path, result: AuditResult, how: Grouping, source: str = "") -> tup
     strips = cluster_strips(result.facts, result.alike, result.classes, how, pixels)
     files: dict[str, bytes | str] = {
         RECORD: "",  # first: it says whose the others are
-        "images.csv": _csv(result.facts, result.alike),
+        FACTS: _csv(result.facts, result.alike),
         **finding_files(result.findings),
     }
     pictures = {
@@ -93,7 +106,7 @@ def save(out: Path, result: AuditResult, how: Grouping, source: str = "") -> tup
             ("Files beside this page", tuple(name for name in files if "/" not in name)),
         ],
     )  # fmt: skip
-    files[RECORD] = _json(result, list(files), source)
+    files[RECORD] = _json(result, list(files), source, network)
     before = files_of(read_record(out / RECORD), "audit", ()) or ()
     try:
         # An earlier audit's, with --overwrite: `check_out` found no other ones.
@@ -123,7 +136,7 @@ def _reader(facts: Sequence[Fact]) -> Callable[[str], np.ndarray | None]:
     return read
 
 
-def _json(result: AuditResult, files: list[str], source: str) -> str:
+def _json(result: AuditResult, files: list[str], source: str, network: Provenance | None) -> str:
     def plain(values: dict[str, object]) -> dict[str, object]:
         return {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in values.items()}
 
@@ -131,6 +144,8 @@ def _json(result: AuditResult, files: list[str], source: str) -> str:
         KIND: "audit",
         LISTED: files,
         "source": known_source(source) if source else None,
+        "root": root_of((fact.photo, fact.rel) for fact in result.facts),
+        "network": None if network is None else {"name": network.name, "sha256": network.sha256},
         "photographs": len(result.facts),
         "findings": as_dicts(result.findings),
         "looked_for": list(result.looked_for),

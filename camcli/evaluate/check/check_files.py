@@ -21,6 +21,7 @@ from camcli.evaluate.check.told import KINDS
 from camcli.evaluate.findings.default_folder import default_folder, known_source
 from camcli.evaluate.findings.files import as_dicts
 from camcli.evaluate.findings.page import findings_page
+from camcli.evaluate.findings.roots import root_of
 from camcli.files import why, write_whole
 from camcli.ours import FILES as LISTED
 from camcli.ours import KIND, check_replaceable, finite, put_together
@@ -182,6 +183,7 @@ def _json(result: CheckResult, source: str) -> str:
         KIND: "check",
         LISTED: list(FILES),
         "source": known_source(source) if source else None,
+        "root": root_of((photo.ref, photo.rel) for photo in result.photos),
         "photographs": len(result.photos),
         "looked": result.looked,
         "classes": dict(sorted(photos.items())),

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from camcli.evaluate.findings.cards import data_url, told
 from camcli.evaluate.findings.files import PHOTOGRAPHS, TABLE, picture_names
-from camcli.evaluate.findings.finding import Effect, Finding, Measured, Sighting
+from camcli.evaluate.findings.finding import Finding, Sighting
 from camcli.evaluate.findings.order import HEADINGS, in_order
 from camcli.printable import printable
-from camcli.render.picture_files import encode_jpeg, encode_png
+from camcli.render.picture_files import encode_jpeg
 from camcli.render.report.pages import contained
 from camcli.render.sizes import shrink
 
@@ -24,7 +24,6 @@ AN_ISSUE = 40  # photographs of one in the data, each of which wants to be looke
 LEAST = 3
 PATHS = 200  # of a finding that can be copied
 SIDE = 240  # pixels of the longer side of a photograph
-_MARK = 256  # pixels of the longer side up to which a mark is enlarged
 _QUALITY = 78
 
 PixelsOf = Callable[[str], np.ndarray | None]
@@ -175,7 +174,7 @@ class _Thumbs:
 def _photograph(rgb: np.ndarray) -> dict[str, Any]:
     small = np.ascontiguousarray(shrink(rgb, SIDE))
     return {
-        "url": _url(encode_jpeg(small, _QUALITY), "jpeg"),
+        "url": data_url(encode_jpeg(small, _QUALITY), "jpeg"),
         "width": small.shape[1],
         "height": small.shape[0],
     }
@@ -186,47 +185,11 @@ def _picture(rgb: np.ndarray) -> dict[str, Any]:
     return _photograph(rgb)
 
 
-def _mark(rgb: np.ndarray) -> dict[str, Any]:
-    """What a mark looks like, enlarged by a whole number so that its pixels stay what they are."""
-    rgb = np.ascontiguousarray(shrink(rgb, 2 * _MARK))
-    zoom = max(1, min(4, _MARK // max(rgb.shape[:2])))
-    return {
-        "url": _url(encode_png(rgb), "png"),
-        "width": rgb.shape[1] * zoom,
-        "height": rgb.shape[0] * zoom,
-        "zoom": zoom,
-    }
-
-
-def _url(data: bytes, kind: str) -> str:
-    return f"data:image/{kind};base64," + base64.b64encode(data).decode()
-
-
 def _card(f: Finding, number: int, picture: str, most: int, thumbs: _Thumbs) -> dict[str, Any]:
     paths = list(dict.fromkeys(p for s in f.sightings for p in (s.rel, s.other) if p is not None))
     return {
-        "number": number,
-        "kind": f.kind,
-        "label": f.label,
-        "verdict": f.verdict,
-        "key": f.kind if f.verdict == "data" else f.verdict,
-        "word": HEADINGS[f.verdict].word if f.verdict != "data" else "",
-        "title": f.title,
-        "words": f.words,
-        "advice": f.advice,
-        "mark": None if f.picture is None or not f.picture.size else _mark(f.picture),
+        **told(f, number),
         "picture": picture,
-        "counts": _counts(f),
-        "effects": [
-            e
-            for e in (
-                _effect(f.remove, f"leave {f.label}", "Taken away"),
-                _effect(f.add, f"become {f.label}", "Put on others"),
-            )
-            if e
-        ],
-        "heat": None if f.heat is None else {"share": f.heat.share, "area": f.heat.area,
-                                             "photographs": f.heat.photographs},
         "retried": [
             {
                 "path": r.rel, "how": r.how, "before": _photograph(r.before),
@@ -242,42 +205,6 @@ def _card(f: Finding, number: int, picture: str, most: int, thumbs: _Thumbs) -> 
         "more_paths": max(0, len(paths) - PATHS),
         "path_count": len(paths),
     }  # fmt: skip
-
-
-def _counts(f: Finding) -> list[tuple[str, int, int]]:
-    """Photographs that have it, of those that were looked at."""
-    found = []
-    said = "labelled" if f.verdict == "data" else "predicted"
-    if f.looked:
-        own = f"{said} {f.label}" if f.label is not None else ""
-        found.append((own, f.present, f.looked))
-    if f.elsewhere_looked:
-        found.append((f"{said} otherwise", f.elsewhere, f.elsewhere_looked))
-    return found
-
-
-def _effect(effect: Effect | None, become: str, what: str) -> dict[str, Any] | None:
-    if effect is None:
-        return None
-    return {
-        "what": what,
-        "how": effect.how,
-        "control_is": effect.control_is,
-        "photographs": effect.photographs,
-        "become": become,
-        "rows": [
-            (effect.how, _bar(effect.changed), effect.log_odds, "w"),
-            ("control", _bar(effect.control), effect.control_log_odds, ""),
-        ],
-    }
-
-
-def _bar(m: Measured) -> dict[str, float]:
-    """A share and its interval in percent, within 0 to 100."""
-    value, low, high = (
-        min(100.0, max(0.0, 100 * v)) if np.isfinite(v) else 0.0 for v in (m.value, m.low, m.high)
-    )
-    return {"value": value, "low": low, "high": high}
 
 
 def _shot(s: Sighting, thumbs: _Thumbs) -> dict[str, Any]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+from camcli.render.report.findings_part import Numbers, findings_parts
 
 TABS = (("map", "Map"), ("audit", "Audit"), ("check", "Check"), ("evaluation", "Evaluation"),
         ("training", "Training"))  # fmt: skip
@@ -28,21 +31,19 @@ class Beside:
     training: Mapping[str, Any] | None = None
 
 
-Numbers = Callable[[str], int | None]
-"""Relative path of a photograph -> number of its row on the page; None where it has none."""
-
-
-def page_parts(beside: Beside, numbers: Numbers) -> dict[str, Any]:
+def page_parts(beside: Beside, numbers: Numbers, out: Path) -> dict[str, Any]:
     """What each tab's script loads when it is first looked at, by the tab's name.
 
     Args:
         beside: what is known.
         numbers: of the page's rows.
+        out: the page's folder, for links to files.
 
     Returns:
         Plain values for JSON; a tab that has nothing to show has no entry.
     """
-    found: dict[str, Any] = {}
+    known = {"audit": beside.audit, "check": beside.check}
+    found = findings_parts(known, numbers, out)
     if beside.evaluation is not None:
         found["evaluation"] = dict(beside.evaluation)
     if beside.training is not None:

@@ -14,6 +14,7 @@ from camcli.ours import Inside
 from camcli.render.places.layout import Tick, Working
 from camcli.render.report import pages
 from camcli.render.report.beside import TABS, page_parts
+from camcli.render.report.findings_part import choices, flags
 from camcli.render.report.looks import page_look, shared_scale, unit
 from camcli.render.report.places_part import places_parts
 from camcli.render.report.rows import ERROR, UNKNOWN, ImageRow, Names, RunData, in_order, read_rows
@@ -59,7 +60,11 @@ def write_report(
     if self_contained:
         pages.check_self_contained(len(rows))
     summary = summarise(rows)
+    numbers = {row.path: number for number, row in enumerate(rows)}
+    parts = {**page_parts(run.beside, numbers.get, out), **places_parts(rows, working)}
     settings = {
+        "findings": choices(parts),
+        "typed": {"run": _quoted(str(run.path)), "photographs": _quoted(str(run.source))},
         "rows": len(rows),
         "classes": names.list,
         "runs": [run_settings(run, out, rows)],
@@ -86,11 +91,11 @@ def write_report(
         "unusable": sum(row.label >= 0 for row in rows if row.sides[0].verdict == UNKNOWN),
         "state": run.info.get("state"),
         "tabs": TABS,
+        "flags": flags(parts),
+        "choices": choices(parts),
     }
     first = rows if self_contained else rows[:thumbnails]
     photos = [photo(run, row) for row in first]
-    numbers = {row.path: number for number, row in enumerate(rows)}
-    parts = {**page_parts(run.beside, numbers.get), **places_parts(rows, working)}
     write(out, "report.html", context, settings, rows, photos, parts, self_contained, tick)
     return out / "index.html"
 

@@ -38,10 +38,11 @@ from camcli.render.theme import css
 TEMPLATES = Path(__file__).parent / "templates"
 STYLE = "style.css"
 # Style sheets of single tabs, after the page's own.
-STYLES: tuple[str, ...] = ("look.css",)
+STYLES: tuple[str, ...] = ("look.css", "findings.css", "findings_tab.css")
 # In this order; each adds to the one object `camcli`.
 SCRIPTS = ("base.js", "look.js", "heat.js", "store.js", "parts.js", "filters.js", "gallery.js",
-           "view.js", "tables.js", "charts.js", "classes.js", "main.js")  # fmt: skip
+           "view.js", "tables.js", "charts.js", "classes.js",
+           "findings_tab.js", "main.js")  # fmt: skip
 # One file with everything in it is for mailing around; browsers and mailboxes choke on more.
 SELF_CONTAINED_BYTES, SELF_CONTAINED_ROWS = 40_000_000, 2000
 MARK = "camcli report"
@@ -159,13 +160,13 @@ def contained(template: str, context: Mapping[str, Any], styles: Sequence[str], 
     Args:
         template: under ``templates/``.
         context: what it shows; pictures are ``data:`` URLs.
-        styles: further style sheets under ``templates/``.
+        styles: further style sheets under ``templates/css/``.
         script: under ``templates/js/``.
 
     Returns:
         HTML.
     """
-    style = _style() + "".join((TEMPLATES / name).read_text("utf-8") for name in styles)
+    style = _style(styles)
     code = (TEMPLATES / "js" / script).read_text("utf-8")
     return _render(
         template,
@@ -197,8 +198,8 @@ def _hash(text: str) -> str:
     return f"'sha256-{digest}'"
 
 
-def _style() -> str:
-    names = (STYLE, *(f"css/{name}" for name in STYLES))
+def _style(more: Sequence[str] = STYLES) -> str:
+    names = (STYLE, *(f"css/{name}" for name in more))
     return css() + "".join((TEMPLATES / name).read_text("utf-8") for name in names)
 
 
