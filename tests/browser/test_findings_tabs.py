@@ -134,10 +134,8 @@ def test_badges_lead_to_the_card_and_the_large_view_says_and_outlines_it(page, w
         "cat rests on a mark", "1 exact duplicate",
     ]  # fmt: skip
     page.one(".findings-of .check input").click()
-    assert (
-        page.js("return getComputedStyle(document.querySelector('#view .sight .outline')).display")
-        == "none"
-    )
+    shown = "return getComputedStyle(document.querySelector('#view .sight .outline')).display"
+    assert page.js(shown) == "none"
     page.one(".findings-of .pick").click()
     page.wait("return document.querySelector('#view-title').textContent === 'dogs/1.jpg'")
 

@@ -153,9 +153,9 @@ def test_a_broken_one_is_passed_over_and_said_unless_it_was_asked_for(run, tmp_p
 
 
 def test_a_folder_that_holds_none_is_refused_before_anything_is_made(run, tmp_path):
-    with pytest.raises(UsageError, match="--audit .*no audit.json"):
+    with pytest.raises(UsageError, match=r"--audit .*no audit\.json"):
         ReportJob([run.path], audit_dir=tmp_path).check()
-    with pytest.raises(UsageError, match="--check .*no check.json"):
+    with pytest.raises(UsageError, match=r"--check .*no check\.json"):
         ReportJob([run.path], check_dir=Path("gone")).check()
     with pytest.raises(UsageError, match="page of two"):
         ReportJob([run.path, run.path], check_dir=tmp_path).check()

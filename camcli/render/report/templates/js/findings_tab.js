@@ -440,8 +440,7 @@
     card.focus({ preventScroll: true });
     card.scrollIntoView({ block: "start" });
   };
-  addEventListener("hashchange", () => setTimeout(goTo));
-  addEventListener("popstate", () => setTimeout(goTo));
+  camcli.followers.push(goTo);
 
   // ---- Badges and the large view.
 
