@@ -12,10 +12,10 @@ from camcli.errors import CamcliError, UsageError
 from camcli.train.progress import Listener
 
 if TYPE_CHECKING:
-    from camcli.evaluate.findings.for_report import FindingsRecord, Placed
+    from camcli.evaluate.findings.for_report import FindingsRecord, PathInRun
     from camcli.render.report import RunData
 
-Values = Callable[["FindingsRecord", "Placed"], dict[str, Any]]
+Values = Callable[["FindingsRecord", "PathInRun"], dict[str, Any]]
 """What a record is turned into: `audit_values` or `check_values`."""
 
 
@@ -154,7 +154,7 @@ def _same_photographs(run: RunData, record: FindingsRecord) -> int | None:
     return min(found, default=None)
 
 
-def _place(run: RunData, record: FindingsRecord, *, strict: bool = True) -> Placed:
+def _place(run: RunData, record: FindingsRecord, *, strict: bool = True) -> PathInRun:
     """What the run calls a photograph of a record."""
     from camcli.evaluate.findings.roots import placed
 

@@ -9,13 +9,13 @@ from typing import Any
 from camcli.batch.tables.reading import read_rows
 from camcli.errors import CamcliError
 from camcli.evaluate.audit.audit_files import FACTS, PAGE, RECORD
-from camcli.evaluate.findings.for_report import FindingsRecord, Placed, page_values, short, whole
+from camcli.evaluate.findings.for_report import FindingsRecord, PathInRun, page_values, short, whole
 from camcli.ours import below
 
 MOST_CLASSES = 2000
 
 
-def audit_values(record: FindingsRecord, place: Placed) -> dict[str, Any]:
+def audit_values(record: FindingsRecord, place: PathInRun) -> dict[str, Any]:
     """Findings, classes and clusters.
 
     Args:
@@ -60,7 +60,7 @@ def _classes(record: FindingsRecord) -> list[dict[str, Any]]:
     return found
 
 
-def _clusters(record: FindingsRecord, place: Placed) -> list[dict[str, Any]]:
+def _clusters(record: FindingsRecord, place: PathInRun) -> list[dict[str, Any]]:
     """The clusters of each class, in the order of the record."""
     classes = record.content.get("clusters")
     found = []
@@ -82,7 +82,7 @@ def _clusters(record: FindingsRecord, place: Placed) -> list[dict[str, Any]]:
     return found[:MOST_CLASSES]
 
 
-def _members(record: FindingsRecord, place: Placed) -> Iterator[tuple[str, str, int]]:
+def _members(record: FindingsRecord, place: PathInRun) -> Iterator[tuple[str, str, int]]:
     """Path, class and number of the cluster; none where the table is gone or is another one."""
     for file in below(record.folder, [FACTS]):
         try:

@@ -11,11 +11,11 @@ from camcli.batch.tables.reading import read_rows
 from camcli.errors import CamcliError
 from camcli.evaluate.check.check_files import PAGE, RECORD, TABLE
 from camcli.evaluate.findings.finding import Finding, Sighting
-from camcli.evaluate.findings.for_report import FindingsRecord, Placed, page_values, whole
+from camcli.evaluate.findings.for_report import FindingsRecord, PathInRun, page_values, whole
 from camcli.ours import below
 
 
-def check_values(record: FindingsRecord, place: Placed) -> dict[str, Any]:
+def check_values(record: FindingsRecord, place: PathInRun) -> dict[str, Any]:
     """Findings with all their photographs, of which the record itself has the worst only.
 
     Args:

@@ -27,7 +27,7 @@ LONGEST = 4000  # letters of a text; what camcli writes is shorter
 LARGEST = 300_000_000  # bytes of a record
 _ENTRIES = 2000  # of a folder in which records are looked for
 
-Placed = Callable[[str], str | None]
+PathInRun = Callable[[str], str | None]
 """Path in the record -> path in the run; None for a photograph that the run cannot have."""
 
 
@@ -117,7 +117,7 @@ def _folders(place: Path) -> list[Path]:
 
 def page_values(
     record: FindingsRecord,
-    place: Placed,
+    place: PathInRun,
     more: Callable[[Finding], Iterator[tuple[Sighting, str]]] | None = None,
 ) -> dict[str, Any]:
     """All findings of a record with their photographs, and what was not looked at.
@@ -163,7 +163,7 @@ def page_values(
     }
 
 
-def _sighting(s: Sighting, what: str, place: Placed) -> dict[str, Any]:
+def _sighting(s: Sighting, what: str, place: PathInRun) -> dict[str, Any]:
     return {
         "path": place(s.rel),
         "other": None if s.other is None else place(s.other),
