@@ -14,6 +14,7 @@ from camcli.ours import Inside
 from camcli.render.places.layout import Tick, Working
 from camcli.render.report import pages
 from camcli.render.report.beside import TABS, page_parts
+from camcli.render.report.commands import commands
 from camcli.render.report.findings_part import choices, flags
 from camcli.render.report.looks import page_look, shared_scale, unit
 from camcli.render.report.places_part import places_parts
@@ -70,6 +71,7 @@ def write_report(
         "runs": [run_settings(run, out, rows)],
         "summaries": [for_page(summary, run.signed)],
         "mapped": any(row.sides[0].maps for row in rows),
+        "commands": commands(run),
         **kinds(rows),
         **page_look(run, run.signed),
     }
@@ -82,6 +84,7 @@ def write_report(
         "failed": [(row.path, row.sides[0].error) for row in failed[:FAILURES]],
         "failures": len(failed),
         "labelled": summary.judged > 0,
+        "measured": any(row.objects for row in rows),
         **kinds(rows),
         **value_context(summary, names.list),
         "labels": label_table(run),

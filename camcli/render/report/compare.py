@@ -112,6 +112,7 @@ def write_comparison(
         ],
         "failures": len(failed),
         "labelled": any(summary.judged for summary in summaries),
+        "measured": any(row.objects for row in rows),
         "changes": changes,
         "chance": sign_test(changes[FIXED], changes[BROKEN]),
         "similarity": sum(similar) / len(similar) if similar else None,

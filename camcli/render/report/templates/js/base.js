@@ -106,10 +106,12 @@ camcli.command = (text) => {
 //   orders: name of ?sort= -> () -> (row number) -> number, least first.
 //   cardParts: (row, detail or null) -> element or null, below a card's picture.
 //   followers: (state, tab) -> called whenever the URL or what is selected has changed.
+//   stageParts: (frame, row, detail, s, {large}) -> nothing; adds to a picture that is drawn.
 //   viewParts: (row, detail) -> element or null, below the pictures of the large view.
 camcli.tabs = {};
 camcli.filters = [];
 camcli.orders = {};
 camcli.cardParts = [];
+camcli.stageParts = [];
 camcli.viewParts = [];
 camcli.followers = [];

@@ -165,6 +165,7 @@
       place(box, side.box, detail.size);
       frame.append(box);
     }
+    for (const part of camcli.stageParts) part(frame, row, detail, s, { large });
     return stage;
   };
 })();

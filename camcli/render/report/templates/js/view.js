@@ -69,6 +69,7 @@
     else if (row.label >= 0) add("True class", camcli.className(row.label));
     if (side.border >= 0) add("Heat at the border", camcli.percent(side.border));
     if (side.area >= 0) add("Hot area", camcli.percent(side.area));
+    if (side.on_object >= 0) add("Heat on the object", camcli.percent(side.on_object));
     if (detail.size) add("Size", `${detail.size[0]} × ${detail.size[1]} pixels`);
     if (!contained) {
       const links = [];
