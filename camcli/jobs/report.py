@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -118,7 +118,7 @@ class ReportJob(Settings):
             shared["tick"] = _Thumbnails(listener, stack)
             if others:
                 return write_comparison(first, others[0], self.out or COMPARISON, **shared)
-            shared["working"] = partial(_steps, listener)
+            shared["working"] = listener.slow
             first.beside = replace(
                 first.beside,
                 audit=audit_of(first, self.audit_dir, listener),
@@ -159,12 +159,6 @@ class _Thumbnails:
             bar = self._listener.bar("report", None, "thumbnail")
             self._bar = self._stack.enter_context(bar)
         self._bar.advance(1)
-
-
-@contextmanager
-def _steps(listener: Listener, title: str, steps: int) -> Iterator[Callable[[], None]]:
-    with listener.bar(title, steps, "step") as bar:
-        yield partial(bar.advance, 1)
 
 
 def check_run(path: Path) -> None:

@@ -11,19 +11,20 @@ import numpy as np
 
 from camcli.render.places.components import principal
 from camcli.render.places.neighbours import nearest_of
-from camcli.render.places.tsne import STEPS, tsne
 
-SAMPLE = 20_000
-"""Photographs that are laid out; any others are put where those are that they resemble most."""
+SAMPLE = 5_000
+"""Photographs that are laid out, a quarter of a minute by t-SNE; others are put where those are
+that they resemble most."""
 SIDE = 65_534  # places are whole numbers from 0 to this
 _COMPONENTS = 50  # of the features, that neighbours are looked for by
 _FEW = 12  # photographs that are too few for neighbourhoods to mean anything
-_AT_ONCE = 2500  # photographs that are laid out in the blink of an eye
+_AT_ONCE = 500  # photographs that are laid out in a moment
+PERPLEXITY = 15.0  # neighbours that count, about
 _RESEMBLED = 5
 
 Tick = Callable[[], None]
-Working = Callable[[str, int], AbstractContextManager[Tick]]
-"""Title and number of steps of something slow -> what to call after each step, as a context."""
+Working = Callable[[str], AbstractContextManager[None]]
+"""What is being done -> a context in which it is, and a person is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ def lay_out(
 ) -> DataMap | None:
     """Places of photographs; the same photographs get the same ones.
 
-    UMAP does it where its package is installed, and else t-SNE.
+    UMAP does it where its package is installed, and else scikit-learn's t-SNE.
 
     Args:
         features: of each photograph (n,), or None.
@@ -114,11 +115,22 @@ def _flat(points: np.ndarray, working: Working | None) -> tuple[np.ndarray, str]
     if n < _FEW or not points.any():
         flat = principal(points, 2)
         return np.pad(flat, ((0, 0), (0, 2 - flat.shape[1]))), "principal components"
-    if (flat_by_umap := _umap(points)) is not None:
-        return flat_by_umap, "UMAP"
-    slow = working("map of the data", STEPS) if working and n > _AT_ONCE else nullcontext()
-    with slow as tick:
-        return tsne(points, tick), "t-SNE"
+    slow = working(f"Laying out {n:,} photographs ...") if working and n > _AT_ONCE else None
+    with slow or nullcontext():
+        if (flat_by_umap := _umap(points)) is not None:
+            return flat_by_umap, "UMAP"
+        return _tsne(points), "t-SNE"
+
+
+def _tsne(points: np.ndarray) -> np.ndarray:
+    """By scikit-learn (van der Maaten and Hinton 2008), the same for the same points."""
+    from sklearn.manifold import TSNE  # takes a second to import
+
+    # Copies of one photograph would never part: they get places of their own beside each other.
+    apart = 1e-4 * float(points.std()) * np.random.RandomState(0).standard_normal(points.shape)
+    made = TSNE(2, perplexity=min(PERPLEXITY, (len(points) - 1) / 3), init="pca", random_state=0,
+                max_iter=500)  # fmt: skip
+    return np.asarray(made.fit_transform(points + apart.astype(np.float32)), np.float32)
 
 
 def _umap(points: np.ndarray) -> np.ndarray | None:

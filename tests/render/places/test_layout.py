@@ -4,10 +4,14 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from sklearn.neighbors import NearestNeighbors
 
 from camcli.render.places import layout as rooms
 from camcli.render.places.layout import SIDE, compact, lay_out
-from camcli.render.places.neighbours import nearest
+
+
+def nearest(points, k):
+    return NearestNeighbors(n_neighbors=k).fit(points).kneighbors(return_distance=False)
 
 
 def photographs(n, k=6, width=64):
@@ -31,7 +35,7 @@ def test_alike_photographs_are_beside_each_other_also_those_that_were_not_drawn(
     places = np.stack([found.x, found.y], 1)
     assert places.min() == 0
     assert places.max() == SIDE
-    near, _ = nearest(places.astype(np.float32), 5)
+    near = nearest(places.astype(np.float32), 5)
     assert (which[near] == which[:, None]).mean() > 0.95
     again = lay_out(features, sample=120)
     assert np.array_equal(again.x, found.x)
@@ -111,13 +115,12 @@ def test_what_is_slow_is_told(monkeypatch):
     told = []
 
     @contextmanager
-    def working(title, steps):
-        told.append((title, steps))
-        yield lambda: told.append(1)
+    def working(title):
+        told.append(title)
+        yield
 
     lay_out(photographs(40)[0], working=working)
-    assert told[0] == ("map of the data", rooms.STEPS)
-    assert len(told) == 1 + rooms.STEPS
+    assert told == ["Laying out 40 photographs ..."]
     told.clear()
     lay_out(photographs(20)[0], working=working)
     assert not told
@@ -125,10 +128,10 @@ def test_what_is_slow_is_told(monkeypatch):
 
 def test_compact_features_find_the_same_neighbours():
     features, _ = photographs(200)
-    exact, _ = nearest(np.stack(features), 3)
+    exact = nearest(np.stack(features), 3)
     _, numbers = compact(features, 200 * 64)
     assert numbers.dtype == np.int8
     assert numbers.shape == (200, 64)
-    found, _ = nearest(numbers.astype(np.float32), 3)
+    found = nearest(numbers.astype(np.float32), 3)
     assert np.mean([len(set(a) & set(b)) / 3 for a, b in zip(exact, found, strict=True)]) > 0.95
     assert compact(features, 200 * 20)[1].shape == (200, 20)
