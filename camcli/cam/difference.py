@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from torch import Tensor
 
+from camcli.cam.difference_facts import why_no_difference
 from camcli.cam.explainer import maps_of
 from camcli.cam.map_options import MapOptions
 from camcli.models.classifier import Classifier, Look
@@ -14,20 +15,19 @@ from camcli.models.classifier import Classifier, Look
 def can_differ(how: MapOptions, classifier: Classifier) -> bool:
     """Whether the map of a difference has a meaning, and costs little.
 
-    It has none of methods that look at no class, or show a principal component, of labels that do
-    not exclude each other, of values, and of several layers, each of which is cut off at zero
-    before they become one. It costs many passes of methods that run the network on changed images,
-    or backwards through all of it.
+    See `why_no_difference`; behind more than a linear layer some methods take a pass for each
+    channel or cell.
 
     Args:
         how: method and options.
         classifier: the network.
     """
-    output, method = classifier.output, how.method
-    exclusive = not (output.measures or output.multi_label) and len(classifier.classes) > 1
-    of_evidence = method.class_specific and (method.signed or method.weighted)
-    plain = how.smooth is None and "," not in classifier.layer
-    return exclusive and of_evidence and plain and how.is_cheap(classifier)
+    output = classifier.output
+    reason = why_no_difference(
+        how.method, smooth=how.smooth, several_layers="," in classifier.layer, output=output.kind,
+        several_labels=output.multi_label,
+    )  # fmt: skip
+    return reason is None and len(classifier.classes) > 1 and how.is_cheap(classifier)
 
 
 def difference_maps(

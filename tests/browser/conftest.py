@@ -12,6 +12,7 @@ import signal
 import threading
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -234,7 +235,7 @@ def page(chromium):
 def make_run(tmp_path_factory):
     """A run directory as `camcli batch` leaves it, from a list of what it found."""
 
-    def make(name, items, *, method="gradcam", maps=True, folder=None):
+    def make(name, items, *, method="gradcam", maps=True, folder=None, differences=False):
         folder = folder or tmp_path_factory.mktemp("report")
         photos, out = folder / "photos", folder / name
         out.mkdir(parents=True)
@@ -252,6 +253,8 @@ def make_run(tmp_path_factory):
                     cells = draw.integers(60, 200, (3, 4, 3), np.uint8)
                     Image.fromarray(cells).resize((160, 120), 0).save(photo, "JPEG")
                 result = _result(photo, path, label, pred, prob, spot, method)
+                if differences and result.heats:
+                    result = _compared(result)
                 writer.writerow(row(result, 3))
                 if maps and result.heats:
                     heatmaps.write(line(result))
@@ -295,6 +298,15 @@ def _result(photo, path, label, pred, prob, spot, method):
         method=method, layer="last", heats=(heat,), view=(20.0, 0.0, 140.0, 120.0),
         width=160, height=120, truth=truth,
     )  # fmt: skip
+
+
+def _compared(result):
+    """With the difference to the true class, or to the second best: half of it is against."""
+    own = result.heats[0].heatmap
+    against = result.truth.target if result.truth else result.top[1][0]
+    signed = own - own[::-1] / 2
+    difference = Heat(result.pred, result.pred_index, result.prob, signed)
+    return replace(result, difference=difference, against=against)
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ THEMES = pytest.mark.parametrize("theme", ["light", "dark"])
 def pages(make_run, items, tmp_path_factory):
     """The page of a run, and of two."""
     folder = tmp_path_factory.mktemp("accessible")
-    before = make_run("before", items, folder=folder)
+    before = make_run("before", items, folder=folder, differences=True)
     after = make_run("after", [(*items[2][:2], "cat", *items[2][3:]), *items[3:]], folder=folder)
     return {
         "run": write_report(read_run(before), before / "report"),
@@ -34,6 +34,12 @@ def look(page, html, fragment, theme):
 @pytest.mark.parametrize("tab", TABS)
 def test_each_tab(page, pages, tab, theme):
     assert look(page, pages["run"], "" if tab == "gallery" else f"#tab={tab}", theme) == ""
+
+
+@THEMES
+@pytest.mark.parametrize("fragment", ["#tab=mistakes&a=cat&b=dog", "#show=difference"])
+def test_two_classes_beside_each_other(page, pages, fragment, theme):
+    assert look(page, pages["run"], fragment, theme) == ""
 
 
 @THEMES

@@ -217,9 +217,14 @@ def test_the_large_view_shows_both_maps_of_a_wrong_prediction(page, report):
 
 def test_a_cell_of_the_matrix_leads_to_its_images(page, report):
     page.open(report, "#tab=mistakes")
-    link = page.one("#matrix td.w a[aria-label='cat taken for dog: 1']")
-    link.click()
-    page.wait("return document.querySelector('#found').textContent === '1 of 10 images'")
+    page.one("#matrix td.r a[aria-label='cat taken for cat: 3']").click()
+    page.wait("return document.querySelector('#found').textContent === '3 of 10 images'")
+    page.js("history.back()")
+    page.wait("return document.querySelectorAll('#matrix td.w a').length > 0")
+    page.one("#matrix td.w a[aria-label='cat taken for dog: 1']").click()
+    page.wait("return document.querySelectorAll('#pair .pair-row').length > 0")
+    page.one("#pair .in-gallery").click()
+    page.wait("return document.querySelector('#found').textContent.startsWith('1 of 10 images')")
     assert page.paths() == ["cats/3.jpg"]
 
 

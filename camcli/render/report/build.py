@@ -15,6 +15,7 @@ from camcli.render.places.layout import Tick, Working
 from camcli.render.report import pages
 from camcli.render.report.beside import TABS, page_parts
 from camcli.render.report.commands import commands
+from camcli.render.report.differences import difference_settings
 from camcli.render.report.findings_part import choices, flags
 from camcli.render.report.looks import page_look, shared_scale, unit
 from camcli.render.report.places_part import places_parts
@@ -187,6 +188,7 @@ def run_settings(
         "overlayFits": plain,
         "scale": shared_scale(rows, side),
         "unit": unit(run),
+        **difference_settings(run, rows, side),
         **pages.picture_of(run.path, run.source, out),
     }
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from camcli.render.colormaps import SIGNED, get_colormap, signed_colormap
 from camcli.render.ranges import COLORMAPS
-from camcli.render.report.rows import ImageRow, RunData
+from camcli.render.report.heat import PageMap
+from camcli.render.report.rows import ImageRow, RunData, Side
 
 FILES = "jet"
 """What the pictures of a run have unless told otherwise, as the papers do."""
@@ -69,20 +70,25 @@ def _table(colours: np.ndarray, weight: np.ndarray | None = None) -> str:
     return base64.b64encode(table.tobytes()).decode()
 
 
-def shared_scale(rows: Sequence[ImageRow], side: int = 0) -> dict[str, float | int] | None:
+def shared_scale(
+    rows: Sequence[ImageRow],
+    side: int = 0,
+    of: Callable[[Side], PageMap | None] = lambda it: it.maps[0] if it.maps else None,
+) -> dict[str, float | int] | None:
     """How high the maps of one side go, in the method's own numbers.
 
     Args:
         rows: of the page.
         side: which of their sides.
+        of: which of its maps.
 
     Returns:
         ``top``, where one scale for all of them ends; ``least``, ``median`` and ``most`` of the
         single maps' highest values, and ``beyond``, how many are above ``top``. None where no map
         has a number.
     """
-    maps = (row.sides[side].maps[0] for row in rows if row.sides[side].maps)
-    highs = np.array([one.high for one in maps if one.drawn and one.high > 0], np.float64)
+    maps = (of(row.sides[side]) for row in rows)
+    highs = np.array([one.high for one in maps if one and one.drawn and one.high > 0], np.float64)
     if not highs.size:
         return None
     top = _short(float(np.quantile(highs, 0.99) if highs.size >= _MANY else highs.max()))

@@ -51,9 +51,11 @@ def index_page(rows: Sequence[ImageRow]) -> dict[str, Any]:
 
 
 def _beside(rows: Sequence[ImageRow], s: int) -> dict[str, Any]:
-    """What only networks of labels, or of values, say."""
+    """What only networks of labels, or of values, say; and of classes that exclude each other."""
     sides = [row.sides[s] for row in rows]
     found: dict[str, Any] = {}
+    if any(side.against >= 0 for side in sides):
+        found["against"] = [side.against for side in sides]
     if any(side.positives is not None for side in sides):
         found["positives"] = [0 if side.positives is None else side.positives for side in sides]
     if any(side.value is not None for side in sides):
@@ -81,6 +83,7 @@ def detail_page(rows: Sequence[ImageRow], most: int, signed: bool = False) -> di
                 "view": [_view(row, side) for row, side in zip(rows, column, strict=True)],
                 "maps": [[_map(one, most, signed) for one in side.maps] for side in column],
                 "truth": [_map(side.truth, most, signed) if side.truth else 0 for side in column],
+                **_differences(column, most),
                 "box": [side.box or 0 for side in column],
                 "overlay": [_overlay(row, side) for row, side in zip(rows, column, strict=True)],
                 "error": [printable(side.error) if side.error else 0 for side in column],
@@ -89,6 +92,20 @@ def detail_page(rows: Sequence[ImageRow], most: int, signed: bool = False) -> di
             for column in ([row.sides[s] for row in rows] for s in range(len(rows[0].sides)))
         ],
     }
+
+
+def _differences(column: Sequence[Side], most: int) -> dict[str, Any]:
+    """Maps of either sign: cells, and the number that the strongest level stands for."""
+
+    def told(one: PageMap) -> list[Any]:
+        return _map(one, most, signed=True)[2:]
+
+    found: dict[str, Any] = {}
+    if any(side.difference for side in column):
+        found["difference"] = [told(side.difference) if side.difference else 0 for side in column]
+    if any(side.either for side in column):
+        found["either"] = [[told(one) for one in side.either] or 0 for side in column]
+    return found
 
 
 def _share(value: float | None) -> int:
@@ -130,7 +147,8 @@ def data_scripts(rows: Sequence[ImageRow], signed: bool = False) -> Iterator[tup
         one.drawn
         for row in rows
         for side in row.sides
-        for one in (*side.maps, *([side.truth] if side.truth else []))
+        for one in (*side.maps, *side.either, side.truth, side.difference)
+        if one is not None
     )
     most = affordable_side(maps)
     for kind, size, make in (

@@ -38,11 +38,12 @@ from camcli.render.theme import css
 TEMPLATES = Path(__file__).parent / "templates"
 STYLE = "style.css"
 # Style sheets of single tabs, after the page's own.
-STYLES: tuple[str, ...] = ("look.css", "findings.css", "findings_tab.css", "measured.css")
+STYLES: tuple[str, ...] = ("look.css", "mistakes.css", "findings.css", "findings_tab.css",
+                           "measured.css")  # fmt: skip
 # In this order; each adds to the one object `camcli`.
 SCRIPTS = ("base.js", "look.js", "heat.js", "store.js", "parts.js", "filters.js", "gallery.js",
-           "view.js", "tables.js", "charts.js", "classes.js", "findings_tab.js",
-           "objects.js", "evaluation.js", "training.js",
+           "view.js", "difference.js", "tables.js", "charts.js", "mistakes.js", "classes.js",
+           "findings_tab.js", "objects.js", "evaluation.js", "training.js",
            "main.js")  # fmt: skip
 # One file with everything in it is for mailing around; browsers and mailboxes choke on more.
 SELF_CONTAINED_BYTES, SELF_CONTAINED_ROWS = 40_000_000, 2000

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from camcli.cam.difference_facts import STRAIGHT
 from camcli.data.decode.fit import seen_share
 from camcli.data.sources.label_tables import split_labels
 from camcli.models.classes.imagenet import imagenet_classes, plain, wnid_index
@@ -85,6 +86,10 @@ class Side:
         view: the part of the photograph that the network saw, in its pixels; None if not known.
         maps: one for each explained class.
         truth: of the true class, where it is not among them.
+        difference: of the prediction minus the class `against`, signed; None where there is none.
+        against: number of that class; -1 where there is none.
+        either: `maps` with what is negative in them, where the difference of any two of them can
+            be taken; else empty.
         empty: there is no positive evidence.
         outside: the photograph would lie outside of the run's source, where nothing is taken from.
         positives: numbers of the labels that are predicted, the likeliest first; None where classes
@@ -108,6 +113,9 @@ class Side:
     view: list[float] | None = None
     maps: list[PageMap] = field(default_factory=list)
     truth: PageMap | None = None
+    difference: PageMap | None = None
+    against: int = -1
+    either: list[PageMap] = field(default_factory=list)
     empty: bool = False
     outside: bool = False
     positives: list[int] | None = None
@@ -159,6 +167,13 @@ class Names:
         return self._numbers[name]
 
 
+def is_straight(run: RunData) -> bool:
+    """Whether the difference of two of its maps is the map of the difference."""
+    plain = run.setting("smooth") is None and "," not in str(run.setting("layer"))
+    scores = run.setting("score") in ("logit", "contrast")
+    return plain and scores and run.setting("method") in STRAIGHT
+
+
 def read_rows(run: RunData, names: Names, signed: bool = False) -> list[ImageRow]:
     """All rows of a run, each with one side.
 
@@ -172,17 +187,13 @@ def read_rows(run: RunData, names: Names, signed: bool = False) -> list[ImageRow
     """
     photos, pictures = Inside(run.source), Inside(run.path)
     heats: dict[str, Mapping[str, Any]] = {}  # as they are, where objects are measured by them
-    maps: dict[str, tuple[list[float] | None, list[PageMap], PageMap | None]] = {}
+    maps: dict[str, Side] = {}
+    straight = is_straight(run)
     features: dict[str, np.ndarray] = {}
     for record in run.heatmaps:
         if record.get("features") is not None:
             features[record["path"]] = record["features"]
-        view = [float(v) for v in record["view"]]
-        maps[record["path"]] = (
-            view if len(view) == 4 else None,
-            [PageMap.of(one, names.number, signed) for one in record["maps"]],
-            PageMap.of(record["truth"], names.number, signed) if record["truth"] else None,
-        )
+        maps[record["path"]] = _seen_in(record, names, signed, straight)
         if run.annotator is not None and record["path"] in run.annotator:
             heats[record["path"]] = record["maps"][0]
     rows: dict[str, ImageRow] = {}  # a list of files may name one twice; then the later row counts
@@ -190,11 +201,12 @@ def read_rows(run: RunData, names: Names, signed: bool = False) -> list[ImageRow
     for values in run.rows:
         path = values["path"]
         side = _side(values, names)
-        side.view, side.maps, side.truth = maps.get(path, (None, [], None))
+        seen = maps.get(path)
         width, height = _whole(values.get("width")), _whole(values.get("height"))
         size = (width, height) if width and height else None
-        if side.view and size and not _plausible(side.view, size):
-            side.view, side.maps, side.truth = None, [], None
+        if seen and not (seen.view and size and not _plausible(seen.view, size)):
+            for name in _OF_MAPS:
+                setattr(side, name, getattr(seen, name))
         side.features = features.get(path)
         side.seen = seen_share(_edges(side.view), width, height)
         if side.seen is None:  # the maps are not there, but the table may say it
@@ -215,6 +227,28 @@ def read_rows(run: RunData, names: Names, signed: bool = False) -> list[ImageRow
     for path, label in labels.items():
         rows[path].label = names.number(known.get(label, label))
     return list(rows.values())
+
+
+_OF_MAPS = ("view", "maps", "truth", "difference", "against", "either")
+
+
+def _seen_in(record: Mapping[str, Any], names: Names, signed: bool, straight: bool) -> Side:
+    """What a line of maps says, as those attributes of a side."""
+    view = [float(v) for v in record["view"]]
+    one, against = record.get("difference"), record.get("against")
+    difference = None if one is None or against is None else PageMap.of(one, names.number, True)
+    several = straight and len(record["maps"]) > 1
+    return Side(
+        UNKNOWN,
+        view=view if len(view) == 4 else None,
+        maps=[PageMap.of(each, names.number, signed) for each in record["maps"]],
+        truth=PageMap.of(record["truth"], names.number, signed) if record["truth"] else None,
+        difference=difference,
+        against=-1 if difference is None else names.number(str(against)),
+        either=[PageMap.of(each, names.number, signed=True) for each in record["maps"]]
+        if several
+        else [],
+    )
 
 
 def _side(values: Mapping[str, str], names: Names) -> Side:

@@ -74,7 +74,7 @@
     return [head("True class", "Taken for", "Images"), el("tbody", {}, ...found.map(([a, b, n]) =>
       el("tr", {}, el("td", { text: camcli.className(a) }),
         el("td", {}, el("a", {
-          href: camcli.linkTo({ is: "wrong", true: name(a), pred: name(b) }),
+          href: camcli.pairLink(a, b),
           text: camcli.className(b),
         })),
         el("td", { class: "number" }, meter(n / most, "w"), count(n)))))];
@@ -123,7 +123,7 @@
         const n = cells[i][j];
         if (!n) return el("td");
         const cell = el("td", { class: i === j ? "r" : "w" }, el("a", {
-          href: camcli.linkTo({ true: name(a), pred: name(b) }),
+          href: i === j ? camcli.linkTo({ true: name(a), pred: name(b) }) : camcli.pairLink(a, b),
           text: count(n),
           "aria-label": `${camcli.className(a)} taken for ${camcli.className(b)}: ${count(n)}`,
         }));

@@ -74,8 +74,8 @@
     const pictures = el("span", { class: "pictures" });
     const captions = el("span", { class: "captions" });
     row.sides.forEach((side, s) => {
-      const map = detail && detail.sides[s].maps[0];
-      pictures.append(camcli.stage(row, detail, s, map || null, { alt: camcli.altOf(row, s) }));
+      const [map, more] = detail ? camcli.galleryMap(row, detail, s) : [null, {}];
+      pictures.append(camcli.stage(row, detail, s, map, { alt: camcli.altOf(row, s), ...more }));
       captions.append(guess(row, s));
     });
     link.append(pictures, captions, truth(row));

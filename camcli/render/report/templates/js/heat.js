@@ -112,8 +112,10 @@
   // The picture of one map of one row.
   //   row: from camcli.rowOf; detail: its details or null while they are on their way;
   //   s: which side; map: [class, probability, text, highest number] or null;
-  //   large: prefer the whole photograph; signed: of evidence of either sign.
-  camcli.stage = (row, detail, s, map, { large = false, alt = "", signed = camcli.settings.signed } = {}) => {
+  //   large: prefer the whole photograph; signed: of evidence of either sign; difference: of two
+  //   classes, see difference.js.
+  camcli.stage = (row, detail, s, map, { large = false, alt = "",
+    difference = false, signed = camcli.settings.signed || difference } = {}) => {
     const frame = camcli.el("div", { class: signed ? "frame signed" : "frame" });
     const stage = camcli.el("div", { class: "stage" }, frame);
     if (!detail) return stage;
@@ -154,7 +156,7 @@
       const seen = camcli.el("div", { class: side.view ? "seen part" : "seen" });
       place(seen, side.view || [0, 0, width, height], detail.size);
       const canvas = camcli.el("canvas", { "aria-hidden": "true" });
-      camcli.paintMap(canvas, cells, large ? 256 : 64, { prob: map[1], high: map[3], s, signed });
+      camcli.paintMap(canvas, cells, large ? 256 : 64, { prob: map[1], high: map[3], s, signed, difference });
       seen.append(canvas);
       frame.append(seen);
     } else if (!map && overlay && runs[s].overlayFits) {

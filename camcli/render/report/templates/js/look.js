@@ -52,10 +52,10 @@
 
   // On which scale a map is drawn.
   //   high: the number that its highest level stands for; prob: of its class, in 1/100,000, -1 where
-  //   it has none; s: of which side.
+  //   it has none; s: of which side; difference: of two classes.
   // Returns {top: the number at the last colour, gain: high / top}.
-  camcli.scaleOf = ({ high = 0, prob = -1, s = 0 }) => {
-    const run = settings.runs[s].scale;
+  camcli.scaleOf = ({ high = 0, prob = -1, s = 0, difference = false }) => {
+    const run = settings.runs[s][difference ? "differenceScale" : "scale"];
     if (state.scale === "run" && run && high > 0) return { top: run.top, gain: high / run.top };
     const gain = state.scale === "own" ? strength(prob) : 1;
     return { top: high / gain, gain };
@@ -97,11 +97,11 @@
   //   high, prob, s: see scaleOf; signed: of evidence of either sign; unit: words behind the number;
   //   ends: what the two ends of a signed map are called.
   camcli.colourBar = ({ high = 0, prob = -1, s = 0, signed = settings.signed, unit = null,
-    ends = againstFor() }) => {
+    difference = false, ends = againstFor() }) => {
     const element = el("p", { class: "colour-bar" });
     const words = unit ?? settings.runs[s].unit;
     camcli.followLook(element, () => {
-      const { top, gain } = camcli.scaleOf({ high, prob, s });
+      const { top, gain } = camcli.scaleOf({ high, prob, s, difference });
       if (!(high > 0)) {
         element.replaceChildren(...bar(signed, signed ? ends[0] : "none", signed ? ends[1] : "highest"));
         return;
@@ -138,9 +138,12 @@
 
   // The colour bar over the gallery: of all of its maps.
   const galleryBar = (element) => {
-    const { scale, unit } = settings.runs[settings.runs.length - 1];
-    const signed = settings.signed;
-    const [minus, plus] = againstFor();
+    const run = settings.runs[settings.runs.length - 1];
+    const difference = camcli.showsDifference();
+    const scale = difference ? run.differenceScale : run.scale;
+    const unit = difference ? run.differenceUnit : run.unit;
+    const signed = settings.signed || difference;
+    const [minus, plus] = difference ? ["for the other", "for the predicted"] : againstFor();
     let first = signed ? minus : "0", last = signed ? plus : "each map's highest";
     if (scale && state.scale === "run") {
       const most = `${scale.beyond ? "≥ " : ""}${brief(scale.top)}`;
@@ -174,6 +177,9 @@
     const panel = el("div", { class: "look-panel" },
       choice(...colours, CHOICES[colours[0]].map((name) => [name,
         named(name) + (name === settings.fileColours ? ", as the files" : "")])),
+      ...(!settings.signed && settings.runs.some((run) => run.differences)
+        ? [choice("signed", "Colours of differences", CHOICES.signed.map((name) => [name, named(name)]))]
+        : []),
       choice("scale", "Scale", settings.runs.some((run) => run.scale) ? OPTIONS.scale
         : OPTIONS.scale.slice(0, 2)),
       choice("cells", "Map", OPTIONS.cells));

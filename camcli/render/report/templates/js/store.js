@@ -21,6 +21,7 @@
     columns.sides = Array.from({ length: two() }, () => ({
       verdict: new Uint8Array(n),
       pred: new Int32Array(n),
+      against: new Int32Array(n).fill(-1), // of classes whose difference there is a map of
       // In 1/100,000; -1 where there is none.
       ...Object.fromEntries(camcli.settings.shares.map((name) => [name, new Int32Array(n).fill(-1)])),
       positives: new Array(n).fill(0),
@@ -46,6 +47,7 @@
         if (own !== null) to.number[start + i] = own;
       });
       to.pred.set(from.pred, start);
+      if (from.against) to.against.set(from.against, start);
       for (const name of camcli.settings.shares) to[name].set(from[name], start);
       for (let i = 0; i < from.verdict.length; i++) {
         to.verdict[start + i] = from.verdict.charCodeAt(i);
@@ -91,6 +93,7 @@
     sides: columns.sides.map((side) => ({
       verdict: String.fromCharCode(side.verdict[id]),
       pred: side.pred[id],
+      against: side.against[id],
       ...Object.fromEntries(camcli.settings.shares.map((name) => [name, side[name][id]])),
       positives: side.positives[id],
       value: side.value[id],
@@ -125,6 +128,8 @@
         view: side.view[i],
         maps: side.maps[i],
         truth: side.truth[i],
+        difference: side.difference ? side.difference[i] : 0,
+        either: side.either ? side.either[i] : 0,
         box: side.box[i],
         overlay: overlayOf(side.overlay[i], path),
         error: side.error[i],

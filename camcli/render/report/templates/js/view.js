@@ -99,6 +99,7 @@
       sights.append(column(row, detail, 0, map, heading, kind));
     });
     if (own.truth) sights.append(column(row, detail, 0, own.truth, "True class", "right"));
+    sights.append(camcli.differenceSight(row, detail, 0) || "");
     const text = el("div", { class: "words" });
     if (row.sides[0].pred >= 0 && !row.sides[0].value) text.append(guesses(row, detail, 0));
     text.append(facts(row, detail, 0));
@@ -116,6 +117,7 @@
         sight.append(el("p", { class: "hint", text: "This image is not in this run." }));
       } else {
         sight.append(column(row, detail, s, own.maps[0] || null, "", kind));
+        sight.append(camcli.differenceSight(row, detail, s) || "");
         if (side.pred >= 0 && !side.value) sight.append(guesses(row, detail, s));
         sight.append(facts(row, detail, s));
       }
