@@ -68,6 +68,7 @@ def write_report(
         "findings": choices(parts),
         "typed": {"run": _quoted(str(run.path)), "photographs": _quoted(str(run.source))},
         "rows": len(rows),
+        "again": command_of(run),
         "classes": names.list,
         "runs": [run_settings(run, out, rows)],
         "summaries": [for_page(summary, run.signed)],
@@ -235,15 +236,21 @@ def about(run: RunData) -> list[tuple[str, str]]:
     ]
     if isinstance(provenance, Mapping) and isinstance(provenance.get("versions"), Mapping):
         found += list(provenance["versions"].items())
-    command = info.get("command")
-    if isinstance(command, list):
-        found.append(("Command", " ".join(_quoted(str(word)) for word in command)))
+    found.append(("Command", command_of(run)))
     return [(name, printable(str(value))) for name, value in found if value not in (None, "")]
 
 
 # Settings that have their own line, or decide the pictures on the disk only.
 _SAID = {"source", "model", "method", "layer", "target", "topk", "score", "preprocess", "top",
          "style", "name_template", "only", "overlays"}  # fmt: skip
+
+
+def command_of(run: RunData) -> str | None:
+    """What made a run, as it would be typed; None where that was not recorded."""
+    command = run.info.get("command")
+    if not isinstance(command, list):
+        return None
+    return " ".join(_quoted(str(word)) for word in command)
 
 
 def _doubt(run: RunData, summary: Summary, classes: Sequence[str]) -> list[tuple[str, str]]:

@@ -39,11 +39,13 @@ TEMPLATES = Path(__file__).parent / "templates"
 STYLE = "style.css"
 # Style sheets of single tabs, after the page's own.
 STYLES: tuple[str, ...] = ("look.css", "mistakes.css", "findings.css", "findings_tab.css",
-                           "measured.css")  # fmt: skip
+                           "measured.css",
+                           "map.css")  # fmt: skip
 # In this order; each adds to the one object `camcli`.
 SCRIPTS = ("base.js", "look.js", "heat.js", "store.js", "parts.js", "filters.js", "gallery.js",
            "view.js", "difference.js", "tables.js", "charts.js", "mistakes.js", "classes.js",
            "findings_tab.js", "objects.js", "evaluation.js", "training.js",
+           "places.js", "map_points.js", "map_colours.js", "map.js",
            "main.js")  # fmt: skip
 # One file with everything in it is for mailing around; browsers and mailboxes choke on more.
 SELF_CONTAINED_BYTES, SELF_CONTAINED_ROWS = 40_000_000, 2000
