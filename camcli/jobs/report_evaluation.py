@@ -126,7 +126,7 @@ def _of_network(record: Mapping[str, Any], info: Mapping[str, Any], folder: Path
         digest
         for file in files[:_NETWORKS]
         for path in list(recorded_paths(file, info, folder))[:3]
-        if path.is_file() and (digest := file_sha256(path))
+        if (digest := file_sha256(path))
     ]
     return sha256 in known if known and sha256 else None
 
