@@ -56,7 +56,7 @@ def test_heat_is_where_the_network_saw_it():
     assert found.objects("a.jpg", SIZE, view, even(2, 2), 1).share == 0
     assert found.objects("b.jpg", SIZE, view, even(2, 2), 1).share == pytest.approx(0.5, abs=1e-3)
     # What speaks against a class is no heat. The rest: 1 up to a quarter of the width, from there
-    # straight down to 0 at three quarters, of which 7/16 lie in the left half and 1/16 in the other.
+    # straight down to 0 at three quarters: 7/16 in the left half, and 1/16 in the other.
     signed = heat([[1.0, -5.0]])
     left = found.objects("a.jpg", SIZE, [0, 0, 200, 100], signed, 1).share
     assert left == pytest.approx(0.875, abs=2e-3)
