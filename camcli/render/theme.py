@@ -63,11 +63,14 @@ TEXT, QUIET, RIGHT, WRONG = rgb("text"), rgb("quiet"), rgb("right"), rgb("wrong"
 
 def css() -> str:
     """The custom properties that the pages' style sheet uses, for light and dark."""
-    light = {**LIGHT, "sans": _PAGE_FONTS, "strength-most": f"{STRENGTH:.0%}"}
+    light = {**LIGHT, "sans": _PAGE_FONTS, "strength-most": f"{STRENGTH:.0%}",
+             "hatch": "color-mix(in srgb, var(--wrong) 30%, var(--card))"}  # fmt: skip
     return (
         _rule(":root", light, "light")
+        # Paper is light.
+        + "@media screen {\n"
         + _rule(':root[data-theme="dark"]', DARK, "dark")
-        + "@media (prefers-color-scheme: dark) {\n"
+        + "}\n@media screen and (prefers-color-scheme: dark) {\n"
         + _rule(':root:not([data-theme="light"])', DARK, "dark")
         + "}\n"
     )

@@ -134,3 +134,65 @@ def test_what_was_kept_by_another_page_is_not_trusted(page, report):
     page.js("localStorage.setItem('camcli-look', 'null')")
     page.open(report)
     assert page.js("return camcli.look.colours") == "inferno"
+
+
+def test_what_was_seen_is_a_filter_and_an_order(page, make_run, items):
+    run = make_run("seen", items)
+    text = (run / "heatmaps.jsonl").read_text()
+    one = text.replace('"view":[20.0,0.0,140.0,120.0]', '"view":[60.0,0.0,100.0,120.0]', 1)
+    (run / "heatmaps.jsonl").write_text(one)  # of cats/1 a quarter, of the others three
+    made = write_report(read_run(run), run / "report")
+    page.open(made, "#seen=70-80")
+    assert page.found() == "8 of 10 images, 70 to 80% of the photograph seen"
+    page.open(made, "#seen=-30")
+    assert page.paths() == ["cats/1.jpg"]
+    page.open(made, "#seen=75")
+    assert len(page.paths()) == 8
+    for odd in ("x", "", "-", "1-2-3"):
+        page.open(made, f"#seen={odd}")
+        assert len(page.paths()) == 10
+    page.open(made, "#sort=seen")
+    assert page.paths()[0] == "cats/1.jpg"
+    assert page.paths()[-1] == "broken.jpg"
+    assert "of a usual photograph seen" in page.one(".tiles").text
+    assert page.one("#filters [name=seen]").is_displayed()
+
+
+def test_the_large_view_says_what_was_not_seen_and_how_to_show_it(page, report, make_run, items):
+    page.open(report, "#open=cats%2Fk%C3%A4se+100%25%231%3F.jpg")
+    note = page.wait("return document.querySelector('#view .seen-note')")
+    assert "75.0% of this photograph was seen" in note.text
+    one, every = (code.text for code in note.find_elements("css selector", "code"))
+    photos = report.parents[2] / "photos"
+    assert one == f"camcli explain '{photos}/cats/käse 100%#1?.jpg' --fit whole"
+    assert every == f"camcli batch photos --fit whole --out {report.parents[1]}-whole"
+    assert len(note.find_elements("css selector", "button")) == 2
+
+
+def test_wrong_bars_are_hatched_and_right_ones_are_not(page, report):
+    page.open(report)
+    fill = "return [...document.querySelectorAll(arguments[0])].map(e => getComputedStyle(e).fill)"
+    wrong, right = page.js(fill, "#histogram .part.w"), page.js(fill, "#histogram .part.r")
+    assert wrong
+    for one in wrong:
+        lines = one.removeprefix("url(").removesuffix(")").strip('"') + " path"
+        assert page.js("return !!document.querySelector(arguments[0])", lines)
+    assert all(one.startswith("rgb") for one in right)
+
+
+def test_signed_maps_say_which_end_is_which(page, make_run, items):
+    run = make_run("signed", items)
+    info = (
+        (run / "run.json").read_text().replace('"panel": false', '"panel": false, "signed": true')
+    )
+    (run / "run.json").write_text(info)
+    page.open(write_report(read_run(run), run / "report"))
+    look(page, scale="run")
+    assert page.one("#images .colour-bar").text.split("\n") == ["against −2", "2 for"]
+    page.open(run / "report" / "index.html", "#open=cats%2F1.jpg")
+    page.wait("return document.querySelector('#view .sight .colour-bar')")
+    assert page.one("#view .sight .colour-bar").text.split("\n") == [
+        "against −2",
+        "2 for",
+        "logits",
+    ]

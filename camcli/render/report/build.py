@@ -22,6 +22,7 @@ from camcli.render.report.places_part import places_parts
 from camcli.render.report.rows import ERROR, UNKNOWN, ImageRow, Names, RunData, in_order, read_rows
 from camcli.render.report.summary import Summary, for_page, summarise
 from camcli.render.report.thumbs import write_thumbs
+from camcli.render.report.whole import cropped, usually_seen, whole_commands
 
 # Thumbnails for the rows that come first; the rest are shown from the photographs themselves.
 THUMBNAILS = 4000
@@ -98,6 +99,8 @@ def write_report(
         "tabs": TABS,
         "flags": flags(parts),
         "choices": choices(parts),
+        "cropped": cropped(rows),
+        "seen": usually_seen(rows),
     }
     first = rows if self_contained else rows[:thumbnails]
     photos = [photo(run, row) for row in first]
@@ -190,6 +193,7 @@ def run_settings(
         "scale": shared_scale(rows, side),
         "unit": unit(run),
         **difference_settings(run, rows, side),
+        "whole": whole_commands(run),
         **pages.picture_of(run.path, run.source, out),
     }
 

@@ -36,6 +36,7 @@ from camcli.render.report.rows import (
     view_or_all,
 )
 from camcli.render.report.summary import for_page, summarise
+from camcli.render.report.whole import cropped
 
 Pairs = Sequence[tuple[str, str]]
 
@@ -115,6 +116,7 @@ def write_comparison(
         "measured": any(row.objects for row in rows),
         "changes": changes,
         "chance": sign_test(changes[FIXED], changes[BROKEN]),
+        "cropped": cropped(rows),
         "similarity": sum(similar) / len(similar) if similar else None,
     }
     first = rows if self_contained else rows[:thumbnails]

@@ -40,10 +40,12 @@ STYLE = "style.css"
 # Style sheets of single tabs, after the page's own.
 STYLES: tuple[str, ...] = ("look.css", "mistakes.css", "findings.css", "findings_tab.css",
                            "measured.css",
-                           "map.css")  # fmt: skip
+                           "map.css",
+                           "print.css")  # fmt: skip
 # In this order; each adds to the one object `camcli`.
-SCRIPTS = ("base.js", "look.js", "heat.js", "store.js", "parts.js", "filters.js", "gallery.js",
-           "view.js", "difference.js", "tables.js", "charts.js", "mistakes.js", "classes.js",
+SCRIPTS = ("base.js", "look.js", "heat.js", "store.js", "parts.js", "filters.js", "seen.js",
+           "gallery.js", "view.js", "print.js",
+           "difference.js", "tables.js", "charts.js", "mistakes.js", "classes.js",
            "findings_tab.js", "objects.js", "evaluation.js", "training.js",
            "places.js", "map_points.js", "map_colours.js", "map.js",
            "main.js")  # fmt: skip

@@ -5,6 +5,24 @@
   const { el, svg, byId, count, meter, tableHead: head } = camcli;
   const name = (number) => camcli.settings.classes[number];
 
+  // Wrong is hatched, and told from right without colours. The bars are stretched, the lines of the
+  // hatching are not.
+  let hatched = 0;
+  const hatch = (chart, width, height) => {
+    const wrong = chart.querySelectorAll(".part.w");
+    if (!wrong.length) return;
+    const id = `hatch-${hatched++}`;
+    const pattern = svg("pattern", { id, class: "hatch", width: 5, height: 5, patternUnits: "userSpaceOnUse" },
+      svg("rect", { width: 5, height: 5 }), svg("path", { d: "M0 4H5" }));
+    chart.prepend(svg("defs", {}, pattern));
+    for (const part of wrong) part.style.fill = `url("#${id}")`;
+    const fit = () => {
+      const { width: w, height: h } = chart.getBoundingClientRect();
+      if (w && h) pattern.setAttribute("patternTransform", `scale(${width / w} ${height / h}) rotate(-45)`);
+    };
+    new ResizeObserver(fit).observe(chart);
+  };
+
   // Bars on a common scale. bars: [{parts: [[kind, n], ...], label, href}]
   const bars = (found, { low, high, caption }) => {
     const width = 400, base = 100;
@@ -29,6 +47,7 @@
       }
       chart.append(link);
     });
+    hatch(chart, width, base);
     return el("div", { class: "chart" }, chart, el("div", { class: "ends hint" },
       el("span", { text: low }), el("span", { text: high })));
   };

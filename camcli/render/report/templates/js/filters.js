@@ -124,6 +124,32 @@
     return (i) => a.pred[i] === x && b && b.pred[i] === y;
   };
 
+  // "20-40", "20-" or "20" for what is above, "-40", all in percent -> [20, 40]; null for what is
+  // no range.
+  camcli.percentRange = (text) => {
+    const found = /^\s*(\d*\.?\d*)\s*%?\s*(?:[-–]\s*(\d*\.?\d*)\s*%?\s*)?$/.exec(text || "");
+    if (!found || !(found[1] || found[2])) return null;
+    return [Number(found[1] || 0), Number(found[2] || 100)];
+  };
+
+  // A filter by a share that every side has. key: in the URL; name: of the column; words: behind
+  // "20 to 40%".
+  camcli.shareFilter = (key, name, words) => ({
+    keys: [key],
+    test: (state) => {
+      const range = camcli.percentRange(state.get(key));
+      if (!range) return null;
+      const [low, high] = range.map((percent) => Math.round(1000 * percent));
+      const { sides } = camcli.columns;
+      return (i) => sides.some(({ [name]: share }) =>
+        share[i] >= 0 && share[i] >= low && (share[i] < high || high >= 100000));
+    },
+    says: (state) => {
+      const range = camcli.percentRange(state.get(key));
+      return range && `${range[0]} to ${range[1]}% ${words}`;
+    },
+  });
+
   const ORDERS = {
     unsure: () => (i) => confidence(i),
     sure: () => (i) => -confidence(i),

@@ -14,6 +14,7 @@
   let ids = new Uint32Array(0);
   let shape = { columns: 1, width: 0, height: 0 };
   let current = 0; // the place that the keyboard is at
+  let printed = 0; // how many go to a printer, which does not scroll
 
   camcli.selection = () => ids;
   camcli.verdictSign = SIGN;
@@ -115,8 +116,9 @@
     const top = -list.getBoundingClientRect().top;
     const height = shape.height + GAP;
     const spare = window.innerHeight / 2;
-    const first = Math.max(0, Math.floor((top - spare) / height)) * shape.columns;
-    const last = Math.min(
+    const first = printed ? 0
+      : Math.max(0, Math.floor((top - spare) / height)) * shape.columns;
+    const last = printed ? Math.min(printed, ids.length) : Math.min(
       ids.length,
       (Math.ceil((top + window.innerHeight + spare) / height)) * shape.columns,
       Math.floor(TALLEST / height) * shape.columns,
@@ -142,6 +144,12 @@
   };
 
   camcli.drawGallery = camcli.afterFrame(draw);
+
+  // Draw so many from the first on, wherever the screen is; 0 goes back to what is near it.
+  camcli.printGallery = (most) => {
+    printed = most;
+    draw();
+  };
 
   // Something that cards show has changed or has arrived.
   camcli.refillGallery = () => {

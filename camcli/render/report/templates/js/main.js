@@ -129,7 +129,7 @@
   camcli.drawOverview();
   camcli.update();
   camcli.loadIndex(() => camcli.update({ more: true }))
-    .then(() => camcli.drawChanges())
+    .then(() => { camcli.drawChanges(); camcli.preparePrint(); })
     .catch((error) => {
       byId("found").textContent = `The page is incomplete: ${error.message}.`;
     });

@@ -1,0 +1,89 @@
+"""A page on paper: every picture of the selection once, and no empty sheet."""
+
+import base64
+import re
+import zlib
+
+import pytest
+
+from camcli.jobs.report import read_run
+from camcli.render.report import write_report
+
+pytestmark = pytest.mark.slow  # a browser for each
+
+ROWS = 260
+
+
+@pytest.fixture(scope="module")
+def run(make_run):
+    """Photographs of which no two are alike, and more than a page of details holds."""
+    spots = [(n // 4 % 4, n % 4) for n in range(ROWS)]
+    return make_run(
+        "paper", [(f"a/{n:03}.jpg", "cat", "cat", 0.9, spot) for n, spot in enumerate(spots)]
+    )
+
+
+def pdf(page):
+    told = {"printBackground": True, "generateDocumentOutline": False, "generateTaggedPDF": False}
+    return base64.b64decode(page.driver.execute_cdp_cmd("Page.printToPDF", told)["data"])
+
+
+def sheets(data):
+    """Of each sheet what is drawn on it."""
+    streams = {
+        int(found[1]): zlib.decompress(found[2])
+        for found in re.finditer(
+            rb"(\d+) 0 obj\s*<<[^>]*/Filter\s*/FlateDecode[^>]*>>\s*stream\r?\n(.*?)\r?\nendstream",
+            data, re.DOTALL,
+        )
+        if b"/Subtype /Image" not in found[0][:400] and found[2][:1] == b"x"
+    }  # fmt: skip
+    pages = re.findall(rb"/Type\s*/Page\b.*?/Contents (\d+) 0 R", data, re.DOTALL)
+    return [streams[int(number)] for number in pages]
+
+
+@pytest.mark.parametrize("form", ["thumbnails", "one file"])
+def test_every_picture_is_printed_once_and_no_sheet_is_empty(page, run, tmp_path, form):
+    made = write_report(read_run(run), tmp_path / "report", self_contained=form == "one file")
+    page.open(made)
+    # The browser's own command, as soon as what it needs has arrived.
+    page.wait("return camcli.detailOf(259, () => {}) && camcli.detailOf(0, () => {})")
+    data = pdf(page)
+    assert len(re.findall(rb"/DCTDecode", data)) == ROWS  # each photograph's own bytes
+    drawn = sheets(data)
+    assert 4 <= len(drawn) <= 20
+    assert min(len(re.findall(rb" Do\b", sheet)) for sheet in drawn) > 5
+    # And the screen is as it was.
+    page.wait("return document.querySelectorAll('#gallery li').length < 100")
+
+
+def test_a_selection_is_printed_as_selected_and_on_light_paper(page, run, tmp_path):
+    page.open(write_report(read_run(run), tmp_path / "report"), "#q=a/00")
+    page.js("document.documentElement.dataset.theme = 'dark'")
+    data = pdf(page)
+    assert len(re.findall(rb"/DCTDecode", data)) == 10
+    page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        assert page.js("return getComputedStyle(document.documentElement).colorScheme") == "light"
+    finally:
+        page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
+def test_the_button_waits_for_all_pictures(page, run, tmp_path):
+    page.open(write_report(read_run(run), tmp_path / "report", thumbnails=0))
+    page.js("""window.print = () => {
+        const pictures = [...document.querySelectorAll('#gallery .frame > img')];
+        window.atPrint = [pictures.length, pictures.filter((i) => i.naturalWidth === 160).length,
+            document.querySelectorAll('#gallery .seen canvas').length];
+      };""")
+    page.one("#print").click()
+    page.wait("return window.atPrint")
+    assert page.js("return window.atPrint") == [ROWS, ROWS, ROWS]
+
+
+def test_what_is_open_is_what_is_printed(page, run, tmp_path):
+    page.open(write_report(read_run(run), tmp_path / "report"), "#open=a%2F007.jpg")
+    page.wait("return document.querySelector('#view .seen canvas')")
+    data = pdf(page)
+    assert len(re.findall(rb"/DCTDecode", data)) == 1
+    assert len(sheets(data)) == 1
