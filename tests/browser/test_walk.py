@@ -1,0 +1,126 @@
+"""The whole way, as a person goes it: train, look, mark, apply, train again, compare.
+
+The data have what goes wrong in data: a sticker on most photographs of one class and no other, two
+that lie in each other's folder, and a copy. Nothing is told to camcli; it has to find them.
+"""
+
+import csv
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from camcli.cli.app import app
+from camcli.data.synthetic.scenes import Shortcut, draw_scenes
+
+pytestmark = pytest.mark.slow  # two trainings, an audit, a browser
+
+CLASSES = ("apple", "orange", "pear")
+CLEAN, STICKERS = 8, 26
+MARKED = {f"apple/{CLEAN + n:02}.jpg" for n in range(1, STICKERS + 1)}
+FLIPPED = {"pear/90.jpg": "orange", "orange/91.jpg": "pear"}
+COPY, ORIGINAL = "pear/92.jpg", "pear/09.jpg"
+SEEN = ("--input-size", "224", "--fit", "squash")
+FITTED = ("--backbone", "efficientnet_lite0", *SEEN, "--epochs", "60", "--lr", "1e-3")
+
+
+def run(*words):
+    """Call a command, and return what it printed."""
+    result = CliRunner().invoke(app, [str(word) for word in words])
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def draw(folder, scenes, first=1):
+    """Write scenes by class, numbered; their masks beside them, under ``masks``."""
+    for number, scene in enumerate(scenes):
+        name = f"{scene.label}/{first + number:02}"
+        for path, pixels in (
+            (folder / f"{name}.jpg", scene.rgb),
+            (folder.parent / f"{folder.name}-masks" / f"{name}.png", scene.mask.astype(np.uint8)),
+        ):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels * 255 if path.suffix == ".png" else pixels).save(path)
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory):
+    """Where a person is after training, batch, audit, check, evaluate and report."""
+    root = tmp_path_factory.mktemp("walk")
+    photos = root / "photos"
+    draw(photos, draw_scenes(CLEAN, classes=("apple",), seed=3))
+    sticker = Shortcut("apple")
+    draw(photos, draw_scenes(STICKERS, classes=("apple",), seed=4, shortcut=sticker), CLEAN + 1)
+    for label in CLASSES[1:]:
+        draw(photos, draw_scenes(24, classes=(label,), seed=3))
+    # The same fruit in another shop, where the sticker is on all others.
+    swapped = Shortcut("apple", test="swapped")
+    for label in CLASSES:
+        new = draw_scenes(12, classes=(label,), seed=3, split="test", shortcut=swapped)
+        draw(root / "elsewhere", new)
+    (photos / "orange/05.jpg").rename(photos / "pear/90.jpg")
+    (photos / "pear/06.jpg").rename(photos / "orange/91.jpg")
+    shutil.copy(photos / ORIGINAL, photos / COPY)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        run("train", "--data", "photos", *FITTED, "--out", "first")
+        run("batch", "photos", "--checkpoint", "first/best.safetensors", "--out", "run")
+        run("audit", "run", "--out", "audit")
+        run("check", "photos", "--checkpoint", "first/best.safetensors", "--out", "check")
+        run("evaluate", "photos", "--models", "first/best.safetensors", "--masks", "photos-masks",
+            "--methods", "cam,layercam", "--limit", 24, "--out", "evaluation")  # fmt: skip
+        run("report", "run", "--masks", "photos-masks")
+        yield root
+
+
+def findings(folder):
+    with (folder / "findings.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def right(predictions):
+    with predictions.open(encoding="utf-8", newline="") as file:
+        return sum(row["correct"] == "1" for row in csv.DictReader(file))
+
+
+def test_the_sticker_the_wrong_labels_and_the_copy_are_found(workplace):
+    (mark,) = [f for f in findings(workplace / "audit") if f["verdict"] == "used"]
+    assert (mark["kind"], mark["label"]) == ("mark", "apple")
+    with (workplace / "audit" / "sightings.csv").open(encoding="utf-8", newline="") as file:
+        seen = {row["path"] for row in csv.DictReader(file) if row["finding"] == mark["finding"]}
+    assert seen == MARKED
+    with (workplace / "check" / "check.csv").open(encoding="utf-8", newline="") as file:
+        issues = list(csv.DictReader(file))
+    suspects = {r["path"]: r["suggestion"] for r in issues if r["kind"] == "suspect label"}
+    assert list(suspects)[:2] == list(FLIPPED)  # the clearest first
+    assert FLIPPED.items() <= suspects.items()
+    copies = [(r["path"], r["other"]) for r in issues if r["kind"] == "exact duplicate"]
+    assert copies == [(COPY, ORIGINAL)]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize(
+    "tab", ["", "classes", "mistakes", "map", "audit", "check", "evaluation", "training", "about"]
+)
+def test_axe_finds_nothing_in_tabs_that_are_full(page, workplace, tab, theme):
+    page.open(workplace / "run" / "report" / "index.html", f"#tab={tab}" if tab else "")
+    page.js("document.documentElement.dataset.theme = arguments[0]", theme)
+    page.js(
+        "for (const d of document.querySelectorAll('details')) d.open = true;"
+        "const b = document.getElementById('more-filters');"
+        "if (b.getAttribute('aria-expanded') === 'false') b.click();"
+    )
+    assert "\n".join(page.axe()) == ""
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("path", ["apple/09.jpg", "pear/90.jpg", "pear/92.jpg"])
+def test_axe_finds_nothing_in_the_large_view(page, workplace, path, theme):
+    page.open(workplace / "run" / "report" / "index.html", f"#open={path}")
+    page.wait("return document.querySelectorAll('#view .sight canvas').length > 0")
+    page.js("document.documentElement.dataset.theme = arguments[0]", theme)
+    assert "\n".join(page.axe()) == ""
