@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from camcli.evaluate.findings.files import as_dicts, finding_files
-from camcli.evaluate.findings.finding import Effect, Finding, HeatShare, Measured, Sighting
+from camcli.evaluate.findings.finding import (
+    Effect,
+    Finding,
+    HeatShare,
+    Measured,
+    Retried,
+    Sighting,
+)
 from camcli.jobs.report import ReportJob
 
 pytestmark = pytest.mark.slow  # a browser
@@ -30,7 +37,8 @@ def written(make_run, items, tmp_path_factory):
         Finding("frame", "dog", "not used", EVIL * 9, "It is there.", "", seen[:1]),
         Finding("mark", "cat", "used", "cat rests on a mark", "In 51 of 60.", "Crop it.", seen,
                 51, 60, 2, 60, remove=EFFECT, add=EFFECT, heat=HeatShare(0.4, 0.03, 50),
-                picture=RGB),
+                picture=RGB, retried=(
+                    Retried("cats/2.jpg", "inpainted", RGB, RGB, "cat 0.98", "dog 0.7"),)),
     ]  # fmt: skip
     check = [
         Finding("suspect label", None, "data", "2 labels that are probably wrong", "", "", (
@@ -88,9 +96,12 @@ def test_a_card_has_the_mark_the_words_the_effects_and_its_photographs(page, wri
     card = page.one("#finding-audit-2")
     for words in ("cat rests on a mark", "Crop it.", "51 of 60", "86% [74, 93]",
                   "Log-odds +0.9", "no longer cat without it",
+                  "Before and after", "cat 0.98", "dog 0.7",
                   "1 more are not among the photographs"):  # fmt: skip
         assert words in card.text
-    assert page.js("return document.querySelector('#finding-audit-2 .mark img').naturalWidth") > 0
+    for picture in (".mark img", ".retried img"):
+        size = f"return document.querySelector('#finding-audit-2 {picture}').naturalWidth"
+        assert page.js(size) == 120
     image, outline = page.js(
         "const shot = document.querySelector('#finding-audit-2 .frame');"
         "const box = (e) => { const r = e.getBoundingClientRect();"

@@ -9,9 +9,11 @@ import numpy as np
 
 from camcli.evaluate.findings.finding import Effect, Finding, Measured
 from camcli.evaluate.findings.order import HEADINGS
-from camcli.render.picture_files import encode_png
+from camcli.render.picture_files import encode_jpeg, encode_png
 from camcli.render.sizes import shrink
 
+SIDE = 240  # pixels of the longer side of a photograph
+_QUALITY = 78
 MARK = 256  # pixels of the longer side up to which a mark is enlarged
 
 
@@ -47,6 +49,13 @@ def told(f: Finding, number: int) -> dict[str, Any]:
         ],
         "heat": None if f.heat is None else {"share": f.heat.share, "area": f.heat.area,
                                              "photographs": f.heat.photographs},
+        "retried": [
+            {
+                "path": r.rel, "how": r.how, "before": photograph(r.before),
+                "after": photograph(r.after), "said": (r.said_before, r.said_after),
+            }
+            for r in f.retried
+        ],
     }  # fmt: skip
 
 
@@ -59,6 +68,16 @@ def mark(rgb: np.ndarray) -> dict[str, Any]:
         "width": rgb.shape[1] * zoom,
         "height": rgb.shape[0] * zoom,
         "zoom": zoom,
+    }
+
+
+def photograph(rgb: np.ndarray) -> dict[str, Any]:
+    """A photograph of which the longer side has `SIDE` pixels at most."""
+    small = np.ascontiguousarray(shrink(rgb, SIDE))
+    return {
+        "url": data_url(encode_jpeg(small, _QUALITY), "jpeg"),
+        "width": small.shape[1],
+        "height": small.shape[0],
     }
 
 

@@ -16,8 +16,13 @@ from typing import Any, cast, get_args
 
 import numpy as np
 
-from camcli.data.decode.images import load_image
-from camcli.errors import CamcliError, ImageError
+from camcli.errors import CamcliError
+from camcli.evaluate.findings.before_after import (
+    picture_below,
+    read_retried,
+    retried_dicts,
+    retried_files,
+)
 from camcli.evaluate.findings.finding import (
     Effect,
     Finding,
@@ -27,7 +32,7 @@ from camcli.evaluate.findings.finding import (
     Verdict,
 )
 from camcli.evaluate.findings.suspect import Region
-from camcli.ours import below, finite, read_record
+from camcli.ours import finite, read_record
 from camcli.render.picture_files import encode_jpeg, encode_png
 from camcli.spreadsheet import cell
 
@@ -38,6 +43,8 @@ PHOTOGRAPHS = "sightings.csv"
 FOLDER = "findings"
 """Of the pictures."""
 _LONGEST_NAME = 40
+_PICTURES = 500  # findings of which pictures are read
+_LONGEST = 1024  # pixels of the longer side of a picture that is read
 _SMALL = 256 * 256  # pixels up to which a picture is written without loss
 
 _EFFECT_COLUMNS = (
@@ -101,16 +108,19 @@ def finding_files(findings: Sequence[Finding]) -> dict[str, bytes | str]:
         if finding.picture is not None and name:
             encode = encode_png if name.endswith(".png") else encode_jpeg
             files[name] = encode(np.ascontiguousarray(finding.picture), 92)
-    return files
+    return files | dict(retried_files(findings, FOLDER))
 
 
 def as_dicts(findings: Sequence[Finding]) -> list[dict[str, Any]]:
     """Findings as JSON has them: no pixels, but the names of their pictures; no NaN, but null."""
     names = picture_names(findings)
-    return [_as_dict(finding, name) for finding, name in zip(findings, names, strict=True)]
+    return [
+        _as_dict(finding, name, number)
+        for number, (finding, name) in enumerate(zip(findings, names, strict=True), start=1)
+    ]
 
 
-def _as_dict(finding: Finding, name: str) -> dict[str, Any]:
+def _as_dict(finding: Finding, name: str, number: int) -> dict[str, Any]:
     def plain(record: Effect | HeatShare | None) -> dict[str, Any] | None:
         return None if record is None else asdict(record)
 
@@ -131,6 +141,7 @@ def _as_dict(finding: Finding, name: str) -> dict[str, Any]:
         "add": plain(finding.add),
         "heat": plain(finding.heat),
         "picture": name or None,
+        "retried": retried_dicts(finding, number, FOLDER),
         "sightings": [
             {
                 "path": each.rel,
@@ -215,7 +226,7 @@ def read_findings(record_file: Path, key: str = "findings") -> list[Finding]:
         key: under which it has the findings.
 
     Returns:
-        The findings, with their pictures where those are still there.
+        The findings, the first ones with their pictures where those are still there.
 
     Raises:
         CamcliError: there is no such record, or it says something else.
@@ -227,7 +238,10 @@ def read_findings(record_file: Path, key: str = "findings") -> list[Finding]:
             f"{record_file} holds no {key}: make it anew with this version of camcli."
         )
     try:
-        return [_from_dict(each, record_file.parent) for each in listed]
+        return [
+            _from_dict(each, record_file.parent if number < _PICTURES else None)
+            for number, each in enumerate(listed)
+        ]
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise CamcliError(
             f"{record_file} is not as camcli writes it ({type(error).__name__}: {error}): make it "
@@ -235,7 +249,7 @@ def read_findings(record_file: Path, key: str = "findings") -> list[Finding]:
         ) from error
 
 
-def _from_dict(d: Mapping[str, Any], folder: Path) -> Finding:
+def _from_dict(d: Mapping[str, Any], folder: Path | None) -> Finding:
     verdict = _text(d["verdict"])
     if verdict not in get_args(Verdict):
         raise ValueError(f"there is no verdict {verdict!r}")
@@ -259,7 +273,9 @@ def _from_dict(d: Mapping[str, Any], folder: Path) -> Finding:
         heat=None
         if heat is None
         else HeatShare(_number(heat["share"]), _number(heat["area"]), int(heat["photographs"])),
-        picture=_picture(folder, _maybe(d["picture"])),
+        picture=picture_below(folder, _maybe(d["picture"]), _LONGEST),
+        # A record of before there were such pictures has none.
+        retried=tuple(read_retried(d.get("retried", []), folder)),
     )
 
 
@@ -284,16 +300,6 @@ def _effect(d: Mapping[str, Any] | None) -> Effect | None:
         _text(d["how"]), _text(d["control_is"]), int(d["photographs"]),
         changed, control, beyond, log_odds, control_log_odds,
     )  # fmt: skip
-
-
-def _picture(folder: Path, name: str | None) -> np.ndarray | None:
-    """A picture below the folder, whatever a record says of others."""
-    for path in below(folder, [name] if name else []):
-        try:
-            return load_image(path)
-        except ImageError:
-            return None
-    return None
 
 
 def _text(value: Any) -> str:

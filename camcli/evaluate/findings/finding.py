@@ -151,7 +151,7 @@ class Finding:
         heat: how much of the evidence lies on it; None where that is not known.
         picture: what it looks like, (h, w, 3) uint8, or None.
         retried: a few photographs before and after: one or two where it was removed, one or two
-            where it was added. They are drawn, and not written into JSON.
+            where it was added.
     """
 
     kind: str

@@ -8,14 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from camcli.evaluate.findings.cards import data_url, told
+from camcli.evaluate.findings.cards import photograph, told
 from camcli.evaluate.findings.files import PHOTOGRAPHS, TABLE, picture_names
 from camcli.evaluate.findings.finding import Finding, Sighting
 from camcli.evaluate.findings.order import HEADINGS, in_order
 from camcli.printable import printable
-from camcli.render.picture_files import encode_jpeg
 from camcli.render.report.pages import contained
-from camcli.render.sizes import shrink
 
 MOST_FINDINGS = 100  # that are drawn as cards
 MOST_PHOTOGRAPHS = 600  # of all findings: about 8 MB
@@ -23,8 +21,6 @@ A_FINDING = 12  # photographs of one that the network was asked about
 AN_ISSUE = 40  # photographs of one in the data, each of which wants to be looked at
 LEAST = 3
 PATHS = 200  # of a finding that can be copied
-SIDE = 240  # pixels of the longer side of a photograph
-_QUALITY = 78
 
 PixelsOf = Callable[[str], np.ndarray | None]
 """Relative path -> (H, W, 3) uint8, of any size; None where it cannot be read."""
@@ -167,22 +163,13 @@ class _Thumbs:
         """Its URL, width and height; None where it cannot be read."""
         if rel not in self._made:
             rgb = self._pixels(rel)
-            self._made[rel] = None if rgb is None or not rgb.size else _photograph(rgb)
+            self._made[rel] = None if rgb is None or not rgb.size else photograph(rgb)
         return self._made[rel]
-
-
-def _photograph(rgb: np.ndarray) -> dict[str, Any]:
-    small = np.ascontiguousarray(shrink(rgb, SIDE))
-    return {
-        "url": data_url(encode_jpeg(small, _QUALITY), "jpeg"),
-        "width": small.shape[1],
-        "height": small.shape[0],
-    }
 
 
 def _picture(rgb: np.ndarray) -> dict[str, Any]:
     """A picture as it is, if it is not larger than a photograph is shown."""
-    return _photograph(rgb)
+    return photograph(rgb)
 
 
 def _card(f: Finding, number: int, picture: str, most: int, thumbs: _Thumbs) -> dict[str, Any]:
@@ -190,13 +177,6 @@ def _card(f: Finding, number: int, picture: str, most: int, thumbs: _Thumbs) -> 
     return {
         **told(f, number),
         "picture": picture,
-        "retried": [
-            {
-                "path": r.rel, "how": r.how, "before": _photograph(r.before),
-                "after": _photograph(r.after), "said": (r.said_before, r.said_after),
-            }
-            for r in f.retried
-        ],
         "shots": [shot for s in f.sightings[:most] if (shot := _shot(s, thumbs))],
         "pairs": any(s.other is not None for s in f.sightings[:most]),
         "sightings": len(f.sightings),

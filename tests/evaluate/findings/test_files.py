@@ -54,7 +54,15 @@ def test_what_is_written_is_read_back(tmp_path, findings):
     found = read_findings(written(tmp_path, findings))
     for one, two in zip(findings, found, strict=True):
         for name in (f.name for f in fields(Finding)):
-            if name in ("picture", "retried"):
+            if name == "picture":
+                continue
+            if name == "retried":
+                told = [[(r.rel, r.how, r.said_before, r.said_after) for r in f.retried]
+                        for f in (one, two)]  # fmt: skip
+                assert told[0] == told[1]
+                for a, b in zip(one.retried, two.retried, strict=True):
+                    assert a.before.shape == b.before.shape
+                    assert np.abs(a.after.astype(int) - b.after).max() < 12  # JPEG
                 continue
             if name == "add" and one.add:
                 assert math.isnan(two.add.control_log_odds.value)
@@ -140,6 +148,10 @@ def test_any_text_comes_back(title, label, path, other):
         {"remove": {"how": "x"}},
         {"effect": "much"},
         {"present": None},
+        {"retried": {"path": "a"}},
+        {"retried": [3]},
+        {"retried": [{"path": "a"}]},
+        {"retried": [dict.fromkeys(("path", "how", "said_before", "said_after"), 1)]},
     ],
 )
 def test_a_record_that_says_something_else_is_refused(tmp_path, findings, change):
@@ -158,6 +170,13 @@ def test_no_record_is_told_and_pictures_outside_are_not_read(tmp_path, findings)
     told = record.read_text().replace(f"{FOLDER}/alpha-mark.png", "../outside.png")
     record.write_text(told)
     assert read_findings(record)[1].picture is None
+    assert len(read_findings(record)[1].retried) == 1
+    (inner / FOLDER / "after-2-1.jpg").rename(tmp_path / "after.jpg")
+    for gone in (f"{FOLDER}/after-2-1.jpg", "../after.jpg", str(tmp_path / "after.jpg")):
+        told = told.replace(f"{FOLDER}/after-2-1.jpg", gone)
+        record.write_text(told)
+        assert read_findings(record)[1].retried == ()
+        told = told.replace(gone, f"{FOLDER}/after-2-1.jpg")
 
 
 def test_what_is_used_comes_first(findings):
