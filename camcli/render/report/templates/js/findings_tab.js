@@ -234,8 +234,8 @@
     return state;
   };
 
-  // After the first pictures: badges need to know.
-  if (choices.size) {
-    setTimeout(() => NAMES.filter(camcli.hasPart).forEach(camcli.loadPart), 0);
-  }
+  // Badges need to know. In one file the parts come after this script.
+  addEventListener("DOMContentLoaded", () => {
+    if (choices.size) NAMES.filter(camcli.hasPart).forEach(camcli.loadPart);
+  });
 })();
