@@ -164,7 +164,7 @@ def test_the_large_view_says_what_was_not_seen_and_how_to_show_it(page, report, 
     assert "75.0% of this photograph was seen" in note.text
     one, every = (code.text for code in note.find_elements("css selector", "code"))
     photos = report.parents[2] / "photos"
-    assert one == f"camcli explain '{photos}/cats/käse 100%#1?.jpg' --fit whole"
+    assert one == f"camcli explain --fit whole '{photos}/cats/käse 100%#1?.jpg'"
     assert every == f"camcli batch photos --fit whole --out {report.parents[1]}-whole"
     assert len(note.find_elements("css selector", "button")) == 2
 

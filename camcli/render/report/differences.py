@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from camcli.cam.difference_facts import why_no_difference
@@ -20,6 +20,8 @@ WITH_VALUE = (
     "--samples", "--channels", "--converge",
 )  # fmt: skip
 ALONE = ("--trust-pickle", "--native-predictions")
+# What decides the map, too, where it is to be as in the run.
+SCORE_WITH_VALUE, SCORE_ALONE = ("--score", "--versus"), ("--signed",)
 SHORT = {"-m": "--model", "-c": "--checkpoint"}
 
 
@@ -78,11 +80,15 @@ def _unit(run: RunData) -> str:
     return "logits" if logits and of_maps == "probability" else of_maps
 
 
-def explain_command(command: Any) -> str | None:
+def explain_command(
+    command: Any, *, same_score: bool = False, without: Collection[str] = ()
+) -> str | None:
     """``camcli explain`` with the network and the method of a ``camcli batch``.
 
     Args:
         command: the words of the latter, as ``run.json`` has them.
+        same_score: with what the run explains, where what follows does not say that itself.
+        without: options to leave out.
 
     Returns:
         As for a shell; None where it is another command, or a script's.
@@ -90,11 +96,14 @@ def explain_command(command: Any) -> str | None:
     if not (isinstance(command, list) and len(command) > 1 and command[1] == "batch"):
         return None
     found, words = ["camcli", "explain"], iter(map(str, command[2:]))
+    alone = (*ALONE, *SCORE_ALONE) if same_score else ALONE
+    with_value = (*WITH_VALUE, *SCORE_WITH_VALUE) if same_score else WITH_VALUE
     for word in words:
         name, equals, value = word.partition("=")
         name = SHORT.get(name, name)
-        if name in ALONE:
+        if name in alone:
             found.append(name)
-        elif name in WITH_VALUE:
-            found += [name, value if equals else next(words, "")]
+        elif name in with_value:
+            option = [name, value if equals else next(words, "")]
+            found += [] if name in without else option
     return printable(shlex.join(found))

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from camcli.data.decode.images import printable
+from camcli.render.report.differences import explain_command
 from camcli.render.report.rows import ImageRow, RunData
 
-# Of ``camcli batch``, those that decide network and map; ``camcli explain`` has them, too.
-KEPT = {"--model", "-m", "--weights", "--weights-key", "--checkpoint", "-c", "--classes",
-        "--device", "--runtime", "--input-size", "--preprocess", "--output",
-        "--threshold", "--method", "--score", "--layer", "--fuse", "--versus", "--smooth",
-        "--samples", "--channels", "--converge"}  # fmt: skip
-KEPT_FLAGS = {"--offline", "--trust-pickle", "--native-predictions", "--signed"}
-# What another run over the same photographs says for itself.
-_REPLACED = {"--fit", "--out", "-o", "--shard"}
-_REPLACED_FLAGS = {"--resume", "--overwrite", "--retry-failed"}
+# What another run over the same photographs says for itself: with what follows, and alone.
+REPLACED = ("--fit", "--out", "-o", "--shard")
+REPLACED_ALONE = ("--resume", "--overwrite", "--retry-failed")
 
 WHOLE = 0.995
 """Of which share on a photograph counts as seen whole."""
@@ -43,35 +39,26 @@ def whole_commands(run: RunData) -> dict[str, Any] | None:
         run: its recorded command tells which network and method to take.
 
     Returns:
-        ``one``, a command for one photograph as the words before and after its path; ``run``, one
-        for all of them; and ``source``, the folder that photographs' paths are relative to. None
-        where the run was told not to crop, or its command is not known.
+        ``one``, a command for a photograph whose path follows; ``run``, one for all of them; and
+        ``source``, the folder that photographs' paths are relative to. None where the network was
+        not shown a part only, or the run's command is not known.
     """
     preprocess = run.setting("preprocess")
-    fit = preprocess.get("fit") if isinstance(preprocess, dict) else None
-    command = run.info.get("command")
-    if fit != "crop" or not isinstance(command, list) or "batch" not in command[1:2]:
+    fit = preprocess.get("fit") if isinstance(preprocess, Mapping) else None
+    one = explain_command(run.info.get("command"), same_score=True, without=("--fit",))
+    if fit != "crop" or one is None:
         return None
-    words = [str(word) for word in command[2:]]
-    options = [word for name, own in _options(words) if name in KEPT | KEPT_FLAGS for word in own]
-    again = [word for name, own in _options(words) for word in own
-             if name not in _REPLACED | _REPLACED_FLAGS]  # fmt: skip
-    out = str(run.path) + "-whole"
+    found, words = ["camcli", "batch"], iter(map(str, run.info["command"][2:]))
+    for word in words:
+        name, equals, _ = word.partition("=")
+        if name in REPLACED:
+            if not equals:
+                next(words, "")
+        elif name not in REPLACED_ALONE:
+            found.append(word)
+    found += ["--fit", "whole", "--out", str(run.path) + "-whole"]
     return {
-        "one": ["camcli explain", shlex.join([*options, "--fit", "whole"])],
-        "run": shlex.join(["camcli", "batch", *again, "--fit", "whole", "--out", out]),
-        "source": str(run.source.absolute()),
+        "one": f"{one} --fit whole",
+        "run": printable(shlex.join(found)),
+        "source": printable(str(run.source.absolute())),
     }
-
-
-def _options(words: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
-    """Options by name, each with the words it consists of; other words under no name."""
-    rest = list(words)
-    while rest:
-        word = rest.pop(0)
-        if not word.startswith("-") or word == "-":
-            yield "", [word]
-            continue
-        name, joined, _ = word.partition("=")
-        takes = name in KEPT | _REPLACED and not joined and bool(rest)
-        yield name, [word, rest.pop(0)] if takes else [word]

@@ -13,6 +13,8 @@ from camcli.cam.difference_facts import STRAIGHT, why_no_difference
 from camcli.cam.method_facts import FACTS
 from camcli.render.report.differences import (
     ALONE,
+    SCORE_ALONE,
+    SCORE_WITH_VALUE,
     SHORT,
     WITH_VALUE,
     difference_settings,
@@ -161,7 +163,7 @@ def test_its_words_are_options_of_both_commands():
     for name in ("batch", "explain"):
         options = {word: each for each in commands[name].params for word in each.opts}
         assert set(WITH_VALUE) | set(ALONE) | set(SHORT) <= options.keys()
-        assert all(options[word].is_flag for word in ALONE)
-        assert not any(options[word].is_flag for word in WITH_VALUE)
+        assert all(options[word].is_flag for word in (*ALONE, *SCORE_ALONE))
+        assert not any(options[word].is_flag for word in (*WITH_VALUE, *SCORE_WITH_VALUE))
         for short, word in SHORT.items():
             assert options[short] is options[word]

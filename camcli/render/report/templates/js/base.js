@@ -70,6 +70,14 @@ camcli.url = (path) =>
     return url;
   }).join("/");
 
+// A word for a POSIX shell.
+camcli.quoted = (word) =>
+  (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\"'\"'")}'`);
+
+// Whether a name can be typed: without control characters, and bytes that are no text.
+camcli.typeable = (name) =>
+  !/[\u0000-\u001f\u007f]/.test(name) && !/(?<![\ud800-\udbff])[\udc00-\udfff]/.test(name);
+
 camcli.afterFrame = (work) => {
   let asked = false;
   return () => {

@@ -79,17 +79,14 @@
       map[2] ? camcli.differenceBar(map, other, s) : nothing());
   };
 
-  // A word for a POSIX shell.
-  const quoted = (word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\"'\"'")}'`);
-
   // The command that makes the map of two classes of one photograph; null where it is not known.
   camcli.differenceCommand = (row, s, one, other) => {
     const { explain, source, signedMethod } = settings.runs[s];
-    if (!explain || /[\u0000-\u001f\u007f\ud800-\udfff]/.test(row.path)) return null;
+    if (!explain || !camcli.typeable(row.path)) return null;
     const words = [`${source}/${row.path}`, "--target", settings.classes[one], "--versus",
       settings.classes[other]];
     if (words.some((word) => word.startsWith("-") && !/^--(target|versus)$/.test(word))) return null;
-    return `${explain} ${words.map(quoted).join(" ")}${signedMethod ? " --signed" : ""}`;
+    return `${explain} ${words.map(camcli.quoted).join(" ")}${signedMethod ? " --signed" : ""}`;
   };
 
   const some = settings.runs.some((run) => run.differences);

@@ -31,30 +31,7 @@
     follow();
   }
 
-  // "20-40", "-40", or "20-" and "20" for what is above, in percent.
-  const range = (text) => {
-    const found = /^\s*(\d*\.?\d*)\s*(?:([-–])\s*(\d*\.?\d*))?\s*%?\s*$/.exec(text || "");
-    if (!found || !(found[1] || found[3])) return null;
-    const low = found[1] ? Number(found[1]) : 0;
-    const high = found[3] ? Number(found[3]) : 100;
-    return [low, high];
-  };
-  const test = (state) => {
-    const wanted = range(state.get("on"));
-    if (!wanted) return null;
-    const low = Math.round(wanted[0] * 1000), high = Math.round(wanted[1] * 1000);
-    const { sides } = camcli.columns;
-    return (i) => sides.some(({ on_object: share }) =>
-      share[i] >= 0 && share[i] >= low && (share[i] < high || high >= 100000));
-  };
-  camcli.filters.push({
-    keys: ["on"],
-    test,
-    says: (state) => {
-      const wanted = range(state.get("on"));
-      return wanted ? `${wanted[0]} to ${wanted[1]}% of the heat on the object` : null;
-    },
-  });
+  camcli.filters.push(camcli.shareFilter("on", "on_object", "of the heat on the object"));
 
   const shareOf = (i) => {
     const share = camcli.columns.sides[0].on_object[i];

@@ -12,12 +12,6 @@
     return shares.length ? Math.min(...shares) : NaN;
   };
 
-  // A word as a shell takes it.
-  const quoted = (word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replace(/'/g, "'\"'\"'")}'`);
-  // Bytes that are no text cannot be typed.
-  const typed = (text) => !/[\ud800-\udfff]/.test(text.replace(/[\ud800-\udbff][\udc00-\udfff]/g, ""))
-    && !/[\u0000-\u001f\u007f]/.test(text);
-
   const note = (row, s) => {
     const share = row.sides[s].seen;
     if (share < 0 || share >= WHOLE) return null;
@@ -27,11 +21,10 @@
         settings.runs.length > 1 ? ` by ${camcli.shown(name)}` : "",
         "; the rest, outside of the frame, the network does not know. "));
     if (!whole) return section;
-    const [before, after] = whole.one;
     const path = `${whole.source}/${row.path}`;
-    if (typed(path)) {
+    if (camcli.typeable(path)) {
       section.append(el("p", { class: "told" }, "Shown whole: ",
-        camcli.command(`${before} ${quoted(path)} ${after}`)));
+        camcli.command(`${whole.one} ${camcli.quoted(path)}`)));
     }
     section.append(el("p", { class: "told" }, "All of them: ", camcli.command(whole.run)));
     return section;
