@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from camcli.batch.tables.rows import columns
-from camcli.cli.commands.report import read_run
+from camcli.jobs.report import read_run
 from camcli.render.picture import encode_jpeg
 from camcli.render.report import write_report
 
@@ -98,15 +98,18 @@ def draw_run(folder: Path, rows: int) -> None:
                    "shape": [7, 7], "values": _map(draw)}  # fmt: skip
             truth = None if right else one | {"target": names[true], "values": _map(draw)}
             record = {"path": path, "view": [86.0, 23.438, 414.0, 351.562], "maps": [one],
-                      "truth": truth}  # fmt: skip
+                      "truth": truth, "difference": one | {"values": _map(draw, 2)},
+                      "against": names[true] if not right else names[(pred + 2) % CLASSES],
+                      }  # fmt: skip
             heatmaps.write(json.dumps(record) + "\n")
     (run / "run.json").write_text(
         json.dumps({"state": "finished", "config": {"source": str(photos), "method": "gradcam"}})
     )
 
 
-def _map(draw: np.random.Generator) -> str:
-    return base64.b64encode(draw.random((7, 7)).astype("<f2").tobytes()).decode()
+def _map(draw: np.random.Generator, signs: int = 1) -> str:
+    values = draw.random((7, 7)) * signs - (signs - 1)
+    return base64.b64encode(values.astype("<f2").tobytes()).decode()
 
 
 def peak_mb() -> float:

@@ -164,6 +164,7 @@ def _record(result: Result, written: list[Path], explaining: Explaining) -> dict
         **({} if output.kind == "softmax" else {"output": output.kind}),
         "method": result.method,
         "layer": result.layer,
+        **({} if result.score is None else {"score": result.score}),
         "options": explaining.what.how.options(),
         "width": result.width,
         "height": result.height,
@@ -201,6 +202,7 @@ def _beside(result: Result, explaining: Explaining) -> list[dict[str, object]]:
             "error": other.error,
             "method": other.method,
             "layer": other.layer,
+            **({} if other.score is None else {"score": other.score}),
             "options": how.options(),
             "like_first": [
                 likeness(one.heatmap, heat.heatmap)

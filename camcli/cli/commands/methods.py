@@ -64,8 +64,8 @@ def _cost(cost: tuple[str, str]) -> str:
 
 _NOTES = """
 GAP head: the network ends in global average pooling and one linear layer, and the last map is \
-explained. There '= cam' is the same map up to a factor when the score is the logit; elementwise \
-is layercam where no feature is negative; reciprocam is gradcam, blurred.
+explained. There '= cam' is the same map up to a factor when the score is the logit or the \
+contrast; elementwise is layercam where no feature is negative; reciprocam is gradcam, blurred.
 
 cost: on top of one forward pass. tail: the part of the network after the explained layer. \
 K: the number of channels there; N: --samples.

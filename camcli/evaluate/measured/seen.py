@@ -14,7 +14,7 @@ from torch import Tensor
 from camcli.batch.batch_size import by_halves
 from camcli.batch.explain import Decoded, read
 from camcli.cam.explainer import maps_of
-from camcli.cam.map_options import MapOptions
+from camcli.cam.map_options import MapOptions, settled
 from camcli.cam.margins import without_margins
 from camcli.cam.postprocess import scaled
 from camcli.data.decode.images import (
@@ -214,10 +214,10 @@ def _see(
 def explained(
     classifier: Classifier, look: Look, index: Sequence[int], hows: dict[str, MapOptions]
 ) -> dict[str, np.ndarray]:
-    """Maps (B, h, w) of a batch by each method."""
+    """Maps (B, h, w) of a batch by each method, which explain what a run of it explains."""
     targets = torch.tensor(index, device=classifier.device)
     return {
-        name: maps_of(classifier, look, targets, how).float().cpu().numpy()
+        name: maps_of(classifier, look, targets, settled(how, classifier)).float().cpu().numpy()
         for name, how in hows.items()
     }
 
@@ -245,6 +245,7 @@ def logit_of(classifier: Classifier, index: int, *, chunk: int = 16) -> Callable
 
 def mapper(classifier: Classifier, index: int, how: MapOptions) -> Callable[[Tensor], Tensor]:
     """Normalised images (n, 3, H, W) -> their maps (n, h, w) for one class."""
+    how = settled(how, classifier)
 
     def explain(images: Tensor) -> Tensor:
         targets = torch.full((len(images),), index, device=classifier.device)

@@ -216,7 +216,7 @@ def about(run: RunData) -> list[tuple[str, str]]:
         ("Method", run.setting("method")),
         ("Layer", run.setting("layer")),
         ("Explained", _explained(run)),
-        ("Score", run.setting("score")),
+        ("Score", _score(run)),
     ]
     preprocess = run.setting("preprocess")
     if isinstance(preprocess, Mapping):
@@ -280,6 +280,14 @@ def _input(preprocess: Mapping[str, Any]) -> str | None:
     except (ValueError, TypeError, KeyError, AttributeError):  # of another version, or by hand
         told = preprocess.get("told")
         return told if isinstance(told, str) else None
+
+
+def _score(run: RunData) -> str | None:
+    """What number of a class the maps explain; of two classes the contrast needs a word."""
+    score, classes = run.setting("score"), run.setting("classes")
+    if score == "contrast" and isinstance(classes, str) and classes.startswith("2 from "):
+        return "contrast: of two classes half of the difference of their logits"
+    return str(score) if score else None
 
 
 def _explained(run: RunData) -> str | None:

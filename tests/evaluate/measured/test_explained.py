@@ -84,3 +84,20 @@ def test_only_photographs_that_both_networks_explained_are_compared(bundled, ref
     whole.add("x", seen[2:], seen[2:])
     some.add("x", seen, seen[2:])
     assert [r.metrics for r in whole.rows("net", 4)] == [r.metrics for r in some.rows("net", 4)]
+
+
+def test_of_two_classes_what_a_run_explains_is_measured(bundled, refs):
+    """--score auto: the difference of the two, and not the logit of one."""
+    weight, bias = bundled.head.weight[:2], bundled.head.bias[:2]
+    head = replace(bundled.head, weight=weight, bias=bias)
+    two = replace(bundled, head=head, tail=head, cut=None, classes=bundled.classes[:2])
+    made = {
+        score: next(see_photographs(two, refs[:1], {"cam": make_map_options("cam", score=score)}))
+        for score in ("auto", "contrast", "logit")
+    }
+    auto, contrast, logit = (seen.maps["cam"] for seen in made.values())
+    np.testing.assert_array_equal(auto, contrast)
+    assert not np.allclose(auto, logit)
+    image = made["auto"].image[None]
+    again = maps.mapper(two, made["auto"].index, make_map_options("cam"))(image)
+    np.testing.assert_allclose(again[0], auto, rtol=1e-3, atol=1e-5)
