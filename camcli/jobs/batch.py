@@ -290,6 +290,8 @@ class BatchJob(Settings):
         from camcli.batch.engine import stream
 
         source, classifier, what = self._ready(None, classifier, listener)
+        if what.told:
+            listener.say(what.told)
         return stream(
             source, classifier, what, batch_size=self.batch_size, workers=self.workers
         )  # fmt: skip

@@ -130,8 +130,8 @@
       ...(row.label >= 0 ? [row.label] : [])];
     const known = [...new Set(guesses)];
     if (known.length < 3) return null; // of two the difference stands beside their maps
-    const second = side.against >= 0 ? side.against : known[1];
-    let pair = [side.pred, second];
+    // The run's own difference stands above: begin with another one.
+    let pair = [side.pred, known.find((c) => c !== side.pred && c !== side.against)];
     if (known.includes(asked.get("one")) && known.includes(asked.get("other"))) {
       pair = [asked.get("one"), asked.get("other")];
     }

@@ -30,7 +30,7 @@
     }
     return cell(head, camcli.stage(row, detail, 0, map,
       { alt: `${camcli.shown(row.path)}, with the evidence for ${camcli.className(number)}` }),
-    map[2] ? null : el("p", { class: "hint", text: "No positive evidence." }));
+    map[2] ? camcli.weakNote(map[1]) : el("p", { class: "hint", text: "No positive evidence." }));
   };
 
   const difference = (row, detail, one, other) => {
