@@ -241,7 +241,9 @@ def make_run(tmp_path_factory):
         out.mkdir(parents=True)
         draw = np.random.default_rng(7)
         with (
-            (out / "predictions.csv").open("w", encoding="utf-8", newline="") as table,
+            (out / "predictions.csv").open(
+                "w", encoding="utf-8", errors="surrogateescape", newline=""
+            ) as table,
             (out / "heatmaps.jsonl").open("w", encoding="ascii") as heatmaps,
         ):
             writer = csv.DictWriter(table, columns(3))

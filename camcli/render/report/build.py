@@ -18,6 +18,7 @@ from camcli.render.report.commands import commands
 from camcli.render.report.differences import difference_settings
 from camcli.render.report.findings_part import choices, flags
 from camcli.render.report.looks import page_look, shared_scale, unit
+from camcli.render.report.marking import marking
 from camcli.render.report.places_part import places_parts
 from camcli.render.report.rows import ERROR, UNKNOWN, ImageRow, Names, RunData, in_order, read_rows
 from camcli.render.report.summary import Summary, for_page, summarise
@@ -73,6 +74,7 @@ def write_report(
         "classes": names.list,
         "runs": [run_settings(run, out, rows)],
         "summaries": [for_page(summary, run.signed)],
+        "marking": marking([run], rows),
         "mapped": any(row.sides[0].maps for row in rows),
         "commands": commands(run),
         **kinds(rows),

@@ -23,6 +23,7 @@ from camcli.render.report.build import (
 )
 from camcli.render.report.heat import similarity
 from camcli.render.report.looks import one_scale, page_look
+from camcli.render.report.marking import marking
 from camcli.render.report.rows import (
     ERROR,
     MISSING,
@@ -93,6 +94,7 @@ def write_comparison(
         "classes": names.list,
         "runs": runs,
         "summaries": [for_page(summary, signed) for summary in summaries],
+        "marking": marking([a, b], rows),
         "mapped": any(side.maps for row in rows for side in row.sides),
         **kinds(rows),
         "similarities": _bins(similar),

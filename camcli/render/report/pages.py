@@ -41,6 +41,7 @@ STYLE = "style.css"
 STYLES: tuple[str, ...] = ("look.css", "mistakes.css", "findings.css", "findings_tab.css",
                            "measured.css",
                            "map.css",
+                           "marks.css",
                            "print.css")  # fmt: skip
 # In this order; each adds to the one object `camcli`.
 SCRIPTS = ("base.js", "look.js", "heat.js", "store.js", "parts.js", "filters.js", "seen.js",
@@ -48,6 +49,7 @@ SCRIPTS = ("base.js", "look.js", "heat.js", "store.js", "parts.js", "filters.js"
            "difference.js", "tables.js", "charts.js", "mistakes.js", "classes.js",
            "findings_index.js",
            "findings_cards.js", "findings_tab.js", "objects.js", "evaluation.js", "training.js",
+           "marks_file.js", "marks_store.js", "marks.js",
            "places.js", "map_points.js", "map_colours.js", "map.js",
            "main.js")  # fmt: skip
 # One file with everything in it is for mailing around; browsers and mailboxes choke on more.
