@@ -6,6 +6,7 @@ that lie in each other's folder, and a copy. Nothing is told to camcli; it has t
 
 import csv
 import shutil
+import time
 
 import numpy as np
 import pytest
@@ -16,6 +17,8 @@ from camcli.cli.app import app
 from camcli.data.synthetic.scenes import Shortcut, draw_scenes
 
 pytestmark = pytest.mark.slow  # two trainings, an audit, a browser
+
+keys = pytest.importorskip("selenium.webdriver.common.keys", reason="no selenium").Keys
 
 CLASSES = ("apple", "orange", "pear")
 CLEAN, STICKERS = 8, 26
@@ -124,3 +127,115 @@ def test_axe_finds_nothing_in_the_large_view(page, workplace, path, theme):
     page.wait("return document.querySelectorAll('#view .sight canvas').length > 0")
     page.js("document.documentElement.dataset.theme = arguments[0]", theme)
     assert "\n".join(page.axe()) == ""
+
+
+class Walker:
+    """Somebody at the page, whose clicks are counted from the first screen on."""
+
+    def __init__(self, page, html):
+        self.page, self.html, self.clicks = page, html, 0
+
+    def first_screen(self):
+        """Open the page as one gets it from `camcli report --open`."""
+        self.clicks = 0
+        self.page.open(self.html)
+        assert self.page.js("return scrollY") == 0
+
+    def click(self, selector, words=""):
+        """Click on what is there to be seen, and says these words."""
+        self.page.wait(
+            "return [...document.querySelectorAll(arguments[0])].some((e) => e.checkVisibility()"
+            " && e.textContent.includes(arguments[1]))", selector, words,
+        )  # fmt: skip
+        seen = (e for e in self.page.all(selector) if e.is_displayed() and words in e.text)
+        next(seen).click()
+        self.clicks += 1
+
+    def opened(self, path):
+        """Wait for a photograph in the large view."""
+        self.page.wait("return document.getElementById('view').open && document.getElementById("
+                       "'view-title').textContent === arguments[0]", path)  # fmt: skip
+
+
+def download(page, folder, button, name):
+    page.driver.execute_cdp_cmd(
+        "Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(folder)}
+    )
+    page.one(button).click()
+    end = time.monotonic() + 10
+    while not (folder / name).exists():
+        assert time.monotonic() < end, f"{name} was not downloaded"
+        time.sleep(0.05)
+    return folder / name
+
+
+def test_what_is_wrong_is_found_marked_mended_and_the_change_is_seen(page, workplace):
+    walker = Walker(page, workplace / "run" / "report" / "index.html")
+    walker.first_screen()
+    page.js("localStorage.clear()")
+
+    # The sticker: what it looks like, and all that have it.
+    walker.first_screen()
+    walker.click("#flags-title + ul a", "apple rests on a mark")
+    page.wait("return document.activeElement.matches('article.finding.used')")
+    assert page.one("article.finding.used .mark img").is_displayed()
+    walker.click("article.finding.used a", f"Show all {STICKERS} in the gallery")
+    assert walker.clicks <= 3
+    page.wait("return /26 of 83 images/.test(document.getElementById('found').textContent)")
+    assert set(page.paths()) == MARKED
+    walker.click("#tick-all")
+    walker.click("#marks-ticked button", "Drop")
+
+    # The wrong labels: the clearest first, each with what it looks like.
+    walker.first_screen()
+    walker.click("#flags-title + ul a", "labels that are probably wrong")
+    walker.click("[data-panel=check] article a.pick", "pear/90.jpg")
+    assert walker.clicks <= 3
+    for path, label in FLIPPED.items():
+        walker.opened(path)
+        page.keys("l")
+        page.wait("return document.getElementById('mark-dialog').open")
+        assert page.one("#mark-label").get_attribute("value") == label
+        page.keys(keys.ENTER)
+        page.wait("return !document.getElementById('mark-dialog').open")
+        page.keys(keys.ARROW_RIGHT)
+
+    # The copy, beside what it is a copy of.
+    walker.first_screen()
+    walker.click("#flags-title + ul a", "exact duplicate")
+    walker.click("[data-panel=check] article .two a.pick", COPY)
+    assert walker.clicks <= 3
+    walker.opened(COPY)
+    page.keys("d")
+    page.keys(keys.ESCAPE)
+    page.wait("return document.getElementById('marks-count').textContent ==="
+              f" '{STICKERS + 1} to drop, 2 relabelled'")  # fmt: skip
+
+    # Taken away, applied, trained on, and used on photographs from elsewhere.
+    download(page, workplace, "#marks-csv", "marks.csv")
+    run("apply", "marks.csv", "--to", "clean")
+    kept = {p.relative_to(workplace / "clean").as_posix()
+            for p in (workplace / "clean").rglob("*.jpg")}  # fmt: skip
+    assert len(kept) == 83 - STICKERS - 1
+    assert not kept & {*MARKED, *FLIPPED, COPY}
+    assert {"orange/90.jpg", "pear/91.jpg", ORIGINAL} <= kept
+    assert sum(1 for _ in (workplace / "photos").rglob("*.jpg")) == 83  # as they were
+    run("train", "--data", "clean", *FITTED, "--out", "second")
+    for name, checkpoint in (("before", "first"), ("after", "second")):
+        run("batch", "elsewhere", "--checkpoint", f"{checkpoint}/best.safetensors", "--out", name)
+    before, after = (right(workplace / name / "predictions.csv") for name in ("before", "after"))
+    assert after >= before + 3
+    run("report", "before", "after", "--out", "compared")
+
+    # What changed is the first thing on the page of both, and a click away in pictures.
+    page.open(workplace / "compared" / "index.html")
+    tiles = {tile.find_element("css selector", "span").text: tile for tile in page.all(".tile")}
+    fixed, broken = tiles["fixed: wrong, now right"], tiles["broken: right, now wrong"]
+    counts = [int(tile.find_element("css selector", "strong").text) for tile in (fixed, broken)]
+    assert counts[0] - counts[1] == after - before
+    fixed.click()
+    page.wait("return document.getElementById('found').textContent.startsWith(arguments[0])",
+              f"{counts[0]} of 36 images")  # fmt: skip
+    words = page.one(".overview").text
+    assert f"{before} of 36" in words
+    assert f"{after} of 36" in words

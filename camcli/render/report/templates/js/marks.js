@@ -74,9 +74,12 @@
 
   const suggestions = (ids) => {
     const found = new Map();
+    const add = (n, weight) => { if (n >= 0) found.set(n, (found.get(n) || 0) + weight); };
     for (const id of ids.slice(0, 200)) {
-      for (const { pred } of camcli.rowOf(id).sides) {
-        if (pred >= 0) found.set(pred, (found.get(pred) || 0) + 1);
+      for (const { pred } of camcli.rowOf(id).sides) add(pred, 1);
+      // What a check says comes first: the run's network may know a wrong label by heart.
+      for (const { suggestion } of camcli.findings?.of(id) || []) {
+        add(camcli.settings.classes.indexOf(suggestion), 1000);
       }
     }
     const isLabel = (n) => ids.every((id) => camcli.columns.label[id] === n);
