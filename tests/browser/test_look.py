@@ -196,3 +196,13 @@ def test_signed_maps_say_which_end_is_which(page, make_run, items):
         "2 for",
         "logits",
     ]
+
+
+def test_the_colours_of_a_runs_own_pictures_are_told_where_there_are_no_maps(page, make_run, items):
+    run = make_run("pictures", items, maps=False)
+    page.open(write_report(read_run(run), run / "report"))
+    assert page.one("#images .colour-bar").text.split("\n") == ["no heat", "the most"]
+    assert not page.all("details.look")
+    drawn = page.js("""const c = document.querySelector('#images .colour-bar canvas');
+        return [...c.getContext('2d').getImageData(0, 0, 256, 1).data]""")
+    assert (np.array(drawn).reshape(256, 4)[:, :3] == get_colormap("jet")).all()

@@ -54,6 +54,7 @@ def page_look(run: RunData, signed: bool) -> dict[str, Any]:
         "signedColormaps": {each: _table(*signed_colormap(each)) for each in SIGNED},
         "colours": PAGE if files == FILES else files,
         "fileColours": files,
+        "fileSigned": list(SIGNED)[-1],
         "alpha": alpha if isinstance(alpha, int | float) and 0 <= alpha <= 1 else 0.5,
     }
 

@@ -35,11 +35,12 @@
     for (const element of document.querySelectorAll("[data-look]")) drawings.get(element)?.();
   };
 
+  const bytes = (base64) => Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
   const tables = new Map();
   // Red, green, blue and opacity of each of 256 levels.
   camcli.colourTable = (signed) => {
     const text = signed ? settings.signedColormaps[state.signed] : settings.colormaps[state.colours];
-    if (!tables.has(text)) tables.set(text, Uint8Array.from(atob(text), (c) => c.charCodeAt(0)));
+    if (!tables.has(text)) tables.set(text, bytes(text));
     return tables.get(text);
   };
 
@@ -68,19 +69,19 @@
     return String(Number(value.toPrecision(size >= 100 ? 3 : 2)));
   };
 
-  const paintBar = (canvas, signed) => {
+  const paintBar = (canvas, signed, table) => {
     canvas.width = 256;
     canvas.height = 1;
     const context = canvas.getContext("2d");
     const image = context.createImageData(256, 1);
-    image.data.set(camcli.colourTable(signed));
+    image.data.set(table || camcli.colourTable(signed));
     context.putImageData(image, 0, 0);
     canvas.classList.toggle("signed", signed);
   };
 
   const bar = (signed, first, last, more = {}) => {
     const canvas = el("canvas", { "aria-hidden": "true" });
-    paintBar(canvas, signed);
+    paintBar(canvas, signed, more.table);
     const strip = el("span", { class: "colour-strip" }, canvas);
     // Where the map's own highest value is, if it is not at the end.
     if (more.at !== undefined) {
@@ -149,9 +150,9 @@
       const most = `${scale.beyond ? "≥ " : ""}${brief(scale.top)}`;
       first = signed ? `${minus} −${brief(scale.top)}` : "0";
       last = signed ? `${most} ${plus}` : `${most} ${unit}`;
-    } else if (scale && !signed) {
-      last += scale.least === scale.most ? `: ${brief(scale.most)} ${unit}`
-        : ` (${brief(scale.least)} to ${brief(scale.most)} ${unit})`;
+    } else if (scale) {
+      last += scale.least === scale.most ? `${signed ? "," : ":"} ${brief(scale.most)} ${unit}`
+        : ` (${signed ? "each map's " : ""}${brief(scale.least)} to ${brief(scale.most)} ${unit})`;
     }
     element.replaceChildren(...bar(signed, first, last));
   };
@@ -170,13 +171,24 @@
     return el("label", {}, title, select);
   };
 
+  // The colours of the pictures that the run itself has drawn.
+  const ofFiles = () => (settings.signed ? settings.fileSigned : settings.fileColours);
+
+  // Of those pictures, where there is nothing else to show: they are as they are.
+  const ofPictures = (place) => {
+    const table = (settings.signed ? settings.signedColormaps : settings.colormaps)[ofFiles()];
+    const [first, last] = settings.signed ? againstFor() : ["no heat", "the most"];
+    place.replaceChildren(el("p", { class: "colour-bar" },
+      ...bar(settings.signed, first, last, { table: bytes(table) })));
+  };
+
   // The colour bar, which opens the switches.
   const controls = (place) => {
     const strip = el("span", { class: "colour-bar" });
     const colours = settings.signed ? ["signed", "Colours"] : ["colours", "Colours"];
     const panel = el("div", { class: "look-panel" },
       choice(...colours, CHOICES[colours[0]].map((name) => [name,
-        named(name) + (name === settings.fileColours ? ", as the files" : "")])),
+        named(name) + (name === ofFiles() ? ", as the files" : "")])),
       ...(!settings.signed && settings.runs.some((run) => run.differences)
         ? [choice("signed", "Colours of differences", CHOICES.signed.map((name) => [name, named(name)]))]
         : []),
@@ -201,10 +213,10 @@
     place.replaceChildren(details);
   };
 
-  // Without maps there are the run's own pictures, which are as they are.
   camcli.drawLook = () => {
     for (const place of document.querySelectorAll("[data-look-place]")) {
       if (settings.mapped) controls(place);
+      else if (!place.closest("dialog") && settings.runs.some((run) => run.overlayFits)) ofPictures(place);
     }
   };
 
