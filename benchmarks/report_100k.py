@@ -17,13 +17,18 @@ import resource
 import shutil
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from camcli.batch.tables.heatmaps import FEATURES
 from camcli.batch.tables.rows import columns
 from camcli.jobs.report import read_run
 from camcli.render.picture import encode_jpeg
+from camcli.render.places.layout import Working
 from camcli.render.report import write_report
 
 CLASSES = 1000
@@ -41,7 +46,9 @@ def main() -> None:
             draw_run(folder, options.rows)
         before = peak_mb()
         start, cpu = time.perf_counter(), time.process_time()
-        page = write_report(read_run(run), run / "report")
+        laying: list[float] = []
+        page = write_report(read_run(run), run / "report", working=timed(laying))
+        print(f"places by t-SNE         {sum(laying):6.1f} s")
         print(f"built in                {time.perf_counter() - start:6.1f} s")
         print(f"  on the processors     {time.process_time() - cpu:6.1f} s")
         print(f"memory above the start  {peak_mb() - before:6.0f} MB")
@@ -52,6 +59,18 @@ def main() -> None:
     finally:
         if not options.keep:
             shutil.rmtree(folder)
+
+
+def timed(seconds: list[float]) -> Working:
+    """Keeps how long the slow parts took."""
+
+    @contextmanager
+    def working(title: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        seconds.append(time.perf_counter() - start)
+
+    return working
 
 
 def draw_run(folder: Path, rows: int) -> None:
@@ -68,6 +87,7 @@ def draw_run(folder: Path, rows: int) -> None:
         seeds[-1].write_bytes(encode_jpeg(picture))
     run, photos = folder / "run", folder / "photos"
     run.mkdir()
+    centres = draw.standard_normal((CLASSES, FEATURES))
     with (
         (run / "predictions.csv").open("w", encoding="utf-8", newline="") as table,
         (run / "heatmaps.jsonl").open("w", encoding="ascii") as heatmaps,
@@ -97,10 +117,12 @@ def draw_run(folder: Path, rows: int) -> None:
             one = {"target": names[pred], "prob": prob, "max": 1.5, "empty": False,
                    "shape": [7, 7], "values": _map(draw)}  # fmt: skip
             truth = None if right else one | {"target": names[true], "values": _map(draw)}
+            features = centres[true] + 0.7 * draw.standard_normal(FEATURES)
+            features /= np.linalg.norm(features)
             record = {"path": path, "view": [86.0, 23.438, 414.0, 351.562], "maps": [one],
                       "truth": truth, "difference": one | {"values": _map(draw, 2)},
                       "against": names[true] if not right else names[(pred + 2) % CLASSES],
-                      }  # fmt: skip
+                      "features": _halves(features)}  # fmt: skip
             heatmaps.write(json.dumps(record) + "\n")
     (run / "run.json").write_text(
         json.dumps({"state": "finished", "config": {"source": str(photos), "method": "gradcam"}})
@@ -108,8 +130,11 @@ def draw_run(folder: Path, rows: int) -> None:
 
 
 def _map(draw: np.random.Generator, signs: int = 1) -> str:
-    values = draw.random((7, 7)) * signs - (signs - 1)
-    return base64.b64encode(values.astype("<f2").tobytes()).decode()
+    return _halves(draw.random((7, 7)) * signs - (signs - 1))
+
+
+def _halves(numbers: np.ndarray) -> str:
+    return base64.b64encode(numbers.astype("<f2").tobytes()).decode()
 
 
 def peak_mb() -> float:
@@ -163,6 +188,7 @@ def open_in_browser(page: Path, rows: int) -> None:
         ):
             ms, found = chrome.execute_async_script(timed, changes)
             print(f"{words:24}{ms / 1000:6.2f} s, {found} found")
+        look_at_map(chrome, timed)
         frames = chrome.execute_async_script(
             "const done = arguments[0]; const times = []; let last = performance.now();"
             "const step = (now) => { times.push(now - last); last = now; scrollBy(0, 120);"
@@ -186,6 +212,59 @@ def open_in_browser(page: Path, rows: int) -> None:
         print(f"cards in the document   {count:6}")
     finally:
         chrome.quit()
+
+
+def look_at_map(chrome: Any, timed: str) -> None:
+    """Time what a reader of the map waits for."""
+    start = time.perf_counter()
+    chrome.execute_script("camcli.writeHash({sort: null, tab: 'map'})")
+    while not chrome.execute_script("return document.querySelector('.map-side .entry')"):
+        time.sleep(0.01)
+    print(f"map opened              {time.perf_counter() - start:6.2f} s")
+    # Each step is drawn in full; what is measured is the script and its picture.
+    drawn = """const [code, done] = arguments; const points = document.querySelector('.points');
+        const box = points.getBoundingClientRect(); const times = []; let n = 0;
+        const send = (type, x, y, more) => points.dispatchEvent(new (type === 'wheel' ? WheelEvent
+            : PointerEvent)(type, {clientX: box.left + x, clientY: box.top + y, bubbles: true,
+            cancelable: true, ...more}));
+        const step = () => {
+            const start = performance.now();
+            if (code === 'zoom') {
+                send('wheel', 300, 300, {deltaY: n % 20 < 10 ? -40 : 40, ctrlKey: true});
+            } else send('pointermove', (n * 37) % box.width, (n * 23) % box.height);
+            requestAnimationFrame(() => {
+                const channel = new MessageChannel();
+                channel.port1.onmessage = () => {
+                    times.push(performance.now() - start);
+                    if (++n < 60) step(); else done(times.sort((a, b) => a - b));
+                };
+                channel.port2.postMessage(0);
+            });
+        };
+        step();"""
+    for words, code in (("frame while zooming", "zoom"), ("frame while hovering", "hover")):
+        frames = chrome.execute_async_script(drawn, code)
+        print(f"{words:24}{frames[30]:6.0f} ms, median; {frames[57]:4.0f} ms, 95th percentile")
+    for words, changes in (
+        ("box on the map", {"in": "300,300,600,600"}),
+        ("colour by confidence", {"in": None, "colour": "confidence"}),
+        ("wrong ones on the map", {"is": "wrong"}),
+    ):
+        ms, found = chrome.execute_async_script(timed, changes)
+        print(f"{words:24}{ms / 1000:6.2f} s, {found} found")
+    path = chrome.execute_script("return camcli.columns.path[camcli.loaded - 5]")
+    start = time.perf_counter()
+    chrome.execute_script(
+        "camcli.writeHash({tab: null, is: null, colour: null, near: arguments[0]})", path
+    )
+    while chrome.execute_script("return camcli.columns.path[camcli.selection()[0]]") != path:
+        time.sleep(0.01)
+    print(f"most alike, first time  {time.perf_counter() - start:6.2f} s")
+    ms, found = chrome.execute_async_script(
+        timed, {"near": chrome.execute_script("return camcli.columns.path[77]")}
+    )
+    print(f"most alike, again       {ms / 1000:6.2f} s, {found} found")
+    chrome.execute_script("camcli.writeHash({near: null})")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,8 @@ _COMPONENTS = 50  # of the features, that neighbours are looked for by
 _FEW = 12  # photographs that are too few for neighbourhoods to mean anything
 _AT_ONCE = 500  # photographs that are laid out in a moment
 PERPLEXITY = 15.0  # neighbours that count, about
-_RESEMBLED = 5
+_RESEMBLED = 5  # of those that have places, that others are put among
+_NEAR, _AROUND = 6.0, 0.35  # in distances between neighbours on the map
 
 Tick = Callable[[], None]
 Working = Callable[[str], AbstractContextManager[None]]
@@ -99,9 +100,7 @@ def lay_out(
     places[drawn] = flat
     rest = np.setdiff1d(np.arange(len(ids)), drawn)
     if len(rest):
-        resembled = nearest_of(points[rest], points[drawn], min(_RESEMBLED, len(drawn)))
-        # The median: the mean of places in two groups would be in none of them.
-        places[rest] = np.median(flat[resembled], axis=1)
+        places[rest] = _beside(points[rest], points[drawn], flat)
     whole = np.full((2, len(features)), -1, np.int32)
     whole[:, ids] = _scaled(places).T
     return DataMap(
@@ -120,6 +119,35 @@ def _flat(points: np.ndarray, working: Working | None) -> tuple[np.ndarray, str]
         if (flat_by_umap := _umap(points)) is not None:
             return flat_by_umap, "UMAP"
         return _tsne(points), "t-SNE"
+
+
+def _beside(points: np.ndarray, known: np.ndarray, flat: np.ndarray) -> np.ndarray:
+    """Places of photographs among those that have some.
+
+    Each lies around the one that it resembles most, drawn to the next ones where those are near in
+    the map, too: the mean of places in two groups would be in none of them. How far around is by
+    chance, and within the room that there is, so that many which resemble one are seen as many.
+
+    Args:
+        points: (N, D).
+        known: (M, D).
+        flat: (M, 2), their places.
+
+    Returns:
+        (N, 2) float32.
+    """
+    found = nearest_of(points, known, min(_RESEMBLED, len(known)))
+    near = flat[found]  # (N, k, 2)
+    # The second nearest of a place is its nearest other.
+    room = np.linalg.norm(flat[nearest_of(flat, flat, 2)[:, 1]] - flat, axis=1)
+    # Who lies alone does not scatter those that resemble it over the whole map.
+    room = np.minimum(room, 3 * np.median(room))[found[:, 0]]
+    apart = np.linalg.norm(near - near[:, :1], axis=2)
+    gaps = ((points[:, None] - known[found]) ** 2).sum(2)
+    weights = np.where(apart <= _NEAR * room[:, None], 1 / (gaps + 1e-9), 0)
+    places = (near * weights[:, :, None]).sum(1) / weights.sum(1)[:, None]
+    aside = np.random.RandomState(0).standard_normal(places.shape)
+    return (places + _AROUND * room[:, None] * aside).astype(np.float32)
 
 
 def _tsne(points: np.ndarray) -> np.ndarray:
