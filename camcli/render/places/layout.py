@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -22,6 +23,8 @@ _AT_ONCE = 500  # photographs that are laid out in a moment
 PERPLEXITY = 15.0  # neighbours that count, about
 _RESEMBLED = 5  # of those that have places, that others are put among
 _NEAR, _AROUND = 6.0, 0.35  # in distances between neighbours on the map
+
+HOW = ("UMAP", "t-SNE", "principal components")
 
 Tick = Callable[[], None]
 Working = Callable[[str], AbstractContextManager[None]]
@@ -140,8 +143,10 @@ def _beside(points: np.ndarray, known: np.ndarray, flat: np.ndarray) -> np.ndarr
     near = flat[found]  # (N, k, 2)
     # The second nearest of a place is its nearest other.
     room = np.linalg.norm(flat[nearest_of(flat, flat, 2)[:, 1]] - flat, axis=1)
-    # Who lies alone does not scatter those that resemble it over the whole map.
-    room = np.minimum(room, 3 * np.median(room))[found[:, 0]]
+    # Who lies alone does not scatter those that resemble it over the whole map; and in a small
+    # group there is as much room as each would have if all were spread evenly.
+    even = float(np.ptp(flat, axis=0).max()) / math.sqrt(len(flat) + len(points))
+    room = np.maximum(np.minimum(room, 3 * np.median(room)), even)[found[:, 0]]
     apart = np.linalg.norm(near - near[:, :1], axis=2)
     gaps = ((points[:, None] - known[found]) ** 2).sum(2)
     weights = np.where(apart <= _NEAR * room[:, None], 1 / (gaps + 1e-9), 0)

@@ -65,7 +65,10 @@ def write_report(
         pages.check_self_contained(len(rows))
     summary = summarise(rows)
     numbers = {row.path: number for number, row in enumerate(rows)}
-    parts = {**page_parts(run.beside, numbers.get, out), **places_parts(rows, working)}
+    parts = {
+        **page_parts(run.beside, numbers.get, out),
+        **places_parts(rows, working, out / pages.PLACES),
+    }
     settings = {
         "findings": choices(parts),
         "typed": {"run": _quoted(str(run.path)), "photographs": _quoted(str(run.source))},

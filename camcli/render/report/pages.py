@@ -55,6 +55,7 @@ SCRIPTS = ("base.js", "look.js", "heat.js", "store.js", "parts.js", "filters.js"
 # One file with everything in it is for mailing around; browsers and mailboxes choke on more.
 SELF_CONTAINED_BYTES, SELF_CONTAINED_ROWS = 40_000_000, 2000
 MARK = "camcli report"
+PLACES = "data/places.js"
 # Lists the files of a page, which are what may be replaced.
 MANIFEST = "data/files.txt"
 # The files of a page that was written before there was a list.

@@ -135,3 +135,12 @@ def test_compact_features_find_the_same_neighbours():
     found = nearest(numbers.astype(np.float32), 3)
     assert np.mean([len(set(a) & set(b)) / 3 for a, b in zip(exact, found, strict=True)]) > 0.95
     assert compact(features, 200 * 20)[1].shape == (200, 20)
+
+
+def test_many_that_resemble_one_are_seen_as_many_and_stay_with_it():
+    features, which = photographs(1200)
+    found = lay_out(features, sample=60)
+    places = np.stack([found.x, found.y], 1)
+    assert len({tuple(place) for place in places.tolist()}) > 1150
+    near = nearest(places.astype(np.float32), 5)
+    assert (which[near] == which[:, None]).mean() > 0.95

@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 
 from camcli.render.places.layout import SIDE
+from camcli.render.report import places_part
+from camcli.render.report.page_data import part_scripts
 from camcli.render.report.places_part import NO_PLACE, places_parts
 from camcli.render.report.rows import ERROR, RIGHT, ImageRow, Names, RunData, Side, read_rows
 
@@ -66,3 +68,45 @@ def test_a_row_has_the_features_of_its_record(tmp_path):
     assert a.sides[0].features is features
     assert b.sides[0].features is None
     assert c.sides[0].features is None
+
+
+def test_the_places_of_an_earlier_page_stay_if_the_photographs_are_the_same(tmp_path, monkeypatch):
+    before = tmp_path / "places.js"
+    made = places_parts(rows(30, {4}), before=before)
+    (_, text), _ = part_scripts(made)
+    before.write_text(text, "ascii")
+    laid_out = []
+
+    def lay_out(features, **options):
+        laid_out.append(1)
+        return real(features, **options)
+
+    real = places_part.lay_out
+    monkeypatch.setattr(places_part, "lay_out", lay_out)
+    assert places_parts(rows(30, {4}), before=before) == made
+    assert not laid_out
+    places_parts(rows(30, {5}), before=before)
+    places_parts(rows(30, {4})[::-1], before=before)
+    assert len(laid_out) == 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text[:200],
+        lambda text: "",
+        lambda text: text.replace('"t-SNE"', '"magic"'),
+        lambda text: text.replace('"drawn":30', '"drawn":"many"'),
+        lambda text: text.replace('"drawn":30', '"drawn":[]'),
+        lambda text: text.replace('"places":"', '"places":"AAAA'),
+        lambda text: text.replace("camcli", "alert"),
+        lambda text: 'camcli.part("places",[]);\n',
+    ],
+)
+def test_what_is_no_part_of_a_page_is_not_taken_for_one(tmp_path, change):
+    before = tmp_path / "places.js"
+    made = places_parts(rows(30))
+    (_, text), _ = part_scripts(made)
+    assert change(text) != text
+    before.write_text(change(text), "ascii")
+    assert places_parts(rows(30), before=before) == made
