@@ -42,7 +42,11 @@ DARK = {
 }
 FONT = "DejaVu Sans"
 """Of pictures and charts, as it travels with the package; pages take the reader's own first."""
-_PAGE_FONTS = f'system-ui, -apple-system, "Segoe UI", Roboto, "{FONT}", sans-serif'
+LETTERS = "camcli letters"
+"""Family of the letters that a page carries itself, for no others: see `page_fonts`."""
+# What a page carries comes first: behind a font of the machine, Chromium goes on to draw boxes
+# where it drew them while that was loading.
+_PAGE_FONTS = f'"{LETTERS}", system-ui, -apple-system, "Segoe UI", Roboto, "{FONT}", sans-serif'
 STRENGTH = 0.45
 """How much colour the strongest cell of a confusion matrix takes: its number stays legible."""
 

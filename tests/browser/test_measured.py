@@ -191,3 +191,27 @@ def test_measured_tabs_fit_a_phone(page, measured, tab):
         assert page.js("return document.documentElement.scrollWidth <= innerWidth")
     finally:
         page.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+DRAWN = """
+const ink = (text) => {
+  const canvas = document.createElement('canvas');
+  const context = canvas.getContext('2d');
+  context.font = `30px ${getComputedStyle(document.body).fontFamily}`;
+  context.fillText(text, 4, 60);
+  return canvas.toDataURL();
+};
+return document.fonts.status === 'loaded' && arguments[0].map(ink);
+"""
+
+
+@pytest.mark.parametrize("contained", [False, True])
+def test_a_browser_without_chinese_letters_draws_them(page, make_run, contained):
+    names = ["猫/1.jpg", "犬/2.jpg", "고/3.jpg", "ह/4.jpg"]
+    run = make_run(f"letters-{contained}", [(n, "cat", "cat", 0.9, (1, 1)) for n in names])
+    made = write_report(read_run(run), run / "report", self_contained=contained)
+    page.open(made)
+    page.wait("return document.querySelectorAll('#gallery li').length === 4")
+    # Where there is no letter, all are drawn as the same box.
+    boxes = page.wait(DRAWN, ["猫", "犬", "고", "ह"])
+    assert len(set(boxes)) == 4

@@ -31,6 +31,7 @@ from camcli.render.report.page_data import (
     data_scripts,
     part_scripts,
 )
+from camcli.render.report.page_fonts import font_faces, letters
 from camcli.render.report.rows import ImageRow
 from camcli.render.report.thumbs import thumb_path, thumbnail
 from camcli.render.theme import css
@@ -94,7 +95,8 @@ def write_page(
     assets = [f"assets/{name}" for name in SCRIPTS]
     for name in SCRIPTS:
         shutil.copyfile(TEMPLATES / "js" / name, out / "assets" / name)
-    (out / "assets" / STYLE).write_text(_style(), "utf-8")
+    faces = _faces(context, settings, rows, parts)
+    (out / "assets" / STYLE).write_text(faces + _style(), "utf-8")
     # The first page of rows comes with the document: something to see while the rest arrives.
     first = [name for name in names if name.endswith("index-0.js")]
     html = _render(
@@ -105,7 +107,7 @@ def write_page(
         inline_style=None,
         inline_scripts=[],
         policy="default-src 'none'; img-src 'self' file: data:; style-src 'self' file:; "
-        "script-src 'self' file:",
+        "font-src data:; script-src 'self' file:",
     )
     (out / "index.html").write_text(html, "utf-8")
 
@@ -150,7 +152,7 @@ def write_self_contained(
             )
     script = [scripts[0], _settings({**settings, "pictures": pictures}), *scripts[1:-1]]
     script += [*data, scripts[-1]]
-    style = _style()
+    style = _faces(context, settings, rows, parts) + _style()
     html = _render(
         template,
         context,
@@ -158,7 +160,7 @@ def write_self_contained(
         scripts=[],
         inline_style=Markup(style),  # ours
         inline_scripts=[Markup(text) for text in script],  # ours, or from `as_script`
-        policy=f"default-src 'none'; img-src data:; style-src {_hash(style)}; "
+        policy=f"default-src 'none'; img-src data:; font-src data:; style-src {_hash(style)}; "
         f"script-src {' '.join(map(_hash, script))}",
     )
     (out / "index.html").write_text(html, "utf-8")
@@ -176,14 +178,15 @@ def contained(template: str, context: Mapping[str, Any], styles: Sequence[str], 
     Returns:
         HTML.
     """
-    style = _style(styles)
     code = (TEMPLATES / "js" / script).read_text("utf-8")
+    bare = _render(template, context, inline_style="", inline_scripts=[], policy="")
+    style = font_faces(set(bare)) + _style(styles)
     return _render(
         template,
         context,
         inline_style=Markup(style),  # ours
         inline_scripts=[Markup(code)],  # ours
-        policy=f"default-src 'none'; img-src data:; style-src {_hash(style)}; "
+        policy=f"default-src 'none'; img-src data:; font-src data:; style-src {_hash(style)}; "
         f"script-src {_hash(code)}",
     )
 
@@ -200,6 +203,16 @@ def check_self_contained(rows: int) -> None:
             f"images; this run has {rows}. Leave it out and copy the folder, or make a run with "
             "--limit."
         )
+
+
+def _faces(
+    context: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    rows: Sequence[ImageRow],
+    parts: Mapping[str, Any],
+) -> str:
+    """The fonts that a page's names need."""
+    return font_faces(letters(context, settings, [row.path for row in rows], parts))
 
 
 def _hash(text: str) -> str:
