@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from camcli.cli import options as o
-from camcli.cli.terminal.console import SOME_FAILED, failed
+from camcli.cli.terminal.console import SOME_FAILED, failed, say
 from camcli.cli.terminal.progress import TerminalListener
 from camcli.data.decode.fit import Fit
 from camcli.jobs.audit import PLAIN, AuditJob, Clusters
@@ -178,6 +179,8 @@ def audit(
     ]  # fmt: skip
     result = job.run(TerminalListener(), given=given)
     _print(result)
+    if job.is_of_run:
+        say(f"On the page of the run, too: camcli report {shlex.quote(source)} --open")
     for failure in result.unreadable:
         failed(failure)
     if result.unreadable:

@@ -168,3 +168,4 @@ def _print(result: CheckResult) -> None:
         nothing=result.nothing,
     )  # fmt: skip
     say(f"{result.summary}; see {result.out}/{PAGE} and {TABLE}.")
+    say("The page of a run over these photographs shows them, too: camcli report RUN --open")

@@ -135,7 +135,9 @@ def flags(parts: Mapping[str, Any]) -> dict[str, Any] | None:
         own = [card for card in part["findings"] if card["verdict"] in ("used", "data")]
         listed += [(name, card) for card in own]
         if not own and name == "audit":
-            calm.append((name, "The audit showed nothing that the network rests on."))
+            rest = len(part["findings"])
+            more_of_it = f"; {counted(rest, 'finding')} not used, or not proved" if rest else ""
+            calm.append((name, f"The audit showed nothing that the network rests on{more_of_it}."))
         elif not own:
             calm.append((name, "The check found nothing wrong with the data."))
     audits = sum(name == "audit" for name, _ in listed)

@@ -75,7 +75,10 @@ def test_a_run_keeps_enough_to_be_audited(run, scenes, bundled):
     list(camcli.batch(scenes / "test", "run", bundled))
     done = run("run", "--masks", scenes / "masks" / "test", "--texture")
     assert done.exit_code == 0, done.output
+    assert "camcli report run --open" in done.stderr
     record = json.loads(Path("camcli-audit/audit.json").read_text())
+    assert record["root"] == str((scenes / "test").resolve())
+    assert record["network"]["sha256"] == bundled.provenance.sha256
     assert record["photographs"] == 12
     assert {"banana", "lemon"} <= {row["label"] for row in record["classes"]}
     wrong = run("run", "--out", "b", "--input-size", 320, "--method", "layercam")

@@ -73,6 +73,8 @@ def test_the_first_screen_names_what_is_used_and_what_is_wrong(tmp_path):
 
 def test_nothing_found_is_said_and_nobody_looked_is_not(tmp_path):
     assert flags({}) is None
+    unused = flags({"audit": part(tmp_path, card(1, "not used", [photo("a.jpg")]))})
+    assert unused["calm"][0][1].endswith("; 1 finding not used, or not proved.")
     said = flags({"audit": part(tmp_path), "check": part(tmp_path)})
     assert said["first"] == []
     assert [tab for tab, _ in said["calm"]] == ["audit", "check"]
