@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,7 +61,10 @@ class ApplyJob(Settings):
                 file of marks that says what nobody can do.
             CamcliError: nothing can be written there.
         """
-        self._read()
+        if self.undo:  # needs no marks: what moved is written down
+            self._check_place()
+        else:
+            self._read()
 
     def run(self, listener: Listener | None = None) -> ApplyResult:
         """Write the data set; the originals stay as they are, unless they are to be moved.
@@ -79,9 +82,10 @@ class ApplyJob(Settings):
         from camcli.data.marked.result import about_new
 
         listener = listener or LogListener()
-        marks = self._read()
         if self.undo:
+            self._check_place()
             return self._undo(listener)
+        marks = self._read()
         if self.move and (done := self._resumed(marks, listener)):
             return done
         data = data_of(marks, self.data)
@@ -113,13 +117,12 @@ class ApplyJob(Settings):
             count, unlabelled = len(kept), len(decided.photos) - len(kept)
         for problem in problems:
             listener.warn(f"'camcli train' would not take it as it is: {problem}")
-        return self._told(
-            ApplyResult(
-                self.to, count, decided.classes, len(decided.dropped), len(decided.relabelled),
-                unlabelled, renamed, decided.new_classes, self._command(decided),
-            ),
-            marks, decided, listener,
+        result = ApplyResult(
+            self.to, count, decided.classes, len(decided.dropped), len(decided.relabelled),
+            unlabelled, renamed, decided.new_classes, self._command(decided),
         )  # fmt: skip
+        self._tell(result, marks, listener)
+        return result
 
     @property
     def kind(self) -> str:
@@ -129,28 +132,34 @@ class ApplyJob(Settings):
     def _read(self) -> MarksFile:
         from camcli.data.marked.marks_file import read_marks
 
-        if (self.move or self.undo) and self.kind != "folder":
+        self._check_place()
+        return read_marks(self.marks)
+
+    def _check_place(self) -> None:
+        """Refuse options that exclude each other, and a place that may not be written to."""
+        moves = self.move or self.undo
+        if moves and self.kind != "folder":
             raise UsageError(
                 f"--move is for folders; {self.to} is a {self.kind}, which moves none."
             )
-        if (self.move or self.undo) and self.data is None:
+        if moves and self.data is None:
             raise UsageError(
                 "--move and --undo change where originals lie, and a file of marks may come from "
                 "anybody: name the data set with --data DIR."
             )
-        if self.move and self.overwrite:
+        if self.move and self.undo:
+            raise UsageError("--move moves originals there, and --undo back: give one of them.")
+        if moves and self.overwrite:
             raise UsageError("--move takes a new folder: leave --overwrite out.")
         if self.kind == "folder" and self.to.suffix.lower() in _NO_FOLDER:
             raise UsageError(
                 f"--to {self.to}: {self.to.suffix} files are not made; name a folder, FILE.csv or "
                 "FILE.txt."
             )
-        marks = read_marks(self.marks)
         if self.kind == "folder":
             self._check_folder()
         else:
             self._check_file()
-        return marks
 
     def _check_file(self) -> None:
         """Refuse to replace a file unasked, and the marks themselves also when asked."""
@@ -272,7 +281,7 @@ class ApplyJob(Settings):
             raise CamcliError(
                 f"Cannot write {self.to}: {why(error)}. Nothing was moved."
             ) from error
-        with listener.bar("move", len(found), "photograph") as bar:
+        with self._goes_on(listener), listener.bar("move", len(found), "photograph") as bar:
             finish(self.to, root, lambda: bar.advance(1))
         return problems
 
@@ -288,14 +297,14 @@ class ApplyJob(Settings):
             done = record.get("state") == "moved"
             what = "was done before" if done else "is being undone"
             raise UsageError(f"This move to {self.to} {what}. To undo it: {undo}")
-        if record.get("marks") != _digest(marks):
+        if record.get("marks") != marks.digest:
             raise UsageError(
                 f"A move to {self.to} was begun with other marks. Undo it first: {undo}"
             )
         assert self.data is not None
         root = Path(self.data)
         listener.say(f"Going on with the move to {self.to}.")
-        with listener.bar("move", None, "photograph") as bar:
+        with self._goes_on(listener), listener.bar("move", None, "photograph") as bar:
             count = finish(self.to, root, lambda: bar.advance(1))
         classes = record.get("classes")
         names = tuple(str(name) for name in classes) if isinstance(classes, list) else ()
@@ -319,6 +328,18 @@ class ApplyJob(Settings):
         listener.say(f"{result.summary} to {self.data}.")
         return result
 
+    @contextmanager
+    def _goes_on(self, listener: Listener) -> Iterator[None]:
+        """Say how to go on, where a person stops the moves."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            listener.warn(
+                "Some photographs have moved. The same command goes on; to bring them back: "
+                + self._again("--undo")
+            )
+            raise
+
     def _again(self, option: str) -> str:
         words = ["camcli", VERB, self.marks, "--data", self.data or "", "--to", self.to, option]
         return " ".join(shlex.quote(str(word)) for word in words)
@@ -332,7 +353,7 @@ class ApplyJob(Settings):
             "written": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             "source": os.path.realpath(decided.place.root),
             "labels": self.labels,
-            "marks": _digest(marks),
+            "marks": marks.digest,
             "photographs": len(decided.photos),
             "dropped": len(decided.dropped),
             "relabelled": len(decided.relabelled),
@@ -348,19 +369,11 @@ class ApplyJob(Settings):
             words += ["--labels", self.labels]
         return " ".join(shlex.quote(word) for word in words)
 
-    def _told(
-        self, result: ApplyResult, marks: MarksFile, decided: Decided, listener: Listener
-    ) -> ApplyResult:
-        verb = "Moved" if self.move else "Wrote"
-        listener.say(f"{verb} {result.summary}.")
-        counts = marks.counts
-        if still := counts["note"] + counts["mark"]:
-            listener.say(f"{counted(still, 'note or mark', 'notes and marks')} changed nothing.")
-        if names := result.renamed:
-            listener.say(
-                f"{counted(len(names), 'photograph')} got another name, as there was one of the "
-                f"same name: {some(names, 3)}."
-            )
+    def _tell(self, result: ApplyResult, marks: MarksFile, listener: Listener) -> None:
+        from camcli.data.marked.result import about
+
+        for line in about(result, marks, moved=self.move):
+            listener.say(line)
         if result.unlabelled:
             listener.warn(
                 f"Left out, as they have no label: {counted(result.unlabelled, 'photograph')}."
@@ -369,13 +382,6 @@ class ApplyJob(Settings):
             listener.say(f"To undo it: {self._again('--undo')}")
         if result.command:
             listener.say(f"Next: {result.command}")
-        return result
-
-
-def _digest(marks: MarksFile) -> str:
-    """Of what the marks change."""
-    lines = sorted(f"{m.source}\0{m.path}\0{m.mark}\0{m.label}" for m in marks.marks)
-    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _known_as(label: str, classes: Sequence[str]) -> str:

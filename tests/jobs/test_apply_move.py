@@ -11,6 +11,7 @@ import camcli
 from camcli.data.datasets.load import load_dataset
 from camcli.errors import CamcliError, UsageError
 from camcli.locks import lock
+from camcli.train.progress import Listener
 
 RECORD = "camcli-apply.json"
 NAMES = [f"{c}/{n}.jpg" for c in ("cat", "dog") for n in range(4)]
@@ -109,6 +110,35 @@ def test_originals_move_and_come_back(photos):
         undo()
 
 
+def test_undoing_needs_no_marks(photos):
+    move()
+    Path("marks.csv").unlink()
+    undo()
+    assert is_back()
+
+
+def test_who_interrupts_is_told_how_to_go_on(photos, monkeypatch):
+    said = []
+
+    class Ear(Listener):
+        def warn(self, text):
+            said.append(text)
+
+    def interrupts(self, target):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", interrupts)
+        with pytest.raises(KeyboardInterrupt):
+            move(listener=Ear())
+    assert said == [
+        "Some photographs have moved. The same command goes on; to bring them back: camcli apply "
+        "marks.csv --data photos --to moved --undo"
+    ]
+    move()
+    assert is_moved()
+
+
 @pytest.mark.parametrize("count", range(8))
 def test_killed_at_any_moment_it_goes_on(photos, killed_after, count):
     before = everything()
@@ -190,6 +220,8 @@ def test_the_data_set_must_be_named(photos):
             camcli.apply("marks.csv", to, data="photos", move=True)
     with pytest.raises(UsageError, match=r"--move takes a new folder"):
         move(overwrite=True)
+    with pytest.raises(UsageError, match=r"give one of them"):
+        move(undo=True)
     Path("copied").mkdir()
     camcli.apply("marks.csv", "copied", data="photos")
     with pytest.raises(UsageError, match=r"nothing to undo in copied"):

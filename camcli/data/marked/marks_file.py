@@ -11,6 +11,7 @@ import io
 import re
 from collections import Counter
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 from camcli.errors import UsageError
@@ -34,6 +35,11 @@ _NOT_TEXT = re.compile(
 _TAKES = (
     "A file of marks has a first line path,mark,label,note,source, as the page of 'camcli report' "
     "exports it"
+)
+
+_IN_ONE = (
+    "A spreadsheet has put whole lines into single cells: export the marks once more, and import "
+    "them with commas as what lies between cells"
 )
 
 
@@ -78,6 +84,12 @@ class MarksFile:
         return Counter(mark.mark for mark in self.marks)
 
     @property
+    def digest(self) -> str:
+        """Of what the marks change."""
+        lines = sorted(f"{m.source}\0{m.path}\0{m.mark}\0{m.label}" for m in self.marks)
+        return sha256("\n".join(lines).encode("utf-8", "surrogatepass")).hexdigest()
+
+    @property
     def sources(self) -> tuple[str, ...]:
         """The folders that the paths are relative to, as far as the file says."""
         return tuple(dict.fromkeys(mark.source for mark in self.marks if mark.source))
@@ -101,7 +113,7 @@ def read_marks(path: str | Path) -> MarksFile:
     if missing:
         raise UsageError(
             f"The first line of {path} names no column {' and no column '.join(missing)}; it names "
-            f"{some(first)}. {_TAKES}."
+            f"{some(first)}. {_IN_ONE if ',' in first[0] else _TAKES}."
         )
     if twice := [name for name, count in Counter(names).items() if name and count > 1]:
         raise UsageError(f"{path} has the column {some(twice)} more than once: keep one of them.")

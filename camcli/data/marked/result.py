@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from camcli.data.marked.decide import Decided
+from camcli.data.marked.marks_file import MARK, NOTE, MarksFile
 from camcli.printable import counted, printable, some
 
 
@@ -45,6 +46,20 @@ class ApplyResult:
             f"{counted(self.photographs, 'photograph')}{kinds}: {self.dropped} dropped, "
             f"{self.relabelled} relabelled"
         )
+
+
+def about(result: ApplyResult, marks: MarksFile, *, moved: bool) -> list[str]:
+    """What was done, a sentence each."""
+    lines = [f"{'Moved' if moved else 'Wrote'} {result.summary}."]
+    counts = marks.counts
+    if still := counts[NOTE] + counts[MARK]:
+        lines.append(f"{counted(still, 'note or mark', 'notes and marks')} changed nothing.")
+    if names := result.renamed:
+        lines.append(
+            f"{counted(len(names), 'photograph')} got another name, as there was one of the same "
+            f"name: {some(names, 3)}."
+        )
+    return lines
 
 
 def about_new(decided: Decided) -> list[str]:

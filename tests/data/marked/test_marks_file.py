@@ -130,6 +130,7 @@ def test_words_are_read_as_people_write_them(tmp_path):
         ("path,mark,label\na,relabel,x\na,relabel,y\n", "line 3: 'a' has another mark"),
         ("path,label\na,dog\n", "names no column mark; it names path, label"),
         ("a.jpg\nb.jpg\n", "names no column path and no column mark"),
+        ('"path,mark,label"\n"a.jpg,drop,"\n', "whole lines into single cells"),
         ("path,mark,mark\na,drop,note\n", "the column mark more than once"),
         ("path,mark\n", "no marks"),
         ("", "is empty"),
