@@ -201,17 +201,18 @@ const ink = (text) => {
   context.fillText(text, 4, 60);
   return canvas.toDataURL();
 };
-return document.fonts.status === 'loaded' && arguments[0].map(ink);
+return new Set(arguments[0].map(ink)).size === arguments[0].length;
 """
 
 
 @pytest.mark.parametrize("contained", [False, True])
 def test_a_browser_without_chinese_letters_draws_them(page, make_run, contained):
-    names = ["猫/1.jpg", "犬/2.jpg", "고/3.jpg", "ह/4.jpg"]
+    names = ["猫.jpg", "犬.jpg", "고.jpg", "ह.jpg"]
     run = make_run(f"letters-{contained}", [(n, "cat", "cat", 0.9, (1, 1)) for n in names])
     made = write_report(read_run(run), run / "report", self_contained=contained)
     page.open(made)
     page.wait("return document.querySelectorAll('#gallery li').length === 4")
     # Where there is no letter, all are drawn as the same box.
-    boxes = page.wait(DRAWN, ["猫", "犬", "고", "ह"])
-    assert len(set(boxes)) == 4
+    page.wait(DRAWN, ["猫", "犬", "고", "ह"])
+    faces = page.js("return [...document.fonts].map((face) => face.status)")
+    assert faces == ["loaded", "loaded"]

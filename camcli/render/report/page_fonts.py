@@ -83,7 +83,7 @@ def _cut(path: Path, codes: Sequence[int]) -> bytes:
     # The licences travel with the letters.
     options.name_IDs = ["*"]
     options.hinting = False
-    with TTFont(path, lazy=True) as font:
+    with TTFont(path, lazy=True, recalcTimestamp=False) as font:
         cutter = subset.Subsetter(options)
         # What joins letters, or keeps them apart, is drawn with them.
         cutter.populate(unicodes=[*codes, 0x20, 0x200C, 0x200D, 0x25CC])
