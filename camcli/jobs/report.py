@@ -116,7 +116,9 @@ class ReportJob(Settings):
         with ExitStack() as stack:
             shared["tick"] = _Thumbnails(listener, stack)
             if others:
-                return write_comparison(first, others[0], self.out or COMPARISON, **shared)
+                return write_comparison(
+                    first, others[0], self.out or COMPARISON, say=listener.say, **shared
+                )
             shared["working"] = listener.slow
             first.beside = replace(
                 first.beside,

@@ -41,6 +41,8 @@ def test_what_changed_comes_first(page, comparison):
         ("broken", ["cats/1.jpg"]),
         ("differs", ["cats/1.jpg", "cats/3.jpg"]),
         ("only", ["dogs/1.jpg"]),
+        ("dropped", ["dogs/1.jpg"]),
+        ("reasons", ["cats/2.jpg"]),
     ],
 )
 def test_kinds_of_change(page, comparison, kind, paths):
@@ -76,3 +78,26 @@ def test_changed_predictions_are_listed_and_lead_to_their_images(page, compariso
     assert page.all("#class-table canvas.mean")
     page.open(comparison, "#tab=about")
     assert "layercam" in page.one("[data-panel=about]").text
+
+
+def test_a_relabelled_photograph_has_both_labels_and_both_paths(page, make_run, tmp_path):
+    folder = tmp_path / "mended"
+    before = make_run("before", [
+        ("cats/1.jpg", "cat", "dog", 0.9, (1, 1)), ("dogs/2.jpg", "dog", "dog", 0.8, (1, 1)),
+    ], folder=folder)  # fmt: skip
+    after = make_run("after", [
+        ("dogs/1.jpg", "dog", "dog", 0.9, (1, 1)), ("dogs/2.jpg", "dog", "dog", 0.8, (1, 1)),
+    ], folder=folder)  # fmt: skip
+    (folder / "photos/dogs/1.jpg").write_bytes((folder / "photos/cats/1.jpg").read_bytes())
+    made = write_comparison(read_run(before), read_run(after), folder / "page")
+    page.open(made, "#is=relabelled")
+    assert page.paths() == ["cats/1.jpg"]
+    assert page.one("#gallery .truth").text == "label cat became dog"
+    assert "1 relabelled" in page.one("#other-data").text
+    page.open(made, "#open=cats%2F1.jpg")
+    page.wait("return document.querySelectorAll('#view .sight-side .facts').length === 2")
+    left, right = (side.text for side in page.all("#view .sight-side"))
+    assert "True class\ncat" in left
+    assert "Path\ncats/1.jpg" in left
+    assert "True class\ndog" in right
+    assert "Path\ndogs/1.jpg" in right

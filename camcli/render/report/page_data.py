@@ -15,6 +15,11 @@ from camcli.render.report.rows import ImageRow, Side
 INDEX_PAGE, DETAIL_PAGE = 5000, 250
 # Attributes of a `Side` that every row's index has, as shares: filters and orders use them.
 SHARES = ("prob", "border", "area", "seen", "on_object")
+# A letter for each change from one run to the other; "" where nobody compares.
+CHANGES = {
+    "": "-", "broken": "b", "fixed": "f", "relabelled": "l", "changed": "c", "same": "s",
+    "dropped": "d", "added": "a", "failed": "e",
+}  # fmt: skip
 # How overlays are usually called: what stands before and after the photograph's path.
 USUAL_OVERLAYS = tuple((f"{OVERLAYS}/", s) for s in ("", *(k.suffix for k in KINDS.values())))
 
@@ -47,6 +52,20 @@ def index_page(rows: Sequence[ImageRow]) -> dict[str, Any]:
             for s in sides
         ],
         "similarity": [_share(row.similarity) for row in rows] if len(sides) > 1 else None,
+        **(_changes(rows) if len(sides) > 1 else {}),
+    }
+
+
+def _changes(rows: Sequence[ImageRow]) -> dict[str, Any]:
+    """What became of each row from the first run to the second; what is rare, by its place."""
+    return {
+        "change": "".join(CHANGES[row.change] for row in rows),
+        "was": {
+            n: row.was if row.were is None else row.were
+            for n, row in enumerate(rows)
+            if row.was is not None or row.were is not None
+        },
+        "moved": {n: row.moved for n, row in enumerate(rows) if row.moved is not None},
     }
 
 

@@ -140,6 +140,10 @@ class ImageRow:
         labels: numbers of its true labels, where an image has any number of them and they are
             known; else None. `label` is then -1.
         objects: where its objects are; None where nobody said.
+        was: of a comparison, `label` in the first run, where that was another class.
+        were: likewise `labels`.
+        moved: likewise its path in the second run, where that is another one.
+        change: likewise what became of it, as `camcli.render.report.compare.change` calls it.
     """
 
     path: str
@@ -150,6 +154,18 @@ class ImageRow:
     similarity: float | None = None
     labels: list[int] | None = None
     objects: Objects | None = None
+    was: int | None = None
+    were: list[int] | None = None
+    moved: str | None = None
+    change: str = ""
+
+    def label_of(self, side: int) -> int:
+        """`label` as the run of a side has it."""
+        return self.label if side or self.was is None else self.was
+
+    def labels_of(self, side: int) -> list[int] | None:
+        """`labels` as the run of a side has them."""
+        return self.labels if side or self.were is None else self.were
 
 
 class Names:

@@ -119,7 +119,7 @@ def summarise(rows: Sequence[ImageRow], side: int = 0) -> Summary:
         if it.value is None:
             summary.bins[it.verdict][min(BINS - 1, max(0, int(it.prob * BINS)))] += 1
         if it.positives is not None:
-            _add_labels(summary, row, it)
+            _add_labels(summary, row.labels_of(side), it)
             continue
         predicted = summary.classes.setdefault(it.pred, ClassStats())
         predicted.predicted += 1
@@ -131,16 +131,17 @@ def summarise(rows: Sequence[ImageRow], side: int = 0) -> Summary:
         if it.verdict == UNKNOWN:
             continue
         predicted.judged += 1
-        true = summary.classes.setdefault(row.label, ClassStats())
+        label = row.label_of(side)
+        true = summary.classes.setdefault(label, ClassStats())
         true.labelled += 1
         if it.verdict == RIGHT:
             true.right += 1
         else:
-            summary.confused[row.label, it.pred] += 1
+            summary.confused[label, it.pred] += 1
     return summary
 
 
-def _add_labels(summary: Summary, row: ImageRow, it: Side) -> None:
+def _add_labels(summary: Summary, labels: list[int] | None, it: Side) -> None:
     """A row whose labels do not exclude each other: each counts for itself."""
     assert it.positives is not None
     known = dict([(it.pred, it.prob), *it.top])
@@ -149,10 +150,10 @@ def _add_labels(summary: Summary, row: ImageRow, it: Side) -> None:
         predicted = summary.classes.setdefault(label, ClassStats())
         predicted.predicted += 1
         predicted.prob += known.get(label, 0.0)
-        predicted.judged += row.labels is not None
+        predicted.judged += labels is not None
         if label in maps and (cells := maps[label].cells) is not None:
             predicted.heat.add(cells)
-    for label in row.labels or ():
+    for label in labels or ():
         true = summary.classes.setdefault(label, ClassStats())
         true.labelled += 1
         true.right += label in it.positives

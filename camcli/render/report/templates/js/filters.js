@@ -43,7 +43,7 @@
   };
 
   const isTest = (kind) => {
-    const sides = camcli.columns.sides;
+    const { sides, change, similarity } = camcli.columns;
     const [a, b] = sides;
     const bad = (v) => v === ERROR || v === MISSING;
     const tests = {
@@ -60,9 +60,15 @@
         : a.pred[i] === b.pred[i]);
       Object.assign(tests, {
         differs: (i) => judged(i) && !same(i),
-        broken: (i) => a.verdict[i] === RIGHT && b.verdict[i] === WRONG,
-        fixed: (i) => a.verdict[i] === WRONG && b.verdict[i] === RIGHT,
+        broken: (i) => change[i] === code("b"),
+        fixed: (i) => change[i] === code("f"),
+        relabelled: (i) => change[i] === code("l"),
+        dropped: (i) => change[i] === code("d"),
+        added: (i) => change[i] === code("a"),
         same: (i) => judged(i) && same(i),
+        // The same answer, and not from the same place.
+        reasons: (i) => judged(i) && same(i) && similarity[i] >= 0
+          && similarity[i] < 100000 * camcli.settings.otherPlaces,
         only: (i) => !judged(i) && a.verdict[i] !== b.verdict[i],
       });
     }

@@ -28,7 +28,7 @@
     const name = camcli.shown(row.path);
     if (side.verdict === "e") return `${name}: could not be read`;
     if (side.verdict === "m") return `${name}: not in this run`;
-    const truth = side.verdict === "w" ? `, wrongly: it is ${camcli.truthOf(row)}` : "";
+    const truth = side.verdict === "w" ? `, wrongly: it is ${camcli.truthOf(row, s)}` : "";
     if (side.value) return `${name}: ${camcli.saidOf(side)}`;
     return `${name}: ${camcli.saidOf(side)} at ${camcli.percent(side.prob)}${truth}`;
   };
@@ -53,6 +53,11 @@
   };
 
   const truth = (row) => {
+    if (row.was !== undefined) {
+      return el("span", { class: "truth" },
+        el("span", { class: "hint", text: "label " }), camcli.truthOf(row, 0),
+        el("span", { class: "hint", text: " became " }), camcli.truthOf(row, 1));
+    }
     const wrong = row.sides.some((side) => side.verdict === "w");
     return el("span", { class: "truth" },
       wrong ? el("span", { class: "hint", text: "is " }) : null,

@@ -144,7 +144,7 @@
       const name = String(row.id).padStart(6, "0");
       const thumb = `thumbs/${String(Math.floor(row.id / 1000)).padStart(3, "0")}/${name}.jpg`;
       if (row.id < thumbs) urls.push({ url: thumb });
-      urls[large ? "unshift" : "push"]({ url: runs[s].photos + camcli.url(row.path) });
+      urls[large ? "unshift" : "push"]({ url: runs[s].photos + camcli.url(camcli.pathOf(row, s)) });
     }
     // Where the photographs are out of reach, the run's own picture is better than none.
     if (overlay) urls.push({ url: overlay, baked: true });

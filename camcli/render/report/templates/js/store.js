@@ -18,6 +18,11 @@
     columns.seq = new Uint32Array(n);
     columns.similarity = new Int32Array(n);
     columns.labels = new Array(n).fill(0); // of networks of labels: numbers; 0 where not known
+    // Of two runs: a letter for what became of each row, and by number of the row, where it was
+    // another one, the label or labels in the first run, and the path in the second.
+    columns.change = new Uint8Array(n);
+    columns.was = new Map();
+    columns.moved = new Map();
     columns.sides = Array.from({ length: two() }, () => ({
       verdict: new Uint8Array(n),
       pred: new Int32Array(n),
@@ -38,6 +43,12 @@
     columns.label.set(page.label, start);
     columns.seq.set(page.seq, start);
     if (page.similarity) columns.similarity.set(page.similarity, start);
+    for (let i = 0; i < (page.change || "").length; i++) {
+      columns.change[start + i] = page.change.charCodeAt(i);
+    }
+    for (const name of ["was", "moved"]) {
+      for (const [i, own] of Object.entries(page[name] || {})) columns[name].set(start + Number(i), own);
+    }
     (page.labels || []).forEach((own, i) => { columns.labels[start + i] = own; });
     page.sides.forEach((from, s) => {
       const to = columns.sides[s];
@@ -90,6 +101,8 @@
     label: columns.label[id],
     labels: columns.labels[id],
     similarity: columns.similarity[id],
+    was: columns.was.get(id),
+    moved: columns.moved.get(id),
     sides: columns.sides.map((side) => ({
       verdict: String.fromCharCode(side.verdict[id]),
       pred: side.pred[id],
@@ -102,12 +115,18 @@
 
   const listed = (numbers, none) => numbers.map(camcli.className).join(", ") || none;
   // What is in an image, and what a side says of it, in words.
-  camcli.truthOf = (row) => (row.labels ? listed(row.labels, "none of the labels")
-    : camcli.className(row.label));
+  camcli.truthOf = (row, s = 1) => {
+    const labels = s === 0 && row.was !== undefined ? row.was : row.labels || row.label;
+    return Array.isArray(labels) ? listed(labels, "none of the labels") : camcli.className(labels);
+  };
+  // What a photograph is called in the run of a side.
+  camcli.pathOf = (row, s) => (s === 1 && row.moved !== undefined ? row.moved : row.path);
   camcli.saidOf = (side) => (side.value ? camcli.shown(side.value)
     : side.positives ? listed(side.positives, "no label") : camcli.className(side.pred));
-  camcli.isTrue = (row, number) =>
-    (row.labels ? row.labels.includes(number) : row.label >= 0 && row.label === number);
+  camcli.isTrue = (row, number, s = 1) => {
+    const labels = s === 0 && row.was !== undefined ? row.was : row.labels || row.label;
+    return Array.isArray(labels) ? labels.includes(number) : labels >= 0 && labels === number;
+  };
   camcli.isSaid = (side, number) =>
     (side.positives ? side.positives.includes(number) : side.pred === number);
 

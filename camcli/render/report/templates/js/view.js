@@ -18,7 +18,7 @@
       const level = el("span");
       level.style.width = `${prob / 1000}%`;
       bar.append(level);
-      const isTruth = camcli.isTrue(row, number);
+      const isTruth = camcli.isTrue(row, number, s);
       table.append(el("tr", { class: isTruth ? "is-truth" : "" },
         el("th", { scope: "row" }, camcli.className(number), isTruth
           ? el("span", { class: "pill", text: row.labels ? "true label" : "true class" }) : null),
@@ -65,8 +65,9 @@
     }
     if (side.value) add("Value", camcli.saidOf(side));
     if (side.positives) add("Predicted", camcli.saidOf(side));
-    if (row.labels) add("True labels", camcli.truthOf(row));
-    else if (row.label >= 0) add("True class", camcli.className(row.label));
+    if (row.moved !== undefined) add("Path", camcli.shown(camcli.pathOf(row, s)));
+    if (row.labels) add("True labels", camcli.truthOf(row, s));
+    else if (row.label >= 0) add("True class", camcli.truthOf(row, s));
     if (side.border >= 0) add("Heat at the border", camcli.percent(side.border));
     if (side.area >= 0) add("Hot area", camcli.percent(side.area));
     if (side.on_object >= 0) add("Heat on the object", camcli.percent(side.on_object));
@@ -75,7 +76,7 @@
     if (!contained) {
       const links = [];
       if (side.verdict !== "m" && !own.outside) {
-        links.push(el("a", { href: runs[s].photos + camcli.url(row.path), text: "photograph" }));
+        links.push(el("a", { href: runs[s].photos + camcli.url(camcli.pathOf(row, s)), text: "photograph" }));
       }
       if (own.overlay) {
         links.push(links.length ? " · " : "",
