@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from camcli.data.datasets.registry import NAMED
 from camcli.errors import UnavailableError, UsageError
 from camcli.models import spec
 from camcli.models.loading.sources import check_model
+from camcli.ours import read_record
 from camcli.settings import Settings
 from camcli.train.config import TrainConfig
 from camcli.train.progress import Listener, LogListener
-from camcli.train.run_folder.rundir import TrainDirectory
+from camcli.train.run_folder.rundir import BEST, INFO, TrainDirectory
 from camcli.train.torchrun import several, speaks
 
 if TYPE_CHECKING:
@@ -115,6 +118,42 @@ class TrainJob(Settings):
             dataset=dataset,
         )  # fmt: skip
 
+    def looking(self, dataset: Dataset | None = None) -> list[str]:
+        """The command that shows what the trained network looks at in the same images, in words.
+
+        Args:
+            dataset: what was trained on; None where it was not read, as the run was finished.
+
+        Returns:
+            Words of a shell's command; its run directory is one that is free.
+        """
+        recorded = (read_record(self.out / INFO) or {}).get("data", {})
+        layout = dataset.layout if dataset else str(recorded.get("layout"))
+        images, labels = self.config.data, self.config.labels
+        if images in NAMED and not os.path.lexists(images):
+            images = str(dataset.root) if dataset else str(recorded.get("root"))
+        kind = Path(images).suffix.lower()
+        if kind == ".txt":
+            # A list, in which the folders are the labels; a run takes them only when told to.
+            images = images if images.startswith("@") else f"@{images}"
+            labels = "folder" if labels == "auto" else labels
+        elif kind == ".csv":
+            # A table names its images, and a run takes the folder that holds them.
+            folders = [str(item.ref.path.parent) for item in dataset.items] if dataset else []
+            labels = images
+            images = os.path.commonpath(folders) if folders else str(Path(images).parent)
+        elif labels == "auto" and layout == "names":
+            labels = "prefix"  # which a run takes only where it is told to
+        out, number = f"{self.out}-maps", 1
+        while os.path.lexists(out):
+            number += 1
+            out = f"{self.out}-maps-{number}"
+        backbone = self.config.backbone
+        own = ["--model", backbone] if spec.is_own_code(backbone) else []
+        named = ["--labels", labels] if labels != "auto" else []
+        checkpoint = ["--checkpoint", str(self.out / BEST)]
+        return ["camcli", "batch", images, *own, *checkpoint, *named, "--out", out, "--report"]
+
     def _is_resumed(self) -> bool:
         """Whether there is a run to go on with."""
         return TrainDirectory(self.out).check(
@@ -122,7 +161,6 @@ class TrainJob(Settings):
         )
 
     def _check_download(self) -> None:
-        from camcli.data.datasets.registry import NAMED
 
         if self.config.data not in NAMED:
             raise UsageError(

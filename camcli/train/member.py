@@ -26,7 +26,7 @@ from camcli.train.fitting.loop import DivergedError, Recipe
 from camcli.train.fitting.trainable_layers import Tunable
 from camcli.train.prepare import Backbone
 from camcli.train.processes import ALONE, Team
-from camcli.train.progress import Listener
+from camcli.train.progress import Listener, epoch_line
 
 HELD: tuple[Split, ...] = ("val", "test")
 
@@ -247,6 +247,8 @@ class EnsembleMember:
             stands = {name: getattr(progress, name) for name in type(progress).__dataclass_fields__}
             pair = (head.weight, head.bias)
             save({"stage": 2, "head": pair, "rows": rows, "progress": stands}, both())
+            title = f"{self.title}fine-tuning, "
+            listener.say(epoch_line(progress.rows[-1], recipe.epochs, best=better, title=title))
             bar.show(**shown(progress.rows[-1]))
 
         total = len(splits["train"].items) * (recipe.epochs - progress.epoch)

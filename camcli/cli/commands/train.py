@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from camcli.cli import options as o
-from camcli.cli.terminal.console import INTERRUPTED, TERMINATED, Terminated, emit, fail, say
+from camcli.cli.terminal.console import INTERRUPTED, TERMINATED, Terminated, emit, fail
 from camcli.cli.terminal.progress import TerminalListener
+from camcli.cli.terminal.trained import tell_trained
 from camcli.cli.torchrun import first_speaks
 from camcli.data.datasets.registry import NAMED
 from camcli.data.decode.fit import Fit
 from camcli.errors import CamcliError
 from camcli.jobs.train import TrainJob
-from camcli.printable import counted
 from camcli.train.config import (
     BatchNorm,
     ClassWeights,
@@ -28,9 +28,6 @@ from camcli.train.config import (
     resolve,
 )
 from camcli.train.progress import Listener
-
-if TYPE_CHECKING:
-    from camcli.train.result import TrainResult
 
 DATA, HEAD, BACKBONE = "Data", "Head", o.MODEL
 D, J = TrainConfig(), TrainJob()
@@ -329,34 +326,10 @@ def train(
     if not result.leads:
         return
     if not quiet:
-        _summary(result, out)
+        tell_trained(result, out, job.looking(dataset))
     emit(result.checkpoint)
 
 
 def _is_given(ctx: typer.Context, name: str) -> bool:
     source = ctx.get_parameter_source(name)
     return source is not None and source.name in ("COMMANDLINE", "ENVIRONMENT")
-
-
-def _summary(result: TrainResult, out: Path) -> None:
-    words = {"val": "validation", "test": "test"}
-    for split, s in result.scores.items():
-        if "exact" in s:
-            ap = "none" if s["mean_ap"] is None else f"{s['mean_ap']:.4f}"
-            say(
-                f"{words[split]:<10}  mAP {ap}  F1 {s['f1_micro']:.4f} (macro "
-                f"{s['f1_macro']:.4f})  all labels right {s['exact']:.4f}  log-loss "
-                f"{s['log_loss']:.4f}  ({counted(s['count'], 'image')})"
-            )
-            continue
-        say(
-            f"{words[split]:<10}  accuracy {s['top1']:.4f}  top-5 {s['top5']:.4f}  "
-            f"mAP {s['mean_ap']:.4f}  log-loss {s['log_loss']:.4f}  calibration error "
-            f"{s['ece']:.4f}  ({counted(s['count'], 'image')})"
-        )
-    for n, top1 in enumerate(result.members, 1):
-        alone = ", ".join(f"{words[split]} {value:.4f}" for split, value in top1.items())
-        say(f"member {n} alone: {alone}")
-    if result.skipped:
-        say(f"{counted(result.skipped, 'image')} could not be read; see {out}/skipped.csv.")
-    say(f"Charts and tables: {out}")

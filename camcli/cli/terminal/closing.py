@@ -57,18 +57,31 @@ def rows(pairs: Sequence[tuple[str, str]]) -> None:
 
 def paragraph(text: str, indent: int = 0) -> None:
     """Words, wrapped and indented; what is longer than a line keeps one of its own."""
+    hanging(" " * indent, text)
+
+
+def hanging(begins: str, text: str) -> None:
+    """Words, wrapped, behind what they are about; the further lines are indented as far.
+
+    On a narrow terminal they are below it. Two spaces and more in a row stay where they do not end
+    a line.
+    """
     from rich.cells import cell_len
 
+    indent = cell_len(begins)
+    if begins.strip() and 2 * indent > width():
+        say(begins.rstrip())
+        begins, indent = "  ", 2
     line = ""
     for word in text.split(" "):
         longer = f"{line} {word}" if line else word
-        if line and indent + cell_len(longer) > width():
-            say(" " * indent + line)
-            line = word
+        if line.strip() and indent + cell_len(longer) > width():
+            say(begins + line.rstrip())
+            begins, line = " " * indent, word
         else:
             line = longer
     if line:
-        say(" " * indent + line)
+        say(begins + line)
 
 
 def tell_highlights(found: Highlights, output: Output, *, labelled: bool) -> None:

@@ -47,7 +47,9 @@ class TerminalListener(Listener):
         """A bar while the work goes on; none for no work, nor a line for what ends unforeseen."""
         from camcli.cli.terminal.bars import bar
 
-        if total == 0 or (total is None and not sys.stderr.isatty()):
+        # Each epoch is a line, see `camcli.train.progress.epoch_line`.
+        lines = unit in ("epoch", "solve")
+        if total == 0 or lines or (total is None and not sys.stderr.isatty()):
             yield Bar()
             return
         with bar(total, title=title, unit=unit, leave=total is not None) as drawn:

@@ -19,7 +19,7 @@ from camcli.train.fitting.head import (
     train_head,
 )
 from camcli.train.fitting.loop import DivergedError, Recipe
-from camcli.train.progress import Listener
+from camcli.train.progress import Listener, epoch_line
 
 EpochRow = dict[str, Any]
 Save = Callable[[dict[str, Any], list[EpochRow]], object]
@@ -111,6 +111,9 @@ def train_heads(
     last = [LinearHead(*pair) for pair in state.get("last", [])]
     rows: list[EpochRow] = list(state.get("rows", []))
     fit_state, fit_rows = state.get("fit"), state.get("fit_rows", [])
+    epochs = recipe.epochs
+    if recipe.solver == "lbfgs":  # strengths, which are tried one after the other
+        epochs = len(L2_GRID) if l2 is None and len(val.targets) else 1
     for member in range(len(best), members):
         own = replace(recipe, seed=recipe.seed + member)
         done: list[EpochRow] = []
@@ -128,6 +131,9 @@ def train_heads(
                 **fit.rows[-1],
             }
             done.append(row)
+            title = f"head {member + 1}, " if members > 1 else ""
+            better = fit.best_row is fit.rows[-1]
+            listener.say(epoch_line(fit.rows[-1], epochs, best=better, title=title))
             bar.advance(1)
             bar.show(**shown(row))
             save(_state(best, last, before, fit, done), before + done)
@@ -142,12 +148,12 @@ def train_heads(
             )
         try:
             if train is not None:
-                with listener.bar("head", len(L2_GRID) if l2 is None else 1, "solve") as bar:
+                with listener.bar("head", epochs, "solve") as bar:
                     bar.advance(fit.epoch)
                     weight = _bootstrap(targets, train, own) if members > 1 else None
                     fit_to_optimum(fit, train, val, own, l2, sample_weight=weight, after=after)
             else:
-                with listener.bar("head", recipe.epochs, "epoch") as bar:
+                with listener.bar("head", epochs, "epoch") as bar:
                     bar.advance(fit.epoch)
                     train_head(fit, views.epoch, targets, val, own, after)
         except DivergedError as error:

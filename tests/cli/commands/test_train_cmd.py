@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import shlex
 from dataclasses import fields
 
 import numpy as np
@@ -66,6 +67,8 @@ def test_it_trains_and_prints_the_checkpoint_on_stdout(run, photos_folder, tmp_p
     assert "warning: the backbone's weights are RANDOM" in result.stderr
     assert "validation  accuracy" in result.stderr
     assert "(6 images)" in result.stderr
+    assert "\nepoch 2/2: loss " in result.stderr
+    assert result.stderr.endswith(f" --labels prefix --out {tmp_path / 'run'}-maps --report\n")
     again = run("--data", photos_folder, *FAST, "--epochs", "2", "--val", "0.3")
     assert again.exit_code == 2
     assert "--resume" in again.stderr
@@ -195,3 +198,43 @@ def test_several_processes_do_not_download_the_same(run, tmp_path, monkeypatch):
     result = run("--data", "fruits360", "--download")
     assert result.exit_code == 2
     assert "camcli data fetch fruits360" in " ".join(result.stderr.split())
+
+
+@pytest.mark.slow
+def test_each_epoch_is_a_line_and_the_next_command_works(run, photos_folder, tmp_path):
+    """Also in a pipe, and for each way in which images are given."""
+    from camcli.cli.app import app as camcli
+
+    table, paths = tmp_path / "truth.csv", tmp_path / "paths.txt"
+    photos = sorted(photos_folder.iterdir())
+    table.write_text("path,label\n" + "".join(f"{p},{p.name[:3]}\n" for p in photos))
+    for photo in photos:
+        place = tmp_path / "tree" / photo.name[:3] / photo.name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(photo.read_bytes())
+    paths.write_text("".join(f"{p}\n" for p in sorted((tmp_path / "tree").rglob("*.png"))))
+    for data, labels in (
+        (photos_folder, "prefix"),
+        (table, str(table)),
+        (paths, "folder"),
+        (tmp_path / "tree", None),
+    ):
+        done = run("--data", data, *FAST, "--epochs", "2", "--val", "0.3", "--overwrite")
+        assert done.exit_code == 0, done.stderr
+        lines = done.stderr.splitlines()
+        epochs = [line for line in lines if line.startswith("epoch ")]
+        assert [line.split(":")[0] for line in epochs] == ["epoch 1/2", "epoch 2/2"]
+        assert "; validation " in epochs[0]
+        assert epochs[0].endswith(", best so far")
+        assert lines[-1].startswith("To see where it looks: camcli batch ")
+        words = shlex.split(lines[-1].partition(": ")[2])
+        assert words[-1] == "--report"
+        assert (words[words.index("--labels") + 1] if "--labels" in words else None) == labels
+        # The page of it costs seconds, and has tests of its own.
+        done = CliRunner().invoke(camcli, [*words[1:-1], "--no-overlays"])
+        assert done.exit_code == 0, done.output
+        assert " of 20)" in done.stderr  # each image has its label
+    again = run("--data", tmp_path / "tree", *FAST, "--epochs", "2", "--val", "0.3", "--resume")
+    assert "is finished already" in again.stderr
+    last = again.stderr.splitlines()[-1]
+    assert last.partition(" --out ")[2] == f"{tmp_path / 'run-maps-5'} --report"

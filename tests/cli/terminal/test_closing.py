@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from camcli.batch.highlights import Highlight, Highlights, WeakClass
-from camcli.cli.terminal.closing import rows, tell_highlights, tell_page, width
+from camcli.cli.terminal.closing import hanging, rows, tell_highlights, tell_page, width
 from camcli.models.outputs import Output
 
 SOFTMAX = Output("softmax")
@@ -105,3 +105,12 @@ def test_the_width_is_that_of_the_terminal(monkeypatch, capsys):
     for odd in ("", "-3", "wide", "0"):
         monkeypatch.setenv("COLUMNS", odd)
         assert width() == 80  # of a pipe
+
+
+def test_words_hang_behind_what_they_are_about(told):
+    words = "accuracy 0.9000  top-5 1.0000  (6 images)"
+    assert told(80, hanging, "test  ", words) == [f"test  {words}"]
+    assert told(34, hanging, "test  ", words) == [
+        "test  accuracy 0.9000  top-5", "      1.0000  (6 images)",
+    ]  # fmt: skip
+    assert told(24, hanging, "a rather long name: ", "x y") == ["a rather long name:", "  x y"]

@@ -1,0 +1,68 @@
+"""The closing lines of a training run on stderr: what it reached, and the command to run next."""
+
+from __future__ import annotations
+
+import csv
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from camcli.cli.terminal.closing import hanging
+from camcli.cli.terminal.console import say
+from camcli.printable import counted, printable
+
+if TYPE_CHECKING:
+    from camcli.train.result import TrainResult
+
+_WORDS = {"val": "validation", "test": "test"}
+
+
+def tell_trained(result: TrainResult, out: Path, following: Sequence[str]) -> None:
+    """The final numbers, what is mostly confused, and what to do next.
+
+    Args:
+        result: of the run.
+        out: its folder.
+        following: the words of the command that shows what the network looks at.
+    """
+    for split, scores in result.scores.items():
+        hanging(f"{_WORDS[split]:<10}  ", _told(scores))
+    for n, top1 in enumerate(result.members, 1):
+        alone = ", ".join(f"{_WORDS[split]} {value:.4f}" for split, value in top1.items())
+        hanging(f"member {n} alone: ", alone)
+    for split in result.scores:
+        if confused := _confused(out / f"confused-{split}.csv"):
+            hanging("Mostly confused: ", confused)
+            break
+    if result.skipped:
+        say(f"{counted(result.skipped, 'image')} could not be read; see {out}/skipped.csv.")
+    say(f"Charts and tables: {out}")
+    say(f"To see where it looks: {shlex.join(following)}")
+
+
+def _told(s: Mapping[str, Any]) -> str:
+    """The numbers of one split, the most important first."""
+    if "exact" in s:
+        ap = "none" if s["mean_ap"] is None else f"{s['mean_ap']:.4f}"
+        return (
+            f"mAP {ap}  F1 {s['f1_micro']:.4f} (macro {s['f1_macro']:.4f})  all labels right "
+            f"{s['exact']:.4f}  log-loss {s['log_loss']:.4f}  ({counted(s['count'], 'image')})"
+        )
+    return (
+        f"accuracy {s['top1']:.4f}  top-5 {s['top5']:.4f}  mAP {s['mean_ap']:.4f}  log-loss "
+        f"{s['log_loss']:.4f}  calibration error {s['ece']:.4f}  ({counted(s['count'], 'image')})"
+    )
+
+
+def _confused(table: Path) -> str:
+    """The three most frequent confusions of a split; empty where nothing is known of any."""
+    try:
+        with table.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+            rows = [row for row, _ in zip(csv.DictReader(file), range(3), strict=False)]
+        return ", ".join(
+            f"{printable(row['true'])} taken for {printable(row['predicted'])} {row['count']}"
+            for row in rows
+        )
+    except (OSError, KeyError, csv.Error):
+        return ""
