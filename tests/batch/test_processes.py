@@ -265,7 +265,7 @@ def test_what_several_processes_cannot_do(bundled, tmp_path):
         ({"precision": "int8"}, "would differ between several"),
         ({"network": bundled}, "each loads the network"),
         ({"out": None}, "processes is for runs that are written"),
-        ({"processes": 0}, "1 or more"),
+        ({"processes": 0}, "takes 1 to"),
     ):
         job = BatchJob((), **{"processes": 2, "out": tmp_path / "run", **options})
         with pytest.raises(UsageError, match=told):

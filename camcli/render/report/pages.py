@@ -313,9 +313,10 @@ def remove_page(out: Path) -> None:
     Raises:
         OSError: a file cannot be deleted.
     """
-    # The page itself comes last: it is by this that the folder is known.
-    known = _files_of(out) or set()
-    remove(out, [*sorted(known - {"index.html"}), "index.html"] if known else [])
+    # The list of its files comes after them, and the page itself last: it is by this that the
+    # folder is known.
+    known, last = _files_of(out) or set(), (MANIFEST, "index.html")
+    remove(out, [*sorted(known.difference(last)), *(name for name in last if name in known)])
     with suppress(OSError):  # somebody's file is in it
         out.rmdir()
 

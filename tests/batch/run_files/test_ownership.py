@@ -216,7 +216,8 @@ def test_runs_of_before_there_were_kinds(bundled, run):
     del info["kind"], info["files"]
     info["command"] = ["camcli", "batch", "in", "--contact-sheet", "4x6", "--format", "jsonl"]
     (run / "run.json").write_text(json.dumps(info))
-    (run / "report/data/files.txt").unlink()
+    for name in ("files.txt", "places.js", "near.js"):  # which pages of then had not
+        (run / "report/data" / name).unlink()
     put(run, ["predictions.parquet", "report/thesis.pdf"])
     again = make(bundled, run.parent / "in", run, overlays=False)
     again.prepare(overwrite=True)
