@@ -40,8 +40,6 @@ def trained(camcli, tmp_path):
         "photos",
         "--checkpoint",
         "T/best.safetensors",
-        "--score",
-        "logit",
         "--out",
         "run",
         "-q",
