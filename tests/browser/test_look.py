@@ -50,7 +50,7 @@ def level(colour, name="inferno"):
 def test_the_bar_says_what_the_colours_stand_for(page, report):
     page.open(report)
     assert page.one("#images .colour-bar").text.replace("\n", " ") == (
-        "0 each map's highest: 2 logits"
+        "0 each map's highest (2 logits)"
     )
     look(page, scale="run")
     assert page.one("#images .colour-bar").text.replace("\n", " ") == "0 2 logits"
@@ -118,9 +118,10 @@ def test_colours_and_scale_are_chosen_by_keyboard(page, report):
 
 
 def test_one_scale_for_the_run_shows_which_maps_are_low(page, make_run, items):
-    run = make_run("low", items[:2])
+    run = make_run("low", [*items[:2], ("cats/9.jpg", "cat", "cat", 0.1, (0, 0))])
     made = write_report(read_run(run), run / "report")
     page.open(made, "#q=cats/1.jpg")
+    assert page.one("#images .colour-bar").text.endswith("paler below 20%")
     # As if this one's highest value were half of the run's.
     page.js("camcli.settings.runs[0].scale.top = 4; camcli.setLook({scale: 'run', cells: 'cells'})")
     page.wait("return document.querySelector('#gallery .seen canvas')")
@@ -188,7 +189,7 @@ def test_signed_maps_say_which_end_is_which(page, make_run, items):
     (run / "run.json").write_text(info)
     page.open(write_report(read_run(run), run / "report"))
     look(page, scale="run")
-    assert page.one("#images .colour-bar").text.split("\n") == ["against −2", "2 for"]
+    assert page.one("#images .colour-bar").text.split("\n") == ["against −2", "2 for logits"]
     page.open(run / "report" / "index.html", "#open=cats%2F1.jpg")
     page.wait("return document.querySelector('#view .sight .colour-bar')")
     assert page.one("#view .sight .colour-bar").text.split("\n") == [

@@ -19,6 +19,7 @@ from camcli.render.report.differences import difference_settings
 from camcli.render.report.findings_part import choices, flags
 from camcli.render.report.looks import page_look, shared_scale, unit
 from camcli.render.report.marking import marking
+from camcli.render.report.page_data import averaged
 from camcli.render.report.places_part import places_parts
 from camcli.render.report.rows import ERROR, UNKNOWN, ImageRow, Names, RunData, in_order, read_rows
 from camcli.render.report.summary import Summary, for_page, summarise
@@ -162,7 +163,7 @@ def write(
     tick: Tick | None,
 ) -> None:
     """Write a page of either kind, with thumbnails of `photos`, those of the first rows."""
-    settings |= {"parts": list(parts)}
+    settings |= {"parts": list(parts), "averaged": averaged(rows)}
     with pages.replacing(out) as part:
         if self_contained:
             settings |= {"thumbs": 0, "contained": True}

@@ -108,7 +108,8 @@ def write_comparison(
         run_settings(run, out, rows, side) | {"name": name}
         for side, (run, name) in enumerate(((a, one), (b, two)))
     ]
-    one_scale(*runs)
+    one_scale((a, b), (runs[0]["scale"], runs[1]["scale"]))
+    one_scale((a, b), (runs[0]["differenceScale"], runs[1]["differenceScale"]))
     settings = {
         "rows": len(rows),
         "classes": names.list,

@@ -31,6 +31,8 @@ _UNITS = {
     "scorecam-softmax": "activation x weight",
     "fullgrad": "of FullGrad's own",
 }
+HARDLY_BELIEVED = 0.2
+"""Below this probability a class gets paler colours, unless the reader wants its map's own."""
 # Of so many maps the highest hundredth is left out of the shared scale: one odd photograph would
 # make all others look cold.
 _MANY = 100
@@ -55,6 +57,7 @@ def page_look(run: RunData, signed: bool) -> dict[str, Any]:
         "colours": PAGE if files == FILES else files,
         "fileColours": files,
         "fileSigned": list(SIGNED)[-1],
+        "hardlyBelieved": round(100_000 * HARDLY_BELIEVED),
         "alpha": alpha if isinstance(alpha, int | float) and 0 <= alpha <= 1 else 0.5,
     }
 
@@ -85,11 +88,12 @@ def shared_scale(
 
     Returns:
         ``top``, where one scale for all of them ends; ``least``, ``median`` and ``most`` of the
-        single maps' highest values, and ``beyond``, how many are above ``top``. None where no map
-        has a number.
+        single maps' highest values; ``beyond``, how many are above ``top``; and ``weak``, how many
+        explain a class that is hardly believed. None where no map has a number.
     """
-    maps = (of(row.sides[side]) for row in rows)
-    highs = np.array([one.high for one in maps if one and one.drawn and one.high > 0], np.float64)
+    found = (of(row.sides[side]) for row in rows)
+    maps = [one for one in found if one and one.drawn and one.high > 0]
+    highs = np.array([one.high for one in maps], np.float64)
     if not highs.size:
         return None
     top = _short(float(np.quantile(highs, 0.99) if highs.size >= _MANY else highs.max()))
@@ -99,18 +103,26 @@ def shared_scale(
         "median": _short(float(np.median(highs))),
         "most": _short(float(highs.max())),
         "beyond": int((highs > 1.001 * top).sum()),
+        "weak": sum(one.prob is not None and one.prob < HARDLY_BELIEVED for one in maps),
     }
 
 
-def one_scale(a: dict[str, Any], b: dict[str, Any]) -> None:
-    """Let two runs of one unit share a scale; those of two have one each.
+# What decides how much a cell of a map counts.
+_SAME = ("method", "layer", "score", "output", "smooth", "fuse", "preprocess")
+
+
+def one_scale(
+    runs: tuple[RunData, RunData], scales: tuple[dict[str, Any] | None, dict[str, Any] | None]
+) -> None:
+    """Let two runs whose maps count the same share a scale; others have one each.
 
     Args:
-        a: what `run_scale` says of one, changed in place.
-        b: likewise.
+        runs: both.
+        scales: their `shared_scale`, changed in place.
     """
-    if a["scale"] and b["scale"] and (a["unit"], a["method"]) == (b["unit"], b["method"]):
-        a["scale"]["top"] = b["scale"]["top"] = max(a["scale"]["top"], b["scale"]["top"])
+    one, two = scales
+    if one and two and all(runs[0].setting(name) == runs[1].setting(name) for name in _SAME):
+        one["top"] = two["top"] = max(one["top"], two["top"])
 
 
 def unit(run: RunData) -> str:

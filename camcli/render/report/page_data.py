@@ -160,16 +160,35 @@ def _overlay(row: ImageRow, side: Side) -> str | int:
     return usual.get(side.overlay, side.overlay)
 
 
-def data_scripts(rows: Sequence[ImageRow], signed: bool = False) -> Iterator[tuple[str, str]]:
-    """All data pages of a report as (name, text)."""
-    maps = sum(
-        one.drawn
+def _most(rows: Sequence[ImageRow]) -> int:
+    """How many cells a side the maps of a page may have."""
+    return affordable_side(
+        sum(
+            one.drawn
+            for row in rows
+            for side in row.sides
+            for one in (*side.maps, *side.either, side.truth, side.difference)
+            if one is not None
+        )
+    )
+
+
+def averaged(rows: Sequence[ImageRow]) -> int:
+    """How many cells a side maps have been averaged down to; 0 where all are as they are."""
+    most = _most(rows)
+    shapes = (
+        cells.shape
         for row in rows
         for side in row.sides
-        for one in (*side.maps, *side.either, side.truth, side.difference)
-        if one is not None
+        for one in side.maps
+        if (cells := one.cells if one.cells is not None else one.against) is not None
     )
-    most = affordable_side(maps)
+    return most if any(max(shape) > most for shape in shapes) else 0
+
+
+def data_scripts(rows: Sequence[ImageRow], signed: bool = False) -> Iterator[tuple[str, str]]:
+    """All data pages of a report as (name, text)."""
+    most = _most(rows)
     for kind, size, make in (
         ("index", INDEX_PAGE, index_page),
         ("detail", DETAIL_PAGE, lambda page: detail_page(page, most, signed)),

@@ -38,11 +38,11 @@ def run(config=None, path=Path("run")):
     return RunData("run", path, {"config": config or {}}, [])
 
 
-def rows(*highs):
+def rows(*highs, prob=0.5):
     return [
         ImageRow(
             f"{n}.jpg", -1, n, (9, 9),
-            [Side("r", maps=[PageMap(0, 0.5, np.ones((1, 1), np.uint8), high=high)] * (high > 0))],
+            [Side("r", maps=[PageMap(0, prob, np.ones((1, 1), np.uint8), high=high)] * (high > 0))],
         )
         for n, high in enumerate(highs)
     ]  # fmt: skip
@@ -95,8 +95,11 @@ def test_all_tables_are_there_with_their_opacity():
 
 def test_one_scale_ends_at_the_highest_map_of_few():
     found = shared_scale(rows(1, 4, 2.5, 0))
-    assert found == {"top": 4, "least": 1, "median": 2.5, "most": 4, "beyond": 0}
+    assert found == {
+        "top": 4, "least": 1, "median": 2.5, "most": 4, "beyond": 0, "weak": 0,
+    }  # fmt: skip
     assert shared_scale(rows(0, 0)) is None
+    assert [shared_scale(rows(1, prob=p))["weak"] for p in (0.19, 0.2, None)] == [1, 0, 0]
 
 
 def test_one_odd_map_of_many_does_not_make_the_others_look_cold():
@@ -106,16 +109,17 @@ def test_one_odd_map_of_many_does_not_make_the_others_look_cold():
 
 
 def test_only_runs_that_count_the_same_share_a_scale():
-    def said(method, top):
-        return {"method": method, "unit": "logits", "scale": {"top": top}}
+    def tops(two, other=None):
+        scales = ({"top": 2}, other or {"top": 5})
+        one_scale((run({"method": "gradcam", "preprocess": {"fit": "crop"}}), run(two)), scales)
+        return [scale["top"] for scale in scales]
 
-    a, b = said("gradcam", 2), said("gradcam", 5)
-    one_scale(a, b)
-    assert a["scale"]["top"] == b["scale"]["top"] == 5
-    a, b = said("gradcam", 2), said("layercam", 5)
-    one_scale(a, b)
-    assert a["scale"]["top"] == 2
-    one_scale(a, {**b, "scale": None})
+    same = {"method": "gradcam", "preprocess": {"fit": "crop"}}
+    assert tops(same) == [5, 5]
+    assert tops(same, {"top": 1}) == [2, 2]
+    assert tops({**same, "method": "layercam"}) == [2, 5]
+    assert tops({**same, "preprocess": {"fit": "whole"}}) == [2, 5]  # another number of cells
+    one_scale((run(same), run(same)), ({"top": 2}, None))
 
 
 def test_units():

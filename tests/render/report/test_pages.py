@@ -2,12 +2,14 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from camcli.batch.run_files.overlay_names import Namer
 from camcli.data.sources.refs import ImageRef
 from camcli.ours import OVERLAYS
-from camcli.render.report.page_data import DETAIL_PAGE, INDEX_PAGE, _overlay
+from camcli.render.report.heat import PageMap
+from camcli.render.report.page_data import DETAIL_PAGE, INDEX_PAGE, _overlay, averaged
 from camcli.render.report.pages import TEMPLATES, _settings
 from camcli.render.report.rows import ImageRow, Side
 from camcli.result import Result
@@ -37,6 +39,13 @@ def test_the_usual_names_are_those_that_runs_give(tmp_path, path):
 def test_other_names_are_told_and_none_is_nothing():
     row = ImageRow("a.jpg", 0, 0, (9, 9), [side(f"{OVERLAYS}/a_pred_cat.jpg"), side(None)])
     assert [_overlay(row, each) for each in row.sides] == [f"{OVERLAYS}/a_pred_cat.jpg", 0]
+
+
+def test_maps_are_averaged_only_where_there_are_too_many_for_their_size():
+    large, small = np.ones((32, 20), np.uint8), np.ones((7, 7), np.uint8)
+    for cells, count, side in ((large, 9, 0), (large, 20_000, 28), (small, 20_000, 0)):
+        one = Side("r", maps=[PageMap(0, 0.5, cells)])
+        assert averaged([ImageRow("a", 0, 0, (9, 9), [one])] * count) == side
 
 
 def test_the_script_has_names_and_sizes_from_the_page():

@@ -46,7 +46,7 @@
 
   // Below this probability (in 1/100,000) a class is hardly believed: its map gets the colours only
   // up to a part of them, which grows from FAINT to all.
-  const BELIEVED = 20_000, FAINT = 0.4;
+  const BELIEVED = settings.hardlyBelieved, FAINT = 0.4;
   camcli.hardlyBelieved = (prob) => prob >= 0 && prob < BELIEVED;
   const strength = (prob) =>
     (camcli.hardlyBelieved(prob) ? FAINT + ((1 - FAINT) * prob) / BELIEVED : 1);
@@ -137,24 +137,42 @@
     return element;
   };
 
-  // The colour bar over the gallery: of all of its maps.
-  const galleryBar = (element) => {
-    const run = settings.runs[settings.runs.length - 1];
+  // What the ends of the gallery's colour bar are called, for one run.
+  const endsOf = (run, each = "each map's ") => {
     const difference = camcli.showsDifference();
     const scale = difference ? run.differenceScale : run.scale;
     const unit = difference ? run.differenceUnit : run.unit;
     const signed = settings.signed || difference;
     const [minus, plus] = difference ? ["for the other", "for the predicted"] : againstFor();
-    let first = signed ? minus : "0", last = signed ? plus : "each map's highest";
-    if (scale && state.scale === "run") {
+    if (!scale) return [signed ? minus : "0", signed ? plus : "each map's highest"];
+    if (state.scale === "run") {
       const most = `${scale.beyond ? "≥ " : ""}${brief(scale.top)}`;
-      first = signed ? `${minus} −${brief(scale.top)}` : "0";
-      last = signed ? `${most} ${plus}` : `${most} ${unit}`;
-    } else if (scale) {
-      last += scale.least === scale.most ? `${signed ? "," : ":"} ${brief(scale.most)} ${unit}`
-        : ` (${signed ? "each map's " : ""}${brief(scale.least)} to ${brief(scale.most)} ${unit})`;
+      return signed ? [`${minus} ${scale.beyond ? "≤ " : ""}−${brief(scale.top)}`, `${most} ${plus} ${unit}`]
+        : ["0", `${most} ${unit}`];
     }
-    element.replaceChildren(...bar(signed, first, last));
+    const range = scale.least === scale.most ? brief(scale.most)
+      : `${brief(scale.least)} to ${brief(scale.most)}`;
+    return signed ? [minus, `${plus} (${each}own, ${range} ${unit})`]
+      : ["0", `${each}highest (${range} ${unit})`];
+  };
+
+  // The colour bar over the gallery: of all of its maps.
+  const galleryBar = (element) => {
+    const { runs } = settings;
+    const signed = settings.signed || camcli.showsDifference();
+    const [[first, last], ...others] = runs.map((run) => endsOf(run));
+    const parts = bar(signed, first, last);
+    // Two runs that count in different numbers have a line each.
+    if (others.some(([a, b]) => a !== first || b !== last)) {
+      parts.splice(0, 3, ...runs.flatMap((run) => [
+        el("span", { class: "end", text: `${camcli.shown(run.name)}:` }), ...bar(signed, ...endsOf(run, ""))]));
+      element.classList.add("several");
+    } else element.classList.remove("several");
+    const weak = !camcli.showsDifference() && runs.some(({ scale }) => scale && scale.weak);
+    if (weak && state.scale === "own") {
+      parts.push(el("span", { class: "end", text: `paler below ${BELIEVED / 1000}%` }));
+    }
+    element.replaceChildren(...parts);
   };
 
   const OPTIONS = {

@@ -71,6 +71,11 @@
     if (side.border >= 0) add("Heat at the border", camcli.percent(side.border));
     if (side.area >= 0) add("Hot area", camcli.percent(side.area));
     if (side.on_object >= 0) add("Heat on the object", camcli.percent(side.on_object));
+    const map = own.maps[0] && camcli.parseMap(own.maps[0][2]);
+    if (map) {
+      const less = Math.max(map.h, map.w) === camcli.settings.averaged ? ", averaged for this page" : "";
+      add("Map", `${map.h} × ${map.w} cells${less}`);
+    }
     if (side.seen >= 0) add("Seen", side.seen >= 99500 ? "all of it" : `${camcli.percent(side.seen)} of it`);
     if (detail.size) add("Size", `${detail.size[0]} × ${detail.size[1]} pixels`);
     if (!contained) {
