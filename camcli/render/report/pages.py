@@ -48,7 +48,7 @@ STYLES: tuple[str, ...] = ("look.css", "mistakes.css", "findings.css", "findings
 SCRIPTS = ("base.js", "look.js", "heat.js", "store.js", "parts.js", "filters.js", "seen.js",
            "gallery.js", "view.js", "print.js",
            "difference.js", "tables.js", "charts.js", "mistakes.js", "classes.js",
-           "findings_index.js",
+           "findings_index.js", "findings_marks.js",
            "findings_cards.js", "findings_tab.js", "objects.js", "evaluation.js", "training.js",
            "marks_file.js", "marks_store.js", "marks.js",
            "places.js", "map_points.js", "map_colours.js", "map.js",

@@ -117,9 +117,16 @@
         const first = picture(card.rows[i], card.regions ? card.regions[i] : 0, link);
         const note = [card.notes && card.notes[i],
           other === -1 ? "the other one is not in this run" : ""].filter(Boolean).join("; ");
-        list.append(el("li", {},
+        const suggestion = card.suggestions ? card.suggestions[i] : "";
+        const item = el("li", {},
           other >= 0 ? el("div", { class: "two" }, first, picture(other, 0, link)) : first,
-          note ? el("p", { class: "caption hint", text: note }) : null));
+          note ? el("p", { class: "caption hint", text: note }) : null);
+        list.append(item);
+        whenHere(Math.max(card.rows[i], other), () => {
+          const fixes = [card.rows[i], other].filter((id) => id >= 0)
+            .map((id) => camcli.findings.fix(card, id, suggestion)).filter(Boolean);
+          if (fixes.length) item.append(el("p", { class: "fixes" }, ...fixes));
+        });
       }
       more.hidden = drawn >= card.rows.length;
       more.textContent = `Show ${count(Math.min(MORE, card.rows.length - drawn))} more`;
