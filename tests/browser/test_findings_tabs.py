@@ -65,6 +65,12 @@ def written(make_run, items, tmp_path_factory):
                          "stray": None, "flags": ["mark"]}],
         }  # fmt: skip
         (out / f"{kind}.json").write_text(json.dumps(record))
+    (folder / "camcli-check" / "check.csv").write_text(
+        "kind,path,other,suggestion,note\n"
+        'suspect label,dogs/2.jpg,,cat,"labelled dog, looks like cat"\n'
+        'suspect label,cats/3.jpg,,dog,"labelled cat, looks like dog"\n'
+        "exact duplicate,cats/1.jpg,dogs/1.jpg,,the same file\n"
+    )
     return ReportJob([run]).run()
 
 
@@ -99,7 +105,7 @@ def test_a_card_has_the_mark_the_words_the_effects_and_its_photographs(page, wri
                   "Before and after", "cat 0.98", "dog 0.7",
                   "1 more are not among the photographs"):  # fmt: skip
         assert words in card.text
-    for picture in (".mark img", ".retried img"):
+    for picture in (".likeness img", ".retried img"):
         size = f"return document.querySelector('#finding-audit-2 {picture}').naturalWidth"
         assert page.js(size) == 120
     image, outline = page.js(
@@ -196,3 +202,24 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(page, written, tab):
     page.wait("return document.querySelector('.badge, .pick img')")
     assert page.js("return document.documentElement.scrollWidth <= innerWidth")
     page.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_what_is_suggested_is_marked_by_a_button_under_the_photograph(page, written):
+    page.open(written, "#tab=check")
+    page.js("try { localStorage.clear(); } catch { /* none */ }")
+    page.open(written, "#tab=check")
+    page.wait("return document.querySelectorAll('#check-body .fix').length === 4")
+    buttons = page.all("#check-body .fix")
+    assert [b.text for b in buttons] == ["Relabel: cat", "Relabel: dog", "Drop", "Drop"]
+    for number in (0, 2):
+        page.js("arguments[0].click()", buttons[number])  # the bar of marks may lie over it
+    marked = "return camcli.marks.all().map(({ path, mark, label }) => [path, mark, label])"
+    assert page.js(marked) == [["dogs/2.jpg", "relabel", "cat"], ["cats/1.jpg", "drop", ""]]
+    pressed = "return [...document.querySelectorAll('.fix')].map(b => b.ariaPressed)"
+    assert page.js(pressed) == ["true", "false", "true", "false"]
+    page.js("camcli.writeHash({tab: null, marked: 'any'})")
+    assert sorted(page.paths()) == ["cats/1.jpg", "dogs/2.jpg"]
+    page.js("camcli.writeHash({tab: 'check', marked: null})")
+    page.js("arguments[0].click(); camcli.marks.undo(); camcli.marks.undo()", buttons[0])
+    assert page.js(pressed) == ["true", "false", "false", "false"]
+    page.js("try { localStorage.clear(); } catch { /* none */ }")

@@ -48,9 +48,9 @@ STYLES: tuple[str, ...] = ("look.css", "mistakes.css", "findings.css", "findings
 SCRIPTS = ("base.js", "look.js", "heat.js", "store.js", "parts.js", "filters.js", "seen.js",
            "gallery.js", "view.js", "print.js",
            "difference.js", "tables.js", "charts.js", "mistakes.js", "classes.js",
-           "findings_index.js", "findings_marks.js",
-           "findings_cards.js", "findings_tab.js", "objects.js", "evaluation.js", "training.js",
-           "marks_file.js", "marks_store.js", "marks.js",
+           "findings_index.js", "findings_cards.js", "findings_tab.js",
+           "objects.js", "evaluation.js", "training.js",
+           "marks_file.js", "marks_store.js", "marks.js", "findings_marks.js",
            "places.js", "map_points.js", "map_colours.js", "map.js",
            "main.js")  # fmt: skip
 # One file with everything in it is for mailing around; browsers and mailboxes choke on more.

@@ -88,7 +88,9 @@ def test_everything_is_said_and_nothing_is_fetched_or_run(findings):
     assert "Log-odds −3.2, control −0.1. Control: a patch beside it." in read.text
     assert "Log-odds +2.2, control –." in read.text, "what is not known is not a number"
     policy = read.all("meta", **{"http-equiv": "Content-Security-Policy"})[0]["content"]
-    assert policy.startswith("default-src 'none'; img-src data:; style-src 'sha256-")
+    assert policy.startswith(
+        "default-src 'none'; img-src data:; font-src data:; style-src 'sha256-"
+    )
     assert "unsafe" not in policy
 
 

@@ -167,7 +167,7 @@
       el("p", {}, card.word ? el("span", { class: "pill verdict", text: card.word }) : null,
         el("span", { class: "pill", text: card.kind }))),
     el("div", { class: mark ? "told with-mark" : "told" },
-      mark ? el("figure", { class: "mark" }, el("img", { src: mark.url, width: mark.width,
+      mark ? el("figure", { class: "likeness" }, el("img", { src: mark.url, width: mark.width,
         height: mark.height, alt: `What it looks like: ${card.title}`,
         class: mark.zoom > 1 ? "enlarged" : null })) : null,
       el("div", { class: "sentences" }, card.words ? el("p", { text: card.words }) : null,
