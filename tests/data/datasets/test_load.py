@@ -421,3 +421,66 @@ def test_every_class_keeps_training_images_and_its_share(sizes, val, test, seed)
             assert abs(counts["test"] - max(1, test * size)) <= 1
         elif size >= 3:
             assert counts["test"] >= 1
+
+
+# -- lists of paths ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["{}.txt", "@{}.txt", "@{}"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\0"])
+def test_a_list_of_paths_is_a_data_set(tmp_path, monkeypatch, name, end):
+    """Labels and splits are the folders', as if nothing else lay in them."""
+    wanted = [f"photos/{s}/{c}/{n}.jpg" for s in ("train", "val") for c in "ab" for n in range(3)]
+    tree(tmp_path, *wanted, "photos/train/a/9.jpg", "photos/train/c/0.jpg")
+    monkeypatch.chdir(tmp_path)
+    file = name.format("list").removeprefix("@")
+    Path(file).write_bytes("".join(path + end for path in wanted).encode())
+    data = load_dataset(name.format("list"))
+    assert data.classes == ("a", "b")
+    assert data.layout == "splits"
+    found = {(str(item.ref.path), data.classes[item.target], item.split) for item in data.items}
+    assert found == {
+        (str(tmp_path / path), path.split("/")[2], path.split("/")[1]) for path in wanted
+    }
+
+
+def test_labels_of_a_list_may_be_names_of_files_or_said(tmp_path):
+    names = [f"{c}.{n}.jpg" for c in ("cat", "dog") for n in range(4)]
+    tree(tmp_path, *names, "cat.9.jpg")
+    (tmp_path / "some.txt").write_text("\n".join(names))
+    for labels in ("auto", "prefix", "^(.)"):
+        data = load_dataset(tmp_path / "some.txt", labels=labels)
+        assert len(data.items) == len(names)
+        assert data.classes == (("c", "d") if labels == "^(.)" else ("cat", "dog"))
+
+
+def test_a_table_that_is_called_like_a_list_is_a_table(tmp_path):
+    tree(tmp_path, "1.jpg", "2.jpg")
+    (tmp_path / "labels.txt").write_text("path,label\n1.jpg,a\n2.jpg,b\n")
+    assert load_dataset(tmp_path / "labels.txt", val=0).layout == "table"
+
+
+def test_a_list_that_names_nothing_is_refused(tmp_path):
+    (tmp_path / "empty.txt").write_text("")
+    for name in (str(tmp_path / "empty.txt"), "@gone.txt", "gone.txt"):
+        with pytest.raises(UsageError):
+            load_dataset(name)
+
+
+# -- tables ------------------------------------------------------------------------------------
+
+
+def test_cells_that_a_spreadsheet_would_run_are_read_as_they_were(tmp_path):
+    tree(tmp_path, "=1.jpg", "2.jpg")
+    (tmp_path / "t.csv").write_text("path,label\n'=1.jpg,'+a\n2.jpg,'b\n")
+    data = load_dataset(tmp_path / "t.csv", val=0)
+    assert data.classes == ("'b", "+a")
+    data = load_dataset(tmp_path, labels=str(tmp_path / "t.csv"), val=0)
+    assert data.classes == ("'b", "+a")
+
+
+def test_a_class_whose_name_has_a_bar_is_one(tmp_path):
+    tree(tmp_path, "1.jpg", "2.jpg")
+    (tmp_path / "t.csv").write_text("path,label\n1.jpg,a\\|b\n2.jpg,c\n")
+    data = load_dataset(tmp_path / "t.csv", val=0)
+    assert (data.classes, data.several) == (("a|b", "c"), False)
