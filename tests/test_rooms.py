@@ -16,8 +16,8 @@ ROOMS = ["cli", "jobs", "evaluate", "train", "batch", "render", "cam", "models",
 WITHIN = {
     "cli": "app commands load_model options torchrun checked_command completion short_help "
     "terminal",
-    "jobs": "apply check audit evaluate report report_evaluation report_training report_objects "
-    "report_findings report_files train explain batch concepts layers inspect maps "
+    "jobs": "apply check audit evaluate flags report report_evaluation report_training "
+    "report_objects report_findings report_files train explain batch concepts layers inspect maps "
     "photographs model output_paths record",
     "evaluate": "check comparison audit proof marks properties matching findings metrics measured",
     "train": "run result member prepare run_folder fitting feature_pass dataset config processes "

@@ -19,7 +19,7 @@ from camcli.cli.terminal.batch_progress import (
     summarize,
     warn_if_nothing_drawn,
 )
-from camcli.cli.terminal.closing import tell_page
+from camcli.cli.terminal.closing import tell_flags, tell_page
 from camcli.cli.terminal.console import (
     INTERRUPTED,
     SOME_FAILED,
@@ -32,6 +32,7 @@ from camcli.cli.terminal.console import (
 from camcli.cli.terminal.progress import TerminalListener
 from camcli.errors import UsageError
 from camcli.jobs.batch import BatchJob
+from camcli.jobs.flags import flags_of
 from camcli.jobs.maps import MapJob
 from camcli.jobs.model import ModelJob
 from camcli.jobs.record import filled
@@ -323,6 +324,7 @@ def batch(
     if report and run.counts.done:
         page = ReportJob([out]).run(Listener() if quiet else TerminalListener())
     if not quiet and not job.part and run.counts.done > run.counts.failed:
+        tell_flags(flags_of(out))
         tell_page(out, page)
     emit(table)
     failed = run.counts.failed

@@ -14,9 +14,11 @@ from camcli.printable import printable
 
 if TYPE_CHECKING:
     from camcli.batch.highlights import Highlight, Highlights, WeakClass
+    from camcli.jobs.flags import Flagged
     from camcli.models.outputs import Output
 
 _USUAL, _NARROWEST = 80, 24
+_TITLES = 2  # of an audit or a check
 
 
 def width() -> int:
@@ -111,6 +113,19 @@ def tell_highlights(found: Highlights, output: Output, *, labelled: bool) -> Non
     if len(found.unsure) > 1:
         heading("Least certain:")
         rows([(one.path, f"{one.pred}, {_percent(one)}") for one in found.unsure])
+
+
+def tell_flags(flagged: Sequence[Flagged]) -> None:
+    """What an audit or a check found out before, which the page shows, too."""
+    if not flagged:
+        return
+    heading("Found before:")
+    pairs = []
+    for one in flagged:
+        more = len(one.titles) - _TITLES
+        words = "; ".join(one.titles[:_TITLES]) + (f"; and {more} more" if more > 0 else "")
+        pairs.append((one.folder, words))
+    rows(pairs)
 
 
 def tell_page(out: Path, page: Path | None) -> None:

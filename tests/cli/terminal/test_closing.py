@@ -3,7 +3,15 @@ from pathlib import Path
 import pytest
 
 from camcli.batch.highlights import Highlight, Highlights, WeakClass
-from camcli.cli.terminal.closing import hanging, rows, tell_highlights, tell_page, width
+from camcli.cli.terminal.closing import (
+    hanging,
+    rows,
+    tell_flags,
+    tell_highlights,
+    tell_page,
+    width,
+)
+from camcli.jobs.flags import Flagged
 from camcli.models.outputs import Output
 
 SOFTMAX = Output("softmax")
@@ -114,3 +122,13 @@ def test_words_hang_behind_what_they_are_about(told):
         "test  accuracy 0.9000  top-5", "      1.0000  (6 images)",
     ]  # fmt: skip
     assert told(24, hanging, "a rather long name: ", "x y") == ["a rather long name:", "  x y"]
+
+
+def test_what_was_found_before_is_told_in_brief(told):
+    assert told(80, tell_flags, []) == []
+    found = [Flagged("audit", ["a rests on a tag", "b", "c"]), Flagged("check", ["3 copies"])]
+    assert told(80, tell_flags, found) == [
+        "Found before:",
+        "  audit  a rests on a tag; b; and 1 more",
+        "  check  3 copies",
+    ]
