@@ -114,6 +114,9 @@ class ReportJob(Settings):
             "thumbnails": self.thumbnails, "self_contained": self.self_contained,
         }  # fmt: skip
         with ExitStack() as stack:
+            for _, annotator in known:
+                if annotator is not None:
+                    annotator.tick = _Measuring(listener, stack, len(annotator))
             shared["tick"] = _Thumbnails(listener, stack)
             if others:
                 return write_comparison(
@@ -160,6 +163,24 @@ class _Thumbnails:
             bar = self._listener.bar("report", None, "thumbnail")
             self._bar = self._stack.enter_context(bar)
         self._bar.advance(1)
+
+
+class _Measuring:
+    """A bar that is there while heat is measured by boxes and masks, and not before or after."""
+
+    def __init__(self, listener: Listener, stack: ExitStack, total: int) -> None:
+        self._listener, self._total, self._done = listener, total, 0
+        self._own = stack.enter_context(ExitStack())
+        self._bar: Bar | None = None
+
+    def __call__(self) -> None:
+        if self._bar is None:
+            bar = self._listener.bar("heat on objects", self._total, "image")
+            self._bar = self._own.enter_context(bar)
+        self._bar.advance(1)
+        self._done += 1
+        if self._done >= self._total:
+            self._own.close()
 
 
 def check_run(path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,11 @@ class Annotated:
         """
         self._annotations, self._several, self._warn = annotations, several, warn
         self._warned: set[str] = set()
+        self.tick: Callable[[], object] = lambda: None
+        """Called after each photograph."""
+
+    def __len__(self) -> int:
+        return len({*self._annotations.boxes, *self._annotations.masks})
 
     def __contains__(self, path: object) -> bool:
         return isinstance(path, str) and path in self._annotations
@@ -54,6 +60,7 @@ class Annotated:
         from camcli.evaluate.metrics.localization import energy
         from camcli.render.report.objects import Objects
 
+        self.tick()
         try:
             truth = self._annotations.truth(path, size)
         except UsageError as error:
@@ -64,7 +71,9 @@ class Annotated:
         boxes = self._annotations.boxes.get(path, ())
         found = Objects(_boxes(boxes, size), _outlines(truth.mask))
         own = self._of(path, heat, labels, truth, size)
-        if heat is not None and own is not None and own.region.any():
+        region = None if heat is None or own is None else own.region
+        if heat is not None and own is not None and region is not None and region.any():
+            own = replace(own, mask=region)  # filled once
             whole = (0.0, 0.0, float(size[0]), float(size[1]))
             x0, y0, x1, y1 = view or whole
             found.share = energy(paint(heat["values"], (x0, y0, x1, y1), size), own)
