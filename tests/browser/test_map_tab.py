@@ -8,7 +8,7 @@ import pytest
 
 from camcli.batch.tables.heatmaps import read_heatmaps
 from camcli.jobs.report import read_run
-from camcli.render.report import write_comparison, write_report
+from camcli.render.report import RunData, write_comparison, write_report
 
 pytestmark = pytest.mark.slow  # a browser
 
@@ -262,3 +262,74 @@ def test_it_is_accessible(page, report, theme):
     page.js("camcli.writeHash({tab: null, in: null, open: 'cats/03.jpg'})")
     page.wait("return document.querySelectorAll('#view .alike li').length === 8")
     assert "\n".join(page.axe()) == ""
+
+
+def table(kind):
+    """Rows of a network that has labels, or that measures a value."""
+    for n in range(16):
+        path = f"{n:02}.jpg"
+        if kind == "values":
+            yield {"path": path, "status": "ok", "target": "age", "value": str(n / 2)}
+        else:
+            positives = "cat;dog" if n % 3 else ""
+            yield {
+                "path": path, "status": "ok", "pred": "cat", "prob": "0.6", "labels": "cat",
+                "correct": str(n % 2), "positives": positives,
+            }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("values", ["value"]),
+        ("labels", ["likeliest label", "right or wrong", "probability of the likeliest label"]),
+    ],
+)
+def test_networks_of_values_and_of_labels_have_a_map(page, tmp_path, kind, options):
+    draw = np.random.default_rng(2)
+    one = {"prob": 0.5, "empty": False, "values": np.ones((2, 2))}
+    if kind == "values":
+        one = {**one, "prob": None, "value": 2.0}
+    maps = [
+        {"path": f"{n:02}.jpg", "view": [], "maps": [{**one, "target": "age"}], "truth": None,
+         "features": draw.standard_normal(20).astype(np.float16)}
+        for n in range(16)
+    ]  # fmt: skip
+    run = RunData("odd", tmp_path, {"config": {"source": str(tmp_path)}}, list(table(kind)), maps)
+    page.open(write_report(run, tmp_path / "page"), "#tab=map")
+    page.wait("return document.querySelector('.map-side h3')")
+    found = page.js("return [...document.querySelectorAll('.by option')].map((o) => o.text)")
+    assert found[: len(options)] == options
+    for value in page.js("return [...document.querySelectorAll('.by option')].map(o => o.value)"):
+        page.js("camcli.writeHash({colour: arguments[0], in: '0,0,1000,1000'})", value)
+        assert page.one(".map-side h3").text
+
+
+def test_findings_and_clusters_colour_the_map(page, run):
+    data = read_run(run)
+    card = {"number": 3, "kind": "mark", "verdict": "used", "title": "cats rest on <b>a mark</b>"}
+    page.open(write_report(data, run.parent / "with-findings"), "#tab=map")
+    page.wait("return document.querySelector('.map-side h3')")
+    page.js(
+        """const [card] = arguments; const ids = [0, 1, 2];
+        camcli.settings.parts.push('audit');
+        camcli.part('audit', {findings: [{...card, rows: ids, others: 0}],
+            clusters: [{class: 'cat', number: 1, rows: [4, 5]}]});
+        camcli.writeHash({colour: 'finding'});""",
+        card,
+    )
+    assert page.one(".entries").text.split("\n")[:2] == ["cats rest on <b>a mark</b>", "3"]
+    assert "finding=audit%3A3" in page.one(".entry[href]").get_attribute("href")
+    page.js("camcli.writeHash({colour: 'cluster'})")
+    assert page.one(".entries").text.split("\n")[:2] == ["cat, cluster 1", "2"]
+    assert "in no cluster" in page.one(".entries").text
+
+
+def test_one_file_has_its_map_too(page, run, tmp_path):
+    html = write_report(read_run(run), tmp_path / "one", self_contained=True)
+    assert [path.name for path in html.parent.iterdir()] == ["index.html"]
+    page.open(html, "#tab=map")
+    page.wait("return document.querySelector('.map-side h3')")
+    assert page.all(".entry")
+    page.js("camcli.writeHash({tab: null, open: 'cats/03.jpg'})")
+    page.wait("return document.querySelectorAll('#view .alike li').length === 8")

@@ -42,7 +42,7 @@
     const status = el("p", { class: "hint status", role: "status" });
     const side = el("div", { class: "map-side" });
     const view = { scale: 0, fit: 0, left: 0, top: 0 };
-    camcli.mapView = view;
+    camcli.mapView = view; // where things are, for whoever looks at the page from outside
     let colours = null; // what the points are coloured by now
     let lit = null, wrong = new Uint8Array(0), selected = null;
     let at = -1; // the row that the pointer or the keyboard is at
@@ -108,7 +108,7 @@
       if (!field.clientWidth || !colours) return;
       if (!view.scale) fit();
       radius = camcli.drawPoints(points, { view, ...where, count: Math.min(camcli.loaded, where.x.length),
-        codes: colours.codes, colours: colours.colours, lit, wrong });
+        codes: colours.codes, colours: colours.colours, ground: colours.ground, lit, wrong });
       drawOver();
     });
 

@@ -32,7 +32,8 @@
     const grey = camcli.themeColour("neutral");
     if (others) entries.push({ text: `${count(others)} ${rest}`, size: left + without, colour: grey });
     else if (without) entries.push({ text: none, size: without, colour: grey });
-    return { codes, colours: [...own.map((_, place) => camcli.classColour(place)), grey], entries };
+    return { codes, colours: [...own.map((_, place) => camcli.classColour(place)), grey],
+      ground: own.length, entries };
   };
 
   const className = (key) => (number) =>
@@ -74,7 +75,7 @@
       } else codes[i] = Math.min(LEVELS - 1, Math.max(0, Math.floor(((value - least) / span) * LEVELS)));
     }
     const colours = Array.from({ length: LEVELS }, (_, k) => camcli.rampColour(k / (LEVELS - 1)));
-    return { codes, colours: [...colours, camcli.themeColour("neutral")], without,
+    return { codes, colours: [...colours, camcli.themeColour("neutral")], ground: LEVELS, without,
       scale: { low: shown(least), high: shown(most), colours } };
   };
 

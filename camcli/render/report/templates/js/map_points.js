@@ -59,8 +59,9 @@
   // Draw all points.
   //   view: {scale, left, top}: place * scale + left is where it is, in CSS pixels
   //   x, y: places; count: of them; codes: number of a colour, by row; colours: "#rrggbb" by number
+  //   ground: the number of the colour of what has none of its own: it lies below the others
   //   lit: 1 for rows that are selected, or null for all; wrong: 1 for those of another shape
-  camcli.drawPoints = (canvas, { view, x, y, count, codes, colours, lit, wrong }) => {
+  camcli.drawPoints = (canvas, { view, x, y, count, codes, colours, ground, lit, wrong }) => {
     const ratio = window.devicePixelRatio || 1;
     const width = Math.max(1, Math.round(canvas.clientWidth * ratio));
     const height = Math.max(1, Math.round(canvas.clientHeight * ratio));
@@ -77,7 +78,8 @@
     const size = (count < 400 ? 5 : count < 3000 ? 4 : count < 20000 ? 2.2 : 1.4) * zoom * ratio;
     const radius = Math.min(size, 9 * ratio);
     const rims = radius >= 3 * ratio;
-    const full = colours.map((colour) => packed(rgb(colour)));
+    const full = colours.map((colour, k) =>
+      packed(k === ground && colours.length > 1 ? mixed(rgb(colour), card, 0.35) : rgb(colour)));
     const faint = colours.map((colour) => packed(mixed(rgb(colour), card, 0.8)));
     const round = sprite(width, radius, false, rims), other = sprite(width, radius * 1.15, true, rims);
     const dim = sprite(width, Math.max(0.5 * ratio, radius * 0.7), false, false);
@@ -99,9 +101,11 @@
     };
     // Rows come with the suspicious first: drawn last, they lie on top.
     if (lit) for (let i = count - 1; i >= 0; i--) if (!lit[i]) put(i, dim, faint[codes[i]], 0);
-    for (let i = count - 1; i >= 0; i--) {
-      if (lit && !lit[i]) continue;
-      put(i, wrong[i] ? other : round, full[codes[i]], rimOf[wrong[i]]);
+    for (const below of [true, false]) {
+      for (let i = count - 1; i >= 0; i--) {
+        if ((lit && !lit[i]) || (codes[i] === ground) !== below) continue;
+        put(i, wrong[i] ? other : round, full[codes[i]], rimOf[wrong[i]]);
+      }
     }
     context.putImageData(image, 0, 0);
     return radius / ratio;
