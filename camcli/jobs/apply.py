@@ -180,8 +180,8 @@ class ApplyJob(Settings):
 
         try:
             check_writable(self.to)
-        except UsageError as error:
-            raise UsageError(str(error).replace("--out", "--to")) from error
+        except CamcliError as error:
+            raise type(error)(str(error).replace("--out", "--to")) from error
         if self.undo or not self.to.is_dir() or not any(self.to.iterdir()):
             return
         if read_moves(self.to) is not None:
@@ -314,6 +314,8 @@ class ApplyJob(Settings):
             self.to, count, names, dropped, relabelled, command=self._command(None)
         )
         listener.say(f"Moved {result.summary}. To undo it: {undo}")
+        if classes:
+            listener.say(f"Next: {result.command}")
         return result
 
     def _undo(self, listener: Listener) -> ApplyResult:

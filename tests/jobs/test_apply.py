@@ -75,7 +75,7 @@ def marks(*rows, source="photos", name="marks.csv"):
     return Path(name)
 
 
-DROPS = [(name, "drop") for name in ("cat/0.jpg", "dog/3.jpg", *ODD[::2])]
+DROPS = [(name, "drop") for name in ("cat/0.jpg", "dog/3.jpg", ODD[0])]
 MOVES = [("cat/1.jpg", "relabel", "dog"), ("dog/2.jpg", "relabel", "fox"),
          ("cat/2.jpg", "relabel", "Ünicorn (2)")]  # fmt: skip
 LOOKS = [("cat/3.jpg", "note"), ("dog/0.jpg", "mark")]
@@ -122,18 +122,10 @@ def test_when_a_photograph_was_taken_is_kept(photos):
 
 
 def test_a_table_says_exactly_what_stays(photos):
-    rows = [*DROPS, (os.fsdecode(b"dog/\xff\xfe.jpg"), "drop"), *MOVES, *LOOKS]
-    rows = [row for row in rows if row[0] in NAMES]
+    rows = [*DROPS, *MOVES, *LOOKS]
     result = camcli.apply(marks(*rows), "clean.csv")
     assert read("clean.csv") == {str(photos / name): label for name, label in after(rows).items()}
     assert result.command == "camcli train --data clean.csv"
-
-
-@pytest.mark.skipif(os.name == "nt", reason="names are text there")
-def test_a_name_that_no_table_holds_is_refused(photos):
-    with pytest.raises(UsageError, match=r"not UTF-8 cannot be written into a table"):
-        camcli.apply(marks(("cat/0.jpg", "drop")), "clean.csv")
-    assert not Path("clean.csv").exists()
 
 
 def test_a_list_names_exactly_what_stays(photos):
@@ -412,6 +404,14 @@ def test_neither_the_marks_nor_a_photograph_is_written_over(photos):
             camcli.apply(file, to)
     with pytest.raises(UsageError, match=r"name a file in a folder that exists"):
         camcli.apply(file, "gone/x.csv")
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="no /proc")
+@pytest.mark.parametrize("to", ["/proc/clean", "/proc/clean.csv", "marks.csv/clean"])
+def test_where_nothing_can_be_written_is_told(photos, to):
+    with pytest.raises(CamcliError, match=r"Cannot write /proc|is a file") as error:
+        camcli.apply(marks(("cat/0.jpg", "drop")), to)
+    assert "--out" not in str(error.value)
 
 
 def test_a_failure_leaves_nothing(photos, monkeypatch):

@@ -135,8 +135,11 @@ def test_who_interrupts_is_told_how_to_go_on(photos, monkeypatch):
         "Some photographs have moved. The same command goes on; to bring them back: camcli apply "
         "marks.csv --data photos --to moved --undo"
     ]
-    move()
+    ear = Ear()
+    ear.say = said.append
+    move(listener=ear)
     assert is_moved()
+    assert said[-1] == "Next: camcli train --data moved"
 
 
 @pytest.mark.parametrize("count", range(8))

@@ -57,12 +57,15 @@ def _lines(path: Path) -> list[_Line]:
         UsageError: not a table, a column is missing, or a value is empty or unknown.
     """
     try:
-        with io.TextIOWrapper(open_regular(path), encoding="utf-8-sig", newline="") as file:
+        with io.TextIOWrapper(
+            open_regular(path), encoding="utf-8-sig", errors="surrogateescape", newline=""
+        ) as file:
             first = file.readline()
             file.seek(0)
             delimiter = max(",;\t", key=first.count)
             reader = csv.DictReader(file, delimiter=delimiter, strict=True)
             columns = reader.fieldnames or []
+            _check_text("".join(columns))
             missing = [name for name in ("path", "label") if name not in columns]
             if missing:
                 raise UsageError(
@@ -71,7 +74,12 @@ def _lines(path: Path) -> list[_Line]:
                     f"{', '.join(columns) if columns else 'nothing'}."
                 )
             rows = [_row(values, path, reader.line_num) for values in reader]
-    except UnicodeDecodeError as error:
+        for row in rows:
+            _check_text(row.label)
+            # A file's name may be any bytes; text in another encoding names none.
+            if not os.path.lexists(_existing(row.path, path.parent)):
+                _check_text(row.path)
+    except UnicodeError as error:
         with open_regular(path) as binary:
             zipped = binary.read(4) == b"PK\x03\x04"
         if zipped:
@@ -87,6 +95,16 @@ def _lines(path: Path) -> list[_Line]:
     if not rows:
         raise UsageError(f"The table {path} has a header but no rows.")
     return rows
+
+
+def _check_text(text: str) -> None:
+    """Refuse bytes that are no UTF-8.
+
+    Raises:
+        UnicodeEncodeError: there are some.
+    """
+    if not text.isascii():
+        text.encode()
 
 
 class _Line(NamedTuple):

@@ -147,8 +147,8 @@ def write_table(out: Path, decided: Decided) -> list[str]:
         Why nothing would be trained on it all the same.
 
     Raises:
-        UsageError: none has a label; they lie in tar and zip files; a name that no text holds; or
-            the table would not be read as it is meant.
+        UsageError: none has a label; they lie in tar and zip files; or the table would not be read
+            as it is meant.
         CamcliError: it cannot be written.
     """
     if not decided.labelled:
@@ -169,21 +169,9 @@ def write_table(out: Path, decided: Decided) -> list[str]:
         path = paths[photo.ref.path]
         writer.writerow([safe(path), safe(cell), *([where] if split else [])])
         wanted[path] = label, where
-    try:
-        text.getvalue().encode()
-    except UnicodeEncodeError:
-        names = [p.ref.rel for p in decided.labelled if not _is_text(p.ref.rel)]
-        raise UsageError(
-            f"Names that are not UTF-8 cannot be written into a table: {some(names)}. Rename them, "
-            "or make a folder."
-        ) from None
     return _write_file(
         out, text.getvalue(), lambda part: _check_read(str(part), wanted, out, "a table")
     )
-
-
-def _is_text(name: str) -> bool:
-    return not any("\ud800" <= c <= "\udfff" for c in name)
 
 
 def _have(some_of: Sequence[object]) -> str:

@@ -484,3 +484,22 @@ def test_a_class_whose_name_has_a_bar_is_one(tmp_path):
     (tmp_path / "t.csv").write_text("path,label\n1.jpg,a\\|b\n2.jpg,c\n")
     data = load_dataset(tmp_path / "t.csv", val=0)
     assert (data.classes, data.several) == (("a|b", "c"), False)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are text there")
+def test_names_in_a_table_may_be_any_bytes(tmp_path):
+    name = os.fsdecode(b"\xff\xfe.jpg")
+    tree(tmp_path, "2.jpg")
+    (tmp_path / name).touch()
+    (tmp_path / "t.csv").write_bytes(b"path,label\n\xff\xfe.jpg,a\n2.jpg,b\n")
+    data = load_dataset(tmp_path / "t.csv", val=0)
+    assert {item.ref.path.name for item in data.items} == {name, "2.jpg"}
+    # In another encoding it names nothing, or says what it does not mean.
+    for text in (
+        "path,label\nä.jpg,a\n2.jpg,b\n",
+        "path,label\n2.jpg,ä\n",
+        "path,label,ä\n2.jpg,a,\n",
+    ):
+        (tmp_path / "t.csv").write_bytes(text.encode("latin-1"))
+        with pytest.raises(UsageError, match="not UTF-8 text"):
+            load_dataset(tmp_path / "t.csv")
