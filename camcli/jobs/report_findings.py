@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -186,12 +187,11 @@ def _about(run: RunData, record: FindingsRecord, others: list[FindingsRecord]) -
 
 
 def _written(run: RunData) -> float | None:
-    """When the run's table was written, in seconds since 1970."""
-    from camcli.batch.run_files.run_paths import CSV
-
+    """When the run was finished, in seconds since 1970; None where it does not say."""
     try:
-        return (run.path / CSV).stat().st_mtime
-    except OSError:
+        # Not the file's own time: a run that is copied is no newer.
+        return datetime.fromisoformat(str(run.info.get("written"))).timestamp()
+    except (ValueError, OverflowError, OSError):
         return None
 
 

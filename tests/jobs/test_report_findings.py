@@ -41,9 +41,9 @@ def run(tmp_path, monkeypatch):
     folder = tmp_path / "work" / "run"
     folder.mkdir(parents=True)
     (folder / "predictions.csv").write_text("path,pred,prob,status\n")
-    os.utime(folder / "predictions.csv", (1000, 1000))
     (tmp_path / "photos").mkdir()
-    info = {"config": {"source": str(tmp_path / "photos")}, "provenance": {"sha256": "00"}}
+    info = {"config": {"source": str(tmp_path / "photos")}, "provenance": {"sha256": "00"},
+            "written": "1970-01-01T00:16:40+00:00"}  # fmt: skip
     return RunData("run", folder, info, [])
 
 
@@ -83,6 +83,8 @@ def test_others_are_not_taken(run, tmp_path, heard):
     record(tmp_path / "work" / "e" / "deep", source=str(run.path))
     record(tmp_path / "work" / "f", source=5)
     record(tmp_path / "work" / "g", source="a\0b")
+    record(tmp_path / "work" / "i", source="\ud800", root="/" + "x" * 9000)
+    record(tmp_path / "work" / "j", source=str(run.path) + "/" + "x/" * 3000, root=["\udc80"])
     record(tmp_path / "work" / "h", kind="check", source=str(tmp_path / "photos-2"))
     assert audit_of(run, None, heard) is None
     assert check_of(run, None, heard) is None
@@ -114,6 +116,13 @@ def test_both_may_have_been_moved(run, tmp_path, heard):
     assert shown(audit_of(run, None, heard)) == ("a", "1.jpg")
     record(tmp_path / "work" / "a", source="/server/of/old/run", network={"sha256": "11"})
     assert audit_of(run, None, heard) is None
+
+
+@pytest.mark.parametrize("written", [None, 5, "yesterday", "0001-01-01T00:00:00+23:59"])
+def test_a_run_that_does_not_say_when_it_was_written(run, tmp_path, heard, written):
+    record(tmp_path / "work" / "a", source=str(run.path), time=500)
+    run.info["written"] = written
+    assert shown(audit_of(run, None, heard)) == ("a", "1.jpg")
 
 
 def test_an_older_audit_and_one_of_another_network_say_so(run, tmp_path, heard):

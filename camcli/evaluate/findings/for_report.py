@@ -59,7 +59,13 @@ class FindingsRecord:
 
     def _text(self, key: str) -> str | None:
         value = self.content.get(key)
-        return value if isinstance(value, str) and "\0" not in value else None
+        if not isinstance(value, str) or "\0" in value:
+            return None
+        try:
+            os.fsencode(value)
+        except ValueError:  # a text that no file system takes
+            return None
+        return value
 
     def sentences(self, key: str) -> list[str]:
         """A list of texts; none where there is something else."""

@@ -155,8 +155,10 @@ def test_only_records_of_their_kind_are_found(tmp_path, folder):
     (tmp_path / "check" / "audit.json").write_text('{"kind": "check"}')
     (tmp_path / "no-json").mkdir()
     (tmp_path / "no-json" / "audit.json").write_text("[")
-    (tmp_path / "pipe").mkdir()
-    os.mkfifo(tmp_path / "pipe" / "audit.json")
+    (tmp_path / "pipe" / "audit.json").mkdir(parents=True)
+    if hasattr(os, "mkfifo"):
+        (tmp_path / "pipe" / "audit.json").rmdir()
+        os.mkfifo(tmp_path / "pipe" / "audit.json")
     (tmp_path / "again").symlink_to("audit")
     found = list(records_in([tmp_path, tmp_path / "gone", tmp_path], "audit.json", "audit"))
     assert [record.folder.resolve() for record in found] == [folder.resolve()]

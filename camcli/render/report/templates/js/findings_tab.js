@@ -204,6 +204,7 @@
         el("span", { class: `pill ${one.card.verdict.replace(" ", "-")}`, text: one.card.kind }), " ",
         el("a", { href: camcli.linkTo({ tab: name, finding: one.key }), text: one.card.title }),
         one.note ? el("span", { class: "hint", text: ` ${one.note}` }) : null,
+        camcli.findings.fix(one.card, row.id, one.suggestion),
         one.other >= 0 ? el("div", { class: "shots" }, picture(one.other, 0, keep())) : null);
     }));
     const part = el("section", { class: "findings-of", "aria-label": "Findings about this photograph" },
