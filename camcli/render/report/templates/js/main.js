@@ -9,6 +9,23 @@
 
   // Everything follows the URL.
   let before = null;
+  let shownTab = null;
+  let clicked = -Infinity; // when a link or button was
+  addEventListener("click", (event) => {
+    if (event.target.closest("a[href^='#'], button")) clicked = performance.now();
+  }, { capture: true });
+
+  // Whoever follows a link to another tab begins at its top, or with the images that it is about;
+  // the browser's own buttons lead back to where the reader was.
+  const arrive = (state, tab) => {
+    if (shownTab !== null && tab !== shownTab && performance.now() - clicked < 500) {
+      const some = tab === "gallery" && filters.some((name) => state.get(name));
+      if (some) byId("images").scrollIntoView();
+      else window.scrollTo(0, 0);
+    }
+    shownTab = tab;
+  };
+
   camcli.update = ({ more = false } = {}) => {
     const state = camcli.readHash();
     const tab = state.get("tab") || "gallery";
@@ -33,6 +50,7 @@
     } else if (tab === "gallery") {
       camcli.layOutGallery();
     }
+    arrive(state, tab);
     camcli.showView(state.get("open"));
     for (const follow of camcli.followers) follow(state, tab);
   };
