@@ -127,7 +127,17 @@
         el("td", { class: "number" }, meter(n / most, "u"), count(n))))));
   };
 
-  const matrix = ({ classes, cells, all }) => {
+  // Rows and columns by name, as people look classes up; numbers in names count as numbers.
+  const inOrder = ({ classes, cells, all }) => {
+    const order = classes.map((_, i) => i).sort((i, j) => camcli.className(classes[i])
+      .localeCompare(camcli.className(classes[j]), "en", { numeric: true }));
+    return {
+      classes: order.map((i) => classes[i]), cells: order.map((i) => order.map((j) => cells[i][j])), all,
+    };
+  };
+
+  const matrix = (unordered) => {
+    const { classes, cells, all } = inOrder(unordered);
     byId("matrix-hint").textContent = all
       ? "Rows are true classes, columns what they are taken for."
       : `The ${classes.length} classes that are most often confused. Rows are true classes, `
