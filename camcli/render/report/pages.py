@@ -54,6 +54,8 @@ SCRIPTS = ("base.js", "look.js", "heat.js", "store.js", "parts.js", "filters.js"
            "places.js", "map_points.js", "map_colours.js", "map.js",
            "main.js")  # fmt: skip
 # One file with everything in it is for mailing around; browsers and mailboxes choke on more.
+# The details of so many rows come with the document: then it can be printed as soon as it is there.
+EAGER_ROWS = 1000
 SELF_CONTAINED_BYTES, SELF_CONTAINED_ROWS = 40_000_000, 2000
 MARK = "camcli report"
 PLACES = "data/places.js"
@@ -90,20 +92,23 @@ def write_page(
     for name, text in data:
         (out / name).write_text(text, "ascii")
         names.append(name)
-    (out / "data" / "settings.js").write_text(_settings(settings), "ascii")
+    # The first page of rows comes with the document: something to see while the rest arrives.
+    first = [name for name in names if name.endswith("index-0.js")]
+    few = len(rows) <= EAGER_ROWS
+    details = [name for name in names if few and name.startswith("data/detail-")]
+    told = _settings({**settings, "eager": len(details)})
+    (out / "data" / "settings.js").write_text(told, "ascii")
     (out / "assets").mkdir()
     assets = [f"assets/{name}" for name in SCRIPTS]
     for name in SCRIPTS:
         shutil.copyfile(TEMPLATES / "js" / name, out / "assets" / name)
     faces = _faces(context, settings, rows, parts)
     (out / "assets" / STYLE).write_text(faces + _style(), "utf-8")
-    # The first page of rows comes with the document: something to see while the rest arrives.
-    first = [name for name in names if name.endswith("index-0.js")]
     html = _render(
         template,
         context,
         styles=[f"assets/{STYLE}"],
-        scripts=[assets[0], "data/settings.js", *assets[1:-1], *first, assets[-1]],
+        scripts=[assets[0], "data/settings.js", *assets[1:-1], *first, assets[-1], *details],
         inline_style=None,
         inline_scripts=[],
         policy="default-src 'none'; img-src 'self' file: data:; style-src 'self' file:; "
@@ -150,7 +155,7 @@ def write_self_contained(
                 f"{SELF_CONTAINED_BYTES // 10**6} MB, more than mailboxes take. Leave "
                 "--self-contained out and copy the folder."
             )
-    script = [scripts[0], _settings({**settings, "pictures": pictures}), *scripts[1:-1]]
+    script = [scripts[0], _settings({**settings, "pictures": pictures, "eager": 0}), *scripts[1:-1]]
     script += [*data, scripts[-1]]
     style = _faces(context, settings, rows, parts) + _style()
     html = _render(

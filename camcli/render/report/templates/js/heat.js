@@ -109,6 +109,9 @@
     element.style.height = `${(100 * (y1 - y0)) / height}%`;
   };
 
+  // The small copy of a row's photograph, which the first `settings.thumbs` rows have.
+  camcli.thumbOf = (id) => `thumbs/${String(Math.floor(id / 1000)).padStart(3, "0")}/${String(id).padStart(6, "0")}.jpg`;
+
   // The picture of one map of one row.
   //   row: from camcli.rowOf; detail: its details or null while they are on their way;
   //   s: which side; map: [class, probability, text, highest number] or null;
@@ -141,9 +144,7 @@
     if (contained) {
       if (pictures[row.id]) urls.push({ url: pictures[row.id] });
     } else {
-      const name = String(row.id).padStart(6, "0");
-      const thumb = `thumbs/${String(Math.floor(row.id / 1000)).padStart(3, "0")}/${name}.jpg`;
-      if (row.id < thumbs) urls.push({ url: thumb });
+      if (row.id < thumbs) urls.push({ url: camcli.thumbOf(row.id) });
       urls[large ? "unshift" : "push"]({ url: runs[s].photos + camcli.url(camcli.pathOf(row, s)) });
     }
     // Where the photographs are out of reach, the run's own picture is better than none.

@@ -147,7 +147,7 @@
   camcli.drawOverview();
   camcli.update();
   camcli.loadIndex(() => camcli.update({ more: true }))
-    .then(() => { camcli.drawChanges(); camcli.preparePrint(); })
+    .then(() => { camcli.drawChanges(); if (!camcli.settings.eager) camcli.preparePrint(); })
     .catch((error) => {
       byId("found").textContent = `The page is incomplete: ${error.message}.`;
     });

@@ -46,14 +46,25 @@
     camcli.print();
   });
 
-  // The browser's own menu does not wait: of a page that can be printed whole, what that needs is
-  // fetched while nobody asks for anything.
+  // The browser's own command waits for nothing. What it needs of a page that can be printed whole
+  // comes with the document if there is little of it, else while nobody asks for anything.
+  const kept = [];
+  const keep = (from, to) => {
+    for (let id = from; id < Math.min(to, camcli.settings.thumbs); id++) {
+      kept.push(Object.assign(new Image(), { src: camcli.thumbOf(id) }));
+    }
+  };
   camcli.preparePrint = () => {
-    if (camcli.settings.rows > MOST) return;
+    const { rows, eager, contained, page } = camcli.settings;
+    if (rows > MOST || contained || kept.length) return;
+    if (eager) { // called before the document is complete, which then waits for these
+      keep(0, rows);
+      return;
+    }
     const later = window.requestIdleCallback || ((work) => setTimeout(work, 500));
     const next = (row) => {
-      if (row >= camcli.settings.rows) return;
-      const go = () => later(() => next(row + camcli.settings.page.detail));
+      if (row >= rows) return;
+      const go = () => later(() => { keep(row, row + page.detail); next(row + page.detail); });
       if (camcli.detailOf(row, go)) go();
     };
     later(() => next(0));

@@ -72,6 +72,7 @@
     details.set(number, page);
     for (const done of waiting.get(number) || []) done();
     waiting.delete(number);
+    if (details.size === camcli.settings.eager) camcli.preparePrint();
     if (camcli.settings.contained) return;
     for (const old of details.keys()) {
       if (details.size <= KEEP) break;
@@ -168,7 +169,9 @@
     }
     if (!waiting.has(number)) {
       waiting.set(number, []);
-      load(`detail-${number}`).catch((error) => { waiting.delete(number); console.error(error); });
+      // Of a small page they come with the document, after the first picture of it.
+      const comes = number < camcli.settings.eager && document.readyState !== "complete";
+      if (!comes) load(`detail-${number}`).catch((error) => { waiting.delete(number); console.error(error); });
     }
     waiting.get(number).push(later);
     return null;
