@@ -66,7 +66,7 @@
         el("tbody", {}, ...rows.map(([name, kind, cells]) => el("tr", { class: kind },
           el("th", { scope: "row" }, shown(name),
             kind === "control" ? el("span", { class: "pill", text: "control" }) : null),
-          ...cells.map((found, n) => cell(found, best[n], spans[n]))))))),
+          ...cells.map((found, n) => cell(found, kind === "control" ? null : best[n], spans[n]))))))),
       sentence ? el("p", { class: "sentence", text: shown(sentence) }) : null);
   };
 
@@ -124,7 +124,7 @@
     return el("section", { class: "measured" },
       el("h3", { text: "Heat on the object" }),
       el("p", { class: "hint" },
-        `On average ${(100 * mean).toFixed(1)}% of the heat lies in the boxes or masks of ${count(n)} photographs. `,
+        `On average ${(100 * mean).toFixed(1)}% of the heat lies in the boxes or masks of ${count(n)} photographs, for the class that each map explains. `,
         el("a", { href: camcli.linkTo({ sort: "off" }), text: "Those with the least first" }), "."),
       el("figure", { class: "panel object-bars" },
         judged ? el("figcaption", {}, el("span", { class: "legend" },

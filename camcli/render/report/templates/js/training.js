@@ -22,13 +22,13 @@
   };
 
   // Curves on common axes. curves: [{name, kind, points: [[x, y], ...]}]
-  const chart = ({ title, curves, x, log, divider }) => {
+  const chart = ({ title, curves, x, log, divider, most }) => {
     const points = curves.flatMap((curve) => curve.points);
     const xs = points.map(([v]) => (log ? Math.log10(v) : v)), ys = points.map(([, v]) => v);
     const [left, right] = [Math.min(...xs), Math.max(...xs)];
     let [low, high] = [Math.min(...ys), Math.max(...ys)];
     const spare = (high - low) * 0.06 || Math.abs(high) * 0.1 || 1;
-    [low, high] = [low >= 0 ? Math.max(0, low - spare) : low - spare, high + spare];
+    [low, high] = [low >= 0 ? Math.max(0, low - spare) : low - spare, Math.min(high + spare, most)];
     const atX = (v) => LEFT + (right > left
       ? (((log ? Math.log10(v) : v) - left) / (right - left)) * (WIDTH - LEFT - RIGHT)
       : (WIDTH - LEFT - RIGHT) / 2);
@@ -90,7 +90,8 @@
       if (!found.length) return null;
       const divider = !log && first.length && first.length < epochs.length && members.length < 2
         ? first.length + 0.5 : 0;
-      return chart({ title, curves: found, x: log ? "L2 strength" : "epoch", log, divider });
+      return chart({ title, curves: found, x: log ? "L2 strength" : "epoch", log, divider,
+        most: key === "loss" ? Infinity : Math.max(1, ...found.flatMap(({ points }) => points.map(([, y]) => y))) });
     });
     return el("div", {}, el("p", { class: "curve-legend hint" },
       el("i", { class: "train", text: "●", "aria-hidden": "true" }), "training",
