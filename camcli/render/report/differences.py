@@ -9,6 +9,8 @@ from typing import Any
 from camcli.cam.difference_facts import why_no_difference
 from camcli.cam.method_facts import FACTS
 from camcli.data.decode.images import printable
+from camcli.data.sources.containers.lookup import ref_again
+from camcli.ours import Inside
 from camcli.render.report.looks import shared_scale, unit
 from camcli.render.report.rows import ImageRow, RunData
 
@@ -47,7 +49,7 @@ def difference_settings(run: RunData, rows: Sequence[ImageRow], side: int = 0) -
         "noDifference": None if found else _why_not(run),
         "differenceScale": shared_scale(rows, side, lambda it: it.difference),
         "differenceUnit": _unit(run),
-        "explain": explain_command(run.info.get("command")) if _can_compare(run) else None,
+        "explain": explain_command(run.info.get("command")) if _can_be_named(run, rows) else None,
         "source": printable(str(run.source.absolute())),
         "signedMethod": bool(facts and facts.signed and "," not in str(run.setting("layer"))),
     }
@@ -66,11 +68,17 @@ def _why_not(run: RunData) -> str:
     )
 
 
-def _can_compare(run: RunData) -> bool:
-    """Whether ``--versus`` means something of it."""
+def _can_be_named(run: RunData, rows: Sequence[ImageRow]) -> bool:
+    """Whether ``--versus`` means something of it, and its photographs are files with plain names.
+
+    Those within a container are no files.
+    """
     facts = FACTS.get(str(run.setting("method")))
     exclusive = run.setting("output") not in ("sigmoid", "none")
-    return bool(facts and facts.class_specific) and exclusive
+    folder = str(run.source.absolute())
+    ref = ref_again(Inside(run.source), run.source, rows[0].path) if rows else None
+    files = printable(folder) == folder and not (ref and ref.blob)
+    return bool(facts and facts.class_specific) and exclusive and files
 
 
 def _unit(run: RunData) -> str:

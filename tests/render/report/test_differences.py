@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -149,6 +150,17 @@ def test_differences_of_a_run_of_probabilities_are_of_logits():
 )  # fmt: skip
 def test_the_command_of_one_photograph(words, command):
     assert explain_command(["/bin/camcli", "batch", *words]) == command
+
+
+def test_photographs_within_a_container_have_no_command(tmp_path):
+    """No file of theirs could be named."""
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as file:
+        file.writestr("1.jpg", b"bytes")
+    run = run_of({"source": str(tmp_path)}, command=["camcli", "batch", "photos.zip"])
+    rows = read_rows(run, Names())
+    assert difference_settings(run, rows)["explain"] == "camcli explain"
+    rows[0].path = "photos/1.jpg"
+    assert difference_settings(run, rows)["explain"] is None
 
 
 @pytest.mark.parametrize("command", [None, [], ["train.py"], ["camcli", "merge", "x"], "camcli"])
