@@ -7,11 +7,15 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from camcli.batch.tables.reading import header, read_rows
 from camcli.data.sources.label_tables import split_labels
 from camcli.models.classes.label_index import label_index
 from camcli.models.outputs import Output
+from camcli.models.spec import OutputKind
+from camcli.result import Result
 
 FIVE, THREE = 5, 3
 """So many images, and so many classes, are named."""
@@ -74,77 +78,158 @@ class Highlights:
     pairs: Counter[tuple[int, int]] = field(default_factory=Counter)
 
 
+_Ranked = tuple[float, int, Highlight]
+
+
+class Highlighter:
+    """Finds what stands out, one image after the other, in bounded memory."""
+
+    def __init__(self, classes: tuple[str, ...], output: Output) -> None:
+        """Of a run that is about to begin.
+
+        Args:
+            classes: the network's C class names.
+            output: what its numbers are.
+        """
+        self._classes, self._output = classes, output
+        self._known: dict[str, int | None] = {}
+        self._pairs, self._predicted = Counter[tuple[int, int]](), Counter[str]()
+        self._wrong: list[_Ranked] = []
+        self._unsure: list[_Ranked] = []
+        self._number = 0
+
+    def add_row(self, row: Mapping[str, str]) -> None:
+        """An image by its row in the table."""
+        if row["status"] == "error":
+            return
+        if self._output.measures:
+            value = _number(row.get("value"))
+            self._add_value(row["path"], row["target"], value, row["label"])
+            return
+        told = Highlight(row["path"], row["pred"], _number(row["prob"]) or 0.0, row["label"])
+        correct = None if row["correct"] == "" else row["correct"] == "1"
+        self._add(told, correct, split_labels(row.get("labels") or ""))
+
+    def add(self, result: Result) -> None:
+        """An image by its Result."""
+        label = result.ref.label or ""
+        if result.status == "error":
+            return
+        if self._output.measures:
+            target = result.heats[0].target if result.heats else ""
+            self._add_value(result.ref.rel, target, result.value, label)
+            return
+        told = Highlight(result.ref.rel, result.pred or "", result.prob or 0.0, label)
+        self._add(told, result.correct, result.labels or ())
+
+    def _add(self, told: Highlight, correct: bool | None, labels: Sequence[str]) -> None:
+        self._number += 1
+        self._predicted[told.pred] += 1
+        _keep(self._unsure, (-told.number, -self._number, told))
+        if correct is None:
+            return
+        mistaken = not correct
+        if self._output.multi_label:
+            # Of those in which not even the likeliest label is right.
+            mistaken = mistaken and told.pred not in labels
+        else:
+            true, pred = self._index(told.label), self._index(told.pred)
+            if true is not None and pred is not None:
+                self._pairs[true, pred] += 1
+        if mistaken:
+            _keep(self._wrong, (told.number, -self._number, told))
+
+    def _add_value(self, path: str, target: str, value: float | None, label: str) -> None:
+        """Kept are those that are farthest from a label that is a number."""
+        self._number += 1
+        true = _number(label)
+        if value is not None and math.isfinite(value) and true is not None and value != true:
+            told = Highlight(path, target, value, label)
+            _keep(self._wrong, (abs(value - true), -self._number, told))
+
+    def _index(self, name: str) -> int | None:
+        if name not in self._known:
+            self._known[name] = label_index(name, self._classes)
+        return self._known[name]
+
+    def found(self, labels: Mapping[str, Any] | None = None) -> Highlights:
+        """What stands out so far.
+
+        Args:
+            labels: of a network of labels what `camcli.batch.label_summary.recorded` gives.
+        """
+        if self._output.multi_label:
+            weakest = _weak_labels(labels)
+        else:
+            weakest = _weak_classes(self._pairs, self._classes)
+        return Highlights(
+            mistakes=_best_first(self._wrong),
+            unsure=_best_first(self._unsure),
+            weakest=weakest,
+            predicted=self._predicted.most_common(THREE),
+            pairs=self._pairs,
+        )
+
+
 def highlights(
     rows: Iterable[Mapping[str, str]],
     classes: tuple[str, ...],
     output: Output,
     labels: Mapping[str, Any] | None = None,
 ) -> Highlights:
-    """Go through a run's table once, in bounded memory.
+    """Go through a run's table once.
 
     Args:
         rows: of its table.
-        classes: the network's C class names.
-        output: what its numbers are.
-        labels: of a network of labels what `camcli.batch.label_summary.recorded` gives.
+        classes: see `Highlighter`.
+        output: see there.
+        labels: see `Highlighter.found`.
     """
-    if output.measures:
-        return Highlights(mistakes=_farthest(rows))
-    known: dict[str, int | None] = {}
-    pairs, predicted = Counter[tuple[int, int]](), Counter[str]()
-    wrong: list[tuple[float, int, Highlight]] = []
-    unsure: list[tuple[float, int, Highlight]] = []
-    for number, row in enumerate(rows):
-        if row["status"] == "error":
-            continue
-        told = Highlight(row["path"], row["pred"], _number(row["prob"]) or 0.0, row["label"])
-        predicted[told.pred] += 1
-        _keep(unsure, (-told.number, -number, told))
-        if row["correct"] == "":
-            continue
-        if output.multi_label:
-            # Of those in which not even the likeliest label is right.
-            mistaken = row["correct"] == "0" and told.pred not in split_labels(row["labels"])
-        else:
-            mistaken = row["correct"] == "0"
-            for name in (told.label, told.pred):
-                if name not in known:
-                    known[name] = label_index(name, classes)
-            true, pred = known[told.label], known[told.pred]
-            if true is not None and pred is not None:
-                pairs[true, pred] += 1
-        if mistaken:
-            _keep(wrong, (told.number, -number, told))
-    weakest = _weak_labels(labels) if output.multi_label else _weak_classes(pairs, classes)
-    return Highlights(
-        mistakes=_best_first(wrong),
-        unsure=_best_first(unsure),
-        weakest=weakest,
-        predicted=predicted.most_common(THREE),
-        pairs=pairs,
-    )
+    highlighter = Highlighter(classes, output)
+    for row in rows:
+        highlighter.add_row(row)
+    return highlighter.found(labels)
 
 
-def _keep(heap: list[tuple[float, int, Highlight]], item: tuple[float, int, Highlight]) -> None:
+def of_table(table: Path, labels: Mapping[str, Any] | None = None) -> tuple[Highlights, Output]:
+    """The same of a table alone, whose network nobody has loaded.
+
+    Args:
+        table: ``predictions.csv``.
+        labels: see `Highlighter.found`.
+
+    Returns:
+        What stands out, and what the network's numbers are, as the columns tell.
+    """
+    columns = header(table)
+    kind: OutputKind = "softmax"
+    if "positives" in columns:
+        kind = "sigmoid"
+    elif "value" in columns:
+        kind = "none"
+    # What is predicted is a class; a label that never is may be one, and is not recognised then.
+    predicted: dict[str, None] = {}
+    labelled: dict[str, None] = {}
+    for row in read_rows(table, ("pred", "label", "correct")) if kind == "softmax" else ():
+        predicted[row["pred"]] = None
+        if row["correct"] != "":
+            labelled[row["label"]] = None
+    known = tuple(predicted)
+    names = (*known, *(name for name in labelled if label_index(name, known) is None))
+    output = Output(kind)
+    rows = read_rows(table, ("path", "pred", "prob", "status"))
+    return highlights(rows, names, output, labels), output
+
+
+def _keep(heap: list[_Ranked], item: _Ranked) -> None:
     """The largest few; of equal ones the first."""
     heapq.heappush(heap, item)
     if len(heap) > FIVE:
         heapq.heappop(heap)
 
 
-def _best_first(heap: Sequence[tuple[float, int, Highlight]]) -> list[Highlight]:
+def _best_first(heap: Sequence[_Ranked]) -> list[Highlight]:
     return [told for _, _, told in sorted(heap, reverse=True)]
-
-
-def _farthest(rows: Iterable[Mapping[str, str]]) -> list[Highlight]:
-    """Images whose value is farthest from a label that is a number."""
-    heap: list[tuple[float, int, Highlight]] = []
-    for n, row in enumerate(rows):
-        value, label = _number(row.get("value")), _number(row["label"])
-        if value is not None and label is not None and value != label:
-            told = Highlight(row["path"], row["target"], value, row["label"])
-            _keep(heap, (abs(value - label), -n, told))
-    return _best_first(heap)
 
 
 def _weak_classes(pairs: Counter[tuple[int, int]], classes: Sequence[str]) -> list[WeakClass]:

@@ -1,9 +1,17 @@
 import random
+from pathlib import Path
 
+import numpy as np
 import pytest
 
-from camcli.batch.highlights import FIVE, THREE, highlights
+from camcli.batch.highlights import FIVE, THREE, Highlighter, highlights, of_table
+from camcli.batch.tables.journal import Journal
+from camcli.batch.tables.reading import read_rows
+from camcli.batch.tables.rows import columns
+from camcli.batch.tables.rows import row as row_of
+from camcli.data.sources.refs import ImageRef
 from camcli.models.outputs import Output
+from camcli.result import Heat, Result
 
 CLASSES = ("Cat", "dog", "fox")
 SOFTMAX, LABELS, VALUES = Output("softmax"), Output("sigmoid"), Output("none")
@@ -107,3 +115,59 @@ def test_values_are_told_by_how_far_they_are_off():
 def test_of_nothing_there_is_nothing(output):
     found = highlights([], CLASSES, output)
     assert [found.mistakes, found.unsure, found.weakest, found.predicted] == [[]] * 4
+
+
+def result(path, label, pred, prob, **more):
+    known = label is not None and label.lower() in map(str.lower, CLASSES)
+    correct = label.lower() == pred.lower() if known else None
+    ref = ImageRef(Path("/", path), path, label)
+    values = {"pred": pred, "prob": prob, "correct": correct, "heats": (HEAT,)}
+    return Result(ref, **{**values, **more})
+
+
+HEAT = Heat("age", 0, None, np.zeros((2, 2), np.float32), value=4.5)
+SEEN = {
+    "softmax": [
+        result("a.jpg", "dog", "fox", 0.75), result("b.jpg", "cat", "Cat", 0.5),
+        result("c.jpg", None, "dog", 0.25), result("d.jpg", "zebra", "dog", 0.875),
+        result("e.jpg", "fox", "dog", 0.625),
+        Result(ImageRef(Path("/f.jpg"), "f.jpg", "dog"), status="error", error="broken"),
+    ],
+    "sigmoid": [
+        result("a.jpg", "dog|fox", "Cat", 0.75, correct=False, labels=("dog", "fox"),
+               numbers=(0.75, 0.5, 0.25), positives=(("Cat", 0.75),)),
+        result("b.jpg", "dog", "dog", 0.5, correct=False, labels=("dog",),
+               numbers=(0.25, 0.5, 0.5), positives=(("fox", 0.5),)),
+    ],
+    "none": [
+        result("a.jpg", "30", None, None, value=4.5, numbers=(4.5,)),
+        result("b.jpg", "4.5", None, None, value=4.5, numbers=(4.5,)),
+        result("c.jpg", "many", None, None, value=4.5, numbers=(4.5,)),
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", SEEN)
+def test_what_passes_by_tells_the_same_as_the_table_that_it_leaves(kind, tmp_path):
+    classes = ("age",) if kind == "none" else CLASSES
+    output = Output(kind)
+    beside = {
+        "softmax": {}, "sigmoid": {"labels": classes}, "none": {"values": ("age",)},
+    }[kind]  # fmt: skip
+    highlighter = Highlighter(classes, output)
+    table = tmp_path / "predictions.csv"
+    with Journal(table, columns(2, **beside)) as journal:
+        for one in SEEN[kind]:
+            highlighter.add(one)
+            journal.write(journal.line(row_of(one, 2, **beside)))
+    passed = highlighter.found()
+    read = highlights(read_rows(table), classes, output)
+    assert passed == read
+    assert passed.mistakes
+    # And without the network: its classes are those that the table has.
+    alone, told = of_table(table)
+    assert told.kind == kind
+    assert alone.mistakes == read.mistakes
+    assert {(one.name.lower(), one.right, one.images) for one in alone.weakest} == {
+        (one.name.lower(), one.right, one.images) for one in read.weakest
+    }

@@ -306,7 +306,7 @@ def batch(
     if not quiet:
         above_resumed(run, retried=retry_failed)
     try:
-        follow(run, quiet=quiet)
+        highlighter = follow(run, quiet=quiet)
         table = job.finish(run)
     except (KeyboardInterrupt, Terminated) as stop:
         code = TERMINATED if isinstance(stop, Terminated) else INTERRUPTED
@@ -316,7 +316,7 @@ def batch(
             code,
         )
     if not quiet:
-        summarize(run, out)
+        summarize(run, out, highlighter)
         if job.part:
             say(f"When all {job.part.of} shards are done: camcli merge {out}")
     warn_if_nothing_drawn(run)

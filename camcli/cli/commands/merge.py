@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 from camcli.cli import options as o
-from camcli.cli.terminal.console import emit, say
+from camcli.cli.terminal.closing import tell_flags, tell_highlights, tell_page
+from camcli.cli.terminal.console import emit, say, slow
+from camcli.jobs.flags import flags_of
 from camcli.printable import counted
 
 
@@ -53,4 +55,11 @@ def merge(
     elif counts.get("labelled"):
         correct, labelled = counts.get("correct", 0), counts["labelled"]
         say(f"accuracy {correct / labelled:.4f} ({correct} of {labelled})")
+    with slow("Looking for what stands out ..."):
+        from camcli.batch.highlights import of_table  # and torch, now that there is no mistake
+
+        found, output = of_table(run / CSV, info.get(LABELS))
+    tell_highlights(found, output, labelled=bool(counts.get("labelled")))
+    tell_flags(flags_of(run))
+    tell_page(run, None)
     emit(export(run / CSV, table_format))

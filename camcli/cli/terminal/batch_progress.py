@@ -18,6 +18,7 @@ from camcli.printable import counted
 
 if TYPE_CHECKING:
     from camcli.batch.counts import Counts
+    from camcli.batch.highlights import Highlighter
     from camcli.batch.run import Run
 
 
@@ -67,9 +68,17 @@ def above_resumed(run: Run, *, retried: bool) -> None:
         )
 
 
-def follow(run: Run, *, quiet: bool) -> None:
-    """Run to the end, with a progress bar on stderr."""
+def follow(run: Run, *, quiet: bool) -> Highlighter | None:
+    """Run to the end, with a progress bar on stderr.
+
+    Returns:
+        What found out on the way what stands out; None where the table has to tell, as the run was
+        begun before.
+    """
+    from camcli.batch.highlights import Highlighter
     from camcli.cli.terminal.bars import bar
+
+    highlighter = Highlighter(run.classifier.classes, run.classifier.output)
 
     with slow("Counting the images ...", quiet=quiet):
         total = None if quiet else run.total()
@@ -82,18 +91,29 @@ def follow(run: Run, *, quiet: bool) -> None:
         for result in run:
             if result.status == "error" and not quiet:
                 shown.write(f"failed: {result.error}", file=sys.stderr)
+            highlighter.add(result)
             shown.update()
+    return None if run.counts.before else highlighter
 
 
-def summarize(run: Run, out: Path) -> None:
-    """What came out of a run, in a few lines: how good it is, and what to look at first."""
+def summarize(run: Run, out: Path, highlighter: Highlighter | None = None) -> None:
+    """What came out of a run, in a few lines: how good it is, and what to look at first.
+
+    Args:
+        run: finished.
+        out: its directory.
+        highlighter: what `follow` returned; without one the table is read.
+    """
     from camcli.batch.highlights import highlights
     from camcli.models.classes.chance import chance_doubt
 
     c: Counts = run.counts
-    found = highlights(
-        run.directory.rows(), run.classifier.classes, run.classifier.output, run.labels_found
-    )
+    if highlighter is None:
+        with slow("Looking for what stands out ..."):
+            rows, network = run.directory.rows(), run.classifier
+            found = highlights(rows, network.classes, network.output, run.labels_found)
+    else:
+        found = highlighter.found(run.labels_found)
     parts = [counted(c.done, "image")]
     if c.before:
         parts.append(f"{c.before} of them from before")

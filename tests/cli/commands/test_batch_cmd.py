@@ -139,6 +139,8 @@ def test_shards_end_in_one_parquet(camcli, tmp_path, photos):
         assert done.exit_code == 0, done.output
     done = camcli("merge", "run", "--format", "parquet")
     assert done.stdout.strip() == str(Path("run/predictions.parquet"))
+    assert "Least certain:" in done.stderr
+    assert done.stderr.endswith("To look at it: camcli report run --open\n")
     rows = parquet.read_table("run/predictions.parquet").to_pylist()
     assert [row["path"] for row in rows] == ["0.png", "1.png", "2.png"]
     assert [row["path"] for row in rows] == list(table("run/predictions.csv"))
