@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from camcli.data.sources.refs import is_url
 from camcli.errors import CamcliError, UsageError
+from camcli.printable import printable
 from camcli.train.progress import Listener
 
 if TYPE_CHECKING:
@@ -139,34 +140,45 @@ def _check_fits(run: RunData, record: FindingsRecord) -> int | None:
 
 
 def _same_photographs(run: RunData, record: FindingsRecord) -> int | None:
-    """0 for the very folder, 1 where one holds the other; None for another one."""
+    """0 for the very folder, 1 where one holds the other, 2 where they only were asked for so."""
     source = str(run.source)
     if is_url(source) or source.startswith("@"):
         return 0 if record.source == source else None
-    mine = Path(os.path.realpath(source)).parts
-    found = []
-    for other in (record.root, record.source):
-        if other is not None and not is_url(other):
-            parts = Path(os.path.realpath(other)).parts
-            if parts == mine:
-                found.append(0)
-            elif len(parts) > 1 and (parts[: len(mine)] == mine or mine[: len(parts)] == parts):
-                found.append(1)
+    found = [
+        related if other == record.root or record.root is None else 2
+        for other in (record.root, record.source)
+        if other is not None and (related := _related(source, other)) is not None
+    ]
     return min(found, default=None)
+
+
+def _related(source: str, other: str) -> int | None:
+    """0 for one folder, 1 where one holds the other, None for two that have nothing in common."""
+    if is_url(other):
+        return None
+    mine, parts = (Path(os.path.realpath(each)).parts for each in (source, other))
+    if parts == mine:
+        return 0
+    holds = parts[: len(mine)] == mine or mine[: len(parts)] == parts
+    return 1 if holds and len(parts) > 1 else None
 
 
 def _place(run: RunData, record: FindingsRecord, *, strict: bool = True) -> PathInRun:
     """What the run calls a photograph of a record."""
     from camcli.evaluate.findings.roots import placed
 
-    # An audit of a run has the run's own paths, wherever both have been moved to.
-    of_run = record.source == os.path.realpath(run.path) or (
-        record.source is not None and Path(record.source).name == run.path.absolute().name
-    )
     known = record.root or record.source
-    if of_run or known is None or not (strict or os.path.lexists(known)):
+    if _is_of(run, record) or known is None or not (strict or os.path.lexists(known)):
         return lambda rel: rel
     return placed(known, run.source)
+
+
+def _is_of(run: RunData, record: FindingsRecord) -> bool:
+    """Whether it is an audit of the run, whose paths are the run's, wherever both were moved."""
+    return record.source is not None and (
+        record.source == os.path.realpath(run.path)
+        or Path(record.source).name == run.path.absolute().name
+    )
 
 
 def _about(run: RunData, record: FindingsRecord, others: list[FindingsRecord]) -> dict[str, Any]:
@@ -176,6 +188,11 @@ def _about(run: RunData, record: FindingsRecord, others: list[FindingsRecord]) -
     audited = network.get("sha256") if isinstance(network, Mapping) else None
     if audited and (used := _sha256(run)) and audited != used:
         notes.append("It was made with another network than this run.")
+    if record.root and not _is_of(run, record) and _related(str(run.source), record.root) is None:
+        notes.append(
+            f"Its photographs, in {printable(record.root)}, are not those of this run: the page of "
+            "a run over them shows them."
+        )
     written = _written(run)
     if written is not None and record.time < written:
         notes.append("It is older than this run.")
@@ -203,8 +220,6 @@ def _sha256(run: RunData) -> str | None:
 
 def _called(record: FindingsRecord) -> str:
     """A folder as a person would type it."""
-    from camcli.printable import printable
-
     try:
         near = os.path.relpath(record.folder)
     except ValueError:  # another drive on Windows

@@ -149,6 +149,19 @@ def test_a_check_of_the_photographs_or_of_what_they_are_part_of(
     assert shown(check_of(run, None, heard)) == ("camcli-check", name)
 
 
+def test_a_check_of_another_part_of_the_data_set_comes_last_and_says_so(run, tmp_path, heard):
+    run.info["config"]["source"] = str(tmp_path / "set" / "heldout")
+    train = record(tmp_path / "work" / "a", "check", time=9000, source=str(tmp_path / "set"),
+                   root=str(tmp_path / "set" / "train"))  # fmt: skip
+    found = check_of(run, None, heard)
+    assert shown(found) == (train.name, None)
+    (note,) = found["notes"]
+    assert str(tmp_path / "set" / "train") in note
+    record(tmp_path / "work" / "b", "check", "heldout/1.jpg", source=str(tmp_path / "set"),
+           root=str(tmp_path / "set"))  # fmt: skip
+    assert shown(check_of(run, None, heard)) == ("b", "1.jpg")
+
+
 def test_a_broken_one_is_passed_over_and_said_unless_it_was_asked_for(run, tmp_path, heard):
     bad = record(tmp_path / "work" / "a", source=str(run.path), time=9000)
     content = json.loads((bad / "audit.json").read_text()) | {"findings": [{"kind": 3}]}

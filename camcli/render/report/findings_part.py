@@ -168,7 +168,7 @@ def _few(card: Mapping[str, Any]) -> str:
     shown, gone = len(card["rows"]), card["gone_count"]
     if gone and shown:
         return f"{shown} of them in this run"
-    return f"{counted(gone, 'photograph')} outside of this run" if gone else ""
+    return "not in this run" if gone else ""
 
 
 def findings_parts(

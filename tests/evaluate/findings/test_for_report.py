@@ -1,7 +1,9 @@
 """What a folder of findings says, as plain values; whoever wrote it may have meant harm."""
 
+import copy
 import json
 import os
+import random
 
 import pytest
 
@@ -162,3 +164,42 @@ def test_only_records_of_their_kind_are_found(tmp_path, folder):
     (tmp_path / "again").symlink_to("audit")
     found = list(records_in([tmp_path, tmp_path / "gone", tmp_path], "audit.json", "audit"))
     assert [record.folder.resolve() for record in found] == [folder.resolve()]
+
+
+ODD = (None, True, -1, 1e308, float("nan"), 10**200, "", "\ud800", "../../etc/passwd", "\0", [],
+       [[]], {"a": 1}, "x" * 9000, ["a", 3, None], [0, 0, 1, 1])  # fmt: skip
+
+
+def places_in(value, at=()):
+    if isinstance(value, dict | list):
+        keys = value if isinstance(value, dict) else range(min(len(value), 3))
+        for key in keys:
+            yield (*at, key)
+            yield from places_in(value[key], (*at, key))
+
+
+def test_whatever_a_record_says_it_is_shown_or_refused_by_name(tmp_path, findings):
+    clusters = {"a": [{"images": 2, "probability": 0.7, "typical": ["1.jpg"]}]}
+    classes = [{"label": "a", "right": 1, "count": 2, "border": 0.5, "flags": ["mark"]}]
+    folder = write(tmp_path / "audit", findings, clusters=clusters, classes=classes,
+                   looked_for=["x"], not_looked=["y"], photographs=7)  # fmt: skip
+    whole = json.loads((folder / "audit.json").read_text())
+    places = list(places_in(whole))
+    rng = random.Random(0)
+    refused = []
+    for _ in range(150):
+        record = copy.deepcopy(whole)
+        *above, last = rng.choice(places)
+        inner = record
+        for key in above:
+            inner = inner[key]
+        inner[last] = rng.choice(ODD)
+        (folder / "audit.json").write_text(json.dumps(record))
+        try:
+            opened_now = open_record(folder, "audit.json", "audit")
+            if opened_now is not None:
+                json.dumps(audit_values(opened_now, same), allow_nan=False)
+        except CamcliError as error:
+            refused.append(str(error))
+    assert all("audit.json" in message for message in refused)
+    assert 20 < len(refused) < 130
