@@ -101,3 +101,10 @@ def test_a_relabelled_photograph_has_both_labels_and_both_paths(page, make_run, 
     assert "Path\ncats/1.jpg" in left
     assert "True class\ndog" in right
     assert "Path\ndogs/1.jpg" in right
+
+
+def test_a_tab_that_there_is_not_is_the_gallery(page, comparison):
+    for tab in ("map", "x", "'"):
+        page.open(comparison, f"#tab={tab}")
+        assert page.one("#gallery").is_displayed()
+        assert page.one(".tabs [aria-current]").text.startswith("Gallery")

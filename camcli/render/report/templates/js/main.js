@@ -7,6 +7,8 @@
   const filters = ["from", "to", "like", "unlike", ...camcli.filterKeys,
     ...camcli.filters.flatMap(({ keys }) => keys)];
 
+  const panels = [...document.querySelectorAll("[data-panel]")];
+
   // Everything follows the URL.
   let before = null;
   let shownTab = null;
@@ -28,8 +30,10 @@
 
   camcli.update = ({ more = false } = {}) => {
     const state = camcli.readHash();
-    const tab = state.get("tab") || "gallery";
-    for (const panel of document.querySelectorAll("[data-panel]")) {
+    // Not every page has every tab, and somebody may have typed the URL.
+    const asked = state.get("tab");
+    const tab = panels.some((panel) => panel.dataset.panel === asked) ? asked : "gallery";
+    for (const panel of panels) {
       panel.hidden = panel.dataset.panel !== tab;
     }
     for (const link of document.querySelectorAll("[data-tab]")) {
