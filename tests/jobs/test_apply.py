@@ -516,7 +516,10 @@ def test_masks_go_where_their_photographs_go(tmp_path, monkeypatch):
     moved = found["train/b/0.jpg"]
     assert moved.startswith("train/a/0~")
     assert found["masks/train/b/0.png"] == f"masks/{moved[:-4]}.png"
-    # A mask that is marked itself is not second-guessed.
+    # What is marked itself is not second-guessed.
+    rows = [("train/a/0.jpg", "relabel", "b"), ("masks/train/a/0.png", "relabel", "a")]
+    with pytest.raises(UsageError, match=r"lies in none of test, train"):
+        camcli.apply(marks(*rows), "third")
     rows = [("masks/train/a/0.png", "drop"), ("train/a/0.jpg", "drop")]
     assert camcli.apply(marks(*rows), "other").dropped == 2
 

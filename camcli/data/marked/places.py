@@ -77,7 +77,9 @@ def placed(
     followed = {
         photo.ref.rel: companion
         for photo, _ in there
-        if (companion := decided.companions.get(photo.at)) and companion.of in moving
+        if not photo.relabelled
+        and (companion := decided.companions.get(photo.at))
+        and companion.of in moving
     }
     # Those that stay where they are keep their names; what comes to them makes room.
     for photo, at in there:
