@@ -300,6 +300,7 @@ class EvaluateJob(Settings):
 
         files = save(self.out, result.rows, result.sanity, result.record())
         listener.say(f"Wrote {', '.join(files)} to {self.out}.")
+        listener.say("'camcli report' of a run over these photographs shows it, too.")
         return replace(result, out=self.out, files=files)
 
     def _recorded(self) -> dict[str, Any]:

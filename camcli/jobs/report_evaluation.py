@@ -43,7 +43,8 @@ def find_evaluation(
         info: the content of the run's ``run.json``.
         run: its folder.
         given: the folder of the evaluation, by the user's word; None to look beside the run for
-            the newest one over the same photographs, of the same network if there is one.
+            the newest one over the same photographs, of the same network if there is one, and
+            never of one that is known to be another.
         say: told of the others that there are.
 
     Returns:
@@ -59,7 +60,7 @@ def find_evaluation(
                 f"{given} is not the --out of a 'camcli evaluate': it has no {RECORD} of one."
             )
         return read_evaluation(given, record) | {"same": _of_network(record, info, given)}
-    found = []
+    found, others = [], []
     for folder in folders_beside(run):
         record = _record(folder)
         if record is None or not _same_photographs(record, info, run):
@@ -68,17 +69,26 @@ def find_evaluation(
             when = (folder / RECORD).stat().st_mtime
         except OSError:
             continue
-        found.append((_of_network(record, info, folder) is True, when, str(folder), folder, record))
+        same = _of_network(record, info, folder)
+        if same is False:
+            others.append(str(folder))
+        else:
+            found.append((same is True, when, str(folder), record))
     if not found:
+        if others:
+            say(
+                f"Of these photographs there is an evaluation of another network in {others[0]}; "
+                "--evaluation shows it."
+            )
         return None
-    same, _, _, folder, record = max(found, key=lambda each: each[:3])
-    others = sorted(name for *_, name, other, _ in found if other != folder)
+    same, _, name, record = max(found, key=lambda each: each[:3])
+    others = sorted([*others, *(other for *_, other, _ in found if other != name)])
     if others:
         say(
-            f"The page shows the evaluation in {folder}; --evaluation shows another one: "
+            f"The page shows the evaluation in {name}; --evaluation shows another one: "
             f"{', '.join(others[:5])}."
         )
-    return read_evaluation(folder, record) | {"same": same or None, "others": others[:20]}
+    return read_evaluation(Path(name), record) | {"same": same or None, "others": others[:20]}
 
 
 def _record(folder: Path) -> dict[str, Any] | None:

@@ -216,3 +216,21 @@ def test_a_browser_without_chinese_letters_draws_them(page, make_run, contained)
     page.wait(DRAWN, ["猫", "犬", "고", "ह"])
     faces = page.js("return [...document.fonts].map((face) => face.status)")
     assert faces == ["loaded", "loaded"]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize(
+    ("fragment", "there"),
+    [
+        ("#tab=evaluation", ".metrics"),
+        ("#tab=training", ".curves"),
+        ("#sort=off", "[name=on]"),
+        ("#open=cats%2F1.jpg", "#view .objects"),
+    ],
+)
+def test_axe_finds_nothing_against_what_was_measured(page, measured, fragment, there, theme):
+    page.open(measured, fragment)
+    page.wait("return document.querySelector(arguments[0])", there)
+    page.js("for (const one of document.querySelectorAll('details')) one.open = true")
+    page.js("document.documentElement.dataset.theme = arguments[0]", theme)
+    assert "\n".join(page.axe()) == ""

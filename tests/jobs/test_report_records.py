@@ -84,9 +84,14 @@ def test_an_evaluation_over_the_same_photographs_is_found_beside_the_run(run, tm
     assert (found["folder"], found["same"]) == (str(folder / "evaluation"), True)
     assert found["others"] == [str(tmp_path / "eval")]
     assert "--evaluation" in told[0]
-    # By the user's word, any; that of another network says so.
+    # By the user's word, any; that of another network says so, and is not taken unasked.
     (tmp_path / "x.safetensors").write_bytes(b"other")
-    evaluated(tmp_path / "other", tmp_path / "else", {"net": str(tmp_path / "x.safetensors")})
+    evaluated(tmp_path / "other", tmp_path / "photos", {"net": str(tmp_path / "x.safetensors")})
+    for folder_of_one in (tmp_path / "eval", folder / "evaluation"):
+        (folder_of_one / "results.json").unlink()
+    told.clear()
+    assert find_evaluation(info, folder, None, told.append) is None
+    assert "another network" in told[0]
     assert find_evaluation(info, folder, tmp_path / "other", quiet)["same"] is False
     with pytest.raises(UsageError, match="camcli evaluate"):
         find_evaluation(info, folder, tmp_path / "T", quiet)
