@@ -16,7 +16,7 @@ def principal(points: np.ndarray, most: int) -> np.ndarray:
         (N, d) float32, d at most `most`, D and N; around 0, the first axis with the largest
         spread. Each axis points to where its largest coordinate is.
     """
-    points = points.astype(np.float32)
+    points = points.astype(np.float32, copy=False)
     centred = points - points.mean(0, dtype=np.float64).astype(np.float32)
     spread = (centred.T @ centred).astype(np.float64)
     _, vectors = np.linalg.eigh(spread)

@@ -148,7 +148,7 @@ def _beside(points: np.ndarray, known: np.ndarray, flat: np.ndarray) -> np.ndarr
     even = float(np.ptp(flat, axis=0).max()) / math.sqrt(len(flat) + len(points))
     room = np.maximum(np.minimum(room, 3 * np.median(room)), even)[found[:, 0]]
     apart = np.linalg.norm(near - near[:, :1], axis=2)
-    gaps = ((points[:, None] - known[found]) ** 2).sum(2)
+    gaps = np.stack([((points - known[each]) ** 2).sum(1) for each in found.T], 1)
     weights = np.where(apart <= _NEAR * room[:, None], 1 / (gaps + 1e-9), 0)
     places = (near * weights[:, :, None]).sum(1) / weights.sum(1)[:, None]
     aside = np.random.RandomState(0).standard_normal(places.shape)

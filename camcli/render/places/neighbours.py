@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-_AT_ONCE = 1 << 24  # distances held at a time
+_AT_ONCE = 1 << 22  # distances held at a time
 
 
 def nearest_of(points: np.ndarray, known: np.ndarray, k: int) -> np.ndarray:
