@@ -126,15 +126,22 @@ def read_marks(path: str | Path) -> MarksFile:
         "source": names.index("source") if "source" in names else -1,
     }
     found: dict[tuple[str, str], PhotoMark] = {}
+    wrong: list[tuple[int, UsageError]] = []
     for line, cells in rows:
-        mark = _mark(cells, at, path, line)
+        try:
+            mark = _mark(cells, at, path, line)
+        except UsageError as error:
+            wrong.append((line, error))
+            continue
         before = found.get((mark.source, mark.path))
         if before and (before.mark, before.label) != (mark.mark, mark.label):
-            raise UsageError(
-                f"{path}, line {line}: {printable(mark.path)!r} has another mark than in line "
-                f"{before.line}: keep one of them."
-            )
+            told = f"{path}, line {line}: {printable(mark.path)!r} has another mark than in line "
+            wrong.append((line, UsageError(f"{told}{before.line}: keep one of them.")))
         found.setdefault((mark.source, mark.path), mark)
+    if wrong:
+        others = [line for line, _ in wrong[1:]]
+        more = f" Wrong as well: line {some(others)}." if others else ""
+        raise UsageError(f"{wrong[0][1]}{more}")
     if not found:
         raise UsageError(f"{path} has a first line and no marks: there is nothing to apply.")
     unread = [name for name in names if name and name not in known]

@@ -169,3 +169,11 @@ def test_any_bytes_are_marks_or_refused(tmp_path_factory, data):
         return
     assert found
     assert all(mark.mark in WORDS and mark.path for mark in found)
+
+
+def test_all_lines_that_are_wrong_are_named_at_once(tmp_path):
+    lines = ["a,delete", "b,drop", "c,", "b,mark", ",drop"]
+    with pytest.raises(UsageError) as error:
+        read(tmp_path, "path,mark\n" + "\n".join(lines))
+    assert "line 2: 'delete' is no mark" in str(error.value)
+    assert str(error.value).endswith("Wrong as well: line 4, 5, 6.")
