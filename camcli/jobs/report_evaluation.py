@@ -125,8 +125,11 @@ def _of_network(record: Mapping[str, Any], info: Mapping[str, Any], folder: Path
     recorded = mapping(record.get("settings")).get("networks")
     networks = [row.get("model") for row in record["rows"] if isinstance(row, dict)]
     names = {each for each in networks if isinstance(each, str) and each}
-    if provenance.get("source") != "checkpoint":
-        return name in names if names else None
+    source = provenance.get("source")
+    if source == "user" or not names:  # the name says nothing of the weights
+        return None
+    if source != "checkpoint":
+        return name in names
     files = [
         path
         for path in (mapping(recorded).values() if recorded else names)

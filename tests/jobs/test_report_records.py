@@ -97,6 +97,19 @@ def test_an_evaluation_over_the_same_photographs_is_found_beside_the_run(run, tm
         find_evaluation(info, folder, tmp_path / "T", quiet)
 
 
+@pytest.mark.parametrize(
+    ("source", "name", "same"),
+    [("torchvision", "net", True), ("torchvision", "other", False), ("user", "net", None)],
+)
+def test_networks_by_name_are_told_apart_by_it(run, tmp_path, source, name, same):
+    folder, info = run
+    info["provenance"] = {"name": name, "weights": "DEFAULT", "source": source}
+    evaluated(tmp_path / "eval", tmp_path / "photos")
+    found = find_evaluation(info, folder, None, quiet)
+    assert found is None if same is False else found["same"] is same
+    assert find_evaluation(info, folder, tmp_path / "eval", quiet)["same"] is same
+
+
 def test_an_evaluation_of_before_is_found_by_what_the_user_typed(run, tmp_path):
     folder, info = run
     evaluated(tmp_path / "eval", "", settings={"layer": "last"})

@@ -120,7 +120,8 @@ def report(
 ) -> None:
     """Make a page on which a run can be searched, sorted and looked at.
 
-    What camcli audit found in the run, and camcli check in its photographs, has a tab each.
+    What camcli audit found in the run, camcli check in its photographs, what camcli evaluate
+    measured of them and how camcli train made the network has a tab each.
 
     It works from the disk and from any web server. Move the run directory as a whole; where the
     photographs are out of reach, the page falls back to thumbnails and overlays.
