@@ -333,3 +333,18 @@ def test_one_file_has_its_map_too(page, run, tmp_path):
     assert page.all(".entry")
     page.js("camcli.writeHash({tab: null, open: 'cats/03.jpg'})")
     page.wait("return document.querySelectorAll('#view .alike li').length === 8")
+
+
+def test_it_fits_a_phone(page, report):
+    page.driver.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": 390, "height": 800, "deviceScaleFactor": 2, "mobile": True},
+    )
+    try:
+        page.open(report, "#tab=map")
+        page.wait("return document.querySelector('.map-side h3')")
+        wide = "return [document.documentElement.scrollWidth, document.querySelector('.field')"
+        assert page.js(wide + ".getBoundingClientRect().right <= 390]") == [390, True]
+        assert page.js("return document.querySelector('.points').width") > 600  # sharp
+    finally:
+        page.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})

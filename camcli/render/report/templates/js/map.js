@@ -414,8 +414,8 @@
     }).observe(field);
 
     camcli.byId("map-body").replaceChildren(
-      bar, el("div", { class: "map-split" }, el("div", {}, field, status), side),
-      el("p", { class: "hint", text: made(part) }));
+      bar, el("div", { class: "map-split" }, el("div", {}, field, status,
+        el("p", { class: "hint", text: made(part) })), side));
     fit();
     again();
   };
