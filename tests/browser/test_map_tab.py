@@ -348,3 +348,23 @@ def test_it_fits_a_phone(page, report):
         assert page.js("return document.querySelector('.points').width") > 600  # sharp
     finally:
         page.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_the_keyboard_keeps_its_place_beside_the_map(map_page):
+    keys = pytest.importorskip("selenium.webdriver.common.keys").Keys
+    page = map_page
+    at = "return document.activeElement.innerText"
+    page.js("document.querySelectorAll('.entry')[1].focus()")
+    name = page.js(at)
+    page.keys(keys.ENTER)
+    page.wait("return camcli.selection().length < 20")
+    assert page.js(at) == name
+    assert page.js("return document.activeElement.getAttribute('aria-current')") == "true"
+    page.keys(keys.ENTER)
+    page.wait("return camcli.selection().length === 25")
+    page.js("camcli.writeHash({is: 'wrong'}); document.querySelector('.map-side .small').focus()")
+    page.keys(keys.ENTER)
+    page.wait("return document.getElementById('view').open")
+    page.keys(keys.ESCAPE)
+    page.wait("return !document.getElementById('view').open")
+    assert page.js("return document.activeElement.className") == "small"

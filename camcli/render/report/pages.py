@@ -51,7 +51,7 @@ SCRIPTS = ("base.js", "look.js", "heat.js", "store.js", "parts.js", "filters.js"
            "findings_index.js", "findings_cards.js", "findings_tab.js",
            "objects.js", "evaluation.js", "training.js",
            "marks_file.js", "marks_store.js", "marks.js", "findings_marks.js",
-           "places.js", "map_points.js", "map_colours.js", "map.js",
+           "places.js", "map_points.js", "map_colours.js", "map_side.js", "map.js",
            "main.js")  # fmt: skip
 # One file with everything in it is for mailing around; browsers and mailboxes choke on more.
 # The details of so many rows come with the document: then it can be printed as soon as it is there.

@@ -11,6 +11,7 @@
 
   // How many are here: when one arrives, what is selected may change.
   camcli.partsHere = () => parts.size;
+  camcli.partHere = (name) => parts.has(name);
 
   // Whether the page has it at all.
   camcli.hasPart = (name) => camcli.settings.parts.includes(name);
