@@ -24,7 +24,7 @@ WITHIN = {
     "progress torchrun",
     "batch": "processes ray contact_sheet run results counts concepts first_images engine "
     "batch_size folder_order explain features differences explanation lanes overlay_writer "
-    "run_files highlights label_summary value_summary label_notes tables contact_grid",
+    "highlights run_files label_summary value_summary label_notes tables contact_grid",
     "models": "forms runtime load classifier loading programs recognition cutting outputs "
     "label_metrics spec weights classes cuda",
     "data": "marked datasets synthetic decode sources picture_formats samples",

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from camcli.batch.run_files.run_paths import NEEDED
 from camcli.batch.tables.reading import header, read_rows
 from camcli.data.sources.label_tables import split_labels
 from camcli.models.classes.label_index import label_index
@@ -99,15 +100,15 @@ class Highlighter:
         self._number = 0
 
     def add_row(self, row: Mapping[str, str]) -> None:
-        """An image by its row in the table."""
-        if row["status"] == "error":
+        """An image by its row in the table, which need not have all columns."""
+        if row.get("status") == "error":
             return
+        path, label = row.get("path", ""), row.get("label", "")
         if self._output.measures:
-            value = _number(row.get("value"))
-            self._add_value(row["path"], row["target"], value, row["label"])
+            self._add_value(path, row.get("target", ""), _number(row.get("value")), label)
             return
-        told = Highlight(row["path"], row["pred"], _number(row["prob"]) or 0.0, row["label"])
-        correct = None if row["correct"] == "" else row["correct"] == "1"
+        told = Highlight(path, row.get("pred", ""), _number(row.get("prob")) or 0.0, label)
+        correct = None if not row.get("correct") else row["correct"] == "1"
         self._add(told, correct, split_labels(row.get("labels") or ""))
 
     def add(self, result: Result) -> None:
@@ -210,15 +211,14 @@ def of_table(table: Path, labels: Mapping[str, Any] | None = None) -> tuple[High
     # What is predicted is a class; a label that never is may be one, and is not recognised then.
     predicted: dict[str, None] = {}
     labelled: dict[str, None] = {}
-    for row in read_rows(table, ("pred", "label", "correct")) if kind == "softmax" else ():
+    for row in read_rows(table, NEEDED) if kind == "softmax" else ():
         predicted[row["pred"]] = None
-        if row["correct"] != "":
-            labelled[row["label"]] = None
+        if row.get("correct"):
+            labelled[row.get("label", "")] = None
     known = tuple(predicted)
     names = (*known, *(name for name in labelled if label_index(name, known) is None))
     output = Output(kind)
-    rows = read_rows(table, ("path", "pred", "prob", "status"))
-    return highlights(rows, names, output, labels), output
+    return highlights(read_rows(table, NEEDED), names, output, labels), output
 
 
 def _keep(heap: list[_Ranked], item: _Ranked) -> None:

@@ -171,3 +171,10 @@ def test_what_passes_by_tells_the_same_as_the_table_that_it_leaves(kind, tmp_pat
     assert {(one.name.lower(), one.right, one.images) for one in alone.weakest} == {
         (one.name.lower(), one.right, one.images) for one in read.weakest
     }
+
+
+@pytest.mark.parametrize("gone", ["label", "correct", "prob", "labels", "target", "value", "path"])
+@pytest.mark.parametrize("output", [SOFTMAX, LABELS, VALUES])
+def test_a_table_may_lack_a_column(gone, output):
+    whole = row("a.jpg", "dog", "fox", 0.5, labels="dog", target="age", value="3")
+    highlights([{k: v for k, v in whole.items() if k != gone}], CLASSES, output)
