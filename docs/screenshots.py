@@ -16,7 +16,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,29 +33,46 @@ BEFORE = (
     "--limit 40 --out evaluation",
     "report run --masks masks",
     "batch elsewhere --checkpoint first/best.safetensors --out before",
+    "report before",
 )
 AFTER = (
-    "apply marks.csv --to clean",
+    "apply marks.csv --data photos --to clean",
     "train --data clean --backbone efficientnet_lite0 --fit squash --epochs 60 --lr 1e-3 "
     "--out second",
     "batch elsewhere --checkpoint second/best.safetensors --out after",
     "report before after --out compared",
 )
-# Name of the picture, page, what stands behind its #, and what is clicked before.
-PICTURES = (
-    ("gallery", "run", "", ""),
-    ("audit", "run", "tab=audit", ""),
-    ("check", "run", "tab=check", ""),
-    ("map", "run", "tab=map", ""),
-    ("classes", "run", "tab=classes", ""),
-    ("mistakes", "run", "tab=mistakes", ""),
-    ("evaluation", "run", "tab=evaluation", ""),
-    ("training", "run", "tab=training", ""),
-    ("about", "run", "tab=about", ""),
-    ("view", "run", "open=apple/09.jpg", ""),
-    ("compared", "compared", "", ""),
+# Name of the picture, page, what stands behind its #, and what is clicked then.
+PICTURES: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
+    ("gallery", "run", "", ()),
+    ("audit", "run", "tab=audit", ()),
+    ("check", "run", "tab=check", ()),
+    ("map", "run", "tab=map&in=250,450,600,950", ()),
+    ("classes", "run", "tab=classes", ()),
+    ("mistakes", "elsewhere", "tab=mistakes", ()),
+    ("pair", "elsewhere", "tab=mistakes", ("#matrix td.w a",)),
+    ("evaluation", "run", "tab=evaluation", ()),
+    ("training", "run", "tab=training", ()),
+    ("about", "run", "tab=about", ()),
+    ("view", "elsewhere", "is=wrong", ("#gallery .card",)),
+    (
+        "marks",
+        "run",
+        "tab=audit",
+        ("article.used a.all", "#tick-all", "#marks-ticked [data-do=drop]", "#marks-csv"),
+    ),
+    ("compared", "compared", "", ()),
 )
 WIDTHS = ((1440, 900), (1024, 768), (390, 844))
+ON_THE_PAGE = (1200, 800)
+# What a person marks on the page of the run.
+MARKS = (
+    "path,mark,label,note",
+    *(f"apple/{number:02}.jpg,drop,,has the sticker" for number in range(9, 35)),
+    "pear/90.jpg,relabel,orange,",
+    "orange/91.jpg,relabel,pear,",
+    "pear/92.jpg,drop,,a copy",
+)
 
 
 def draw(site: Path) -> None:
@@ -136,9 +153,10 @@ return camcli.loaded === camcli.settings.rows && !/Loading…/.test(document.bod
 
 
 def shoot(
-    driver: Any, page: Path, fragment: str, size: tuple[int, int], theme: str, out: Path, top: str
-) -> None:
-    """One picture of the page.
+    driver: Any, page: Path, fragment: str, size: tuple[int, int], theme: str,
+    clicks: Iterable[str], out: Path,
+) -> None:  # fmt: skip
+    """Take one picture of the page.
 
     Args:
         driver: the browser.
@@ -146,27 +164,30 @@ def shoot(
         fragment: behind its #.
         size: of the screen, in pixels.
         theme: ``light`` or ``dark``.
+        clicks: selectors of what is clicked, one after the other.
         out: a JPEG.
-        top: a selector of what is scrolled to the top; "" for the page as it opens.
     """
+
+    def wait() -> None:
+        end = time.monotonic() + 20
+        while not driver.execute_script(READY) and time.monotonic() < end:
+            time.sleep(0.1)
+        time.sleep(0.4)
+
     driver.execute_cdp_cmd(
         "Emulation.setDeviceMetricsOverride",
         {"width": size[0], "height": size[1], "deviceScaleFactor": 1, "mobile": size[0] < 500},
     )
+    driver.get(page.absolute().as_uri())
+    driver.execute_script("localStorage.clear()")
     driver.get("about:blank")
     driver.get(page.absolute().as_uri() + (f"#{fragment}" if fragment else ""))
     driver.execute_script("document.documentElement.dataset.theme = arguments[0]", theme)
-    end = time.monotonic() + 20
-    while not driver.execute_script(READY) and time.monotonic() < end:
-        time.sleep(0.1)
-    time.sleep(0.5)
-    if top:
-        driver.execute_script(
-            "const e = document.querySelector(arguments[0]);"
-            "if (e) window.scrollTo(0, e.getBoundingClientRect().top + window.scrollY - 8)", top,
-        )  # fmt: skip
-        time.sleep(0.3)
-    shot = driver.execute_cdp_cmd("Page.captureScreenshot", {"format": "jpeg", "quality": 82})
+    wait()
+    for selector in clicks:
+        driver.execute_script("document.querySelector(arguments[0]).click()", selector)
+        wait()
+    shot = driver.execute_cdp_cmd("Page.captureScreenshot", {"format": "jpeg", "quality": 80})
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_bytes(base64.b64decode(shot["data"]))
 
@@ -185,26 +206,23 @@ def main() -> None:
         if not (site / "photos").exists():
             draw(site)
         os.chdir(site)
-        if not (site / "before").exists():
+        if not (site / "compared").exists():
             call(*BEFORE)
+            (site / "marks.csv").write_text("".join(f"{line}\n" for line in MARKS), "utf-8")
+            call(*AFTER)
+        pages = {
+            "run": site / "run/report/index.html",
+            "elsewhere": site / "before/report/index.html",
+            "compared": site / "compared/index.html",
+        }
+        sizes = WIDTHS if options.all else (ON_THE_PAGE,)
         with browser() as driver:
-            pages = {
-                "run": site / "run/report/index.html",
-                "compared": site / "compared/index.html",
-            }
-            if not pages["compared"].exists() and (site / "marks.csv").exists():
-                call(*AFTER)
-            for name, page, fragment, top in PICTURES:
-                if not pages[page].exists():
-                    continue
-                if not options.all:
-                    shoot(driver, pages[page], fragment, (1200, 800), "light",
-                          folder / f"{name}.jpg", top)  # fmt: skip
-                    continue
-                for size in WIDTHS:
-                    for theme in ("light", "dark"):
-                        out = folder / f"{name}-{size[0]}-{theme}.jpg"
-                        shoot(driver, pages[page], fragment, size, theme, out, top)
+            for name, page, fragment, clicks in PICTURES:
+                for size in sizes:
+                    for theme in ("light", "dark") if options.all else ("light",):
+                        more = f"-{size[0]}-{theme}" if options.all else ""
+                        out = folder / f"{name}{more}.jpg"
+                        shoot(driver, pages[page], fragment, size, theme, clicks, out)
 
 
 if __name__ == "__main__":

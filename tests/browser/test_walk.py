@@ -5,8 +5,10 @@ that lie in each other's folder, and a copy. Nothing is told to camcli; it has t
 """
 
 import csv
+import re
 import shutil
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -179,7 +181,7 @@ def test_what_is_wrong_is_found_marked_mended_and_the_change_is_seen(page, workp
     walker.click("#flags-title + ul a", "apple rests on a mark")
     page.wait("return document.activeElement.matches('article.finding.used')")
     assert page.js("""const box = (e) => e.getBoundingClientRect();
-        const [card, mark] = ['', ' .mark img'].map((part) =>
+        const [card, mark] = ['', ' .told img'].map((part) =>
           box(document.querySelector('article.finding.used' + part)));
         return mark.width > 20 && mark.top > card.top && mark.bottom < card.bottom
           && mark.left > card.left && mark.right < card.right""")
@@ -243,3 +245,12 @@ def test_what_is_wrong_is_found_marked_mended_and_the_change_is_seen(page, workp
     words = page.one(".overview").text
     assert f"{before} of 36" in words
     assert f"{after} of 36" in words
+
+
+def test_each_part_of_the_address_is_told(page, workplace):
+    text = (Path(__file__).parents[2] / "docs" / "report.md").read_text("utf-8")
+    told = {key for line in text.splitlines() if line.startswith("| `")
+            for key in re.findall(r"`(\w+)=", line)}  # fmt: skip
+    page.open(workplace / "run" / "report" / "index.html")
+    known = page.js("return [...camcli.filterKeys, ...camcli.filters.flatMap(({keys}) => keys)]")
+    assert {*known, "tab", "open", "a", "b"} <= told
