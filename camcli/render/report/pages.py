@@ -39,20 +39,50 @@ from camcli.render.theme import css
 TEMPLATES = Path(__file__).parent / "templates"
 STYLE = "style.css"
 # Style sheets of single tabs, after the page's own.
-STYLES: tuple[str, ...] = ("look.css", "mistakes.css", "findings.css", "findings_tab.css",
-                           "measured.css",
-                           "map.css",
-                           "marks.css",
-                           "print.css")  # fmt: skip
-# In this order; each adds to the one object `camcli`.
-SCRIPTS = ("base.js", "look.js", "heat.js", "store.js", "parts.js", "filters.js", "seen.js",
-           "gallery.js", "view.js", "print.js",
-           "difference.js", "tables.js", "charts.js", "mistakes.js", "classes.js",
-           "findings_index.js", "findings_cards.js", "findings_tab.js",
-           "objects.js", "evaluation.js", "training.js",
-           "marks_file.js", "marks_store.js", "marks.js", "findings_marks.js",
-           "places.js", "map_points.js", "map_colours.js", "map_side.js", "map.js",
-           "main.js")  # fmt: skip
+STYLES: tuple[str, ...] = (
+    "look.css",
+    "mistakes.css",
+    "findings.css",
+    "findings_tab.css",
+    "measured.css",
+    "map.css",
+    "marks.css",
+    "print.css",
+)
+# In this order; each adds to the one object `camcli`. The first makes it, the last starts the page.
+SCRIPTS: tuple[str, ...] = (
+    "base.js",
+    "look.js",
+    "heat.js",
+    "store.js",
+    "parts.js",
+    "filters.js",
+    "seen.js",
+    "gallery.js",
+    "view.js",
+    "print.js",
+    "difference.js",
+    "tables.js",
+    "charts.js",
+    "mistakes.js",
+    "classes.js",
+    "findings_index.js",
+    "findings_cards.js",
+    "findings_tab.js",
+    "objects.js",
+    "evaluation.js",
+    "training.js",
+    "marks_file.js",
+    "marks_store.js",
+    "marks.js",
+    "findings_marks.js",
+    "places.js",
+    "map_points.js",
+    "map_colours.js",
+    "map_side.js",
+    "map.js",
+    "main.js",
+)
 # One file with everything in it is for mailing around; browsers and mailboxes choke on more.
 # The details of so many rows come with the document: then it can be printed as soon as it is there.
 EAGER_ROWS = 1000
