@@ -222,6 +222,19 @@ def test_any_change_of_a_byte_or_a_cell_is_told_in_a_sentence(made, tmp_path_fac
     shutil.rmtree(base)
 
 
+@pytest.mark.parametrize("gone", ["overlay", "width", "heat_area"])
+def test_a_table_that_lost_a_column_is_not_appended_to(run, made, gone):
+    for each in list(run.glob("*.1-of-1.*")):
+        each.unlink()
+    table = run / "predictions.csv"
+    before = table.read_bytes().replace(f",{gone},".encode(), f",{gone[1:]},".encode(), 1)
+    table.write_bytes(before)
+    done = camcli("batch", made / "in", "--out", run, "--resume", "--quiet", "--runtime", "torch")
+    assert done.exit_code == 2, done.output
+    assert f"has no column '{gone}'" in " ".join(done.output.split())
+    assert table.read_bytes() == before
+
+
 def test_a_table_that_a_spreadsheet_saved_is_read_and_not_appended_to(run, made, tmp_path):
     whole = list(read_rows(run / "predictions.csv"))
     with (run / "predictions.csv").open(encoding="utf-8", newline="") as file:

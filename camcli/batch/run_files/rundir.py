@@ -17,8 +17,9 @@ from camcli.batch.run_files.disk_names import DiskNames
 from camcli.batch.run_files.run_paths import REPORT, SHEET, RunPaths
 from camcli.batch.run_files.shard import Shard
 from camcli.batch.run_files.vacancy import check_free, check_same
+from camcli.batch.tables.columns import LASTING
 from camcli.batch.tables.journal import drop_torn_row
-from camcli.batch.tables.reading import is_as_written
+from camcli.batch.tables.reading import header, is_as_written
 from camcli.errors import CamcliError, ImageError, UsageError
 from camcli.files import only_this_file, whole_file, why, write_whole
 from camcli.locks import lock
@@ -218,13 +219,19 @@ class RunDirectory(RunPaths):
         """Refuse to append rows of one kind to those of another.
 
         Raises:
-            UsageError: a spreadsheet has saved the table.
+            UsageError: a spreadsheet has saved the table, or a column of it is gone.
         """
         if not is_as_written(self.csv):
             raise UsageError(
                 f"{self.csv} was saved by another program (its first line is not as 'camcli batch' "
                 "wrote it), so no rows can be added. Put the run's own file back, save it as CSV "
                 "with commas and without a byte order mark, or start again with --overwrite."
+            )
+        names = header(self.csv)
+        if names and (missing := [name for name in LASTING if name not in names]):
+            raise UsageError(
+                f"{self.csv} has no column {missing[0]!r}, which every run's table has, so no rows "
+                "can be added. Put the run's own file back, or start again with --overwrite."
             )
 
     def write_info(self, info: dict[str, Any]) -> None:

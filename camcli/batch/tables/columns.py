@@ -115,6 +115,9 @@ COLUMNS: tuple[Column, ...] = (*_BEFORE_TOP, *_AFTER_TOP)
 """All of them but those of the other best classes, which stand behind ``layer``, and those that
 `OUTPUT_COLUMNS` has."""
 
+LASTING = tuple(column.name for column in COLUMNS if not column.since)
+"""Columns of every table there ever was."""
+
 OUTPUT_COLUMNS: tuple[Column, ...] = (
     *_LABELS,
     Column("prob_NAME", "the probability of each label, a column each",
