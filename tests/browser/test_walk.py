@@ -131,6 +131,29 @@ def test_axe_finds_nothing_in_the_large_view(page, workplace, path, theme):
     assert "\n".join(page.axe()) == ""
 
 
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize(
+    ("fragment", "clicks"),
+    [
+        ("#finding=audit:1", ["#tick-all", "#marks-ticked [data-do=relabel]"]),
+        ("#finding=audit:1", ["#tick-all", "#marks-csv"]),
+        ("#tab=map&in=250,450,600,950", []),
+        ("#tab=mistakes", ["#matrix td.w a"]),
+        ("#is=wrong", ["#gallery .card", "#view-body summary"]),
+        ("", ["details.look summary"]),
+    ],
+    ids=["dialog", "bar", "selection", "pair", "mistake", "colours"],
+)
+def test_axe_finds_nothing_in_what_opens(page, workplace, fragment, clicks, theme):
+    page.open(workplace / "run" / "report" / "index.html", fragment)
+    page.js("document.documentElement.dataset.theme = arguments[0]", theme)
+    for selector in clicks:
+        page.wait("return document.querySelector(arguments[0])", selector)
+        page.js("document.querySelector(arguments[0]).click()", selector)
+    assert "\n".join(page.axe()) == ""
+    page.js("localStorage.clear()")
+
+
 class Walker:
     """Somebody at the page, whose clicks are counted from the first screen on."""
 
