@@ -16,9 +16,8 @@ ROOMS = ["cli", "jobs", "evaluate", "train", "batch", "render", "cam", "models",
 WITHIN = {
     "cli": "app commands load_model options torchrun checked_command completion short_help "
     "terminal",
-    "jobs": "apply check audit evaluate flags report report_evaluation report_training "
-    "report_objects report_findings report_files train explain batch concepts layers inspect maps "
-    "photographs model output_paths record",
+    "jobs": "apply check audit evaluate flags report beside train explain batch concepts layers "
+    "inspect maps photographs model output_paths record",
     "evaluate": "check comparison audit proof marks properties matching findings metrics measured",
     "train": "run result member prepare run_folder fitting feature_pass dataset config processes "
     "progress torchrun",
@@ -27,6 +26,7 @@ WITHIN = {
     "highlights run_files label_summary value_summary label_notes tables contact_grid",
     "models": "forms runtime load classifier loading programs recognition cutting outputs "
     "label_metrics spec weights classes cuda",
+    "render/report": "compare build parts settings page rows templates",
     "data": "marked datasets synthetic decode sources picture_formats samples",
 }
 
@@ -43,9 +43,9 @@ def imported(path: Path) -> Iterator[str]:
         yield from (name for name in names if name.split(".")[0] == "camcli")
 
 
-def within(path: Path) -> str:
+def within(path: Path, room: str) -> str:
     """The room within a room that `path` is in, or the file's own name."""
-    return path.relative_to(CAMCLI).with_suffix("").parts[1]
+    return path.relative_to(CAMCLI / room).with_suffix("").parts[0]
 
 
 @pytest.mark.parametrize("room", ROOMS)
@@ -63,11 +63,11 @@ def test_imports_point_one_way_within_a_room(room):
     found = {p.stem if p.is_file() else p.name for p in (CAMCLI / room).iterdir()}
     assert found - {"__init__", "__pycache__"} == set(order), "a file or folder without its place"
     for path in (CAMCLI / room).rglob("*.py"):
-        here = within(path)
+        here = within(path, room)
         for name in imported(path):
-            parts = name.split(".")
-            if here != "__init__" and parts[1:2] == [room] and len(parts) > 2 and parts[2] in order:
-                assert order.index(parts[2]) >= order.index(here), f"{path} imports {name}"
+            other = name.removeprefix(f"camcli.{room.replace('/', '.')}.").split(".")[0]
+            if here != "__init__" and other in order:
+                assert order.index(other) >= order.index(here), f"{path} imports {name}"
 
 
 def modules() -> dict[str, Path]:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from camcli.errors import CamcliError
+from camcli.jobs.beside.findings import audit_of, check_of
 from camcli.jobs.report import read_run
-from camcli.jobs.report_findings import audit_of, check_of
 from camcli.train.progress import Listener
 
 _CALM = "not used"

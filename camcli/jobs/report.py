@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from camcli.errors import UsageError
-from camcli.jobs.report_findings import audit_of, check_given, check_of
+from camcli.jobs.beside.findings import audit_of, check_given, check_of
 from camcli.settings import Settings
 from camcli.train.progress import Bar, Listener, LogListener
 
 if TYPE_CHECKING:
-    from camcli.jobs.report_objects import Annotated
+    from camcli.jobs.beside.objects import Annotated
     from camcli.render.report import RunData
-    from camcli.render.report.beside import Beside
+    from camcli.render.report.rows.beside import Beside
 
 COMPARISON = Path("camcli-comparison")
 """Where the page of two runs goes that was not told where to."""
@@ -133,10 +133,10 @@ class ReportJob(Settings):
     def _beside(self, run: Path, listener: Listener) -> tuple[Beside, Annotated | None]:
         """What else is known of a run, and of its photographs."""
         from camcli.batch.run_files.rundir import RunDirectory
-        from camcli.jobs.report_evaluation import find_evaluation
-        from camcli.jobs.report_objects import annotated
-        from camcli.jobs.report_training import find_training
-        from camcli.render.report.beside import Beside
+        from camcli.jobs.beside.evaluation import find_evaluation
+        from camcli.jobs.beside.objects import annotated
+        from camcli.jobs.beside.training import find_training
+        from camcli.render.report.rows.beside import Beside
 
         directory = RunDirectory(run)
         info = directory.read_info()

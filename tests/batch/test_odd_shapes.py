@@ -15,7 +15,7 @@ from camcli.batch.run_files.rundir import RunDirectory
 from camcli.data.sources.find import find_images
 from camcli.models.classifier import Classifier
 from camcli.models.load import load_classifier
-from camcli.render.report.thumbs import thumbnail
+from camcli.render.report.page.thumbs import thumbnail
 from camcli.render.sizes import JPEG_SIDE
 from camcli.render.style import Style
 

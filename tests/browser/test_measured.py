@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 
 from camcli.evaluate.measured.annotations import Annotations
+from camcli.jobs.beside.objects import Annotated
 from camcli.jobs.report import read_run
-from camcli.jobs.report_objects import Annotated
 from camcli.render.report import write_report
-from camcli.render.report.beside import Beside
+from camcli.render.report.rows.beside import Beside
 
 pytestmark = pytest.mark.slow  # a browser for each
 

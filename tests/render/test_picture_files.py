@@ -11,7 +11,7 @@ from camcli.data.decode.images import decode
 from camcli.data.sources.refs import ImageRef
 from camcli.errors import ImageError, UsageError
 from camcli.render.picture_files import KINDS, SUFFIXES, is_made_here
-from camcli.render.report.page_data import USUAL_OVERLAYS
+from camcli.render.report.page.data import USUAL_OVERLAYS
 from camcli.render.style import Style
 from camcli.result import Result
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from camcli.render.report.pages import STYLE, TEMPLATES
+from camcli.render.report.page.pages import STYLE, TEMPLATES
 from camcli.render.theme import DARK, LIGHT, STRENGTH, css
 
 GROUNDS = ("paper", "card", "mat")

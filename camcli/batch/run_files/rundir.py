@@ -208,7 +208,7 @@ class RunDirectory(RunPaths):
             if self.overlays.is_dir() and not any(self.overlays.iterdir()):
                 ownership.remove_folder(self.overlays)
             if (self.path / REPORT).is_dir():
-                from camcli.render.report.pages import remove_page
+                from camcli.render.report.page.folder import remove_page
 
                 remove_page(self.path / REPORT)
         remove(self.path, [self.heatmaps.name, *self.files])

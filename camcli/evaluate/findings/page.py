@@ -13,7 +13,7 @@ from camcli.evaluate.findings.files import PHOTOGRAPHS, TABLE, picture_names
 from camcli.evaluate.findings.finding import Finding, Sighting
 from camcli.evaluate.findings.order import HEADINGS, in_order
 from camcli.printable import printable
-from camcli.render.report.pages import contained
+from camcli.render.report.page.pages import contained
 
 MOST_FINDINGS = 100  # that are drawn as cards
 MOST_PHOTOGRAPHS = 600  # of all findings: about 8 MB

@@ -12,19 +12,28 @@ from camcli.data.sources.refs import ImageRef
 from camcli.errors import CamcliError, UsageError
 from camcli.ours import Inside
 from camcli.render.places.layout import Tick, Working
-from camcli.render.report import pages
-from camcli.render.report.beside import TABS, page_parts
-from camcli.render.report.commands import commands
-from camcli.render.report.differences import difference_settings
-from camcli.render.report.findings_part import choices, flags
-from camcli.render.report.looks import page_look, shared_scale, unit
-from camcli.render.report.marking import marking
-from camcli.render.report.page_data import averaged
-from camcli.render.report.places_part import places_parts
-from camcli.render.report.rows import ERROR, UNKNOWN, ImageRow, Names, RunData, in_order, read_rows
-from camcli.render.report.summary import Summary, for_page, summarise
-from camcli.render.report.thumbs import write_thumbs
-from camcli.render.report.whole import cropped, usually_seen, whole_commands
+from camcli.render.report.page import pages
+from camcli.render.report.page.data import averaged
+from camcli.render.report.page.folder import picture_of, replacing
+from camcli.render.report.page.thumbs import write_thumbs
+from camcli.render.report.parts.findings import choices, flags
+from camcli.render.report.parts.places import places_parts
+from camcli.render.report.parts.tabs import TABS, page_parts
+from camcli.render.report.rows.image_rows import (
+    ERROR,
+    UNKNOWN,
+    ImageRow,
+    Names,
+    RunData,
+    in_order,
+    read_rows,
+)
+from camcli.render.report.rows.summary import Summary, for_page, summarise
+from camcli.render.report.settings.commands import commands
+from camcli.render.report.settings.differences import difference_settings
+from camcli.render.report.settings.looks import page_look, shared_scale, unit
+from camcli.render.report.settings.marking import marking
+from camcli.render.report.settings.whole import cropped, usually_seen, whole_commands
 
 # Thumbnails for the rows that come first; the rest are shown from the photographs themselves.
 THUMBNAILS = 4000
@@ -164,7 +173,7 @@ def write(
 ) -> None:
     """Write a page of either kind, with thumbnails of `photos`, those of the first rows."""
     settings |= {"parts": list(parts), "averaged": averaged(rows)}
-    with pages.replacing(out) as part:
+    with replacing(out) as part:
         if self_contained:
             settings |= {"thumbs": 0, "contained": True}
             pages.write_self_contained(part, template, context, settings, rows, photos, parts)
@@ -200,7 +209,7 @@ def run_settings(
         "unit": unit(run),
         **difference_settings(run, rows, side),
         "whole": whole_commands(run),
-        **pages.picture_of(run.path, run.source, out),
+        **picture_of(run.path, run.source, out),
     }
 
 

@@ -11,7 +11,6 @@ from typing import Any
 
 from camcli.errors import UsageError
 from camcli.models.classes.imagenet import plain
-from camcli.render.report import pages
 from camcli.render.report.build import (
     FAILURES,
     THUMBNAILS,
@@ -23,11 +22,9 @@ from camcli.render.report.build import (
     run_settings,
     write,
 )
-from camcli.render.report.heat import similarity
-from camcli.render.report.looks import one_scale, page_look
-from camcli.render.report.marking import marking
-from camcli.render.report.moved import find_moved
-from camcli.render.report.rows import (
+from camcli.render.report.page import pages
+from camcli.render.report.rows.heat import similarity
+from camcli.render.report.rows.image_rows import (
     ERROR,
     MISSING,
     RIGHT,
@@ -39,8 +36,11 @@ from camcli.render.report.rows import (
     read_rows,
     view_or_all,
 )
-from camcli.render.report.summary import for_page, summarise
-from camcli.render.report.whole import cropped
+from camcli.render.report.rows.moved import find_moved
+from camcli.render.report.rows.summary import for_page, summarise
+from camcli.render.report.settings.looks import one_scale, page_look
+from camcli.render.report.settings.marking import marking
+from camcli.render.report.settings.whole import cropped
 
 Pairs = Sequence[tuple[str, str]]
 

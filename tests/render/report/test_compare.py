@@ -10,10 +10,10 @@ from PIL import Image
 
 from camcli.render.report import RunData, write_comparison
 from camcli.render.report.compare import agree, kept, pair
-from camcli.render.report.moved import find_moved
-from camcli.render.report.page_data import index_page
-from camcli.render.report.rows import Names, read_rows
-from camcli.render.report.summary import summarise
+from camcli.render.report.page.data import index_page
+from camcli.render.report.rows.image_rows import Names, read_rows
+from camcli.render.report.rows.moved import find_moved
+from camcli.render.report.rows.summary import summarise
 
 CORNERS = np.zeros((2, 4, 4), np.float32)
 CORNERS[0, 0, 0] = CORNERS[1, 3, 3] = 1

@@ -9,9 +9,17 @@ import pytest
 
 from camcli.render.report.build import label_table, write_report
 from camcli.render.report.compare import change, pair
-from camcli.render.report.page_data import index_page
-from camcli.render.report.rows import RIGHT, UNKNOWN, WRONG, Names, RunData, in_order, read_rows
-from camcli.render.report.summary import for_page, summarise
+from camcli.render.report.page.data import index_page
+from camcli.render.report.rows.image_rows import (
+    RIGHT,
+    UNKNOWN,
+    WRONG,
+    Names,
+    RunData,
+    in_order,
+    read_rows,
+)
+from camcli.render.report.rows.summary import for_page, summarise
 
 COMMON = {"status": "ok", "width": "40", "height": "30", "heat_area": "0.2", "heat_border": "0.1"}
 ROWS = [

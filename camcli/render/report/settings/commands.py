@@ -1,0 +1,37 @@
+"""Commands that find out more about a run: what a tab says that has nothing to show yet."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+
+from camcli.render.report.rows.image_rows import RunData
+
+
+def commands(run: RunData) -> dict[str, str]:
+    """Commands to copy, by what they fill.
+
+    Args:
+        run: whose photographs and network they name.
+
+    Returns:
+        ``evaluation``, ``boxes`` and ``report``; the last makes the page again.
+    """
+    where = shlex.quote(str(run.path))
+    provenance = run.info.get("provenance")
+    told = provenance if isinstance(provenance, Mapping) else {}
+    name, weights, source = (told.get(key) for key in ("name", "weights", "source"))
+    network = ""
+    if source == "checkpoint" and isinstance(weights, str):
+        network = f" --models {shlex.quote(weights)}"
+    elif isinstance(name, str) and name:
+        network = f" --models {shlex.quote(name)}"
+        if source == "user" and isinstance(weights, str):
+            network += f" --weights {shlex.quote(weights)}"
+    photographs = run.setting("source")
+    data = shlex.quote(photographs) if isinstance(photographs, str) and photographs else "DATA"
+    return {
+        "evaluation": f"camcli evaluate {data}{network} --out {where}-evaluation",
+        "boxes": f"camcli report {where} --boxes BOXES",
+        "report": f"camcli report {where}",
+    }
