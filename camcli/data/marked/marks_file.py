@@ -26,7 +26,7 @@ WORDS = (DROP, RELABEL, NOTE, MARK)
 _LABELS = ("label", "new label", "new_label", "relabel")
 _LARGEST = 1 << 28
 # What a spreadsheet takes for a number, a date or a truth when it opens a CSV: 007 becomes 7. The
-# page writes it behind an apostrophe (marks.js has the same expression).
+# page writes it behind an apostrophe (``marks/file.js`` has the same expression).
 _NOT_TEXT = re.compile(
     r"'*((?=[^0-9]*[0-9])[ \t0-9.,:/$€£%()+e-]+|true|false|wahr|falsch|"
     r"(jan|feb|mar|mär|apr|may|mai|jun|jul|aug|sep|oct|okt|nov|dec|dez)[a-z]*[-. /]*[0-9]+)",

@@ -104,7 +104,7 @@ def findings_page(
         "strips_words": strips_words,
         "about": _about(about),
     }
-    return contained("findings.html", context, ["findings.css"], "findings.js")
+    return contained("findings.html", context, ["findings.css"], "findings/own_page.js")
 
 
 def _about(about: Sequence[tuple[str, str | Sequence[str]]]) -> list[tuple[str, list[str]]]:

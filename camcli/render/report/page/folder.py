@@ -68,7 +68,8 @@ def _exchange(part: Path, out: Path, known: set[str]) -> None:
     new = unlisted(part, ())
     for name in new:
         place = out / name
-        if (name not in known and os.path.lexists(place)) or place.parent.is_symlink():
+        elsewhere = any((out / folder).is_symlink() for folder in Path(name).parents[:-1])
+        if elsewhere or (name not in known and os.path.lexists(place)):
             raise UsageError(
                 f"{place} is no file of that page, so it will not be replaced. Move it away, or "
                 "choose another --out."

@@ -46,37 +46,37 @@ STYLES: tuple[str, ...] = (
 )
 # In this order; each adds to the one object `camcli`. The first makes it, the last starts the page.
 SCRIPTS: tuple[str, ...] = (
-    "base.js",
-    "look.js",
-    "heat.js",
-    "store.js",
-    "parts.js",
-    "filters.js",
-    "seen.js",
-    "gallery.js",
-    "view.js",
-    "print.js",
-    "difference.js",
-    "tables.js",
-    "charts.js",
-    "mistakes.js",
-    "classes.js",
-    "findings_index.js",
-    "findings_cards.js",
-    "findings_tab.js",
-    "objects.js",
-    "evaluation.js",
-    "training.js",
-    "marks_file.js",
-    "marks_store.js",
-    "marks.js",
-    "findings_marks.js",
-    "places.js",
-    "map_points.js",
-    "map_colours.js",
-    "map_side.js",
-    "map.js",
-    "main.js",
+    "page/base.js",
+    "drawing/look.js",
+    "drawing/heat.js",
+    "page/store.js",
+    "page/parts.js",
+    "page/filters.js",
+    "drawing/seen.js",
+    "page/gallery.js",
+    "page/view.js",
+    "page/print.js",
+    "drawing/difference.js",
+    "drawing/tables.js",
+    "drawing/charts.js",
+    "classes/mistakes.js",
+    "classes/classes.js",
+    "findings/index.js",
+    "findings/cards.js",
+    "findings/tab.js",
+    "drawing/objects.js",
+    "measured/evaluation.js",
+    "measured/training.js",
+    "marks/file.js",
+    "marks/store.js",
+    "marks/marks.js",
+    "findings/marks.js",
+    "map/places.js",
+    "map/points.js",
+    "map/colours.js",
+    "map/side.js",
+    "map/map.js",
+    "page/main.js",
 )
 # One file with everything in it is for mailing around; browsers and mailboxes choke on more.
 # The details of so many rows come with the document: then it can be printed as soon as it is there.
@@ -118,6 +118,7 @@ def write_page(
     (out / "assets").mkdir()
     assets = [f"assets/{name}" for name in SCRIPTS]
     for name in SCRIPTS:
+        (out / "assets" / name).parent.mkdir(exist_ok=True)
         shutil.copyfile(TEMPLATES / "js" / name, out / "assets" / name)
     faces = _faces(context, settings, rows, parts)
     (out / "assets" / STYLE).write_text(faces + _style(), "utf-8")

@@ -52,7 +52,10 @@ def test_a_page_in_one_file_carries_them_too(name):
         ("sections", "tiles", "labels", "left_out", "skipped", "strips", "about", "nothing"), ()
     )
     html = contained(
-        "findings.html", {**context, "title": name, "lead": ""}, ["findings.css"], "findings.js"
+        "findings.html",
+        {**context, "title": name, "lead": ""},
+        ["findings.css"],
+        "findings/own_page.js",
     )
     assert ("@font-face" in html) == (name == "猫")
     assert "font-src data:" in html

@@ -14,7 +14,7 @@ from camcli.render.report.rows.heat import PageMap
 from camcli.render.report.rows.image_rows import ImageRow, Side
 from camcli.result import Result
 
-SCRIPT = (TEMPLATES / "js" / "store.js").read_text("utf-8")
+SCRIPT = (TEMPLATES / "js" / "page" / "store.js").read_text("utf-8")
 
 
 def side(overlay):

@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -222,6 +223,27 @@ def test_a_page_is_replaced_whole(tmp_path):
         manifest.write("data/left-over.js\n")
     write_report(run_of([values("1", "a", "a", 1, "1")], tmp=tmp_path), tmp_path / "report")
     assert not (tmp_path / "report" / "data" / "left-over.js").exists()
+
+
+@pytest.mark.parametrize("folder", ["thumbs", "assets/marks"])
+def test_a_folder_of_a_page_that_leads_elsewhere_is_left_alone(tmp_path, folder):
+    run, out = run_of([values("1", "a", "a", 1, "1")], tmp=tmp_path), tmp_path / "report"
+    write_report(run, out)
+    mine, place = tmp_path / "mine", out / folder
+    if place.exists():
+        shutil.rmtree(place)
+    mine.mkdir()
+    place.symlink_to(mine)
+    (mine / "kept").write_text("mine")
+
+    def another_page():
+        with replacing(out) as part:
+            (part / folder / "0").mkdir(parents=True)
+            (part / folder / "0" / "0.jpg").write_text("theirs")
+
+    with pytest.raises(UsageError, match="no file of that page"):
+        another_page()
+    assert [p.name for p in mine.iterdir()] == ["kept"]
 
 
 def test_markup_in_names_never_reaches_the_document(tmp_path):
