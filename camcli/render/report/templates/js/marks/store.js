@@ -114,9 +114,9 @@
   camcli.filters.push({
     keys: ["marked"],
     test: (state) => {
-      const test = TESTS[state.get("marked")];
+      const test = camcli.own(TESTS, state.get("marked"));
       return test ? (i) => test(marks.get(camcli.columns.path[i])) : null;
     },
-    says: (state) => SAYS[state.get("marked")] || null,
+    says: (state) => camcli.own(SAYS, state.get("marked")) || null,
   });
 })();

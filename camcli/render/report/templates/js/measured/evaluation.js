@@ -22,7 +22,7 @@
     average_increase: "average increase", infidelity: "infidelity",
     max_sensitivity: "max-sensitivity",
   };
-  const wordsOf = (metric) => WORDS[metric] || shown(metric);
+  const wordsOf = (metric) => camcli.own(WORDS, metric) || shown(metric);
   const value = (number) => (number === null ? "–" : number.toFixed(3));
 
   const place = (element, low, high, [least, most]) => {

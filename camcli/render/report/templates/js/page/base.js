@@ -26,6 +26,10 @@ camcli.svg = (tag, attributes = {}, ...children) => {
   return element;
 };
 
+// What a table has under a name that anybody may have written: in a URL, a record or a class's name.
+// An object has more names than those that were put into it, such as "constructor".
+camcli.own = (table, name) => (Object.hasOwn(table, name) ? table[name] : undefined);
+
 camcli.byId = (id) => document.getElementById(id);
 
 // A probability for people; what is not quite 100% never claims to be. `share` in 1/100,000.

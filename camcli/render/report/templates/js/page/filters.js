@@ -72,7 +72,7 @@
         only: (i) => !judged(i) && a.verdict[i] !== b.verdict[i],
       });
     }
-    return tests[kind] || null;
+    return camcli.own(tests, kind) || null;
   };
 
   // Whether a true class, or one of several labels, is among those that are marked.
@@ -203,7 +203,7 @@
     const ids = found.subarray(0, count);
     // What is alike comes with its own order, unless another is asked for.
     const sort = state.get("sort") || (state.get("near") ? "near" : "");
-    const order = { ...ORDERS, ...camcli.orders }[sort];
+    const order = camcli.own({ ...ORDERS, ...camcli.orders }, sort);
     if (!order) return ids;
     const key = order();
     const keys = new Float64Array(camcli.loaded);

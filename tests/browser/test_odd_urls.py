@@ -1,0 +1,55 @@
+"""What anybody may write behind the # of the page: words that no filter, order or tab knows."""
+
+import pytest
+
+from camcli.jobs.report import read_run
+from camcli.render.report import write_report
+
+pytestmark = pytest.mark.slow  # a browser
+
+# What every object of JavaScript has, whatever was put into it; and what is no number or place.
+INHERITED = ("constructor", "__proto__", "toString", "hasOwnProperty", "valueOf")
+ODD = (*INHERITED, "NaN", "-1", "1e999", "%", "%ED%A0%80", "audit:99", "check:", "0,0,0,0", "1,2;3",
+       "<script>", "a-b", "0" * 3000)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def report(make_run, items):
+    run = make_run("run", items, differences=True)
+    return write_report(read_run(run), run / "report")
+
+
+def test_words_that_nobody_knows_change_nothing(page, report):
+    """They would else be found among what objects inherit, and called."""
+    page.open(report)
+    shown = page.paths()
+    keys = ("is", "sort", "marked", "tab", "seen", "on", "in", "lasso", "show")
+    found = page.js(
+        "const [keys, odd] = arguments;"
+        "return keys.flatMap((key) => odd.map((word) => {"
+        "  history.replaceState(null, '', `#${key}=${word}`);"
+        "  camcli.update();"
+        "  return [key, word, [...camcli.selection()].map((i) => camcli.columns.path[i])];"
+        "}))",
+        keys, INHERITED,
+    )  # fmt: skip
+    assert len(found) == len(keys) * len(INHERITED)
+    assert [each for each in found if each[2] != shown] == []
+    assert page.found() == "10 images"
+
+
+def test_no_word_behind_a_key_is_a_script_error(page, report):
+    page.open(report)
+    keys = page.js("return [...camcli.filterKeys, ...camcli.filters.flatMap(({keys}) => keys)]")
+    assert {"finding", "cluster", "near", "lasso", "marked", "seen"} <= set(keys)
+    page.js(
+        "const [keys, odd] = arguments;"
+        "for (const key of [...keys, 'tab', 'open', 'show', 'a', 'b', 'tab=mistakes&a', 'tab=map&in'])"
+        "  for (const word of odd) {"
+        "    history.replaceState(null, '', `#${key}=${encodeURIComponent(word)}`);"
+        "    camcli.update();"
+        "  }",
+        keys, ODD,
+    )  # fmt: skip
+    page.js("history.replaceState(null, '', '#'); camcli.update()")
+    assert page.found() == "10 images"
