@@ -83,7 +83,7 @@ class AuditJob(Settings):
         """Whether the user says which network it is."""
         if not isinstance(self.network, ModelJob):
             return True
-        naming = ("model", "checkpoint", "weights", "classes")
+        naming = ("model", "checkpoint", "weights")
         return any(getattr(self.network, n) != getattr(PLAIN, n) for n in naming)
 
     def check(self, given: Sequence[str] = ()) -> None:
@@ -274,18 +274,26 @@ class AuditJob(Settings):
 
     def _network_of_run(self, info: dict[str, Any], listener: Listener) -> Classifier | str:
         """The network that a run was made with, or why it cannot be loaded."""
-        from camcli.evaluate.audit.run_network import check_same, recorded_network
+        from camcli.evaluate.audit.run_network import (
+            check_same,
+            recorded_classes,
+            recorded_network,
+        )
 
         network = self.network
+        # What the user has named is meant, and is no reason to go on without.
+        asked = self._names_network or (isinstance(network, ModelJob) and bool(network.classes))
         try:
             if isinstance(network, ModelJob):
                 how = recorded_network(info, own=self._names_network)
                 network = replace(network, **how)
+                if not network.checkpoint and not network.classes:
+                    network = replace(network, classes=recorded_classes(info))
                 listener.say(f"Loading {network.called}, which the run was made with ...")
                 network = network.load(say=listener.say, warn=listener.warn)
-            check_same(info, network.provenance.sha256)
+            check_same(info, network.provenance.sha256, network.classes)
         except CamcliError as error:
-            if self._names_network:
+            if asked:
                 raise
             return str(error).rstrip(".")
         return network

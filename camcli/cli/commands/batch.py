@@ -323,7 +323,7 @@ def batch(
     page = None
     if report and run.counts.done:
         page = ReportJob([out]).run(Listener() if quiet else TerminalListener())
-    if not quiet and not job.part and run.counts.done > run.counts.failed:
+    if not quiet and not job.part and (page or run.counts.done > run.counts.failed):
         tell_flags(flags_of(out))
         tell_page(out, page)
     emit(table)

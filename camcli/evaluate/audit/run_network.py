@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from camcli.batch.run_files.settings import class_digest
 from camcli.cam.method_facts import FACTS
 from camcli.errors import UsageError
 from camcli.models import spec
+from camcli.printable import printable
 
 
 def recorded_network(info: Mapping[str, Any], own: bool = False) -> dict[str, Any]:
@@ -53,11 +57,39 @@ def recorded_network(info: Mapping[str, Any], own: bool = False) -> dict[str, An
     return {"model": name, **how}
 
 
-def check_same(info: Mapping[str, Any], sha256: str | None) -> None:
-    """Refuse a network whose weights are not those that the run was made with.
+def recorded_classes(info: Mapping[str, Any]) -> Path | None:
+    """The file of class names that was typed for the run, if it is still where it was.
+
+    What it says is compared with the run's own names by `check_same`.
+    """
+    command, folder = info.get("command"), info.get("folder")
+    if not isinstance(command, list) or not all(isinstance(word, str) for word in command):
+        return None
+    option = "--classes"
+    named = [after for word, after in pairwise(command) if word == option]
+    named += [word.partition("=")[2] for word in command if word.startswith(f"{option}=")]
+    if not named or not named[-1]:
+        return None
+    try:
+        path = Path(folder if isinstance(folder, str) else "", named[-1]).expanduser().absolute()
+        return path if os.path.isfile(path) else None  # noqa: PTH113 - False for what is no path
+    except (OSError, RuntimeError, ValueError):
+        return None
+
+
+def check_same(
+    info: Mapping[str, Any], sha256: str | None, classes: Sequence[str] | None = None
+) -> None:
+    """Refuse a network that is not the one that the run was made with.
+
+    Args:
+        info: the content of ``run.json``.
+        sha256: of the network's weights.
+        classes: its classes; None where they are not compared.
 
     Raises:
-        UsageError: they are not.
+        UsageError: its weights are others, or its classes are called otherwise, so that nothing
+            that it says could be compared with what the run says.
     """
     provenance = info.get("provenance")
     recorded = provenance.get("sha256") if isinstance(provenance, Mapping) else None
@@ -65,6 +97,13 @@ def check_same(info: Mapping[str, Any], sha256: str | None) -> None:
         raise UsageError(
             f"its weights have changed since (sha256 {sha256[:12]}, and {str(recorded)[:12]} in "
             "run.json)"
+        )
+    config = info.get("config")
+    named = config.get("classes") if isinstance(config, Mapping) else None
+    if classes and isinstance(named, str) and named != (own := class_digest(classes)):
+        raise UsageError(
+            f"the network's classes have other names ({own}) than in the run "
+            f"({printable(named)}): name them with --classes FILE, as for the run"
         )
 
 

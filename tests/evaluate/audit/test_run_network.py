@@ -1,11 +1,18 @@
 """Which network a run's record may name, and which only its owner."""
 
+import hashlib
+import json
 from pathlib import Path
 
 import pytest
 
 from camcli.errors import UsageError
-from camcli.evaluate.audit.run_network import check_same, recorded_method, recorded_network
+from camcli.evaluate.audit.run_network import (
+    check_same,
+    recorded_classes,
+    recorded_method,
+    recorded_network,
+)
 
 SEEN = {"preprocess": {"fit": "squash", "size": 320}}
 HOW = {"fit": "squash", "input_size": 320}
@@ -71,3 +78,44 @@ def test_weights_that_have_changed_are_refused():
 )
 def test_the_method_is_the_runs(config, method):
     assert recorded_method({"config": config}) == method
+
+
+NAMES = ["b", "a"]
+# As runs have recorded names: their number, the first and last, and the beginning of a SHA-256.
+DIGEST = hashlib.sha256(json.dumps(NAMES).encode()).hexdigest()[:12]
+RECORDED = f"2 from 'b' to 'a' ({DIGEST})"
+
+
+def test_a_network_whose_classes_are_called_otherwise_is_refused():
+    of_run = {"config": {"classes": RECORDED}}
+    check_same(of_run, None, NAMES)
+    check_same({"config": {}}, None, ["0", "1"])  # older runs do not say
+    check_same({"config": {"classes": ["odd"]}}, None, ["0", "1"])
+    for other in (["0", "1"], ["a", "b"], ["b", "c", "a"]):
+        with pytest.raises(
+            UsageError,
+            match=r"network.s classes have other names .* --classes FILE, as for the run",
+        ):
+            check_same(of_run, None, other)
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        (["--classes", "names.txt"], True),
+        (["--classes=names.txt", "--out", "x"], True),
+        (["--classes", "other.txt", "--classes", "names.txt"], True),
+        (["--classes", "names.txt", "--classes", "other.txt"], False),
+        (["--classes"], False),
+        (["--classes="], False),
+        (["--classes", "a\0b"], False),
+        (["--classes", "."], False),
+        (["--out", "names.txt"], False),
+        (["--classes", 3], False),
+    ],
+)
+def test_the_names_of_a_runs_classes_are_where_its_command_had_them(tmp_path, words, found):
+    (tmp_path / "names.txt").write_text("b\na\n")
+    told = {"command": ["camcli", "batch", "photos", *words], "folder": str(tmp_path)}
+    assert recorded_classes(told) == (tmp_path / "names.txt" if found else None)
+    assert recorded_classes({"command": "camcli --classes names.txt"}) is None
