@@ -38,6 +38,15 @@ def read_record(path: Path) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
+def finite_number(text: str | None) -> float | None:
+    """The number in a cell of a table; None where there is none, or no finite one."""
+    try:
+        value = float(text or "")
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
 def finite(value: Any) -> Any:
     """Plain values as JSON has them: the same with None for NaN and infinity, at any depth."""
     if isinstance(value, float):

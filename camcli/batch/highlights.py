@@ -16,6 +16,7 @@ from camcli.data.sources.label_tables import split_labels
 from camcli.models.classes.label_index import label_index
 from camcli.models.outputs import Output
 from camcli.models.spec import OutputKind
+from camcli.ours import finite_number
 from camcli.result import Result
 
 FIVE, THREE = 5, 3
@@ -105,9 +106,9 @@ class Highlighter:
             return
         path, label = row.get("path", ""), row.get("label", "")
         if self._output.measures:
-            self._add_value(path, row.get("target", ""), _number(row.get("value")), label)
+            self._add_value(path, row.get("target", ""), finite_number(row.get("value")), label)
             return
-        told = Highlight(path, row.get("pred", ""), _number(row.get("prob")) or 0.0, label)
+        told = Highlight(path, row.get("pred", ""), finite_number(row.get("prob")) or 0.0, label)
         correct = None if not row.get("correct") else row["correct"] == "1"
         self._add(told, correct, split_labels(row.get("labels") or ""))
 
@@ -143,7 +144,7 @@ class Highlighter:
     def _add_value(self, path: str, target: str, value: float | None, label: str) -> None:
         """Kept are those that are farthest from a label that is a number."""
         self._number += 1
-        true = _number(label)
+        true = finite_number(label)
         if value is not None and math.isfinite(value) and true is not None and value != true:
             told = Highlight(path, target, value, label)
             _keep(self._wrong, (abs(value - true), -self._number, told))
@@ -269,11 +270,3 @@ def _weak_labels(labels: Mapping[str, Any] | None) -> list[WeakClass]:
     return [
         WeakClass(name, 0, -images, f1=f1) for f1, images, name in heapq.nsmallest(THREE, found)
     ]
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        value = float(text or "")
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None

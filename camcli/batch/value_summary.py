@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from camcli.batch.tables.reading import header, read_rows
+from camcli.ours import finite_number
 from camcli.render.verdict import number
 
 VALUES = "value_metrics"
@@ -35,7 +36,7 @@ def value_summary(table: Path) -> dict[str, Any] | None:
     pairs = [
         pair
         for row in read_rows(table, ("label", "value"))
-        if (pair := (_number(row["value"]), _number(row["label"]))) and None not in pair
+        if (pair := (finite_number(row["value"]), finite_number(row["label"]))) and None not in pair
     ]
     if not pairs:
         return None
@@ -65,11 +66,3 @@ def told(record: Mapping[str, Any]) -> str:
         f"Against the labels of {images} image{'s' * (images != 1)}: mean absolute error "
         f"{shown('mae')}, root mean square {shown('rmse')}, bias {shown('bias')}{r2}."
     )
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        value = float(text or "")
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None

@@ -13,10 +13,10 @@ import numpy as np
 from camcli.cam.method_facts import FACTS
 from camcli.cam.postprocess import likeness
 from camcli.render.colormaps import get_colormap, signed_colormap
-from camcli.render.label import EVIDENCE, SMALLEST, filled, font_size, paste, strip
+from camcli.render.label import SMALLEST, filled, font_size, paste
 from camcli.render.overlay import dim, overlay
 from camcli.render.picture import (
-    OF_VALUES,
+    answer_strip,
     colour_bar,
     heat_alone,
     nothing,
@@ -29,7 +29,7 @@ from camcli.render.picture import (
 from camcli.render.text import Ink, baseline, ellipsised, line_height, printable, text_tile
 from camcli.render.text import text_width as width_of
 from camcli.render.theme import PAPER, QUIET, TEXT, WRONG
-from camcli.render.verdict import explained, headline, named, said, truth
+from camcli.render.verdict import said
 from camcli.result import Heat, Result
 
 # A row is at most about so many times as wide as high: what is wider is shown too small to see.
@@ -214,20 +214,11 @@ def _class_line(width: int, result: Result, heat: Heat, size: int) -> np.ndarray
 
 def _strip(width: int, result: Result, size: int, signed: bool) -> np.ndarray:
     """What is the same for all methods."""
-    heat = result.heats[0]
-    other = heat if len(result.heats) == 1 and not explained(result, heat) else None
-    pred, sure = headline(result)
-    return strip(
+    return answer_strip(
         width,
-        pred=pred,
-        prob=None,
-        sure=sure,
-        label=truth(result),
-        correct=result.correct,
-        target=other.target if other else None,
-        target_sure=said(other) if other and not named(result, other) else None,
-        versus=next((one.versus for one in (result, *result.beside) if one.versus), None),
+        result,
+        result.heats[0] if len(result.heats) == 1 else None,
         size=size,
         signed=signed,
-        legend=EVIDENCE if result.value is None else OF_VALUES,
+        versus=next((one.versus for one in (result, *result.beside) if one.versus), None),
     )

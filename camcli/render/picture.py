@@ -139,9 +139,29 @@ def scaled_heat(
     return np.clip((heat.heatmap - np.float32(low)) / np.float32(high - low), 0, 1)
 
 
-def _strip(
-    width: int, rgb: np.ndarray, result: Result, heat: Heat | None, signed: bool
+def answer_strip(
+    width: int,
+    result: Result,
+    heat: Heat | None,
+    *,
+    size: int,
+    signed: bool,
+    versus: str | None,
+    note: str | None = None,
+    method: str | None = None,
 ) -> np.ndarray:
+    """The strip of a result: its answer, the truth, and what is explained where that is another.
+
+    Args:
+        width: in pixels.
+        result: whose.
+        heat: the map that the strip is about; None for all, or none.
+        size: of the main text in pixels.
+        signed: whether the two colours of a signed map are explained.
+        versus: the class that the explained one is compared with.
+        note: see `strip`.
+        method: see `strip`.
+    """
     other = heat if heat is not None and not explained(result, heat) else None
     pred, sure = headline(result)
     return strip(
@@ -153,12 +173,27 @@ def _strip(
         correct=result.correct,
         target=other.target if other else None,
         target_sure=said(other) if other and not named(result, other) else None,
+        versus=versus,
+        note=note,
+        method=method,
+        size=size,
+        signed=signed,
+        legend=EVIDENCE if result.value is None else OF_VALUES,
+    )
+
+
+def _strip(
+    width: int, rgb: np.ndarray, result: Result, heat: Heat | None, signed: bool
+) -> np.ndarray:
+    return answer_strip(
+        width,
+        result,
+        heat,
+        size=font_size(rgb.shape[1], rgb.shape[0]),
+        signed=signed,
         versus=result.versus if heat is not None else None,
         note=nothing(heat) if heat is not None and heat.empty else result.error,
         method=result.method,
-        size=font_size(rgb.shape[1], rgb.shape[0]),
-        signed=signed,
-        legend=EVIDENCE if result.value is None else OF_VALUES,
     )
 
 

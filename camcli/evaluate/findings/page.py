@@ -22,6 +22,8 @@ AN_ISSUE = 40  # photographs of one in the data, each of which wants to be looke
 LEAST = 3
 PATHS = 200  # of a finding that can be copied
 
+_STYLES, _SCRIPTS = ("findings.css",), ("findings/own_page.js", "page/theme.js")
+
 PixelsOf = Callable[[str], np.ndarray | None]
 """Relative path -> (H, W, 3) uint8, of any size; None where it cannot be read."""
 
@@ -104,7 +106,7 @@ def findings_page(
         "strips_words": strips_words,
         "about": _about(about),
     }
-    return contained("findings.html", context, ["findings.css"], "findings/own_page.js")
+    return contained("findings.html", context, _STYLES, _SCRIPTS)
 
 
 def _about(about: Sequence[tuple[str, str | Sequence[str]]]) -> list[tuple[str, list[str]]]:

@@ -76,6 +76,7 @@ SCRIPTS: tuple[str, ...] = (
     "map/colours.js",
     "map/side.js",
     "map/map.js",
+    "page/theme.js",
     "page/main.js",
 )
 # One file with everything in it is for mailing around; browsers and mailboxes choke on more.
@@ -189,28 +190,30 @@ def write_self_contained(
     (out / "index.html").write_text(html, "utf-8")
 
 
-def contained(template: str, context: Mapping[str, Any], styles: Sequence[str], script: str) -> str:
+def contained(
+    template: str, context: Mapping[str, Any], styles: Sequence[str], scripts: Sequence[str]
+) -> str:
     """A page that is one file: nothing is fetched, and nothing else may run in it.
 
     Args:
         template: under ``templates/``.
         context: what it shows; pictures are ``data:`` URLs.
         styles: further style sheets under ``templates/css/``.
-        script: under ``templates/js/``.
+        scripts: under ``templates/js/``.
 
     Returns:
         HTML.
     """
-    code = (TEMPLATES / "js" / script).read_text("utf-8")
+    code = [(TEMPLATES / "js" / name).read_text("utf-8") for name in scripts]
     bare = _render(template, context, inline_style="", inline_scripts=[], policy="")
     style = font_faces(set(bare)) + _style(styles)
     return _render(
         template,
         context,
         inline_style=Markup(style),  # ours
-        inline_scripts=[Markup(code)],  # ours
+        inline_scripts=[Markup(each) for each in code],  # ours
         policy=f"default-src 'none'; img-src data:; font-src data:; style-src {_hash(style)}; "
-        f"script-src {_hash(code)}",
+        f"script-src {' '.join(map(_hash, code))}",
     )
 
 

@@ -6,7 +6,6 @@ it shows: one in a report, two in a comparison.
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from camcli.cam.difference_facts import STRAIGHT
 from camcli.data.decode.fit import seen_share
 from camcli.data.sources.label_tables import split_labels
 from camcli.models.classes.imagenet import imagenet_classes, plain, wnid_index
-from camcli.ours import Inside
+from camcli.ours import Inside, finite_number
 from camcli.render.report.rows.beside import Beside
 from camcli.render.report.rows.heat import PageMap
 from camcli.render.report.rows.objects import Annotator, Objects
@@ -276,7 +275,7 @@ def _side(values: Mapping[str, str], names: Names) -> Side:
         between = ": " if target[-1:].isdigit() else " "  # not to be read as one number
         told = f"{target}{between}{values['value'] or ''}".strip()
         side = Side(UNKNOWN, names.number(target), value=told)
-        side.number = _number(values["value"])
+        side.number = finite_number(values["value"])
         _add_heat(side, values)
         return side
     side = Side(verdict, names.number(values.get("pred") or ""), _share(values.get("prob")) or 0.0)
@@ -345,22 +344,13 @@ def _edges(view: list[float] | None) -> tuple[float, float, float, float] | None
     return None if view is None else (view[0], view[1], view[2], view[3])
 
 
-def _number(text: str | None) -> float | None:
-    """A finite number, or None."""
-    try:
-        value = float(text or "")
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
-
-
 def _share(text: str | None) -> float | None:
-    value = _number(text)
+    value = finite_number(text)
     return None if value is None else min(1.0, max(0.0, value))
 
 
 def _whole(text: str | None) -> int | None:
-    value = _number(text)
+    value = finite_number(text)
     return None if value is None or abs(value) >= 1 << 31 else round(value)
 
 

@@ -55,7 +55,7 @@ def test_a_page_in_one_file_carries_them_too(name):
         "findings.html",
         {**context, "title": name, "lead": ""},
         ["findings.css"],
-        "findings/own_page.js",
+        ["findings/own_page.js"],
     )
     assert ("@font-face" in html) == (name == "猫")
     assert "font-src data:" in html

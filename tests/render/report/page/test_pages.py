@@ -1,6 +1,7 @@
 """What the page's scripts are told in numbers, and what the numbers stand for."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from camcli.batch.run_files.overlay_names import Namer
 from camcli.data.sources.refs import ImageRef
 from camcli.ours import OVERLAYS
 from camcli.render.report.page.data import DETAIL_PAGE, INDEX_PAGE, _overlay, averaged
-from camcli.render.report.page.pages import TEMPLATES, _settings
+from camcli.render.report.page.pages import SCRIPTS, STYLES, TEMPLATES, _settings
 from camcli.render.report.rows.heat import PageMap
 from camcli.render.report.rows.image_rows import ImageRow, Side
 from camcli.result import Result
@@ -54,3 +55,20 @@ def test_the_script_has_names_and_sizes_from_the_page():
     assert "settings.page.detail" in SCRIPT
     for said_twice in (f"{OVERLAYS}/", str(INDEX_PAGE), str(DETAIL_PAGE)):
         assert said_twice not in SCRIPT
+
+
+def test_every_script_and_style_is_part_of_a_page():
+    js, styles = TEMPLATES / "js", TEMPLATES / "css"
+    scripts = {path.relative_to(js).as_posix() for path in js.rglob("*.js")}
+    assert scripts == {*SCRIPTS, "findings/own_page.js"}
+    assert {path.name for path in styles.iterdir()} == set(STYLES)
+
+
+@pytest.mark.parametrize("name", STYLES)
+def test_the_style_of_a_tab_reaches_nothing_that_it_does_not_name(name):
+    text = re.sub(r"/\*.*?\*/", "", (TEMPLATES / "css" / name).read_text("utf-8"), flags=re.DOTALL)
+    for prelude in re.findall(r"([^{};]+)\{", text):
+        if prelude.strip().startswith("@") or name == "print.css":  # paper has all of a page
+            continue
+        for selector in re.split(r",(?![^(]*\))", prelude):
+            assert re.search(r"[.#\[]", selector), f"{selector.strip()} is every such element"

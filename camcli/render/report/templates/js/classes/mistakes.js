@@ -56,12 +56,11 @@
         item.replaceChildren(el("p", { class: "hint", text: "Loading…" }));
         return;
       }
-      const file = row.path.split("/").pop();
       const plain = camcli.stage(row, detail, 0, [row.sides[0].pred, -1, "", 0],
         { alt: camcli.altOf(row, 0) });
       item.replaceChildren(
         cell(el("p", { class: "pair-head" }, el("a", {
-          href: camcli.linkTo({ open: row.path }, false), text: camcli.shown(file), title: camcli.shown(row.path),
+          href: camcli.linkTo({ open: row.path }, false), text: camcli.fileName(row.path), title: camcli.shown(row.path),
         })), plain),
         ofClass(row, detail, one, words[0]),
         ofClass(row, detail, other, words[1]),

@@ -163,7 +163,7 @@
       });
       return el("label", {}, label, field);
     };
-    const details = el("details", { class: "two-classes" },
+    const details = el("details", { class: "folded two-classes" },
       el("summary", { text: "Why this class and not that one" }),
       el("div", { class: "two-classes-tools" }, select(0, "Why"), select(1, "and not")), answer);
     details.open = asked.get("open") || false;

@@ -2,7 +2,7 @@
 "use strict";
 
 (() => {
-  const bytes = (base64) => Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+  const { bytes } = camcli;
 
   // "h,w,base64" -> {h, w, cells}; null for an empty map.
   camcli.parseMap = (text) => {

@@ -35,7 +35,7 @@
     for (const element of document.querySelectorAll("[data-look]")) drawings.get(element)?.();
   };
 
-  const bytes = (base64) => Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+  const { bytes } = camcli;
   const tables = new Map();
   // Red, green, blue and opacity of each of 256 levels.
   camcli.colourTable = (signed) => {
@@ -243,8 +243,7 @@
     camcli.setLook({ [name]: values[(place + 1) % values.length] });
   };
   addEventListener("keydown", (event) => {
-    const typed = event.target.closest("input:not([type=range]):not([type=checkbox]), select, textarea");
-    if (typed || event.ctrlKey || event.metaKey || event.altKey || !settings.mapped) return;
+    if (camcli.isTyped(event) || event.ctrlKey || event.metaKey || event.altKey || !settings.mapped) return;
     if (event.key === "c") next("cells", CHOICES.cells);
     else if (event.key === "s") {
       next("scale", CHOICES.scale.slice(0, settings.runs.some((run) => run.scale) ? 3 : 2));

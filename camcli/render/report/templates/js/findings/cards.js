@@ -151,7 +151,7 @@
   const gone = (card) => {
     if (!card.gone_count) return null;
     const rest = card.gone_count - card.gone.length;
-    return el("details", {},
+    return el("details", { class: "folded" },
       el("summary", { text: `${count(card.gone_count)} ${card.rows.length ? "more are" : card.gone_count === 1 ? "is" : "are"} not among the photographs of this run` }),
       el("ul", { class: "left" }, ...card.gone.map((path) => el("li", { text: path })),
         rest > 0 ? el("li", { class: "hint", text: `and ${count(rest)} more` }) : null));

@@ -56,15 +56,4 @@
       setTimeout(() => { button.textContent = words; }, 1500);
     });
   }
-
-  // Light or dark: as the system says, until the reader says otherwise.
-  const root = document.documentElement;
-  const remembered = (() => { try { return localStorage.getItem("camcli-theme"); } catch { return null; } })();
-  if (remembered === "light" || remembered === "dark") root.dataset.theme = remembered;
-  byId("theme").addEventListener("click", () => {
-    const dark = root.dataset.theme ? root.dataset.theme === "dark"
-      : matchMedia("(prefers-color-scheme: dark)").matches;
-    root.dataset.theme = dark ? "light" : "dark";
-    try { localStorage.setItem("camcli-theme", root.dataset.theme); } catch { /* not kept */ }
-  });
 })();

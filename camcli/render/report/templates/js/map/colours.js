@@ -2,8 +2,7 @@
 "use strict";
 
 (() => {
-  const { count } = camcli;
-  const code = (letter) => letter.charCodeAt(0);
+  const { count, code } = camcli;
   const first = () => camcli.columns.sides[0];
   const LEVELS = 32;
 

@@ -309,7 +309,7 @@
         colours = asked.of();
         const { verdict } = camcli.columns.sides[0];
         wrong = new Uint8Array(camcli.loaded);
-        for (let i = 0; i < wrong.length; i++) wrong[i] = verdict[i] === 119 ? 1 : 0;
+        for (let i = 0; i < wrong.length; i++) wrong[i] = verdict[i] === camcli.code("w") ? 1 : 0;
         selected = null;
       }
       const ids = camcli.selection();

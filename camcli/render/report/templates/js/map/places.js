@@ -2,16 +2,9 @@
 "use strict";
 
 (() => {
-  const { el } = camcli;
+  const { el, bytes } = camcli;
   const SIDE = 65534 / 1000; // of a place's numbers, in units of the map, which is 1000 wide
   const ALIKE = 8; // photographs that the large view shows
-
-  const bytes = (text) => {
-    const binary = atob(text);
-    const found = new Uint8Array(binary.length);
-    for (let i = 0; i < found.length; i++) found[i] = binary.charCodeAt(i);
-    return found;
-  };
 
   // {x, y}: by row, from 0 to 1000; NaN where a photograph has no place. Null while not here.
   let places = null;
@@ -141,7 +134,7 @@
     says: (state) => {
       const path = state.get("near");
       if (!path || !camcli.hasPart("near")) return null;
-      return state.get("sort") ? null : `those most like ${camcli.shown(path.split("/").pop())} first`;
+      return state.get("sort") ? null : `those most like ${camcli.fileName(path)} first`;
     },
   });
   camcli.orders.near = () => {
@@ -173,7 +166,7 @@
     };
     fill();
     link.addEventListener("click", (event) => {
-      if (event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
+      if (camcli.opensElsewhere(event)) return;
       event.preventDefault();
       camcli.writeHash({ open: row.path });
     });

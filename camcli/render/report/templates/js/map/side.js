@@ -2,7 +2,8 @@
 "use strict";
 
 (() => {
-  const { el, count } = camcli;
+  const { el, count, code } = camcli;
+  const RIGHT = code("r"), WRONG = code("w");
   const SHOWN = 24; // photographs of a selection
   const CLASSES = 6; // of a selection
   const keys = () => ["from", "to", "like", "unlike", ...camcli.filterKeys.filter((k) => k !== "sort"),
@@ -22,7 +23,7 @@
     const link = el("a", { class: "entry", href: camcli.linkTo({ tab: "map", [key]: value }, false),
       "aria-current": on ? "true" : null }, ...words);
     link.addEventListener("click", (event) => {
-      if (event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
+      if (camcli.opensElsewhere(event)) return;
       event.preventDefault();
       camcli.writeHash({ [key]: on ? null : value });
     });
@@ -59,8 +60,8 @@
     let right = 0, judged = 0;
     const classes = new Map();
     for (const i of ids) {
-      right += verdict[i] === 114;
-      judged += verdict[i] === 114 || verdict[i] === 119;
+      right += verdict[i] === RIGHT;
+      judged += verdict[i] === RIGHT || verdict[i] === WRONG;
       const own = truth ? camcli.columns.label[i] : pred[i];
       if (own >= 0) classes.set(own, (classes.get(own) || 0) + 1);
     }
@@ -73,7 +74,7 @@
     const near = state.get("sort") ? null : state.get("near");
     return [
       el("h3", {}, `${count(ids.length)} of ${count(camcli.settings.rows)} `, clear),
-      near ? el("p", { class: "hint", text: `Those most like ${camcli.shown(near.split("/").pop())} first.` }) : null,
+      near ? el("p", { class: "hint", text: `Those most like ${camcli.fileName(near)} first.` }) : null,
       judged ? el("p", { text: `${camcli.percent(Math.round((100000 * right) / judged))} of ${count(judged)} right` }) : null,
       classes.size ? el("p", { class: "hint", text: `${truth ? "In truth" : "Taken for"}: ${most.map(([c, n]) =>
         `${camcli.className(c)} ${count(n)}`).join(", ")}${classes.size > most.length ? `, and ${count(classes.size - most.length)} more classes` : ""}` }) : null,

@@ -216,8 +216,7 @@
   const KEYS = { d: "drop", l: "relabel", n: "note" };
 
   addEventListener("keydown", (event) => {
-    const typed = event.target.closest("input:not([type=range]):not([type=checkbox]), select, textarea");
-    if (typed || event.altKey || dialog.open) return;
+    if (camcli.isTyped(event) || event.altKey || dialog.open) return;
     const key = event.key.toLowerCase();
     if (event.ctrlKey || event.metaKey) {
       if (key !== "z" || event.shiftKey || !marks.canUndo()) return;

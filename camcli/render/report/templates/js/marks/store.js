@@ -83,7 +83,7 @@
     // The folder that a photograph's path is relative to: of two runs, that which has it.
     sourceOf: (id) => {
       const { sides } = camcli.columns;
-      const missing = sides.length > 1 && sides[0].verdict[id] === "m".charCodeAt(0);
+      const missing = sides.length > 1 && sides[0].verdict[id] === camcli.code("m");
       return sources[missing ? 1 : 0] || "";
     },
   };

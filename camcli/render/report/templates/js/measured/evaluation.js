@@ -113,7 +113,7 @@
     return list;
   };
   camcli.details = (title, ...inside) =>
-    el("details", {}, el("summary", { text: title }), ...inside);
+    el("details", { class: "folded" }, el("summary", { text: title }), ...inside);
 
   // What a tab says that has nothing to show: what it would, and the commands.
   camcli.nothingYet = (words, ...commands) => el("div", { class: "nothing-yet" },

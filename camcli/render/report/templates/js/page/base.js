@@ -82,6 +82,28 @@ camcli.quoted = (word) =>
 camcli.typeable = (name) =>
   !/[\u0000-\u001f\u007f]/.test(name) && !/(?<![\ud800-\udbff])[\udc00-\udfff]/.test(name);
 
+// A file's name without its folders, for people.
+camcli.fileName = (path) => camcli.shown(path.split("/").pop());
+
+// Columns hold a letter as a number.
+camcli.code = (letter) => letter.charCodeAt(0);
+
+// What came as base64; there may be many megabytes of it.
+camcli.bytes = (base64) => {
+  const binary = atob(base64);
+  const found = new Uint8Array(binary.length);
+  for (let i = 0; i < found.length; i++) found[i] = binary.charCodeAt(i);
+  return found;
+};
+
+// Whether the browser itself opens a link that was clicked so: in another tab, say.
+camcli.opensElsewhere = (event) =>
+  event.ctrlKey || event.metaKey || event.shiftKey || event.button > 0;
+
+// Whether a key that was pressed belongs into a field.
+camcli.isTyped = (event) => Boolean(
+  event.target.closest("input:not([type=range]):not([type=checkbox]), select, textarea"));
+
 camcli.afterFrame = (work) => {
   let asked = false;
   return () => {

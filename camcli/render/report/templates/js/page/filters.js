@@ -3,7 +3,7 @@
 
 (() => {
   const KEYS = ["q", "is", "true", "pred", "min", "max", "sort"];
-  const code = (letter) => letter.charCodeAt(0);
+  const { code } = camcli;
   const RIGHT = code("r"), WRONG = code("w"), UNKNOWN = code("u"), ERROR = code("e"),
     MISSING = code("m");
 

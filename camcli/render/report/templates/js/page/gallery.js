@@ -61,7 +61,7 @@
     const wrong = row.sides.some((side) => side.verdict === "w");
     return el("span", { class: "truth" },
       wrong ? el("span", { class: "hint", text: "is " }) : null,
-      wrong ? camcli.truthOf(row) : camcli.shown(row.path.split("/").pop()));
+      wrong ? camcli.truthOf(row) : camcli.fileName(row.path));
   };
 
   // One link per row, filled again when its details arrive.
@@ -242,7 +242,7 @@
 
   list.addEventListener("click", (event) => {
     const link = event.target.closest(".card");
-    if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
+    if (!link || camcli.opensElsewhere(event)) return;
     event.preventDefault();
     camcli.writeHash({ open: camcli.rowOf(ids[Number(link.dataset.place)]).path });
   });

@@ -113,8 +113,7 @@
   }
 
   addEventListener("keydown", (event) => {
-    const typed = event.target.closest("input:not([type=range]):not([type=checkbox]), select, textarea");
-    if (typed || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (camcli.isTyped(event) || event.ctrlKey || event.metaKey || event.altKey) return;
     const heat = { 1: 0, 2: camcli.settings.alpha, 3: 1 }[event.key];
     if (heat !== undefined) camcli.setHeat(heat);
     else if (event.key === "/" && !byId("view").open) {
@@ -129,17 +128,6 @@
     camcli.writeHash({ tab: null });
     byId("images").focus();
     byId("images").scrollIntoView();
-  });
-
-  // Light or dark: as the system says, until the reader says otherwise.
-  const root = document.documentElement;
-  const remembered = (() => { try { return localStorage.getItem("camcli-theme"); } catch { return null; } })();
-  if (remembered === "light" || remembered === "dark") root.dataset.theme = remembered;
-  byId("theme").addEventListener("click", () => {
-    const dark = root.dataset.theme ? root.dataset.theme === "dark"
-      : matchMedia("(prefers-color-scheme: dark)").matches;
-    root.dataset.theme = dark ? "light" : "dark";
-    try { localStorage.setItem("camcli-theme", root.dataset.theme); } catch { /* not kept */ }
   });
 
   const options = document.createDocumentFragment();
