@@ -21,9 +21,9 @@ WITHIN = {
     "evaluate": "check comparison audit proof marks properties matching findings metrics measured",
     "train": "run result member prepare run_folder fitting feature_pass dataset config processes "
     "progress torchrun",
-    "batch": "processes ray contact_sheet run results counts concepts first_images engine "
-    "batch_size folder_order explain features differences explanation lanes overlay_writer "
-    "highlights run_files label_summary value_summary label_notes tables contact_grid",
+    "batch": "processes ray contact_sheet run results concepts first_images engine batch_size "
+    "folder_order explain features differences explanation lanes overlay_writer run_files summary "
+    "tables contact_grid",
     "models": "forms runtime load classifier loading programs recognition cutting outputs "
     "label_metrics spec weights classes cuda",
     "render/report": "compare build parts settings page rows templates",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 
-from camcli.batch.counts import Counts
+from camcli.batch.summary.counts import Counts
 from camcli.printable import counted
 from camcli.result import Result
 

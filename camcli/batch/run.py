@@ -14,11 +14,9 @@ from functools import partial
 from typing import Any, ClassVar, Protocol
 
 from camcli import __version__
-from camcli.batch.counts import Counts
 from camcli.batch.engine import stream
 from camcli.batch.explain import Load, failed
 from camcli.batch.explanation import Explanation
-from camcli.batch.label_summary import LABELS, label_summary, recorded
 from camcli.batch.overlay_writer import Overlays, check_only, parse_only
 from camcli.batch.run_files.overlay_names import Namer
 from camcli.batch.run_files.ownership import BATCH, inside_of
@@ -26,10 +24,12 @@ from camcli.batch.run_files.rundir import RunDirectory, now
 from camcli.batch.run_files.same_settings import check_labels
 from camcli.batch.run_files.settings import RunSettings, class_digest
 from camcli.batch.run_files.source_digest import Listing
+from camcli.batch.summary.counts import Counts
+from camcli.batch.summary.label_summary import LABELS, label_summary, recorded
+from camcli.batch.summary.value_summary import VALUES, value_summary
 from camcli.batch.tables.heatmaps import Heatmaps, line
 from camcli.batch.tables.journal import Journal, copy_in_order, copy_without
 from camcli.batch.tables.rows import columns, of_network, row
-from camcli.batch.value_summary import VALUES, value_summary
 from camcli.cam.map_options import check_signed
 from camcli.data.decode.images import Enough, load_picture
 from camcli.data.decode.isolate import Isolated

@@ -10,14 +10,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from camcli.batch.label_summary import LABELS, label_summary, recorded
 from camcli.batch.run_files.rundir import RunDirectory, now
 from camcli.batch.run_files.same_settings import different
 from camcli.batch.run_files.shard import Shard
+from camcli.batch.summary.label_summary import LABELS, label_summary, recorded
+from camcli.batch.summary.value_summary import VALUES, value_summary
 from camcli.batch.tables.columns import joined
 from camcli.batch.tables.journal import Journal
 from camcli.batch.tables.reading import header
-from camcli.batch.value_summary import VALUES, value_summary
 from camcli.errors import CamcliError, UsageError
 from camcli.files import whole_file
 from camcli.ours import FILES

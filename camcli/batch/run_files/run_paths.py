@@ -11,15 +11,13 @@ from typing import Any
 
 from camcli.batch.run_files import ownership
 from camcli.batch.run_files.shard import Shard
-from camcli.batch.tables.reading import read_rows
+from camcli.batch.tables.reading import NEEDED, read_rows
 from camcli.errors import CamcliError, UsageError
 from camcli.ours import OVERLAYS, read_record
 
 CSV, INFO, SHEET = "predictions.csv", "run.json", "contact_sheet.jpg"
 HEATMAPS, REPORT = "heatmaps.jsonl", "report"
 _TEMPORARY = ".tmp"
-# Columns without which a table says nothing.
-NEEDED = ("pred", "prob", "status")
 # As a Path writes it, which has one slash of s3://bucket, on Windows another one.
 _URL = re.compile(r"[A-Za-z][\w+.-]+:[/\\]")
 

@@ -20,6 +20,8 @@ from camcli.errors import CamcliError
 from camcli.printable import counted
 from camcli.spreadsheet import plain
 
+# Columns without which a table says nothing.
+NEEDED = ("pred", "prob", "status")
 # File names need not be valid Unicode; this carries any bytes to the file and back.
 ENCODING, ERRORS = "utf-8", "surrogateescape"
 _DECIMAL_COMMA = re.compile(r"([-+]?\d*),(\d+(?:[eE][-+]?\d+)?)")

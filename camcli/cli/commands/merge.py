@@ -27,12 +27,12 @@ def merge(
 
     for i in 1 2 3 4; do camcli batch photos --out run --shard $i/4 & done; wait; camcli merge run
     """
-    from camcli.batch.label_summary import LABELS, told
     from camcli.batch.run_files.merge import merge as join
     from camcli.batch.run_files.run_paths import CSV
+    from camcli.batch.summary.label_summary import LABELS, told
+    from camcli.batch.summary.value_summary import VALUES
+    from camcli.batch.summary.value_summary import told as of_values
     from camcli.batch.tables.export import check_format, export
-    from camcli.batch.value_summary import VALUES
-    from camcli.batch.value_summary import told as of_values
 
     check_format(table_format)
     beside = [] if table_format == "csv" else [Path(CSV).with_suffix(f".{table_format}").name]
@@ -56,7 +56,9 @@ def merge(
         correct, labelled = counts.get("correct", 0), counts["labelled"]
         say(f"accuracy {correct / labelled:.4f} ({correct} of {labelled})")
     with slow("Looking for what stands out ..."):
-        from camcli.batch.highlights import of_table  # and torch, now that there is no mistake
+        from camcli.batch.summary.highlights import (
+            of_table,  # and torch, now that there is no mistake
+        )
 
         found, output = of_table(run / CSV, info.get(LABELS))
     tell_highlights(found, output, labelled=bool(counts.get("labelled")))

@@ -17,9 +17,9 @@ from camcli.ours import OVERLAYS
 from camcli.printable import counted
 
 if TYPE_CHECKING:
-    from camcli.batch.counts import Counts
-    from camcli.batch.highlights import Highlighter
     from camcli.batch.run import Run
+    from camcli.batch.summary.counts import Counts
+    from camcli.batch.summary.highlights import Highlighter
 
 
 def above(text: str) -> None:
@@ -75,7 +75,7 @@ def follow(run: Run, *, quiet: bool) -> Highlighter | None:
         What found out on the way what stands out; None where the table has to tell, as the run was
         begun before.
     """
-    from camcli.batch.highlights import Highlighter
+    from camcli.batch.summary.highlights import Highlighter
     from camcli.cli.terminal.bars import bar
 
     highlighter = Highlighter(run.classifier.classes, run.classifier.output)
@@ -104,7 +104,7 @@ def summarize(run: Run, out: Path, highlighter: Highlighter | None = None) -> No
         out: its directory.
         highlighter: what `follow` returned; without one the table is read.
     """
-    from camcli.batch.highlights import highlights
+    from camcli.batch.summary.highlights import highlights
     from camcli.models.classes.chance import chance_doubt
 
     c: Counts = run.counts
@@ -127,12 +127,12 @@ def summarize(run: Run, out: Path, highlighter: Highlighter | None = None) -> No
         _tell_values(run)
     elif c.labelled and output.multi_label:
         if run.labels_found:
-            from camcli.batch.label_summary import told
+            from camcli.batch.summary.label_summary import told
 
             say(f"{told(run.labels_found)} ({c.correct} of {c.labelled}).")
         else:
             say(f"exact match {c.correct / c.labelled:.4f} ({c.correct} of {c.labelled})")
-        from camcli.batch.label_notes import label_notes
+        from camcli.batch.summary.label_notes import label_notes
 
         labels = (ref.label for ref in run.source if ref.label)
         for note in label_notes(labels, run.classifier.classes, run.source.labeller):
@@ -188,8 +188,8 @@ def _absent(run: Run) -> str:
 
 def _tell_values(run: Run) -> None:
     """From where to where the values go."""
+    from camcli.batch.summary.value_summary import told
     from camcli.batch.tables.columns import value_columns
-    from camcli.batch.value_summary import told
     from camcli.render.verdict import number
 
     names = run.classifier.classes

@@ -13,7 +13,7 @@ from camcli.cli.terminal.console import say, styled
 from camcli.printable import printable
 
 if TYPE_CHECKING:
-    from camcli.batch.highlights import Highlight, Highlights, WeakClass
+    from camcli.batch.summary.highlights import Highlight, Highlights, WeakClass
     from camcli.jobs.flags import Flagged
     from camcli.models.outputs import Output
 

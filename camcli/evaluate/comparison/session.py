@@ -176,7 +176,7 @@ def ask_all(
     Raises:
         UsageError: there was nothing that could be measured.
     """
-    from camcli.batch.label_notes import label_notes
+    from camcli.batch.summary.label_notes import label_notes
     from camcli.evaluate.comparison.compare import compare
     from camcli.models.classes.label_index import label_index, label_indices
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from camcli.batch.highlights import Highlight, Highlights, WeakClass
+from camcli.batch.summary.highlights import Highlight, Highlights, WeakClass
 from camcli.cli.terminal.closing import (
     hanging,
     rows,

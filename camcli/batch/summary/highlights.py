@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from camcli.batch.run_files.run_paths import NEEDED
-from camcli.batch.tables.reading import header, read_rows
+from camcli.batch.tables.reading import NEEDED, header, read_rows
 from camcli.data.sources.label_tables import split_labels
 from camcli.models.classes.label_index import label_index
 from camcli.models.outputs import Output
@@ -158,7 +157,7 @@ class Highlighter:
         """What stands out so far.
 
         Args:
-            labels: of a network of labels what `camcli.batch.label_summary.recorded` gives.
+            labels: of a network of labels what `camcli.batch.summary.label_summary.recorded` gives.
         """
         if self._output.multi_label:
             weakest = _weak_labels(labels)

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from camcli.batch.highlights import FIVE, THREE, Highlighter, highlights, of_table
+from camcli.batch.summary.highlights import FIVE, THREE, Highlighter, highlights, of_table
 from camcli.batch.tables.journal import Journal
 from camcli.batch.tables.reading import read_rows
 from camcli.batch.tables.rows import columns

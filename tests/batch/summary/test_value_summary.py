@@ -7,7 +7,7 @@ import csv
 import numpy as np
 import pytest
 
-from camcli.batch.value_summary import told, value_summary
+from camcli.batch.summary.value_summary import told, value_summary
 from camcli.data.sources.label_tables import read_label_table
 from camcli.errors import UsageError
 

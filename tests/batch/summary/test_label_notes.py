@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from camcli.batch.label_notes import label_notes
+from camcli.batch.summary.label_notes import label_notes
 from camcli.data.sources.label_tables import Tabled, read_label_table
 
 CLASSES = ("cat", "dog")
