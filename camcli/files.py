@@ -21,8 +21,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from errno import EFBIG, EINVAL, EISDIR
 from functools import lru_cache
+from hashlib import sha256
 from io import BufferedReader
 from pathlib import Path
+
+from camcli.locks import alone_in
 
 MAX_READ = 1 << 30
 """Most bytes of one file that are read into memory, 1 GiB."""
@@ -306,11 +309,10 @@ def whole_folder(path: Path, *, over: bool = True) -> Iterator[Path]:
     """
     path = Path(os.path.realpath(path)) if path.is_symlink() else path
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(dir=path.parent, prefix=".camcli-", suffix=".part"))
-    old = part.with_suffix(".old")
-    try:
+    with folder_aside(path) as part:
         part.chmod(0o777 & ~_UMASK)
         yield part
+        old = part.with_suffix(".old")
         if not over and path.exists():
             path.rmdir()  # fails where something is in it
         if not path.exists():
@@ -323,8 +325,55 @@ def whole_folder(path: Path, *, over: bool = True) -> Iterator[Path]:
             replace(old, path)
             raise
         shutil.rmtree(old, ignore_errors=True)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+
+
+@contextmanager
+def folder_aside(path: Path) -> Iterator[Path]:
+    """An empty folder beside `path`, which is gone at the end.
+
+    So are those that processes left there which were killed while they did the same: a copy of a
+    data set is large, and nobody sees its hidden half. What they had put aside comes back.
+
+    Args:
+        path: where what is made is to be; its folder must exist.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    start = f".camcli-{sha256(os.fsencode(path.name)).hexdigest()[:8]}-"
+    _tidy(path, start)
+    new = Path(tempfile.mkdtemp(dir=path.parent, prefix=".camcli-", suffix=".new"))
+    with alone_in(new):  # before it has the name by which `_tidy` knows it
+        part = new.with_name(f"{start}{new.stem[len('.camcli-') :]}.part")
+        try:
+            replace(new, part)
+            yield part
+        finally:
+            for each in (new, part):
+                shutil.rmtree(each, ignore_errors=True)
+
+
+def _tidy(path: Path, start: str) -> None:
+    """Remove what killed processes left beside `path`; whoever lives has it locked."""
+    for left in sorted(path.parent.glob(f"{start}*.part")):
+        with alone_in(left) as dead:
+            if dead:
+                shutil.rmtree(left, ignore_errors=True)
+                _put_back(left.with_suffix(".old"), path)
+    for old in sorted(path.parent.glob(f"{start}*.old")):
+        # Whoever has just put the new folder in its place has that one locked.
+        with alone_in(path) as dead:
+            if dead and not old.with_suffix(".part").exists():
+                _put_back(old, path)
+
+
+def _put_back(old: Path, path: Path) -> None:
+    """Give a folder its name again, unless another one has it."""
+    with suppress(OSError):
+        if os.path.lexists(path):
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            replace(old, path)
 
 
 def home() -> Path:

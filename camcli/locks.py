@@ -46,6 +46,35 @@ def lock(file: IO[bytes], *, wait: bool = True) -> bool:
     return True
 
 
+@contextmanager
+def alone_in(folder: Path) -> Iterator[bool]:
+    """Lock a folder, as long as this process lives, without a file in it.
+
+    Yields:
+        Whether it is locked: not where another process has it, or where folders have no locks,
+        as on Windows.
+    """
+    if sys.platform == "win32":
+        yield False
+        return
+    try:
+        import fcntl
+
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except (ImportError, OSError):
+        yield False
+        return
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(handle)
+
+
 def unlock(file: IO[bytes]) -> None:
     """Let go of an open file."""
     if sys.platform == "win32":

@@ -1,4 +1,6 @@
 import os
+import signal
+import subprocess
 import sys
 
 import pytest
@@ -82,6 +84,63 @@ def test_a_folder_takes_the_place_of_another(tmp_path):
         raise ValueError("half")
     assert [p.name for p in path.iterdir()] == ["two"]
     assert list(path.parent.iterdir()) == [path]
+
+
+_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from camcli import files
+
+path = Path(sys.argv[1])
+if sys.argv[2] != "filling":
+    rename = files.replace
+
+    def replace(old, new):  # the old folder aside, the new one in its place
+        if Path(new) == path and sys.argv[2] == "between":
+            os.kill(os.getpid(), signal.SIGKILL)
+        rename(old, new)
+        if Path(new) == path:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    files.replace = replace
+with files.whole_folder(path) as part:
+    (part / "large").write_bytes(b"x")
+    if sys.argv[2] == "filling":
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize("when", ["filling", "between", "in place"])
+def test_what_a_killed_process_left_beside_a_folder_goes_with_the_next(tmp_path, when):
+    path, other = tmp_path / "page", tmp_path / "page 2"
+    path.mkdir()
+    (path / "old").touch()
+    done = subprocess.run([sys.executable, "-c", _KILLED, path, when], check=False)
+    assert done.returncode == -signal.SIGKILL
+    left = set(tmp_path.iterdir()) - {path}
+    assert left
+    with whole_folder(other):
+        assert left < set(tmp_path.iterdir())  # of another folder
+    # One that fails has at least put back what there was.
+    with pytest.raises(ValueError, match="no"), whole_folder(path):  # noqa: PT012
+        assert not left & set(tmp_path.iterdir())
+        raise ValueError("no")
+    assert set(tmp_path.iterdir()) == {path, other}
+    assert [each.name for each in path.iterdir()] == ["large" if when == "in place" else "old"]
+
+
+@pytest.mark.posix
+def test_what_a_process_that_lives_has_beside_a_folder_stays(tmp_path):
+    path = tmp_path / "page"
+    with whole_folder(path) as first:
+        (first / "one").touch()
+        with whole_folder(path) as second:
+            (second / "two").touch()
+            assert (first / "one").exists()
+        assert [each.name for each in path.iterdir()] == ["two"]
+    assert [each.name for each in path.iterdir()] == ["one"]
+    assert list(tmp_path.iterdir()) == [path]
 
 
 # -- what a user's name stands for, opened for reading -------------------------------------------

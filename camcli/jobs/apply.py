@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from camcli.data.marked.result import ApplyResult
 from camcli.errors import CamcliError, UsageError
-from camcli.files import identity, why
+from camcli.files import folder_aside, identity, why
 from camcli.ours import KIND, check_writable, files_of, read_record, unlisted
 from camcli.printable import counted, printable, some
 from camcli.settings import Settings
@@ -260,8 +260,6 @@ class ApplyJob(Settings):
         self, found: Sequence[Placed], decided: Decided, record: dict[str, Any], listener: Listener
     ) -> list[str]:
         """Move the originals, after the tree was tried with empty files beside it."""
-        import tempfile
-
         from camcli.data.marked.moving import begin, check_movable, finish
         from camcli.data.marked.written import check_tree
 
@@ -274,8 +272,8 @@ class ApplyJob(Settings):
         check_movable(self.to, root, found)
         above = next(path for path in self.to.absolute().parents if path.exists())
         try:
-            with tempfile.TemporaryDirectory(dir=above, prefix=".camcli-", suffix=".part") as part:
-                problems = check_tree(Path(part), self.to, found, decided)
+            with folder_aside(above / self.to.name) as part:
+                problems = check_tree(part, self.to, found, decided)
             begin(self.to, found, record)
         except OSError as error:
             raise CamcliError(
