@@ -33,8 +33,9 @@ from camcli.render.theme import css
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 STYLE = "style.css"
-# Style sheets of single tabs, after the page's own.
+# Style sheets of the large view and of single tabs, after the page's own.
 STYLES: tuple[str, ...] = (
+    "view.css",
     "look.css",
     "mistakes.css",
     "findings.css",
