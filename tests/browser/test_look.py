@@ -156,6 +156,8 @@ def test_what_was_seen_is_a_filter_and_an_order(page, make_run, items):
     assert page.paths()[0] == "cats/1.jpg"
     assert page.paths()[-1] == "broken.jpg"
     assert "of a usual photograph seen" in page.one(".tiles").text
+    assert not page.one("#filters [name=seen]").is_displayed()
+    page.one("#more-filters").click()
     assert page.one("#filters [name=seen]").is_displayed()
 
 

@@ -28,6 +28,8 @@ def report(make_run, items):
 
 def type_into(page, name, text):
     field = page.one(f"#filters [name={name}]")
+    if not field.is_displayed():
+        page.one("#more-filters").click()
     field.clear()
     field.send_keys(text)
 
@@ -45,6 +47,57 @@ def test_the_most_confidently_wrong_come_first_and_numbers_agree(page, report):
              .text for t in page.all(".tile")}  # fmt: skip
     assert tiles["accuracy"] == "66.7%"
     assert (tiles["right"], tiles["wrong"], tiles["could not be read"]) == ("6", "3", "1")
+
+
+@pytest.mark.parametrize("width", [1440, 1024, 390])
+def test_the_usual_filters_are_in_sight_and_others_when_they_are_set(page, report, width):
+    size = {"width": width, "height": 844, "deviceScaleFactor": 1, "mobile": width < 500}
+    page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    usual = {"q", "is"} if width < 500 else {"q", "is", "true", "pred", "sort"}
+    shown = (
+        "return [...document.getElementById('filters').elements]"
+        ".filter((e) => e.name && e.offsetParent).map((e) => e.name)"
+    )
+    try:
+        page.open(report)
+        assert set(page.js(shown)) == usual
+        lines = "return new Set([...document.getElementById('filters').elements].filter((e) => "
+        lines += "e.offsetParent).map((e) => Math.round(e.getBoundingClientRect().bottom))).size"
+        assert page.js(lines) == (2 if width < 500 else 1)
+        # What a link has set is seen, both ends of a range, and goes when it is cleared.
+        page.open(report, "#min=50&marked=none&sort=border")
+        assert set(page.js(shown)) == usual | {"min", "max", "marked", "sort"}
+        page.one("#clear").click()
+        assert set(page.js(shown)) == usual | {"sort"}
+        every = set(page.js("return [...document.getElementById('filters').elements]"
+                            ".map((e) => e.name).filter(Boolean)"))  # fmt: skip
+        page.one("#more-filters").click()
+        assert set(page.js(shown)) == every
+        # What is being typed in does not go away when it is emptied.
+        field = page.one("[name=min]")
+        field.send_keys("5", keys.BACKSPACE)
+        page.one("#more-filters").send_keys(keys.ENTER)
+        assert set(page.js(shown)) == usual | {"sort"}
+        # One line stays in sight on a phone, while one scrolls.
+        sticks = page.js(
+            "return [...document.querySelectorAll('#images *')].filter((e) => "
+            "getComputedStyle(e).position === 'sticky' && getComputedStyle(e).display !== "
+            "'contents').map((e) => e.offsetHeight)"
+        )
+        assert len(sticks) == 1
+        assert sticks[0] < (60 if width < 500 else 100)
+    finally:
+        page.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_numbers_are_rounded_as_in_the_terminal(page, report):
+    page.open(report)
+    pairs = [(part, whole) for whole in (7, 8, 24, 40, 200, 400) for part in range(whole + 1)]
+    for digits in (0, 1):
+        told = page.js(
+            f"return arguments[0].map(([a, b]) => camcli.fixed(100 * (a / b), {digits}))", pairs
+        )
+        assert told == [f"{100 * (a / b):.{digits}f}" for a, b in pairs]
 
 
 def test_hostile_names_are_shown_as_text(page, report):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from camcli.cli.terminal.closing import hanging
 from camcli.cli.terminal.console import say
+from camcli.ours import read_record
 from camcli.printable import counted, printable
 
 if TYPE_CHECKING:
@@ -26,8 +27,10 @@ def tell_trained(result: TrainResult, out: Path, following: Sequence[str]) -> No
         out: its folder.
         following: the words of the command that shows what the network looks at.
     """
+    # Of so few classes the right one is always among the first five.
+    few = len((read_record(out / "run.json") or {}).get("classes") or range(6)) <= 5
     for split, scores in result.scores.items():
-        hanging(f"{_WORDS[split]:<10}  ", _told(scores))
+        hanging(f"{_WORDS[split]:<10}  ", _told(scores, few))
     for n, top1 in enumerate(result.members, 1):
         alone = ", ".join(f"{_WORDS[split]} {value:.4f}" for split, value in top1.items())
         hanging(f"member {n} alone: ", alone)
@@ -41,7 +44,7 @@ def tell_trained(result: TrainResult, out: Path, following: Sequence[str]) -> No
     say(f"To see where it looks: {shlex.join(following)}")
 
 
-def _told(s: Mapping[str, Any]) -> str:
+def _told(s: Mapping[str, Any], few: bool) -> str:
     """The numbers of one split, the most important first."""
     if "exact" in s:
         ap = "none" if s["mean_ap"] is None else f"{s['mean_ap']:.4f}"
@@ -49,8 +52,9 @@ def _told(s: Mapping[str, Any]) -> str:
             f"mAP {ap}  F1 {s['f1_micro']:.4f} (macro {s['f1_macro']:.4f})  all labels right "
             f"{s['exact']:.4f}  log-loss {s['log_loss']:.4f}  ({counted(s['count'], 'image')})"
         )
+    five = "" if few else f"top-5 {s['top5']:.4f}  "
     return (
-        f"accuracy {s['top1']:.4f}  top-5 {s['top5']:.4f}  mAP {s['mean_ap']:.4f}  log-loss "
+        f"accuracy {s['top1']:.4f}  {five}mAP {s['mean_ap']:.4f}  log-loss "
         f"{s['log_loss']:.4f}  calibration error {s['ece']:.4f}  ({counted(s['count'], 'image')})"
     )
 

@@ -19,7 +19,7 @@
     el("thead", {}, el("tr", {}, ...names.map((text) => el("th", { scope: "col", text }))));
 
   // A share of counts for people; a dash where there is nothing to share.
-  camcli.shareOf = (part, whole) => (whole ? `${((100 * part) / whole).toFixed(0)}%` : "–");
+  camcli.shareOf = (part, whole) => (whole ? `${camcli.fixed((100 * part) / whole, 0)}%` : "–");
 
   // What has no value comes last, whichever way round.
   const compared = (a, b, down) => {

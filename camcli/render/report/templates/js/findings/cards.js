@@ -72,8 +72,8 @@
     for (const effect of card.effects) {
       const rows = effect.rows.map(([name, share, , kind]) => line(shown(name),
         bar(share.value, share.low, share.high, kind),
-        el("strong", { text: `${share.value.toFixed(0)}%` }), " ",
-        el("span", { class: "hint", text: `[${share.low.toFixed(0)}, ${share.high.toFixed(0)}]` })));
+        el("strong", { text: `${camcli.fixed(share.value, 0)}%` }), " ",
+        el("span", { class: "hint", text: `[${camcli.fixed(share.low, 0)}, ${camcli.fixed(share.high, 0)}]` })));
       const [[, , of], [, , control]] = effect.rows;
       found.push(table(`${effect.what}: how many ${shown(effect.become)}`,
         `of ${count(effect.photographs)}`, ...rows,
@@ -81,7 +81,7 @@
           text: `Log-odds ${odds(of)}, control ${odds(control)}. Control: ${shown(effect.control_is)}.` }))));
     }
     if (card.heat) {
-      const percent = (value) => `${(100 * (value || 0)).toFixed(0)}%`;
+      const percent = (value) => `${camcli.fixed(100 * (value || 0), 0)}%`;
       found.push(table("Where the evidence lies", `in ${count(card.heat.photographs)}`,
         line("evidence on it", bar(100 * card.heat.share, 0, 0, "w"),
           el("strong", { text: percent(card.heat.share) })),

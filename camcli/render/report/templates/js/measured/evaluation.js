@@ -22,6 +22,8 @@
     average_increase: "average increase", infidelity: "infidelity",
     max_sensitivity: "max-sensitivity",
   };
+  // Of so few classes the right one is always among the first five.
+  camcli.tellsNothing = (metric) => metric === "top5" && camcli.settings.classes.length <= 5;
   const wordsOf = (metric) => camcli.own(WORDS, metric) || shown(metric);
   const value = (number) => (number === null ? "–" : number.toFixed(3));
 
@@ -81,12 +83,12 @@
           ? el("a", { href: camcli.linkTo({ true: a, pred: b }), text: camcli.isolated(shown(b)) })
           : camcli.isolated(shown(b))),
         el("td", { class: "number" }, meter(n / most, "w"), count(n),
-          share ? el("span", { class: "hint", text: ` ${(100 * share).toFixed(0)}% of the class` }) : "")))));
+          share ? el("span", { class: "hint", text: ` ${camcli.fixed(100 * share, 0)}% of the class` }) : "")))));
   };
 
   const prediction = ({ network, numbers, pairs, labels }) => {
     const list = el("dl", { class: "facts" });
-    for (const [key, words, number] of numbers) {
+    for (const [key, words, number] of numbers.filter(([key]) => !camcli.tellsNothing(key))) {
       list.append(el("dt", { text: words }), el("dd", { text:
         key === "count" || key === "unlabelled" ? count(number) : value(number) }));
     }
@@ -124,7 +126,7 @@
     return el("section", { class: "measured" },
       el("h3", { text: "Heat on the object" }),
       el("p", { class: "hint" },
-        `On average ${(100 * mean).toFixed(1)}% of the heat lies in the boxes or masks of ${count(n)} photographs, for the class that each map explains. `,
+        `On average ${camcli.fixed(100 * mean, 1)}% of the heat lies in the boxes or masks of ${count(n)} photographs, for the class that each map explains. `,
         el("a", { href: camcli.linkTo({ sort: "off" }), text: "Those with the least first" }), "."),
       el("figure", { class: "panel object-bars" },
         judged ? el("figcaption", {}, el("span", { class: "legend" },

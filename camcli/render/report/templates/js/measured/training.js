@@ -117,8 +117,8 @@
   const SHARES = new Set(["top1", "exact", "top5"]);
   const split = ({ name, scores, classes, confused }, n) => {
     const tiles = el("div", { class: "tiles scores" }, ...Object.entries(SCORES)
-      .filter(([key]) => key in scores).map(([key, words]) => el("div", { class: "tile" },
-        el("strong", { text: SHARES.has(key) ? `${(100 * scores[key]).toFixed(1)}%` : scores[key].toFixed(3) }),
+      .filter(([key]) => key in scores && !camcli.tellsNothing(key)).map(([key, words]) => el("div", { class: "tile" },
+        el("strong", { text: SHARES.has(key) ? `${camcli.fixed(100 * scores[key], 1)}%` : scores[key].toFixed(3) }),
         el("span", { text: words }))));
     const inside = [el("h3", { text: `On the ${name} photographs${scores.count ? ` (${count(scores.count)})` : ""}` }), tiles];
     if (classes.length) {
@@ -129,7 +129,7 @@
       const found = el("p", { class: "hint", role: "status" });
       const share = (title, i, bar, hint) => ({ title, kind: "number", hint, value: (row) => row[i],
         cell: (row) => (row[i] === null ? "–"
-          : [bar ? camcli.meter(row[i], "r") : null, bar ? `${(100 * row[i]).toFixed(0)}%` : row[i].toFixed(3)]) });
+          : [bar ? camcli.meter(row[i], "r") : null, bar ? `${camcli.fixed(100 * row[i], 0)}%` : row[i].toFixed(3)]) });
       const columns = [
         { title: "Class", head: true, value: (row) => row[0], cell: ([own]) => {
           const text = camcli.isolated(shown(own));

@@ -60,7 +60,7 @@
     }
     const wrong = row.sides.some((side) => side.verdict === "w");
     return el("span", { class: "truth" },
-      wrong ? el("span", { class: "hint", text: "is " }) : null,
+      wrong ? el("span", { class: "hint", text: "labelled " }) : null,
       wrong ? camcli.truthOf(row) : camcli.fileName(row.path));
   };
 
@@ -196,7 +196,9 @@
   const scrollTo = (place) => {
     const top = list.getBoundingClientRect().top + window.scrollY
       + Math.floor(place / shape.columns) * (shape.height + GAP);
-    const head = camcli.byId("images").querySelector(".bar").offsetHeight + 16;
+    const bar = camcli.byId("images").querySelector(".bar");
+    // On a phone, only its last line sticks.
+    const head = (bar.offsetHeight || bar.querySelector(".fade").offsetHeight) + 16;
     if (top < window.scrollY + head) window.scrollTo({ top: top - head });
     const bottom = top + shape.height + 16;
     if (bottom > window.scrollY + window.innerHeight) {

@@ -42,7 +42,13 @@
     }
     camcli.drawTab(tab);
     for (const field of form.elements) {
-      if (field.name && field !== document.activeElement) field.value = state.get(field.name) || "";
+      if (!field.name) continue;
+      if (field !== document.activeElement) field.value = state.get(field.name) || "";
+      // Both ends of a range are one filter.
+      const range = field.closest("fieldset");
+      const own = range ? [...range.querySelectorAll("[name]")] : [field];
+      (range || field.closest("label")).classList.toggle("is-set",
+        own.some(({ name }) => state.get(name)));
     }
     const key = filters.map((name) => state.get(name)).join("\0") + [camcli.loaded, camcli.partsHere()];
     if (key !== before) {
