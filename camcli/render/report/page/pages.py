@@ -206,11 +206,13 @@ def contained(
         HTML.
     """
     code = [(TEMPLATES / "js" / name).read_text("utf-8") for name in scripts]
-    bare = _render(template, context, inline_style="", inline_scripts=[], policy="")
+    files: dict[str, Any] = {"styles": [], "scripts": []}
+    bare = _render(template, context, **files, inline_style="", inline_scripts=[], policy="")
     style = font_faces(set(bare)) + _style(styles)
     return _render(
         template,
         context,
+        **files,
         inline_style=Markup(style),  # ours
         inline_scripts=[Markup(each) for each in code],  # ours
         policy=f"default-src 'none'; img-src data:; font-src data:; style-src {_hash(style)}; "

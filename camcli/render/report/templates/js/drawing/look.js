@@ -20,7 +20,6 @@
     for (const name of Object.keys(state)) if (known(name, kept[name])) state[name] = kept[name];
   } catch { /* nothing was kept, or may be */ }
   camcli.look = state;
-  camcli.lookChoices = CHOICES;
 
   // What depends on the look is drawn now, and again when it changes, while it is on the page.
   const drawings = new WeakMap();
