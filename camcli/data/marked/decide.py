@@ -239,6 +239,8 @@ def _by_photo(
     by_rel = {photo.ref.rel: number for number, photo in enumerate(photos)}
     by_path = {_key(photo.ref.path): number for number, photo in enumerate(photos)}
     real: dict[str, str] = {}
+    # A person who has the table at hand writes what stands there.
+    beside = Path(place.root).absolute().parent if place.is_file else None
     found: dict[int, PhotoMark] = {}
     lost: list[PhotoMark] = []
     for mark in marks.marks:
@@ -252,6 +254,8 @@ def _by_photo(
             elif os.path.isabs(path):  # noqa: PTH117
                 number = by_path.get(_key(Path(path)))
             number = by_rel.get(path) if number is None else number
+            if number is None and beside is not None:
+                number = by_path.get(_key(beside / path))
             if number is not None:
                 break
         if number is None:
