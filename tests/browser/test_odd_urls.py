@@ -1,5 +1,7 @@
 """What anybody may write behind the # of the page: words that no filter, order or tab knows."""
 
+import os
+
 import pytest
 
 from camcli.jobs.report import read_run
@@ -54,3 +56,26 @@ def test_no_word_behind_a_key_is_a_script_error(page, report):
     )  # fmt: skip
     page.js("history.replaceState(null, '', '#'); camcli.update()")
     assert page.found() == "10 images"
+
+
+@pytest.mark.posix
+def test_a_name_whose_bytes_are_no_text_is_opened_by_its_url(page, make_run):
+    """Half characters stand for such bytes, and URLs hold none."""
+    names = [os.fsdecode(b"dog/\xff\xc3.jpg"), os.fsdecode(b"dog/\xff\xc4.jpg"), "dog/\ufffd.jpg"]
+    run = make_run("bytes", [(name, "dog", "dog", 0.9, (1, 1)) for name in names])
+    page.open(write_report(read_run(run), run / "report"))
+    for place in range(len(names)):
+        page.js("camcli.writeHash({open: camcli.columns.path[arguments[0]]})", place)
+        assert page.one("#view").is_displayed()
+        assert f"{place + 1} of 3" in page.one("#view").text
+        url = page.js("return location.hash")
+        assert "%ED" not in url  # a half character, which is no UTF-8
+        # A link to it, and the URL as somebody was sent it.
+        link = "return camcli.linkTo({open: camcli.columns.path[arguments[0]]})"
+        assert page.js(link, place) == url
+        page.open(run / "report" / "index.html", url)
+        assert f"{place + 1} of 3" in page.one("#view").text
+        same = "return camcli.readHash().get('open') === camcli.columns.path[arguments[0]]"
+        assert page.js(same, place)
+    page.js("camcli.writeHash({open: null, near: camcli.columns.path[0]})")
+    assert page.found().startswith("3 images")

@@ -8,7 +8,24 @@
     MISSING = code("m");
 
   camcli.filterKeys = KEYS;
-  camcli.readHash = () => new URLSearchParams(location.hash.slice(1));
+
+  // Bytes of a name that are no UTF-8 are half characters here, which no URL can hold: they are
+  // behind the # as characters that nobody uses.
+  const UNUSED = 0x10f000 - 0xd800;
+  const whole = (text) => text.replace(/[\ud800-\udfff]/gu, (half) =>
+    String.fromCodePoint(half.charCodeAt(0) + UNUSED));
+  const halves = (text) => text.replace(/[\u{10f000}-\u{10f7ff}]/gu, (one) =>
+    String.fromCharCode(one.codePointAt(0) - UNUSED));
+  class State extends URLSearchParams {
+    get(key) {
+      const value = super.get(key);
+      return value === null ? null : halves(value);
+    }
+
+    set(key, value) { super.set(key, whole(String(value))); }
+  }
+
+  camcli.readHash = () => new State(location.hash.slice(1));
 
   // Change parts of the URL; "" or null takes one out. `replace` leaves no step in the history.
   camcli.writeHash = (changes, { replace = false } = {}) => {
@@ -26,7 +43,7 @@
 
   // A link to other filters: those that are set stay, unless `only`.
   camcli.linkTo = (changes, only = true) => {
-    const state = only ? new URLSearchParams() : camcli.readHash();
+    const state = only ? new State() : camcli.readHash();
     for (const [key, value] of Object.entries(changes)) state.set(key, value);
     return `#${state}`;
   };
