@@ -122,3 +122,15 @@ def name_of(row: MetricRow) -> str:
     if row.method == CLASSIFICATION:
         return row.model
     return f"{row.method} ({row.model})" if row.model else row.method
+
+
+def sanity_tables(checks: Sequence[MetricRow]) -> list[tuple[str, list[str], list[MetricRow], str]]:
+    """The sanity checks as tables, two a network: (heading, metrics, rows, how to read them)."""
+    tables = []
+    for model in dict.fromkeys(row.model for row in checks):
+        rows = [row for row in checks if row.model == model]
+        names = list(dict.fromkeys(name for row in rows for name in row.metrics))
+        for kind, hint in SANITY.items():
+            own = [name for name in names if name.startswith(kind)]
+            tables.append((f"Sanity: {kind}, {model}", own, rows, hint))
+    return tables

@@ -15,11 +15,11 @@ from camcli.evaluate.comparison.columns import (
     CLASSIFICATION,
     CONTROLS,
     LOWER,
-    SANITY,
     UNRELATED,
     MetricRow,
     groups,
     name_of,
+    sanity_tables,
 )
 from camcli.evaluate.comparison.controls import Standing, best, is_control, standing
 from camcli.evaluate.comparison.result_files import FILES, RECORD, pictures_in
@@ -147,18 +147,6 @@ def chart(rows: Sequence[MetricRow], title: str = "") -> bytes:
     if title:
         set_title(figure, [written(title)])
     return png(figure)
-
-
-def sanity_tables(checks: Sequence[MetricRow]) -> list[tuple[str, list[str], list[MetricRow], str]]:
-    """The sanity checks as tables, two a network: (heading, metrics, rows, how to read them)."""
-    tables = []
-    for model in dict.fromkeys(row.model for row in checks):
-        rows = [row for row in checks if row.model == model]
-        names = list(dict.fromkeys(name for row in rows for name in row.metrics))
-        for kind, hint in SANITY.items():
-            own = [name for name in names if name.startswith(kind)]
-            tables.append((f"Sanity: {kind}, {model}", own, rows, hint))
-    return tables
 
 
 def verdicts(checks: Sequence[MetricRow]) -> list[str]:

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from camcli.evaluate.comparison import table
-from camcli.evaluate.comparison.columns import MetricRow
+from camcli.evaluate.comparison.columns import MetricRow, sanity_tables
 from camcli.evaluate.comparison.controls import is_control, standing
 
 _WIDE = 11  # letters of an interval; a longer heading is broken
@@ -49,7 +49,7 @@ def show(
     for heading, metrics, hint in table.groups(rows):
         title = f"{heading}, {next(iter(models))}" if len(models) == 1 else heading
         _draw(console, rows, metrics, title, hint, short=len(models) == 1)
-    for title, metrics, own, hint in table.sanity_tables(checks):
+    for title, metrics, own, hint in sanity_tables(checks):
         # Layers have long names, and the title says what is compared.
         _draw(console, own, metrics, title, hint, short=True, headings=_layers_of(metrics))
     for name, knows in learned.items():

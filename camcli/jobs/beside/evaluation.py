@@ -10,11 +10,11 @@ from camcli.errors import UsageError
 from camcli.evaluate.comparison.columns import (
     CLASSIFICATION,
     LOWER,
-    SANITY,
     UNRELATED,
     MetricRow,
     groups,
     name_of,
+    sanity_tables,
 )
 from camcli.evaluate.comparison.controls import best, is_control
 from camcli.evaluate.comparison.result_files import RECORD
@@ -242,15 +242,11 @@ def _kind(row: MetricRow) -> str:
 
 def _sanity(checks: Sequence[MetricRow]) -> list[dict[str, Any]]:
     """The sanity checks: for each network a table of each kind."""
-    found = []
-    for model in dict.fromkeys(row.model for row in checks):
-        own = [row for row in checks if row.model == model]
-        names = list(dict.fromkeys(name for row in own for name in row.metrics))
-        for kind, hint in SANITY.items():
-            if metrics := [name for name in names if name.startswith(kind)]:
-                made = _table(f"Sanity: {kind}, {model}", metrics, hint, own, {}, _method)
-                found.append({**made, "best": [None] * len(metrics)})
-    return found
+    return [
+        {**_table(heading, metrics, hint, rows, {}, _method), "best": [None] * len(metrics)}
+        for heading, metrics, rows, hint in sanity_tables(checks)
+        if metrics
+    ]
 
 
 def _method(row: MetricRow) -> str:
