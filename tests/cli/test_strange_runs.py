@@ -54,6 +54,7 @@ def table(path, change):
     path.write_text(text, "utf-8")
 
 
+@pytest.mark.slow  # several commands
 def test_a_page_takes_no_picture_from_outside_of_the_source(run, made, tmp_path):
     secret = tmp_path / "secret.jpg"
     Image.new("RGB", (80, 60), (1, 2, 3)).save(secret)

@@ -218,6 +218,11 @@ def test_runs_of_before_there_were_kinds(bundled, run):
     (run / "run.json").write_text(json.dumps(info))
     for name in ("files.txt", "places.js", "near.js"):  # which pages of then had not
         (run / "report/data" / name).unlink()
+    assets = run / "report/assets"
+    for script in assets.glob("*/*.js"):  # and whose scripts lay beside each other
+        script.rename(assets / f"{script.parent.name}_{script.name}")
+    for folder in filter(Path.is_dir, assets.iterdir()):
+        folder.rmdir()
     put(run, ["predictions.parquet", "report/thesis.pdf"])
     again = make(bundled, run.parent / "in", run, overlays=False)
     again.prepare(overwrite=True)

@@ -82,6 +82,7 @@ def test_mistakes_are_explained(camcli, run, tmp_path):
     assert "camcli merge" in " ".join(camcli("report", shards).stderr.split())
 
 
+@pytest.mark.slow  # several commands
 def test_a_merged_run_has_the_maps_of_all_shards(camcli, run, tmp_path):
     for n in (1, 2):
         camcli("batch", "photos", "--out", "parts", "--quiet", "--shard", f"{n}/2")
