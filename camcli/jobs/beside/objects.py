@@ -40,6 +40,7 @@ class Annotated:
         self._warned: set[str] = set()
         self.tick: Callable[[], object] = lambda: None
         """Called after each photograph."""
+        self.options: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len({*self._annotations.boxes, *self._annotations.masks})
@@ -129,7 +130,7 @@ def annotated(
     config = mapping(info.get("config"))
     source = config.get("source")
     try:
-        return find_objects(
+        found = find_objects(
             Path(source if isinstance(source, str) and "\0" not in source else "."),
             (row.get("path", "") for row in rows),
             several=config.get("output") == "sigmoid", listener=listener, **where,
@@ -139,6 +140,12 @@ def annotated(
             raise
         listener.say(f"The evaluation's boxes or masks are not shown: {error}")
         return None
+    if by_user:
+        named = (("--boxes", boxes), ("--masks", masks))
+        found.options = tuple(w for o, path in named if path for w in (o, str(path)))
+        if trimap:
+            found.options += ("--trimap",)
+    return found
 
 
 def find_objects(

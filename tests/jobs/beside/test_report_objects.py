@@ -1,5 +1,8 @@
 """Boxes and masks on a run's page: drawn where they are, measured as evaluate measures."""
 
+import shlex
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -9,6 +12,8 @@ from camcli.errors import UsageError
 from camcli.evaluate.measured.annotations import Annotations
 from camcli.evaluate.measured.box_files import NamedBox
 from camcli.jobs.beside.objects import Annotated, annotated, recorded_objects
+from camcli.render.report.rows.image_rows import RunData
+from camcli.render.report.settings.commands import commands
 from camcli.train.progress import Listener
 
 
@@ -140,3 +145,18 @@ def test_those_of_an_evaluation_are_taken_and_never_stop_a_page(tmp_path):
         page(None, ear, boxes=tmp_path / "gone.csv")
     assert recorded_objects({"annotations": {"boxes": "a\0b"}}) is None
     assert recorded_objects({"annotations": {"masks": "m", "trimap": True}})["trimap"] is True
+
+
+def test_the_command_of_the_evaluation_has_the_boxes_of_the_page(tmp_path):
+    table = tmp_path / "the boxes.csv"
+    table.write_text("path,x0,y0,x1,y1\nx/a.jpg,0,0,5,5\n")
+    info = {"config": {"source": str(tmp_path)}, "provenance": {"name": "resnet18"}}
+    rows = [{"path": "x/a.jpg"}]
+    nothing = {"boxes": None, "masks": None, "trimap": False}
+    given = annotated(info, rows, None, Ear(), **{**nothing, "boxes": table})
+    run = RunData("run", tmp_path / "run", info, rows, annotator=given)
+    words = shlex.split(commands(run)["evaluation"])
+    assert words[:3] == ["camcli", "evaluate", str(tmp_path)]
+    assert words[words.index("--boxes") + 1] == str(table)
+    assert "--masks" not in words
+    assert "--boxes" not in commands(replace(run, annotator=None))["evaluation"]

@@ -23,7 +23,13 @@ class Objects:
 
 
 class Annotator(Protocol):
-    """Knows where the objects are: whoever can read boxes and masks hands it over."""
+    """Knows where the objects are: whoever can read boxes and masks hands it over.
+
+    Attributes:
+        options: words of a command that name the boxes and masks; none if no user named them.
+    """
+
+    options: tuple[str, ...]
 
     def __contains__(self, path: object) -> bool:
         """Whether a photograph, by its relative path, has any."""

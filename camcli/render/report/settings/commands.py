@@ -30,8 +30,11 @@ def commands(run: RunData) -> dict[str, str]:
             network += f" --weights {shlex.quote(weights)}"
     photographs = run.setting("source")
     data = shlex.quote(photographs) if isinstance(photographs, str) and photographs else "DATA"
+    # With the boxes that the page has, it measures whether the heat hits what is in them, too.
+    options = run.annotator.options if run.annotator else ()
+    objects = "".join(f" {shlex.quote(word)}" for word in options)
     return {
-        "evaluation": f"camcli evaluate {data}{network} --out {where}-evaluation",
+        "evaluation": f"camcli evaluate {data}{network}{objects} --out {where}-evaluation",
         "boxes": f"camcli report {where} --boxes BOXES",
         "report": f"camcli report {where}",
     }
