@@ -22,10 +22,11 @@ EVALUATION = {
     "tables": [
         {
             "title": "Heat", "hint": "Share of the heat.", "sentence": "By energy, cam wins.",
-            "metrics": [["energy", False], ["kl", True]], "best": [0.8, None],
+            "metrics": [["top5", False], ["energy", False], ["kl", True]],
+            "best": [1.0, 0.8, None],
             "rows": [
-                ["centre-box", "control", [[0.5, 0.4, 0.6], [1.5]]],
-                [f"cam {EVIL}", "", [[0.8, 0.7, 0.9], None]],
+                ["centre-box", "control", [[1.0], [0.5, 0.4, 0.6], [1.5]]],
+                [f"cam {EVIL}", "", [[1.0], [0.8, 0.7, 0.9], None]],
             ],
         }
     ],
@@ -117,6 +118,7 @@ def test_the_evaluation_tab_shows_numbers_and_leads_to_photographs(page, measure
     for words in ("heat on the object", "0.800", "0.70–0.90", "By energy, cam wins.", EVIL, "0.750",
                   "less is better", "2 photographs"):  # fmt: skip
         assert words in text
+    assert "first five" not in text  # of three classes
     assert [e.text for e in page.all(".metrics strong")] == ["0.800"]  # the best
     assert "control" in page.one(".metrics tbody tr").text
     # The dot lies where the number is, on a line from 0 to 1.

@@ -56,7 +56,16 @@
   const scrolled = (label, ...inside) =>
     el("div", { class: "scroll", tabIndex: 0, role: "region", "aria-label": label }, ...inside);
 
-  const table = ({ title, hint, metrics, best, rows, sentence }) => {
+  // A table without the columns that tell nothing.
+  const telling = ({ metrics, best, rows, ...rest }) => {
+    const kept = metrics.map((_, n) => n).filter((n) => !camcli.tellsNothing(metrics[n][0]));
+    const of = (columns) => kept.map((n) => columns[n]);
+    return { ...rest, metrics: of(metrics), best: of(best),
+      rows: rows.map(([name, kind, cells]) => [name, kind, of(cells)]) };
+  };
+
+  const table = (whole) => {
+    const { title, hint, metrics, best, rows, sentence } = telling(whole);
     const spans = metrics.map((_, n) => spanOf(rows, n));
     const heads = metrics.map(([metric, lower]) => el("th", { scope: "col", title: metric },
       wordsOf(metric), el("span", { class: "hint better", text: lower ? "less is better" : "" })));
