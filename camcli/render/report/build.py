@@ -113,7 +113,7 @@ def write_report(
         "state": run.info.get("state"),
         "tabs": TABS,
         "flags": flags(parts),
-        "choices": choices(parts),
+        "choices": settings["findings"],
         "cropped": cropped(rows),
         "seen": usually_seen(rows),
     }
