@@ -19,12 +19,12 @@ WITHIN = {
     "jobs": "apply check audit evaluate flags report beside train explain batch concepts layers "
     "inspect maps photographs model output_paths record",
     "evaluate": "check comparison audit proof marks properties matching findings metrics measured",
-    "train": "run result member prepare run_folder fitting feature_pass dataset config processes "
-    "progress torchrun",
+    "train": "run steps result member prepare run_folder fitting feature_pass dataset config "
+    "processes progress torchrun",
     "batch": "processes ray contact_sheet run results concepts first_images engine batch_size "
     "folder_order explain features differences explanation lanes overlay_writer run_files summary "
     "tables contact_grid",
-    "models": "forms runtime load classifier loading programs recognition cutting outputs "
+    "models": "forms runtime load classifier loading programs recognition cutting pooling outputs "
     "label_metrics spec weights classes cuda",
     "render/report": "compare build parts settings page rows templates",
     "data": "marked datasets synthetic decode sources picture_formats samples",

@@ -1,0 +1,283 @@
+"""The steps of a training run, from features to the numbers in its folder."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from camcli.batch.run_files.rundir import now
+from camcli.data.datasets.load import Dataset, Item
+from camcli.data.sources.splits import Split
+from camcli.models.loading.checkpoint import (
+    Checkpoint,
+    join_checkpoints,
+    load_checkpoint,
+    save_checkpoint,
+)
+from camcli.train.config import TrainConfig
+from camcli.train.feature_pass.cache import FeatureCache
+from camcli.train.feature_pass.examples import (
+    Examples,
+    Looker,
+    check_trained,
+    class_weights,
+    label_weights,
+    of_labels,
+)
+from camcli.train.fitting.head import DEFAULT_LR
+from camcli.train.fitting.head_stage import EpochRow
+from camcli.train.fitting.loop import Recipe, hits
+from camcli.train.member import EnsembleMember
+from camcli.train.prepare import Backbone
+from camcli.train.processes import Team
+from camcli.train.progress import Listener
+from camcli.train.result import TrainResult
+from camcli.train.run_folder.label_scores import best_thresholds
+from camcli.train.run_folder.outputs import write_epochs, write_results
+from camcli.train.run_folder.rundir import BEST, LAST, TrainDirectory
+
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
+
+
+class Steps:
+    """What the steps of one run share, and the steps: look, train each member, judge, finish."""
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        directory: TrainDirectory,
+        dataset: Dataset,
+        backbones: list[Backbone],
+        listener: Listener,
+        team: Team,
+    ) -> None:
+        self.team = team
+        self.config, self.directory, self.dataset = config, directory, dataset
+        self.listener = listener
+        self.classes = dataset.classes
+        self.thresholds: tuple[float, ...] | None = None
+        self.seconds: dict[str, float] = {}
+        self._clock = time.perf_counter()
+        several = len(backbones) > 1
+        self.members = [
+            EnsembleMember(
+                config=config,
+                backbone=backbone,
+                classes=dataset.classes,
+                best=directory.path / (f"member-{n}.safetensors" if several else BEST),
+                last=directory.path / (f"member-{n}-last.safetensors" if several else LAST),
+                heads=1 if config.members or config.unfreeze else config.ensemble,
+                title=f"member {n}: " if several else "",
+                team=team,
+                several=dataset.several,
+            )
+            for n, backbone in enumerate(backbones, 1)
+        ]
+        first = backbones[0].classifier
+        made = [b.classifier.provenance for b in backbones]
+        self.info: dict[str, Any] = {
+            "command": "train",
+            "status": "running",
+            "started": now(),
+            "config": config.to_dict(),
+            "backbone": {
+                "name": made[0].name,
+                "weights": made[0].weights,
+                "sha256": made[0].sha256,
+            },
+            "preprocess": first.preprocess.to_dict(),
+            "device": str(first.device),
+            "versions": made[0].versions,
+            "data": {"root": dataset.place, "layout": dataset.layout},
+            "notes": list(dataset.notes),
+            "classes": list(dataset.classes),
+            **({"output": "sigmoid"} if dataset.several else {}),
+            "counts": dict(dataset.counts()),
+        }
+        if several:
+            self.info["members"] = [
+                {"start": b.kind, "weights": m.weights, "sha256": m.sha256}
+                for b, m in zip(backbones, made, strict=True)
+            ]
+
+    def go(self, cache: Path | None, state: dict[str, Any]) -> TrainResult:
+        """All steps, beginning where `state` says; `cache` is the folder of cached features."""
+        labels = len(self.classes) if self.dataset.several else 0
+        splits = {name: Examples.of(self.dataset.split(name), labels) for name in SPLITS}
+        rows: list[EpochRow] = state.get("before", [])
+        with ExitStack() as stack:
+            lookers = []
+            for member in self.members:
+                kept, backbone = None, member.backbone
+                if cache:
+                    kept = FeatureCache(cache, backbone.space(), backbone.channels)
+                    stack.enter_context(kept)
+                lookers.append(Looker(backbone.classifier, kept, self.listener, self.team))
+            for n, (member, looker) in enumerate(zip(self.members, lookers, strict=True)):
+                if n >= state.get("member", 0):
+                    own = state if n == state.get("member", 0) else {}
+                    rows = self._train(n, member, looker, splits, own, rows)
+            return self._judge(splits, lookers, rows)
+
+    def _train(
+        self,
+        number: int,
+        member: EnsembleMember,
+        looker: Looker,
+        splits: dict[Split, Examples],
+        state: dict[str, Any],
+        before: list[EpochRow],
+    ) -> list[EpochRow]:
+        """One member; returns the rows of all so far."""
+
+        def so_far(rows: list[EpochRow]) -> list[EpochRow]:
+            if len(self.members) == 1:
+                return rows
+            return before + [{"member": number + 1, **row} for row in rows]
+
+        def save(state: dict[str, Any], rows: list[EpochRow]) -> None:
+            self.directory.save_state({"member": number, "before": before, **state})
+            write_epochs(self.directory, so_far(rows))
+
+        views, val = member.look(splits, looker)
+        self._lap("features")
+        recipe = self._recipe(number, splits["train"], looker.skipped)
+        if number == 0:
+            self._warn_of_validation(splits["val"])
+        done = so_far(
+            member.train(splits, views, val, recipe, self.listener, state, save, self._lap)
+        )
+        if number + 1 < len(self.members):
+            self.directory.save_state({"member": number + 1, "before": done, "stage": 1})
+        return done
+
+    def _warn_of_validation(self, val: Examples) -> None:
+        there = {label for item in val.items for label in item.labels}
+        lost = [name for c, name in enumerate(self.classes) if c not in there]
+        if not val.items:
+            self.listener.warn(
+                "there are no validation images, so the last epoch counts as the best one."
+            )
+        elif lost:
+            more = f" and {len(lost) - 5} more" if len(lost) > 5 else ""
+            self.listener.warn(
+                f"no validation image is of {', '.join(lost[:5])}{more}: the numbers say nothing "
+                "of that."
+            )
+
+    def _recipe(self, number: int, train: Examples, skipped: dict[str, str]) -> Recipe:
+        config = self.config
+        counts = check_trained(train, self.classes, skipped)
+        images, C = len(train.items), len(self.classes)
+        several = self.dataset.several
+        weights = label_weights(counts, images, C) if several else class_weights(counts, C)
+        return Recipe(
+            solver=config.solver,
+            epochs=config.epochs,
+            batch_size=config.batch_size,
+            lr=config.lr or DEFAULT_LR.get(config.solver, 1.0),
+            weight_decay=config.weight_decay,
+            warmup=config.warmup,
+            label_smoothing=config.label_smoothing,
+            class_weight=weights if config.class_weights == "balanced" else None,
+            patience=config.patience,
+            seed=config.seed + number,
+        )
+
+    def _judge(
+        self, splits: dict[Split, Examples], lookers: list[Looker], rows: list[EpochRow]
+    ) -> TrainResult:
+        """Evaluate the best checkpoint and write down what was found."""
+        found = [
+            member.judge(splits, looker, self.listener)
+            for member, looker in zip(self.members, lookers, strict=True)
+        ]
+        # The mean of the logits, which is what the joined checkpoint computes.
+        judged = {
+            name: (splits[name].items, torch.stack([each[name] for each in found]).mean(0))
+            for name in found[0]
+        }
+        title = f"{self.config.backbone} on {self.dataset.root.name}"
+        self.thresholds = self._thresholds(judged)
+        results = write_results(
+            self.directory, judged, self.classes, rows, title, several=self.dataset.several,
+            thresholds=self.thresholds,
+        )  # fmt: skip
+        scores = {name: result.summary() for name, result in results.items()}
+        alone = [_top1(each, splits) for each in found] if len(found) > 1 else []
+        write_epochs(self.directory, rows)
+        skipped = {rel: error for looker in lookers for rel, error in looker.skipped.items()}
+        if skipped:
+            table = ({"path": rel, "error": error} for rel, error in skipped.items())
+            self.directory.write_csv("skipped.csv", table)
+        self._lap("evaluation")
+        if self.team.leads:
+            self._finish(scores, alone, len(skipped))
+        return TrainResult(
+            self.directory.path / BEST, scores, len(skipped), self.seconds, alone, self.team.leads
+        )
+
+    def _thresholds(
+        self, judged: dict[Split, tuple[list[Item], Tensor]]
+    ) -> tuple[float, ...] | None:
+        """The probabilities above which labels are predicted: by validation, or one half."""
+        if not self.dataset.several or self.config.thresholds == "half" or "val" not in judged:
+            return None
+        items, logits = judged["val"]
+        return best_thresholds(logits, of_labels([x.labels for x in items], len(self.classes)))
+
+    def _finish(
+        self, scores: dict[str, dict[str, Any]], alone: list[dict[str, float]], skipped: int
+    ) -> None:
+        """Put the final numbers into the checkpoint and ``run.json``; only then it is finished."""
+        path = self.directory.path
+        if len(self.members) > 1:
+            last = _joined([m.last for m in self.members])
+            save_checkpoint(path / LAST, replace(last, thresholds=self.thresholds))
+            best = _joined([m.best for m in self.members])
+        else:
+            best = load_checkpoint(path / BEST)
+        best = replace(best, metrics={**best.metrics, **scores}, thresholds=self.thresholds)
+        save_checkpoint(path / BEST, best)
+        self.info |= {
+            "status": "finished",
+            "finished": now(),
+            "seconds": {name: round(value, 3) for name, value in self.seconds.items()},
+            "skipped": skipped,
+            "metrics": scores,
+        }
+        if alone:
+            self.info["members"] = [
+                {**told, "top1": top1}
+                for told, top1 in zip(self.info["members"], alone, strict=True)
+            ]
+        self.directory.finish(self.info)
+        self.directory.clear_state()
+
+    def _lap(self, name: str) -> None:
+        """Book the time since the last call."""
+        clock = time.perf_counter()
+        self.seconds[name] = self.seconds.get(name, 0.0) + clock - self._clock
+        self._clock = clock
+
+
+def _joined(paths: list[Path]) -> Checkpoint:
+    parts = [load_checkpoint(path) for path in paths]
+    config = dict(parts[0].config)
+    for name in ("backbone_weights", "backbone_sha256"):  # each member has its own
+        config[name] = [part.config[name] for part in parts]
+    return join_checkpoints(parts, config=config, metrics={})
+
+
+def _top1(logits: dict[Split, Tensor], splits: dict[Split, Examples]) -> dict[str, float]:
+    """Accuracy of one member in each split; of labels, the share of images exactly right."""
+    return {
+        name: float(hits(each, splits[name].targets).cpu().double().mean())
+        for name, each in logits.items()
+    }
