@@ -15,12 +15,15 @@ class Item(NamedTuple):
     """One labelled image; `target` is the index of its class.
 
     Where an image has several labels, or none, `targets` are their indices, and `target` is -1.
+    Images of one `group` show the same thing, and never help to judge each other; one without a
+    group is on its own.
     """
 
     ref: ImageRef
     target: int
     split: Split
     targets: tuple[int, ...] = ()
+    group: str = ""
 
     @property
     def labels(self) -> tuple[int, ...]:

@@ -26,6 +26,8 @@ _LEAK = (
 )
 
 _NAME = re.compile(r"(?:(?P<video>r\d*)_)?(?P<frame>\d+)(?P<size>_\d+)?\.\w+")
+RUNS = 10
+"""Into so many runs the only video of a class is cut, where some of it must be held out."""
 _VARIETY = re.compile(r"[ _]+\d+$")
 
 
@@ -116,6 +118,23 @@ def whole_videos(
     return held, single
 
 
+def groups(refs: Sequence[ImageRef]) -> list[str]:
+    """What names the frames that each of these training images belongs with.
+
+    That is its video, where its class has several. Of a single one it is one of `RUNS` runs of
+    neighbouring frames: only the two ends of a run have a neighbour outside.
+    """
+    videos: dict[str, set[str]] = defaultdict(set)
+    for ref in refs:
+        videos[str(ref.label)].add(video(ref))
+    keys: dict[str, str] = {}
+    for name, frames in _by_video(refs).items():
+        single = any(len(videos[str(ref.label)]) == 1 for ref in frames)
+        for n, ref in enumerate(frames):
+            keys[ref.rel] = f"{name} {n * RUNS // len(frames)}" if single else name
+    return [keys[ref.rel] for ref in refs]
+
+
 def _by_video(refs: Iterable[ImageRef]) -> dict[str, list[ImageRef]]:
     videos: dict[str, list[ImageRef]] = defaultdict(list)
     for ref in refs:
@@ -160,5 +179,6 @@ FRUITS360 = DatasetKind(
         example="Training/<Class>/r_31_100.jpg",
         hold_out=whole_videos,
         neighbours=contiguous_runs,
+        groups=groups,
     ),
 )

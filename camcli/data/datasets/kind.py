@@ -107,6 +107,8 @@ class Videos:
         hold_out: images, share of each split and seed -> the split of each image that is held out,
             by relative path, and the classes that have a single video.
         neighbours: training images, share and seed -> relative paths of those that validate.
+        groups: training images -> what names the frames that each belongs with: its whole video,
+            or where a class has a single one, a run of its neighbours.
     """
 
     example: str
@@ -114,6 +116,7 @@ class Videos:
         [Sequence[ImageRef], Mapping[Split, float], int], tuple[dict[str, Split], list[str]]
     ]
     neighbours: Callable[[Sequence[ImageRef], float, int], set[str]]
+    groups: Callable[[Sequence[ImageRef]], list[str]]
 
 
 @dataclass(frozen=True, kw_only=True)

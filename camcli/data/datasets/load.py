@@ -21,7 +21,7 @@ from camcli.data.datasets.kind import DatasetKind, Domains
 from camcli.data.datasets.locate import locate
 from camcli.data.datasets.place import DataPlace
 from camcli.data.datasets.registry import KINDS, kind_of
-from camcli.data.datasets.splitting import hold_out
+from camcli.data.datasets.splitting import group_keys, hold_out
 from camcli.data.sources.label_tables import split_labels
 from camcli.data.sources.numbered_folders import ORDERS
 from camcli.data.sources.splits import Split
@@ -121,11 +121,12 @@ def load_dataset(
         raise UsageError(problems[0])
     classes = tuple(sorted({name for x in settled for name in _names(x, several)}))
     index = {name: i for i, name in enumerate(classes)}
+    groups = _groups(settled, group, kind)
     items = tuple(
-        Item(x.ref, -1, x.split or "train", tuple(sorted(index[n] for n in _names(x, True))))
+        Item(x.ref, -1, x.split or "train", tuple(sorted(index[n] for n in _names(x, True))), own)
         if several
-        else Item(x.ref, index[x.ref.label or ""], x.split or "train")
-        for x in settled
+        else Item(x.ref, index[x.ref.label or ""], x.split or "train", group=own)
+        for x, own in zip(settled, groups, strict=True)
     )
     return Dataset(
         place.root, read.layout, classes, items, tuple(notes), tuple(problems), str(place), several
@@ -138,6 +139,19 @@ def _names(found: Labelled, several: bool) -> tuple[str, ...]:
     if label is None:
         return ()
     return split_labels(label) if several else (label,)
+
+
+def _groups(found: Sequence[Labelled], group: str | None, kind: DatasetKind) -> list[str]:
+    """The group of each image; empty for one on its own."""
+    if group is not None:
+        refs = [x.ref for x in found]
+        keys = group_keys(refs, group)
+        return ["" if key == ref.rel else key for key, ref in zip(keys, refs, strict=True)]
+    if kind.videos is None:
+        return [""] * len(found)
+    trained = [x.ref for x in found if x.split in (None, "train")]
+    of = dict(zip((ref.rel for ref in trained), kind.videos.groups(trained), strict=True))
+    return [of.get(x.ref.rel, "") for x in found]
 
 
 def _has(found: Sequence[Labelled], split: Split) -> bool:

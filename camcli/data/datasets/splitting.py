@@ -42,7 +42,7 @@ def hold_out(
     Raises:
         UsageError: `group` is no regular expression with a group, or fits no image.
     """
-    keys = _groups(refs, group)
+    keys = group_keys(refs, group)
     members: dict[str, list[ImageRef]] = defaultdict(list)
     classes: dict[str, set[str]] = defaultdict(set)
     counts: dict[str, Counter[str]] = defaultdict(Counter)
@@ -100,7 +100,16 @@ def _labels(ref: ImageRef, several: bool) -> tuple[str, ...]:
     return (split_labels(ref.label or "") or ("",)) if several else (str(ref.label),)
 
 
-def _groups(refs: Sequence[ImageRef], group: str | None) -> list[str]:
+def group_keys(refs: Sequence[ImageRef], group: str | None) -> list[str]:
+    """What names the group of each image: its own path where it is on its own.
+
+    Args:
+        refs: the images.
+        group: as for `hold_out`.
+
+    Raises:
+        UsageError: as `hold_out` does.
+    """
     if group is None:
         return [ref.rel for ref in refs]
     try:
