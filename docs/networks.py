@@ -15,7 +15,8 @@ from pathlib import Path
 
 # The smallest of each family that torchvision has, and what is asked for most of timm's.
 NETWORKS = (
-    "efficientnet_lite0", "alexnet", "convnext_tiny", "densenet121", "efficientnet_b0",
+    "efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2",
+    "alexnet", "convnext_tiny", "densenet121", "efficientnet_b0",
     "googlenet", "inception_v3", "maxvit_t", "mnasnet0_5", "mobilenet_v2", "mobilenet_v3_small",
     "regnet_y_400mf", "resnet18", "shufflenet_v2_x0_5", "squeezenet1_1", "swin_t", "vgg11",
     "vit_b_16", "timm:resnet50", "timm:convnext_tiny", "timm:efficientnet_b0",

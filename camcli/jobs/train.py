@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from camcli.data.datasets.registry import NAMED
 from camcli.errors import UnavailableError, UsageError
 from camcli.models import spec
-from camcli.models.loading.sources import check_model
+from camcli.models.loading.sources import AskedModel, check_asked
 from camcli.ours import read_record
 from camcli.settings import Settings
 from camcli.train.config import TrainConfig
@@ -53,12 +53,15 @@ class TrainJob(Settings):
         Raises:
             UsageError: what names no network or device, a folder in use, or a download of what has
                 no name.
+            UnavailableError: a backbone whose package is not installed.
             CamcliError: a file that holds no weights.
         """
         spec.check_device(self.device)
         spec.check_input_size(self.config.input_size)
+        drawn = set(self.config.kinds()) == {"random"}
+        weights = "random" if drawn else self.config.weights
         try:
-            check_model(self.config.backbone)
+            check_asked(AskedModel(self.config.backbone, weights))
             spec.check_weights(self.config.weights, self.config.backbone)
         except UsageError as error:  # which speaks of the option that the other commands have
             raise UsageError(str(error).replace("--model ", "--backbone ")) from error

@@ -19,6 +19,7 @@ from typing import Literal, get_args
 
 from camcli.errors import UsageError
 from camcli.files import expanded
+from camcli.models.weights.bundled_file import BUNDLED as BUNDLED_FILES
 from camcli.models.weights.bundled_file import NAME as BUNDLED
 from camcli.models.weights.formats import ForeignFileError, is_checkpoint, recognise
 
@@ -113,7 +114,7 @@ def is_path(name: str) -> bool:
         or name.startswith((".", "~"))
         or Path(name).suffix.lower() in (*_WEIGHT_SUFFIXES, *_PROGRAM_SUFFIXES)
     )
-    if written_as_path or name == BUNDLED or name in torchvision_names():
+    if written_as_path or name in BUNDLED_FILES or name in torchvision_names():
         return written_as_path
     return Path(name).exists()
 
@@ -195,7 +196,7 @@ def check_torchvision(name: str) -> None:
     """
     names = torchvision_names()
     if names and name not in names:
-        raise unknown(name, [BUNDLED, *names], "model")
+        raise unknown(name, [*BUNDLED_FILES, *names], "model")
 
 
 def check_weights(weights: str | None, model: str, trust: bool = False) -> None:

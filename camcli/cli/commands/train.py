@@ -141,7 +141,8 @@ def train(
         _backbone(
             "--backbone",
             help="A torchvision name, timm:NAME, module:factory or FILE.py:FACTORY of your own, or "
-            "efficientnet_lite0, which needs no network. 'camcli models' lists them.",
+            "efficientnet_lite0, which needs no network (nor do efficientnet_lite1 and 2, of "
+            "camcli[lite1,lite2]). 'camcli models' lists them.",
         ),
     ] = D.backbone,
     weights: Annotated[

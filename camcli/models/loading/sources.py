@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from camcli.models import spec
+from camcli.models.weights.bundled_file import BUNDLED, check_bundled
 
 if TYPE_CHECKING:  # torch, and numpy
     from camcli.data.decode.preprocess import Preprocess
@@ -70,8 +71,8 @@ class ModelSource:
         name: what it is, in a word.
         written: how a user writes a name of it, for ``--help``.
         claims: whether a name is one of its, by how it is written; the first that says yes has it.
-        check: raises `UsageError` for a name that it cannot have, as far as that shows without
-            importing anything heavy.
+        check: raises `UsageError` for a name that it cannot have, or `UnavailableError` for a
+            package that is not here, as far as that shows without importing anything heavy.
         home: ``module:function`` that makes a `BuiltModel` of an `AskedModel`; imported then.
         names: what the shell may complete, from what was begun.
     """
@@ -109,10 +110,10 @@ SOURCES: tuple[ModelSource, ...] = (
     ModelSource(
         name="bundled",
         written=f"the bundled [bold]{spec.BUNDLED}[/] (needs no network)",
-        claims=lambda name: name == spec.BUNDLED,
-        check=lambda asked: None,
+        claims=lambda name: name in BUNDLED,
+        check=lambda asked: check_bundled(asked.name, asked.weights),
         home="camcli.models.loading.named.bundled:build",
-        names=lambda begun: [spec.BUNDLED],
+        names=lambda begun: BUNDLED,
     ),
     ModelSource(
         name="timm",
@@ -165,6 +166,7 @@ def check_model(name: str) -> None:
 
     Raises:
         UsageError: it is none, or not well-formed; names the nearest.
+        UnavailableError: it is the name of a network whose package is not installed.
     """
     check_asked(AskedModel(name))
 
@@ -174,6 +176,7 @@ def check_asked(asked: AskedModel) -> None:
 
     Raises:
         UsageError: a name that none has, or what is asked beside it means nothing.
+        UnavailableError: a network whose package is not installed.
         CamcliError: a file that is damaged, or holds no network.
     """
     source_of(asked.name).check(asked)

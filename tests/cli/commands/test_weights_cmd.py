@@ -13,8 +13,9 @@ from typer.testing import CliRunner
 
 from camcli.cli.commands.weights import app as weights_app
 from camcli.cli.terminal.console import Friendly
-from camcli.models.loading.named import bundled, catalogue
+from camcli.models.loading.named import catalogue
 from camcli.models.loading.named.torchvision_weights import PublishedWeights, TorchvisionModel
+from camcli.models.weights.bundled_file import BUNDLED, NAME
 
 
 @pytest.fixture
@@ -67,14 +68,10 @@ def test_list(run, tmp_path):
     done = run("list", "--json")
     assert done.exit_code == 0
     rows = json.loads(done.stdout)
-    assert [row["model"] for row in rows] == [
-        "efficientnet_lite0",
-        None,
-        "resnet18",
-        "timm:resnet10t.c3_in1k",
-    ]
-    assert rows[2]["size"] == 2**20
-    assert rows[2]["sha256"] == "f37072fd"
+    carried = [name for name, each in BUNDLED.items() if each.is_here()]
+    assert [row["model"] for row in rows] == [*carried, None, "resnet18", "timm:resnet10t.c3_in1k"]
+    assert rows[-2]["size"] == 2**20
+    assert rows[-2]["sha256"] == "f37072fd"
     lines = run("list").stdout.splitlines()
     own = lines.index(str(tmp_path / "own"))
     assert lines[own + 1 : own + 3] == [
@@ -89,7 +86,7 @@ def test_where(run, tmp_path):
         str(tmp_path / "own"),
         str(tmp_path / "hub" / "checkpoints"),
     ]
-    assert run("where", "efficientnet_lite0").stdout.strip() == str(bundled.weights_path())
+    assert run("where", "efficientnet_lite0").stdout.strip() == str(BUNDLED[NAME].path())
     missing = run("where", "resnet18")
     assert missing.exit_code == 4
     assert missing.stdout == ""
@@ -156,7 +153,7 @@ def test_verify(run, tmp_path):
     assert done.exit_code == 1
     verdicts = {line[8:]: line[:8].strip() for line in done.stdout.splitlines()}
     assert verdicts == {
-        str(bundled.weights_path()): "ok",
+        **{str(each.path()): "ok" for each in BUNDLED.values() if each.is_here()},
         str(good): "ok",
         str(unknown): "unknown",
         str(bad): "DAMAGED",

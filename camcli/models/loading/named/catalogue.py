@@ -14,7 +14,7 @@ from typing import Any
 from camcli.errors import UsageError
 from camcli.models.loading.named.torchvision_weights import torchvision_models as torchvision
 from camcli.models.spec import TIMM, unknown
-from camcli.models.weights import bundled_file as bundled
+from camcli.models.weights.bundled_file import BUNDLED, NAME
 from camcli.models.weights.places import (
     WeightFile,
     expected_sha256,
@@ -57,19 +57,21 @@ class ModelEntry:
         return asdict(self)
 
 
-def bundled_model() -> ModelEntry:
-    """EfficientNet-Lite0."""
-    path = bundled.weights_path()
-    return ModelEntry(
-        name=bundled.NAME,
-        family="bundled",
-        source="bundled",
-        parameters=bundled.PARAMETERS,
-        size=path.stat().st_size,
-        top1=None,
-        weights=("bundled",),
-        here=True,
-    )
+def bundled_models() -> list[ModelEntry]:
+    """EfficientNet-Lite0, which is always here, and those that are extras."""
+    return [
+        ModelEntry(
+            name=name,
+            family="bundled",
+            source="bundled",
+            parameters=carried.parameters,
+            size=carried.path().stat().st_size if carried.is_here() else None,
+            top1=None,
+            weights=("bundled",),
+            here=carried.is_here(),
+        )
+        for name, carried in BUNDLED.items()
+    ]
 
 
 def torchvision_models() -> list[ModelEntry]:
@@ -129,8 +131,10 @@ def weight_file(model: str, weights: str | None = None) -> WeightFile:
 
     Raises:
         UsageError: no such model or weights, or a model whose weights are not fetched.
+        UnavailableError: a model whose weights come with a package that is not installed.
     """
-    if model == bundled.NAME:
+    if model in BUNDLED:
+        BUNDLED[model].path()  # or how to get it
         raise UsageError(f"{model} is bundled: its weights come with the installation.")
     if model.startswith(TIMM):
         if weights:
@@ -143,7 +147,7 @@ def weight_file(model: str, weights: str | None = None) -> WeightFile:
         return file
     known = torchvision().get(model)
     if known is None:
-        raise unknown(model, [bundled.NAME, *torchvision()], "model")
+        raise unknown(model, [*BUNDLED, *torchvision()], "model")
     wanted = (weights or known.weights[0].name).rpartition(".")[2].upper()
     for each in known.weights:
         if wanted in (each.name, "DEFAULT"):
@@ -174,9 +178,9 @@ class FoundFile:
 
 
 def files_here() -> Iterator[FoundFile]:
-    """The bundled file, then the weight files of the folders in which weights are looked up."""
-    path = bundled.weights_path()
-    yield FoundFile(path, bundled.NAME, bundled.SHA256, path.stat().st_size)
+    """The bundled files, then the weight files of the folders in which weights are looked up."""
+    BUNDLED[NAME].path()  # a part of every installation: that it is lost must be told
+    yield from (_carried(name) for name, carried in BUNDLED.items() if carried.is_here())
     known = {
         each.file(name).filename: name
         for name, model in torchvision().items()
@@ -198,13 +202,20 @@ def files_here() -> Iterator[FoundFile]:
 
 def file_of(model: str) -> FoundFile | None:
     """The weight file of a model on this machine, or None if it is not here."""
-    if model == bundled.NAME:
-        return next(files_here())
+    if model in BUNDLED:
+        return _carried(model)
     file = weight_file(model)
     path = find(file)
     if path is None:
         return None
     return FoundFile(path, model, expected_sha256(file, path), path.stat().st_size)
+
+
+def _carried(name: str) -> FoundFile:
+    """The file of a network that comes as a package; it must be here."""
+    carried = BUNDLED[name]
+    path = carried.path()
+    return FoundFile(path, name, carried.sha256, path.stat().st_size)
 
 
 def _timm_name(stem: str) -> str | None:

@@ -22,12 +22,12 @@ from camcli.models.loading.builder import (
     wake_zero_layers,
     weight_path,
 )
-from camcli.models.loading.named import bundled
 from camcli.models.loading.named.architecture import check_nothing_behind, other_form
 from camcli.models.loading.sources import AskedModel
 from camcli.models.recognition.blueprints import torchvision_blueprint
 from camcli.models.recognition.unallocated import without_memory
 from camcli.models.spec import unknown
+from camcli.models.weights.bundled_file import BUNDLED
 from camcli.models.weights.files import read_candidates, read_state, taken
 from camcli.models.weights.places import WeightFile, find, locate
 from camcli.models.weights.state_dict import Candidates, match
@@ -67,7 +67,7 @@ def build_torchvision(asked: AskedModel) -> BuiltModel:
     """A model of ``torchvision.models``; see `zoo.build_model`."""
     name, weights, classes, key = asked.name, asked.weights, asked.classes, asked.weights_key
     if name not in torchvision_names():
-        raise unknown(name, [bundled.NAME, *torchvision_names()], "model")
+        raise unknown(name, [*BUNDLED, *torchvision_names()], "model")
     if weights == "random":
         return _torchvision_random(name, classes)
     entries = {entry.name: entry for entry in torchvision_entries(name)}

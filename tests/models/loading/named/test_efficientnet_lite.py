@@ -1,6 +1,8 @@
-"""The bundled network against timm's, which it must equal to the bit."""
+"""The bundled networks against timm's, which they must equal to the bit."""
 
 from __future__ import annotations
+
+import copy
 
 import pytest
 import timm
@@ -8,15 +10,22 @@ import torch
 
 from camcli.models.cutting.cut import cut, list_layers
 from camcli.models.loading.named import bundled
-from camcli.models.loading.named.efficientnet_lite0 import EfficientNetLite0
+from camcli.models.loading.named.efficientnet_lite import EfficientNetLite
+from camcli.models.weights.bundled_file import BUNDLED
 from camcli.models.weights.files import read_state
 
+NAMES = tuple(BUNDLED)
 
-@pytest.fixture(scope="module")
-def pair():
-    """(ours, timm's) with the bundled weights."""
-    state = bundled.rename(read_state(bundled.weights_path(), bundled.SHA256)[0])
-    ours, theirs = EfficientNetLite0(), timm.create_model("tf_efficientnet_lite0")
+
+@pytest.fixture(scope="module", params=NAMES)
+def pair(request):
+    """(ours, timm's) with the bundled weights; without its package, with weights that are drawn."""
+    name, carried = request.param, BUNDLED[request.param]
+    ours, theirs = EfficientNetLite(name=name), timm.create_model(f"tf_{name}")
+    if carried.is_here():
+        state = bundled.rename(read_state(carried.path(), carried.sha256)[0], name)
+    else:
+        state = theirs.state_dict()
     for network in (ours, theirs):
         network.load_state_dict(state, strict=False)
         network.eval().requires_grad_(False)
@@ -58,9 +67,8 @@ def test_it_is_cut_where_timms_is_and_its_gradients_are_the_same(pair, layer):
 def test_it_trains_as_timms_does(pair):
     images = torch.randn(4, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     steps = []
-    for network, bare in zip(pair, (EfficientNetLite0(), None), strict=True):
-        bare = bare or timm.create_model("tf_efficientnet_lite0")
-        bare.load_state_dict(network.state_dict())
+    for network in pair:
+        bare = copy.deepcopy(network).requires_grad_(True)
         torch.nn.functional.cross_entropy(bare.train()(images), torch.arange(4)).backward()
         steps.append(
             [*(p.grad for p in bare.parameters()), *(b.double() for b in bare.buffers())]
@@ -74,7 +82,7 @@ def test_a_seed_decides_the_initial_weights():
     for seed in (3, 3, 4):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            drawn.append(EfficientNetLite0(7).state_dict())
+            drawn.append(EfficientNetLite(7).state_dict())
     assert all(torch.equal(drawn[0][name], drawn[1][name]) for name in drawn[0])
     assert not torch.equal(drawn[0]["conv_stem.weight"], drawn[2]["conv_stem.weight"])
     # He et al.: what leaves the stem has a variance of 2 over its 9 x 32 weights.

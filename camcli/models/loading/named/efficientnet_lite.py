@@ -1,8 +1,8 @@
-"""EfficientNet-Lite0 as a network: inverted bottlenecks without squeezing, and ReLU6 throughout.
+"""EfficientNet-Lite as a network: inverted bottlenecks without squeezing, and ReLU6 throughout.
 
 Tan and Le, "EfficientNet" (ICML 2019); the Lite variants are Google's for devices without fast
-sigmoids. timm has the same network as ``tf_efficientnet_lite0``: the names of modules and tensors
-here are timm's, and so are their order and the numbers, to the bit, so layers, files and
+sigmoids. timm has the same networks as ``tf_efficientnet_lite0`` to ``2``: the names of modules and
+tensors here are timm's, and so are their order and the numbers, to the bit, so layers, files and
 checkpoints of one are the other's. It is here because timm takes more than a second to import,
 which is most of what explaining one picture would cost.
 """
@@ -17,13 +17,39 @@ from torch.nn import functional
 
 from camcli.models.cutting.cut_sequence import MappedSequence
 
-# Of each stage: blocks, kernel, stride of the first block, and channels.
+# Of each stage of Lite0: blocks, kernel, stride of the first block, and channels.
 _STAGES = (
     (1, 3, 1, 16), (2, 3, 2, 24), (2, 5, 2, 40), (3, 3, 2, 80), (3, 5, 1, 112), (4, 5, 2, 192),
     (1, 3, 1, 320),
 )  # fmt: skip
 _STEM, _HEAD, _EXPANSION = 32, 1280, 6
 _EPS = 1e-3
+# Of each network, what multiplies the channels and the blocks of Lite0. Its stem and head stay as
+# they are, and the first and last stage have one block in each.
+_SCALES = {
+    "efficientnet_lite0": (1.0, 1.0),
+    "efficientnet_lite1": (1.0, 1.1),
+    "efficientnet_lite2": (1.1, 1.2),
+}
+
+
+def stages_of(name: str) -> tuple[tuple[int, int, int, int], ...]:
+    """Of each stage of a network: blocks, kernel, stride of the first block, and channels.
+
+    Args:
+        name: ``efficientnet_lite0`` to ``efficientnet_lite2``.
+    """
+    width, depth = _SCALES[name]
+    last = len(_STAGES) - 1
+    return tuple(
+        (
+            blocks if number in (0, last) else math.ceil(blocks * depth),
+            kernel,
+            stride,
+            int(channels * width + 4) // 8 * 8,  # the nearest multiple of 8
+        )
+        for number, (blocks, kernel, stride, channels) in enumerate(_STAGES)
+    )
 
 
 class Conv2dSame(nn.Conv2d):
@@ -108,16 +134,21 @@ class InvertedResidual(nn.Module):
         return self.drop_path(x) + shortcut if self.has_skip else x
 
 
-class EfficientNetLite0(MappedSequence):
+class EfficientNetLite(MappedSequence):
     """The whole network: images (B, 3, H, W) -> logits (B, outputs)."""
 
     last_map = "bn2"
 
-    def __init__(self, outputs: int = 1000) -> None:
-        """`outputs` is the number of classes; weights are drawn as the paper's code draws them."""
+    def __init__(self, outputs: int = 1000, name: str = "efficientnet_lite0") -> None:
+        """Weights are drawn as the paper's code draws them.
+
+        Args:
+            outputs: the number of classes.
+            name: which of the networks, as `stages_of` takes it.
+        """
         stages, channels = [], _STEM
         stem = [("conv_stem", _conv(3, _STEM, 3, 2)), ("bn1", BatchNormAct2d(_STEM))]
-        for number, (blocks, kernel, stride, out) in enumerate(_STAGES):
+        for number, (blocks, kernel, stride, out) in enumerate(stages_of(name)):
             stage: list[nn.Module] = []
             for block in range(blocks):
                 if number == 0:
