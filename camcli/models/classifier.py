@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from camcli.data.decode.preprocess import Preprocess
 from camcli.errors import UsageError
 from camcli.models.cuda import to_device
-from camcli.models.cutting.cut import Cut, LinearHead, Tail, cut, taken_for
+from camcli.models.cutting.cut import Cut, LinearHead, Tail, cut
+from camcli.models.cutting.two_sided import taken_for
 from camcli.models.cutting.types import CutsItself, channels_first, channels_last
 from camcli.models.loading.zoo import Provenance
 from camcli.models.outputs import Output, is_two_named, probabilities, value_names

@@ -197,7 +197,9 @@ def _from_checkpoint(
         # Whatever weights it has are replaced one by one; what the cut leaves out is not used.
         module = build_model(architecture, weights=weights, input_size=preprocess.size).module
         missing = fill_backbone(module, tensors, path, architecture)
-        cuts.append(cut_with_head(module, preprocess.shape, layers, own, missing, path))
+        cuts.append(
+            cut_with_head(module, preprocess.shape, layers, own, missing, path, saved.pooling)
+        )
         module.to(device)  # where hooks are needed it runs itself
     halves = cuts[0] if saved.members == 1 else join(cuts)
     provenance = Provenance(

@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args
 from camcli.data.decode.fit import FITS, Fit
 from camcli.errors import UsageError
 from camcli.files import read_regular
+from camcli.models.pooling.pooling import Pooling
 from camcli.models.spec import check_input_size
 from camcli.settings import check_types
 
@@ -80,6 +81,7 @@ class TrainConfig:
     weights_key: str | None = None
     fit: Fit | None = None
     input_size: int | None = None
+    pooling: str = "mean"
     solver: Solver = "adamw"
     epochs: int = 5
     batch_size: int = 32
@@ -122,6 +124,7 @@ class TrainConfig:
             if value is not None and value > most:
                 raise UsageError(f"{_option(name)} must be at most {most}, not {_short(value)}.")
         check_input_size(self.input_size)
+        Pooling.read(self.pooling)
         for name in ("lr", "lr2"):
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):

@@ -311,5 +311,6 @@ class EnsembleMember:
             metrics=dict(row or {}),
             versions=made.versions,
             output="sigmoid" if self.several else "softmax",
+            pooling=self.backbone.pooling,
         )
         save_checkpoint(path, checkpoint)

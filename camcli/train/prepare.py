@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -12,9 +12,11 @@ from camcli.data.decode.as_it_is import AsItIs
 from camcli.data.sources.splits import Split
 from camcli.errors import UnavailableError, UsageError
 from camcli.models.classifier import Classifier, cut_classifier
+from camcli.models.cutting.cut import Cut, LinearHead, NoPoolingError, cut_before_head
 from camcli.models.cutting.types import CutsItself
 from camcli.models.load import find_device
 from camcli.models.loading.zoo import build_model
+from camcli.models.pooling.pooling import Pooling
 from camcli.models.spec import check_input_size
 from camcli.train.config import TrainConfig
 from camcli.train.feature_pass.features import backbone_tensors, digest_of, pooled
@@ -33,7 +35,9 @@ class Backbone:
         classifier: the same, cut.
         tensors: those before the cut, by name.
         digest: of these tensors, SHA-256 in hex.
-        channels: K.
+        channels: K, of what the head is given.
+        pooling: which statistics of which layers these are; the features of `classifier` are the
+            maps whose means they are.
     """
 
     kind: str
@@ -42,10 +46,12 @@ class Backbone:
     tensors: dict[str, Tensor]
     digest: str
     channels: int
+    pooling: Pooling = field(default_factory=Pooling)
 
     def space(self) -> dict[str, Any]:
         """All that its features depend on besides the pixels of a photograph."""
-        return {
+        pooling = {} if self.pooling.plain else {"pooling": str(self.pooling)}
+        return pooling | {
             "backbone": self.classifier.provenance.name,
             "tensors": self.digest,
             "layer": self.classifier.layer,
@@ -99,6 +105,8 @@ def _backbone(
         )
     preprocess = built.preprocess.with_(fit=config.fit, size=config.input_size)
     check_input_size(preprocess.size)
+    pooling = Pooling.read(config.pooling)
+    pooled_cut = None if pooling.plain else _pooled(built.module, preprocess.shape, pooling, name)
     classifier = cut_classifier(
         built.module,
         classes=built.classes,
@@ -118,5 +126,28 @@ def _backbone(
             "a convolutional network."
         )
     blank = torch.zeros(1, 3, *preprocess.shape[1:], dtype=torch.uint8, device=device)
+    if pooled_cut:
+        halves = pooled_cut.to(device)
+        K = halves.places[0].shape[0]
+        none = LinearHead(torch.zeros(1, K, device=device), torch.zeros(1, device=device))
+        classifier = replace(
+            classifier, features=halves.first, tail=none, head=none, classes=("",), cut=None,
+            layer=halves.layer,
+        )  # fmt: skip
     channels = pooled(classifier, blank).shape[1]
-    return Backbone(kind, built.module, classifier, tensors, digest_of(tensors), channels)
+    digest = digest_of(tensors)
+    return Backbone(kind, built.module, classifier, tensors, digest, channels, pooling)
+
+
+def _pooled(module: nn.Module, shape: tuple[int, int, int], pooling: Pooling, name: str) -> Cut:
+    """The network up to the maps whose means the head is given.
+
+    Raises:
+        UsageError: one of its layers is unknown, or has no map.
+    """
+    module.eval().requires_grad_(False)
+    try:
+        with torch.no_grad():
+            return cut_before_head(module, shape, pooling)
+    except NoPoolingError as error:
+        raise UsageError(f"--pooling {pooling}: {error}") from error

@@ -172,6 +172,15 @@ def train(
             "--input-size", help="Side of the network's input in pixels. Larger gives finer maps."
         ),
     ] = D.input_size,
+    pooling: Annotated[
+        str,
+        _head(
+            "--pooling",
+            help="What the head is given of the maps: mean, max, gem (generalised mean), std "
+            "(deviation), with + between and @LAYER behind, such as mean+max+std@layer2; "
+            "'|mean|' at unit length. Every one keeps exact maps.",
+        ),
+    ] = D.pooling,
     unfreeze: Annotated[
         str | None,
         _backbone(

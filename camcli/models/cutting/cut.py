@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from camcli.errors import CamcliError, UsageError
 from camcli.models.cutting import cut_graph, cut_hooks
+from camcli.models.cutting.cut_graph import new_head
 from camcli.models.cutting.cut_sequence import MappedSequence, cut_at_last
 from camcli.models.cutting.graph.fx_graph import PROBE, Traced, trace, trunk
 from camcli.models.cutting.graph.pieces import found_in_pieces, inner_layers, not_to_convert
@@ -32,8 +33,12 @@ from camcli.models.cutting.scores.final_activation import (
 )
 from camcli.models.cutting.scores.linear_end import ends_linear
 from camcli.models.cutting.scores.settled_output import settle
-from camcli.models.cutting.types import Cut, CutsItself, LinearHead, NoMapError, Place, Tail
-from camcli.models.outputs import Output, TwoSided, largest, rows_of
+from camcli.models.cutting.two_sided import two_sided_cut
+from camcli.models.cutting.types import Cut, CutsItself, Head, LinearHead, NoMapError, Place, Tail
+from camcli.models.outputs import Output, largest, rows_of
+from camcli.models.pooling.network import POOLED, with_pooling
+from camcli.models.pooling.pooling import Pooling
+from camcli.models.pooling.statistics import pooled_shape
 from camcli.models.spec import LAST, OutputKind
 
 __all__ = ["Cut", "Layer", "LinearHead", "Place", "Tail", "cut", "list_layers"]
@@ -46,7 +51,8 @@ def cut(
     size: int | Shape,
     layers: Sequence[str] = (LAST,),
     *,
-    head: LinearHead | None = None,
+    head: Head | None = None,
+    pooling: Pooling | None = None,
     output: OutputKind | None = None,
 ) -> Cut:
     """Cut `model`.
@@ -57,7 +63,9 @@ def cut(
             width).
         layers: names as `list_layers` gives them; ``last`` is the last spatial map before the
             logits, or for a transformer with a class token the last tokens that it looks at.
-        head: what to put in place of everything after ``last``.
+        head: what to put in place of everything after ``last``: maps (B, K, h, w) -> (B, C).
+        pooling: with `head`: which maps it is given in place of the last one; they are ``last``
+            then, and their layer is called `POOLED`.
         output: what the network returns; None to find out
         (`camcli.models.cutting.scores.final_activation`).
 
@@ -77,15 +85,13 @@ def cut(
     with torch.no_grad():  # not inference mode: the halves' copied weights must allow autograd
         model, probe, raw, writes = answered(model, size)
         if head is not None:
-            last = cut(model, size)
+            last = _with_head(cut_before_head(model, size, pooling), head)
             if tuple(layers) in ((LAST,), (last.layer,)):
-                place = replace(last.places[0], tail=head, batched=(), head=head)
-                first = last.first if last.plain else last.features
-                return Cut(first, (place,), len(head.weight))
+                return last
             raw = head(last.features(probe))
         tried = _at_its_own_place(model, probe, layers, raw, output) if head is None else None
         try:
-            tried = tried or _on_graph(model, probe, layers, raw, writes, head, output)
+            tried = tried or _on_graph(model, probe, layers, raw, writes, output, head, pooling)
         except (NoMapError, UsageError):
             raise
         except Exception as error:  # whatever tracing meets in foreign code: hooks need none of it
@@ -107,6 +113,42 @@ def cut(
     if made.outputs > 1 or head is not None or made.output.measures:
         return made
     return two_sided_cut(made)
+
+
+def cut_before_head(model: nn.Module, size: int | Shape, pooling: Pooling | None = None) -> Cut:
+    """Cut `model` where a new head is to begin; what follows there is its own still.
+
+    Args:
+        model: as for `cut`.
+        size: as for `cut`.
+        pooling: as for `cut`.
+
+    Returns:
+        A cut at one place, whose tail is of no use with a pooling.
+
+    Raises:
+        NoPoolingError: the network has no such layer, or no map there.
+    """
+    try:
+        made = cut(model, size, (pooling or Pooling()).layers)
+    except UsageError as error:
+        raise error if pooling is None else NoPoolingError(str(error)) from error
+    if pooling is None:
+        return made
+    shapes = dict(zip(pooling.layers, (place.shape for place in made.places), strict=True))
+    place = Place(POOLED, made.tail, (), None, pooled_shape(pooling, shapes))
+    return replace(made, first=with_pooling(made.first, made.plain, pooling), places=(place,))
+
+
+class NoPoolingError(UsageError):
+    """A network has not the maps of a pooling."""
+
+
+def _with_head(last: Cut, head: Head) -> Cut:
+    """A cut at one place with another end."""
+    linear = head if isinstance(head, LinearHead) else None
+    place = replace(last.places[0], tail=head, batched=(), head=linear)
+    return Cut(last.first if last.plain else last.features, (place,), head.outputs)
 
 
 @dataclass(frozen=True)
@@ -155,8 +197,9 @@ def _on_graph(
     layers: Sequence[str],
     raw: Tensor,
     writes: bool,
-    head: LinearHead | None,
     asked: OutputKind | None,
+    head: Head | None = None,
+    pooling: Pooling | None = None,
 ) -> _Tried:
     """The cut of a network that can be traced.
 
@@ -164,7 +207,16 @@ def _on_graph(
         Exception: whatever tracing meets in code that it cannot follow.
     """
     traced = trace(model, probe, writes=writes)
-    traced, expected, found = _ended(traced, probe, raw, head, asked)
+    if head is not None:
+        known = traced.names
+        traced, expected, found = new_head(traced, head, probe, pooling), raw, Output()
+        if gone := [name for name in layers if name in known and name not in traced.names]:
+            raise UsageError(
+                f"Nothing of layer {gone[0]!r} reaches this checkpoint's head, which is given "
+                f"{pooling or 'the last map'}: leave --layer out, or name one before that."
+            )
+    else:
+        traced, expected, found = _ended(traced, probe, raw, asked)
     nodes = [found_in_pieces(model, traced, name, probe) for name in layers]
     made = cut_graph.cut_at(traced, nodes)
     not_to_convert(model, traced, made)
@@ -179,12 +231,9 @@ def _ended(
     traced: Traced,
     probe: Tensor,
     raw: Tensor,
-    head: LinearHead | None,
     asked: OutputKind | None,
 ) -> tuple[Traced, Tensor, Output]:
     """The graph that ends in logits, these for the probe, and what they are."""
-    if head is not None:
-        return cut_graph.new_head(traced, head, probe), raw, Output()
     end = end_on_graph(traced, probe, raw)
     found, without = settle(raw.float(), end and end[0], asked, linear=ends_linear(traced))
     if found.kind == "binary" and found.assumed and (name := value_on_graph(traced, probe, raw)):
@@ -227,41 +276,6 @@ def _with_hooks(
         check_steady(model, probe)  # says what is wrong, if it is this
         raise
     return _Tried(made, pieces, expected, found)
-
-
-def two_sided_cut(made: Cut) -> Cut:
-    """A network with one output as the two columns of its two classes."""
-    places = tuple(
-        replace(place, tail=tail, head=head)
-        for place in made.places
-        for tail, head in [two_columns(place.tail, place.head, made.output.kind)]
-    )
-    return replace(made, places=places, outputs=2)
-
-
-def two_columns(
-    tail: Callable[..., Tensor], head: LinearHead | None, kind: OutputKind
-) -> tuple[Callable[..., Tensor], LinearHead | None]:
-    """A tail and a head with one output, with two: p becomes (1 - p, p), a logit z (-z, z)."""
-    if head is not None:
-        rest = 1 - head.bias if kind == "probabilities" else -head.bias
-        head = LinearHead(torch.cat([-head.weight, head.weight]), torch.cat([rest, head.bias]))
-    return TwoSided(tail, kind), head
-
-
-def taken_for(
-    tail: Callable[..., Tensor], head: LinearHead | None, kind: OutputKind
-) -> tuple[Callable[..., Tensor], LinearHead | None]:
-    """What `two_columns` made of one logit, of an output that is something else after all.
-
-    Args:
-        tail: with two columns.
-        head: likewise.
-        kind: ``none``, of which there is one column, or ``probabilities``.
-    """
-    assert isinstance(tail, TwoSided)
-    head = head and LinearHead(head.weight[1:], head.bias[1:])
-    return (tail.tail, head) if kind == "none" else two_columns(tail.tail, head, kind)
 
 
 @dataclass(frozen=True, slots=True)

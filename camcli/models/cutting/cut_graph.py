@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -14,7 +15,10 @@ from camcli.models.cutting.graph.gradients import influences
 from camcli.models.cutting.graph.layout import layout, step_name
 from camcli.models.cutting.graph.passes import fold_batchnorm, without_inplace
 from camcli.models.cutting.tokens import TensorLayout, from_maps, to_maps
-from camcli.models.cutting.types import Cut, LinearHead, NoMapError, Place, not_a_map
+from camcli.models.cutting.types import Cut, Head, LinearHead, NoMapError, Place, not_a_map
+from camcli.models.pooling.network import POOLED, JoinedMaps
+from camcli.models.pooling.pooling import Pooling
+from camcli.models.pooling.statistics import pooled_shape
 
 # So many places of a map are changed, one at a time, to see whether they have influence.
 _CELLS = 8
@@ -208,12 +212,35 @@ def _matters(traced: Traced, node: fx.Node) -> bool:
     return int(same.sum()) * 2 <= len(cells)
 
 
-def new_head(traced: Traced, head: LinearHead, probe: Tensor) -> Traced:
-    """The network with everything after its last map replaced by a linear head."""
-    node = _last(traced)
-    held = layout(traced, node)
-    assert held is not None
-    return fx_graph.with_head(traced, node, _NewHead(head, held), probe)
+def new_head(traced: Traced, head: Head, probe: Tensor, pooling: Pooling | None = None) -> Traced:
+    """The network with everything after its last map replaced by a head.
+
+    Args:
+        traced: the network; its graph is changed.
+        head: takes the maps (B, K, h, w).
+        probe: (PROBE, 3, H, W).
+        pooling: which makes the maps that the head is given, those of the layer `POOLED`; None
+            for the last map as it is.
+    """
+    held = {}
+    for layer in (pooling or Pooling()).layers:
+        node = find(traced, layer)
+        found = layout(traced, node)
+        assert found is not None  # `find` sees to it
+        held[layer] = node, found
+    nodes, layouts = zip(*held.values(), strict=True)
+    if pooling is None and isinstance(head, LinearHead):
+        return fx_graph.with_end(traced, nodes, {"_new_head": _NewHead(head, layouts[0])}, probe)[0]
+    pooling = pooling or Pooling()
+    shapes = {layer: found.shape for layer, (_, found) in held.items()}
+    maps = TensorLayout("maps", pooled_shape(pooling, shapes))
+    end = _NewHead(head, maps) if isinstance(head, LinearHead) else head
+    assert isinstance(end, nn.Module)
+    steps = {"_pooling": _PooledValues(pooling, layouts), "_new_head": end}
+    made, (pooled, _) = fx_graph.with_end(traced, nodes, steps, probe)
+    made.layouts[pooled] = maps
+    made.names.setdefault(POOLED, pooled)
+    return made
 
 
 def cut_at(traced: Traced, nodes: list[fx.Node]) -> Cut:
@@ -262,6 +289,19 @@ class _NewHead(nn.Module):
     def forward(self, value: Tensor) -> Tensor:
         logits: Tensor = self.fc(to_maps(value, self.layout)[0].mean((2, 3)))
         return logits
+
+
+class _PooledValues(nn.Module):
+    """The pooled maps of what a network holds the maps of several layers in."""
+
+    def __init__(self, pooling: Pooling, layouts: Sequence[TensorLayout]) -> None:
+        super().__init__()
+        self.join, self.layouts = JoinedMaps(pooling), layouts
+
+    def forward(self, *values: Tensor) -> Tensor:
+        pairs = zip(values, self.layouts, strict=True)
+        a: Tensor = self.join(*(to_maps(value, layout)[0] for value, layout in pairs))
+        return a
 
 
 class _ToMaps(nn.Module):

@@ -27,9 +27,25 @@ class LinearHead:
     weight: Tensor
     bias: Tensor
 
+    @property
+    def outputs(self) -> int:
+        """C."""
+        return len(self.weight)
+
     def __call__(self, A: Tensor) -> Tensor:
         """Logits S (B, C) of feature maps A (B, K, h, w), in the head's own precision."""
         return A.mean((2, 3)).to(self.weight.dtype) @ self.weight.T + self.bias
+
+
+class Head(Protocol):
+    """What can stand in place of a network's own end: a `LinearHead`, or a module."""
+
+    @property
+    def outputs(self) -> int:
+        """C."""
+
+    def __call__(self, A: Tensor) -> Tensor:
+        """Logits (B, C) of maps A (B, K, h, w)."""
 
 
 class Tail:

@@ -12,7 +12,8 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from camcli.errors import CamcliError
-from camcli.models.cutting.cut import Cut, LinearHead, cut
+from camcli.models.cutting.cut import Cut, LinearHead, NoPoolingError, cut
+from camcli.models.pooling.pooling import Pooling
 from camcli.models.spec import LAST
 from camcli.models.weights.mismatch import listed
 from camcli.models.weights.state_dict import COUNTER
@@ -53,6 +54,7 @@ def cut_with_head(
     head: LinearHead,
     missing: Sequence[str],
     path: Path,
+    pooling: Pooling,
 ) -> Cut:
     """Cut a network and put a checkpoint's head in place of its own.
 
@@ -63,6 +65,7 @@ def cut_with_head(
         head: of the checkpoint.
         missing: what `fill_backbone` returned.
         path: of the checkpoint.
+        pooling: what the head is given.
 
     Raises:
         CamcliError: a missing tensor comes before the cut, or the head does not fit; also what
@@ -84,7 +87,11 @@ def cut_with_head(
         raise CamcliError(f"{path} is damaged: its tensors lack {listed(before)}.")
     channels = head.weight.shape[1]
     try:
-        made = cut(module, shape, layers, head=head)
+        made = cut(module, shape, layers, head=head, pooling=None if pooling.plain else pooling)
+    except NoPoolingError as error:
+        raise CamcliError(
+            f"{path} is damaged: its head is on {pooling}, which its network has not: {error}"
+        ) from error
     except RuntimeError as error:
         raise CamcliError(
             f"{path} is damaged: its head is for {channels} channels, and its network has others."

@@ -5,6 +5,8 @@ Self-contained: opening one never touches the network, and never runs code that 
 Layout: tensors ``backbone.<name in the architecture>``, ``head.weight`` (C, K), ``head.bias``
 (C,); the header's ``camcli`` entry holds the rest as JSON. An ensemble of M networks (format 2) has
 ``backbone.0.<name>`` to ``backbone.<M-1>.<name>`` and a head on their maps side by side, (C, M·K).
+Where the head is given other statistics than the mean of the last map (format 4), the header's
+``pooling`` says which, and K is how many numbers these are.
 """
 
 from __future__ import annotations
@@ -24,15 +26,17 @@ from camcli.errors import CamcliError, UsageError
 from camcli.files import whole_file
 from camcli.models.cutting.types import LinearHead
 from camcli.models.loading.ensemble import block_head
+from camcli.models.pooling.pooling import Pooling
 from camcli.models.spec import OutputKind
 from camcli.models.weights.finite import check_finite
 from camcli.models.weights.formats import check_checkpoint, inside
 from camcli.models.weights.mismatch import shape_of
 from camcli.printable import counted
 
-FORMAT = 3
-"""The newest that is read and written: of labels. Classes are still written as 1, or an ensemble's
-as 2: what an older camcli would take for classes in silence is not for it to read."""
+FORMAT = 4
+"""The newest that is read and written: of a head on other statistics than the mean. Labels are
+still written as 3, an ensemble's classes as 2 and others as 1: what an older camcli would take for
+something else in silence is not for it to read."""
 LEARNT: tuple[OutputKind, ...] = ("softmax", "sigmoid")
 """What a trained head's outputs can be."""
 
@@ -47,7 +51,8 @@ class Checkpoint:
         preprocess: from RGB pixels to the backbone's input.
         backbone: the architecture's tensors up to the cut; with several members, each member's
             behind its number.
-        weight: of the head, (C, K), or (C, M·K) for M members.
+        weight: of the head, (C, K), or (C, M·K) for M members. K is the number of channels of the
+            last map, or of the numbers that the pooling gives.
         bias: of the head, (C,).
         config: the training's settings.
         metrics: what it reached.
@@ -56,6 +61,8 @@ class Checkpoint:
         output: what the logits are, one of `LEARNT`.
         thresholds: of ``sigmoid`` the probability above which each label is predicted; None for
             one half.
+        pooling: which statistics of which layers the head is given.
+        temperature: what the logits were divided by; that is in `weight` and `bias` already.
     """
 
     architecture: str
@@ -70,6 +77,8 @@ class Checkpoint:
     members: int = 1
     output: OutputKind = "softmax"
     thresholds: tuple[float, ...] | None = None
+    pooling: Pooling = field(default_factory=Pooling)
+    temperature: float = 1.0
 
     def networks(self) -> list[Mapping[str, Tensor]]:
         """The tensors of each member, by their names in the architecture."""
@@ -108,7 +117,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     # Contiguous copies: safetensors refuses shared and strided memory.
     tensors = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
     header = {
-        "format": 3 if checkpoint.output != "softmax" else min(checkpoint.members, 2),
+        "format": _format_of(checkpoint),
         "architecture": checkpoint.architecture,
         "classes": list(checkpoint.classes),
         "preprocess": checkpoint.preprocess.to_dict(),
@@ -118,6 +127,10 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     }
     if checkpoint.members > 1:
         header["members"] = checkpoint.members
+    if not checkpoint.pooling.plain:
+        header["pooling"] = str(checkpoint.pooling)
+    if checkpoint.temperature != 1:
+        header["temperature"] = checkpoint.temperature
     if checkpoint.output != "softmax":
         header["output"] = checkpoint.output
         if checkpoint.thresholds is not None:
@@ -128,6 +141,13 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
             save_file(tensors, part, metadata={"camcli": json.dumps(header)})
     except (OSError, SafetensorError) as error:
         raise CamcliError(f"Cannot write the checkpoint {path}: {error}.") from error
+
+
+def _format_of(checkpoint: Checkpoint) -> int:
+    """The oldest format that holds it."""
+    if not checkpoint.pooling.plain:
+        return 4
+    return 3 if checkpoint.output != "softmax" else min(checkpoint.members, 2)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -203,6 +223,13 @@ def _described(header: Any, path: Path, names: Sequence[str]) -> dict[str, Any]:
     probable = all(type(each) in (int, float) and 0 < each < 1 for each in thresholds)
     if thresholds and not (probable and len(thresholds) == len(classes)):
         raise CamcliError(f"{path} is damaged: its description has wrong 'thresholds'.")
+    temperature = field_of("temperature", float, 1.0)
+    if not 0 < temperature < float("inf"):
+        raise CamcliError(f"{path} is damaged: its description has a wrong 'temperature'.")
+    try:
+        pooling = Pooling.read(field_of("pooling", str, "mean"))
+    except UsageError as error:
+        raise CamcliError(f"{path} is damaged: its description has a wrong 'pooling'.") from error
     preprocess = field_of("preprocess", dict)
     try:
         read = Preprocess.from_dict(preprocess)
@@ -220,6 +247,8 @@ def _described(header: Any, path: Path, names: Sequence[str]) -> dict[str, Any]:
         "members": members,
         "output": output,
         "thresholds": tuple(map(float, thresholds)) or None,
+        "pooling": pooling,
+        "temperature": temperature,
         **{name: field_of(name, dict, {}) for name in ("config", "metrics", "versions")},
     }
 

@@ -43,7 +43,7 @@ def shares(kind: str, A: Tensor) -> Tensor:
         return A
     s = statistic(kind, A)[:, :, None, None]
     if kind == "max":
-        top = (s == A).to(A)
+        top = (s <= A).to(A)  # not ==: what runs it may round the two apart
         return s * top / top.mean((2, 3), keepdim=True)
     if kind == "gem":
         return A.clamp(min=EPS).pow(POWER) / s.square()
@@ -77,16 +77,25 @@ def pooled_maps(pooling: Pooling, maps: Mapping[str, Tensor]) -> Tensor:
     )
 
 
+def pooled_shape(
+    pooling: Pooling, shapes: Mapping[str, tuple[int, int, int]]
+) -> tuple[int, int, int]:
+    """(K', h, w) of `pooled_maps`, of the shapes (K, h, w) of the maps of each layer."""
+    height, width = min((shapes[n][1:] for n in pooling.layers), key=lambda hw: hw[0] * hw[1])
+    return sum(shapes[each.layer][0] for each in pooling.statistics), height, width
+
+
 def to_grid(a: Tensor, height: int, width: int) -> Tensor:
     """A (B, K, h, w) -> (B, K, height, width), with the same mean, by the area that cells share."""
     if a.shape[2:] == (height, width):
         return a
-    return _areas(a.shape[2], height).to(a) @ a @ _areas(a.shape[3], width).to(a).T
+    return _areas(a.shape[2], height, a) @ a @ _areas(a.shape[3], width, a).T
 
 
-def _areas(before: int, after: int) -> Tensor:
+def _areas(before: int, after: int, like: Tensor) -> Tensor:
     """(after, before): the share of each new cell that lies in each old one; rows add up to 1."""
-    old, new = torch.arange(before) / before, torch.arange(after) / after
+    old = torch.arange(before, device=like.device, dtype=like.dtype) / before
+    new = torch.arange(after, device=like.device, dtype=like.dtype) / after
     low = torch.maximum(new[:, None], old[None])
     high = torch.minimum(new[:, None] + 1 / after, old[None] + 1 / before)
     return (high - low).clamp(min=0) * after

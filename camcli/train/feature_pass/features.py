@@ -58,7 +58,7 @@ class ImageView:
 
 
 def pooled(classifier: Classifier, pixels: Tensor) -> Tensor:
-    """Features after global average pooling.
+    """Features after global average pooling, or after the pooling that the network is cut for.
 
     Args:
         classifier: its backbone is used, its head is not.
@@ -69,8 +69,11 @@ def pooled(classifier: Classifier, pixels: Tensor) -> Tensor:
     """
     with torch.inference_mode(), autocast(classifier.device):
         images = classifier.preprocess.normalise(pixels.to(classifier.device, non_blocking=True))
-        A = classifier.features(images.contiguous(memory_format=torch.channels_last))
-        return A.float().mean((2, 3))
+        images = images.contiguous(memory_format=torch.channels_last)
+        numbers = getattr(classifier.features, "numbers", None)
+        if numbers is not None:  # of a pooling, whose maps need not be made
+            return numbers(images).float()
+        return classifier.features(images).float().mean((2, 3))
 
 
 def _pooled_any(classifier: Classifier, images: Sequence[Tensor]) -> Tensor:

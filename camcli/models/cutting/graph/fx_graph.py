@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -244,24 +244,33 @@ def _observed(whole: fx.GraphModule, names: dict[str, fx.Node], probe: Tensor) -
     return Traced(whole, names, two.shapes, three.shapes, others, images=probe)
 
 
-def with_head(traced: Traced, node: fx.Node, new: nn.Module, probe: Tensor) -> Traced:
-    """The network with another end: logits = new(value of `node`).
+def with_end(
+    traced: Traced, nodes: Sequence[fx.Node], steps: Mapping[str, nn.Module], probe: Tensor
+) -> tuple[Traced, list[fx.Node]]:
+    """The network with another end.
 
     Args:
         traced: the network; its graph is changed.
-        node: where the new end begins.
-        new: takes the node's value.
+        nodes: where the new end begins.
+        steps: modules by the names that they get: the first takes the values of `nodes`, each
+            other one what the one before returns; the last returns the logits.
         probe: (PROBE, 3, size, size).
+
+    Returns:
+        It, and the nodes of `steps`.
     """
     whole, output = traced.whole, traced.output
-    whole.add_submodule("_new_head", new)
-    with whole.graph.inserting_before(output):
-        output.args = (whole.graph.call_module("_new_head", (node,)),)
+    made: list[fx.Node] = []
+    for name, module in steps.items():
+        whole.add_submodule(name, module)
+        with whole.graph.inserting_before(output):
+            made.append(whole.graph.call_module(name, tuple(made[-1:] or nodes)))
+    output.args = (made[-1],)
     whole.graph.eliminate_dead_code()
     whole.recompile()
     kept = set(whole.graph.nodes)
     names = {name: n for name, n in traced.names.items() if n in kept}
-    return replace(_observed(whole, names, probe), pieces=traced.pieces)
+    return replace(_observed(whole, names, probe), pieces=traced.pieces), made
 
 
 def trunk(traced: Traced) -> list[fx.Node]:

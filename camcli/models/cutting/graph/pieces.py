@@ -94,4 +94,5 @@ def not_to_convert(model: nn.Module, traced: Traced, made: Cut) -> None:
 
 def goes_by_values(backbone: object) -> bool:
     """Whether a backbone may compute in another way for another picture."""
-    return getattr(backbone, _MARK, False) is True
+    parts = backbone.modules() if isinstance(backbone, nn.Module) else (backbone,)
+    return any(getattr(part, _MARK, False) is True for part in parts)

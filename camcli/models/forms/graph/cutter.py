@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from camcli.errors import CamcliError
-from camcli.models.cutting.cut import Layer, Shape, two_sided_cut
+from camcli.models.cutting.cut import Layer, Shape
 from camcli.models.cutting.scores.final_activation import Family, explains
 from camcli.models.cutting.scores.settled_output import settle
 from camcli.models.cutting.tokens import Grid
+from camcli.models.cutting.two_sided import two_sided_cut
 from camcli.models.cutting.types import Cut, NoMapError, Place, Tail
 from camcli.models.forms.graph.halves import First, GraphTail, Spot, linear_head, rest_of
 from camcli.models.forms.graph.maps import GraphMaps, influence
