@@ -266,9 +266,10 @@ class EnsembleMember:
         Raises:
             UsageError: there is no such layer.
         """
+        pooling = self.backbone.pooling
         return Tunable(
             self.backbone.module, self.backbone.classifier, head, self.unfreeze or "",
-            self.config.bn,
+            self.config.bn, None if pooling.plain else pooling,
         )  # fmt: skip
 
     def _write(

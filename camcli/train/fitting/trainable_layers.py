@@ -13,6 +13,7 @@ from camcli.models.classifier import Classifier
 from camcli.models.cutting import cut_graph
 from camcli.models.cutting.cut import LinearHead
 from camcli.models.cutting.graph.fx_graph import PROBE, trace
+from camcli.models.pooling.pooling import Pooling
 
 NORMS = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm)
 
@@ -26,7 +27,13 @@ class Tunable:
     """
 
     def __init__(
-        self, module: nn.Module, classifier: Classifier, head: LinearHead, unfreeze: str, bn: str
+        self,
+        module: nn.Module,
+        classifier: Classifier,
+        head: LinearHead,
+        unfreeze: str,
+        bn: str,
+        pooling: Pooling | None = None,
     ) -> None:
         """Copy, replace the head, and choose what learns.
 
@@ -37,6 +44,7 @@ class Tunable:
             unfreeze: names of modules, separated by commas, or ``all``.
             bn: ``frozen`` keeps BatchNorm's statistics and weights; ``train`` lets those of the
                 unfrozen layers learn.
+            pooling: what `head` is given, if not the mean of the last map.
 
         Raises:
             UsageError: the network has no such module, or ends in more than global average pooling
@@ -45,7 +53,7 @@ class Tunable:
         name = find_head(module, classifier)
         self.net = copy.deepcopy(module).eval().requires_grad_(False)
         if name is None:
-            self.net, name = _shortened(self.net, classifier, head)
+            self.net, name = _shortened(self.net, classifier, head, pooling)
         else:
             layer = self.net.get_submodule(name)
             parent, _, own = name.rpartition(".")
@@ -111,10 +119,13 @@ def find_head(module: nn.Module, classifier: Classifier) -> str | None:
     return None
 
 
-def _shortened(net: nn.Module, classifier: Classifier, head: LinearHead) -> tuple[nn.Module, str]:
-    """The network up to its last map, then GAP and a linear layer; and that layer's name.
+def _shortened(
+    net: nn.Module, classifier: Classifier, head: LinearHead, pooling: Pooling | None
+) -> tuple[nn.Module, str]:
+    """The network up to the maps of its head, then GAP and a linear layer; and that layer's name.
 
-    For networks that end in more, or in something else: VGG's three layers, a class token. Modules
+    For networks that end in more, or in something else: VGG's three layers, a class token; and for
+    heads on other statistics than the mean of the last map. Modules
     keep their names. Tracing fixes what a module's own code, not a layer in it, does in training:
     stochastic depth stays off.
     """
@@ -123,7 +134,7 @@ def _shortened(net: nn.Module, classifier: Classifier, head: LinearHead) -> tupl
     try:
         with torch.no_grad():
             own = LinearHead(head.weight.clone(), head.bias.clone())
-            whole = cut_graph.new_head(trace(net.cpu(), probe), own, probe).whole
+            whole = cut_graph.new_head(trace(net.cpu(), probe), own, probe, pooling).whole
     except Exception as error:  # whatever tracing meets in foreign code
         raise UsageError(
             f"--unfreeze: {classifier.provenance.name} does not end in global average pooling and "
