@@ -60,12 +60,14 @@ class Result:
         pred_index: its index.
         prob: its probability.
         correct: whether the prediction is the label, of a network of labels whether `positives`
-            are `labels`, all of them and no other; None when the label is unknown, or names none
-            of the network's classes.
+            are `labels`, all of them and no other, apart from `unknown`; None when the label is
+            unknown, or names none of the network's classes.
         top: the best classes as (name, probability), best first; empty of values.
         positives: of a network whose labels do not exclude each other, all with a probability
             above their threshold, likewise; empty for other networks.
         labels: of such a network the true labels' names; None where they are not known.
+        unknown: of such a network the names of those labels of which nobody knows whether they are
+            true, where the others are known.
         numbers: of such a network the probability of each label, and of one that measures each of
             its values, in the order of its classes; empty for other networks.
         value: the value that the first map explains; None of networks that have classes.
@@ -100,6 +102,7 @@ class Result:
     top: tuple[tuple[str, float], ...] = ()
     positives: tuple[tuple[str, float], ...] = ()
     labels: tuple[str, ...] | None = None
+    unknown: tuple[str, ...] = ()
     numbers: tuple[float, ...] = ()
     value: float | None = None
     method: str | None = None

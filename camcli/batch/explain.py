@@ -28,7 +28,7 @@ from camcli.data.decode.memory_budget import BUDGET
 from camcli.data.decode.preprocess import View, stacked
 from camcli.data.sources.find import ImageRef
 from camcli.errors import ImageError, of_image, stage
-from camcli.models.classes.label_index import label_index, label_indices
+from camcli.models.classes.label_index import label_index, label_indices, unknown_indices
 from camcli.models.classifier import Classifier, Look
 from camcli.result import Heat, Result
 
@@ -224,9 +224,10 @@ def _explained(
             )
         if output.measures:
             return replace(common, value=heats[0].value)
-        positives = output.positives(common.numbers)
+        positives, untold = output.positives(common.numbers), frozenset[int]()
         if output.multi_label:
-            correct = None if truth is None else set(positives) == truth
+            untold = unknown_indices(image.ref.label, classifier.classes)
+            correct = None if truth is None else set(positives) - untold == truth
         else:
             correct = None if truth is None else truth == {pred}
         return replace(
@@ -242,6 +243,7 @@ def _explained(
             labels=tuple(classifier.classes[c] for c in sorted(truth))
             if output.multi_label and truth is not None
             else None,
+            unknown=() if truth is None else tuple(classifier.classes[c] for c in sorted(untold)),
         )
 
     finite = np.isfinite(maps).all((1, 2, 3)).tolist()

@@ -17,7 +17,7 @@ class LabelMetrics:
 
     Attributes:
         images: how many.
-        exact: of them, predicted exactly: all labels and no other.
+        exact: of them, predicted exactly: all labels and no other, as far as they are known.
         map_macro: mean average precision over the classes that occur; None if none does.
         map_micro: average precision of all image and label pairs in one list; None likewise.
         f1_macro: mean F1 over all classes, 0 for one that is neither right nor predicted.
@@ -57,25 +57,36 @@ def average_precision(truth: np.ndarray, scores: np.ndarray) -> float | None:
     return float((np.diff(recall, prepend=0.0) * precision).sum())
 
 
-def label_metrics(truth: np.ndarray, probs: np.ndarray, predicted: np.ndarray) -> LabelMetrics:
+def label_metrics(
+    truth: np.ndarray,
+    probs: np.ndarray,
+    predicted: np.ndarray,
+    known: np.ndarray | None = None,
+) -> LabelMetrics:
     """The numbers of a set of images.
 
     Args:
         truth: (N, C) bool, the labels.
         probs: (N, C), their probabilities.
         predicted: (N, C) bool, whether they are above their thresholds.
+        known: (N, C) bool, whether `truth` says anything of a pair: others count nowhere; None
+            where it does everywhere.
     """
     truth, predicted = np.asarray(truth, bool), np.asarray(predicted, bool)
+    told = np.ones(truth.shape, bool) if known is None else np.asarray(known, bool)
+    truth, predicted = truth & told, predicted & told
     both, right, said = (truth & predicted).sum(0), truth.sum(0), predicted.sum(0)
     f1 = np.divide(2 * both, right + said, out=np.zeros(len(both)), where=(right + said) > 0)
-    each = [average_precision(truth[:, c], probs[:, c]) for c in range(truth.shape[1])]
-    known = [value for value in each if value is not None]
+    each = [
+        average_precision(truth[told[:, c], c], probs[told[:, c], c]) for c in range(truth.shape[1])
+    ]
+    there = [value for value in each if value is not None]
     pairs = int(right.sum() + said.sum())
     return LabelMetrics(
         images=len(truth),
         exact=int((truth == predicted).all(1).sum()),
-        map_macro=float(np.mean(known)) if known else None,
-        map_micro=average_precision(truth.ravel(), probs.ravel()),
+        map_macro=float(np.mean(there)) if there else None,
+        map_micro=average_precision(truth[told], probs[told]),
         f1_macro=float(f1.mean()),
         f1_micro=2 * int(both.sum()) / pairs if pairs else 0.0,
         per_class=tuple((ap, float(f), int(n)) for ap, f, n in zip(each, f1, right, strict=True)),

@@ -174,9 +174,8 @@ class Steps:
     def _recipe(self, number: int, train: Examples, skipped: dict[str, str]) -> Recipe:
         config = self.config
         counts = check_trained(train, self.classes, skipped)
-        images, C = len(train.items), len(self.classes)
-        several = self.dataset.several
-        weights = label_weights(counts, images, C) if several else class_weights(counts, C)
+        several, C = self.dataset.several, len(self.classes)
+        weights = label_weights(train.targets) if several else class_weights(counts, C)
         return Recipe(
             solver=config.solver,
             epochs=config.epochs,
@@ -230,7 +229,7 @@ class Steps:
         if not self.dataset.several or self.config.thresholds == "half" or "val" not in judged:
             return None
         items, logits = judged["val"]
-        return best_thresholds(logits, of_labels([x.labels for x in items], len(self.classes)))
+        return best_thresholds(logits, of_labels(items, len(self.classes)))
 
     def _finish(
         self, scores: dict[str, dict[str, Any]], alone: list[dict[str, float]], skipped: int

@@ -11,12 +11,14 @@ import pytest
 import torch
 from PIL import Image
 
+import camcli
 from camcli.data.datasets.load import load_dataset
 from camcli.data.decode.images import load_image
 from camcli.errors import UsageError
 from camcli.models.load import load_classifier
 from camcli.train.config import TrainConfig
 from camcli.train.dataset import read_data
+from camcli.train.feature_pass.examples import of_labels
 from camcli.train.run import train
 
 COLOURS = {"green": (40, 180, 60), "red": (200, 40, 40)}
@@ -217,3 +219,61 @@ def test_numbers_are_not_learned_as_classes(patches, tmp_path):
     table.write_text("file,age\n" + "".join(f"{n}.png,{n + 20.5}\n" for n in range(40)))
     with pytest.raises(UsageError, match="not values"):
         load_dataset(patches, labels=str(table))
+
+
+@pytest.fixture
+def doubtful(patches, tmp_path):
+    """A table in which a fifth of what there is to know is not known."""
+    rng = np.random.default_rng(1)
+    cells = ["-1", "?", "", "unknown"]
+    lines = ["file,red,green,split"]
+    for row in rows_of(patches / "columns.csv"):
+        said = [cells[rng.integers(4)] if rng.random() < 0.2 else row[n] for n in ("red", "green")]
+        lines.append(",".join([str(patches / row["file"]), *said, row["split"]]))
+    (tmp_path / "doubtful.csv").write_text("\n".join(lines) + "\n")
+    return tmp_path / "doubtful.csv"
+
+
+def test_what_nobody_knows_is_read_as_that(doubtful):
+    found = load_dataset(doubtful)
+    rows = rows_of(doubtful)
+    hidden = sum(row[n] not in "01" or row[n] == "" for row in rows for n in ("red", "green"))
+    assert hidden > 10
+    assert sum(len(item.unknown) for item in found.items) == hidden
+    targets = of_labels(found.items, 2)
+    assert int(targets.isnan().sum()) == hidden
+    assert any("taken for unknown" in note for note in found.notes)
+    # The same in one cell.
+    other = doubtful.with_name("cells.csv")
+    lines = [f"{x.ref.path},{x.ref.label},{x.split}" for x in found.items]
+    other.write_text("path,label,split\n" + "\n".join(lines))
+    again = load_dataset(other)
+    assert [(x.labels, x.unknown) for x in again.items] == [
+        (x.labels, x.unknown) for x in found.items
+    ]
+
+
+@pytest.mark.slow
+def test_a_run_of_labels_that_are_not_all_known(quick, doubtful, patches, tmp_path):
+    """Its numbers are those of a run of its checkpoint over the same photographs and table."""
+    out = tmp_path / "run"
+    config = replace(quick, data=str(doubtful), solver="lbfgs")
+    outcome = train(config, out, cache_dir=tmp_path / "c")
+    scores = outcome.scores["test"]
+    assert scores["mean_ap"] > 0.8
+    rows = [row for row in rows_of(out / "predictions.csv") if row["split"] == "test"]
+    assert any("?" in row["labels"] for row in rows)
+    only = tmp_path / "test.csv"
+    said = {row["file"]: row for row in rows_of(doubtful)}
+    test = [path for path, row in said.items() if row["split"] == "test"]
+    only.write_text("file,red,green\n" + "".join(
+        f"{path},{said[path]['red'] or '?'},{said[path]['green'] or '?'}\n" for path in test
+    ))  # fmt: skip
+    classifier = load_classifier(checkpoint=outcome.checkpoint)
+    results = camcli.batch(test, tmp_path / "b", classifier, labels=str(only), overlays=False)
+    assert {name for each in results for name in each.unknown} == {"red", "green"}
+    metrics = json.loads((tmp_path / "b" / "run.json").read_text())["label_metrics"]
+    assert metrics["map_macro"] == pytest.approx(scores["mean_ap"], abs=2e-3)
+    assert metrics["f1_micro"] == pytest.approx(scores["f1_micro"], abs=2e-3)
+    assert metrics["exact_match"] == pytest.approx(scores["exact"], abs=2e-3)
+    assert any("?" in row["labels"] for row in rows_of(tmp_path / "b" / "predictions.csv"))

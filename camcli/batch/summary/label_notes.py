@@ -33,6 +33,8 @@ def label_notes(
         )
     if isinstance(labeller, Tabled) and labeller.table.columns:
         table = labeller.table
+        if table.empty:
+            notes.append(table.empty_told)
         told = {label_index(name, classes) for name in table.classes if name not in table.blank}
         if absent := [name for index, name in enumerate(classes) if index not in told]:
             notes.append(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from camcli.batch.tables.reading import header, read_rows
-from camcli.data.sources.label_tables import split_labels
+from camcli.data.sources.label_tables import split_labels, unknown_labels
 from camcli.models.label_metrics import LabelMetrics, label_metrics
 
 LABELS = "label_metrics"
@@ -30,16 +30,18 @@ class TableScores:
         truth: (N, C) bool.
         probs: (N, C) float32.
         predicted: (N, C) bool.
+        known: (N, C) bool, whether `truth` says anything; None where it does everywhere.
     """
 
     names: tuple[str, ...]
     truth: np.ndarray
     probs: np.ndarray
     predicted: np.ndarray
+    known: np.ndarray | None = None
 
     def metrics(self) -> LabelMetrics:
         """Average precision and F1."""
-        return label_metrics(self.truth, self.probs, self.predicted)
+        return label_metrics(self.truth, self.probs, self.predicted, self.known)
 
 
 def label_names(columns: Sequence[str]) -> tuple[str, ...]:
@@ -62,6 +64,7 @@ def scores_of(rows: Iterable[Mapping[str, str]], names: Sequence[str]) -> TableS
     place = {name: number for number, name in enumerate(names)}
     truth: list[list[int]] = []
     said: list[list[int]] = []
+    untold: list[list[int]] = []
     probs: list[np.ndarray] = []
     for row in rows:
         if row["correct"] == "":  # the labels are not known, or the image failed
@@ -69,13 +72,15 @@ def scores_of(rows: Iterable[Mapping[str, str]], names: Sequence[str]) -> TableS
         if len(truth) * len(names) > _MOST:
             return None
         truth.append([place[name] for name in split_labels(row["labels"]) if name in place])
+        untold.append([place[name] for name in unknown_labels(row["labels"]) if name in place])
         said.append([place[name] for name in split_labels(row["positives"]) if name in place])
         probs.append(np.array([float(row[_PROB + name] or 0) for name in names], np.float32))
     if not truth:
         return None
     return TableScores(
-        tuple(names), _marked(truth, len(names)), np.stack(probs), _marked(said, len(names))
-    )
+        tuple(names), _marked(truth, len(names)), np.stack(probs), _marked(said, len(names)),
+        ~_marked(untold, len(names)) if any(untold) else None,
+    )  # fmt: skip
 
 
 def label_summary(table: Path) -> tuple[LabelMetrics, tuple[str, ...]] | None:

@@ -97,7 +97,8 @@ _AFTER_TOP: tuple[Column, ...] = (
 # Of networks whose labels do not exclude each other.
 _LABELS: tuple[Column, ...] = (
     Column("labels", "the true labels, `|` between them; empty for none, and where `correct` is "
-           "empty for unknown", lambda r, h: None if r.labels is None else join_labels(r.labels),
+           "empty for unknown; a `?` before those that alone are unknown",
+           lambda r, h: None if r.labels is None else join_labels(r.labels, r.unknown),
            since="0.3"),
     Column("positives", "the labels with a probability above their threshold, the likeliest first",
            lambda r, h: join_labels(name for name, _ in r.positives), since="0.3"),

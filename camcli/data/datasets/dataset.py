@@ -14,7 +14,8 @@ from camcli.data.sources.splits import Split
 class Item(NamedTuple):
     """One labelled image; `target` is the index of its class.
 
-    Where an image has several labels, or none, `targets` are their indices, and `target` is -1.
+    Where an image has several labels, or none, `targets` are their indices, and `target` is -1;
+    `unknown` are those of which nobody knows whether it has them.
     Images of one `group` show the same thing, and never help to judge each other; one without a
     group is on its own.
     """
@@ -24,6 +25,7 @@ class Item(NamedTuple):
     split: Split
     targets: tuple[int, ...] = ()
     group: str = ""
+    unknown: tuple[int, ...] = ()
 
     @property
     def labels(self) -> tuple[int, ...]:

@@ -22,7 +22,7 @@ from camcli.data.datasets.locate import locate
 from camcli.data.datasets.place import DataPlace
 from camcli.data.datasets.registry import KINDS, kind_of
 from camcli.data.datasets.splitting import group_keys, hold_out
-from camcli.data.sources.label_tables import split_labels
+from camcli.data.sources.label_tables import split_labels, unknown_labels
 from camcli.data.sources.numbered_folders import ORDERS
 from camcli.data.sources.splits import Split
 from camcli.errors import UsageError
@@ -123,14 +123,30 @@ def load_dataset(
     index = {name: i for i, name in enumerate(classes)}
     groups = _groups(settled, group, kind)
     items = tuple(
-        Item(x.ref, -1, x.split or "train", tuple(sorted(index[n] for n in _names(x, True))), own)
+        Item(
+            x.ref, -1, x.split or "train", tuple(sorted(index[n] for n in _names(x, True))), own,
+            tuple(sorted(index[n] for n in unknown_labels(x.ref.label or "") if n in index)),
+        )
         if several
         else Item(x.ref, index[x.ref.label or ""], x.split or "train", group=own)
         for x, own in zip(settled, groups, strict=True)
-    )
+    )  # fmt: skip
+    if several:
+        notes += _everywhere(items, classes)
     return Dataset(
         place.root, read.layout, classes, items, tuple(notes), tuple(problems), str(place), several
     )
+
+
+def _everywhere(items: Sequence[Item], classes: Sequence[str]) -> list[str]:
+    """A line on labels that no training image is known to be without."""
+    lacking: set[int] = set()
+    for item in items:
+        if item.split == "train":
+            lacking |= {*range(len(classes))} - {*item.labels, *item.unknown}
+    if always := [name for c, name in enumerate(classes) if c not in lacking]:
+        return [f"No training image is known to be without {some(always)}: found everywhere."]
+    return []
 
 
 def _names(found: Labelled, several: bool) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from camcli.data.sources.label_tables import (
     join_labels,
     read_label_table,
     split_labels,
+    unknown_labels,
 )
 from camcli.data.sources.lists import common, relative
 from camcli.data.sources.refs import ImageRef
@@ -139,9 +140,12 @@ def _labelled(lines: list[_Line], table: Path) -> tuple[list[_Line], bool]:
     Raises:
         UsageError: a cell is empty where each image has one label.
     """
-    several = any(len(split_labels(line.label)) > 1 for line in lines)
+    several = any(len(split_labels(x.label)) > 1 or unknown_labels(x.label) for x in lines)
     if several:
-        return [x._replace(label=join_labels(split_labels(x.label))) for x in lines], True
+        return [
+            x._replace(label=join_labels(split_labels(x.label), unknown_labels(x.label)))
+            for x in lines
+        ], True
     if empty := [line for line in lines if not line.label]:
         raise UsageError(f"Line {empty[0].number} of {table} has no label.")
     # One label may hold a |, which is then written behind a backslash.
@@ -200,9 +204,11 @@ def read_rows(path: Path) -> tuple[list[LabelRow], bool, list[str]]:
     table = read_label_table(path)
     several = takes_several(table)
     lines = [
-        _Line(number, name, join_labels(labels) if several else labels[0], split_given(table, name))
+        _Line(
+            number, name, table.said(name) if several else labels[0], split_given(table, name)
+        )
         for number, (name, labels) in enumerate(table.labels.items(), 2)
-    ]
+    ]  # fmt: skip
     return _referenced(lines, path), several, columns_taken(table, several)
 
 
@@ -217,7 +223,7 @@ def takes_several(table: LabelTable) -> bool:
             f"{table.path} has a column of numbers, which are no classes: camcli train learns "
             "classes and labels, not values. If each number is a class, call the column label."
         )
-    if table.columns or any(len(names) > 1 for names in table.labels.values()):
+    if table.columns or table.unknown or any(len(n) > 1 for n in table.labels.values()):
         return table.several
     for name, labels in table.labels.items():
         if not labels:
@@ -231,6 +237,8 @@ def columns_taken(table: LabelTable, several: bool) -> list[str]:
         return []
     what = "labels, of which an image has any number" if several else "classes, one an image"
     notes = [f"The columns {some(table.classes)} are taken for {what}."]
+    if table.empty:
+        notes.append(table.empty_told)
     there = {name for labels in table.labels.values() for name in labels}
     if nobody := [name for name in table.classes if name not in there]:
         notes.append(f"No image has {some(nobody)}: not learned.")

@@ -5,6 +5,9 @@
                            empty cell is an image with none. The column may be called ``labels``,
                            ``tags`` or ``class``, that of the paths ``file``, ``image`` ... too.
 ``path,edema,mass``        One column a class, with 1 where it is in the image and 0 where not.
+                           Nobody knows where there is -1, ``?``, ``nan`` or ``unknown``; an empty
+                           cell likewise, if its column has a 0 elsewhere: where absence is written
+                           down, nothing is not absence. In the first form that is ``edema|?mass``.
 ``path,age``               One column of other numbers: what a network that measures should say.
 =========================  ========================================================================
 """
@@ -13,13 +16,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from camcli.data.sources.csv_text import read_csv
 from camcli.errors import UsageError
-from camcli.printable import printable, some
+from camcli.printable import counted, printable, some
 from camcli.spreadsheet import plain
 
 PATHS = (
@@ -32,39 +35,80 @@ LABELS = (
 )  # fmt: skip
 # Columns that are no class and say nothing about one.
 _OTHERS = ("split", "set", "fold", "subset", "width", "height")
-_YES, _NO = ("1", "1.0", "true", "yes", "x", "t", "y"), ("0", "0.0", "", "false", "no", "f", "n")
+_YES, _NO = ("1", "1.0", "true", "yes", "x", "t", "y"), ("0", "0.0", "false", "no", "f", "n")
+_UNKNOWN = (
+    "-1", "-1.0", "?", "nan", "na", "n/a", "#n/a", "<na>", "null", "none", "unknown", "unk",
+    "uncertain", "u",
+)  # fmt: skip
+UNKNOWN = "?"
+"""In front of a label that nobody knows whether an image has."""
 _TAKES = (
     "A table of labels has a first line path,label and one row an image, several labels of an "
     "image with | between them; or path and one column a class, of 0 and 1"
 )
-_PIECE = re.compile(r"\\([|\\])|([|])|([^|\\]+|\\)")
+_PIECE = re.compile(r"\\([|\\?])|([|])|([^|\\]+|\\)")
 
 
-def join_labels(names: Iterable[str]) -> str:
+def join_labels(names: Iterable[str], unknown: Iterable[str] = ()) -> str:
     """Names in one cell, ``|`` between them; one in a name gets a backslash in front.
 
+    Args:
+        names: of what is in an image.
+        unknown: of what may be in it or not, for all that is known: with a ``?`` in front.
+
     Example:
-        >>> join_labels(["edema", "mass"])
-        'edema|mass'
+        >>> join_labels(["edema", "mass"], ["nodule"])
+        'edema|mass|?nodule'
     """
-    return "|".join(name.replace("\\", "\\\\").replace("|", "\\|") for name in names)
+    cells = [_escaped(name) for name in names]
+    return "|".join(cells + [UNKNOWN + _escaped(name) for name in unknown])
+
+
+def _escaped(name: str) -> str:
+    text = name.replace("\\", "\\\\").replace("|", "\\|")
+    return f"\\{text}" if text.startswith(UNKNOWN) and text.strip("? ") else text
 
 
 def split_labels(text: str) -> tuple[str, ...]:
     """The names in a cell that `join_labels` wrote, or a person; none in an empty one.
 
     Example:
-        >>> split_labels("edema | mass")
+        >>> split_labels("edema | mass|?nodule")
         ('edema', 'mass')
     """
-    parts = [""]
+    return _names(text)[0]
+
+
+def unknown_labels(text: str) -> tuple[str, ...]:
+    """The names in such a cell of which it is not known whether they are in the image.
+
+    Example:
+        >>> unknown_labels("edema | mass|?nodule")
+        ('nodule',)
+    """
+    return _names(text)[1] if UNKNOWN in text else ()
+
+
+def _names(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Known and unknown names; what is both is known."""
+    parts, marked = [""], [False]
     for escaped, between, other in _PIECE.findall(text):
         if between:
             parts.append("")
-        else:
-            parts[-1] += escaped or other
-    names = (part.strip() for part in parts)
-    return tuple(dict.fromkeys(name for name in names if name))
+            marked.append(False)
+            continue
+        if not parts[-1].strip() and not escaped:
+            # Question marks alone are a name, if an odd one.
+            marked[-1] = other.lstrip().startswith(UNKNOWN)
+        parts[-1] += escaped or other
+    known: dict[str, None] = {}
+    unknown: dict[str, None] = {}
+    for part, mark in zip((part.strip() for part in parts), marked, strict=True):
+        if mark and part.strip("? "):
+            unknown[part[1:].strip()] = None
+        elif part:
+            known[part] = None
+    return tuple(known), tuple(name for name in unknown if name not in known)
 
 
 @dataclass(frozen=True)
@@ -77,6 +121,9 @@ class LabelTable:
         classes: all classes, where they are the table's columns; else those that occur, sorted.
         columns: whether the classes are the table's columns.
         measured: whether a column of another name holds numbers, which are no classes.
+        unknown: of an image the classes of which nobody knows whether they are in it, by the same
+            path; only where there are some.
+        empty: how many empty cells were taken for that.
         blank: classes whose column has nothing in it.
         splits: what a column called split says of each image, by the same path; empty without.
     """
@@ -88,11 +135,25 @@ class LabelTable:
     splits: dict[str, str] = field(default_factory=dict)
     blank: frozenset[str] = frozenset()
     measured: bool = False
+    unknown: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    empty: int = 0
 
     @property
     def several(self) -> bool:
         """Whether labels do not exclude each other: an image has several of them, or none."""
-        return any(len(names) != 1 for names in self.labels.values())
+        return bool(self.unknown) or any(len(names) != 1 for names in self.labels.values())
+
+    @property
+    def empty_told(self) -> str:
+        """What empty cells were taken for, where there are some."""
+        return (
+            f"{counted(self.empty, 'empty cell')} of {self.path} in columns that have a 0 "
+            "elsewhere: taken for unknown, which counts nowhere. Write 0 where the label is absent."
+        )
+
+    def said(self, row: str) -> str:
+        """What it says of the image that it calls `row`, in one cell; see `join_labels`."""
+        return join_labels(self.labels[row], self.unknown.get(row, ()))
 
 
 def read_label_table(path: str | Path) -> LabelTable:
@@ -127,27 +188,34 @@ def read_label_table(path: str | Path) -> LabelTable:
     if what is None and not columns:
         raise UsageError(f"{path} has no column of labels beside {first[where]!r}. {_TAKES}.")
     found: dict[str, tuple[str, ...]] = {}
+    unknown: dict[str, tuple[str, ...]] = {}
     split = names.index("split") if "split" in names else None
     splits: dict[str, str] = {}
+    empty = 0
+    denied = _denied(rows, columns) if what is None else set()
     for line, cells in rows:
         if len(cells) < len(first):
             cells = cells + [""] * (len(first) - len(cells))
         name = _clean(plain(cells[where]))
         if not name:
             raise UsageError(f"{path}, line {line}: no path. {_TAKES}.")
-        labels = (
-            split_labels(plain(cells[what]))
-            if what is not None
-            else tuple(
-                label for number, label in columns.items() if _is_yes(cells[number], path, line)
-            )
-        )
-        if found.get(name, labels) != labels:
+        if what is not None:
+            labels, untold = _names(plain(cells[what]))
+        else:
+            said = {n: _is_there(cells[n], n in denied, path, line) for n in columns}
+            labels = tuple(columns[n] for n, there in said.items() if there)
+            untold = tuple(columns[n] for n, there in said.items() if there is None)
+            empty += sum(there is None and not cells[n] for n, there in said.items())
+        if found.get(name, labels) != labels or unknown.get(name, ()) != (
+            untold if name in found else ()
+        ):
             raise UsageError(
                 f"{path}, line {line}: {printable(name)!r} has other labels than in a line before: "
                 "keep one of them."
             )
         found[name] = labels
+        if untold:
+            unknown[name] = untold
         if split is not None and splits.setdefault(name, cells[split]) != cells[split]:
             raise UsageError(f"{path}, line {line}: {printable(name)!r} is in two splits.")
     if not found:
@@ -155,15 +223,31 @@ def read_label_table(path: str | Path) -> LabelTable:
     classes = (
         tuple(columns.values())
         if what is None
-        else tuple(sorted({label for labels in found.values() for label in labels}))
+        else tuple(sorted({n for each in (found, unknown) for own in each.values() for n in own}))
     )
     filled = {number for _, cells in rows for number, cell in enumerate(cells) if cell}
     blank = frozenset(name for number, name in columns.items() if number not in filled)
-    return LabelTable(path, found, classes, what is None, splits, blank, measured)
+    return LabelTable(path, found, classes, what is None, splits, blank, measured, unknown, empty)
 
 
-def _is_yes(cell: str, path: Path, line: int) -> bool:
-    """Whether a cell says that a class is in the image.
+def _denied(rows: Sequence[tuple[int, Sequence[str]]], columns: Container[int]) -> set[int]:
+    """The columns that say of some image that their class is not in it."""
+    return {
+        number
+        for _, cells in rows
+        for number, cell in enumerate(cells)
+        if number in columns and cell.lower() in _NO
+    }
+
+
+def _is_there(cell: str, denied: bool, path: Path, line: int) -> bool | None:
+    """Whether a cell says that a class is in the image; None where nobody knows.
+
+    Args:
+        cell: what is in it.
+        denied: whether its column says elsewhere that the class is not there.
+        path: of the table.
+        line: of the row.
 
     Raises:
         UsageError: it says something else.
@@ -173,9 +257,13 @@ def _is_yes(cell: str, path: Path, line: int) -> bool:
         return True
     if text in _NO:
         return False
+    if text in _UNKNOWN:
+        return None
+    if not text:
+        return None if denied else False
     raise UsageError(
-        f"{path}, line {line}: {printable(cell)!r} is neither 0 nor 1, and a column a class has "
-        f"nothing else. {_TAKES}."
+        f"{path}, line {line}: {printable(cell)!r} is neither 0 nor 1, nor -1 for unknown, and a "
+        f"column a class has nothing else. {_TAKES}."
     )
 
 
@@ -212,15 +300,15 @@ class Tabled:
     def __call__(self, rel: str) -> str | None:
         """The labels; empty for an image with none, None for one that the table does not name."""
         row = self.row(rel)
-        return None if row is None else join_labels(self.table.labels[row])
+        return None if row is None else self.table.said(row)
 
     def every(self) -> list[str]:
         """The labels of each row, as a call gives them."""
-        return [join_labels(names) for names in self.table.labels.values()]
+        return [self.table.said(row) for row in self.table.labels]
 
     def row(self, rel: str) -> str | None:
         """The path by which the table names an image; None where it does not, or is unclear."""
-        known = self.table.labels
+        known, said = self.table.labels, self.table.said
         whole = f"{self.root}/{rel}" if self.root else rel
         for exact in (rel, whole):
             if exact in known:
@@ -234,4 +322,4 @@ class Tabled:
             if whole.endswith(f"/{name}") or name.endswith(f"/{rel}")
         ]
         # Two rows that could be meant, and say different things: neither is taken.
-        return near[0] if len({known[name] for name in near}) == 1 else None
+        return near[0] if len({said(name) for name in near}) == 1 else None

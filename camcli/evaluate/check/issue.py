@@ -17,11 +17,13 @@ class CheckedPhoto:
         labels: its classes: one, or any number where classes do not exclude each other; none where
             it is not labelled.
         split: which part of the data it is in; None where the data has no parts.
+        unknown: classes of which nobody knows whether it has them.
     """
 
     ref: ImageRef
     labels: tuple[str, ...] = ()
     split: Split | None = None
+    unknown: tuple[str, ...] = ()
 
     @property
     def rel(self) -> str:

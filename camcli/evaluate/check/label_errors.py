@@ -98,10 +98,12 @@ def judged_classes(photos: Sequence[CheckedPhoto], several: bool) -> list[str]:
 def _learnable(photos: Sequence[CheckedPhoto], several: bool) -> list[str]:
     """Classes with enough photographs, and of several labels with enough that lack it."""
     counts = Counter(name for photo in photos for name in photo.labels)
+    untold = Counter(name for photo in photos for name in photo.unknown)
     total = len(photos)
     return sorted(
-        n for n, c in counts.items() if c >= LEAST and (not several or total - c >= LEAST)
-    )
+        n for n, c in counts.items()
+        if c >= LEAST and (not several or total - c - untold[n] >= LEAST)
+    )  # fmt: skip
 
 
 def _targets(
@@ -120,6 +122,7 @@ def _targets(
         targets = torch.zeros(total, len(names))
         for row, photo in zip(targets, photos, strict=True):
             row[[place[n] for n in photo.labels if n in place]] = 1
+            row[[place[n] for n in photo.unknown if n in place]] = torch.nan
         return names, targets, np.arange(total)
     kept = np.array([i for i, p in enumerate(photos) if p.labels and p.labels[0] in place], int)
     return names, torch.tensor([place[photos[i].labels[0]] for i in kept]), kept
@@ -204,7 +207,7 @@ def out_of_fold(
 def folds(targets: Tensor, groups: np.ndarray) -> np.ndarray:
     """(N,) the fold of each, balanced by class; groups stay together."""
     rng = np.random.default_rng(_SEED)
-    classes = targets.numpy() if targets.ndim == 1 else targets.sum(1).int().numpy()
+    classes = targets.numpy() if targets.ndim == 1 else targets.nansum(1).int().numpy()
     fold = np.empty(len(classes), np.int64)
     _, first, inverse = np.unique(groups, return_index=True, return_inverse=True)
     own = np.empty(len(first), np.int64)
@@ -236,12 +239,13 @@ def _of_labels(
     issues = []
     unseen = []
     for c, name in enumerate(names):
-        if rank_tests(predicted[:, c], targets[:, c].astype(int), 2)[0][1] < TELLS:
+        known = np.flatnonzero(np.isfinite(targets[:, c]))
+        own, probs = targets[known, c].astype(int), predicted[known, c]
+        if rank_tests(probs, own, 2)[0][1] < TELLS:
             unseen.append(name)
             continue
-        two = np.stack([1 - predicted[:, c], predicted[:, c]], 1)
-        which, looks, margins = wrong_labels(two, targets[:, c].astype(int), CLEAR)
-        for i, there, margin in zip(which, looks, margins, strict=True):
+        which, looks, margins = wrong_labels(np.stack([1 - probs, probs], 1), own, CLEAR)
+        for i, there, margin in zip(known[which], looks, margins, strict=True):
             photo = photos[kept[i]]
             has = "without" if there else "with"
             issues.append(

@@ -10,7 +10,7 @@ from camcli.data.datasets.locate import locate
 from camcli.data.datasets.place import DataPlace
 from camcli.data.datasets.registry import kind_of
 from camcli.data.sources.find import Images, find_images
-from camcli.data.sources.label_tables import split_labels
+from camcli.data.sources.label_tables import split_labels, unknown_labels
 from camcli.errors import UnavailableError, UsageError
 from camcli.evaluate.check.issue import CheckedPhoto
 
@@ -73,7 +73,8 @@ def _as_training_does(data: str, labels: str, data_dir: Path | None) -> CheckedD
     for each in found.images:
         label = each.ref.label
         names = split_labels(label or "") if found.several else ((label,) if label else ())
-        photos.append(CheckedPhoto(each.ref, names, each.split))
+        untold = unknown_labels(label or "") if found.several else ()
+        photos.append(CheckedPhoto(each.ref, names, each.split, untold))
     broken = () if place.is_file else tuple(place.broken)
     return _data(photos, found.several, tuple(found.notes), broken)
 

@@ -132,12 +132,14 @@ def compare(
     faiths = {method: Means() for method in (GAUSSIAN, *hows)}
     logits, labels, kept = [], [], list[Seen]()
     several: list[frozenset[int] | None] = []
+    doubtful: list[frozenset[int]] = []
     untold: set[str] = set()
     for seen in see_photographs(classifier, refs, hows, every_label=True, failed=failed):
         if seen.first:
             logits.append(seen.logits)
             labels.append(-1 if seen.label is None else seen.label)
             several.append(seen.labels)
+            doubtful.append(seen.untold)
             progress()
         annotations: Annotations | None = ask.annotations
         if output.multi_label and seen.ref.rel in ask.annotations:
@@ -175,7 +177,7 @@ def compare(
         rows += [_row(name, method, part, ask) for method, part in games.items()]
     predictions: Predictions | LabelPredictions | None = None
     if output.multi_label:
-        predictions = labels_judged(logits, several, classifier.classes, output)
+        predictions = labels_judged(logits, several, classifier.classes, output, doubtful)
     elif not output.measures:
         predictions = judged(logits, labels, classifier.classes, confidence, output=output)
     if predictions is None:

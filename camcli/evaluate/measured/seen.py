@@ -27,7 +27,7 @@ from camcli.data.decode.images import (
 from camcli.data.decode.preprocess import View
 from camcli.data.sources.find import ImageRef
 from camcli.errors import ImageError, stage
-from camcli.models.classes.label_index import label_index, label_indices
+from camcli.models.classes.label_index import label_index, label_indices, unknown_indices
 from camcli.models.classifier import Classifier, Look
 
 
@@ -48,6 +48,7 @@ class Seen:
         features: A (K, h, w) at the explained layer, if asked for.
         labels: indices of the true labels where a photograph has any number; None where they are
             unknown, and of other networks.
+        untold: indices of the labels of which alone nobody knows whether they are true.
         first: whether it is the first record of its photograph: one with several labels has a
             record of each, where that is asked for.
     """
@@ -63,6 +64,7 @@ class Seen:
     maps: dict[str, np.ndarray]
     features: Tensor | None = None
     labels: frozenset[int] | None = None
+    untold: frozenset[int] = frozenset()
     first: bool = True
 
 
@@ -163,6 +165,10 @@ def _see(
             None if one.ref.label is None else label_indices(one.ref.label, classes)
             for one in decoded
         ]
+    untold = [
+        unknown_indices(one.ref.label, classes) if output.multi_label else frozenset[int]()
+        for one in decoded
+    ]
     best = look.logits.argmax(1).tolist()
     if output.thresholds and not output.multi_label:
         best = output.best(look.logits, 1)[:, 0].tolist()
@@ -205,7 +211,7 @@ def _see(
                     label, index,
                     {m: without_margins(values[n], one.view, size) for m, values in maps.items()},
                     look.parts[0].A[n].clone() if features else None,
-                    truths[n], turn == 0,
+                    truths[n], untold[n], turn == 0,
                 )
             )  # fmt: skip
     return found

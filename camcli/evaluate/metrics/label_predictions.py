@@ -24,6 +24,7 @@ class LabelPredictions:
         output: Output,
         *,
         unlabelled: int = 0,
+        known: np.ndarray | None = None,
     ) -> None:
         """Judge logits.
 
@@ -33,20 +34,21 @@ class LabelPredictions:
             classes: the C names.
             output: what the logits are, with the thresholds of labels.
             unlabelled: photographs whose labels are not known, for `record`.
+            known: (N, C) bool, whether `truth` says anything of a pair: others count nowhere; None
+                where it does everywhere.
         """
-        self._classes, self._unlabelled, self._truth = classes, unlabelled, truth
+        told = np.ones_like(truth) if known is None else known
+        self._classes, self._unlabelled, self._truth = classes, unlabelled, truth & told
         probs = probabilities(logits.cpu().double(), output.kind).numpy()
         self._predicted = np.zeros_like(truth)
         for row, own in zip(self._predicted, probs.tolist(), strict=True):
             row[output.positives(own)] = True
-        self._found = label_metrics(truth, probs, self._predicted)
+        self._predicted &= told
+        self._found = label_metrics(truth, probs, self._predicted, told)
         self._thresholds = output.thresholds or (0.5,) * len(classes)
-        order = np.argsort(-probs, axis=0, kind="stable")
-        # Of each label: the photographs from the likeliest down, and where equal ones end.
-        self._ranked = [
-            (order[:, c], np.append(np.flatnonzero(np.diff(probs[order[:, c], c])), len(probs) - 1))
-            for c in range(len(classes))
-        ]
+        # Of each label: the photographs of which it is known from the likeliest down, and where
+        # equal ones end.
+        self._ranked = [_ranked(probs[:, c], told[:, c]) for c in range(len(classes))]
 
     def __len__(self) -> int:
         return len(self._truth)
@@ -98,11 +100,19 @@ class LabelPredictions:
         }  # fmt: skip
 
 
+def _ranked(probs: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of those that are known by probability (N,), and where equal ones end among them."""
+    order = np.argsort(-probs, kind="stable")
+    order = order[known[order]]
+    return order, np.append(np.flatnonzero(np.diff(probs[order])), len(order) - 1)
+
+
 def labels_judged(
     logits: Sequence[Tensor],
     labels: Sequence[frozenset[int] | None],
     classes: Sequence[str],
     output: Output,
+    doubtful: Sequence[frozenset[int]] = (),
 ) -> LabelPredictions | None:
     """The photographs whose labels are known; None when there are none.
 
@@ -111,6 +121,8 @@ def labels_judged(
         labels: their true labels; None where unknown.
         classes: the C names.
         output: what the logits are.
+        doubtful: of each photograph the labels of which nobody knows whether they are true; none
+            by default.
     """
     known = [n for n, own in enumerate(labels) if own is not None]
     if not known:
@@ -118,7 +130,10 @@ def labels_judged(
     truth = np.zeros((len(known), len(classes)), bool)
     for row, n in zip(truth, known, strict=True):
         row[list(labels[n] or ())] = True
+    told = np.ones_like(truth)
+    for row, n in zip(told, known, strict=True):
+        row[list(doubtful[n]) if doubtful else []] = False
     return LabelPredictions(
         torch.stack([logits[n] for n in known]), truth, classes, output,
-        unlabelled=len(labels) - len(known),
+        unlabelled=len(labels) - len(known), known=told,
     )  # fmt: skip

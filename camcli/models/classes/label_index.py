@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from camcli.data.sources.label_tables import split_labels
+from camcli.data.sources.label_tables import split_labels, unknown_labels
 from camcli.models.classes.imagenet import are_imagenets, plain, wnid_index
 
 
@@ -43,11 +43,27 @@ def label_indices(label: str, classes: tuple[str, ...]) -> frozenset[int] | None
         classes: the C class names.
 
     Returns:
-        Their indices; None where no name is one of the classes, so that nothing can be said.
+        Their indices; None where no name is one of the classes, or nothing is known of any class,
+        so that nothing can be said. Of which nothing is known is told by `unknown_indices`.
     """
     whole = label_index(label, classes)
     if whole is not None:
         return frozenset([whole])
     found = [label_index(name, classes) for name in split_labels(label)]
     known = frozenset(index for index in found if index is not None)
-    return None if found and not known else known
+    if not known and (found or unknown_indices(label, classes) >= set(range(len(classes)))):
+        return None
+    return known
+
+
+def unknown_indices(label: str | None, classes: tuple[str, ...]) -> frozenset[int]:
+    """The classes of which a label says that nobody knows whether they are right: ``?mass``.
+
+    Args:
+        label: as for `label_indices`; None for none.
+        classes: the C class names.
+    """
+    if not label or label_index(label, classes) is not None:
+        return frozenset()
+    found = (label_index(name, classes) for name in unknown_labels(label))
+    return frozenset(index for index in found if index is not None)

@@ -45,9 +45,9 @@ class Examples:
 
     @property
     def targets(self) -> Tensor:
-        """(N,) int64; of labels (N, C) float32, 1 for those that an image has and 0 for others."""
+        """(N,) int64; of labels (N, C) float32, as `of_labels` gives them."""
         if self.labels:
-            return of_labels([item.labels for item in self.items], self.labels)
+            return of_labels(self.items, self.labels)
         return torch.tensor([item.target for item in self.items], dtype=torch.int64)
 
     def keep(self, wanted: Sequence[bool]) -> None:
@@ -56,11 +56,12 @@ class Examples:
         self.contents = [x for x, keep in zip(self.contents, wanted, strict=True) if keep]
 
 
-def of_labels(labels: Sequence[Sequence[int]], count: int) -> Tensor:
-    """Indices of each image's labels as (N, C) float32 of 0 and 1."""
-    targets = torch.zeros(len(labels), count)
-    for row, own in zip(targets, labels, strict=True):
-        row[list(own)] = 1
+def of_labels(items: Sequence[Item], count: int) -> Tensor:
+    """Labels as (N, C) float32: 1 for those that an image has, 0 for others, NaN for unknown."""
+    targets = torch.zeros(len(items), count)
+    for row, item in zip(targets, items, strict=True):
+        row[list(item.unknown)] = torch.nan
+        row[list(item.labels)] = 1
     return targets
 
 
@@ -161,6 +162,10 @@ def class_weights(counts: Counter[int], classes: int) -> Tensor:
     return torch.tensor([total / (classes * counts[c]) for c in range(classes)])
 
 
-def label_weights(counts: Counter[int], images: int, labels: int) -> Tensor:
-    """(C,) weights of each label's positives that make them count as its negatives do."""
-    return torch.tensor([max(images - counts[c], 1) / counts[c] for c in range(labels)])
+def label_weights(targets: Tensor) -> Tensor:
+    """(C,) weights of each label's positives that make them count as its negatives do.
+
+    Args:
+        targets: (N, C), as `of_labels` gives them.
+    """
+    return (targets == 0).sum(0).clamp(min=1) / (targets == 1).sum(0).clamp(min=1)

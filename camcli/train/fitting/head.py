@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
@@ -21,6 +22,7 @@ from camcli.train.fitting.loop import (
     Recipe,
     StageState,
     hits,
+    label_loss,
     make_optimizer,
     run_epochs,
     told,
@@ -154,18 +156,21 @@ def judged(logits: Tensor, targets: Tensor) -> dict[str, float]:
 
     Args:
         logits: (N, C).
-        targets: (N,), or of labels (N, C): there the loss is the mean over labels, the accuracy
-            the share of images with exactly their labels above one half, and ``val_map`` the mean
-            average precision, left out where no image has a label.
+        targets: (N,), or of labels (N, C), NaN for unknown: there the loss is the mean over all
+            that are known, the accuracy the share of images with exactly their labels above one
+            half, and ``val_map`` the mean average precision, left out where no image has a label.
     """
     right = float(hits(logits, targets).cpu().double().mean())
     if targets.ndim == 1:
         return {"val_loss": float(F.cross_entropy(logits, targets)), "val_acc": right}
-    loss = float(F.binary_cross_entropy_with_logits(logits, targets.to(logits)))
-    scores, truth = logits.cpu().double().numpy(), targets.cpu().bool().numpy()
-    each = [average_precision(truth[:, c], scores[:, c]) for c in range(truth.shape[1])]
+    scores, truth = logits.cpu().double().numpy(), targets.cpu().numpy()
+    told = np.isfinite(truth)
+    each = [
+        average_precision(truth[told[:, c], c] == 1, scores[told[:, c], c])
+        for c in range(truth.shape[1])
+    ]
     known = [one for one in each if one is not None]
-    found = {"val_loss": loss, "val_acc": right}
+    found = {"val_loss": label_loss(logits, targets), "val_acc": right}
     return {**found, "val_map": sum(known) / len(known)} if known else found
 
 

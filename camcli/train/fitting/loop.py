@@ -37,7 +37,8 @@ class DivergedError(CamcliError):
 class Recipe:
     """How to optimise; see `TrainConfig` for the meaning of the names.
 
-    Targets are (N,) indices of classes, or (N, C) zeros and ones of labels.
+    Targets are (N,) indices of classes, or (N, C) zeros and ones of labels, NaN where nobody knows
+    whether an image has one: that is no part of any loss.
 
     Attributes:
         class_weight: (C,) weight of each class in the loss, or of each label's positives; None
@@ -59,7 +60,8 @@ class Recipe:
         """The cross-entropy that is minimised.
 
         Of labels it is the sum of the labels' own, each a yes or no, so that gradients are as
-        large as those of classes; `told` makes it the mean that is shown.
+        large as those of classes, over the images where they are known; `told` makes it the mean
+        that is shown.
         """
         weight = self.class_weight
         if weight is not None:
@@ -68,9 +70,10 @@ class Recipe:
             return F.cross_entropy(
                 logits, targets, weight, reduction=reduction, label_smoothing=self.label_smoothing
             )
-        truth = targets.to(logits) * (1 - self.label_smoothing) + self.label_smoothing / 2
+        known, truth = known_labels(targets.to(logits))
+        truth = truth * (1 - self.label_smoothing) + self.label_smoothing / 2
         each = F.binary_cross_entropy_with_logits(
-            logits, truth, pos_weight=weight, reduction="none"
+            logits, truth, known.to(logits), pos_weight=weight, reduction="none"
         ).sum(1)
         return each.mean() if reduction == "mean" else each.sum()
 
@@ -82,15 +85,38 @@ class Recipe:
 
 
 def told(loss: float, targets: Tensor) -> float:
-    """A loss as it is shown: of labels the mean over them."""
-    return loss / targets.shape[1] if targets.ndim > 1 else loss
+    """A mean loss as it is shown: of labels the mean over all that is known of them."""
+    if targets.ndim == 1:
+        return loss
+    return loss * len(targets) / max(int(known_labels(targets)[0].sum()), 1)
+
+
+def known_labels(targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Of labels (N, C) where they are known, bool, and what they are: 0 where they are not."""
+    known = ~targets.isnan()
+    return known, targets.where(known, 0)
+
+
+def label_loss(logits: Tensor, targets: Tensor) -> float:
+    """Mean binary cross-entropy, in nats, over all known pairs of an image and a label.
+
+    Args:
+        logits: (N, C).
+        targets: (N, C) zeros and ones, NaN for unknown.
+    """
+    known, truth = known_labels(targets.to(logits))
+    return float(F.binary_cross_entropy_with_logits(logits[known], truth[known]))
 
 
 def hits(logits: Tensor, targets: Tensor) -> Tensor:
-    """(N,) bool: whether the best class is the target, or exactly the labels above one half are."""
+    """(N,) bool: whether the best class is the target, or exactly the labels above one half are.
+
+    What nobody knows may be above or below it.
+    """
     if targets.ndim == 1:
         return logits.argmax(1) == targets
-    return ((logits > 0) == targets.bool()).all(1)
+    known, truth = known_labels(targets)
+    return (((logits > 0) == (truth == 1)) | ~known).all(1)
 
 
 @dataclass(kw_only=True)

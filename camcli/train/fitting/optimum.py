@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from camcli.train.fitting.loop import DivergedError, Recipe
+from camcli.train.fitting.loop import DivergedError, Recipe, known_labels
 
 SMALL = 1 << 20
 """Up to so many numbers the features are taken in float64, which then costs nothing."""
@@ -245,7 +245,10 @@ def _label_truth(
     """(N, C) float64 T and M, so that the sum of the labels' losses is Σ M log(1 + e^z) - T z."""
     weights = torch.ones(len(targets)) if sample_weight is None else sample_weight
     positive = torch.ones(classes) if recipe.class_weight is None else recipe.class_weight.cpu()
-    truth = targets.cpu().double() * (1 - recipe.label_smoothing) + recipe.label_smoothing / 2
-    share = (weights.double() / weights.double().sum())[:, None]
+    known, truth = known_labels(targets.cpu().double())
+    truth = truth * (1 - recipe.label_smoothing) + recipe.label_smoothing / 2
+    # Of each label the mean over the images where it is known.
+    share = weights.double()[:, None] * known
+    share = share / share.sum(0).clamp_min(1e-30)
     yes = positive.double() * truth
     return yes * share, (yes + 1 - truth) * share

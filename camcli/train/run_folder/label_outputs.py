@@ -43,7 +43,7 @@ def write_label_results(
         if not items:
             continue
         predictions += _predictions(split, items, logits, classes, least)
-        truth = of_labels([item.labels for item in items], len(classes))
+        truth = of_labels(items, len(classes))
         results[split] = found = score_labels(logits, truth, classes, least)
         _write_split(directory, split, found, title)
     directory.write_json(SUMMARY, {split: found.summary() for split, found in results.items()})
@@ -100,11 +100,13 @@ def _predictions(
             {
                 "path": item.ref.rel,
                 "split": split,
-                "labels": join_labels(classes[c] for c in item.labels),
+                "labels": join_labels(
+                    (classes[c] for c in item.labels), (classes[c] for c in item.unknown)
+                ),
                 "positives": join_labels(classes[c] for c in said),
                 "pred": classes[order[0]],
                 "prob": f"{probs[order[0]]:.6f}",
-                "correct": int(set(said) == set(item.labels)),
+                "correct": int({*said} - {*item.unknown} == {*item.labels}),
                 **{f"prob {name}": f"{p:.6f}" for name, p in zip(classes, probs, strict=True)},
             }
         )

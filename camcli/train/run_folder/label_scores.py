@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor
 
 from camcli.models.classes.thresholds import USUAL
 from camcli.models.label_metrics import label_metrics
+from camcli.train.fitting.loop import label_loss
 
 FEWEST = 5
 """Positives, and negatives, from which on a threshold is chosen by them."""
@@ -77,15 +77,16 @@ def score_labels(
 
     Args:
         logits: (N, C), N at least 1.
-        truth: (N, C) zeros and ones.
+        truth: (N, C) zeros and ones, NaN where nobody knows: that counts nowhere.
         classes: the C names.
         thresholds: the probability above which each is predicted; None for one half.
     """
     logits, truth = logits.cpu().double(), truth.cpu().double()
+    known = truth.isfinite().numpy()
     least = np.array(thresholds or [USUAL] * len(classes))
-    probs, there = logits.sigmoid().numpy(), truth.bool().numpy()
-    predicted = probs > least
-    found = label_metrics(there, probs, predicted)
+    probs, there = logits.sigmoid().numpy(), (truth == 1).numpy()
+    predicted = (probs > least) & known
+    found = label_metrics(there, probs, predicted, known)
     both, said = (there & predicted).sum(0), predicted.sum(0)
     each = tuple(
         LabelScore(
@@ -96,7 +97,7 @@ def score_labels(
     )  # fmt: skip
     return SplitLabelScores(
         found.images, found.exact / found.images, found.map_macro, found.map_micro, found.f1_macro,
-        found.f1_micro, float(F.binary_cross_entropy_with_logits(logits, truth)), each,
+        found.f1_micro, label_loss(logits, truth), each,
     )  # fmt: skip
 
 
@@ -107,10 +108,13 @@ def best_thresholds(logits: Tensor, truth: Tensor) -> tuple[float, ...]:
 
     Args:
         logits: (N, C) of validation images.
-        truth: (N, C) zeros and ones.
+        truth: (N, C) zeros and ones, NaN where nobody knows.
     """
-    probs, there = logits.cpu().double().sigmoid().numpy(), truth.cpu().bool().numpy()
-    return tuple(_best(probs[:, c], there[:, c]) for c in range(probs.shape[1]))
+    probs, there = logits.cpu().double().sigmoid().numpy(), truth.cpu().numpy()
+    known = np.isfinite(there)
+    return tuple(
+        _best(probs[known[:, c], c], there[known[:, c], c] == 1) for c in range(probs.shape[1])
+    )
 
 
 def _best(probs: np.ndarray, there: np.ndarray) -> float:

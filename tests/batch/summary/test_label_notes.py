@@ -26,4 +26,10 @@ def test_labels_of_which_the_columns_say_nothing(tmp_path):
     for text in ("path,cat\na.jpg,1\nb.jpg,0\n", "path,cat,dog\na.jpg,1,\nb.jpg,0,\n"):
         (note,) = noted(tmp_path, text)
         assert "of 'dog': counted as absent from each image" in note
-    assert noted(tmp_path, "path,cat,dog\na.jpg,1,\nb.jpg,0,0\n") == []
+    assert noted(tmp_path, "path,cat,dog\na.jpg,1,0\nb.jpg,0,0\n") == []
+
+
+def test_empty_cells_beside_others_are_told(tmp_path):
+    (note,) = noted(tmp_path, "path,cat,dog\na.jpg,1,\nb.jpg,0,0\n")
+    assert note.startswith("1 empty cell of ")
+    assert "taken for unknown" in note

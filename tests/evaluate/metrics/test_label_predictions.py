@@ -55,6 +55,27 @@ def test_photographs_without_known_labels_do_not_count(drawn):
     assert labels_judged([logits[0]], [None], "abc", LABELS) is None
 
 
+def test_labels_that_nobody_knows_count_nowhere(drawn):
+    logits, truth = drawn
+    hidden = np.random.default_rng(2).random(truth.shape) < 0.3
+    known = [frozenset(np.flatnonzero(row).tolist()) for row in truth & ~hidden]
+    doubtful = [frozenset(np.flatnonzero(row).tolist()) for row in hidden]
+    probs = logits.sigmoid().numpy()
+    said = probs > np.array(LABELS.thresholds)
+    found = labels_judged(logits, known, "abc", LABELS, doubtful)
+    each = [(truth[~h, c], said[~h, c], probs[~h, c]) for c, h in enumerate(hidden.T)]
+    assert found.compute() == pytest.approx(
+        {
+            "exact": ((said == truth) | hidden).all(1).mean(),
+            "f1_micro": f1_score(truth[~hidden], said[~hidden]),
+            "f1_macro": np.mean([f1_score(t, s) for t, s, _ in each]),
+            "map": np.mean([average_precision_score(t, p) for t, _, p in each]),
+        }
+    )
+    told = found.record()["labels"]
+    assert [one["count"] for one in told] == [t.sum() for t, _, _ in each]
+
+
 def test_the_curve_of_two_classes_is_scikit_learns():
     rng = np.random.default_rng(0)
     truth = rng.random(80) < 0.4

@@ -10,6 +10,7 @@ from sklearn.metrics import average_precision_score
 from torch.nn import functional
 
 from camcli.models.cutting.cut import LinearHead
+from camcli.train.feature_pass.examples import label_weights
 from camcli.train.fitting.head import (
     HeadState,
     LabelledFeatures,
@@ -100,3 +101,53 @@ def test_heads_learn_labels(solver):
     assert fit.rows[-1]["train_loss"] < fit.rows[0]["train_loss"] < 1
     blank = LinearHead(torch.zeros(3, 6), torch.zeros(3))
     assert measure(blank, val)["val_loss"] == pytest.approx(np.log(2), rel=1e-5)
+
+
+def partly(Y, seed=3, share=0.4):
+    """The same with some labels that nobody knows."""
+    hidden = torch.rand(Y.shape, generator=torch.Generator().manual_seed(seed)) < share
+    return Y.masked_fill(hidden, torch.nan)
+
+
+@pytest.mark.parametrize("shape", [(80, 5), (20, 30)], ids=["many images", "few images"])
+def test_the_optimum_of_a_label_is_that_of_the_images_where_it_is_known(shape):
+    X, Y = drawn(*shape)
+    Y = partly(Y)
+    l2 = 0.05
+    weight, bias = solve_head(X, Y, 3, l2, Recipe())
+    for c in range(3):
+        known = Y[:, c].isfinite()
+        theirs = LogisticRegression(C=1 / (l2 * int(known.sum())), tol=1e-10, max_iter=10_000)
+        theirs.fit(X[known].numpy(), Y[known, c].numpy())
+        np.testing.assert_allclose(weight[c], theirs.coef_[0], atol=2e-4)
+        np.testing.assert_allclose(bias[c], theirs.intercept_[0], atol=2e-4)
+
+
+def test_what_nobody_knows_is_in_no_loss_and_no_gradient():
+    Y = partly(drawn(40)[1])
+    known = Y.isfinite()
+    logits = torch.randn(40, 3, generator=torch.Generator().manual_seed(1), requires_grad=True)
+    mean = functional.binary_cross_entropy_with_logits(logits[known], Y[known])
+    loss = Recipe().loss(logits, Y)
+    assert told(float(loss.detach()), Y) == pytest.approx(float(mean.detach()))
+    (slope,) = torch.autograd.grad(loss, logits)
+    assert torch.equal(slope == 0, ~known)
+    found = judged(logits.detach(), Y)
+    assert found["val_loss"] == pytest.approx(float(mean.detach()))
+    aps = [
+        average_precision_score(Y[known[:, c], c].numpy(),
+                                logits.detach()[known[:, c], c].numpy())
+        for c in range(3)
+    ]  # fmt: skip
+    assert found["val_map"] == pytest.approx(np.mean(aps))
+    # It may be said or not.
+    said = torch.where(known, Y * 2 - 1, logits.detach())
+    assert hits(said, Y).all()
+    assert not hits(-said, Y)[known.any(1)].any()
+    assert hits(logits, torch.full_like(Y, torch.nan)).all()
+
+
+def test_weights_of_labels_count_what_is_known():
+    nan = torch.nan
+    targets = torch.tensor([[1, 0.0], [0, nan], [0, nan], [nan, 1]])
+    assert label_weights(targets).tolist() == [2.0, 1.0]

@@ -96,3 +96,31 @@ def test_probabilities_that_differ_in_the_last_bit():
 def test_one_half_stays_where_nothing_is_better():
     logits = torch.tensor([[3.0]] * 6 + [[-3.0]] * 6)
     assert best_thresholds(logits, (logits > 0).float()) == (0.5,)
+
+
+def test_what_nobody_knows_counts_nowhere():
+    """Of each label the numbers are those of the images where it is known."""
+    logits, truth = drawn()
+    hidden = torch.rand(truth.shape, generator=torch.Generator().manual_seed(0)) < 0.3
+    told = truth.masked_fill(hidden, torch.nan)
+    found, known = score_labels(logits, told, CLASSES), ~hidden.numpy()
+    probs, there = logits.sigmoid().numpy(), truth.numpy().astype(int)
+    said = (probs > 0.5).astype(int)
+    for c, each in enumerate(found.labels):
+        own = known[:, c]
+        assert each.support == there[own, c].sum()
+        assert each.precision == pytest.approx(precision_score(there[own, c], said[own, c]))
+        assert each.recall == pytest.approx(recall_score(there[own, c], said[own, c]))
+        assert each.f1 == pytest.approx(f1_score(there[own, c], said[own, c]))
+        assert each.average_precision == pytest.approx(
+            average_precision_score(there[own, c], probs[own, c])
+        )
+    assert found.f1_micro == pytest.approx(f1_score(there[known], said[known]))
+    assert found.micro_ap == pytest.approx(average_precision_score(there[known], probs[known]))
+    assert found.log_loss == pytest.approx(log_loss(there[known], probs[known]))
+    assert found.exact == pytest.approx(((said == there) | ~known).all(1).mean())
+    least = best_thresholds(logits, told)
+    for c in range(3):
+        own = known[:, c]
+        alone = best_thresholds(logits[own, c : c + 1], truth[own, c : c + 1])
+        assert least[c] == alone[0]
