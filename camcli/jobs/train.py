@@ -51,8 +51,8 @@ class TrainJob(Settings):
         """Refuse, without torch and before images are looked for, what cannot be meant.
 
         Raises:
-            UsageError: what names no network or device, a folder in use, or a download of what has
-                no name.
+            UsageError: what names no network or device, a folder in use, a download of what has no
+                name, or TensorBoard's files without TensorBoard.
             UnavailableError: a backbone whose package is not installed.
             CamcliError: a file that holds no weights.
         """
@@ -65,6 +65,10 @@ class TrainJob(Settings):
             spec.check_weights(self.config.weights, self.config.backbone)
         except UsageError as error:  # which speaks of the option that the other commands have
             raise UsageError(str(error).replace("--model ", "--backbone ")) from error
+        if self.config.tensorboard:
+            from camcli.train.live.board import check_tensorboard
+
+            check_tensorboard()
         if self.download:
             self._check_download()
         if not several():  # of several, one looks first

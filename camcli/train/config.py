@@ -102,6 +102,7 @@ class TrainConfig:
     bn: BatchNorm = "frozen"
     output: LearntOutput = "auto"
     thresholds: ThresholdRule = "f1"
+    tensorboard: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -247,7 +247,7 @@ class EnsembleMember:
             stands = {name: getattr(progress, name) for name in type(progress).__dataclass_fields__}
             pair = (head.weight, head.bias)
             save({"stage": 2, "head": pair, "rows": rows, "progress": stands}, both())
-            title = f"{self.title}fine-tuning, "
+            title = f"{self.title}fine-tuning"
             listener.say(epoch_line(progress.rows[-1], recipe.epochs, best=better, title=title))
             bar.show(**shown(progress.rows[-1]))
 

@@ -33,6 +33,7 @@ from camcli.train.feature_pass.examples import (
 from camcli.train.fitting.head import DEFAULT_LR
 from camcli.train.fitting.head_stage import EpochRow
 from camcli.train.fitting.loop import Recipe, hits
+from camcli.train.live.follower import Follower
 from camcli.train.member import EnsembleMember
 from camcli.train.prepare import Backbone
 from camcli.train.processes import Team
@@ -62,6 +63,8 @@ class Steps:
         self.listener = listener
         self.classes = dataset.classes
         self.thresholds: tuple[float, ...] | None = None
+        self.title = f"{config.backbone} on {dataset.root.name}"
+        self.follower = Follower(directory, config, self.title)
         self.seconds: dict[str, float] = {}
         self._clock = time.perf_counter()
         several = len(backbones) > 1
@@ -112,6 +115,7 @@ class Steps:
         splits = {name: Examples.of(self.dataset.split(name), labels) for name in SPLITS}
         rows: list[EpochRow] = state.get("before", [])
         with ExitStack() as stack:
+            stack.enter_context(self.follower)
             lookers = []
             for member in self.members:
                 kept, backbone = None, member.backbone
@@ -144,6 +148,7 @@ class Steps:
         def save(state: dict[str, Any], rows: list[EpochRow]) -> None:
             self.directory.save_state({"member": number, "before": before, **state})
             write_epochs(self.directory, so_far(rows))
+            self.follower.epochs(so_far(rows))
 
         views, val = member.look(splits, looker)
         self._lap("features")
@@ -202,22 +207,22 @@ class Steps:
             name: (splits[name].items, torch.stack([each[name] for each in found]).mean(0))
             for name in found[0]
         }
-        title = f"{self.config.backbone} on {self.dataset.root.name}"
         self.thresholds = self._thresholds(judged)
         results = write_results(
-            self.directory, judged, self.classes, rows, title, several=self.dataset.several,
+            self.directory, judged, self.classes, rows, self.title, several=self.dataset.several,
             thresholds=self.thresholds,
         )  # fmt: skip
         scores = {name: result.summary() for name, result in results.items()}
         alone = [_top1(each, splits) for each in found] if len(found) > 1 else []
         write_epochs(self.directory, rows)
+        self.follower.epochs(rows)
         skipped = {rel: error for looker in lookers for rel, error in looker.skipped.items()}
         if skipped:
             table = ({"path": rel, "error": error} for rel, error in skipped.items())
             self.directory.write_csv("skipped.csv", table)
         self._lap("evaluation")
         if self.team.leads:
-            self._finish(scores, alone, len(skipped))
+            self._finish(judged, scores, alone, len(skipped))
         return TrainResult(
             self.directory.path / BEST, scores, len(skipped), self.seconds, alone, self.team.leads
         )
@@ -232,7 +237,11 @@ class Steps:
         return best_thresholds(logits, of_labels(items, len(self.classes)))
 
     def _finish(
-        self, scores: dict[str, dict[str, Any]], alone: list[dict[str, float]], skipped: int
+        self,
+        judged: dict[Split, tuple[list[Item], Tensor]],
+        scores: dict[str, dict[str, Any]],
+        alone: list[dict[str, float]],
+        skipped: int,
     ) -> None:
         """Put the final numbers into the checkpoint and ``run.json``; only then it is finished."""
         path = self.directory.path
@@ -244,6 +253,7 @@ class Steps:
             best = load_checkpoint(path / BEST)
         best = replace(best, metrics={**best.metrics, **scores}, thresholds=self.thresholds)
         save_checkpoint(path / BEST, best)
+        self.follower.finished(scores, path / BEST, judged, self.info["device"])
         self.info |= {
             "status": "finished",
             "finished": now(),

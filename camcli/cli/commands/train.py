@@ -292,6 +292,16 @@ def train(
             help="Where. Default: features in $CAMCLI_CACHE, or in ~/.cache/camcli.",
         ),
     ] = J.cache_dir,
+    tensorboard: Annotated[
+        bool,
+        typer.Option(
+            "--tensorboard",
+            help="Also write TensorBoard's files, into tensorboard in --out: the curves, the "
+            "settings with what they reached, and what the network looks at in a few held-out "
+            "images. Needs tensorboard: pip install 'camcli[tensorboard]'.",
+            rich_help_panel=o.RUN,
+        ),
+    ] = D.tensorboard,
     seed: Annotated[
         int, typer.Option("--seed", help="Of everything drawn.", rich_help_panel=o.RUN)
     ] = D.seed,

@@ -13,6 +13,9 @@ from camcli.train.progress import Bar, Listener
 if TYPE_CHECKING:
     from tqdm import tqdm
 
+LINES = ("epoch", "solve", "candidate")
+"""Units each of which is told in a line of its own."""
+
 
 class TerminalListener(Listener):
     """Draws what a run tells."""
@@ -30,10 +33,11 @@ class TerminalListener(Listener):
 
     def _above(self, speak: Callable[[], None]) -> None:
         """Without tearing a bar that is being drawn."""
-        if self._bar is None:
+        bar = self._bar
+        if bar is None or bar._time() - bar.start_t < bar.delay:  # not drawn yet
             speak()
             return
-        with self._bar.external_write_mode(file=sys.stderr):
+        with bar.external_write_mode(file=sys.stderr):
             speak()
 
     @contextmanager
@@ -47,12 +51,12 @@ class TerminalListener(Listener):
         """A bar while the work goes on; none for no work, nor a line for what ends unforeseen."""
         from camcli.cli.terminal.bars import bar
 
-        # Each epoch is a line, see `camcli.train.progress.epoch_line`.
-        lines = unit in ("epoch", "solve")
-        if total == 0 or lines or (total is None and not sys.stderr.isatty()):
+        told = unit in LINES  # and so needs no bar in a file, nor when it is over
+        if total == 0 or ((total is None or told) and not sys.stderr.isatty()):
             yield Bar()
             return
-        with bar(total, title=title, unit=unit, leave=total is not None) as drawn:
+        leave, after = total is not None and not told, 1.0 if told else 0.0
+        with bar(total, title=title, unit=unit, leave=leave, after=after) as drawn:
             self._bar = drawn
             try:
                 yield _TqdmBar(drawn)
@@ -68,6 +72,13 @@ class _TqdmBar(Bar):
         """`count` more are done."""
         self._drawn.update(count)
 
+    def skip(self, count: int) -> None:
+        """`count` more were done before."""
+        from camcli.cli.terminal.bars import skip
+
+        skip(self._drawn, count)
+
     def show(self, **numbers: float) -> None:
         """The numbers at the end of the bar."""
-        self._drawn.set_postfix({name: f"{value:.4f}" for name, value in numbers.items()})
+        told = {name: f"{value:.4f}" for name, value in numbers.items()}
+        self._drawn.set_postfix(told, refresh=False)

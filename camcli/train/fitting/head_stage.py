@@ -131,7 +131,7 @@ def train_heads(
                 **fit.rows[-1],
             }
             done.append(row)
-            title = f"head {member + 1}, " if members > 1 else ""
+            title = f"head {member + 1}" if members > 1 else ""
             better = fit.best_row is fit.rows[-1]
             listener.say(epoch_line(fit.rows[-1], epochs, best=better, title=title))
             bar.advance(1)
@@ -149,12 +149,12 @@ def train_heads(
         try:
             if train is not None:
                 with listener.bar("head", epochs, "solve") as bar:
-                    bar.advance(fit.epoch)
+                    bar.skip(fit.epoch)
                     weight = _bootstrap(targets, train, own) if members > 1 else None
                     fit_to_optimum(fit, train, val, own, l2, sample_weight=weight, after=after)
             else:
                 with listener.bar("head", epochs, "epoch") as bar:
-                    bar.advance(fit.epoch)
+                    bar.skip(fit.epoch)
                     train_head(fit, views.epoch, targets, val, own, after)
         except DivergedError as error:
             if fit.best is not None:
@@ -177,12 +177,9 @@ def average(heads: Sequence[LinearHead]) -> LinearHead:
 
 
 def shown(row: EpochRow) -> dict[str, float]:
-    """The numbers of an epoch for a progress bar."""
-    names = {
-        "train_loss": "loss", "train_acc": "acc", "val_loss": "val_loss", "val_acc": "val_acc",
-        "val_map": "val_mAP",
-    }  # fmt: skip
-    return {short: row[name] for name, short in names.items() if name in row}
+    """What an epoch reached, for a progress bar, which has room for one number."""
+    names = {"val_map": "mAP", "val_acc": "val", "train_loss": "loss"}
+    return next(({short: row[name]} for name, short in names.items() if name in row), {})
 
 
 def _all_views(views: Views, targets: Tensor) -> LabelledFeatures:

@@ -15,7 +15,7 @@ from camcli.printable import counted
 from camcli.render.plots import MAX_CLASSES, label_bars, learning_curves
 from camcli.train.feature_pass.examples import of_labels
 from camcli.train.run_folder.label_scores import SplitLabelScores, score_labels
-from camcli.train.run_folder.rundir import SPLIT_WORDS, SUMMARY, TrainDirectory, decimal
+from camcli.train.run_folder.rundir import CURVES, SPLIT_WORDS, SUMMARY, TrainDirectory, decimal
 
 
 def write_label_results(
@@ -53,7 +53,7 @@ def write_label_results(
         "thresholds.csv",
         ({"class": name, "threshold": f"{t:.6f}"} for name, t in zip(classes, least, strict=True)),
     )
-    directory.write("curves.png", learning_curves(rows, title))
+    directory.write(CURVES, learning_curves(rows, title))
     return results
 
 

@@ -14,7 +14,14 @@ from camcli.render.plots import MAX_CLASSES, confusion_matrix, learning_curves
 from camcli.train.run_folder.label_outputs import write_label_results
 from camcli.train.run_folder.label_scores import SplitLabelScores
 from camcli.train.run_folder.metrics import Scores, most_confused, score
-from camcli.train.run_folder.rundir import EPOCHS, SPLIT_WORDS, SUMMARY, TrainDirectory, decimal
+from camcli.train.run_folder.rundir import (
+    CURVES,
+    EPOCHS,
+    SPLIT_WORDS,
+    SUMMARY,
+    TrainDirectory,
+    decimal,
+)
 
 
 def write_epochs(directory: TrainDirectory, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -60,7 +67,7 @@ def write_results(
     directory.write_json(SUMMARY, {split: found.summary() for split, found in results.items()})
     if predictions:
         directory.write_csv("predictions.csv", predictions)
-    directory.write("curves.png", learning_curves(rows, title))
+    directory.write(CURVES, learning_curves(rows, title))
     return results
 
 

@@ -21,18 +21,22 @@ from camcli.spreadsheet import cell
 from camcli.train.config import TrainConfig, to_toml
 
 BEST, LAST, STATE, INFO = "best.safetensors", "last.safetensors", "state.pt", "run.json"
-CONFIG, EPOCHS, SUMMARY = "config.toml", "metrics.csv", "metrics.json"
+CONFIG, EPOCHS, SUMMARY, CURVES = "config.toml", "metrics.csv", "metrics.json", "curves.png"
+BOARD, BOARD_ENDING = "tensorboard", ".camcli"
+"""The folder of TensorBoard's files, and how those end that camcli wrote."""
 LOCK = ".camcli.lock"
 """Held while a run is written; removed at its end. (Files that are renamed into place cannot be
 held: the next one of that name is another file.)"""
 # All that camcli writes here; run.json lists what it wrote, and so what --overwrite may delete.
 _OURS = (
     BEST, LAST, STATE, INFO, CONFIG, EPOCHS, SUMMARY, "predictions.csv", "skipped.csv",
-    "curves.png", "per_class-val.csv", "per_class-test.csv", "confusion-val.png",
+    CURVES, "per_class-val.csv", "per_class-test.csv", "confusion-val.png",
     "confusion-test.png", "confusion-val.csv", "confusion-test.csv", "confused-val.csv",
     "confused-test.csv",
 )  # fmt: skip
 _MEMBER = re.compile(r"member-\d+(-last)?\.safetensors")
+# Settings that a run may be resumed with others of: they change nothing of what is learnt.
+_FREE = ("tensorboard",)
 
 
 def _members(count: int) -> list[str]:
@@ -54,13 +58,14 @@ class TrainDirectory:
 
     Attributes:
         path: the folder.
+        writes: whether this process writes.
 
     Of several processes that train together one writes; the methods of the others leave the disk
     alone.
     """
 
     def __init__(self, path: Path, writes: bool = True) -> None:
-        self.path, self._writes = path, writes
+        self.path, self.writes = path, writes
         self._held: IO[bytes] | None = None
 
     def hold(self) -> None:
@@ -73,7 +78,7 @@ class TrainDirectory:
             UsageError: somebody else is training into it.
             CamcliError: it cannot be written.
         """
-        if not self._writes:
+        if not self.writes:
             return
         path = self.path / LOCK
         try:
@@ -105,7 +110,7 @@ class TrainDirectory:
     def _check_alone(self) -> None:
         """Refuse a folder that another run is written to; no need to load a network for that."""
         path = self.path / LOCK
-        if self._held is not None or not self._writes or not path.is_file():
+        if self._held is not None or not self.writes or not path.is_file():
             return
         with suppress(OSError), path.open("ab") as file:
             if not _alone(file):
@@ -155,7 +160,7 @@ class TrainDirectory:
         made = before.get("config")
         made = made if isinstance(made, dict) else {}
         for key, value in now.items():
-            if made.get(key) != value:
+            if made.get(key) != value and key not in _FREE:
                 raise UsageError(
                     f"{self.path} was made with {key} = {made.get(key)!r}, and "
                     f"this run has {value!r}. Resume with the same, or choose another --out."
@@ -164,7 +169,7 @@ class TrainDirectory:
 
     def begin(self, config: TrainConfig, info: Mapping[str, Any], *, overwrite: bool) -> None:
         """Empty the folder, which is held, of an earlier run, and write down the settings."""
-        if not self._writes:
+        if not self.writes:
             return
         try:
             before = read_record(self.path / INFO) if overwrite else None
@@ -187,12 +192,21 @@ class TrainDirectory:
         """The files in the folder that have names of camcli's, whoever wrote them."""
         names = [name for name in _OURS if (self.path / name).exists()]
         members = (path.name for path in self.path.glob("member-*.safetensors"))
-        return [*names, *sorted(name for name in members if _MEMBER.fullmatch(name))]
+        return [
+            *names, *sorted(name for name in members if _MEMBER.fullmatch(name)), *self._board()
+        ]  # fmt: skip
 
     def _listed(self, info: Mapping[str, Any]) -> list[str]:
         """The files that a run wrote, as its ``run.json`` says; an older one says nothing."""
         files = info.get(FILES, self._there())
-        return [name for name in files if isinstance(name, str)] if isinstance(files, list) else []
+        names = files if isinstance(files, list) else []
+        # TensorBoard's have the time in their names, which nobody knew when the run began.
+        return list(dict.fromkeys([*(n for n in names if isinstance(n, str)), *self._board()]))
+
+    def _board(self) -> list[str]:
+        """TensorBoard's files that camcli wrote."""
+        found = (self.path / BOARD).rglob(f"events.out.tfevents.*{BOARD_ENDING}")
+        return sorted(path.relative_to(self.path).as_posix() for path in found)
 
     def write(self, name: str, data: bytes) -> None:
         """Write a file so that it is either whole or not there.
@@ -200,7 +214,7 @@ class TrainDirectory:
         Raises:
             CamcliError: disk full, folder removed, no permission.
         """
-        if not self._writes:
+        if not self.writes:
             return
         try:
             write_whole(self.path / name, data)
@@ -262,12 +276,12 @@ class TrainDirectory:
 
     def sweep(self) -> None:
         """Delete what a killed process was writing; nobody else writes here while this runs."""
-        for part in self.path.glob(".camcli-*.part") if self._writes else ():
+        for part in self.path.glob(".camcli-*.part") if self.writes else ():
             part.unlink(missing_ok=True)
 
     def clear_state(self) -> None:
         """A finished run needs none."""
-        if self._writes:
+        if self.writes:
             (self.path / STATE).unlink(missing_ok=True)
 
     def _read_info(self) -> dict[str, Any]:

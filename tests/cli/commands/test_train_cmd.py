@@ -225,7 +225,7 @@ def test_each_epoch_is_a_line_and_the_next_command_works(run, photos_folder, tmp
         epochs = [line for line in lines if line.startswith("epoch ")]
         assert [line.split(":")[0] for line in epochs] == ["epoch 1/2", "epoch 2/2"]
         assert "; validation " in epochs[0]
-        assert epochs[0].endswith(", best so far")
+        assert epochs[0].endswith(", best")
         assert lines[-1].startswith("To see where it looks: camcli batch ")
         words = shlex.split(lines[-1].partition(": ")[2])
         assert words[-1] == "--report"
