@@ -74,6 +74,7 @@ class TrainConfig:
     train_domain: str | None = None
     test_domain: str | None = None
     group: str | None = None
+    ignore_label: str | None = None
     val: float = 0.15
     test: float = 0.0
     backbone: str = "resnet50"

@@ -35,6 +35,7 @@ def read_data(config: TrainConfig) -> Dataset:
         val=config.val,
         test=config.test,
         seed=config.seed,
+        ignore=config.ignore_label,
     )
     if config.output == "softmax" and found.several:
         many = next(item for item in found.items if len(item.labels) != 1)

@@ -119,6 +119,14 @@ def train(
             "split, such as the frames of a video: '^(.+?)_\\d+'.",
         ),
     ] = D.group,
+    ignore_label: Annotated[
+        str | None,
+        _data(
+            "--ignore-label",
+            help="Images with this label are left out, or of several labels lose it: 'unknown', "
+            "'unknown|reject'. '' is an empty cell of a table of one label an image.",
+        ),
+    ] = D.ignore_label,
     split: Annotated[
         SplitRule,
         _data("--split", help="video: hold whole videos of Fruits-360 out, for an honest figure."),

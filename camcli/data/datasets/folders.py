@@ -70,14 +70,14 @@ def read_folders(place: DataPlace, domains: Domains) -> Found:
 def _read_by_table(place: DataPlace) -> Found:
     """The images that a table names, and its splits: ``--data photos --labels truth.csv``."""
     table = read_label_table(place.labels)
-    several = takes_several(table)
+    several = takes_several(table, empty="" in place.ignored)
     rows = Tabled(table, str(place.root.absolute()))
     found, skipped = [], 0
     for ref in place.images():
         if ref.label is None or (row := rows.row(ref.rel)) is None:
             skipped += 1
             continue
-        label = ref.label if several else table.labels[row][0]
+        label = ref.label if several else (*table.labels[row], "")[0]
         found.append(Labelled(replace(ref, label=label), split_given(table, row)))
     if not found:
         raise UsageError(f"{place.labels} names no image in {place}; see --labels.")

@@ -17,6 +17,7 @@ from camcli.data.datasets.dataset import Dataset as Dataset
 from camcli.data.datasets.dataset import Item as Item
 from camcli.data.datasets.dataset import Labelled
 from camcli.data.datasets.fruits360 import merged
+from camcli.data.datasets.ignoring import doubtful_names, ignored_names, without_labels
 from camcli.data.datasets.kind import DatasetKind, Domains
 from camcli.data.datasets.locate import locate
 from camcli.data.datasets.place import DataPlace
@@ -43,6 +44,7 @@ def load_dataset(
     val: float = 0.15,
     test: float = 0.0,
     seed: int = 0,
+    ignore: str | None = None,
     strict: bool = True,
 ) -> Dataset:
     """Read a data set's structure; no image is opened.
@@ -68,6 +70,8 @@ def load_dataset(
         val: share of the training images that validates, where the set has no such split.
         test: share that tests, where the set has no test split; 0 leaves it empty.
         seed: of the splits that are drawn here.
+        ignore: labels that are none, ``|`` between them, see `camcli.data.datasets.ignoring`; an
+            empty text is the empty label of a table.
         strict: raise the first problem instead of returning all of them.
 
     Returns:
@@ -92,7 +96,8 @@ def load_dataset(
             f"--labels {labels} says which outputs of a network that is there the folders are, "
             "and one that is trained gets its own: leave it out."
         )
-    place = DataPlace(locate(str(data), data_dir), labels)
+    ignored = ignored_names(ignore)
+    place = DataPlace(locate(str(data), data_dir), labels, ignored)
     domains = Domains(domain, train_domain, test_domain)
     kind = kind_of(place)
     assert kind.read is not None
@@ -102,13 +107,15 @@ def load_dataset(
         raise UsageError(f"A domain was named, but {place} has no folders that share classes.")
     if merge_varieties:
         found = [x.with_label(merged(x.ref.label or "")) for x in found]
+    several = read.several
+    found, left_out = without_labels(found, ignored, several)
+    notes += left_out
     videos = kind.videos
     if split == "video":
         found, more = _whole_videos(kind, place, found, val, test or 0.25, seed)
         notes += more
     elif kind.note:
         notes.append(kind.note)
-    several = read.several
     problems = [*_broken(place), *_problems(found, several)]
     if videos and group is None:
         trained = [x.ref for x in found if x.split == "train"]
@@ -131,8 +138,7 @@ def load_dataset(
         else Item(x.ref, index[x.ref.label or ""], x.split or "train", group=own)
         for x, own in zip(settled, groups, strict=True)
     )  # fmt: skip
-    if several:
-        notes += _everywhere(items, classes)
+    notes += _everywhere(items, classes) if several else doubtful_names(classes)
     return Dataset(
         place.root, read.layout, classes, items, tuple(notes), tuple(problems), str(place), several
     )

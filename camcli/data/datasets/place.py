@@ -24,17 +24,21 @@ class DataPlace:
 
     Attributes:
         labels: what the user says labels are, ``auto`` for what the place shows.
+        ignored: labels that are none, see `camcli.data.datasets.ignoring`.
     """
 
-    def __init__(self, spec: str | Path, labels: str = "auto") -> None:
+    def __init__(
+        self, spec: str | Path, labels: str = "auto", ignored: tuple[str, ...] = ()
+    ) -> None:
         """Nothing is looked at yet.
 
         Args:
             spec: an absolute path that exists, ``@`` before that of a list of paths, a URL, or a
                 pattern of tar or zip files.
             labels: as for `find_images`.
+            ignored: labels that are none; ``""`` for the empty one.
         """
-        self.labels = labels
+        self.labels, self.ignored = labels, ignored
         self._spec = spec
         self._found: dict[str, tuple[Source, list[ImageRef]]] = {}
 

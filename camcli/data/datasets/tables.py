@@ -134,8 +134,13 @@ def _split(text: str | None, where: str) -> Split | None:
     return split_of(text)
 
 
-def _labelled(lines: list[_Line], table: Path) -> tuple[list[_Line], bool]:
+def _labelled(lines: list[_Line], table: Path, empty: bool) -> tuple[list[_Line], bool]:
     """The lines, and whether labels do not exclude each other: a cell has several of them.
+
+    Args:
+        lines: of a table with a column label.
+        table: its path.
+        empty: whether an empty cell may be where each image has one label.
 
     Raises:
         UsageError: a cell is empty where each image has one label.
@@ -146,10 +151,13 @@ def _labelled(lines: list[_Line], table: Path) -> tuple[list[_Line], bool]:
             x._replace(label=join_labels(split_labels(x.label), unknown_labels(x.label)))
             for x in lines
         ], True
-    if empty := [line for line in lines if not line.label]:
-        raise UsageError(f"Line {empty[0].number} of {table} has no label.")
+    if not empty and (lacking := [line for line in lines if not line.label]):
+        raise UsageError(
+            f"Line {lacking[0].number} of {table} has no label: write one, or leave such images "
+            "out with --ignore-label ''."
+        )
     # One label may hold a |, which is then written behind a backslash.
-    return [x._replace(label=split_labels(x.label)[0]) for x in lines], False
+    return [x._replace(label=(*split_labels(x.label), "")[0]) for x in lines], False
 
 
 def _referenced(rows: list[_Line], table: Path) -> list[LabelRow]:
@@ -181,15 +189,16 @@ def _existing(name: str, folder: Path) -> str:
 
 def _read(place: DataPlace, domains: Domains) -> Found:
     table = place.root
-    rows, several, notes = read_rows(table)
+    rows, several, notes = read_rows(table, empty="" in place.ignored)
     return Found([Labelled(row.ref, row.split) for row in rows], "table", notes, several)
 
 
-def read_rows(path: Path) -> tuple[list[LabelRow], bool, list[str]]:
+def read_rows(path: Path, *, empty: bool = False) -> tuple[list[LabelRow], bool, list[str]]:
     """Read a table in whichever form, see `camcli.data.sources.label_tables`.
 
     Args:
         path: of the table.
+        empty: whether an image may have no label where others have one.
 
     Returns:
         One row for each image; whether images have several labels, or none; and what to know.
@@ -198,22 +207,27 @@ def read_rows(path: Path) -> tuple[list[LabelRow], bool, list[str]]:
         UsageError: as `read_table`; or a column a class holds something else than 0 and 1.
     """
     header = _header(path)
-    if header is None or "label" in header or not set(header) & set(PATHS):
-        lines, several = _labelled(_lines(path), path)
+    if header is None or {"path", "label"} <= {*header} or not {*header} & {*PATHS}:
+        lines, several = _labelled(_lines(path), path, empty)
         return _referenced(lines, path), several, []
     table = read_label_table(path)
-    several = takes_several(table)
+    several = takes_several(table, empty=empty)
     lines = [
         _Line(
-            number, name, table.said(name) if several else labels[0], split_given(table, name)
+            number, name, table.said(name) if several else (*labels, "")[0],
+            split_given(table, name),
         )
         for number, (name, labels) in enumerate(table.labels.items(), 2)
     ]  # fmt: skip
     return _referenced(lines, path), several, columns_taken(table, several)
 
 
-def takes_several(table: LabelTable) -> bool:
+def takes_several(table: LabelTable, *, empty: bool = False) -> bool:
     """Whether an image of a table has any number of labels, and not one class.
+
+    Args:
+        table: any.
+        empty: whether a cell may be empty where each image has one label.
 
     Raises:
         UsageError: a cell is empty where each image has one label; or they are measurements.
@@ -226,8 +240,11 @@ def takes_several(table: LabelTable) -> bool:
     if table.columns or table.unknown or any(len(n) > 1 for n in table.labels.values()):
         return table.several
     for name, labels in table.labels.items():
-        if not labels:
-            raise UsageError(f"{printable(name)!r} has no label in {table.path}.")
+        if not labels and not empty:
+            raise UsageError(
+                f"{printable(name)!r} has no label in {table.path}: write one, or leave such "
+                "images out with --ignore-label ''."
+            )
     return False
 
 
