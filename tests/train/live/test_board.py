@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,6 @@ from camcli.data.sources.refs import ImageRef
 from camcli.errors import UsageError
 from camcli.jobs.train import TrainJob
 from camcli.train.config import TrainConfig
-from camcli.train.live import board
 from camcli.train.live.follower import first_to_see
 from camcli.train.run import train
 
@@ -32,7 +32,10 @@ def read():
 
 
 def test_without_tensorboard_it_says_what_brings_it(colours, tmp_path, monkeypatch):
-    monkeypatch.setattr(board.importlib.util, "find_spec", lambda name: None)
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "tensorboard" else find(name)
+    )
     job = TrainJob(TrainConfig(data=str(colours), tensorboard=True), tmp_path / "run")
     with pytest.raises(UsageError, match=r"pip install 'camcli\[tensorboard\]'"):
         job.check()
