@@ -19,6 +19,7 @@ from camcli.models.loading.checkpoint import Checkpoint, load_checkpoint, save_c
 from camcli.train.config import TrainConfig
 from camcli.train.feature_pass.examples import Examples, Looker, gone, look_together
 from camcli.train.feature_pass.features import ImageView
+from camcli.train.feature_pass.sight import Sight
 from camcli.train.fitting.finetune import DEFAULT_LR2, TuneState, fine_tune
 from camcli.train.fitting.head import DEFAULT_LR, LabelledFeatures, linear, measure
 from camcli.train.fitting.head_stage import EpochRow, Save, Views, shown, train_heads
@@ -188,7 +189,7 @@ class EnsembleMember:
             images = splits[name]
             with listener.bar(f"{self.title}{name} evaluation", len(images.items), "img") as bar:
                 features, _ = look_together(
-                    self.team, images, tuned, ImageView(tuned), None, bar.advance
+                    self.team, images, Sight(tuned), ImageView(tuned), None, bar.advance
                 )
             logits[name] = linear(head, features)
         return logits

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,7 +20,9 @@ from camcli.models.loading.zoo import build_model
 from camcli.models.pooling.pooling import Pooling
 from camcli.models.spec import check_input_size
 from camcli.train.config import TrainConfig
-from camcli.train.feature_pass.features import backbone_tensors, digest_of, pooled
+from camcli.train.feature_pass.cache import PoolingCache
+from camcli.train.feature_pass.features import backbone_tensors, digest_of
+from camcli.train.feature_pass.sight import Sight
 from camcli.train.fitting.trainable_layers import find_head, module_names
 
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
@@ -35,9 +38,8 @@ class Backbone:
         classifier: the same, cut.
         tensors: those before the cut, by name.
         digest: of these tensors, SHA-256 in hex.
-        channels: K, of what the head is given.
-        pooling: which statistics of which layers these are; the features of `classifier` are the
-            maps whose means they are.
+        layer: its last map, whatever its head is given.
+        sight: looks at images with it.
     """
 
     kind: str
@@ -45,16 +47,33 @@ class Backbone:
     classifier: Classifier
     tensors: dict[str, Tensor]
     digest: str
-    channels: int
-    pooling: Pooling = field(default_factory=Pooling)
+    layer: str
+    sight: Sight
+
+    @property
+    def pooling(self) -> Pooling:
+        """What its head is given; the features of `classifier` are maps whose means that is."""
+        return self.sight.pooling
+
+    @property
+    def channels(self) -> int:
+        """K, numbers that its head is given."""
+        return self.sight.channels
+
+    def cache(self, root: Path) -> PoolingCache:
+        """What is kept of its features.
+
+        Raises:
+            CamcliError: it cannot be read or written.
+        """
+        return PoolingCache(root, self.space(), self.sight.statistics)
 
     def space(self) -> dict[str, Any]:
-        """All that its features depend on besides the pixels of a photograph."""
-        pooling = {} if self.pooling.plain else {"pooling": str(self.pooling)}
-        return pooling | {
+        """All that its features depend on besides the pixels of a photograph and the statistic."""
+        return {
             "backbone": self.classifier.provenance.name,
             "tensors": self.digest,
-            "layer": self.classifier.layer,
+            "layer": self.layer,
             "preprocess": self.classifier.preprocess.to_dict(),
             "precision": "bfloat16" if self.classifier.device.type == "cuda" else "float32",
         }
@@ -125,7 +144,7 @@ def _backbone(
             f"{layers} layers come after it, so a GAP + linear head there would learn little: take "
             "a convolutional network."
         )
-    blank = torch.zeros(1, 3, *preprocess.shape[1:], dtype=torch.uint8, device=device)
+    layer = classifier.layer
     if pooled_cut:
         halves = pooled_cut.to(device)
         K = halves.places[0].shape[0]
@@ -134,9 +153,8 @@ def _backbone(
             classifier, features=halves.first, tail=none, head=none, classes=("",), cut=None,
             layer=halves.layer,
         )  # fmt: skip
-    channels = pooled(classifier, blank).shape[1]
     digest = digest_of(tensors)
-    return Backbone(kind, built.module, classifier, tensors, digest, channels, pooling)
+    return Backbone(kind, built.module, classifier, tensors, digest, layer, Sight(classifier))
 
 
 def _pooled(module: nn.Module, shape: tuple[int, int, int], pooling: Pooling, name: str) -> Cut:

@@ -21,7 +21,6 @@ from camcli.models.loading.checkpoint import (
     save_checkpoint,
 )
 from camcli.train.config import TrainConfig
-from camcli.train.feature_pass.cache import FeatureCache
 from camcli.train.feature_pass.examples import (
     Examples,
     Looker,
@@ -120,9 +119,8 @@ class Steps:
             for member in self.members:
                 kept, backbone = None, member.backbone
                 if cache:
-                    kept = FeatureCache(cache, backbone.space(), backbone.channels)
-                    stack.enter_context(kept)
-                lookers.append(Looker(backbone.classifier, kept, self.listener, self.team))
+                    kept = stack.enter_context(backbone.cache(cache))
+                lookers.append(Looker(backbone.sight, kept, self.listener, self.team))
             for n, (member, looker) in enumerate(zip(self.members, lookers, strict=True)):
                 if n >= state.get("member", 0):
                     own = state if n == state.get("member", 0) else {}

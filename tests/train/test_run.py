@@ -81,9 +81,8 @@ def test_a_second_run_with_another_rate_looks_at_no_image(quick, tmp_path, monke
     train(quick, tmp_path / "a", cache_dir=cache)
     before = {p: p.read_bytes() for p in cache.glob("*.features")}
     assert len(before) == 1
-    monkeypatch.setattr(
-        "camcli.train.feature_pass.features.pooled", None
-    )  # would fail if it were called
+    # Would fail if it were called.
+    monkeypatch.setattr("camcli.train.feature_pass.sight.Sight.of_any_shape", None)
     train(replace(quick, lr=0.01), tmp_path / "b", cache_dir=cache)
     assert {p: p.read_bytes() for p in cache.glob("*.features")} == before
 

@@ -19,6 +19,7 @@ from camcli.errors import CamcliError, UsageError
 from camcli.models.classifier import Provenance, cut_classifier
 from camcli.models.loading.checkpoint import load_checkpoint
 from camcli.train.feature_pass.features import ImageView, extract, hash_files
+from camcli.train.feature_pass.sight import Sight
 from camcli.train.fitting.loop import DivergedError
 from camcli.train.progress import Listener
 from camcli.train.run import train
@@ -239,7 +240,7 @@ def test_an_image_on_which_the_network_fails_is_left_out(tmp_path, how):
     paths = [tmp_path / f"{n}.png" for n in range(5)]
     for n, path in enumerate(paths):
         Image.new("RGB", (40, 40), (0, 0, 0) if n == 2 else (200, 180, 40 * n)).save(path)
-    features, errors = extract(paths, hash_files(paths), classifier, ImageView(classifier))
+    features, errors = extract(paths, hash_files(paths), Sight(classifier), ImageView(classifier))
     assert list(errors) == [2]
     assert errors[2].startswith("network: ")
     assert features.shape == (5, 4)
@@ -247,7 +248,7 @@ def test_an_image_on_which_the_network_fails_is_left_out(tmp_path, how):
     assert not features[2].any()
     dark = [paths[2]] * 3
     with pytest.raises(CamcliError, match="fails on every image"):
-        extract(dark, hash_files(dark), classifier, ImageView(classifier))
+        extract(dark, hash_files(dark), Sight(classifier), ImageView(classifier))
 
 
 def test_images_that_go_in_the_middle_of_a_run_are_told(quick, colours, tmp_path, cache):

@@ -28,8 +28,9 @@ from camcli.models.classifier import Classifier
 from camcli.models.loading.checkpoint import load_checkpoint
 from camcli.models.runtime.openvino import available_cores
 from camcli.printable import counted
-from camcli.train.feature_pass.cache import FeatureCache, cache_root
-from camcli.train.feature_pass.features import ImageView, digest_of, extract, pooled
+from camcli.train.feature_pass.cache import PoolingCache, cache_root
+from camcli.train.feature_pass.features import ImageView, digest_of, extract
+from camcli.train.feature_pass.sight import Sight
 from camcli.train.progress import Listener
 
 _AT_ONCE = 256  # photographs between two looks at the clock
@@ -151,9 +152,9 @@ def add_features(
         clock: when it is over there are no features.
         listener: shown a bar.
     """
-    kept = feature_cache(backbone, cache_dir) if cache else None
-    classifier = backbone.classifier
-    view, rows, wanted = ImageView(classifier), [], []
+    sight = Sight(backbone.classifier)
+    kept = feature_cache(backbone, sight, cache_dir) if cache else None
+    view, rows, wanted = ImageView(backbone.classifier), [], []
     try:
         with listener.bar("features", len(seen.photos), "image") as bar:
             for start in range(0, len(seen.photos), _AT_ONCE):
@@ -167,7 +168,7 @@ def add_features(
                 some = slice(start, start + _AT_ONCE)
                 found, errors = extract(
                     [p.ref for p in seen.photos[some]], [p.content for p in seen.prints[some]],
-                    classifier, view, cache=kept, advance=bar.advance,
+                    sight, view, cache=kept, advance=bar.advance,
                 )  # fmt: skip
                 for i, error in errors.items():
                     seen.unreadable[seen.photos[start + i].rel] = error
@@ -181,10 +182,8 @@ def add_features(
     seen.features = np.concatenate(rows) if rows else np.zeros((0, 1), np.float16)
 
 
-def feature_cache(backbone: Frozen, folder: Path | None) -> FeatureCache | None:
+def feature_cache(backbone: Frozen, sight: Sight, folder: Path | None) -> PoolingCache | None:
     """The cache that training has of the same backbone; None where its weights are not known."""
-    import torch
-
     classifier = backbone.classifier
     if not backbone.digest:
         return None
@@ -195,9 +194,7 @@ def feature_cache(backbone: Frozen, folder: Path | None) -> FeatureCache | None:
         "preprocess": classifier.preprocess.to_dict(),
         "precision": "bfloat16" if classifier.device.type == "cuda" else "float32",
     }
-    shape = classifier.preprocess.shape
-    blank = torch.zeros(1, 3, *shape[1:], dtype=torch.uint8, device=classifier.device)
-    return FeatureCache(cache_root(folder), space, pooled(classifier, blank).shape[1])
+    return PoolingCache(cache_root(folder), space, sight.statistics)
 
 
 def frozen(classifier: Classifier, checkpoint: Path | None = None) -> Frozen:

@@ -74,18 +74,18 @@ class PooledCalls:
 
     def __init__(self, first: Callable[[Tensor], Any], plain: bool, pooling: Pooling) -> None:
         """As `PooledMaps`."""
-        self._first, self._plain, self._pooling = first, plain, pooling
+        self.first, self.plain, self.pooling = first, plain, pooling
 
     def __call__(self, images: Tensor) -> Tensor:
         """The pooled maps (B, K', h, w)."""
-        return pooled_maps(self._pooling, self._maps(images))
+        return pooled_maps(self.pooling, self._maps(images))
 
     def numbers(self, images: Tensor) -> Tensor:
         """Their means (B, K')."""
-        return pool(self._pooling, self._maps(images))
+        return pool(self.pooling, self._maps(images))
 
     def _maps(self, images: Tensor) -> dict[str, Tensor]:
-        return _read(self._first(images), self._plain, self._pooling)
+        return _read(self.first(images), self.plain, self.pooling)
 
 
 def with_pooling(

@@ -12,9 +12,9 @@ from torch import Tensor
 from camcli.data.datasets.dataset import Item
 from camcli.data.sources.refs import ImageRef
 from camcli.errors import CamcliError, UsageError
-from camcli.models.classifier import Classifier
-from camcli.train.feature_pass.cache import FeatureCache
+from camcli.train.feature_pass.cache import PoolingCache
 from camcli.train.feature_pass.features import ImageView, extract, hash_files
+from camcli.train.feature_pass.sight import Sight
 from camcli.train.processes import ALONE, Team
 from camcli.train.progress import Listener
 
@@ -74,13 +74,13 @@ class Looker:
 
     def __init__(
         self,
-        classifier: Classifier,
-        cache: FeatureCache | None,
+        sight: Sight,
+        cache: PoolingCache | None,
         listener: Listener,
         team: Team = ALONE,
     ) -> None:
         self._team = team
-        self._classifier = classifier
+        self._sight = sight
         self._cache = cache
         self._listener = listener
         self.skipped: dict[str, str] = {}
@@ -89,7 +89,7 @@ class Looker:
         """Features (N, K) float16; unreadable images leave `examples`, with a warning each."""
         with self._listener.bar(title, len(examples.items), "img") as bar:
             features, errors = look_together(
-                self._team, examples, self._classifier, view, self._cache, bar.advance
+                self._team, examples, self._sight, view, self._cache, bar.advance
             )
         if not errors:
             return features
@@ -104,9 +104,9 @@ class Looker:
 def look_together(
     team: Team,
     examples: Examples,
-    classifier: Classifier,
+    sight: Sight,
     view: ImageView,
-    cache: FeatureCache | None,
+    cache: PoolingCache | None,
     advance: Callable[[int], object],
 ) -> tuple[Tensor, dict[int, str]]:
     """`extract` by several processes, each a share of the images; all get all of it."""
@@ -114,7 +114,7 @@ def look_together(
     own = team.part(torch.arange(count)).tolist()
     refs, contents = examples.refs, examples.contents
     found = extract(
-        [refs[i] for i in own], [contents[i] for i in own], classifier, view, cache=cache,
+        [refs[i] for i in own], [contents[i] for i in own], sight, view, cache=cache,
         advance=lambda done: advance(done * team.size),
     )  # fmt: skip
     if team.size == 1:

@@ -1,4 +1,4 @@
-"""The feature pass: images in, global average pooled features out, each computed once.
+"""The feature pass: images in, pooled features out, each computed once.
 
 As in the batch engine, threads decode ahead, and on a CPU one lane per core runs the backbone with
 one thread each, which is faster than one forward pass spread over the cores.
@@ -25,7 +25,8 @@ from camcli.errors import CamcliError, ImageError, of_image, stage
 from camcli.models.classifier import Classifier
 from camcli.models.runtime.openvino import available_cores
 from camcli.train.feature_pass.augment import augmented, view_rng
-from camcli.train.feature_pass.cache import FeatureCache, record_key
+from camcli.train.feature_pass.cache import PoolingCache, record_key
+from camcli.train.feature_pass.sight import Sight, finished
 
 HALF = float(torch.finfo(torch.float16).max)
 PLAIN = "plain"
@@ -57,47 +58,13 @@ class ImageView:
         return augmented(rgb, self.preprocess, view_rng(content, self.seed, self.number))
 
 
-def pooled(classifier: Classifier, pixels: Tensor) -> Tensor:
-    """Features after global average pooling, or after the pooling that the network is cut for.
-
-    Args:
-        classifier: its backbone is used, its head is not.
-        pixels: (B, 3, size, size) uint8.
-
-    Returns:
-        (B, K) float32, on the classifier's device.
-    """
-    with torch.inference_mode(), autocast(classifier.device):
-        images = classifier.preprocess.normalise(pixels.to(classifier.device, non_blocking=True))
-        images = images.contiguous(memory_format=torch.channels_last)
-        numbers = getattr(classifier.features, "numbers", None)
-        if numbers is not None:  # of a pooling, whose maps need not be made
-            return numbers(images).float()
-        return classifier.features(images).float().mean((2, 3))
-
-
-def _pooled_any(classifier: Classifier, images: Sequence[Tensor]) -> Tensor:
-    """`pooled` of images (3, h, w) of any shapes, as ``--fit whole`` gives them."""
-    alike: dict[torch.Size, list[int]] = {}
-    for i, image in enumerate(images):
-        alike.setdefault(image.shape, []).append(i)
-    rows = [pooled(classifier, torch.stack([images[i] for i in some])) for some in alike.values()]
-    order = torch.tensor([i for some in alike.values() for i in some])
-    return torch.cat(rows)[order.argsort().to(rows[0].device)]
-
-
-def autocast(device: torch.device) -> torch.autocast:
-    """bfloat16 on CUDA, where it is as exact as features need and several times faster."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
-
-
 def extract(
     paths: Sequence[Path | ImageRef],
     contents: Sequence[str],
-    classifier: Classifier,
+    sight: Sight,
     view: ImageView,
     *,
-    cache: FeatureCache | None = None,
+    cache: PoolingCache | None = None,
     advance: Callable[[int], object] = lambda count: None,
     batch_size: int | None = None,
 ) -> tuple[Tensor, dict[int, str]]:
@@ -106,50 +73,52 @@ def extract(
     Args:
         paths: the N images.
         contents: SHA-256 of each file, in hex, as `hash_files` gives them.
-        classifier: the backbone.
-        view: how to look at them.
+        sight: looks at them.
+        view: how they are shown.
         cache: looked up and filled; None computes all.
         advance: called with a number of finished images.
         batch_size: by default 16 on a CPU and 64 elsewhere.
 
     Returns:
-        (N, K) float16 on the CPU, zero rows for images that cannot be read, or on which the
+        (N, K') float16 on the CPU, zero rows for images that cannot be read, or on which the
         backbone fails, and the one-sentence errors of those by index.
 
     Raises:
         CamcliError: the backbone fails on all of them.
     """
+    # The one place where the features are: what is computed goes here and to the disk.
+    rows = np.zeros((len(paths), sight.channels), np.float16)
     keys = [record_key(content, view.name) for content in contents]
-    found = [cache.get(key) if cache else None for key in keys]
-    missing = [i for i, known in enumerate(found) if known is None]
+    found = cache.read(keys, rows) if cache else [False] * len(keys)
+    missing = [i for i, known in enumerate(found) if not known]
     advance(len(paths) - len(missing))
     errors: dict[int, str] = {}
+    device, name = sight.classifier.device, sight.classifier.provenance.name
+    batch_size = batch_size or (16 if device.type == "cpu" else 64)
+    sight.expect(len(missing))
     jobs = [(i, paths[i], contents[i]) for i in missing]
-    batch_size = batch_size or (16 if classifier.device.type == "cpu" else 64)
-    for indices, rows in _stream(jobs, classifier, view, batch_size, errors):
+    for indices, computed in _stream(jobs, sight, view, batch_size, errors):
         if cache and indices:
-            cache.add({keys[i]: row for i, row in zip(indices, rows, strict=True)})
-        for i, row in zip(indices, rows, strict=True):
-            found[i] = row
+            cache.add([keys[i] for i in indices], computed)
+        rows[indices] = computed
         advance(len(indices))
     broken = [text for text in errors.values() if text.startswith(_NETWORK)]
     if broken and len(broken) == len(paths):
         raise CamcliError(
-            f"The backbone {classifier.provenance.name} fails on every image: its weights are "
-            f"damaged or do not belong to it, or it takes no such input. The first: {broken[0]}"
+            f"The backbone {name} fails on every image: its weights are damaged or do not belong "
+            f"to it, or it takes no such input. The first: {broken[0]}"
         )
     advance(len(errors))
-    channels = next((len(f) for f in found if f is not None), 0)
-    blank = np.zeros(channels, np.float16)
-    stacked = np.stack([blank if f is None else f for f in found]) if found else blank[None, :0]
-    return torch.from_numpy(stacked), errors
+    for i in errors:  # also of what is in the cache of some statistics and not of others
+        rows[i] = 0
+    return finished(sight.pooling, torch.from_numpy(rows)), errors
 
 
 def _rows(
-    classifier: Classifier, paths: Mapping[int, Path | ImageRef], jobs: Sequence[tuple[int, Tensor]]
+    sight: Sight, paths: Mapping[int, Path | ImageRef], jobs: Sequence[tuple[int, Tensor]]
 ) -> list[np.ndarray | ImageError]:
-    """Features (K,) float16 of images (3, h, w) that come with their indices."""
-    rows = _pooled_any(classifier, [image for _, image in jobs]).cpu()
+    """Features (K',) float16 of images (3, h, w) that come with their indices."""
+    rows = sight.of_any_shape([image for _, image in jobs]).cpu()
     finite = rows.isfinite().all(1).tolist()  # before infinity becomes the largest number
     return [
         row if good else ImageError(f"{_NETWORK}{_named(paths[i])}: {_NOT_FINITE}")
@@ -173,13 +142,14 @@ _NOT_FINITE = "features that are not finite (NaN or infinity)."
 
 def _stream(
     jobs: Sequence[tuple[int, Path | ImageRef, str]],
-    classifier: Classifier,
+    sight: Sight,
     view: ImageView,
     batch_size: int,
     errors: dict[int, str],
 ) -> Iterator[tuple[list[int], np.ndarray]]:
     """Indices and features (B, K) float16 of one batch after another; bad images in `errors`."""
     by_index = {i: path for i, path, _ in jobs}
+    device = sight.classifier.device
 
     def read(job: tuple[int, Path | ImageRef, str]) -> Tensor | ImageError:
         _, path, content = job
@@ -203,7 +173,7 @@ def _stream(
                 images.append((i, outcome))
         good, rows = [], []
         outcomes: list[np.ndarray | ImageError] = by_halves(
-            partial(_rows, classifier, by_index), images, classifier.device,
+            partial(_rows, sight, by_index), images, device,
             lambda job: _named(by_index[job[0]]),
         )  # fmt: skip
         for (i, _), row in zip(images, outcomes, strict=True):
@@ -212,11 +182,11 @@ def _stream(
             else:
                 good.append(i)
                 rows.append(row)
-        return good, np.stack(rows) if rows else np.empty((0, 0), np.float16)
+        return good, np.stack(rows) if rows else np.empty((0, sight.channels), np.float16)
 
     groups = (jobs[i : i + batch_size] for i in range(0, len(jobs), batch_size))
-    count = available_cores() if classifier.device.type == "cpu" else 1
-    with Lanes(classifier.device, count) as lanes:
+    count = available_cores() if device.type == "cpu" else 1
+    with Lanes(device, count) as lanes:
         yield from lanes.run(groups, read, work)
 
 

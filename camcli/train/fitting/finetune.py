@@ -18,7 +18,8 @@ from camcli.models.classifier import Classifier
 from camcli.models.cutting.types import channels_last
 from camcli.models.runtime.openvino import available_cores
 from camcli.train.feature_pass.examples import Examples, gone
-from camcli.train.feature_pass.features import ImageView, autocast
+from camcli.train.feature_pass.features import ImageView
+from camcli.train.feature_pass.sight import autocast
 from camcli.train.fitting.head import judged
 from camcli.train.fitting.loop import Recipe, StageState, make_optimizer, run_epochs
 from camcli.train.fitting.trainable_layers import Tunable

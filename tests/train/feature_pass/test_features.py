@@ -11,15 +11,15 @@ from torch import nn
 from camcli.data.decode.preprocess import Preprocess
 from camcli.models.classifier import cut_classifier
 from camcli.models.loading.zoo import Provenance
-from camcli.train.feature_pass.cache import FeatureCache
+from camcli.train.feature_pass.cache import PoolingCache
 from camcli.train.feature_pass.features import (
     ImageView,
     backbone_tensors,
     digest_of,
     extract,
     hash_files,
-    pooled,
 )
+from camcli.train.feature_pass.sight import Sight
 
 # Colours by name of file; features are the mean red, green and blue in [0, 1].
 COLOURS = {"a": (255, 0, 0), "b": (0, 204, 0), "c": (0, 0, 102), "d": (51, 102, 153)}
@@ -72,7 +72,7 @@ WANTED = [COLOURS["a"], (0, 0, 0), COLOURS["b"], COLOURS["c"], COLOURS["d"]]
 def test_every_image_has_its_own_row_also_beside_one_that_cannot_be_read(files, fit, batch_size):
     own = classifier_of(network(), fit)
     rows, errors = extract(
-        files, hash_files(files), own, ImageView(own), batch_size=batch_size
+        files, hash_files(files), Sight(own), ImageView(own), batch_size=batch_size
     )  # fmt: skip
     assert rows.dtype == torch.float16
     assert rows.numpy() == pytest.approx(np.array(WANTED) / 255, abs=2e-3)
@@ -85,21 +85,21 @@ def test_features_are_means_over_the_map(classifier):
     pixels = torch.zeros(1, 3, 32, 32, dtype=torch.uint8)
     pixels[0, 0, :, :16] = 255
     pixels[0, 2, :, 16:] = 255
-    assert pooled(classifier, pixels).tolist() == [pytest.approx([0.5, 0, 0.5])]
+    assert Sight(classifier)(pixels).tolist() == [pytest.approx([0.5, 0, 0.5])]
 
 
 def test_what_is_in_the_cache_is_not_looked_at_again(files, classifier, tmp_path):
     contents, view = hash_files(files), ImageView(classifier)
-    done = []
-    with FeatureCache(tmp_path / "cache", {"network": "one"}, 3) as cache:
-        first, _ = extract(files, contents, classifier, view, cache=cache, advance=done.append)
+    done, sight = [], Sight(classifier)
+    with PoolingCache(tmp_path / "cache", {"network": "one"}, sight.statistics) as cache:
+        first, _ = extract(files, contents, sight, view, cache=cache, advance=done.append)
         assert sum(done) == len(files)
     for path in files:
         path.unlink()
-    with FeatureCache(tmp_path / "cache", {"network": "one"}, 3) as cache:
-        again, errors = extract(files, contents, classifier, view, cache=cache)
+    with PoolingCache(tmp_path / "cache", {"network": "one"}, sight.statistics) as cache:
+        again, errors = extract(files, contents, sight, view, cache=cache)
         other, failed = extract(
-            files, contents, classifier, ImageView(classifier, 0, 1), cache=cache
+            files, contents, sight, ImageView(classifier, 0, 1), cache=cache
         )  # fmt: skip
     assert torch.equal(first, again)
     assert list(errors) == [1], "what failed is not kept"
