@@ -105,7 +105,7 @@ def calibrated(args: argparse.Namespace) -> dict[str, Any]:
     checkpoint = load_checkpoint(args.table / "best.safetensors")
     temperature = float(checkpoint.temperature or 1)
     rows, truth, _ = features(resolve(args.table / "config.toml", {}), args.cache)["test"]
-    logits = rows @ checkpoint.head.weight.T + checkpoint.head.bias
+    logits = rows @ checkpoint.weight.T + checkpoint.bias
     told: dict[str, Any] = {"temperature": temperature}
     for name, scaled in (("before", logits * temperature), ("after", logits)):
         confidence, best = scaled.softmax(1).max(1)

@@ -22,7 +22,9 @@ Ways, each a process of its own with an empty cache, one after the other:
     sklearn-same  scikit-learn on the features that the search chose
     autogluon     its image predictor on the same network, with --autogluon PYTHON
 
-Seconds are from Enter to the end, start of Python included; peak memory is the process's own. What
+Seconds are from Enter to the end, start of Python included, but for scikit-learn: there they are
+of the features and the fit, and with sklearn-same of the fit alone. Peak memory is the process's
+own. What
 is done is kept in DIR/results and not done again, so that the same command goes on. LightlyTrain is
 left out: its licence is the AGPL.
 """
