@@ -43,6 +43,14 @@ EVALUATION = {
 TRAINING = {
     "folder": "T", "status": "finished", "same": False, "facts": [["Backbone", EVIL]],
     "settings": [["epochs", "3"]], "notes": [EVIL],
+    "tried": [
+        {"backbone": "lite0", "input_size": "320", "fit": "squash", "pooling": "mean+max",
+         "head": "", "channels": 64.0, "l2": 0.00316, "images": 1500.0, "log_loss": 0.4,
+         "accuracy": 0.85, "seconds": 2.5, "won": True},
+        {"backbone": EVIL, "input_size": "", "fit": "", "pooling": EVIL, "head": "",
+         "channels": None, "l2": None, "images": None, "log_loss": 0.6, "accuracy": None,
+         "seconds": None, "won": False},
+    ],
     "epochs": [
         {"stage": 1, "epoch": 1, "train_loss": 0.9, "val_loss": 0.8, "val_acc": 0.5},
         {"stage": 1, "epoch": 2, "train_loss": 0.5, "val_acc": 0.75},
@@ -148,9 +156,23 @@ def test_the_training_tab_shows_curves_numbers_and_what_next(page, measured):
     ys = page.js("""return document.querySelector('.curve.train').getAttribute('points').split(' ')
         .map((p) => Number(p.split(',')[1]))""")
     assert (ys[1] - ys[0]) / (ys[2] - ys[1]) == pytest.approx(2, rel=0.01)
-    rows = [e.text for e in page.all("[data-panel=training] .list tbody th")]
+    rows = [e.text for e in page.all("[aria-label^='Classes, '] tbody th")]
     assert rows[:2] == ["dog", "cat"]  # the weakest first
     assert page.js("return document.querySelectorAll('[onerror]').length") == 0
+
+
+def test_the_training_tab_shows_what_a_search_tried(page, measured):
+    page.open(measured, "#tab=training")
+    page.wait("return document.querySelector('[aria-label=\"What the search tried\"] tbody th')")
+    table = "[aria-label='What the search tried']"
+    rows = [e.text for e in page.all(f"{table} tbody tr")]
+    words = ["lite0, 320 pixels, squash (taken)", "mean+max", "0.0032 1,500 0.4000 85.0% 2.5"]
+    assert rows[0] == " ".join(words)
+    assert rows[1].endswith("– – 0.6000 – –")
+    assert "1,500 photographs" in page.one("[data-panel=training]").text
+    # Sorted by what a column says, as all tables are.
+    next(e for e in page.all(f"{table} thead button") if e.text.startswith("Log-loss")).click()
+    assert page.one(f"{table} tbody th").text.startswith("lite0")
 
 
 def test_names_from_right_to_left_do_not_turn_the_numbers_beside_them(page, measured):

@@ -18,11 +18,14 @@ from camcli.jobs.beside.files import (
     texts,
     words,
 )
-from camcli.train.run_folder.rundir import BEST, CONFIG, EPOCHS, INFO, SPLIT_WORDS
+from camcli.train.run_folder.rundir import BEST, CONFIG, EPOCHS, INFO, SEARCH, SPLIT_WORDS
 
 # More of them make a page slow, and nobody reads on.
-_EPOCHS, _CLASSES, _PAIRS, _NOTES = 5000, 5000, 50, 50
+_EPOCHS, _CLASSES, _PAIRS, _NOTES, _TRIED = 5000, 5000, 50, 50, 500
 _CURVES = ("train_loss", "val_loss", "train_acc", "val_acc", "train_map", "val_map", "l2", "lr")
+
+_CANDIDATE = ("backbone", "input_size", "fit", "pooling", "head")
+_REACHED = ("channels", "l2", "images", "log_loss", "accuracy", "seconds")
 
 
 def find_training(
@@ -98,6 +101,7 @@ def read_training(folder: Path) -> dict[str, Any] | None:
         "facts": _facts(info, config),
         "settings": [[name, _setting(value)] for name, value in list(config.items())[:100]],
         "notes": texts(info.get("notes"), _NOTES),
+        "tried": _tried(folder),
         "epochs": _epochs(folder),
         "splits": _splits(folder, info),
         "commands": _commands(folder, info, config),
@@ -148,6 +152,17 @@ def _epochs(folder: Path) -> list[dict[str, float]]:
         values = {name: number(row.get(name)) for name in (*_CURVES, "stage", "epoch", "member")}
         found.append({name: value for name, value in values.items() if value is not None})
     return [row for row in found if row.keys() & set(_CURVES)]
+
+
+def _tried(folder: Path) -> list[dict[str, Any]]:
+    """What a search compared, the one that it took first; each is told what it was and reached."""
+    found = []
+    for row in table(folder / SEARCH, _TRIED):
+        one: dict[str, Any] = {name: words(row.get(name, "")) for name in _CANDIDATE}
+        one |= {name: number(row.get(name)) for name in _REACHED}
+        if one["backbone"] and one["log_loss"] is not None:
+            found.append({**one, "won": row.get("won") == "yes"})
+    return sorted(found, key=lambda one: not one["won"])
 
 
 def _splits(folder: Path, info: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -22,6 +22,7 @@ from camcli.train.config import TrainConfig, to_toml
 
 BEST, LAST, STATE, INFO = "best.safetensors", "last.safetensors", "state.pt", "run.json"
 CONFIG, EPOCHS, SUMMARY, CURVES = "config.toml", "metrics.csv", "metrics.json", "curves.png"
+SEARCH = "search.csv"
 BOARD, BOARD_ENDING = "tensorboard", ".camcli"
 """The folder of TensorBoard's files, and how those end that camcli wrote."""
 LOCK = ".camcli.lock"

@@ -185,6 +185,11 @@ def trained(folder, **more):
         "class,support,precision,recall,average_precision\n'=cat,2,,0.5,0.9\ndog,2,1,1,1\n"
     )
     (folder / "confused-val.csv").write_text("true,predicted,count,share\n=cat,dog,1,0.5\n")
+    (folder / "search.csv").write_text(
+        "backbone,input_size,fit,pooling,channels,l2,images,log_loss,accuracy,seconds,won\n"
+        "net,,,mean,8,0.1,20,0.5,0.75,1.5,\nnet,320,squash,|mean|,8,0.1,20,0.6,,1.5,yes\n"
+        ",,,,,,,0.1,,,\nbroken,,,,,,,nan,,,\n"
+    )
     return info
 
 
@@ -205,6 +210,16 @@ def test_the_training_of_the_runs_checkpoint_is_found(run, tmp_path):
     assert facts["Split"] == "20 training, 4 validation"
     assert (facts["Classes"], facts["Seconds"]) == ("2", "3.0")
     assert all(command.startswith("camcli ") for _, command in found["commands"])
+
+
+def test_what_a_search_tried_is_told_the_one_that_was_taken_first(tmp_path):
+    trained(tmp_path / "T")
+    taken, other = read_training(tmp_path / "T")["tried"]
+    assert (taken["won"], taken["fit"], taken["pooling"]) == (True, "squash", "|mean|")
+    assert (taken["log_loss"], taken["accuracy"]) == (0.6, None)
+    assert (other["won"], other["input_size"], other["images"]) == (False, "", 20)
+    (tmp_path / "T" / "search.csv").unlink()
+    assert read_training(tmp_path / "T")["tried"] == []
 
 
 def test_a_training_of_another_checkpoint_is_not_taken_for_the_runs(run, tmp_path):
@@ -242,7 +257,7 @@ def test_no_record_of_a_training_stops_a_page(tmp_path):
             (folder / "run.json").write_text(json.dumps(replaced(record, path, odd)))
             json.dumps(read_training(folder), allow_nan=False).encode()
     (folder / "run.json").write_text(json.dumps(record))
-    for name in ("metrics.csv", "per_class-val.csv", "confused-val.csv"):
+    for name in ("metrics.csv", "per_class-val.csv", "confused-val.csv", "search.csv"):
         for content in (b"", b"\xff\xfe\0", b'a,"b\n1', b"class\n" + b"x," * 3, b"epoch\nnan\n"):
             (folder / name).write_bytes(content)
             json.dumps(read_training(folder), allow_nan=False).encode()

@@ -67,6 +67,7 @@ SCRIPTS: tuple[str, ...] = (
     "findings/tab.js",
     "drawing/objects.js",
     "measured/evaluation.js",
+    "measured/tried.js",
     "measured/training.js",
     "marks/file.js",
     "marks/store.js",

@@ -164,6 +164,7 @@
       all.push(el("p", { class: "note", text: "The checkpoint is not there any more, so nobody can tell "
         + "whether this is the training of the run's network." }));
     }
+    if ((part.tried || []).length) all.push(camcli.triedTable(part.tried));
     if (part.epochs.length) all.push(curves(part.epochs));
     all.push(...part.splits.map(split));
     if (!part.splits.length && part.status === "finished") {
