@@ -72,17 +72,19 @@ class LayersJob(Settings):
             CamcliError: it cannot be cut.
         """
         self.check()
-        from camcli.models.cutting.cut import cut, list_layers
+        from camcli.models.cutting.cut import cut_before_head, list_layers
         from camcli.models.loading.zoo import build_model
 
         network = self.network.settled()
-        name = network.model
+        name, pooling = network.model, None
         if network.checkpoint is not None:
             from camcli.models.load import buildable
             from camcli.models.loading.checkpoint import load_checkpoint
 
             path = Path(network.checkpoint)
-            name = buildable(load_checkpoint(path), path, name)
+            saved = load_checkpoint(path)
+            name = buildable(saved, path, name)
+            pooling = None if saved.pooling.plain else saved.pooling
         # Weights do not matter here, and need not be on this machine. A user's factory has its own.
         own = spec.is_own_code(name) or spec.is_path(name)
         built = build_model(
@@ -90,5 +92,5 @@ class LayersJob(Settings):
             preprocess=self.preprocess, trust_pickle=self.trust_pickle,
         )  # fmt: skip
         size = built.preprocess.with_(size=self.input_size).shape
-        last = cut(built.module, size).places[0]
+        last = cut_before_head(built.module, size, pooling).places[0]
         return FoundLayers(list_layers(built.module, size), last.layer, last.shape)
