@@ -111,7 +111,9 @@ class Steps:
     def go(self, cache: Path | None, state: dict[str, Any]) -> TrainResult:
         """All steps, beginning where `state` says; `cache` is the folder of cached features."""
         labels = len(self.classes) if self.dataset.several else 0
-        splits = {name: Examples.of(self.dataset.split(name), labels) for name in SPLITS}
+        splits = {
+            name: Examples.of(self.dataset.split(name), labels, self.listener) for name in SPLITS
+        }
         rows: list[EpochRow] = state.get("before", [])
         with ExitStack() as stack:
             stack.enter_context(self.follower)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 LINES = ("epoch", "solve", "candidate")
 """Units each of which is told in a line of its own."""
+BRIEF = ("file",)
+"""Units that mostly pass in a moment."""
 
 
 class TerminalListener(Listener):
@@ -55,7 +57,8 @@ class TerminalListener(Listener):
         if total == 0 or ((total is None or told) and not sys.stderr.isatty()):
             yield Bar()
             return
-        leave, after = total is not None and not told, 1.0 if told else 0.0
+        passes = told or unit in BRIEF
+        leave, after = total is not None and not passes, 1.0 if passes else 0.0
         with bar(total, title=title, unit=unit, leave=leave, after=after) as drawn:
             self._bar = drawn
             try:
@@ -76,6 +79,8 @@ class _TqdmBar(Bar):
         """`count` more were done before."""
         from camcli.cli.terminal.bars import skip
 
+        if count and count == self._drawn.total:  # nothing is left to be told
+            self._drawn.leave = False
         skip(self._drawn, count)
 
     def show(self, **numbers: float) -> None:

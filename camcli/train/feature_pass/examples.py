@@ -34,9 +34,13 @@ class Examples:
     labels: int = 0
 
     @classmethod
-    def of(cls, items: Sequence[Item], labels: int = 0) -> Examples:
-        """Reads and hashes the files."""
-        return cls(list(items), hash_files([item.ref for item in items]), labels)
+    def of(
+        cls, items: Sequence[Item], labels: int = 0, listener: Listener | None = None
+    ) -> Examples:
+        """Reads and hashes the files; `listener` hears how many."""
+        with (listener or Listener()).bar("read", len(items), "file") as bar:
+            contents = hash_files([item.ref for item in items], bar.advance)
+        return cls(list(items), contents, labels)
 
     @property
     def refs(self) -> list[ImageRef]:
@@ -89,7 +93,7 @@ class Looker:
         """Features (N, K) float16; unreadable images leave `examples`, with a warning each."""
         with self._listener.bar(title, len(examples.items), "img") as bar:
             features, errors = look_together(
-                self._team, examples, self._sight, view, self._cache, bar.advance
+                self._team, examples, self._sight, view, self._cache, bar.advance, bar.skip
             )
         if not errors:
             return features
@@ -108,6 +112,7 @@ def look_together(
     view: ImageView,
     cache: PoolingCache | None,
     advance: Callable[[int], object],
+    skip: Callable[[int], object] | None = None,
 ) -> tuple[Tensor, dict[int, str]]:
     """`extract` by several processes, each a share of the images; all get all of it."""
     count = len(examples.items)
@@ -116,6 +121,7 @@ def look_together(
     found = extract(
         [refs[i] for i in own], [contents[i] for i in own], sight, view, cache=cache,
         advance=lambda done: advance(done * team.size),
+        skip=lambda done: (skip or advance)(done * team.size),
     )  # fmt: skip
     if team.size == 1:
         return found

@@ -66,6 +66,7 @@ def extract(
     *,
     cache: PoolingCache | None = None,
     advance: Callable[[int], object] = lambda count: None,
+    skip: Callable[[int], object] | None = None,
     batch_size: int | None = None,
 ) -> tuple[Tensor, dict[int, str]]:
     """Pooled features of many images, from the cache where they are there.
@@ -77,6 +78,7 @@ def extract(
         view: how they are shown.
         cache: looked up and filled; None computes all.
         advance: called with a number of finished images.
+        skip: instead of that with the number of those that were in the cache.
         batch_size: by default 16 on a CPU and 64 elsewhere.
 
     Returns:
@@ -91,7 +93,7 @@ def extract(
     keys = [record_key(content, view.name) for content in contents]
     found = cache.read(keys, rows) if cache else [False] * len(keys)
     missing = [i for i, known in enumerate(found) if not known]
-    advance(len(paths) - len(missing))
+    (skip or advance)(len(paths) - len(missing))
     errors: dict[int, str] = {}
     device, name = sight.classifier.device, sight.classifier.provenance.name
     batch_size = batch_size or (16 if device.type == "cpu" else 64)
@@ -190,8 +192,15 @@ def _stream(
         yield from lanes.run(groups, read, work)
 
 
-def hash_files(paths: Sequence[Path | ImageRef]) -> list[str]:
-    """SHA-256 of each file in hex; of its path where it cannot be read (decoding says why)."""
+def hash_files(
+    paths: Sequence[Path | ImageRef], advance: Callable[[int], object] = lambda count: None
+) -> list[str]:
+    """SHA-256 of each file in hex; of its path where it cannot be read (decoding says why).
+
+    Args:
+        paths: N files.
+        advance: called with a number of finished ones.
+    """
 
     def digest(image: Path | ImageRef) -> str:
         try:
@@ -201,7 +210,11 @@ def hash_files(paths: Sequence[Path | ImageRef]) -> list[str]:
 
     pool = ThreadPoolExecutor(max(2, available_cores()))
     try:
-        return list(pool.map(digest, paths))
+        found = []
+        for each in pool.map(digest, paths):
+            found.append(each)
+            advance(1)
+        return found
     finally:
         pool.shutdown(wait=True, cancel_futures=True)  # Ctrl-C does not wait for the rest
 

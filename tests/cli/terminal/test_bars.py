@@ -127,6 +127,23 @@ def test_epochs_have_no_bar_in_a_file(to):
     assert file.getvalue() == ""
 
 
+def test_what_takes_a_moment_and_what_was_done_before_leaves_no_line(to):
+    file = to(io.StringIO())
+    listener = TerminalListener()
+    with listener.bar("read", 3, "file") as shown:
+        shown.advance(3)
+    with listener.bar("features", 3, "img") as shown:
+        shown.skip(3)
+    assert file.getvalue() == ""
+    screen = to(Screen())
+    with listener.bar("read", 3, "file") as shown:
+        shown.advance(3)
+    with listener.bar("features", 3, "img") as shown:
+        shown.skip(3)
+    assert screen.getvalue().rpartition("\r")[2] == ""
+    assert "read" not in screen.getvalue()
+
+
 @pytest.mark.parametrize("unit", ["img", "epoch"])
 def test_a_bar_of_a_listener_counts_from_where_it_was(to, clock, unit):
     screen = to(Screen())

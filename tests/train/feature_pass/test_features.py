@@ -97,7 +97,12 @@ def test_what_is_in_the_cache_is_not_looked_at_again(files, classifier, tmp_path
     for path in files:
         path.unlink()
     with PoolingCache(tmp_path / "cache", {"network": "one"}, sight.statistics) as cache:
-        again, errors = extract(files, contents, sight, view, cache=cache)
+        looked, skipped = [], []
+        again, errors = extract(
+            files, contents, sight, view, cache=cache, advance=looked.append, skip=skipped.append
+        )
+        assert sum(skipped) == len(files) - 1, "known, and so no measure of how fast it goes"
+        assert sum(looked) == 1
         other, failed = extract(
             files, contents, sight, ImageView(classifier, 0, 1), cache=cache
         )  # fmt: skip
