@@ -34,7 +34,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "thresholds": get_args(ThresholdRule),
 }
 """The settings that take one of a few words."""
-_UNSET = {"fit": (None,)}
+_UNSET = {"fit": (None,), "solver": (None,)}
 _MAX_BYTES = 1 << 20
 MEMBERS = ("pretrained", "random", "reinit")
 """What the weights of an ensemble's member are at the start."""
@@ -42,7 +42,7 @@ MEMBERS = ("pretrained", "random", "reinit")
 _AT_MOST = {
     "epochs": 10**9, "epochs2": 10**9, "batch_size": 10**9, "ensemble": 1000, "augment": 10_000,
     "patience": 10**9, "seed": 2**32 - 1, "weight_decay": 1e30,
-    "warmup": 1e9, "l2": 1e30,
+    "warmup": 1e9, "l2": 1e30, "layer_decay": 1, "mixup": 1e3, "randaugment": 30,
 }  # fmt: skip
 # What is another way to say the same, so that it takes the place of what was said before.
 _INSTEAD_OF = {
@@ -53,6 +53,8 @@ _INSTEAD_OF = {
     "members": ("ensemble",),
     "weights": ("weights_key",),  # which is a key of that file
 }
+PATIENCE2 = 4
+"""Epochs of fine-tuning without a better one, after which it stops."""
 EVALUATE = "evaluate"
 """The table of a configuration that `camcli evaluate` reads."""
 
@@ -61,8 +63,9 @@ EVALUATE = "evaluate"
 class TrainConfig:
     """All settings of a run; `camcli train --help` says what each one means.
 
-    None stands for "as fits the rest": ``weights`` for the backbone's own, ``lr`` for the
-    solver's, ``l2`` for the best on validation, ``fit`` and ``input_size`` for the weights' own.
+    None stands for "as fits the rest": ``weights`` for the backbone's own, ``solver`` for
+    `head_solver`, ``lr`` for the solver's, ``l2`` for the best on validation, ``fit`` and
+    ``input_size`` for the weights' own, ``patience`` for `patience_of`.
     """
 
     data: str = ""
@@ -83,7 +86,7 @@ class TrainConfig:
     fit: Fit | None = None
     input_size: int | None = None
     pooling: str = "mean"
-    solver: Solver = "adamw"
+    solver: Solver | None = None
     epochs: int = 5
     batch_size: int = 32
     lr: float | None = None
@@ -92,7 +95,7 @@ class TrainConfig:
     l2: float | None = None
     label_smoothing: float = 0.0
     class_weights: ClassWeights = "none"
-    patience: int = 0
+    patience: int | None = None
     augment: int = 0
     cache: bool = True
     ensemble: int = 1
@@ -101,6 +104,10 @@ class TrainConfig:
     epochs2: int = 5
     lr2: float | None = None
     bn: BatchNorm = "frozen"
+    layer_decay: float = 0.7
+    ema: float = 0.98
+    mixup: float = 0.0
+    randaugment: int = 0
     output: LearntOutput = "auto"
     thresholds: ThresholdRule = "f1"
     tensorboard: bool = False
@@ -115,7 +122,7 @@ class TrainConfig:
                 )
         at_least = {
             "epochs": 1, "batch_size": 1, "ensemble": 1, "epochs2": 1, "patience": 0, "augment": 0,
-            "seed": 0, "weight_decay": 0, "warmup": 0, "l2": 0,
+            "seed": 0, "weight_decay": 0, "warmup": 0, "l2": 0, "mixup": 0, "randaugment": 0,
         }  # fmt: skip
         for name, least in at_least.items():
             value = getattr(self, name)
@@ -131,8 +138,11 @@ class TrainConfig:
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):
                 raise UsageError(f"{_option(name)} must be above 0, not {value}.")
-        if not 0 <= self.label_smoothing < 1:
-            raise UsageError(f"--label-smoothing is in [0, 1), not {self.label_smoothing}.")
+        for name in ("label_smoothing", "ema"):
+            if not 0 <= (value := getattr(self, name)) < 1:
+                raise UsageError(f"{_option(name)} is in [0, 1), not {_short(value)}.")
+        if not 0 < self.layer_decay <= 1:
+            raise UsageError(f"--layer-decay is above 0 and at most 1, not {self.layer_decay}.")
         if self.unfreeze and self.fit == "whole":
             raise UsageError(
                 "--fit whole gives inputs of different shapes, and --unfreeze learns from batches "
@@ -153,6 +163,22 @@ class TrainConfig:
         if self.members:
             return tuple(name.strip() for name in self.members.split(","))
         return ("pretrained",) * (self.ensemble if self.unfreeze else 1)
+
+    def head_solver(self) -> Solver:
+        """How the head is found: what was given, or AdamW, or, where layers learn after it, L-BFGS.
+
+        Layers that learn should begin from the head's optimum: what a head that is half learnt
+        asks of them first distorts what they know (Kumar et al. 2022).
+        """
+        return self.solver or ("lbfgs" if self.unfreeze and self.cache else "adamw")
+
+    def patience_of(self, stage: int) -> int:
+        """After how many epochs without a better one to stop; 0 for never.
+
+        Args:
+            stage: 1 for the head, 2 for layers, whose epochs take minutes.
+        """
+        return (PATIENCE2 if stage == 2 else 0) if self.patience is None else self.patience
 
     def _check_members(self) -> None:
         kinds = self.kinds()

@@ -6,7 +6,7 @@ A run has one such network, or several whose logits are averaged.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,12 @@ from camcli.train.config import TrainConfig
 from camcli.train.feature_pass.examples import Examples, Looker, gone, look_together
 from camcli.train.feature_pass.features import ImageView
 from camcli.train.feature_pass.sight import Sight
-from camcli.train.fitting.finetune import DEFAULT_LR2, TuneState, fine_tune
+from camcli.train.fitting.finetune import DEFAULT_LR2, TuneState, Tuning, fine_tune
 from camcli.train.fitting.head import DEFAULT_LR, LabelledFeatures, linear, measure
 from camcli.train.fitting.head_stage import EpochRow, Save, Views, shown, train_heads
 from camcli.train.fitting.loop import DivergedError, Recipe
 from camcli.train.fitting.trainable_layers import Tunable
+from camcli.train.fitting.verdict import TuneVerdict
 from camcli.train.prepare import Backbone
 from camcli.train.processes import ALONE, Team
 from camcli.train.progress import Listener, epoch_line
@@ -46,6 +47,7 @@ class EnsembleMember:
         title: for progress bars, such as ``member 2: ``; empty for the only one.
         team: the processes that train it.
         several: whether an image can have several of the classes, or none.
+        verdict: after a second stage, whether it was worth it, where images validate.
     """
 
     config: TrainConfig
@@ -57,6 +59,7 @@ class EnsembleMember:
     title: str = ""
     team: Team = ALONE
     several: bool = False
+    verdict: TuneVerdict | None = field(default=None, init=False)
 
     @property
     def unfreeze(self) -> str | None:
@@ -167,7 +170,15 @@ class EnsembleMember:
         solver = "sgd" if first.solver == "sgd" else "adamw"
         return replace(
             first, solver=solver, epochs=self.config.epochs2,
-            lr=self.config.lr2 or DEFAULT_LR2[solver],
+            lr=self.config.lr2 or DEFAULT_LR2[solver], patience=self.config.patience_of(2),
+        )  # fmt: skip
+
+    def _tuning(self) -> Tuning:
+        """What fine-tuning takes besides: layers that know nothing all learn at the full rate."""
+        config = self.config
+        decay = config.layer_decay if self.backbone.kind == "pretrained" else 1.0
+        return Tuning(
+            config.augment > 0, decay, config.ema, config.mixup, config.randaugment
         )  # fmt: skip
 
     def judge(
@@ -231,7 +242,7 @@ class EnsembleMember:
         listener: Listener,
     ) -> list[EpochRow]:
         """Fine-tune from the first stage's best head; returns the rows of both stages."""
-        config, classifier = self.config, self.backbone.classifier
+        classifier = self.backbone.classifier
         tunable = self.tunable(head)
         progress = TuneState(best_row=measure(head, val) or None)
         if state.get("stage") == 2:
@@ -256,10 +267,31 @@ class EnsembleMember:
         with listener.bar(f"{self.title}fine-tuning", total, "img") as bar:
             fine_tune(
                 tunable, classifier, splits["train"], splits["val"], recipe, progress,
-                augment=config.augment > 0, after_epoch=after, advance=bar.advance,
-                team=self.team,
+                tuning=self._tuning(), after_epoch=after, advance=bar.advance, team=self.team,
             )  # fmt: skip
+        self._compare(head, val, progress, recipe, listener)
         return both()
+
+    def _compare(
+        self,
+        head: LinearHead,
+        val: LabelledFeatures,
+        progress: TuneState,
+        recipe: Recipe,
+        listener: Listener,
+    ) -> None:
+        """Say whether the second stage was worth it, and that it ended early if it did."""
+        if progress.epoch < recipe.epochs:
+            listener.say(
+                f"{self.title}fine-tuning stopped after {progress.epoch} of {recipe.epochs} "
+                f"epochs: the last {progress.waited} were no better."
+            )
+        if progress.tuned is None:
+            return
+        kept = progress.best_row in progress.rows
+        alone = linear(head, val.features)
+        self.verdict = TuneVerdict.of(alone, progress.tuned, val.targets, kept)
+        listener.say(f"{self.title}{self.verdict.sentence()}")
 
     def tunable(self, head: LinearHead) -> Tunable:
         """A copy of the network, of which the unfrozen layers may learn.

@@ -182,15 +182,15 @@ class Steps:
         several, C = self.dataset.several, len(self.classes)
         weights = label_weights(train.targets) if several else class_weights(counts, C)
         return Recipe(
-            solver=config.solver,
+            solver=config.head_solver(),
             epochs=config.epochs,
             batch_size=config.batch_size,
-            lr=config.lr or DEFAULT_LR.get(config.solver, 1.0),
+            lr=config.lr or DEFAULT_LR.get(config.head_solver(), 1.0),
             weight_decay=config.weight_decay,
             warmup=config.warmup,
             label_smoothing=config.label_smoothing,
             class_weight=weights if config.class_weights == "balanced" else None,
-            patience=config.patience,
+            patience=config.patience_of(1),
             seed=config.seed + number,
         )
 
@@ -261,6 +261,9 @@ class Steps:
             "skipped": skipped,
             "metrics": scores,
         }
+        verdicts = [member.verdict.to_dict() for member in self.members if member.verdict]
+        if verdicts:
+            self.info["fine_tuning"] = verdicts
         if alone:
             self.info["members"] = [
                 {**told, "top1": top1}

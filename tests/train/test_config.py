@@ -24,7 +24,12 @@ def write(tmp_path: Path, text: str) -> Path:
 def test_command_line_beats_file_beats_default(tmp_path):
     path = write(tmp_path, 'epochs = 7\nlr = 1\nbatch-size = 8\ndata = "x"\n')
     config = resolve(path, {"epochs": 9})
-    assert (config.epochs, config.batch_size, config.lr, config.solver) == (9, 8, 1.0, "adamw")
+    assert (config.epochs, config.batch_size, config.lr, config.head_solver()) == (
+        9,
+        8,
+        1.0,
+        "adamw",
+    )
     assert isinstance(config.lr, float)
 
 

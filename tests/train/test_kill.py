@@ -72,7 +72,8 @@ def kill_in(stage: str, out: Path, arguments: list[str]) -> None:
 def test_killed_in_each_stage_it_ends_with_the_same(quick, tmp_path):
     # So many epochs that a run is still in a stage after two of its epochs.
     config = replace(
-        quick, epochs=80, lr=1e-3, unfreeze="conv5", epochs2=8, lr2=1e-3, augment=1, bn="train"
+        quick, solver="adamw", epochs=80, lr=1e-3, unfreeze="conv5", epochs2=8, lr2=1e-3, augment=1,
+        bn="train", patience=0,
     )  # fmt: skip
     whole, out, cache = tmp_path / "whole", tmp_path / "cut", tmp_path / "cache"
     train(config, whole, cache_dir=cache, device="cpu")

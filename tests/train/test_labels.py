@@ -173,7 +173,7 @@ def test_an_ensemble_of_heads_and_half(quick, tmp_path):
 
 @pytest.mark.slow
 def test_layers_learn_labels_too(quick, tmp_path):
-    config = replace(quick, unfreeze="conv5", epochs=1, epochs2=1)
+    config = replace(quick, unfreeze="conv5", epochs2=1, l2=0.1)
     outcome = train(config, tmp_path / "run", cache_dir=tmp_path / "c")
     rows = rows_of(tmp_path / "run" / "metrics.csv")
     assert [row["stage"] for row in rows] == ["1", "2"]

@@ -23,7 +23,7 @@ def seed_recipe(quick):
     """Three members in two phases with BatchNorm released, as in weakly supervised localization."""
     return replace(
         quick, backbone="efficientnet_lite0", weights=None, members="pretrained,random,reinit",
-        epochs=1, epochs2=2, unfreeze="conv_head,bn2", bn="train", lr2=1e-3,
+        solver="adamw", epochs=1, epochs2=2, unfreeze="conv_head,bn2", bn="train", lr2=1e-3,
     )  # fmt: skip
 
 

@@ -65,8 +65,8 @@ def test_two_processes_train_the_same_network(quick, tmp_path, draw, gloo):
     (data / "train" / "red" / "8.png").unlink()
     (data / "val" / "green" / "1.png").write_bytes(b"no image")
     config = replace(
-        quick, data=str(data), epochs=2, unfreeze="conv5", epochs2=2, lr2=1e-3, augment=1,
-        class_weights="balanced", label_smoothing=0.1,
+        quick, data=str(data), solver="adamw", epochs=2, unfreeze="conv5", epochs2=2, lr2=1e-3,
+        augment=1, class_weights="balanced", label_smoothing=0.1,
     )  # fmt: skip
     one = train(config, tmp_path / "one", cache_dir=tmp_path / "cache", device="cpu")
     (tmp_path / "c.toml").write_text(to_toml(config))

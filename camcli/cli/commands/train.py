@@ -18,6 +18,7 @@ from camcli.data.decode.fit import Fit
 from camcli.errors import CamcliError
 from camcli.jobs.train import TrainJob
 from camcli.train.config import (
+    PATIENCE2,
     BatchNorm,
     ClassWeights,
     LearntOutput,
@@ -29,7 +30,7 @@ from camcli.train.config import (
 )
 from camcli.train.progress import Listener
 
-DATA, HEAD, BACKBONE = "Data", "Head", o.MODEL
+DATA, HEAD, TUNING, BACKBONE = "Data", "Head", "Fine-tuning", o.MODEL
 D, J = TrainConfig(), TrainJob()
 
 
@@ -39,6 +40,10 @@ def _data(*names: str, help: str) -> Any:
 
 def _head(*names: str, help: str, **more: Any) -> Any:
     return typer.Option(*names, help=help, rich_help_panel=HEAD, **more)
+
+
+def _tuning(*names: str, help: str, **more: Any) -> Any:
+    return typer.Option(*names, help=help, rich_help_panel=TUNING, **more)
 
 
 def _backbone(*names: str, help: str, **more: Any) -> Any:
@@ -191,20 +196,53 @@ def train(
     ] = D.pooling,
     unfreeze: Annotated[
         str | None,
-        _backbone(
+        _tuning(
             "--unfreeze",
-            help="A second stage in which these layers learn as well: layer4, 'layer3,layer4', "
-            "blocks.6, or all.",
+            help="A second stage, from the head's optimum on, in which these layers learn as well: "
+            "layer4, 'layer3,layer4', blocks.6, or all. What validates better is kept: this, or "
+            "the head alone.",
         ),
     ] = D.unfreeze,
-    epochs2: Annotated[int, _backbone("--epochs2", help="Epochs of the second stage.")] = D.epochs2,
+    epochs2: Annotated[int, _tuning("--epochs2", help="Epochs of the second stage.")] = D.epochs2,
     lr2: Annotated[
         float | None,
-        _backbone("--lr2", help="Its peak rate. Default: 1e-4 for adamw, 1e-3 for sgd."),
+        _tuning("--lr2", help="Its peak rate, of the head. Default: 1e-4 for adamw, 1e-3 for sgd."),
     ] = D.lr2,
+    layer_decay: Annotated[
+        float,
+        _tuning(
+            "--layer-decay",
+            help="Each stage of the network learns at this share of the rate of the one after it; "
+            "1: all at the same.",
+        ),
+    ] = D.layer_decay,
+    ema: Annotated[
+        float,
+        _tuning(
+            "--ema",
+            help="Keep the moving average of the weights, of which a step leaves this share; 0: "
+            "the weights as they are.",
+        ),
+    ] = D.ema,
+    mixup: Annotated[
+        float,
+        _tuning(
+            "--mixup",
+            help="Mix pictures in pairs, and their classes, by shares from Beta(a, a), such as "
+            "0.2; 0: not.",
+        ),
+    ] = D.mixup,
+    randaugment: Annotated[
+        int,
+        _tuning(
+            "--randaugment",
+            help="Vary pictures by torchvision's RandAugment of this magnitude, 1 to 30, usually "
+            "9; 0: not.",
+        ),
+    ] = D.randaugment,
     bn: Annotated[
         BatchNorm,
-        _backbone(
+        _tuning(
             "--bn",
             help="BatchNorm of the unfrozen layers: frozen keeps its statistics; train takes those "
             "of each batch and learns (under torchrun of each process's own part of it).",
@@ -212,11 +250,11 @@ def train(
     ] = D.bn,
     epochs: Annotated[int, _head("--epochs", help="Epochs of the head.")] = D.epochs,
     solver: Annotated[
-        Solver,
+        Solver | None,
         _head(
             "--solver",
             help="adamw or sgd take --epochs; lbfgs goes to the optimum, with the L2 strength "
-            "that validates best.",
+            "that validates best. Default: adamw; with --unfreeze lbfgs.",
         ),
     ] = D.solver,
     lr: Annotated[
@@ -259,7 +297,12 @@ def train(
         ),
     ] = D.thresholds,
     patience: Annotated[
-        int, _head("--patience", help="Stop after so many epochs without a better one; 0: never.")
+        int | None,
+        _head(
+            "--patience",
+            help="Stop after so many epochs without a better one; 0: never. Default: never for the "
+            f"head, {PATIENCE2} for the layers of --unfreeze.",
+        ),
     ] = D.patience,
     augment: Annotated[
         int,

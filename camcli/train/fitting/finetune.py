@@ -1,10 +1,11 @@
-"""The second stage: some of the backbone's layers learn too, at a lower rate."""
+"""The second stage: some of the backbone's layers learn too, each at its own rate."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -20,12 +21,40 @@ from camcli.models.runtime.openvino import available_cores
 from camcli.train.feature_pass.examples import Examples, gone
 from camcli.train.feature_pass.features import ImageView
 from camcli.train.feature_pass.sight import autocast
+from camcli.train.fitting.average import MovingAverage
 from camcli.train.fitting.head import judged
-from camcli.train.fitting.loop import Recipe, StageState, make_optimizer, run_epochs
+from camcli.train.fitting.layer_rates import learning_rates
+from camcli.train.fitting.loop import (
+    Recipe,
+    StageState,
+    is_better,
+    make_optimizer,
+    run_epochs,
+)
 from camcli.train.fitting.trainable_layers import Tunable
+from camcli.train.fitting.variation import Mixer, TuningView
 from camcli.train.processes import ALONE, Team
 
 DEFAULT_LR2 = {"adamw": 1e-4, "sgd": 1e-3}
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """What fine-tuning takes besides a recipe; see `TrainConfig` for the names.
+
+    Attributes:
+        augment: show a new random view of each image in each epoch.
+        layer_decay: the rate of a stage, as a share of that of the stage after it.
+        ema: share of the moving average that a step leaves; 0 for no average.
+        mixup: alpha of the shares by which pictures are mixed; 0 for not at all.
+        randaugment: magnitude; 0 for none.
+    """
+
+    augment: bool = False
+    layer_decay: float = 1.0
+    ema: float = 0.0
+    mixup: float = 0.0
+    randaugment: int = 0
 
 
 @dataclass(kw_only=True)
@@ -34,9 +63,17 @@ class TuneState(StageState):
 
     Attributes:
         tensors: the network's state.
+        average: the moving average's, where there is one.
+        averaged: the steps in it.
+        tuned_row: the best epoch's numbers, be it better or worse than what the stage began with.
+        tuned: the logits (N, C) of the validation images in that epoch.
     """
 
     tensors: dict[str, Tensor] | None = None
+    average: dict[str, Tensor] | None = None
+    averaged: int = 0
+    tuned_row: dict[str, float] | None = None
+    tuned: Tensor | None = None
 
 
 def fine_tune(
@@ -47,7 +84,7 @@ def fine_tune(
     recipe: Recipe,
     progress: TuneState,
     *,
-    augment: bool,
+    tuning: Tuning,
     after_epoch: Callable[[TuneState, bool], object],
     advance: Callable[[int], object] = lambda count: None,
     team: Team = ALONE,
@@ -61,8 +98,9 @@ def fine_tune(
         val: judges the epochs; may be empty.
         recipe: solver, rate, epochs, ...
         progress: fresh, or restored to go on from.
-        augment: show a new random view of each image in each epoch.
-        after_epoch: called with each finished epoch and whether it is the best one.
+        tuning: rates of layers, average, and how images are varied.
+        after_epoch: called with each finished epoch and whether it is the best one, when the
+            network holds what was judged: its average, where there is one.
         advance: called with a number of finished training images.
         team: the processes that share each batch.
     """
@@ -72,29 +110,48 @@ def fine_tune(
     net = channels_last(tunable.net)
     if progress.tensors is not None:
         net.load_state_dict(progress.tensors)
+    blank = torch.zeros(1, *classifier.preprocess.shape, dtype=torch.uint8)
+    rates = learning_rates(tunable, _input(classifier, blank), tuning.layer_decay)
+    average = MovingAverage(net, tuning.ema) if tuning.ema else None
+    if average and progress.average is not None:
+        average.restore(progress.average, progress.averaged)
     parallel = team.parallel(net, device)
+    mixer = Mixer(recipe, tuning.mixup)
 
     def examples(epoch: int, order: Iterable[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
         tunable.train_mode()
-        view = ImageView(classifier, recipe.seed, epoch if augment else None)
+        mixer.begin(epoch)
+        view = TuningView(
+            classifier, recipe.seed, epoch, augment=tuning.augment, magnitude=tuning.randaugment
+        )
         for batch, pixels in decoded(train, order, view):
             yield batch, pixels
             advance(len(batch) * team.size)
 
     def forward(pixels: Tensor) -> Tensor:
         with autocast(device):
-            logits: Tensor = parallel(_input(classifier, pixels))
+            logits: Tensor = parallel(mixer.mix(_input(classifier, pixels)))
         return logits.float()
 
     def finish(row: dict[str, float]) -> None:
-        team.share_buffers(net)
-        better = progress.judge(row | _measure(tunable, classifier, val, recipe.batch_size, team))
-        progress.tensors = {n: t.detach().cpu() for n, t in net.state_dict().items()}
-        after_epoch(progress, better)
+        progress.tensors = {n: t.detach().cpu().clone() for n, t in net.state_dict().items()}
+        if average:
+            progress.average, progress.averaged = average.state(), average.steps
+        with average.in_place() if average else nullcontext():
+            team.share_buffers(net)
+            logits = _logits(tunable, classifier, val, recipe.batch_size, team)
+            row |= {} if logits is None else judged(logits, val.targets)
+            better = progress.judge(row)
+            if is_better(row, progress.tuned_row):
+                progress.tuned_row, progress.tuned = row, logits
+            after_epoch(progress, better)
 
-    optimizer = make_optimizer(*tunable.groups(), recipe)
+    optimizer = make_optimizer(rates, recipe)
     targets = train.targets.to(device)
-    run_epochs(progress, recipe, optimizer, targets, examples, forward, finish, team)
+    run_epochs(
+        progress, recipe, optimizer, targets, examples, forward, finish, team,
+        loss_of=mixer.loss, after_step=average.update if average else lambda: None,
+    )  # fmt: skip
 
 
 def decoded(
@@ -134,29 +191,28 @@ def _input(classifier: Classifier, pixels: Tensor) -> Tensor:
     return images.contiguous(memory_format=torch.channels_last)
 
 
-def _measure(
+def _logits(
     tunable: Tunable, classifier: Classifier, val: Examples, batch_size: int, team: Team
-) -> dict[str, float]:
-    """The numbers of `judged` of the network as it is; empty without images."""
-    targets = val.targets
-    if not len(targets):
-        return {}
+) -> Tensor | None:
+    """(N, C) of the images, by the network as it is; None without images."""
+    if not val.items:
+        return None
     tunable.net.eval()
-    own = team.part(torch.arange(len(targets)))
+    own = team.part(torch.arange(len(val.items)))
     order = own.split(batch_size) if len(own) else ()
     found = []
     with torch.inference_mode():
         for _, pixels in decoded(val, order, ImageView(classifier)):
             with autocast(classifier.device):
                 found.append(tunable.net(_input(classifier, pixels)).float().cpu())
-    return judged(*_together(found, targets, team))
+    return _together(found, len(val.items), team)
 
 
-def _together(found: list[Tensor], targets: Tensor, team: Team) -> tuple[Tensor, Tensor]:
-    """The logits (N, C) that all processes found, and the targets in their order."""
+def _together(found: list[Tensor], count: int, team: Team) -> Tensor:
+    """The logits (N, C) that all processes found, in the order of the images."""
     parts = [torch.cat(found)] if found else []
     if team.size == 1:
-        return parts[0], targets
-    order = torch.arange(len(targets))
-    logits = [each for part in team.gather(parts) for each in part]
-    return torch.cat(logits), targets[torch.cat([order[r :: team.size] for r in range(team.size)])]
+        return parts[0]
+    logits = torch.cat([each for part in team.gather(parts) for each in part])
+    order = torch.cat([torch.arange(count)[r :: team.size] for r in range(team.size)])
+    return logits[order.argsort()]

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from camcli.models.cutting.cut import LinearHead
 from camcli.models.label_metrics import average_precision
 from camcli.train.fitting.loop import (
+    RateGroup,
     Recipe,
     StageState,
     hits,
@@ -139,7 +140,8 @@ def train_head(
         fit.judge(row | measure(fit.last(), val))
         after_epoch(fit)
 
-    optimizer = make_optimizer([weight], [bias], recipe)
+    learning = [RateGroup([weight], decays=True), RateGroup([bias], decays=False)]
+    optimizer = make_optimizer(learning, recipe)
     run_epochs(fit, recipe, optimizer, targets, examples, forward, finish)
     return fit
 

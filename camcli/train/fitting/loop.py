@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
-from torch import Tensor
+from torch import Tensor, nn
 
 from camcli.errors import CamcliError
 from camcli.models.cutting.cut import LinearHead
@@ -183,6 +183,9 @@ def run_epochs(
     forward: Callable[[X], Tensor],
     finish: Callable[[dict[str, float]], object],
     team: Team = ALONE,
+    *,
+    loss_of: Callable[[Tensor, Tensor], Tensor] | None = None,
+    after_step: Callable[[], object] = lambda: None,
 ) -> None:
     """Train from where `progress` stands to the last epoch, or until patience runs out.
 
@@ -196,12 +199,16 @@ def run_epochs(
         finish: takes an epoch's ``epoch``, ``lr``, ``train_loss`` and ``train_acc``; validates,
             calls `StageState.judge` and saves.
         team: the processes that share each batch.
+        loss_of: logits and targets of a batch -> the mean that is minimised; by default
+            `Recipe.loss`.
+        after_step: called after each step.
 
     Raises:
         DivergedError: the loss is not finite, or no longer after the epoch.
     """
     if progress.optimizer:
         optimizer.load_state_dict(progress.optimizer)
+    loss_of = loss_of or recipe.loss
     count = len(targets)
     steps = math.ceil(count / recipe.batch_size)
     while progress.epoch < recipe.epochs:
@@ -216,9 +223,9 @@ def run_epochs(
             batch = order[step]
             lr = rate(epoch + step / steps, 1 / steps, recipe)
             for group in optimizer.param_groups:
-                group["lr"] = lr
+                group["lr"] = lr * group["share"]
             logits, truth = forward(inputs), targets[part]
-            loss = recipe.loss(logits, truth)
+            loss = loss_of(logits, truth)
             if not loss.isfinite():
                 raise DivergedError(f"the loss is not a finite number in epoch {epoch + 1}")
             share = 1.0
@@ -235,6 +242,7 @@ def run_epochs(
                 if "overflow" not in str(error):
                     raise
                 raise DivergedError(f"a step is not a finite number in epoch {epoch + 1}") from None
+            after_step()
             total += float(loss.detach()) / team.size * len(batch)
             right += float(hits(logits, truth).sum()) * (share > 0)
         total, right = team.sum(total, right)
@@ -249,11 +257,25 @@ def run_epochs(
         finish(row)
 
 
-def make_optimizer(decayed: list[Any], others: list[Any], recipe: Recipe) -> torch.optim.Optimizer:
-    """AdamW or SGD with momentum 0.9; biases and normalisation layers are not decayed."""
+class RateGroup(NamedTuple):
+    """Parameters that learn alike.
+
+    Attributes:
+        params: at least one.
+        decays: whether weight decay is for them; not for biases and normalisation layers.
+        share: of the rate, 1 for all of it.
+    """
+
+    params: list[nn.Parameter]
+    decays: bool
+    share: float = 1.0
+
+
+def make_optimizer(learning: Sequence[RateGroup], recipe: Recipe) -> torch.optim.Optimizer:
+    """AdamW or SGD with momentum 0.9."""
     groups = [
-        {"params": decayed, "weight_decay": recipe.weight_decay},
-        {"params": others, "weight_decay": 0.0},
+        {"params": g.params, "weight_decay": recipe.weight_decay * g.decays, "share": g.share}
+        for g in learning
     ]
     if recipe.solver == "sgd":
         return torch.optim.SGD(groups, lr=recipe.lr, momentum=0.9, nesterov=True)

@@ -87,17 +87,6 @@ class Tunable:
         weight, bias = layer.weight.detach().cpu(), layer.bias.detach().cpu()
         return LinearHead(weight.flatten(1).float().clone(), bias.float().clone())
 
-    def groups(self) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-        """The learning parameters: those with weight decay, those without."""
-        free = {
-            id(p)
-            for m in self.net.modules()
-            for n, p in m.named_parameters(recurse=False)
-            if isinstance(m, NORMS) or n == "bias"
-        }
-        learning = [p for p in self.net.parameters() if p.requires_grad]
-        return [p for p in learning if id(p) not in free], [p for p in learning if id(p) in free]
-
     def _batchnorms(self) -> Iterator[nn.Module]:
         for part in self._unfrozen:
             for module in part.modules():

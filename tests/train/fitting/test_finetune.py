@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,9 @@ from camcli.train.run import train
 
 @pytest.fixture
 def tuned(quick):
-    return replace(quick, epochs=1, unfreeze="conv5,stage4.3.branch2.5", epochs2=2, lr2=1e-3)
+    return replace(
+        quick, epochs=1, unfreeze="conv5,stage4.3.branch2.5", epochs2=2, lr2=1e-3, l2=0.1
+    )
 
 
 def moved(before, after) -> set[str]:
@@ -44,14 +47,14 @@ def test_only_the_unfrozen_layers_move(tuned, tmp_path, bn):
 
 
 def load_file_of_stage_one(config, tmp_path):
-    first = replace(config, unfreeze=None, augment=1)
+    first = replace(config, unfreeze=None, solver="lbfgs", augment=1)
     train(first, tmp_path / "first", cache_dir=tmp_path)
     return load_file(tmp_path / "first" / "last.safetensors")
 
 
 @pytest.mark.slow
 def test_an_interrupted_second_stage_resumes_to_the_same_checkpoint(tuned, tmp_path, ear_until):
-    config = replace(tuned, augment=1)
+    config = replace(tuned, augment=1, ema=0.9, mixup=0.3, randaugment=9)
     train(config, tmp_path / "whole", cache_dir=tmp_path)
     out = tmp_path / "cut"
     with pytest.raises(KeyboardInterrupt):  # one epoch of the head, one of the layers
@@ -68,7 +71,8 @@ def test_an_interrupted_second_stage_resumes_to_the_same_checkpoint(tuned, tmp_p
 @pytest.mark.slow
 def test_fine_tuning_learns_and_the_checkpoint_says_the_same(quick, tmp_path):
     config = replace(
-        quick, backbone="efficientnet_lite0", weights=None, epochs=1, unfreeze="conv_head,bn2",
+        quick, backbone="efficientnet_lite0", weights=None, solver="adamw", epochs=1,
+        unfreeze="conv_head,bn2",
         epochs2=3, lr2=1e-3, bn="train",
     )  # fmt: skip
     outcome = train(config, tmp_path / "run", cache_dir=tmp_path)
@@ -162,3 +166,65 @@ def test_a_network_of_the_users_own(quick, tmp_path, monkeypatch):
     monkeypatch.delitem(sys.modules, "my_own_net")
     with pytest.raises(UsageError, match="no Python module 'my_own_net'"):
         load_classifier(name, checkpoint=outcome.checkpoint)
+
+
+def told(out: Path) -> dict:
+    (verdict,) = json.loads((out / "run.json").read_text())["fine_tuning"]
+    return verdict
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("lr2", "kept"), [(1e-3, "fine-tuned"), (3.0, "head alone")])
+def test_a_run_says_whether_it_was_worth_it_and_keeps_the_better(quick, tmp_path, ear, lr2, kept):
+    config = replace(quick, unfreeze="conv5", epochs2=2, lr2=lr2, l2=1.0, ema=0.0)
+    outcome = train(config, tmp_path / "run", cache_dir=tmp_path, listener=ear)
+    alone = train(
+        replace(config, unfreeze=None, solver="lbfgs"), tmp_path / "a", cache_dir=tmp_path
+    )
+    verdict = told(tmp_path / "run")
+    assert verdict["kept"] == kept
+    assert verdict["head_alone"] == pytest.approx(alone.scores["val"]["top1"])
+    with (tmp_path / "run" / "metrics.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["stage"] == "2"]
+    best = max(rows, key=lambda row: (float(row["val_acc"]), -float(row["val_loss"])))
+    assert verdict["fine_tuned"] == pytest.approx(float(best["val_acc"]))
+    assert verdict["gained"] - verdict["lost"] == round(
+        8 * (verdict["fine_tuned"] - verdict["head_alone"])
+    )
+    loss = verdict["log_loss"][0] + alone.scores["val"]["log_loss"]
+    assert loss == pytest.approx(float(best["val_loss"]), rel=2e-2)
+    (sentence,) = [line for line in ear.said if "the head alone" in line]
+    if kept == "fine-tuned":
+        assert sentence.endswith("The fine-tuned network is kept.")
+        assert outcome.scores["val"]["log_loss"] < alone.scores["val"]["log_loss"]
+    else:
+        assert sentence.endswith("The head alone is kept.")
+        before, after = (load_file(run.checkpoint) for run in (alone, outcome))
+        assert not moved(before, after)
+
+
+@pytest.mark.slow
+def test_it_stops_where_nothing_is_gained(quick, tmp_path, ear):
+    """At such a rate no epoch is better than the head alone: four without are enough."""
+    config = replace(quick, unfreeze="conv5", epochs2=9, lr2=3.0, l2=0.1)
+    train(config, tmp_path / "run", cache_dir=tmp_path, listener=ear)
+    assert "fine-tuning stopped after 4 of 9 epochs: the last 4 were no better." in ear.said
+    rows = (tmp_path / "run" / "metrics.csv").read_text().splitlines()[1:]
+    assert [row.split(",")[0] for row in rows] == ["1", "2", "2", "2", "2"]
+
+
+@pytest.mark.slow
+def test_the_average_is_what_is_judged_and_written(tuned, tmp_path):
+    """A decay close to one leaves the network near where it began, whatever its steps do."""
+    config = replace(tuned, epochs2=1)
+    plain, averaged = (
+        load_file(
+            train(replace(config, ema=ema), tmp_path / f"{ema}", cache_dir=tmp_path)
+            .checkpoint.with_name("last.safetensors")
+        )
+        for ema in (0.0, 0.999)
+    )  # fmt: skip
+    start = load_file_of_stage_one(replace(config, solver="lbfgs", augment=0), tmp_path)
+    name = "backbone.conv5.0.weight"
+    far, near = (float((each[name] - start[name]).norm()) for each in (plain, averaged))
+    assert 0 < near < far

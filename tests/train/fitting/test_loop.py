@@ -10,6 +10,7 @@ from camcli.train.feature_pass.examples import class_weights
 from camcli.train.fitting.loop import (
     HOPELESS,
     DivergedError,
+    RateGroup,
     Recipe,
     StageState,
     batches,
@@ -114,8 +115,8 @@ def run(accuracies, recipe):
         progress.judge(row | {"val_acc": accuracies[progress.epoch - 1], "val_loss": 1.0})
 
     run_epochs(
-        progress, recipe, make_optimizer([weight], [], recipe), torch.tensor([0, 1, 0, 1, 0, 1]),
-        examples, lambda rows: rows @ weight.T, finish,
+        progress, recipe, make_optimizer([RateGroup([weight], True)], recipe),
+        torch.tensor([0, 1, 0, 1, 0, 1]), examples, lambda rows: rows @ weight.T, finish,
     )  # fmt: skip
     return trained, progress
 
@@ -141,7 +142,8 @@ def test_an_epochs_numbers_are_means_over_its_images():
 def test_only_weights_decay():
     weight, bias = nn.Parameter(torch.ones(2)), nn.Parameter(torch.ones(2))
     for solver in ("adamw", "sgd"):
-        optimizer = make_optimizer([weight], [bias], Recipe(solver=solver, weight_decay=0.3))
+        groups = [RateGroup([weight], decays=True), RateGroup([bias], decays=False, share=0.5)]
+        optimizer = make_optimizer(groups, Recipe(solver=solver, weight_decay=0.3))
         assert [group["weight_decay"] for group in optimizer.param_groups] == [0.3, 0.0]
         assert optimizer.param_groups[0]["params"][0] is weight
     assert optimizer.param_groups[0]["momentum"] == 0.9

@@ -1,0 +1,121 @@
+"""Whether fine-tuning was worth it: the same pictures, judged by the head alone and after it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch.nn.functional as F  # noqa: N812 - its usual name
+from torch import Tensor
+
+from camcli.printable import counted
+from camcli.train.fitting.loop import hits
+
+Z = 1.959964
+"""Of 95%."""
+
+
+@dataclass(frozen=True)
+class TuneVerdict:
+    """Fine-tuning beside the head that it began with, on the validation images.
+
+    Attributes:
+        count: N images.
+        before: share of them that the head alone gets right (of labels, all of an image's).
+        after: and the best epoch of fine-tuning.
+        gained: images that only the latter gets right.
+        lost: images that only the former gets right.
+        low: of the 95% interval of ``after - before``.
+        high: its other end.
+        loss: change of the log-loss.
+        loss_low: of its 95% interval.
+        loss_high: its other end.
+        kept: whether the fine-tuned network is kept.
+    """
+
+    count: int
+    before: float
+    after: float
+    gained: int
+    lost: int
+    low: float
+    high: float
+    loss: float
+    loss_low: float
+    loss_high: float
+    kept: bool
+
+    @classmethod
+    def of(cls, head: Tensor, tuned: Tensor, targets: Tensor, kept: bool) -> TuneVerdict:
+        """Compare.
+
+        Args:
+            head: logits (N, C) of the head alone.
+            tuned: logits (N, C) after fine-tuning.
+            targets: (N,), or (N, C) of labels.
+            kept: whether the fine-tuned network is kept.
+        """
+        first, second = hits(head, targets).cpu(), hits(tuned, targets).cpu()
+        n = len(targets)
+        gained, lost = int((second & ~first).sum()), int((first & ~second).sum())
+        low, high = paired_interval(gained, lost, n)
+        change = (each_loss(tuned, targets) - each_loss(head, targets)).double()
+        mean = float(change.mean())
+        spread = Z * float(change.std()) / math.sqrt(n) if n > 1 else math.inf
+        return cls(
+            n, float(first.double().mean()), float(second.double().mean()), gained, lost, low, high,
+            mean, mean - spread, mean + spread, kept,
+        )  # fmt: skip
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for ``run.json``."""
+        return {
+            "images": self.count,
+            "head_alone": round(self.before, 6),
+            "fine_tuned": round(self.after, 6),
+            "gained": self.gained,
+            "lost": self.lost,
+            "difference": [round(x, 6) for x in (self.after - self.before, self.low, self.high)],
+            "log_loss": [round(x, 6) for x in (self.loss, self.loss_low, self.loss_high)],
+            "kept": "fine-tuned" if self.kept else "head alone",
+        }
+
+    def sentence(self) -> str:
+        """What to tell a person."""
+        points = f"{100 * (self.after - self.before):+.1f} points"
+        interval = f"95%: {100 * self.low:+.1f} to {100 * self.high:+.1f}"
+        numbers = f"{self.after:.4f} on validation, the head alone {self.before:.4f}"
+        changed = f"{self.gained} won, {self.lost} lost of {counted(self.count, 'image')}"
+        kept = "The fine-tuned network is kept." if self.kept else "The head alone is kept."
+        if self.low > 0:
+            found = "Fine-tuning beats the head alone"
+        elif self.high < 0:
+            found = "Fine-tuning is worse than the head alone"
+        elif self.loss_high < 0:
+            found = "Fine-tuning is surer than the head alone, if no more often right"
+        else:
+            found = "Fine-tuning does not clearly beat the head alone"
+        return f"{found}: {numbers}, {points} ({interval}; {changed}). {kept}"
+
+
+def paired_interval(gained: int, lost: int, count: int) -> tuple[float, float]:
+    """95% interval of a difference of two shares of the same images (Bonett and Price 2012).
+
+    Args:
+        gained: images that count for the second share alone.
+        lost: for the first one alone.
+        count: all images.
+    """
+    up, down = (gained + 1) / (count + 2), (lost + 1) / (count + 2)
+    spread = Z * math.sqrt((up + down - (up - down) ** 2) / (count + 2))
+    return max(-1.0, up - down - spread), min(1.0, up - down + spread)
+
+
+def each_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    """Log-loss (N,) of each image; of labels the mean over them."""
+    logits = logits.float().cpu()
+    if targets.ndim == 1:
+        return F.cross_entropy(logits, targets.cpu(), reduction="none")
+    each = F.binary_cross_entropy_with_logits(logits, targets.to(logits), reduction="none")
+    return each.mean(1)
