@@ -10,7 +10,7 @@ import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor
 
 from camcli.printable import counted
-from camcli.train.fitting.loop import hits
+from camcli.train.fitting.loop import hits, known_labels
 
 Z = 1.959964
 """Of 95%."""
@@ -113,9 +113,12 @@ def paired_interval(gained: int, lost: int, count: int) -> tuple[float, float]:
 
 
 def each_loss(logits: Tensor, targets: Tensor) -> Tensor:
-    """Log-loss (N,) of each image; of labels the mean over them."""
+    """Log-loss (N,) of each image; of labels the mean over those that are known of it, or 0."""
     logits = logits.float().cpu()
     if targets.ndim == 1:
         return F.cross_entropy(logits, targets.cpu(), reduction="none")
-    each = F.binary_cross_entropy_with_logits(logits, targets.to(logits), reduction="none")
-    return each.mean(1)
+    known, truth = known_labels(targets.to(logits))
+    each = F.binary_cross_entropy_with_logits(
+        logits, truth, known.to(logits), reduction="none"
+    ).sum(1)
+    return each / known.sum(1).clamp(min=1)

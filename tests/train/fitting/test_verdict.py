@@ -60,6 +60,14 @@ def test_of_labels_an_image_is_right_with_all_of_its_own():
     assert (verdict.before, verdict.after, verdict.gained, verdict.lost) == (0.5, 1.0, 1, 0)
     # One of four labels has a loss smaller by 1.
     assert verdict.loss == pytest.approx(-0.25, abs=1e-6)
+    # What nobody knows counts for neither: of the first image the other label alone.
+    targets = torch.tensor([[torch.nan, 0.0], [torch.nan, torch.nan]])
+    verdict = TuneVerdict.of(
+        torch.tensor([[1.0, 1.0], [1.0, 1.0]]), torch.tensor([[-9.0, -1.0], [9.0, 9.0]]), targets,
+        kept=True,
+    )  # fmt: skip
+    assert (verdict.before, verdict.after) == (0.5, 1.0)
+    assert verdict.loss == pytest.approx(-0.5, abs=1e-6)
 
 
 def test_the_interval_covers_the_difference_as_often_as_it_says():
