@@ -62,6 +62,10 @@ PEERS = ("sklearn", "sklearn-same", "autogluon")
 USUAL = "default,optimum,search,sklearn,sklearn-same"
 
 
+class EndedError(Exception):
+    """A way that did not come to its end; says which and why."""
+
+
 @dataclass(frozen=True)
 class Bench:
     """What is asked for.
@@ -88,12 +92,16 @@ class Bench:
             return told
         table = images.table(seed, self.folder("tables"))
         print(f"{images.name}, seed {seed}: {way} ...", file=sys.stderr, flush=True)
-        if way == "autogluon":
-            done = self._autogluon(table, seed)
-        elif way in PEERS:
-            done = self._sklearn(images, table, seed, way)
-        else:
-            done = self._camcli(images, table, seed, way)
+        try:
+            if way == "autogluon":
+                done = self._autogluon(table, seed)
+            elif way in PEERS:
+                done = self._sklearn(images, table, seed, way)
+            else:
+                done = self._camcli(images, table, seed, way)
+        except EndedError as error:  # the others go on; the same command tries it again
+            print(error, file=sys.stderr, flush=True)
+            done = None
         if done is None:
             return None
         held = [path for path, _ in images.split(seed)["test"]]
@@ -193,7 +201,7 @@ def measured(command: list[str], log: Path, tree: Path | None = None) -> dict[st
         _, status, usage = os.wait4(child.pid, 0)
         child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode:
-        raise SystemExit(
+        raise EndedError(
             f"{shlex.join(command)}\nended with {child.returncode}:\n{log.read_text()[-2000:]}"
         )
     per = 2**20 if sys.platform == "darwin" else 2**10
