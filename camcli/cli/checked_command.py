@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperCommand
 
 from camcli.cli.completion import complete
-from camcli.cli.short_help import shown
+from camcli.cli.short_help import PANELS, shown
 
 # Beyond, floats no longer tell neighbours apart, and C libraries overflow not far away.
 _LARGEST = 2**53
@@ -21,6 +21,9 @@ class Command(TyperCommand):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        order = PANELS.get(self.name or "", [])
+        # In a group as they were written; what has none, such as --help, stays in front.
+        self.params.sort(key=lambda param: _place(getattr(param, "rich_help_panel", None), order))
         for param in self.params:
             complete(param)
 
@@ -98,6 +101,13 @@ class Command(TyperCommand):
             f"{len(options) - len(words)} more options: [bold]{ctx.command_path} --help-all[/]"
         )
         return super(Command, short).format_help(ctx, formatter)
+
+
+def _place(panel: object, order: list[str]) -> int:
+    """Where a group of options stands; those without a place of their own come last."""
+    if not order or panel is None:
+        return -1
+    return order.index(str(panel)) if panel in order else len(order)
 
 
 def _flowing(text: str) -> str:

@@ -76,6 +76,11 @@ SHOWN = {
     "concepts": "--out --number --layer --model --checkpoint --weights --fit --json --overwrite",
 }
 
+PANELS = {
+    "train": ["Data", "Search", "Model", "Head", "Fine-tuning", "How good it is", "Run"],
+}
+"""The order of the groups in ``--help-all``, where it is not that of the options."""
+
 
 def shown(command: str) -> dict[str, str]:
     """The options that ``--help`` shows of a command, with their words; empty for: all of them."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from camcli.cli.short_help import shown
+from camcli.cli.short_help import PANELS, shown
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -47,6 +47,21 @@ def test_help_all_has_every_option(camcli):
         for option in command.params:
             if option.param_type_name == "option":
                 assert option.opts[0] in done.stdout, f"{words} {option.opts[0]}"
+
+
+@pytest.mark.parametrize("name", PANELS)
+def test_groups_of_options_come_in_the_order_in_which_one_decides(camcli, name):
+    (command,) = [found for found, words in commands() if words == [name]]
+    there = list(dict.fromkeys(getattr(p, "rich_help_panel", None) for p in command.params))
+    there = [panel for panel in there if panel]
+    assert there == [panel for panel in PANELS[name] if panel in there], "a group without its place"
+    told = camcli(name, "--help-all").stdout
+    places = [told.index(f"╭─ {panel} ") for panel in there]
+    assert places == sorted(places)
+    for panel in there:  # in a group as they are written
+        own = [p.opts[0] for p in command.params if getattr(p, "rich_help_panel", None) == panel]
+        lines = [told.index(f"│ {option} ", told.index(f"╭─ {panel} ")) for option in own]
+        assert lines == sorted(lines)
 
 
 def test_help_of_a_command_with_many_options_fits_a_screen_and_says_where_the_rest_is(camcli):
