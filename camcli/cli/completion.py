@@ -52,7 +52,7 @@ def _main_layers(model: str) -> list[str]:
     if kept.is_file():
         names: list[str] = json.loads(kept.read_text("utf-8"))
         return names
-    from camcli.models.cutting.cut import list_layers
+    from camcli.models.cutting.listing import list_layers
     from camcli.models.loading.zoo import build_model
 
     built = build_model(model, weights="random")

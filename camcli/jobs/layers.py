@@ -11,7 +11,7 @@ from camcli.models import spec
 from camcli.settings import Settings
 
 if TYPE_CHECKING:
-    from camcli.models.cutting.cut import Layer
+    from camcli.models.cutting.listing import Layer
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,8 @@ class LayersJob(Settings):
             CamcliError: it cannot be cut.
         """
         self.check()
-        from camcli.models.cutting.cut import cut_before_head, list_layers
+        from camcli.models.cutting.cut import cut_before_head
+        from camcli.models.cutting.listing import list_layers
         from camcli.models.loading.zoo import build_model
 
         network = self.network.settled()

@@ -14,11 +14,10 @@ from camcli.data.decode.preprocess_said import Said
 from camcli.errors import UsageError
 from camcli.files import expanded
 from camcli.models.classifier import Classifier, _classifier, cut_classifier
-from camcli.models.cutting.cut import LinearHead
 from camcli.models.cutting.types import CutsItself
 from camcli.models.loading.backbone import cut_with_head, fill_backbone
 from camcli.models.loading.checkpoint import Checkpoint, load_checkpoint
-from camcli.models.loading.ensemble import join, split_head
+from camcli.models.loading.ensemble import join
 from camcli.models.loading.zoo import Provenance, build_model
 from camcli.models.outputs import Output
 from camcli.models.spec import (
@@ -191,9 +190,8 @@ def _from_checkpoint(
 ) -> Classifier:
     architecture = buildable(saved, path, model)
     weights = None if is_own_code(architecture) else "random"
-    head = LinearHead(saved.weight.float(), saved.bias.float())
     cuts = []
-    for tensors, own in zip(saved.networks(), split_head(head, saved.members), strict=True):
+    for tensors, own in zip(saved.networks(), saved.heads(), strict=True):
         # Whatever weights it has are replaced one by one; what the cut leaves out is not used.
         module = build_model(architecture, weights=weights, input_size=preprocess.size).module
         missing = fill_backbone(module, tensors, path, architecture)

@@ -14,7 +14,7 @@ from camcli.jobs.layers import LayersJob
 from camcli.printable import counted
 
 if TYPE_CHECKING:
-    from camcli.models.cutting.cut import Layer
+    from camcli.models.cutting.listing import Layer
 
 L = LayersJob()
 

@@ -19,8 +19,8 @@ from camcli.errors import CamcliError, UsageError
 from camcli.models.cutting import cut_graph, cut_hooks
 from camcli.models.cutting.cut_graph import new_head
 from camcli.models.cutting.cut_sequence import MappedSequence, cut_at_last
-from camcli.models.cutting.graph.fx_graph import PROBE, Traced, trace, trunk
-from camcli.models.cutting.graph.pieces import found_in_pieces, inner_layers, not_to_convert
+from camcli.models.cutting.graph.fx_graph import PROBE, Traced, trace
+from camcli.models.cutting.graph.pieces import found_in_pieces, not_to_convert
 from camcli.models.cutting.purity import check_steady, same
 from camcli.models.cutting.scores.asking import Shape, answered, shape_of
 from camcli.models.cutting.scores.final_activation import (
@@ -41,7 +41,7 @@ from camcli.models.pooling.pooling import Pooling
 from camcli.models.pooling.statistics import pooled_shape
 from camcli.models.spec import LAST, OutputKind
 
-__all__ = ["Cut", "Layer", "LinearHead", "Place", "Tail", "cut", "list_layers"]
+__all__ = ["Cut", "LinearHead", "Place", "Tail", "cut"]
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ def cut(
         model: in eval mode; images (B, 3, H, W) -> logits (B, C). It is not changed.
         size: side of a square input, in pixels, for the trial run; or its (channels, height,
             width).
-        layers: names as `list_layers` gives them; ``last`` is the last spatial map before the
+        layers: names as `camcli layers` gives them; ``last`` is the last spatial map before the
             logits, or for a transformer with a class token the last tokens that it looks at.
         head: what to put in place of everything after ``last``: maps (B, K, h, w) -> (B, C).
         pooling: with `head`: which maps it is given in place of the last one; they are ``last``
@@ -276,77 +276,6 @@ def _with_hooks(
         check_steady(model, probe)  # says what is wrong, if it is this
         raise
     return _Tried(made, pieces, expected, found)
-
-
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """A layer with a map.
-
-    Attributes:
-        name: as the network names it.
-        kind: its class.
-        shape: of the map, (K, h, w).
-        main: whether everything passes through it; others are inside of blocks, or another name
-            of a layer that is listed.
-    """
-
-    name: str
-    kind: str
-    shape: tuple[int, int, int]
-    main: bool
-
-
-def list_layers(model: nn.Module, size: int | Shape) -> list[Layer]:
-    """The layers that `cut` takes, in the order of computation.
-
-    Args:
-        model: in eval mode.
-        size: as for `cut`.
-
-    Raises:
-        CamcliError: the network returns no (B, C) logits.
-    """
-    if isinstance(model, CutsItself):
-        return model.own_layers(shape_of(size))
-    with torch.no_grad():
-        model, probe, _, writes = answered(model, size)
-        try:
-            traced = trace(model, probe, writes=writes)
-        except Exception as error:
-            log.debug("cannot trace (%s); watching with hooks", error)
-            seen = cut_hooks.watch(model, probe)
-            held = cut_hooks.layouts(model, seen, probe[0])
-            return [
-                Layer(name, _kind(model, name), layout.shape, "." not in name)
-                for name, layout in held.items()
-            ]
-    position = {n: i for i, n in enumerate(traced.whole.graph.nodes)}
-    every = set(trunk(traced))
-    shortest: dict[object, str] = {}
-    for name, node in traced.names.items():
-        if name and (node not in shortest or len(name) < len(shortest[node])):
-            shortest[node] = name
-    found = [
-        (position[node], Layer(
-            name, _kind(model, name), layout.shape,
-            node in every and shortest[node] == name and not _passes_on(model, name),
-        ))
-        for name, node in traced.names.items()
-        if name and (layout := cut_graph.layout(traced, node))
-    ]  # fmt: skip
-    for name, shape in inner_layers(model, traced, probe).items():
-        piece = next(p for p in traced.pieces if name.startswith(f"{p}."))
-        found.append((position[traced.names[piece]], Layer(name, _kind(model, name), shape, False)))
-    return [layer for _, layer in sorted(found, key=lambda item: item[0])]
-
-
-def _passes_on(model: nn.Module, name: str) -> bool:
-    """Whether a layer gives what it was given: another name of the one before it."""
-    return isinstance(model.get_submodule(name), nn.Identity)
-
-
-def _kind(model: nn.Module, name: str) -> str:
-    return type(model.get_submodule(name)).__name__
 
 
 def _check(made: Cut, pieces: list[tuple[Tensor, Tail]], expected: Tensor) -> None:

@@ -32,6 +32,11 @@ class LinearHead:
         """C."""
         return len(self.weight)
 
+    @property
+    def channels(self) -> int:
+        """K."""
+        return self.weight.shape[1]
+
     def __call__(self, A: Tensor) -> Tensor:
         """Logits S (B, C) of feature maps A (B, K, h, w), in the head's own precision."""
         return A.mean((2, 3)).to(self.weight.dtype) @ self.weight.T + self.bias
@@ -43,6 +48,10 @@ class Head(Protocol):
     @property
     def outputs(self) -> int:
         """C."""
+
+    @property
+    def channels(self) -> int:
+        """K."""
 
     def __call__(self, A: Tensor) -> Tensor:
         """Logits (B, C) of maps A (B, K, h, w)."""
@@ -177,7 +186,7 @@ class CutsItself(Protocol):
         """As `camcli.models.cutting.cut.cut`."""
 
     def own_layers(self, shape: tuple[int, int, int]) -> list[Any]:
-        """As `camcli.models.cutting.cut.list_layers`."""
+        """As `camcli.models.cutting.listing.list_layers`."""
 
 
 def has_gradients(tail: Any) -> bool:

@@ -12,7 +12,8 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from camcli.errors import CamcliError
-from camcli.models.cutting.cut import Cut, LinearHead, NoPoolingError, cut
+from camcli.models.cutting.cut import Cut, NoPoolingError, cut
+from camcli.models.cutting.types import Head
 from camcli.models.pooling.pooling import Pooling
 from camcli.models.spec import LAST
 from camcli.models.weights.mismatch import listed
@@ -51,7 +52,7 @@ def cut_with_head(
     module: nn.Module,
     shape: int | tuple[int, int, int],
     layers: Sequence[str],
-    head: LinearHead,
+    head: Head,
     missing: Sequence[str],
     path: Path,
     pooling: Pooling,
@@ -85,7 +86,7 @@ def cut_with_head(
             before = before if 2 * len(before) > len(module.state_dict()) else []
     if before:
         raise CamcliError(f"{path} is damaged: its tensors lack {listed(before)}.")
-    channels = head.weight.shape[1]
+    channels = head.channels
     try:
         made = cut(module, shape, layers, head=head, pooling=None if pooling.plain else pooling)
     except NoPoolingError as error:
@@ -97,7 +98,7 @@ def cut_with_head(
             f"{path} is damaged: its head is for {channels} channels, and its network has others."
         ) from error
     (first, *_) = made.places
-    if first.head is head and tuple(layers) == (LAST,) and first.shape[0] != channels:
+    if first.tail is head and tuple(layers) == (LAST,) and first.shape[0] != channels:
         raise CamcliError(
             f"{path} is damaged: its head is for {channels} channels, and its network has "
             f"{first.shape[0]}."

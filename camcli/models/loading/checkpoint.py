@@ -6,7 +6,9 @@ Layout: tensors ``backbone.<name in the architecture>``, ``head.weight`` (C, K),
 (C,); the header's ``camcli`` entry holds the rest as JSON. An ensemble of M networks (format 2) has
 ``backbone.0.<name>`` to ``backbone.<M-1>.<name>`` and a head on their maps side by side, (C, M·K).
 Where the head is given other statistics than the mean of the last map (format 4), the header's
-``pooling`` says which, and K is how many numbers these are.
+``pooling`` says which, and K is how many numbers these are. A head that asks its nearest training
+images (format 4, too) is tensors ``nearest.<name>`` in place of ``head.<name>``, and settings
+under ``nearest``.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -24,8 +27,15 @@ from torch import Tensor
 from camcli.data.decode.preprocess import Preprocess
 from camcli.errors import CamcliError, UsageError
 from camcli.files import whole_file
-from camcli.models.cutting.types import LinearHead
-from camcli.models.loading.ensemble import block_head
+from camcli.models.cutting.types import Head, LinearHead
+from camcli.models.loading.ensemble import block_head, split_head
+from camcli.models.loading.nearest import (
+    NEAREST,
+    nearest_head,
+    nearest_settings,
+    nearest_tensors,
+)
+from camcli.models.pooling.nearest import NearestHead
 from camcli.models.pooling.pooling import Pooling
 from camcli.models.spec import OutputKind
 from camcli.models.weights.finite import check_finite
@@ -34,7 +44,7 @@ from camcli.models.weights.mismatch import shape_of
 from camcli.printable import counted
 
 FORMAT = 4
-"""The newest that is read and written: of a head on other statistics than the mean. Labels are
+"""The newest that is read and written: of heads that are not on the mean, or not linear. Labels are
 still written as 3, an ensemble's classes as 2 and others as 1: what an older camcli would take for
 something else in silence is not for it to read."""
 LEARNT: tuple[OutputKind, ...] = ("softmax", "sigmoid")
@@ -54,6 +64,7 @@ class Checkpoint:
         weight: of the head, (C, K), or (C, M·K) for M members. K is the number of channels of the
             last map, or of the numbers that the pooling gives.
         bias: of the head, (C,).
+        nearest: the head where it is no linear one; `weight` is (C, 0) then.
         config: the training's settings.
         metrics: what it reached.
         versions: of the libraries that trained it.
@@ -79,6 +90,13 @@ class Checkpoint:
     thresholds: tuple[float, ...] | None = None
     pooling: Pooling = field(default_factory=Pooling)
     temperature: float = 1.0
+    nearest: NearestHead | None = None
+
+    def heads(self) -> list[Head]:
+        """The head of each member."""
+        if self.nearest is not None:
+            return [self.nearest]
+        return list(split_head(LinearHead(self.weight.float(), self.bias.float()), self.members))
 
     def networks(self) -> list[Mapping[str, Tensor]]:
         """The tensors of each member, by their names in the architecture."""
@@ -113,7 +131,10 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         CamcliError: it cannot be written.
     """
     tensors = {f"backbone.{name}": t for name, t in checkpoint.backbone.items()}
-    tensors |= {"head.weight": checkpoint.weight, "head.bias": checkpoint.bias}
+    if checkpoint.nearest is None:
+        tensors |= {"head.weight": checkpoint.weight, "head.bias": checkpoint.bias}
+    else:
+        tensors |= nearest_tensors(checkpoint.nearest)
     # Contiguous copies: safetensors refuses shared and strided memory.
     tensors = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
     header = {
@@ -129,6 +150,8 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         header["members"] = checkpoint.members
     if not checkpoint.pooling.plain:
         header["pooling"] = str(checkpoint.pooling)
+    if checkpoint.nearest is not None:
+        header["nearest"] = checkpoint.nearest.settings()
     if checkpoint.temperature != 1:
         header["temperature"] = checkpoint.temperature
     if checkpoint.output != "softmax":
@@ -145,7 +168,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 
 def _format_of(checkpoint: Checkpoint) -> int:
     """The oldest format that holds it."""
-    if not checkpoint.pooling.plain:
+    if checkpoint.nearest is not None or not checkpoint.pooling.plain:
         return 4
     return 3 if checkpoint.output != "softmax" else min(checkpoint.members, 2)
 
@@ -213,7 +236,10 @@ def _described(header: Any, path: Path, names: Sequence[str]) -> dict[str, Any]:
         raise CamcliError(
             f"{path} is damaged: its tensors are not those of {str(members)[:40]} networks."
         )
-    for name in ("head.weight", "head.bias"):
+    nearest = nearest_settings(header["nearest"], path) if "nearest" in header else None
+    if nearest is not None and members > 1:
+        raise CamcliError(f"{path} is damaged: its {members} networks have one head.")
+    for name in ("head.weight", "head.bias") if nearest is None else NEAREST:
         if name not in names:
             raise CamcliError(f"{path} is damaged: its tensors lack '{name}'.")
     output = field_of("output", str, "softmax")
@@ -249,14 +275,25 @@ def _described(header: Any, path: Path, names: Sequence[str]) -> dict[str, Any]:
         "thresholds": tuple(map(float, thresholds)) or None,
         "pooling": pooling,
         "temperature": temperature,
+        "nearest": nearest,
         **{name: field_of(name, dict, {}) for name in ("config", "metrics", "versions")},
     }
 
 
 def _with_tensors(described: dict[str, Any], tensors: dict[str, Tensor], path: Path) -> Checkpoint:
     """The checkpoint, once its head has the shape that the description says."""
-    weight, bias = tensors["head.weight"], tensors["head.bias"]
     classes, members = len(described["classes"]), described["members"]
+    check_finite(tensors, str(path))
+    backbone = {
+        n.removeprefix("backbone."): t for n, t in tensors.items() if n.startswith("backbone.")
+    }
+    if settings := described.pop("nearest"):
+        head = nearest_head(tensors, settings, classes, described["output"], path)
+        none = torch.zeros(classes, 0)
+        return Checkpoint(
+            **described, backbone=backbone, weight=none, bias=torch.zeros(classes), nearest=head
+        )
+    weight, bias = tensors["head.weight"], tensors["head.bias"]
     if (
         weight.ndim != 2
         or weight.shape[0] != classes
@@ -269,8 +306,4 @@ def _with_tensors(described: dict[str, Any], tensors: dict[str, Tensor], path: P
             f"{path} is damaged: it names {counted(classes, 'class', 'classes')}, and its head is "
             f"{shape_of(weight)} with {shape_of(bias)}."
         )
-    check_finite(tensors, str(path))
-    backbone = {
-        n.removeprefix("backbone."): t for n, t in tensors.items() if n.startswith("backbone.")
-    }
     return Checkpoint(**described, backbone=backbone, weight=weight, bias=bias)

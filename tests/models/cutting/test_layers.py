@@ -9,7 +9,8 @@ from torch import nn
 from torchvision.models import convnext, densenet, resnet, swin_transformer, vision_transformer
 
 from camcli.errors import UsageError
-from camcli.models.cutting.cut import LinearHead, cut, list_layers
+from camcli.models.cutting.cut import LinearHead, cut
+from camcli.models.cutting.listing import list_layers
 
 SIZE = 64
 

@@ -11,7 +11,8 @@ from torch.nn import functional
 
 from camcli.cam.method_input import Evidence
 from camcli.cam.methods import METHODS, explain
-from camcli.models.cutting.cut import cut, list_layers
+from camcli.models.cutting.cut import cut
+from camcli.models.cutting.listing import list_layers
 
 SIZE = 64
 

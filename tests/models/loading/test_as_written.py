@@ -11,7 +11,8 @@ from torch.nn import functional
 from camcli.batch.explain import explain_batch, make_explanation, read
 from camcli.data.decode.preprocess import Preprocess
 from camcli.errors import CamcliError, UsageError
-from camcli.models.cutting.cut import NoMapError, cut, list_layers
+from camcli.models.cutting.cut import NoMapError, cut
+from camcli.models.cutting.listing import list_layers
 from camcli.models.load import load_classifier
 from camcli.models.loading.own.cuda_code import without_cuda
 from camcli.models.loading.own.input_size import answers_of

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from camcli.errors import CamcliError
-from camcli.models.cutting.cut import Layer, Shape
+from camcli.models.cutting.listing import Layer
+from camcli.models.cutting.scores.asking import Shape
 from camcli.models.cutting.scores.final_activation import Family, explains
 from camcli.models.cutting.scores.settled_output import settle
 from camcli.models.cutting.tokens import Grid
@@ -64,7 +65,7 @@ class GraphCutter:
         return two_sided_cut(made) if made.outputs == 1 and not found.measures else made
 
     def layers(self, shape: Shape) -> list[Layer]:
-        """The layers that a cut takes, as `camcli.models.cutting.cut.list_layers`."""
+        """The layers that a cut takes, as `camcli.models.cutting.listing.list_layers`."""
         return GraphMaps(self._ended((shape[1], shape[2]), None)[0], (shape[1], shape[2])).layers()
 
     def _ended(self, size: Grid, asked: OutputKind | None) -> tuple[Graph, Output, Tensor]:

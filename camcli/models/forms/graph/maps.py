@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from camcli.errors import UsageError
-from camcli.models.cutting.cut import Layer
+from camcli.models.cutting.listing import Layer
 from camcli.models.cutting.token_positions import answering, disturbed, lies_so
 from camcli.models.cutting.tokens import Grid, TensorLayout, fits, layout_of
 from camcli.models.cutting.types import NoMapError, not_a_map

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from camcli.errors import CamcliError
-from camcli.models.cutting.cut import Layer, Shape
+from camcli.models.cutting.listing import Layer
+from camcli.models.cutting.scores.asking import Shape
 from camcli.models.cutting.types import Cut
 from camcli.models.forms.graph.cutter import GraphCutter
 from camcli.models.forms.graph.opening import reason

@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import Tensor, fx, nn
 
-from camcli.models.cutting.cut import cut, list_layers
+from camcli.models.cutting.cut import cut
 from camcli.models.cutting.graph.pieces import goes_by_values
+from camcli.models.cutting.listing import list_layers
 
 
 class Checks(nn.Module):

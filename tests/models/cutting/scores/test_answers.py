@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from camcli.errors import CamcliError
-from camcli.models.cutting.cut import cut, list_layers
+from camcli.models.cutting.cut import cut
+from camcli.models.cutting.listing import list_layers
 from camcli.models.cutting.scores.answers import Answering, scores_in
 
 Outputs = namedtuple("Outputs", ("logits", "aux_logits"))

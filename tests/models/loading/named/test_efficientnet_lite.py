@@ -8,7 +8,8 @@ import pytest
 import timm
 import torch
 
-from camcli.models.cutting.cut import cut, list_layers
+from camcli.models.cutting.cut import cut
+from camcli.models.cutting.listing import list_layers
 from camcli.models.loading.named import bundled
 from camcli.models.loading.named.efficientnet_lite import EfficientNetLite
 from camcli.models.weights.bundled_file import BUNDLED

@@ -1,0 +1,116 @@
+"""A head that asks the training images: the votes of those that are nearest to a picture.
+
+It is no linear layer, so its maps come by autograd, as those of any network: what decides is how
+near a picture is to the few that vote, and these are followed back to its places.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from camcli.models.pooling.statistics import EPS
+
+SHARPNESS = 15.0
+"""How much more a nearer image counts: exp(15 cos), as is usual (Wu et al. 2018: 1 / 0.07)."""
+DOUBT = 0.01
+"""So much of a vote is everybody's: what no neighbour is stays possible, and logits finite."""
+
+
+class NearestHead(nn.Module):
+    """Maps (B, K', h, w) -> logits (B, C) by the k nearest images.
+
+    Near is by the cosine of the numbers, each moved by `shift` and multiplied with `scale` before.
+    Votes are weighted by exp(sharpness · cosine) and add up to one. The softmax of the logits, or
+    of labels the sigmoid of each, gives the votes back, but for `DOUBT`.
+    """
+
+    features: Tensor
+    targets: Tensor
+    shift: Tensor
+    scale: Tensor
+
+    def __init__(
+        self,
+        features: Tensor,
+        targets: Tensor,
+        outputs: int,
+        *,
+        k: int = 20,
+        shift: Tensor | None = None,
+        scale: Tensor | None = None,
+        sharpness: float = SHARPNESS,
+        temperature: float = 1.0,
+    ) -> None:
+        """Keep the images that vote.
+
+        Args:
+            features: (N, K') as a pooling gives them.
+            targets: (N,) int64, the class of each; of labels (N, C), 1 for those it has.
+            outputs: C.
+            k: how many vote; at most N.
+            shift: (K',), the mean of the features, say; by default nothing.
+            scale: (K',); by default one.
+            sharpness: how much more the nearer ones count.
+            temperature: what the logits are divided by.
+        """
+        super().__init__()
+        K = features.shape[1]
+        self.outputs, self.k = outputs, min(k, len(features))
+        self.sharpness, self.temperature = sharpness, temperature
+        shift = features.new_zeros(K) if shift is None else shift
+        scale = features.new_ones(K) if scale is None else scale
+        self.register_buffer("shift", shift.float())
+        self.register_buffer("scale", scale.float())
+        # Rounded to 16 bits, in which a checkpoint holds them: so it says after loading what it
+        # said before.
+        self.register_buffer("features", self._unit(features.float()).half().float())
+        self.register_buffer("targets", targets)
+
+    @classmethod
+    def of_units(
+        cls,
+        features: Tensor,
+        targets: Tensor,
+        outputs: int,
+        shift: Tensor,
+        scale: Tensor,
+        settings: Mapping[str, Any],
+    ) -> NearestHead:
+        """One whose features (N, K') are of unit length already, as a checkpoint holds them."""
+        head = cls(features[:1], targets, outputs, shift=shift, scale=scale)
+        head.features = features.float()
+        head.k = min(settings["k"], len(features))
+        head.sharpness, head.temperature = settings["sharpness"], settings["temperature"]
+        return head
+
+    @property
+    def channels(self) -> int:
+        """K'."""
+        return len(self.shift)
+
+    def forward(self, A: Tensor) -> Tensor:
+        """Logits (B, C) of maps A (B, K', h, w)."""
+        return self.votes(A.mean((2, 3)))
+
+    def votes(self, s: Tensor) -> Tensor:
+        """Logits (B, C) of the numbers s (B, K')."""
+        near = self._unit(s) @ self.features.to(s.dtype).T
+        cosine, who = near.topk(self.k, 1)
+        weight = (self.sharpness * cosine).softmax(1)
+        if self.targets.ndim == 2:
+            share = (weight[:, :, None] * self.targets[who].to(s.dtype)).sum(1)
+            return ((1 - DOUBT) * share + DOUBT / 2).logit() / self.temperature
+        share = s.new_zeros(len(s), self.outputs).scatter_add(1, self.targets[who], weight)
+        return ((1 - DOUBT) * share + DOUBT / self.outputs).log() / self.temperature
+
+    def _unit(self, s: Tensor) -> Tensor:
+        moved = (s - self.shift.to(s.dtype)) * self.scale.to(s.dtype)
+        return functional.normalize(moved, dim=1, eps=EPS)
+
+    def settings(self) -> dict[str, float]:
+        """What is no tensor of it, for a checkpoint's description."""
+        return {"k": self.k, "sharpness": self.sharpness, "temperature": self.temperature}
