@@ -13,7 +13,7 @@ from camcli.models import spec
 from camcli.models.loading.sources import AskedModel, check_asked
 from camcli.ours import read_record
 from camcli.settings import Settings
-from camcli.train.config import TrainConfig
+from camcli.train.config import AUTO, TrainConfig
 from camcli.train.progress import Listener, LogListener
 from camcli.train.run_folder.rundir import BEST, INFO, TrainDirectory
 from camcli.train.torchrun import several, speaks
@@ -61,8 +61,8 @@ class TrainJob(Settings):
         drawn = set(self.config.kinds()) == {"random"}
         weights = "random" if drawn else self.config.weights
         try:
-            check_asked(AskedModel(self.config.backbone, weights))
-            spec.check_weights(self.config.weights, self.config.backbone)
+            check_asked(AskedModel(self.config.network, weights))
+            spec.check_weights(self.config.weights, self.config.network)
         except UsageError as error:  # which speaks of the option that the other commands have
             raise UsageError(str(error).replace("--model ", "--backbone ")) from error
         if self.config.tensorboard:
@@ -115,7 +115,9 @@ class TrainJob(Settings):
             self.check()
             dataset = self.read(listener)
         if speaks():
-            listener.say(f"Loading {self.config.backbone} ...")
+            wanted = self.config
+            auto = wanted.searches and wanted.backbone == AUTO
+            listener.say(f"Loading {'networks' if auto else wanted.network} ...")
 
         from camcli.train.run import train
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 import tomllib
 import typing
 from collections.abc import Mapping
@@ -55,6 +56,16 @@ _INSTEAD_OF = {
 }
 PATIENCE2 = 4
 """Epochs of fine-tuning without a better one, after which it stops."""
+FOUND = (
+    "weights", "fit", "input_size", "pooling", "solver", "epochs", "batch_size", "lr",
+    "weight_decay", "warmup", "l2", "patience", "augment", "ensemble", "members", "unfreeze",
+    "epochs2", "lr2", "bn",
+)  # fmt: skip
+"""What says how to look or what the head is: a run that says any of it is not searched for."""
+AUTO = "auto"
+"""The backbone is chosen among those that are here."""
+DEFAULT_BACKBONE = "resnet50"
+"""What that is without a search."""
 EVALUATE = "evaluate"
 """The table of a configuration that `camcli evaluate` reads."""
 
@@ -65,7 +76,8 @@ class TrainConfig:
 
     None stands for "as fits the rest": ``weights`` for the backbone's own, ``solver`` for
     `head_solver`, ``lr`` for the solver's, ``l2`` for the best on validation, ``fit`` and
-    ``input_size`` for the weights' own, ``patience`` for `patience_of`.
+    ``input_size`` for the weights' own, ``patience`` for `patience_of`, ``search`` for whether
+    anything is left to be found (`searches`).
     """
 
     data: str = ""
@@ -80,7 +92,7 @@ class TrainConfig:
     ignore_label: str | None = None
     val: float = 0.15
     test: float = 0.0
-    backbone: str = "resnet50"
+    backbone: str = AUTO
     weights: str | None = None
     weights_key: str | None = None
     fit: Fit | None = None
@@ -111,6 +123,8 @@ class TrainConfig:
     output: LearntOutput = "auto"
     thresholds: ThresholdRule = "f1"
     tensorboard: bool = False
+    search: bool | None = None
+    time_limit: str = "5m"
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -153,6 +167,47 @@ class TrainConfig:
             raise UsageError(
                 "--solver lbfgs looks at all features many times, so it needs them cached: leave "
                 "--no-cache out."
+            )
+        seconds(self.time_limit)
+        self._check_search()
+
+    @property
+    def searches(self) -> bool:
+        """Whether the way of looking and the head are to be found (`camcli.train.search`).
+
+        Where it is not said, they are if features are cached and nothing of them was said.
+        """
+        if self.search is not None:
+            return self.search
+        return self.cache and not self.said()
+
+    def said(self) -> list[str]:
+        """The settings of the look and of the head that are not as they are by default."""
+        return [name for name in FOUND if getattr(self, name) != _DEFAULT[name]]
+
+    @property
+    def network(self) -> str:
+        """The backbone, where no search chooses it."""
+        return DEFAULT_BACKBONE if self.backbone == AUTO else self.backbone
+
+    def _check_search(self) -> None:
+        """Refuse a search that was asked for and could not be made."""
+        if not self.search:
+            return
+        if not self.cache:
+            raise UsageError(
+                "--search tries many heads on the features of each image, so it needs them cached: "
+                "leave --no-cache out."
+            )
+        if self.members:
+            raise UsageError(
+                "--search looks for one way of looking, and --members are networks that differ: "
+                "leave one of them out."
+            )
+        if self.solver not in (None, "lbfgs"):
+            raise UsageError(
+                f"--search compares heads at their optimum, which --solver {self.solver} does not "
+                "go to: leave one of them out."
             )
 
     def kinds(self) -> tuple[str, ...]:
@@ -203,6 +258,26 @@ class TrainConfig:
         if self.weights_key is None:  # only where it was given
             del values["weights_key"]
         return values
+
+
+_DEFAULT = {each.name: each.default for each in fields(TrainConfig)}
+
+
+def seconds(text: str) -> float:
+    """A time as people write it, in seconds: ``90s``, ``5m``, ``1.5h``, or ``300``.
+
+    Raises:
+        UsageError: it is none, or not above 0.
+
+    Example:
+        >>> seconds("5m")
+        300.0
+    """
+    found = re.fullmatch(r"\s*(\d{1,12}(?:\.\d{0,6})?)\s*([smh]?)\s*", text, re.ASCII)
+    number = float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]] if found else 0.0
+    if not number > 0:
+        raise UsageError(f"--time-limit is a time such as 90s, 5m or 1h, not {_short(text)!r}.")
+    return number
 
 
 def read_config(path: Path) -> dict[str, Any]:

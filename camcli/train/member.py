@@ -117,8 +117,8 @@ class EnsembleMember:
             try:
                 head, last, rows = train_heads(
                     views, splits["train"].targets, val, len(self.classes), recipe,
-                    members=self.heads, l2=self.config.l2, state=state, save=save,
-                    listener=listener,
+                    members=self.heads, l2=self.config.l2, blocks=self.backbone.blocks,
+                    state=state, save=save, listener=listener,
                 )  # fmt: skip
             except DivergedError as error:
                 if error.kept is not None:

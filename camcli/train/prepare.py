@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from camcli.data.decode.as_it_is import AsItIs
+from camcli.data.decode.fit import Fit
 from camcli.data.sources.splits import Split
 from camcli.errors import UnavailableError, UsageError
 from camcli.models.classifier import Classifier, cut_classifier
@@ -60,6 +61,11 @@ class Backbone:
         """K, numbers that its head is given."""
         return self.sight.channels
 
+    @property
+    def blocks(self) -> tuple[int, ...]:
+        """How many of them each statistic has."""
+        return tuple(channels for _, channels in self.sight.statistics)
+
     def cache(self, root: Path) -> PoolingCache:
         """What is kept of its features.
 
@@ -77,6 +83,12 @@ class Backbone:
             "preprocess": self.classifier.preprocess.to_dict(),
             "precision": "bfloat16" if self.classifier.device.type == "cuda" else "float32",
         }
+
+    def refitted(self, fit: Fit | None) -> Backbone:
+        """The same network, which sees another part of a photograph at the same size."""
+        preprocess = self.classifier.preprocess.with_(fit=fit)
+        classifier = replace(self.classifier, preprocess=preprocess)
+        return replace(self, classifier=classifier, sight=self.sight.of(classifier))
 
 
 def load_backbones(config: TrainConfig, device: str, offline: bool) -> list[Backbone]:
@@ -98,7 +110,7 @@ def _backbone(
     config: TrainConfig, kind: str, number: int, device: torch.device, offline: bool
 ) -> Backbone:
     """Build one network and cut it; `number` is added to the seed of random weights."""
-    name, seed = config.backbone, config.seed + number
+    name, seed = config.network, config.seed + number
     weights = "random" if kind == "random" else config.weights
     key = None if kind == "random" else config.weights_key
     built = build_model(

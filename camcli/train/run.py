@@ -17,7 +17,8 @@ from camcli.train.prepare import load_backbones
 from camcli.train.processes import Team, team
 from camcli.train.progress import Listener
 from camcli.train.result import TrainResult, finished_result
-from camcli.train.run_folder.rundir import TrainDirectory
+from camcli.train.run_folder.rundir import SEARCH, TrainDirectory
+from camcli.train.search.find import Search, Settled
 from camcli.train.steps import Steps
 
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
@@ -93,15 +94,17 @@ def _train(
         dataset = dataset or read_data(config)
         for note in dataset.notes:
             listener.say(note)
-        backbones = load_backbones(config, device, offline)
-        run = Steps(config, directory, dataset, backbones, listener, team)
-        if config.unfreeze:  # a wrong name should not wait for the first stage
-            channels, classes = backbones[0].channels, len(dataset.classes)
-            run.members[0].tunable(LinearHead(torch.zeros(classes, channels), torch.zeros(classes)))
-    for note in dict.fromkeys(n for b in backbones for n in b.classifier.provenance.notes):
-        listener.say(note)
-    if any(b.classifier.provenance.source == "random" for b in backbones):
-        listener.warn(_random(config))
+        found = directory.settled() if resuming and config.searches else None
+        search = asked = None
+        if config.searches and found is None:
+            search = Search(config, dataset, device, offline, listener, team)
+            run = Steps(config, directory, dataset, [search.first], listener, team)
+        else:
+            asked = config if found else None
+            config = found or replace(config, backbone=config.network)
+            run = _prepared(config, directory, dataset, device, offline, listener, team)
+    if not search:
+        _tell_of_weights(run, listener)
     team.agree(None)  # all have looked at the folder
     try:
         state = finished = None
@@ -109,7 +112,7 @@ def _train(
             if team.leads:
                 directory.hold()
                 # Another run may have begun, or ended, while the network was loaded.
-                resuming = directory.check(config, resume=resume, overwrite=overwrite)
+                resuming = directory.check(asked or config, resume=resume, overwrite=overwrite)
                 finished = finished_result(directory) if resuming else None
                 if not resuming:
                     directory.begin(config, run.info, overwrite=overwrite)
@@ -119,9 +122,55 @@ def _train(
         state, finished = team.agree((state, finished))
         if finished:
             return replace(finished, leads=team.leads)
-        return run.go(cache_root(cache_dir) if config.cache else None, state or {})
+        features = cache_root(cache_dir) if config.cache else None
+        if search and features:
+            run = _settled(search.go(features), config, run, device, offline)
+        return run.go(features, state or {})
     finally:
         directory.let_go()
+
+
+def _settled(
+    found: Settled, asked: TrainConfig, before: Steps, device: str, offline: bool
+) -> Steps:
+    """Go on with what a search found, as if a user had written that."""
+    directory = before.directory
+    run = _prepared(
+        found.config, directory, before.dataset, device, offline, before.listener, before.team
+    )
+    run.begun(before)
+    run.info |= {"asked": asked.to_dict(), "search": found.told}
+    _tell_of_weights(run, before.listener)
+    directory.write_csv(SEARCH, found.rows)
+    directory.settle(found.config, run.info)
+    return run
+
+
+def _prepared(
+    config: TrainConfig,
+    directory: TrainDirectory,
+    dataset: Dataset,
+    device: str,
+    offline: bool,
+    listener: Listener,
+    team: Team,
+) -> Steps:
+    """The run of settings of which nothing is open."""
+    backbones = load_backbones(config, device, offline)
+    run = Steps(config, directory, dataset, backbones, listener, team)
+    if config.unfreeze:  # a wrong name should not wait for the first stage
+        channels, classes = backbones[0].channels, len(dataset.classes)
+        run.members[0].tunable(LinearHead(torch.zeros(classes, channels), torch.zeros(classes)))
+    return run
+
+
+def _tell_of_weights(run: Steps, listener: Listener) -> None:
+    """What should be known of the networks before they are used."""
+    made = [member.backbone.classifier.provenance for member in run.members]
+    for note in dict.fromkeys(note for each in made for note in each.notes):
+        listener.say(note)
+    if any(each.source == "random" for each in made):
+        listener.warn(_random(run.config))
 
 
 def _random(config: TrainConfig) -> str:

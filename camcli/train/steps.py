@@ -108,6 +108,11 @@ class Steps:
                 for b, m in zip(backbones, made, strict=True)
             ]
 
+    def begun(self, before: Steps) -> None:
+        """Take over when the run began and what it has taken: a search went before."""
+        self.info["started"], self._clock = before.info["started"], before._clock
+        self._lap("search")
+
     def go(self, cache: Path | None, state: dict[str, Any]) -> TrainResult:
         """All steps, beginning where `state` says; `cache` is the folder of cached features."""
         labels = len(self.classes) if self.dataset.several else 0

@@ -30,7 +30,7 @@ from camcli.train.config import (
 )
 from camcli.train.progress import Listener
 
-DATA, HEAD, TUNING, BACKBONE = "Data", "Head", "Fine-tuning", o.MODEL
+DATA, HEAD, TUNING, BACKBONE, SEARCH = "Data", "Head", "Fine-tuning", o.MODEL, "Search"
 D, J = TrainConfig(), TrainJob()
 
 
@@ -48,6 +48,10 @@ def _tuning(*names: str, help: str, **more: Any) -> Any:
 
 def _backbone(*names: str, help: str, **more: Any) -> Any:
     return typer.Option(*names, help=help, rich_help_panel=BACKBONE, **more)
+
+
+def _search(*names: str, help: str, **more: Any) -> Any:
+    return typer.Option(*names, help=help, rich_help_panel=SEARCH, **more)
 
 
 def train(
@@ -149,6 +153,20 @@ def train(
     test_domain: Annotated[
         str | None, _data("--test-domain", help="... and test on this one.")
     ] = D.test_domain,
+    search: Annotated[
+        bool | None,
+        _search(
+            "--search/--no-search",
+            help="Find the network among those that are here, its input size and fit, what its "
+            "head is given and how strong its L2 is, by cross-validation in the training images. "
+            "Default: where features are cached and nothing of that is given.",
+            show_default=False,
+        ),
+    ] = D.search,
+    time_limit: Annotated[
+        str,
+        _search("--time-limit", help="Of the search: 90s, 5m, 1h."),
+    ] = D.time_limit,
     backbone: Annotated[
         str,
         _backbone(

@@ -9,6 +9,7 @@ float16 in which it is kept, so features of either are the same features.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
@@ -77,6 +78,16 @@ class Sight:
             found[each] = range(start, start + channels)
             start += channels
         return [column for each in pooling.statistics for column in found[each]]
+
+    def of(self, classifier: Classifier) -> Sight:
+        """The same for the same network with other pixels of the same shape; what runs it is kept.
+
+        Args:
+            classifier: that of this one, but for how its preprocess fits a photograph.
+        """
+        other = copy(self)
+        other.classifier = classifier
+        return other
 
     def expect(self, images: int) -> None:
         """Take the fastest runtime, once so many images are ahead that its start pays."""

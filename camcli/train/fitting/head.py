@@ -1,13 +1,14 @@
 """The head: GAP + linear with cross-entropy (of labels, each its own), trained on pooled features.
 
-The features are centred and divided by one number for all channels while training, which changes
-what AdamW and SGD do (they then need no tuning for each backbone) and nothing else: both
-are folded into the weights and the bias afterwards, so the head is GAP + linear again.
+The features are centred and divided by one number for all channels (of several statistics, by one
+for all channels of each) while training, which changes what AdamW and SGD do (they then need no
+tuning for each backbone) and nothing else: both are folded into the weights and the bias
+afterwards, so the head is GAP + linear again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -37,26 +38,44 @@ DEFAULT_LR = {"adamw": 1e-3, "sgd": 3e-3}
 
 
 class FeatureScale(NamedTuple):
-    """The affine map of features during training: (x - mean) / unit."""
+    """The affine map of features during training: (x - mean) / unit.
+
+    Attributes:
+        mean: (K,).
+        unit: one number for all channels; of several statistics (K,), one for all of each.
+    """
 
     mean: Tensor
-    unit: float
+    unit: Tensor
 
     @classmethod
-    def of(cls, features: Tensor) -> FeatureScale:
-        """Mean (K,) and the root mean square distance from it, over features (N, K)."""
+    def of(cls, features: Tensor, blocks: Sequence[int] = ()) -> FeatureScale:
+        """The mean of features (N, K), and how far from it they are.
+
+        Args:
+            features: those that are trained on.
+            blocks: how many channels each statistic has, in order; after the scaling each weighs
+                the same, however many channels it has: maxima are ten times as large as means, and
+                the last map has ten times as many channels as the first.
+        """
         exact = features.cpu().double()  # in float64, which not every device has
         mean = exact.mean(0)
-        square = (exact - mean).square().mean()
-        return cls(mean.float(), float(square.sqrt()) or 1.0)
+        square = (exact - mean).square().mean(0)
+        sizes = list(blocks) or [len(square)]
+        units = []
+        for size, own in zip(sizes, square.split(sizes), strict=True):
+            share = len(square) / (len(sizes) * size)
+            units.append((own.mean() / share).sqrt().expand(size))
+        unit = torch.cat(units) if len(sizes) > 1 else units[0][:1]
+        return cls(mean.float(), torch.where(unit > 0, unit, 1.0).float())
 
     def __call__(self, features: Tensor) -> Tensor:
         """Features (B, K) of any precision -> float32."""
-        return (features.float() - self.mean.to(features.device)) / self.unit
+        return (features.float() - self.mean.to(features.device)) / self.unit.to(features.device)
 
     def fold(self, weight: Tensor, bias: Tensor) -> LinearHead:
         """The head on plain features that gives the same logits."""
-        plain = weight.cpu().double() / self.unit
+        plain = weight.cpu().double() / self.unit.double()
         shifted = bias.cpu().double() - plain @ self.mean.double()
         return LinearHead(plain.float(), shifted.float())
 
@@ -85,11 +104,13 @@ class HeadState(StageState):
     best: tuple[Tensor, Tensor] | None = None
 
     @classmethod
-    def start(cls, features: Tensor, classes: int, seed: int) -> HeadState:
+    def start(
+        cls, features: Tensor, classes: int, seed: int, blocks: Sequence[int] = ()
+    ) -> HeadState:
         """Small random weights, the same for the same seed; `features` (N, K) give the scale."""
         generator = torch.Generator().manual_seed(seed)
         weight = torch.randn(classes, features.shape[1], generator=generator) * 0.01
-        scale = FeatureScale.of(features)
+        scale = FeatureScale.of(features, blocks)
         return cls(weight=weight, bias=torch.zeros(classes), scale=scale)
 
     def head(self) -> LinearHead:

@@ -78,6 +78,7 @@ def train_heads(
     *,
     members: int = 1,
     l2: float | None = None,
+    blocks: Sequence[int] = (),
     state: dict[str, Any] | None = None,
     save: Save = lambda state, rows: None,
     listener: Listener | None = None,
@@ -95,6 +96,7 @@ def train_heads(
         recipe: how; ``solver`` may be ``lbfgs``.
         members: how many heads.
         l2: for L-BFGS; None to choose it on validation.
+        blocks: how many channels each statistic has, see `FeatureScale.of`.
         state: what an interrupted run saved last.
         save: called with a state and the rows so far after each epoch.
         listener: hears about epochs.
@@ -144,7 +146,7 @@ def train_heads(
             done += fit_rows
         else:
             fit = HeadState.start(
-                views.epoch(0) if train is None else train.features, classes, own.seed
+                views.epoch(0) if train is None else train.features, classes, own.seed, blocks
             )
         try:
             if train is not None:
@@ -222,5 +224,5 @@ def _state(
 
 def _restored(state: dict[str, Any]) -> HeadState:
     values = dict(state)
-    scale = FeatureScale(values.pop("mean"), values.pop("unit"))
+    scale = FeatureScale(values.pop("mean"), torch.as_tensor(values.pop("unit")))
     return HeadState(scale=scale, **values)

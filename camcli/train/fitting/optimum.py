@@ -64,9 +64,7 @@ class Problem:
         self._X = X
         # Labels are right or not, each for itself: a problem for each, which share the features.
         self._labels = targets.ndim > 1
-        truth, mass = (_label_truth if self._labels else _truth)(
-            targets, classes, recipe, sample_weight
-        )
+        truth, mass = truth_of(targets, classes, recipe, sample_weight)
         self._truth, self._mass = truth.to(X), mass.to(X)
         # Those whose curvature is taken: in no order that they might have been listed in.
         self._some = slice(None)
@@ -219,6 +217,21 @@ def _two_loops(
     for (change, bend, curvature), share in zip(steps, reversed(shares), strict=True):
         q = q + (share - float((bend * q).sum()) / curvature) * change
     return q
+
+
+def truth_of(
+    targets: Tensor, classes: int, recipe: Recipe, sample_weight: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """What the loss is made of: T and M (N, C), or (N, 1) of classes, float64.
+
+    Args:
+        targets: (N,), or (N, C) of labels.
+        classes: C.
+        recipe: gives label smoothing and class weights.
+        sample_weight: (N,) of each image in the mean.
+    """
+    make = _label_truth if targets.ndim > 1 else _truth
+    return make(targets, classes, recipe, sample_weight)
 
 
 def _truth(

@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -18,13 +19,14 @@ from camcli.locks import is_still, lock
 from camcli.models.weights.formats import recognise
 from camcli.ours import FILES, KIND, finite, read_record, remove
 from camcli.spreadsheet import cell
-from camcli.train.config import TrainConfig, to_toml
+from camcli.train.config import TrainConfig, check_values, to_toml
 
 BEST, LAST, STATE, INFO = "best.safetensors", "last.safetensors", "state.pt", "run.json"
 CONFIG, EPOCHS, SUMMARY, CURVES = "config.toml", "metrics.csv", "metrics.json", "curves.png"
-SEARCH = "search.csv"
 BOARD, BOARD_ENDING = "tensorboard", ".camcli"
 """The folder of TensorBoard's files, and how those end that camcli wrote."""
+SEARCH = "search.csv"
+"""What a search tried."""
 LOCK = ".camcli.lock"
 """Held while a run is written; removed at its end. (Files that are renamed into place cannot be
 held: the next one of that name is another file.)"""
@@ -33,8 +35,12 @@ _OURS = (
     BEST, LAST, STATE, INFO, CONFIG, EPOCHS, SUMMARY, "predictions.csv", "skipped.csv",
     CURVES, "per_class-val.csv", "per_class-test.csv", "confusion-val.png",
     "confusion-test.png", "confusion-val.csv", "confusion-test.csv", "confused-val.csv",
-    "confused-test.csv",
+    "confused-test.csv", SEARCH,
 )  # fmt: skip
+ASKED = "asked"
+"""In run.json: the settings as they were before a search settled what they left open."""
+_BEFORE: dict[str, Any] = {**TrainConfig().to_dict(), "weights_key": None, "search": False}
+"""What a run of an older camcli, which did not ask for it, was made with."""
 _MEMBER = re.compile(r"member-\d+(-last)?\.safetensors")
 # Settings that a run may be resumed with others of: they change nothing of what is learnt.
 _FREE = ("tensorboard",)
@@ -157,16 +163,25 @@ class TrainDirectory:
                         "replaced. Move it away, or choose another --out."
                     )
             return False
-        now = {"weights_key": None, **json.loads(json.dumps(config.to_dict()))}
-        made = before.get("config")
-        made = made if isinstance(made, dict) else {}
-        for key, value in now.items():
-            if made.get(key) != value and key not in _FREE:
-                raise UsageError(
-                    f"{self.path} was made with {key} = {made.get(key)!r}, and "
-                    f"this run has {value!r}. Resume with the same, or choose another --out."
-                )
+        self._check_same(config, before)
         return True
+
+    def _check_same(self, config: TrainConfig, info: Mapping[str, Any]) -> None:
+        """Refuse to go on with a run of other settings, be it as asked for or as settled."""
+        recorded = [info.get(name) for name in (ASKED, "config")]
+        made = [{**_BEFORE, **each} for each in recorded if isinstance(each, dict)] or [_BEFORE]
+        asked = config if config.searches else replace(config, backbone=config.network)
+        now = {"weights_key": None, **json.loads(json.dumps(asked.to_dict()))}
+        other = [
+            [key for key, value in now.items() if each.get(key) != value and key not in _FREE]
+            for each in made
+        ]
+        if all(other):
+            key = other[0][0]
+            raise UsageError(
+                f"{self.path} was made with {key} = {made[0].get(key)!r}, and this run has "
+                f"{now[key]!r}. Resume with the same, or choose another --out."
+            )
 
     def begin(self, config: TrainConfig, info: Mapping[str, Any], *, overwrite: bool) -> None:
         """Empty the folder, which is held, of an earlier run, and write down the settings."""
@@ -184,6 +199,19 @@ class TrainDirectory:
             raise CamcliError(f"Cannot write to {self.path}: {error.strerror}.") from error
         self.write(CONFIG, to_toml(config).encode("utf-8", "surrogateescape"))
         self.write_json(INFO, {**info, KIND: "train", FILES: will})
+
+    def settle(self, config: TrainConfig, info: Mapping[str, Any]) -> None:
+        """Write down the settings that a search ended in, and go on with `info`."""
+        self.write(CONFIG, to_toml(config).encode("utf-8", "surrogateescape"))
+        will = [*_OURS, *_members(len(info.get("members", ())))]
+        self.write_json(INFO, {**info, KIND: "train", FILES: will})
+
+    def settled(self) -> TrainConfig | None:
+        """The settings that the search of an unfinished run ended in; None where it has not yet."""
+        info = self._read_info()
+        if ASKED not in info:
+            return None
+        return TrainConfig(**check_values(info["config"], str(self.path / INFO)))
 
     def finish(self, info: Mapping[str, Any]) -> None:
         """Write ``run.json`` of a finished run: with it goes the list of what was written."""

@@ -1,0 +1,386 @@
+"""The search: looks are raced on few images, the better ones on more, and the best head is taken.
+
+Only training images are looked at. Each candidate is judged by cross-validation within them:
+validation images stay for the number that is told at the end, test images for nothing else.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from camcli.data.datasets.load import Dataset
+from camcli.models.cutting.listing import list_layers
+from camcli.models.pooling.pooling import Pooling
+from camcli.train.config import TrainConfig, seconds
+from camcli.train.feature_pass.examples import (
+    Examples,
+    Looker,
+    class_weights,
+    label_weights,
+)
+from camcli.train.feature_pass.features import ImageView
+from camcli.train.fitting.loop import Recipe
+from camcli.train.judging.folds import ALWAYS, folds_of, joined
+from camcli.train.prepare import SPLITS, Backbone, load_backbones
+from camcli.train.processes import Team
+from camcli.train.progress import Listener
+from camcli.train.search.choice import Contender, choose, halve
+from camcli.train.search.judge import Judged, Task, judge
+from camcli.train.search.looks import ImageLook, Native, backbones, looks, poolings, widest
+from camcli.train.search.table import line, summary
+
+FOLDS = 5
+FEW = 300
+"""So many images are enough to tell which looks are far behind."""
+PER_CLASS = 12
+"""And so many of each class."""
+MOST = 12_000
+"""More images than that tell two heads apart no better than is of use."""
+WORK = 4_000_000
+"""Logits of all folds that are held at once."""
+GOOD = 0.99
+"""From here on larger networks have less than a point to gain."""
+STEP = 8
+"""The next comparison is on at most so many times the images."""
+FALLBACK = 0.1
+"""The strength where there are too few images to find one: of features of mean square 1."""
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What a search ended in.
+
+    Attributes:
+        config: the settings, of which nothing is open.
+        rows: a row a candidate, best first.
+        told: the same in short, for ``run.json``.
+    """
+
+    config: TrainConfig
+    rows: list[dict[str, Any]]
+    told: dict[str, Any]
+
+
+class Search:
+    """A search over the looks and the heads that the settings leave open."""
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        dataset: Dataset,
+        device: str,
+        offline: bool,
+        listener: Listener,
+        team: Team,
+    ) -> None:
+        """Load the first network, so that what cannot be had is told before anything is written.
+
+        Raises:
+            UsageError: as `camcli.train.prepare.load_backbones`.
+            UnavailableError: likewise.
+        """
+        self._config, self._dataset = config, dataset
+        self._device, self._offline = device, offline
+        self._listener, self._team = listener, team
+        self._started = time.perf_counter()
+        self._limit = seconds(config.time_limit)
+        self._names = backbones(config)
+        self._loaded: dict[ImageLook, Backbone] = {}
+        self._whole: dict[str, Pooling] = {}
+        self._native: dict[str, Native] = {}
+        self._speed: dict[ImageLook, float] = {}
+        self._left_out: list[str] = []
+        self._open(self._names[0])
+
+    @property
+    def first(self) -> Backbone:
+        """The first network, as it looks by itself."""
+        return next(iter(self._loaded.values()))
+
+    def go(self, cache: Path) -> Settled:
+        """Search; `cache` is the folder of cached features."""
+        self._cache = cache
+        labels = len(self._dataset.classes) if self._dataset.several else 0
+        with ExitStack() as stack:
+            self._stack = stack
+            return self._go(Examples.of(self._dataset.split("train"), labels))
+
+    def _go(self, train: Examples) -> Settled:
+        first = looks(self._config, self._names[0], self._native[self._names[0]])
+        order = self._order(train)
+        few, most = self._rungs(len(order))
+        self._examples, self._order_of = train, order
+        self._groups = torch.tensor(joined([x.group for x in train.items], train.contents))
+        self._folds = folds_of(train, FOLDS, self._config.seed)
+        if len(set(self._folds.tolist()) - {ALWAYS}) < 2:
+            self._listener.say(
+                "There are too few training images of each class to compare heads: the head is "
+                "solved for as usual."
+            )
+            return self._found([], [], first[0], len(order))
+        self._listener.say(
+            f"Searching for the best look and head on {most} training images, "
+            f"{self._config.time_limit} at most:"
+        )
+        tried = self._try(first[0], few)
+        if not tried:
+            return self._found([], [], first[0], len(order))
+        for look in first[1:]:
+            if all(bool(each.judged.right.all()) for each in tried):
+                self._listener.say("  None of the unseen images is wrong: nothing is left to gain.")
+                break
+            tried += self._try(look, few)
+        best = max(each.judged.accuracy for each in tried)
+        if best < GOOD:
+            tried += self._larger(halve(tried)[0], few)
+        images, before = few, list[Contender]()
+        while images < most:
+            ranked, kept = halve(tried), _poolings(tried)
+            images = min(most, STEP * images)
+            again: list[Contender] = []
+            for look in ranked:
+                again += self._try(look, images, kept[look], must=not again)
+            if not again:
+                break
+            before += tried
+            tried = again
+        return self._found(tried, before, first[0], len(order))
+
+    def _larger(self, best: ImageLook, images: int) -> list[Contender]:
+        """The other networks that are here, as the best look so far looks."""
+        tried: list[Contender] = []
+        for name in self._names[1:]:
+            self._open(name)
+            ways = looks(self._config, name, self._native[name])
+            alike = [w for w in ways if bool(w.input_size) == bool(best.input_size)] or ways
+            alike = [w for w in alike if w.fit == best.fit] or alike
+            tried += self._try(alike[0], images)
+        return tried
+
+    def _rungs(self, images: int) -> tuple[int, int]:
+        """How many images the first comparison is on, and the last one."""
+        classes = len(self._dataset.classes)
+        most = min(images, MOST, max(FEW, WORK // (FOLDS * classes)))
+        few = min(max(FEW, PER_CLASS * classes), most)
+        return (most if most < 1.5 * few else few), most
+
+    def _order(self, train: Examples) -> Tensor:
+        """The images, so that each beginning of them has its share of every class."""
+        generator = torch.Generator().manual_seed(self._config.seed)
+        shuffled = torch.randperm(len(train.items), generator=generator).tolist()
+        seen: dict[tuple[int, ...], int] = {}
+        counts: dict[tuple[int, ...], int] = {}
+        for item in train.items:
+            counts[item.labels] = counts.get(item.labels, 0) + 1
+        keys = []
+        for i in shuffled:
+            name = train.items[i].labels
+            keys.append((seen.get(name, 0) / counts[name], i))
+            seen[name] = seen.get(name, 0) + 1
+        return torch.tensor([i for _, i in sorted(keys)], dtype=torch.int64)
+
+    # --- one look --------------------------------------------------------------------------------
+
+    def _open(self, name: str) -> None:
+        """Load a network as it looks by itself, and see what there is in it."""
+        own = ImageLook(name, self._config.input_size, self._config.fit)
+        plain = load_backbones(own.applied(self._config), self._device, self._offline)[0]
+        preprocess = plain.classifier.preprocess
+        maps = {
+            layer.name: layer.shape
+            for layer in list_layers(plain.module, preprocess.shape)
+            if layer.main
+        }
+        upto = list(maps)
+        last = plain.classifier.layer
+        maps = {n: maps[n] for n in upto[: upto.index(last) + 1]} if last in maps else {}
+        self._native[name] = Native(
+            preprocess.shape[1], preprocess.fit, maps, plain.channels
+        )  # fmt: skip
+        self._whole[name] = widest(self._config, self._native[name])
+        self._loaded[own] = self._load(own) if not self._whole[name].plain else plain
+
+    def _load(self, look: ImageLook) -> Backbone:
+        if look not in self._loaded:
+            alike = (x for x in self._loaded if x._replace(fit=look.fit) == look)
+            if other := next(alike, None):  # what was made to run it is for all fits
+                fit = look.fit or self._native[look.backbone].fit
+                self._loaded[look] = self._loaded[other].refitted(fit)
+            else:
+                config = look.applied(self._config)
+                config = replace(config, pooling=str(self._whole[look.backbone]))
+                self._loaded[look] = load_backbones(config, self._device, self._offline)[0]
+        return self._loaded[look]
+
+    def _try(
+        self,
+        look: ImageLook,
+        images: int,
+        some: Sequence[Pooling] | None = None,
+        *,
+        must: bool = False,
+    ) -> list[Contender]:
+        """Judge the heads on one look at the first so many images; none where time is short."""
+        must = must or not self._speed
+        if not must and self._too_dear(look, images):
+            return []
+        begun = time.perf_counter()
+        backbone = self._load(look)
+        own = self._order_of[:images]
+        examples = Examples(
+            [self._examples.items[i] for i in own], [self._examples.contents[i] for i in own],
+            self._examples.labels,
+        )  # fmt: skip
+        before = list(examples.contents)
+        looker = self._looker(backbone)
+        view = ImageView(backbone.classifier)
+        features = looker.look(examples, view, f"{look} features")
+        left = set(examples.contents)
+        own = own[torch.tensor([content in left for content in before], dtype=torch.bool)]
+        self._speed[look] = self._team.agree((time.perf_counter() - begun) / max(1, images))
+        task = Task(
+            examples.targets, len(self._dataset.classes), self._folds[own], self._recipe(examples)
+        )
+        found: list[Contender] = []
+        whole = self._whole[look.backbone]
+        for pooling in some or poolings(self._config, whole):
+            start = time.perf_counter()
+            if found and self._left() <= 0:
+                break
+            blocks = [n for each, n in backbone.sight.statistics if each in pooling.statistics]
+            rows = features
+            if pooling != whole:
+                rows = features[:, backbone.sight.columns(pooling)]
+            judged = judge(rows, task, blocks, self._config.l2) if self._team.leads else None
+            judged = self._team.agree(judged)
+            if judged is not None:
+                found.append(Contender(
+                    look, self._cost(look, backbone), pooling, rows.shape[1], len(rows),
+                    self._spread(judged, own), time.perf_counter() - start,
+                ))  # fmt: skip
+        if found:
+            best = min(found, key=lambda each: each.judged.loss)
+            self._listener.say(line(best, time.perf_counter() - begun))
+        return found
+
+    def _spread(self, judged: Judged, own: Tensor) -> Judged:
+        """What is known of some images, in the places of all."""
+        losses = torch.full((len(self._folds),), torch.nan, dtype=torch.double)
+        losses[own] = judged.losses
+        right = torch.ones(len(self._folds), dtype=torch.bool)
+        right[own] = judged.right | judged.losses.isnan()
+        return Judged(judged.l2, losses, right)
+
+    def _looker(self, backbone: Backbone) -> Looker:
+        kept = self._stack.enter_context(backbone.cache(self._cache))
+        return Looker(backbone.sight, kept, _Unworried(self._listener), self._team)
+
+    def _recipe(self, examples: Examples) -> Recipe:
+        """What every head minimises."""
+        weights = None
+        if self._config.class_weights == "balanced":
+            if self._dataset.several:
+                weights = label_weights(examples.targets)
+            else:
+                counts = Counter(examples.targets.tolist())
+                classes = range(len(self._dataset.classes))
+                weights = class_weights(Counter({c: counts[c] or 1 for c in classes}), len(classes))
+        return Recipe(label_smoothing=self._config.label_smoothing, class_weight=weights)
+
+    def _cost(self, look: ImageLook, backbone: Backbone) -> float:
+        """Of a look: the larger the network and its input, the dearer."""
+        _, height, width = backbone.classifier.preprocess.shape
+        return height * width * sum(t.numel() for t in backbone.tensors.values())
+
+    # --- the clock -------------------------------------------------------------------------------
+
+    def _left(self) -> float:
+        """Seconds that are left, by the first process's clock."""
+        return self._team.agree(self._limit - (time.perf_counter() - self._started))
+
+    def _too_dear(self, look: ImageLook, images: int) -> bool:
+        """Whether there is no time for so many images, or all of them would take it all."""
+        speed = self._speed.get(look)
+        if speed is None:  # as much as the dearest network so far, by the share of pixels
+            size = look.input_size or self._native[look.backbone].size
+            speed = max(
+                known * (size / (other.input_size or self._native[other.backbone].size)) ** 2
+                for other, known in self._speed.items()
+            )
+        needs, left = max(images * speed, 0), self._left()
+        everything = len(self._dataset.items) * speed
+        if needs <= left and everything <= self._limit:
+            return False
+        if str(look) not in self._left_out:
+            self._left_out.append(str(look))
+            why = f"{images} images take about {needs:.0f} s, and {max(left, 0):.0f} s are left"
+            if needs <= left:
+                why = f"all images take about {everything:.0f} s"
+            self._listener.say(f"  {look}: left out, {why} (--time-limit)")
+        return True
+
+    # --- the end ---------------------------------------------------------------------------------
+
+    def _found(
+        self, last: list[Contender], before: list[Contender], native: ImageLook, images: int
+    ) -> Settled:
+        """What is taken of the candidates of the last comparison."""
+        config = replace(self._config, solver="lbfgs", search=False, l2=self._config.l2 or FALLBACK)
+        if not last:
+            config = native.applied(config)
+            return Settled(config, [], {"images": images, "candidates": 0})
+        won = self._team.agree(choose(last, self._groups) if self._team.leads else None)
+        assert won is not None
+        self._look_at_the_rest(won.look)
+        # The sum of the losses outweighs the strength the more, the more images there are.
+        l2 = won.judged.l2 * won.images / images
+        config = replace(won.look.applied(config), pooling=str(won.pooling), l2=l2)
+        tried = [*last, *before]
+        table = sorted(tried, key=lambda each: (-each.images, each.judged.loss))
+        told = summary(table, won, self._left_out, time.perf_counter() - self._started)
+        for text in told.pop("lines"):
+            self._listener.say(text)
+        return Settled(config, told.pop("rows"), told)
+
+    def _look_at_the_rest(self, look: ImageLook) -> None:
+        """At all that the run will look at, while the network is at hand."""
+        if len(self._dataset.items) > MOST:  # whose features would be much to hold
+            return
+        backbone = self._loaded[look]
+        view = ImageView(backbone.classifier)
+        for split in SPLITS:
+            rest = Examples.of(self._dataset.split(split))
+            if rest.items:
+                self._looker(backbone).look(rest, view, f"{look} {split} features")
+
+
+def _poolings(tried: Sequence[Contender]) -> dict[ImageLook, list[Pooling]]:
+    """The better half of the poolings of each look, best first."""
+    found: dict[ImageLook, list[Contender]] = {}
+    for each in tried:
+        found.setdefault(each.look, []).append(each)
+    kept = {}
+    for look, some in found.items():
+        most = max(each.images for each in some)
+        ranked = sorted(
+            (each for each in some if each.images == most), key=lambda each: each.judged.loss
+        )
+        kept[look] = [each.pooling for each in ranked[: (len(ranked) + 1) // 2]]
+    return kept
+
+
+class _Unworried(Listener):
+    """Draws bars; what cannot be read is told when the run looks at it."""
+
+    def __init__(self, listener: Listener) -> None:
+        self.say = listener.say  # type: ignore[method-assign]
+        self.bar = listener.bar  # type: ignore[method-assign]

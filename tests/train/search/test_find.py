@@ -1,0 +1,195 @@
+"""Whole searches on small drawn images: what they settle, leave behind and survive."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import replace
+
+import pytest
+
+from camcli.errors import UsageError
+from camcli.models.load import load_classifier
+from camcli.train.config import AUTO, TrainConfig, resolve
+from camcli.train.run import train
+from camcli.train.search import find
+from camcli.train.search.find import Search
+from camcli.train.search.looks import ImageLook
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def searching(quick) -> TrainConfig:
+    """An untrained ShuffleNet on small inputs, of which the fit and the head are open."""
+    return replace(quick, search=True, epochs=TrainConfig().epochs, batch_size=32)
+
+
+def rows_of(path):
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_search_ends_in_settings_that_repeat_the_run(searching, tmp_path, cache, ear):
+    out = tmp_path / "run"
+    result = train(searching, out, cache_dir=cache, listener=ear)
+    rows = rows_of(out / "search.csv")
+    (won,) = [row for row in rows if row["won"]]
+    settled = resolve(out / "config.toml", {})
+    assert settled == replace(
+        searching, search=False, solver="lbfgs", pooling=won["pooling"], l2=settled.l2,
+        fit=won["fit"] or None,
+    )  # fmt: skip
+    assert settled.l2 == pytest.approx(float(won["l2"]))
+    info = json.loads((out / "run.json").read_text("utf-8"))
+    assert info["config"] == settled.to_dict()
+    assert info["asked"]["search"] is True
+    assert info["search"]["candidates"] == len(rows) > 4
+    assert {"search", "features", "head"} <= info["seconds"].keys()
+    assert sum("Chosen:" in line for line in ear.said) == 1
+    assert all(len(line) <= 80 for line in ear.said if line.startswith("  "))
+    assert {row["fit"] for row in rows} == {"", "squash"}
+
+    # The settings alone, without a search, are the same run.
+    again = train(settled, tmp_path / "again", cache_dir=cache)
+    assert again.scores == result.scores
+    assert not (tmp_path / "again" / "search.csv").exists()
+    one, other = (load_classifier(checkpoint=x.checkpoint).head for x in (result, again))
+    assert one.weight.equal(other.weight)
+
+
+@pytest.mark.slow
+def test_a_finished_search_is_resumed_with_what_was_asked_and_with_what_was_found(
+    searching, tmp_path, cache, ear
+):
+    out = tmp_path / "run"
+    train(searching, out, cache_dir=cache)
+    for config in (searching, resolve(out / "config.toml", {})):
+        train(config, out, cache_dir=cache, resume=True, listener=ear)
+    assert sum("finished already" in line for line in ear.said) == 2
+    with pytest.raises(UsageError, match="was made with search = True, and this run has False"):
+        train(replace(searching, search=False), out, cache_dir=cache, resume=True)
+    train(searching, out, cache_dir=cache, overwrite=True)
+
+
+@pytest.mark.slow
+def test_a_run_that_was_stopped_in_the_search_searches_again_and_later_goes_on(
+    searching, tmp_path, cache, monkeypatch, ear
+):
+    out, whole = tmp_path / "run", tmp_path / "whole"
+    train(searching, whole, cache_dir=cache)
+
+    real = Search._try
+
+    def stopped(self, look, *args, **more):
+        if look.fit == "squash":
+            raise KeyboardInterrupt
+        return real(self, look, *args, **more)
+
+    monkeypatch.setattr(Search, "_try", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        train(searching, out, cache_dir=cache)
+    assert not (out / "search.csv").exists()
+    monkeypatch.setattr(Search, "_try", real)
+
+    # Stopped after the search, it goes on without another one.
+    monkeypatch.setattr("camcli.train.steps.Steps._judge", stopped_in_judging)
+    with pytest.raises(KeyboardInterrupt):
+        train(searching, out, cache_dir=cache, resume=True)
+    monkeypatch.undo()
+    monkeypatch.setattr(Search, "go", None)
+    train(searching, out, cache_dir=cache, resume=True, listener=ear)
+    left, right = (resolve(folder / "config.toml", {}) for folder in (out, whole))
+    assert left == right
+    assert (out / "metrics.json").read_text() == (whole / "metrics.json").read_text()
+
+
+def stopped_in_judging(*args):
+    raise KeyboardInterrupt
+
+
+@pytest.mark.slow
+def test_held_out_images_choose_nothing(searching, tmp_path, cache, draw):
+    data = draw(tmp_path / "set", {"train": 10, "val": 4, "test": 4}, seed=3)
+    settled = []
+    for name in ("one", "other"):
+        train(replace(searching, data=str(data)), tmp_path / name, cache_dir=cache)
+        settled.append(resolve(tmp_path / name / "config.toml", {}))
+        for split in ("val", "test"):  # their classes change places
+            red, green = data / split / "red", data / split / "green"
+            red.rename(data / "red"), green.rename(red), (data / "red").rename(green)
+    assert settled[0] == settled[1]
+
+
+@pytest.mark.slow
+def test_few_images_are_compared_first_and_the_better_half_of_the_looks_on_all(
+    searching, tmp_path, cache, draw, monkeypatch
+):
+    monkeypatch.setattr(find, "FEW", 12)
+    monkeypatch.setattr(find, "PER_CLASS", 2)
+    data = draw(tmp_path / "set", {"train": 16, "val": 2})
+    train(replace(searching, data=str(data)), tmp_path / "run", cache_dir=cache)
+    rows = rows_of(tmp_path / "run" / "search.csv")
+    assert {row["images"] for row in rows} == {"12", "32"}
+    last = [row for row in rows if row["images"] == "32"]
+    assert len({row["fit"] for row in last}) == 1
+    assert [row["won"] for row in last].count("yes") == 1
+
+
+def test_what_there_is_no_time_for_is_not_begun_and_said(searching, tmp_path, cache, ear):
+    config = replace(searching, time_limit="0.001s")
+    train(config, tmp_path / "run", cache_dir=cache, listener=ear)
+    assert any("left out" in line and "--time-limit" in line for line in ear.said)
+    info = json.loads((tmp_path / "run" / "run.json").read_text("utf-8"))
+    assert info["search"]["left_out"] == ["shufflenet_v2_x0_5 64 squash"]
+    assert info["status"] == "finished"
+
+
+def test_labels_of_which_an_image_has_several_are_searched_for_too(
+    searching, tmp_path, cache, colours
+):
+    lines = ["path,red,green"]
+    for split, count in (("train", 10), ("val", 4)):
+        for n in range(count):
+            for name in ("red", "green"):
+                lines.append(f"{split}/{name}/{n}.png,{int(name == 'red')},{int(n % 3 > 0)}")
+    table = colours / "labels.csv"
+    table.write_text("\n".join(lines) + "\n", "utf-8")
+    config = replace(searching, data=str(table))
+    result = train(config, tmp_path / "run", cache_dir=cache)
+    table.unlink()
+    assert result.scores["val"]["mean_ap"] > 0.5
+    assert load_classifier(checkpoint=result.checkpoint).output.kind == "sigmoid"
+
+
+def test_an_image_that_cannot_be_read_is_left_out_and_told_once(
+    searching, tmp_path, cache, draw, ear
+):
+    data = draw(tmp_path / "set", {"train": 6, "val": 3})
+    (data / "train" / "red" / "2.png").write_bytes(b"no picture")
+    train(replace(searching, data=str(data)), tmp_path / "run", cache_dir=cache, listener=ear)
+    assert sum("2.png" in line for line in ear.warned) == 1
+
+
+def test_too_few_images_to_compare_heads_are_trained_on_all_the_same(
+    searching, tmp_path, cache, draw, ear
+):
+    data = draw(tmp_path / "set", {"train": 1, "val": 2})
+    train(replace(searching, data=str(data)), tmp_path / "run", cache_dir=cache, listener=ear)
+    assert any("too few" in line for line in ear.said)
+    assert resolve(tmp_path / "run" / "config.toml", {}).search is False
+
+
+def test_larger_networks_look_as_the_best_one_does():
+    search = Search.__new__(Search)
+    tried = []
+    search._names, search._config = ["small", "large"], TrainConfig(data="x", backbone=AUTO)
+    search._native = {"large": find.Native(240, "crop", {}, 8)}
+    search._open = lambda name: None
+    search._try = lambda look, images: tried.append(look) or []
+    search._larger(ImageLook("small", 320, "squash"), 10)
+    search._larger(ImageLook("small"), 10)
+    assert tried == [ImageLook("large", 320, "squash"), ImageLook("large")]
