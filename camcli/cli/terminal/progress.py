@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from camcli.cli.terminal.closing import hanging
 from camcli.cli.terminal.console import say, slow, warn
 from camcli.train.progress import Bar, Listener
 
@@ -26,8 +27,10 @@ class TerminalListener(Listener):
         self._bar: tqdm[Any] | None = None
 
     def say(self, text: str) -> None:
-        """One line."""
-        self._above(lambda: say(text))
+        """One line; in a terminal as many as it takes, broken between words."""
+        words = text.lstrip(" ")
+        indent = text[: len(text) - len(words)]
+        self._above(lambda: hanging(indent, words) if sys.stderr.isatty() else say(text))
 
     def warn(self, text: str) -> None:
         """One line that stands out."""

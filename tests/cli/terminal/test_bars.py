@@ -154,3 +154,19 @@ def test_a_bar_of_a_listener_counts_from_where_it_was(to, clock, unit):
         clock.now += 5
         shown.advance(1)
     assert any("6/10" in line for line in screen.seen())
+
+
+def test_news_is_broken_between_words_in_a_terminal_and_is_one_line_in_a_file(to):
+    text = "  a table's line   3.0 s"
+    long = "Chosen: " + "as good as another look, within one standard error; " * 3
+    file = to(io.StringIO())
+    TerminalListener().say(text)
+    TerminalListener().say(long)
+    assert file.getvalue().splitlines() == [text, long]
+    screen = to(Screen())
+    TerminalListener().say(text)
+    TerminalListener().say(long)
+    first, *lines = screen.getvalue().splitlines()
+    assert first == text
+    assert all(60 < len(line) <= 80 for line in lines[:-1])
+    assert " ".join(lines).strip() == long.strip()
