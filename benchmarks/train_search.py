@@ -17,7 +17,7 @@ Ways, each a process of its own with an empty cache, one after the other:
     optimum       the same with the head's optimum, ``--solver lbfgs``
     search        ``camcli train``, --time-limit as given here
     any-head      ``--no-explainable``: also heads whose maps have no closed form
-    fine-tuned    ``--unfreeze ...`` as --fine-tune says
+    fine-tuned    ``--unfreeze all`` at 320 pixels, or as --fine-tune says
     sklearn       scikit-learn on the default's features
     sklearn-same  scikit-learn on the features that the search chose
     autogluon     its image predictor on the same network, with --autogluon PYTHON
@@ -50,6 +50,7 @@ from search_tables import print_honest, print_sets
 
 HERE = Path(__file__).resolve().parent
 LITE0 = ["--backbone", "efficientnet_lite0"]
+TUNED = "--backbone efficientnet_lite0 --input-size 320 --unfreeze all"
 WAYS = {
     "default": [*LITE0, "--no-search"],
     "optimum": [*LITE0, "--no-search", "--solver", "lbfgs"],
@@ -269,7 +270,7 @@ def main() -> None:
     parser.add_argument("--honest-seeds", type=int, default=20)
     parser.add_argument("--time-limit", default="5m")
     parser.add_argument("--honest-limit", default="1m", help="of each of the many searches")
-    parser.add_argument("--fine-tune", default="", help="options of the way fine-tuned")
+    parser.add_argument("--fine-tune", default=TUNED, help="options of the way fine-tuned")
     parser.add_argument("--before", type=Path, help="a checkout of an earlier version")
     parser.add_argument("--autogluon", type=Path, help="a Python that has autogluon.multimodal")
     parser.add_argument("--images", type=int, help="about so many of each set, for trying out")
