@@ -23,6 +23,7 @@ SplitRule = Literal["given", "video"]
 Solver = Literal["adamw", "sgd", "lbfgs"]
 ClassWeights = Literal["none", "balanced"]
 BatchNorm = Literal["frozen", "train"]
+Variation = Literal["none", "mirror", "parts"]
 LearntOutput = Literal["auto", "softmax", "sigmoid"]
 ThresholdRule = Literal["f1", "half"]
 CHOICES: dict[str, tuple[str, ...]] = {
@@ -31,11 +32,12 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "solver": get_args(Solver),
     "class_weights": get_args(ClassWeights),
     "bn": get_args(BatchNorm),
+    "augment2": get_args(Variation),
     "output": get_args(LearntOutput),
     "thresholds": get_args(ThresholdRule),
 }
 """The settings that take one of a few words."""
-_UNSET = {"fit": (None,), "solver": (None,)}
+_UNSET = {"fit": (None,), "solver": (None,), "augment2": (None,)}
 _MAX_BYTES = 1 << 20
 MEMBERS = ("pretrained", "random", "reinit")
 """What the weights of an ensemble's member are at the start."""
@@ -76,8 +78,8 @@ class TrainConfig:
 
     None stands for "as fits the rest": ``weights`` for the backbone's own, ``solver`` for
     `head_solver`, ``lr`` for the solver's, ``l2`` for the best on validation, ``fit`` and
-    ``input_size`` for the weights' own, ``patience`` for `patience_of`, ``search`` for whether
-    anything is left to be found (`searches`).
+    ``input_size`` for the weights' own, ``patience`` for `patience_of`, ``augment2`` for
+    `variation`, ``search`` for whether anything is left to be found (`searches`).
     """
 
     data: str = ""
@@ -116,6 +118,7 @@ class TrainConfig:
     epochs2: int = 5
     lr2: float | None = None
     bn: BatchNorm = "frozen"
+    augment2: Variation | None = None
     layer_decay: float = 0.7
     ema: float = 0.98
     mixup: float = 0.0
@@ -226,6 +229,10 @@ class TrainConfig:
         asks of them first distorts what they know (Kumar et al. 2022).
         """
         return self.solver or ("lbfgs" if self.unfreeze and self.cache else "adamw")
+
+    def variation(self) -> Variation:
+        """How pictures are varied while layers learn, which costs nothing there."""
+        return self.augment2 or ("parts" if self.augment else "mirror")
 
     def patience_of(self, stage: int) -> int:
         """After how many epochs without a better one to stop; 0 for never.

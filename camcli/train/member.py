@@ -177,7 +177,7 @@ class EnsembleMember:
         """What fine-tuning takes besides: layers that know nothing all learn at the full rate."""
         config = self.config
         decay = config.layer_decay if self.backbone.kind == "pretrained" else 1.0
-        return Tuning(config.augment > 0, decay, config.ema, config.mixup, config.randaugment)
+        return Tuning(config.variation(), decay, config.ema, config.mixup, config.randaugment)
 
     def judge(
         self, splits: Mapping[Split, Examples], looker: Looker, listener: Listener

@@ -26,6 +26,7 @@ from camcli.train.config import (
     SplitRule,
     ThresholdRule,
     TrainConfig,
+    Variation,
     resolve,
 )
 from camcli.train.progress import Listener
@@ -226,6 +227,14 @@ def train(
         float | None,
         _tuning("--lr2", help="Its peak rate, of the head. Default: 1e-4 for adamw, 1e-3 for sgd."),
     ] = D.lr2,
+    augment2: Annotated[
+        Variation | None,
+        _tuning(
+            "--augment2",
+            help="How its pictures are varied anew in each epoch: mirror (half of them), parts "
+            "(random part, mirror, light), none. Default: mirror; with --augment parts.",
+        ),
+    ] = D.augment2,
     layer_decay: Annotated[
         float,
         _tuning(

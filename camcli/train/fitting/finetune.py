@@ -18,6 +18,7 @@ from camcli.errors import ImageError
 from camcli.models.classifier import Classifier
 from camcli.models.cutting.types import channels_last
 from camcli.models.runtime.openvino import available_cores
+from camcli.train.config import Variation
 from camcli.train.feature_pass.examples import Examples, gone
 from camcli.train.feature_pass.features import ImageView
 from camcli.train.feature_pass.sight import autocast
@@ -43,14 +44,14 @@ class Tuning:
     """What fine-tuning takes besides a recipe; see `TrainConfig` for the names.
 
     Attributes:
-        augment: show a new random view of each image in each epoch.
+        variation: how images are varied anew in each epoch, one of `TrainConfig.augment2`.
         layer_decay: the rate of a stage, as a share of that of the stage after it.
         ema: share of the moving average that a step leaves; 0 for no average.
         mixup: alpha of the shares by which pictures are mixed; 0 for not at all.
         randaugment: magnitude; 0 for none.
     """
 
-    augment: bool = False
+    variation: Variation = "none"
     layer_decay: float = 1.0
     ema: float = 0.0
     mixup: float = 0.0
@@ -121,9 +122,7 @@ def fine_tune(
     def examples(epoch: int, order: Iterable[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
         tunable.train_mode()
         mixer.begin(epoch)
-        view = TuningView(
-            classifier, recipe.seed, epoch, augment=tuning.augment, magnitude=tuning.randaugment
-        )
+        view = TuningView(classifier, recipe.seed, epoch, tuning.variation, tuning.randaugment)
         for batch, pixels in decoded(train, order, view):
             yield batch, pixels
             advance(len(batch) * team.size)

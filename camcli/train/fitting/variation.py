@@ -13,6 +13,7 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.autoaugment import RandAugment, _apply_op
 
 from camcli.models.classifier import Classifier
+from camcli.train.config import Variation
 from camcli.train.feature_pass.augment import view_rng
 from camcli.train.feature_pass.features import ImageView
 from camcli.train.fitting.loop import Recipe
@@ -22,7 +23,12 @@ class TuningView(ImageView):
     """One epoch's way of looking at every image."""
 
     def __init__(
-        self, classifier: Classifier, seed: int, epoch: int, *, augment: bool, magnitude: int = 0
+        self,
+        classifier: Classifier,
+        seed: int,
+        epoch: int,
+        variation: Variation,
+        magnitude: int = 0,
     ) -> None:
         """An epoch's view.
 
@@ -30,19 +36,21 @@ class TuningView(ImageView):
             classifier: whose preprocessing to apply.
             seed: of the run.
             epoch: from 0.
-            augment: whether to show a random part, mirrored, in other light; else the image as it
-                is.
+            variation: ``parts`` shows a random part, perhaps mirrored, in other light; ``mirror``
+                the image or its mirror image; ``none`` the image as it is.
             magnitude: of RandAugment after it, 0 for none.
         """
-        super().__init__(classifier, seed, epoch if augment else None)
-        self._epoch, self._rand = epoch, DrawnRandAugment(magnitude) if magnitude else None
+        super().__init__(classifier, seed, epoch if variation == "parts" else None)
+        self._epoch, self._mirrors = epoch, variation == "mirror"
+        self._rand = DrawnRandAugment(magnitude) if magnitude else None
 
     def pixels(self, rgb: np.ndarray, content: str) -> Tensor:
         """(H, W, 3) uint8 -> (3, size, size) uint8; `content` is the hash of the file."""
         pixels = super().pixels(rgb, content)
-        if self._rand is None:
-            return pixels
-        return self._rand.drawn(pixels, view_rng(f"{content}/rand", self.seed, self._epoch))
+        rng = view_rng(f"{content}/varied", self.seed, self._epoch)
+        if self._mirrors and rng.random() < 0.5:
+            pixels = pixels.flip(2)
+        return pixels if self._rand is None else self._rand.drawn(pixels, rng)
 
 
 class DrawnRandAugment(RandAugment):

@@ -54,7 +54,7 @@ def load_file_of_stage_one(config, tmp_path):
 
 @pytest.mark.slow
 def test_an_interrupted_second_stage_resumes_to_the_same_checkpoint(tuned, tmp_path, ear_until):
-    config = replace(tuned, augment=1, ema=0.9, mixup=0.3, randaugment=9)
+    config = replace(tuned, augment=1, ema=0.9, mixup=0.3, randaugment=9, pooling="mean+std@stage3")
     train(config, tmp_path / "whole", cache_dir=tmp_path)
     out = tmp_path / "cut"
     with pytest.raises(KeyboardInterrupt):  # one epoch of the head, one of the layers

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torchvision.transforms.autoaugment import RandAugment
 
+from camcli.train.feature_pass.features import ImageView
 from camcli.train.fitting.loop import Recipe
 from camcli.train.fitting.variation import DrawnRandAugment, Mixer, TuningView
 from tests.train.fitting.test_trainable_layers import tunable
@@ -21,7 +22,7 @@ def classifier():
 
 
 def view(classifier, epoch=0, seed=0, content="aa", **how):
-    how = {"augment": False, "magnitude": 9} | how
+    how = {"variation": "none", "magnitude": 9} | how
     return TuningView(classifier, seed, epoch, **how).pixels(RGB, content)
 
 
@@ -41,9 +42,25 @@ def test_a_view_depends_on_seed_epoch_and_picture_and_not_on_threads(classifier)
 
 
 def test_parts_and_mirrors_are_those_of_the_first_stage(classifier):
-    part = view(classifier, augment=True, magnitude=0)
-    assert not torch.equal(part, view(classifier, magnitude=0))
-    assert not torch.equal(part, view(classifier, epoch=1, augment=True, magnitude=0))
+    part = view(classifier, variation="parts", magnitude=0)
+    assert torch.equal(part, ImageView(classifier, 0, 0).pixels(RGB, "aa"))
+    assert not torch.equal(part, view(classifier, epoch=1, variation="parts", magnitude=0))
+
+
+def test_half_of_the_pictures_are_mirrored_in_each_epoch_others(classifier):
+    plain = classifier.preprocess.pixels(RGB)
+    mirrored = [
+        [
+            torch.equal(
+                view(classifier, e, content=f"{n}", variation="mirror", magnitude=0), wanted
+            )
+            for n in range(40)
+        ]
+        for e, wanted in ((0, plain.flip(2)), (1, plain.flip(2)), (0, plain))
+    ]
+    assert 10 < sum(mirrored[0]) < 30
+    assert mirrored[0] != mirrored[1]
+    assert mirrored[2] == [not each for each in mirrored[0]]
 
 
 class Told:
