@@ -63,6 +63,10 @@ class PooledMaps(nn.Module):
         """The maps whose means a head is given."""
         return pooled_maps(self.pooling, _read(self.first(images), self.plain, self.pooling))
 
+    def behind(self, run: Callable[[Tensor], Any]) -> PooledMaps | PooledCalls:
+        """The same pooling of what `run` returns, which computes `first` in another way."""
+        return with_pooling(run, self.plain, self.pooling)
+
     @property
     def numbers(self) -> PooledNumbers:
         """The same network, for where the maps are not needed; it shares its tensors."""

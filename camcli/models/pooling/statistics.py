@@ -44,7 +44,7 @@ def shares(kind: str, A: Tensor) -> Tensor:
     s = statistic(kind, A)[:, :, None, None]
     if kind == "max":
         top = (s <= A).to(A)  # not ==: what runs it may round the two apart
-        return s * top / top.mean((2, 3), keepdim=True)
+        return s * top / top.mean((2, 3), keepdim=True).clamp(min=EPS)
     if kind == "gem":
         return A.clamp(min=EPS).pow(POWER) / s.square()
     return ((A - A.mean((2, 3), keepdim=True)).square() + EPS) / s

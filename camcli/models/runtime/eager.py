@@ -6,16 +6,20 @@ import torch
 
 from camcli.errors import CamcliError, UsageError
 from camcli.models.cuda import DTYPES, Autocast
+from camcli.models.pooling.network import PooledMaps
 from camcli.models.runtime.protocol import Forward, Made, Wanted
 
 SIXTEEN = "float16 is for CUDA GPUs: use bfloat16 on a CPU, or leave it out."
 
 
 def in_precision(wanted: Wanted) -> Forward:
-    """The backbone, in 16 bits where these are wanted."""
+    """The backbone, in 16 bits where these are wanted; statistics of its maps stay in 32."""
+    backbone = wanted.backbone
     if wanted.precision == "float32":
-        return wanted.backbone
-    return Autocast(wanted.backbone, wanted.device, wanted.precision)
+        return backbone
+    if isinstance(backbone, PooledMaps):
+        return backbone.behind(Autocast(backbone.first, wanted.device, wanted.precision))
+    return Autocast(backbone, wanted.device, wanted.precision)
 
 
 class InTorch:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable
 from functools import partial
 from importlib.metadata import version
 
@@ -10,12 +11,13 @@ from torch import nn
 
 from camcli.errors import CamcliError, UnavailableError, UsageError
 from camcli.models.cutting.graph.pieces import goes_by_values
+from camcli.models.pooling.network import PooledMaps
 from camcli.models.runtime import int8, openvino
 from camcli.models.runtime.conversion_cache import kept, name_of
 from camcli.models.runtime.eager import SIXTEEN
 from camcli.models.runtime.openvino import Converted, OpenVino
 from camcli.models.runtime.openvino_core import core
-from camcli.models.runtime.protocol import Made, Wanted
+from camcli.models.runtime.protocol import Forward, Made, Wanted
 from camcli.printable import counted
 
 # Fewer images than this, masked ones included, are done before the network has been converted and
@@ -70,6 +72,11 @@ class OnOpenVino:
             wanted.classifier, wanted.backbone, wanted.classifier.preprocess.shape
         )  # fmt: skip
         assert isinstance(backbone, nn.Module)
+        finish: Callable[[Forward], Forward] = lambda run: run  # noqa: E731
+        pooled = wanted.backbone
+        if wanted.precision != "float32" and isinstance(pooled, PooledMaps):
+            # Squares, cubes and maxima of few bits are far off: torch makes them, in float32.
+            backbone, finish = pooled.first, pooled.behind
         pixels = []
         if wanted.precision == "int8":
             pixels = int8.sample(wanted.images, classifier.preprocess)
@@ -82,10 +89,10 @@ class OnOpenVino:
             return kept("openvino", name_of(backbone, shape), made)
 
         if not pixels:
-            return Made(OpenVino(converted(), shape, wanted.precision))
+            return Made(finish(OpenVino(converted(), shape, wanted.precision)))
         wanted.say(f"Calibrating int8 on {counted(len(pixels), 'image')} ...")
         network = int8.quantised(converted, classifier, backbone, pixels)
-        compiled = OpenVino(network, shape, wanted.precision)
+        compiled = finish(OpenVino(network, shape, wanted.precision))
         return Made(compiled, partial(int8.compared, classifier, pixels=pixels))
 
 
