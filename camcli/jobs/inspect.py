@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from camcli.errors import CamcliError, UnavailableError
+from camcli.files import expanded
 from camcli.jobs.model import ModelJob
 from camcli.models import spec
 from camcli.models.loading.sources import source_of
@@ -158,6 +159,26 @@ class InspectJob(Settings):
         # Whole networks first: an optimizer may have more tensors than they, in many sets.
         return tuple(sorted(sets.items(), key=lambda pair: (tops[pair[0]] > _FEW, -pair[1]))[:_FEW])
 
+    def _of_its_head(self) -> str:
+        """What the head of a checkpoint is, where it is not linear on the mean of the last map."""
+        if not spec.is_checkpoint_name(self.model):
+            return ""
+        from camcli.models.loading.checkpoint import load_checkpoint
+
+        saved = load_checkpoint(expanded(self.model))
+        said = []
+        if not saved.pooling.plain:
+            said.append(
+                f"its head is given {saved.pooling} of each channel, of which the maps are exact"
+            )
+        if saved.nearest is not None:
+            k, N = saved.nearest.k, len(saved.nearest.features)
+            said.append(f"it asks the {k} nearest of {N} training images; maps are by autograd")
+        if saved.temperature != 1:
+            said.append(f"its logits are divided by {saved.temperature:.3g}, their temperature")
+        text = "; ".join(said)
+        return text[:1].upper() + text[1:]
+
     def _loaded(
         self, form: str, holds: tuple[tuple[str, int], ...], classifier: Classifier
     ) -> Inspected:
@@ -179,7 +200,7 @@ class InspectJob(Settings):
             )
             for name, facts in FACTS.items()
         }  # fmt: skip
-        told = (*classifier.provenance.notes, classifier.output.told)
+        told = (*classifier.provenance.notes, self._of_its_head(), classifier.output.told)
         _, height, width = part.A.shape[1:]
         return Inspected(
             self.model, form, holds, classifier.classes, classifier.output.kind,

@@ -10,6 +10,8 @@ from safetensors.torch import load_file, save_file
 
 import camcli
 from camcli.errors import CamcliError, UsageError
+from camcli.jobs.inspect import InspectJob
+from camcli.jobs.layers import LayersJob
 from camcli.models.load import load_classifier
 from camcli.models.loading.checkpoint import (
     Checkpoint,
@@ -123,6 +125,22 @@ def test_two_networks_with_pooled_heads(lite0, looked, tmp_path):
     one = load_classifier(checkpoint=tmp_path / "one.safetensors", device="cpu")
     torch.testing.assert_close(both(pixels)[1], one(pixels)[1], rtol=1e-4, atol=1e-4)
     assert both.head.weight.shape == (3, 2 * K)
+
+
+def test_inspect_says_what_the_head_is_given(pooled, asking):
+    found = InspectJob(str(pooled)).run()
+    assert (found.layer, found.map_shape[0], found.linear) == ("pooling", K, True)
+    (note,) = found.notes
+    assert "mean+max+std@blocks.2" in note
+    assert "divided by 1.5" in note
+    (note,) = InspectJob(str(asking[0])).run().notes
+    assert "asks the 3 nearest of 3 training images" in note
+
+
+def test_its_layers_begin_with_what_the_head_is_given(pooled):
+    found = LayersJob(checkpoint=pooled).run()
+    assert (found.last, found.shape) == ("pooling", (K, 7, 7))
+    assert "blocks.2" in {layer.name for layer in found.layers}
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 import importlib.util
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,10 @@ from PIL import Image
 
 from camcli.data.sources.find import find_images
 from camcli.errors import CamcliError, UnavailableError, UsageError
+from camcli.models.cutting.types import LinearHead
+from camcli.models.pooling.network import POOLED, with_pooling
+from camcli.models.pooling.pooling import Pooling
+from camcli.models.pooling.statistics import pooled_maps
 from camcli.models.runtime import int8
 from camcli.models.runtime.policy import precision_of, runtime_of, with_runtime
 
@@ -72,6 +77,21 @@ def test_int8_is_near_float32_tells_how_near_and_is_kept_on_disk(plain, source, 
     monkeypatch.setattr(int8, "_quantise", lambda *_: pytest.fail("made again"))
     again = with_runtime(plain, precision="int8", images=source, **tell(said))
     assert torch.equal(again(images)[0], B)
+
+
+@needs_nncf
+def test_statistics_of_maps_are_not_quantised(plain, source):
+    """Of the maps in eight bits they are exact: of squares in eight bits little is left."""
+    pooling = Pooling.read("mean+max+std")
+    pooled = with_pooling(plain.features, True, pooling)
+    head = LinearHead(torch.randn(5, 48, generator=torch.Generator().manual_seed(1)), torch.ones(5))
+    classifier = replace(plain, features=pooled, tail=head, head=head, layer=POOLED)
+    images = torch.stack(int8.sample(source, plain.preprocess))[:8]
+    fast = with_runtime(classifier, precision="int8", images=source, **tell([]))
+    maps = with_runtime(plain, precision="int8", images=source, **tell([]))(images)[0]
+    torch.testing.assert_close(
+        fast(images)[0], pooled_maps(pooling, {"last": maps}), rtol=1e-4, atol=1e-4
+    )
 
 
 @needs_nncf
