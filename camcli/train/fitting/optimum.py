@@ -27,6 +27,9 @@ ROWS = 4
 TOLERANCE = {torch.float32: 1e-6, torch.float64: 1e-14}
 """Share of the loss that may still be gained at the end. Log-probabilities are then within about
 the root of that, far from what a decision, or the third digit of a held-out loss, depends on."""
+LARGE, LARGE_TOLERANCE = 2 * 10**9, 1e-4
+"""From so many products of features and weights on, the tolerance that takes half the steps: where
+steps take long there are so many images that the loss itself is not known any better."""
 
 
 class Problem:
@@ -102,6 +105,8 @@ class Problem:
         precondition = self._preconditioner(p, l2)
         steps: list[tuple[Tensor, Tensor, float]] = []
         near, tolerance = 0, TOLERANCE[self._X.dtype]
+        if theta.numel() * len(self._X) >= LARGE:
+            tolerance = LARGE_TOLERANCE
         for step in range(iterations):
             if step and step % AGAIN == 0:
                 precondition, steps = self._preconditioner(p, l2), []
