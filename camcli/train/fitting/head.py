@@ -36,6 +36,8 @@ L2_GRID = tuple(10.0 ** (-e / 2) for e in range(1, 9))
 
 DEFAULT_LR = {"adamw": 1e-3, "sgd": 3e-3}
 
+_AT_ONCE = 4096  # rows in float64, four times as large as they lie there
+
 
 class FeatureScale(NamedTuple):
     """The affine map of features during training: (x - mean) / unit.
@@ -58,9 +60,8 @@ class FeatureScale(NamedTuple):
                 the same, however many channels it has: maxima are ten times as large as means, and
                 the last map has ten times as many channels as the first.
         """
-        exact = features.cpu().double()  # in float64, which not every device has
-        mean = exact.mean(0)
-        square = (exact - mean).square().mean(0)
+        mean = _mean_of_rows(features, lambda rows: rows)
+        square = _mean_of_rows(features, lambda rows: (rows - mean).square())
         sizes = list(blocks) or [len(square)]
         units = []
         for size, own in zip(sizes, square.split(sizes), strict=True):
@@ -71,13 +72,24 @@ class FeatureScale(NamedTuple):
 
     def __call__(self, features: Tensor) -> Tensor:
         """Features (B, K) of any precision -> float32."""
-        return (features.float() - self.mean.to(features.device)) / self.unit.to(features.device)
+        scaled = features.to(
+            torch.float32, copy=True
+        )  # one copy, of what may be most of the memory
+        return scaled.sub_(self.mean.to(features.device)).div_(self.unit.to(features.device))
 
     def fold(self, weight: Tensor, bias: Tensor) -> LinearHead:
         """The head on plain features that gives the same logits."""
         plain = weight.cpu().double() / self.unit.double()
         shifted = bias.cpu().double() - plain @ self.mean.double()
         return LinearHead(plain.float(), shifted.float())
+
+
+def _mean_of_rows(features: Tensor, each: Callable[[Tensor], Tensor]) -> Tensor:
+    """The mean (K,) of `each` of the rows (N, K), in float64, which not every device has."""
+    total = torch.zeros(features.shape[1], dtype=torch.float64)
+    for rows in features.split(_AT_ONCE):
+        total += each(rows.cpu().double()).sum(0)
+    return total / max(len(features), 1)
 
 
 class LabelledFeatures(NamedTuple):

@@ -187,6 +187,8 @@ def shown(row: EpochRow) -> dict[str, float]:
 def _all_views(views: Views, targets: Tensor) -> LabelledFeatures:
     """The images in all their views."""
     looks = views.all()
+    if len(looks) == 1:  # as they are, not once more
+        return LabelledFeatures(looks[0], targets)
     return LabelledFeatures(torch.cat(looks), torch.cat([targets] * len(looks)))
 
 
