@@ -115,7 +115,7 @@ class TrainConfig:
     ensemble: int = 1
     members: str | None = None
     unfreeze: str | None = None
-    epochs2: int = 5
+    epochs2: int = 8
     lr2: float | None = None
     bn: BatchNorm = "frozen"
     augment2: Variation | None = None

@@ -225,7 +225,7 @@ def train(
     epochs2: Annotated[int, _tuning("--epochs2", help="Epochs of the second stage.")] = D.epochs2,
     lr2: Annotated[
         float | None,
-        _tuning("--lr2", help="Its peak rate, of the head. Default: 1e-4 for adamw, 1e-3 for sgd."),
+        _tuning("--lr2", help="Its peak rate, of the head. Default: 3e-4 for adamw, 1e-3 for sgd."),
     ] = D.lr2,
     augment2: Annotated[
         Variation | None,

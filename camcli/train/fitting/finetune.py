@@ -36,7 +36,7 @@ from camcli.train.fitting.trainable_layers import Tunable
 from camcli.train.fitting.variation import Mixer, TuningView
 from camcli.train.processes import ALONE, Team
 
-DEFAULT_LR2 = {"adamw": 1e-4, "sgd": 1e-3}
+DEFAULT_LR2 = {"adamw": 3e-4, "sgd": 1e-3}
 
 
 @dataclass(frozen=True, slots=True)
