@@ -26,6 +26,7 @@ from camcli.train.fitting.head_stage import EpochRow, Save, Views, shown, train_
 from camcli.train.fitting.loop import DivergedError, Recipe
 from camcli.train.fitting.trainable_layers import Tunable
 from camcli.train.fitting.verdict import TuneVerdict
+from camcli.train.judging.folds import joined
 from camcli.train.prepare import Backbone
 from camcli.train.processes import ALONE, Team
 from camcli.train.progress import Listener, epoch_line
@@ -267,13 +268,14 @@ class EnsembleMember:
                 tunable, classifier, splits["train"], splits["val"], recipe, progress,
                 tuning=self._tuning(), after_epoch=after, advance=bar.advance, team=self.team,
             )  # fmt: skip
-        self._compare(head, val, progress, recipe, listener)
+        self._compare(head, val, splits["val"], progress, recipe, listener)
         return both()
 
     def _compare(
         self,
         head: LinearHead,
         val: LabelledFeatures,
+        images: Examples,
         progress: TuneState,
         recipe: Recipe,
         listener: Listener,
@@ -288,7 +290,8 @@ class EnsembleMember:
             return
         kept = progress.best_row in progress.rows
         alone = linear(head, val.features)
-        self.verdict = TuneVerdict.of(alone, progress.tuned, val.targets, kept)
+        groups = joined([item.group for item in images.items], images.contents)
+        self.verdict = TuneVerdict.of(alone, progress.tuned, val.targets, kept, groups)
         listener.say(f"{self.title}{self.verdict.sentence()}")
 
     def tunable(self, head: LinearHead) -> Tunable:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor
 
@@ -47,7 +49,14 @@ class TuneVerdict:
     kept: bool
 
     @classmethod
-    def of(cls, head: Tensor, tuned: Tensor, targets: Tensor, kept: bool) -> TuneVerdict:
+    def of(
+        cls,
+        head: Tensor,
+        tuned: Tensor,
+        targets: Tensor,
+        kept: bool,
+        groups: Sequence[int] | None = None,
+    ) -> TuneVerdict:
         """Compare.
 
         Args:
@@ -55,18 +64,24 @@ class TuneVerdict:
             tuned: logits (N, C) after fine-tuning.
             targets: (N,), or (N, C) of labels.
             kept: whether the fine-tuned network is kept.
+            groups: of each image, equal for those that show the same thing and so are right or
+                wrong together; None for images of their own.
         """
         first, second = hits(head, targets).cpu(), hits(tuned, targets).cpu()
         n = len(targets)
         gained, lost = int((second & ~first).sum()), int((first & ~second).sum())
+        before, after = float(first.double().mean()), float(second.double().mean())
+        alone = groups is None or len(set(groups)) == n
+        whose = torch.arange(n) if groups is None else torch.tensor(groups)
         low, high = paired_interval(gained, lost, n)
+        if not alone:
+            spread = _spread(second.double() - first.double(), whose)
+            low, high = max(-1.0, after - before - spread), min(1.0, after - before + spread)
         change = (each_loss(tuned, targets) - each_loss(head, targets)).double()
-        mean = float(change.mean())
-        spread = Z * float(change.std()) / math.sqrt(n) if n > 1 else math.inf
+        mean, spread = float(change.mean()), _spread(change, whose)
         return cls(
-            n, float(first.double().mean()), float(second.double().mean()), gained, lost, low, high,
-            mean, mean - spread, mean + spread, kept,
-        )  # fmt: skip
+            n, before, after, gained, lost, low, high, mean, mean - spread, mean + spread, kept
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for ``run.json``."""
@@ -110,6 +125,16 @@ def paired_interval(gained: int, lost: int, count: int) -> tuple[float, float]:
     up, down = (gained + 1) / (count + 2), (lost + 1) / (count + 2)
     spread = Z * math.sqrt((up + down - (up - down) ** 2) / (count + 2))
     return max(-1.0, up - down - spread), min(1.0, up - down + spread)
+
+
+def _spread(values: Tensor, groups: Tensor) -> float:
+    """Half of the 95% interval of the mean of `values` (N,), whole groups of which were drawn."""
+    _, number = groups.unique(return_inverse=True)
+    count = int(number.max()) + 1
+    if count < 2:
+        return math.inf
+    sums = torch.zeros(count, dtype=values.dtype).index_add_(0, number, values - values.mean())
+    return Z * math.sqrt(float(sums.square().sum()) * count / (count - 1)) / len(values)
 
 
 def each_loss(logits: Tensor, targets: Tensor) -> Tensor:

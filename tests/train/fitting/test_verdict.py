@@ -70,6 +70,25 @@ def test_of_labels_an_image_is_right_with_all_of_its_own():
     assert verdict.loss == pytest.approx(-0.5, abs=1e-6)
 
 
+def test_images_of_a_group_count_as_one():
+    """Each image five times is as uncertain as once, but for the estimate by its group's sum."""
+    rng = np.random.default_rng(1)
+    first, second, truth = (torch.from_numpy(rng.normal(size=(30, 2))) for _ in range(3))
+    targets = truth.argmax(1)
+    once = TuneVerdict.of(first, second, targets, True)
+    many = [each.repeat_interleave(5, 0) for each in (first, second, targets)]
+    groups = [n // 5 for n in range(150)]
+    grouped = TuneVerdict.of(*many, True, groups)
+    apart = TuneVerdict.of(*many, True)
+    assert grouped.loss_low == pytest.approx(once.loss_low)
+    assert (grouped.gained, grouped.lost) == (5 * once.gained, 5 * once.lost)
+    widths = [each.high - each.low for each in (once, grouped, apart)]
+    assert widths[1] == pytest.approx(widths[0], rel=0.06)
+    assert widths[2] < 0.5 * widths[1]
+    single = TuneVerdict.of(*many, True, [0] * 150)
+    assert (single.low, single.high) == (-1, 1)
+
+
 def test_the_interval_covers_the_difference_as_often_as_it_says():
     """Drawn anew 4000 times: 95% of the intervals hold the true difference, for many and few."""
     rng = np.random.default_rng(0)
