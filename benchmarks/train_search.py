@@ -268,7 +268,7 @@ def main() -> None:
     parser.add_argument("--ways", default=USUAL, help="of those above")
     parser.add_argument("--only", choices=["sets", "honest"], help="one of the two parts")
     parser.add_argument("--honest-seeds", type=int, default=20)
-    parser.add_argument("--time-limit", default="5m")
+    parser.add_argument("--time-limit", default="4m", help="of a search; the run is to take 5m")
     parser.add_argument("--honest-limit", default="1m", help="of each of the many searches")
     parser.add_argument("--fine-tune", default=TUNED, help="options of the way fine-tuned")
     parser.add_argument("--before", type=Path, help="a checkout of an earlier version")
