@@ -61,19 +61,29 @@ class Difference:
         return self.high < 0
 
 
-def right(path: Path, split: str | None = "test") -> dict[str, bool]:
+def right(path: Path, split: str = "test") -> dict[str, bool]:
     """What a table of predictions got right, by path.
 
     Args:
-        path: of a CSV with ``path``, ``label``, ``pred``, and perhaps ``split``.
-        split: only these rows; None for all.
+        path: of a CSV with ``path``, ``split``, ``label`` and ``pred``.
+        split: only these rows.
     """
     with path.open(encoding="utf-8", newline="") as file:
         return {
             row["path"]: row["pred"] == row["label"]
             for row in csv.DictReader(file)
-            if split is None or row.get("split") == split
+            if row["split"] == split
         }
+
+
+def confidences(path: Path, split: str = "test") -> list[tuple[float, bool]]:
+    """How sure a table of predictions was of each image, and whether it was right."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return [
+            (float(row["prob"]), row["pred"] == row["label"])
+            for row in csv.DictReader(file)
+            if row["split"] == split
+        ]
 
 
 def named(hits: Mapping[str, bool], paths: Iterable[Path]) -> dict[str, bool]:

@@ -1,13 +1,11 @@
 """The parts of `train_search.py` that need torch, each run as a process of its own.
 
     python benchmarks/search_peer.py sklearn TABLE CACHE OUT.json [--run RUN] [--seed N]
-    python benchmarks/search_peer.py calibration RUN CACHE OUT.json
     python benchmarks/search_peer.py lite0 FOLDER
 
 sklearn: what scikit-learn's classifiers reach on features that camcli computed, by its usual means
 of choosing: a standardising pipeline, and five folds for the strength. Features are those of the
 bundled network as it stands, or with --run those that a run of camcli chose.
-calibration: the calibration error on the held-out photographs before and after a run's temperature.
 lite0: the bundled network as a folder that timm, and so AutoGluon, reads.
 """
 
@@ -96,24 +94,6 @@ def by_sklearn(args: argparse.Namespace) -> dict[str, Any]:
     return told
 
 
-def calibrated(args: argparse.Namespace) -> dict[str, Any]:
-    """ECE on what is held out: as the checkpoint is, and with its temperature taken out again."""
-    from search_counting import calibration_error
-
-    from camcli.models.loading.checkpoint import load_checkpoint
-
-    checkpoint = load_checkpoint(args.table / "best.safetensors")
-    temperature = float(checkpoint.temperature or 1)
-    rows, truth, _ = features(resolve(args.table / "config.toml", {}), args.cache)["test"]
-    logits = rows @ checkpoint.weight.T + checkpoint.bias
-    told: dict[str, Any] = {"temperature": temperature}
-    for name, scaled in (("before", logits * temperature), ("after", logits)):
-        confidence, best = scaled.softmax(1).max(1)
-        pairs = zip(confidence.tolist(), (best == truth).tolist(), strict=True)
-        told[name] = calibration_error(list(pairs))
-    return told
-
-
 def write_lite0(folder: Path) -> None:
     """``config.json`` and ``pytorch_model.bin``, as timm's models are kept on a hub."""
     import torch
@@ -140,8 +120,8 @@ def write_lite0(folder: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("part", choices=["sklearn", "calibration", "lite0"])
-    parser.add_argument("table", type=Path, help="of sklearn; else the run, or the folder")
+    parser.add_argument("part", choices=["sklearn", "lite0"])
+    parser.add_argument("table", type=Path, help="or the folder that is written")
     parser.add_argument("cache", type=Path, nargs="?")
     parser.add_argument("out", type=Path, nargs="?")
     parser.add_argument("--run", type=Path)
@@ -150,8 +130,7 @@ def main() -> None:
     if args.part == "lite0":
         write_lite0(args.table)
         return
-    told = by_sklearn(args) if args.part == "sklearn" else calibrated(args)
-    args.out.write_text(json.dumps(told), "utf-8")
+    args.out.write_text(json.dumps(by_sklearn(args)), "utf-8")
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from search_counting import named, right
+from search_counting import calibration_error, confidences, named, right
 from search_sets import ImageSet, cats_dogs, fruit, textiles
 from search_tables import print_honest, print_sets
 
@@ -135,9 +135,8 @@ class Bench:
         done = {
             **spent, "hits": right(run / "predictions.csv"), "scores": scores,
             "chosen": chosen(run), "own": out_of_fold(run),
+            "ece": calibration(run, scores),
         }  # fmt: skip
-        if "temperature" in json.dumps(scores):
-            done["ece"] = self._child("calibration", [str(run), str(cache)])[0]
         if way != "search" and not honest:  # whose features scikit-learn is given
             shutil.rmtree(cache, ignore_errors=True)
         return done
@@ -227,8 +226,22 @@ def out_of_fold(run: Path) -> dict[str, int] | None:
     path = run / "out_of_fold.csv"
     if not path.is_file():
         return None
-    hits = right(path, None)
+    hits = right(path, "train")  # it has the others, too
     return {"hits": sum(hits.values()), "count": len(hits)}
+
+
+def calibration(run: Path, scores: dict[str, Any]) -> dict[str, float] | None:
+    """The calibration error on what is held out, and before it was divided by a temperature.
+
+    That after it is counted here once more, from the table of predictions.
+    """
+    told = scores.get("temperature", {})
+    if "test" not in told:
+        return None
+    after = calibration_error(confidences(run / "predictions.csv"))
+    if abs(after - told["test"]["ece"]) > 1e-3:
+        raise EndedError(f"{run}: {told['test']['ece']} is told, and {after:.4f} is so")
+    return {"temperature": told["value"], "before": told["test"]["ece_before"], "after": after}
 
 
 def in_seconds(limit: str) -> float:
