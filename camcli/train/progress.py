@@ -45,6 +45,12 @@ class Listener:
         """Wrap a piece of work that counts up to `total`; None where that is not known."""
         yield Bar()
 
+    @contextmanager
+    def passing(self, title: str, total: int | None, unit: str) -> Iterator[Bar]:
+        """As `bar`, of work that a line of its own tells of when it is over, so that none stays."""
+        with self.bar(title, total, unit) as bar:
+            yield bar
+
 
 class LogListener(Listener):
     """Tells the logger ``camcli``: warnings are seen in a notebook, news where it is asked for."""

@@ -54,14 +54,30 @@ class TerminalListener(Listener):
     @contextmanager
     def bar(self, title: str, total: int | None, unit: str) -> Iterator[Bar]:
         """A bar while the work goes on; none for no work, nor a line for what ends unforeseen."""
-        from camcli.cli.terminal.bars import bar
-
         told = unit in LINES  # and so needs no bar in a file, nor when it is over
-        if total == 0 or ((total is None or told) and not sys.stderr.isatty()):
+        if (total is None or told) and not sys.stderr.isatty():
             yield Bar()
             return
-        passes = told or unit in BRIEF
-        leave, after = total is not None and not passes, 1.0 if passes else 0.0
+        passes = told or total is None or unit in BRIEF
+        after = 1.0 if told or unit in BRIEF else 0.0
+        with self._drawn(title, total, unit, leave=not passes, after=after) as bar:
+            yield bar
+
+    @contextmanager
+    def passing(self, title: str, total: int | None, unit: str) -> Iterator[Bar]:
+        """A bar in a terminal while the work takes more than a moment."""
+        with self._drawn(title, total, unit, leave=False, after=1.0) as bar:
+            yield bar
+
+    @contextmanager
+    def _drawn(
+        self, title: str, total: int | None, unit: str, *, leave: bool, after: float
+    ) -> Iterator[Bar]:
+        from camcli.cli.terminal.bars import bar
+
+        if total == 0:
+            yield Bar()
+            return
         with bar(total, title=title, unit=unit, leave=leave, after=after) as drawn:
             self._bar = drawn
             try:

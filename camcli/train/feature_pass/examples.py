@@ -12,11 +12,15 @@ from torch import Tensor
 from camcli.data.datasets.dataset import Item
 from camcli.data.sources.refs import ImageRef
 from camcli.errors import CamcliError, UsageError
+from camcli.printable import counted
 from camcli.train.feature_pass.cache import PoolingCache
 from camcli.train.feature_pass.features import ImageView, extract, hash_files
 from camcli.train.feature_pass.sight import Sight
 from camcli.train.processes import ALONE, Team
 from camcli.train.progress import Listener
+
+TOLD = 5
+"""So many unreadable images of one look are told in a line each; a table has them all."""
 
 
 @dataclass
@@ -97,9 +101,15 @@ class Looker:
             )
         if not errors:
             return features
-        for i, error in sorted(errors.items()):
+        for n, (i, error) in enumerate(sorted(errors.items())):
             self.skipped[examples.items[i].ref.rel] = error
-            self._listener.warn(f"left out {examples.items[i].ref.rel!a}: {error}")
+            if n < TOLD:
+                self._listener.warn(f"left out {examples.items[i].ref.rel!a}: {error}")
+        if len(errors) > TOLD:
+            self._listener.warn(
+                f"left out {counted(len(errors) - TOLD, 'more image')} that cannot be read: "
+                "skipped.csv names them all."
+            )
         wanted = [i not in errors for i in range(len(examples.items))]
         examples.keep(wanted)
         return features[torch.tensor(wanted)]

@@ -383,4 +383,5 @@ class _Unworried(Listener):
 
     def __init__(self, listener: Listener) -> None:
         self.say = listener.say  # type: ignore[method-assign]
-        self.bar = listener.bar  # type: ignore[method-assign]
+        # Each candidate is told in a line.
+        self.bar = listener.passing  # type: ignore[method-assign]

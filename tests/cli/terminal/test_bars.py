@@ -134,6 +134,8 @@ def test_what_takes_a_moment_and_what_was_done_before_leaves_no_line(to):
         shown.advance(3)
     with listener.bar("features", 3, "img") as shown:
         shown.skip(3)
+    with listener.passing("a look", 3, "img") as shown:  # a line tells of it
+        shown.advance(3)
     assert file.getvalue() == ""
     screen = to(Screen())
     with listener.bar("read", 3, "file") as shown:

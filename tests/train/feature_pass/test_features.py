@@ -8,10 +8,13 @@ import torch
 from PIL import Image
 from torch import nn
 
+from camcli.data.datasets.dataset import Item
 from camcli.data.decode.preprocess import Preprocess
+from camcli.data.sources.refs import ImageRef
 from camcli.models.classifier import cut_classifier
 from camcli.models.loading.zoo import Provenance
 from camcli.train.feature_pass.cache import PoolingCache
+from camcli.train.feature_pass.examples import TOLD, Examples, Looker
 from camcli.train.feature_pass.features import (
     ImageView,
     backbone_tensors,
@@ -20,6 +23,7 @@ from camcli.train.feature_pass.features import (
     hash_files,
 )
 from camcli.train.feature_pass.sight import Sight
+from camcli.train.progress import Listener
 
 # Colours by name of file; features are the mean red, green and blue in [0, 1].
 COLOURS = {"a": (255, 0, 0), "b": (0, 204, 0), "c": (0, 0, 102), "d": (51, 102, 153)}
@@ -144,3 +148,27 @@ def test_a_digest_tells_any_bit_apart():
 def test_what_lies_before_the_cut_is_the_backbone():
     module = network()
     assert set(backbone_tensors(module, classifier_of(module))) == {"0.weight"}
+
+
+def test_of_many_images_that_cannot_be_read_some_are_told_and_all_are_known(classifier, tmp_path):
+    class Ear(Listener):
+        def __init__(self):
+            self.warned = []
+
+        def warn(self, text):
+            self.warned.append(text)
+
+    items = []
+    for n in range(9):
+        path = tmp_path / f"{n}.png"
+        path.write_bytes(b"no picture")
+        items.append(Item(ImageRef(path, path.name), 0, "train"))
+    Image.new("RGB", (40, 40)).save(tmp_path / "good.png")
+    items.append(Item(ImageRef(tmp_path / "good.png", "good.png"), 0, "train"))
+    ear, examples = Ear(), Examples.of(items)
+    looker = Looker(Sight(classifier), None, ear)
+    assert len(looker.look(examples, ImageView(classifier), "features")) == 1
+    assert [item.ref.rel for item in examples.items] == ["good.png"]
+    assert len(looker.skipped) == 9
+    assert len(ear.warned) == TOLD + 1
+    assert "4 more images" in ear.warned[-1]
