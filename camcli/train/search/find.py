@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from camcli.data.datasets.load import Dataset
+from camcli.errors import UsageError
 from camcli.models.cutting.listing import list_layers
 from camcli.models.pooling.pooling import Pooling
 from camcli.train.config import TrainConfig, seconds
@@ -29,6 +30,7 @@ from camcli.train.feature_pass.examples import (
 )
 from camcli.train.feature_pass.features import ImageView
 from camcli.train.fitting.loop import Recipe
+from camcli.train.fitting.trainable_layers import module_names
 from camcli.train.judging.folds import ALWAYS, folds_of, joined
 from camcli.train.prepare import SPLITS, Backbone, load_backbones
 from camcli.train.processes import Team
@@ -159,7 +161,13 @@ class Search:
         """The other networks that are here, as the best look so far looks."""
         tried: list[Contender] = []
         for name in self._names[1:]:
-            self._open(name)
+            try:
+                self._open(name)
+            except UsageError as error:
+                if not self._config.unfreeze:
+                    raise
+                self._listener.say(f"  {name} is left out. {error}")
+                continue
             ways = looks(self._config, name, self._native[name])
             alike = [w for w in ways if bool(w.input_size) == bool(best.input_size)] or ways
             alike = [w for w in alike if w.fit == best.fit] or alike
@@ -194,6 +202,8 @@ class Search:
         """Load a network as it looks by itself, and see what there is in it."""
         own = ImageLook(name, self._config.input_size, self._config.fit)
         plain = load_backbones(own.applied(self._config), self._device, self._offline)[0]
+        if self._config.unfreeze:  # a wrong name should not wait for the end of the search
+            module_names(plain.module, self._config.unfreeze)
         preprocess = plain.classifier.preprocess
         maps = {
             layer.name: layer.shape

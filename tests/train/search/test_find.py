@@ -193,3 +193,39 @@ def test_larger_networks_look_as_the_best_one_does():
     search._larger(ImageLook("small", 320, "squash"), 10)
     search._larger(ImageLook("small"), 10)
     assert tried == [ImageLook("large", 320, "squash"), ImageLook("large")]
+
+
+def test_layers_that_are_not_there_are_told_before_the_search(searching, tmp_path, cache, ear):
+    config = replace(searching, unfreeze="layer4")
+    with pytest.raises(UsageError, match="--unfreeze: the backbone has no layer 'layer4'"):
+        train(config, tmp_path / "run", cache_dir=cache, listener=ear)
+    assert not (tmp_path / "run").exists()
+    assert not any("Searching" in line for line in ear.said)
+
+
+def test_a_network_that_has_not_the_layers_to_unfreeze_is_no_candidate(searching, ear):
+    search = Search.__new__(Search)
+    search._names, search._listener, search._native = ["small", "large"], ear, {}
+    search._config = replace(searching, unfreeze="layer4")
+
+    def gone(name):
+        raise UsageError("It has no layer4.")
+
+    search._open = gone
+    assert search._larger(ImageLook("small"), 10) == []
+    assert ear.said == ["  large is left out. It has no layer4."]
+
+
+@pytest.mark.slow
+def test_layers_learn_from_what_was_found_on(searching, tmp_path, cache, ear):
+    config = replace(searching, unfreeze="conv5", epochs2=1)
+    result = train(config, tmp_path / "run", cache_dir=cache, listener=ear)
+    info = json.loads((tmp_path / "run" / "run.json").read_text("utf-8"))
+    assert info["config"]["unfreeze"] == "conv5"
+    (verdict,) = info["fine_tuning"]
+    assert verdict["images"] == 8
+    assert any("the head alone" in line for line in ear.said)
+    stages = [row["stage"] for row in rows_of(tmp_path / "run" / "metrics.csv")]
+    assert stages == ["1", "2"]
+    classifier = load_classifier(checkpoint=result.checkpoint)
+    assert classifier.head is not None
