@@ -24,7 +24,7 @@ Solver = Literal["adamw", "sgd", "lbfgs"]
 ClassWeights = Literal["none", "balanced"]
 BatchNorm = Literal["frozen", "train"]
 Variation = Literal["none", "mirror", "parts"]
-LearntOutput = Literal["auto", "softmax", "sigmoid"]
+LearntOutput = Literal["auto", "softmax", "sigmoid", "value"]
 ThresholdRule = Literal["f1", "half"]
 CHOICES: dict[str, tuple[str, ...]] = {
     "split": get_args(SplitRule),

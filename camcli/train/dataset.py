@@ -36,7 +36,10 @@ def read_data(config: TrainConfig) -> Dataset:
         test=config.test,
         seed=config.seed,
         ignore=config.ignore_label,
+        values={"auto": None, "value": True}.get(config.output, False),
     )
+    if found.measured:
+        return found
     if config.output == "softmax" and found.several:
         many = next(item for item in found.items if len(item.labels) != 1)
         raise UsageError(

@@ -214,13 +214,6 @@ def test_a_column_that_nobody_has_is_told(patches, tmp_path):
     assert "No image has horse: not learned." in data.notes
 
 
-def test_numbers_are_not_learned_as_classes(patches, tmp_path):
-    table = tmp_path / "ages.csv"
-    table.write_text("file,age\n" + "".join(f"{n}.png,{n + 20.5}\n" for n in range(40)))
-    with pytest.raises(UsageError, match="not values"):
-        load_dataset(patches, labels=str(table))
-
-
 @pytest.fixture
 def doubtful(patches, tmp_path):
     """A table in which a fifth of what there is to know is not known."""

@@ -17,7 +17,8 @@ class Item(NamedTuple):
     Where an image has several labels, or none, `targets` are their indices, and `target` is -1;
     `unknown` are those of which nobody knows whether it has them.
     Images of one `group` show the same thing, and never help to judge each other; one without a
-    group is on its own.
+    group is on its own. Where images measure something, `values` are their numbers, NaN for those
+    that nobody knows, and they have no class.
     """
 
     ref: ImageRef
@@ -26,6 +27,7 @@ class Item(NamedTuple):
     targets: tuple[int, ...] = ()
     group: str = ""
     unknown: tuple[int, ...] = ()
+    values: tuple[float, ...] = ()
 
     @property
     def labels(self) -> tuple[int, ...]:
@@ -48,6 +50,7 @@ class Dataset:
         place: `root`, or the URL that it was read from.
         several: whether images have several labels, or none, so that classes do not exclude each
             other.
+        measured: whether images have values: `classes` are then their names.
     """
 
     root: Path
@@ -58,6 +61,7 @@ class Dataset:
     problems: tuple[str, ...] = ()
     place: str = ""
     several: bool = False
+    measured: bool = False
 
     def split(self, name: Split) -> tuple[Item, ...]:
         """The items of ``train``, ``val`` or ``test``."""

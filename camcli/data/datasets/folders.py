@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 from camcli.data.datasets.dataset import Labelled
 from camcli.data.datasets.kind import DatasetKind, Domains, Found
 from camcli.data.datasets.place import DataPlace
-from camcli.data.datasets.tables import columns_taken, split_given, takes_several
+from camcli.data.datasets.tables import columns_taken, label_taken, split_given, takes_several
 from camcli.data.sources.label_tables import Tabled, read_label_table
 from camcli.data.sources.labels import TABLES
 from camcli.data.sources.layout import Layout, Unrecognised
@@ -69,7 +69,7 @@ def read_folders(place: DataPlace, domains: Domains) -> Found:
 
 def _read_by_table(place: DataPlace) -> Found:
     """The images that a table names, and its splits: ``--data photos --labels truth.csv``."""
-    table = read_label_table(place.labels)
+    table = read_label_table(place.labels, place.values)
     several = takes_several(table, empty="" in place.ignored)
     rows = Tabled(table, str(place.root.absolute()))
     found, skipped = [], 0
@@ -77,14 +77,14 @@ def _read_by_table(place: DataPlace) -> Found:
         if ref.label is None or (row := rows.row(ref.rel)) is None:
             skipped += 1
             continue
-        label = ref.label if several else (*table.labels[row], "")[0]
+        label = label_taken(table, row, several)
         found.append(Labelled(replace(ref, label=label), split_given(table, row)))
     if not found:
         raise UsageError(f"{place.labels} names no image in {place}; see --labels.")
     notes = [*columns_taken(table, several), *place.left_out()]
     if skipped:
         notes.append(f"Left out: {counted(skipped, 'image')} without a row in {place.labels}.")
-    return Found(found, "table", notes, several)
+    return Found(found, "table", notes, several, table.values)
 
 
 def _read_file_names(place: DataPlace, domains: Domains) -> Found:

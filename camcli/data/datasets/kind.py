@@ -86,12 +86,15 @@ class Found:
         notes: what a person should know.
         several: whether an image can have several labels, or none: its label is a text of them as
             `camcli.data.sources.label_tables.join_labels` writes it.
+        values: names of what the images measure, where their labels are numbers; see
+            `camcli.data.sources.label_tables.split_values`.
     """
 
     images: list[Labelled]
     layout: str
     notes: list[str] = field(default_factory=list)
     several: bool = False
+    values: tuple[str, ...] = ()
 
 
 def _never(place: DataPlace) -> bool:

@@ -20,6 +20,13 @@ from camcli.data.datasets.fruits360 import merged
 from camcli.data.datasets.ignoring import doubtful_names, ignored_names, without_labels
 from camcli.data.datasets.kind import DatasetKind, Domains
 from camcli.data.datasets.locate import locate
+from camcli.data.datasets.measured import (
+    binned,
+    known_values,
+    numbers_of,
+    value_items,
+    value_problems,
+)
 from camcli.data.datasets.place import DataPlace
 from camcli.data.datasets.registry import KINDS, kind_of
 from camcli.data.datasets.splitting import group_keys, hold_out
@@ -45,6 +52,7 @@ def load_dataset(
     test: float = 0.0,
     seed: int = 0,
     ignore: str | None = None,
+    values: bool | None = None,
     strict: bool = True,
 ) -> Dataset:
     """Read a data set's structure; no image is opened.
@@ -72,6 +80,7 @@ def load_dataset(
         seed: of the splits that are drawn here.
         ignore: labels that are none, ``|`` between them, see `camcli.data.datasets.ignoring`; an
             empty text is the empty label of a table.
+        values: whether labels are values, and no classes; None to go by a table's numbers.
         strict: raise the first problem instead of returning all of them.
 
     Returns:
@@ -97,7 +106,7 @@ def load_dataset(
             "and one that is trained gets its own: leave it out."
         )
     ignored = ignored_names(ignore)
-    place = DataPlace(locate(str(data), data_dir), labels, ignored)
+    place = DataPlace(locate(str(data), data_dir), labels, ignored, values)
     domains = Domains(domain, train_domain, test_domain)
     kind = kind_of(place)
     assert kind.read is not None
@@ -110,25 +119,38 @@ def load_dataset(
     several = read.several
     found, left_out = without_labels(found, ignored, several)
     notes += left_out
+    names = read.values or (numbers_of(found) if values else ())
+    if names:
+        found, left_out = known_values(found, names)
+        notes += left_out
     videos = kind.videos
     if split == "video":
         found, more = _whole_videos(kind, place, found, val, test or 0.25, seed)
         notes += more
     elif kind.note:
         notes.append(kind.note)
-    problems = [*_broken(place), *_problems(found, several)]
+
+    def wrong(images: Sequence[Labelled]) -> list[str]:
+        return value_problems(images, names) if names else _problems(images, several)
+
+    problems = [*_broken(place), *wrong(found)]
     if videos and group is None:
         trained = [x.ref for x in found if x.split == "train"]
         runs = videos.neighbours(trained, val, seed)
         settled = found if _has(found, "val") else _set(found, runs, "val")
     else:
-        settled = _draw(found, group, val, test, seed, several)
-    problems += [p for p in _problems(settled, several) if p not in problems]
+        settled = _draw(found, group, val, test, seed, several, names)
+    problems += [p for p in wrong(settled) if p not in problems]
     if problems and strict:
         raise UsageError(problems[0])
+    groups = _groups(settled, group, kind)
+    if names:
+        return Dataset(
+            place.root, read.layout, names, value_items(settled, names, groups), tuple(notes),
+            tuple(problems), str(place), measured=True,
+        )  # fmt: skip
     classes = tuple(sorted({name for x in settled for name in _names(x, several)}))
     index = {name: i for i, name in enumerate(classes)}
-    groups = _groups(settled, group, kind)
     items = tuple(
         Item(
             x.ref, -1, x.split or "train", tuple(sorted(index[n] for n in _names(x, True))), own,
@@ -191,6 +213,7 @@ def _draw(
     test: float,
     seed: int,
     several: bool,
+    values: Sequence[str],
 ) -> list[Labelled]:
     """Draw the splits that the set does not have, from its training images."""
     shares: dict[Split, float] = {}
@@ -199,6 +222,8 @@ def _draw(
     if not _has(found, "val") and val:
         shares["val"] = val
     pool = [x for x in found if x.split in (None, "train")]
+    if values:
+        pool = binned(pool, values, group_keys([x.ref for x in pool], group))
     drawn = hold_out([x.ref for x in pool], shares, seed, group, several=several)
     return [replace(x, split=drawn.get(x.ref.rel, x.split or "train")) for x in found]
 

@@ -25,10 +25,15 @@ class DataPlace:
     Attributes:
         labels: what the user says labels are, ``auto`` for what the place shows.
         ignored: labels that are none, see `camcli.data.datasets.ignoring`.
+        values: whether the labels are values; None for what the place shows.
     """
 
     def __init__(
-        self, spec: str | Path, labels: str = "auto", ignored: tuple[str, ...] = ()
+        self,
+        spec: str | Path,
+        labels: str = "auto",
+        ignored: tuple[str, ...] = (),
+        values: bool | None = None,
     ) -> None:
         """Nothing is looked at yet.
 
@@ -37,8 +42,9 @@ class DataPlace:
                 pattern of tar or zip files.
             labels: as for `find_images`.
             ignored: labels that are none; ``""`` for the empty one.
+            values: whether a table's numbers are values; None to go by the numbers.
         """
-        self.labels, self.ignored = labels, ignored
+        self.labels, self.ignored, self.values = labels, ignored, values
         self._spec = spec
         self._found: dict[str, tuple[Source, list[ImageRef]]] = {}
 

@@ -41,7 +41,7 @@ class LabelRow(NamedTuple):
 
 def read_table(path: Path) -> list[LabelRow]:
     """The rows of a table of ``path,label``, see `read_rows`."""
-    return read_rows(path)[0]
+    return [LabelRow(x.ref, x.split) for x in read_rows(path).images]
 
 
 def _lines(path: Path) -> list[_Line]:
@@ -189,37 +189,45 @@ def _existing(name: str, folder: Path) -> str:
 
 def _read(place: DataPlace, domains: Domains) -> Found:
     table = place.root
-    rows, several, notes = read_rows(table, empty="" in place.ignored)
-    return Found([Labelled(row.ref, row.split) for row in rows], "table", notes, several)
+    return read_rows(table, empty="" in place.ignored, values=place.values)
 
 
-def read_rows(path: Path, *, empty: bool = False) -> tuple[list[LabelRow], bool, list[str]]:
+def read_rows(path: Path, *, empty: bool = False, values: bool | None = None) -> Found:
     """Read a table in whichever form, see `camcli.data.sources.label_tables`.
 
     Args:
         path: of the table.
         empty: whether an image may have no label where others have one.
-
-    Returns:
-        One row for each image; whether images have several labels, or none; and what to know.
+        values: whether its numbers are values; None to go by the numbers.
 
     Raises:
         UsageError: as `read_table`; or a column a class holds something else than 0 and 1.
     """
     header = _header(path)
-    if header is None or {"path", "label"} <= {*header} or not {*header} & {*PATHS}:
+    plain_form = header is None or {"path", "label"} <= {*header} or not {*header} & {*PATHS}
+    if plain_form and not values:
         lines, several = _labelled(_lines(path), path, empty)
-        return _referenced(lines, path), several, []
-    table = read_label_table(path)
+        return _found(_referenced(lines, path), [], several)
+    table = read_label_table(path, values)
     several = takes_several(table, empty=empty)
     lines = [
         _Line(
-            number, name, table.said(name) if several else (*labels, "")[0],
-            split_given(table, name),
+            number, name, label_taken(table, name, several), split_given(table, name)
         )
-        for number, (name, labels) in enumerate(table.labels.items(), 2)
+        for number, name in enumerate(table.labels, 2)
     ]  # fmt: skip
-    return _referenced(lines, path), several, columns_taken(table, several)
+    return _found(_referenced(lines, path), columns_taken(table, several), several, table.values)
+
+
+def _found(
+    rows: list[LabelRow], notes: list[str], several: bool, values: tuple[str, ...] = ()
+) -> Found:
+    return Found([Labelled(x.ref, x.split) for x in rows], "table", notes, several, values)
+
+
+def label_taken(table: LabelTable, name: str, several: bool) -> str:
+    """The label of the image that a table calls so: its class, or a text of labels or values."""
+    return table.said(name) if several or table.measured else (*table.labels[name], "")[0]
 
 
 def takes_several(table: LabelTable, *, empty: bool = False) -> bool:
@@ -230,13 +238,10 @@ def takes_several(table: LabelTable, *, empty: bool = False) -> bool:
         empty: whether a cell may be empty where each image has one label.
 
     Raises:
-        UsageError: a cell is empty where each image has one label; or they are measurements.
+        UsageError: a cell is empty where each image has one label.
     """
     if table.measured:
-        raise UsageError(
-            f"{table.path} has a column of numbers, which are no classes: camcli train learns "
-            "classes and labels, not values. If each number is a class, call the column label."
-        )
+        return False
     if table.columns or table.unknown or any(len(n) > 1 for n in table.labels.values()):
         return table.several
     for name, labels in table.labels.items():
@@ -249,7 +254,12 @@ def takes_several(table: LabelTable, *, empty: bool = False) -> bool:
 
 
 def columns_taken(table: LabelTable, several: bool) -> list[str]:
-    """A line on what a table's columns are taken for, where they are its classes."""
+    """A line on what a table's columns are taken for, where they are its classes or values."""
+    if table.measured:
+        return [
+            f"The numbers in {some(table.values)} are taken for values to predict; --output "
+            "softmax takes each number for a class."
+        ]
     if not table.columns:
         return []
     what = "labels, of which an image has any number" if several else "classes, one an image"

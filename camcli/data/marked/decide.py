@@ -205,6 +205,11 @@ def _photographs(
     assert kind.read is not None
     try:
         read = kind.read(place, Domains())
+        if read.values:
+            raise UsageError(
+                f"The labels of {place} are values and no classes, which marks do not change: give "
+                "the folder of its photographs as --data."
+            )
     except UsageError:
         # No labels, or none of which a network can be trained: they may come from the marks.
         if place.is_file or place.labels != "auto":

@@ -8,7 +8,9 @@
                            Nobody knows where there is -1, ``?``, ``nan`` or ``unknown``; an empty
                            cell likewise, if its column has a 0 elsewhere: where absence is written
                            down, nothing is not absence. In the first form that is ``edema|?mass``.
-``path,age``               One column of other numbers: what a network that measures should say.
+``path,age``               One column of other numbers: what a network that measures should say;
+                           or several, ``path,age,weight``. An empty cell is a value that nobody
+                           knows. In one text they are ``age=41.5|weight=70``.
 =========================  ========================================================================
 """
 
@@ -16,12 +18,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from camcli.data.sources.csv_text import read_csv
 from camcli.errors import UsageError
+from camcli.ours import finite_number
 from camcli.printable import counted, printable, some
 from camcli.spreadsheet import plain
 
@@ -120,7 +123,8 @@ class LabelTable:
         labels: the names of what is in an image, by its path as the table has it.
         classes: all classes, where they are the table's columns; else those that occur, sorted.
         columns: whether the classes are the table's columns.
-        measured: whether a column of another name holds numbers, which are no classes.
+        values: names of the columns whose numbers are values, and no classes; the labels of an
+            image are then its numbers, see `camcli.data.sources.value_labels`.
         unknown: of an image the classes of which nobody knows whether they are in it, by the same
             path; only where there are some.
         empty: how many empty cells were taken for that.
@@ -134,13 +138,20 @@ class LabelTable:
     columns: bool
     splits: dict[str, str] = field(default_factory=dict)
     blank: frozenset[str] = frozenset()
-    measured: bool = False
+    values: tuple[str, ...] = ()
     unknown: dict[str, tuple[str, ...]] = field(default_factory=dict)
     empty: int = 0
 
     @property
+    def measured(self) -> bool:
+        """Whether it holds values, and no classes."""
+        return bool(self.values)
+
+    @property
     def several(self) -> bool:
         """Whether labels do not exclude each other: an image has several of them, or none."""
+        if self.measured:
+            return False
         return bool(self.unknown) or any(len(names) != 1 for names in self.labels.values())
 
     @property
@@ -156,11 +167,13 @@ class LabelTable:
         return join_labels(self.labels[row], self.unknown.get(row, ()))
 
 
-def read_label_table(path: str | Path) -> LabelTable:
-    """Read a table in one of the module's two forms.
+def read_label_table(path: str | Path, values: bool | None = None) -> LabelTable:
+    """Read a table in one of the module's forms.
 
     Args:
         path: of a CSV file with commas, semicolons or tabs.
+        values: whether it holds values; None to go by the numbers. Of several columns of numbers
+            that are no values the first has the classes.
 
     Raises:
         UsageError: it cannot be read, has no such columns, or says two things of one image.
@@ -180,11 +193,12 @@ def read_label_table(path: str | Path) -> LabelTable:
         for number, name in enumerate(first)
         if number != where and name and names[number] not in _OTHERS
     }
-    measured = False
-    if what is None and len(columns) == 1:  # one column, and of something else than yes and no
-        (only,) = columns
-        if any(_is_number(cells[only]) for _, cells in rows if len(cells) > only):
-            what, measured = only, True
+    if values:
+        columns = columns if what is None else {what: first[what]}
+    # Of something else than yes and no.
+    measured = values or (what is None and _are_measured(rows, columns))
+    if measured and values is False:
+        measured, what = False, min(columns)  # each number is a class
     if what is None and not columns:
         raise UsageError(f"{path} has no column of labels beside {first[where]!r}. {_TAKES}.")
     found: dict[str, tuple[str, ...]] = {}
@@ -192,14 +206,19 @@ def read_label_table(path: str | Path) -> LabelTable:
     split = names.index("split") if "split" in names else None
     splits: dict[str, str] = {}
     empty = 0
-    denied = _denied(rows, columns) if what is None else set()
+    denied = _denied(rows, columns) if what is None and not measured else set()
     for line, cells in rows:
         if len(cells) < len(first):
             cells = cells + [""] * (len(first) - len(cells))
         name = _clean(plain(cells[where]))
         if not name:
             raise UsageError(f"{path}, line {line}: no path. {_TAKES}.")
-        if what is not None:
+        untold: tuple[str, ...] = ()
+        if measured:
+            numbers = {n: _number(cells[n], path, line) for n in columns}
+            known = {columns[n]: text for n, text in numbers.items() if text}
+            labels = join_values(known, alone=len(columns) == 1)
+        elif what is not None:
             labels, untold = _names(plain(cells[what]))
         else:
             said = {n: _is_there(cells[n], n in denied, path, line) for n in columns}
@@ -222,12 +241,81 @@ def read_label_table(path: str | Path) -> LabelTable:
         raise UsageError(f"{path} has a first line and no rows. {_TAKES}.")
     classes = (
         tuple(columns.values())
-        if what is None
+        if what is None or measured
         else tuple(sorted({n for each in (found, unknown) for own in each.values() for n in own}))
     )
     filled = {number for _, cells in rows for number, cell in enumerate(cells) if cell}
     blank = frozenset(name for number, name in columns.items() if number not in filled)
-    return LabelTable(path, found, classes, what is None, splits, blank, measured, unknown, empty)
+    return LabelTable(
+        path, found, classes, what is None and not measured, splits, blank,
+        classes if measured else (), unknown, empty,
+    )  # fmt: skip
+
+
+def join_values(values: Mapping[str, str], *, alone: bool) -> tuple[str, ...]:
+    """The labels of an image of which these values are known.
+
+    Args:
+        values: the numbers as they were written, by name; those that are not known are left out.
+        alone: whether there is one value only, which then needs no name.
+
+    Example:
+        >>> join_values({"age": "41.5"}, alone=False)
+        ('age=41.5',)
+    """
+    return tuple(text if alone else f"{name}={text}" for name, text in values.items())
+
+
+def split_values(label: str | None, names: Sequence[str]) -> tuple[float, ...]:
+    """The values of an image in the order of their names; NaN for those that are not known.
+
+    Args:
+        label: what a table says of it; None for nothing.
+        names: of the values. A number alone is that of the only one.
+
+    Example:
+        >>> split_values("weight=70|age=41.5", ["age", "weight"])
+        (41.5, 70.0)
+    """
+    found: dict[str, float] = {}
+    for part in split_labels(label or ""):
+        name, equals, text = part.rpartition("=")
+        value = finite_number(text)
+        if value is not None and equals:
+            found[name] = value
+        elif value is not None and len(names) == 1:
+            found[names[0]] = value
+    return tuple(found.get(name, math.nan) for name in names)
+
+
+def _are_measured(rows: Sequence[tuple[int, Sequence[str]]], columns: Container[int]) -> bool:
+    """Whether columns hold numbers, each of them another one than 0 and 1 somewhere."""
+    odd: dict[int, bool] = {}
+    for _, cells in rows:
+        for n, cell in enumerate(cells):
+            if n in columns:
+                odd[n] = odd.get(n, False) or _is_number(cell)
+    if len(odd) > 1:  # a slip in one of many columns makes no measurements of them
+        known = (cell for _, cells in rows for n, cell in enumerate(cells) if n in columns)
+        if any(c and c.lower() not in _UNKNOWN and finite_number(c) is None for c in known):
+            return False
+    return bool(odd) and all(odd.values())
+
+
+def _number(cell: str, path: Path, line: int) -> str:
+    """A cell of a column of values as it is; empty where nobody knows.
+
+    Raises:
+        UsageError: it holds something else.
+    """
+    if finite_number(cell) is not None:  # -1 as well
+        return cell
+    if not cell or cell.lower() in _UNKNOWN:
+        return ""
+    raise UsageError(
+        f"{path}, line {line}: {printable(cell)!r} is no number, such as 41.5, and other lines of "
+        "its column have one: a value that nobody knows is an empty cell."
+    )
 
 
 def _denied(rows: Sequence[tuple[int, Sequence[str]]], columns: Container[int]) -> set[int]:
@@ -261,9 +349,10 @@ def _is_there(cell: str, denied: bool, path: Path, line: int) -> bool | None:
         return None
     if not text:
         return None if denied else False
+    hint = " To learn such numbers as values, train with --output value." * _is_number(cell)
     raise UsageError(
         f"{path}, line {line}: {printable(cell)!r} is neither 0 nor 1, nor -1 for unknown, and a "
-        f"column a class has nothing else. {_TAKES}."
+        f"column a class has nothing else. {_TAKES}.{hint}"
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from camcli.data.datasets.kind import Domains
@@ -71,12 +71,15 @@ def _as_training_does(data: str, labels: str, data_dir: Path | None) -> CheckedD
     found = kind.read(place, Domains())
     photos = []
     for each in found.images:
-        label = each.ref.label
+        label = None if found.values else each.ref.label
         names = split_labels(label or "") if found.several else ((label,) if label else ())
         untold = unknown_labels(label or "") if found.several else ()
         photos.append(CheckedPhoto(each.ref, names, each.split, untold))
     broken = () if place.is_file else tuple(place.broken)
-    return _data(photos, found.several, tuple(found.notes), broken)
+    made = _data(photos, found.several, tuple(found.notes), broken)
+    if found.values:
+        return replace(made, unlabelled="they are values, of which none is suspect by itself")
+    return made
 
 
 def _as_found(data: Images, labels: str, why: UsageError | None) -> CheckedData:
