@@ -32,8 +32,9 @@ def learning_curves(rows: Sequence[Mapping[str, Any]], title: str = "") -> bytes
 
     Args:
         rows: one an epoch, in order: ``train_loss``, ``train_acc`` and perhaps ``val_loss``,
-            ``val_acc``, of labels ``val_map``; ``stage`` 2 begins where the backbone learns too;
-            ``member`` tells the heads of an ensemble apart; ``l2`` makes it the horizontal axis.
+            ``val_acc``, of labels ``val_map``, of values ``val_r2``; ``stage`` 2 begins where the
+            backbone learns too; ``member`` tells the heads of an ensemble apart; ``l2`` makes it
+            the horizontal axis.
         title: above the charts.
 
     Returns:
@@ -50,7 +51,7 @@ def learning_curves(rows: Sequence[Mapping[str, Any]], title: str = "") -> bytes
     first = [row for row in rows if row.get("stage", 1) == 1]
     by_l2 = len(first) == len(rows) and all("l2" in row for row in rows)
     x = [row["l2"] for row in rows] if by_l2 else list(range(1, len(rows) + 1))
-    for place, (name, quantity) in enumerate((("loss", "cross-entropy"), _second(rows)), start=1):
+    for place, (name, quantity) in enumerate((("loss", _loss(rows)), _second(rows)), start=1):
         axes = figure.add_subplot(1, 2, place)
         for split, colour in (("train", TRAIN), ("val", VAL)):
             key = f"{split}_{name}"
@@ -93,7 +94,14 @@ def _second(rows: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
     """What is drawn beside the loss: what the best epoch is chosen by."""
     if any("val_map" in row for row in rows):
         return "map", "mean average precision"
+    if any("val_r2" in row for row in rows):
+        return "r2", "R²"
     return "acc", "accuracy"
+
+
+def _loss(rows: Sequence[Mapping[str, Any]]) -> str:
+    values = any("val_r2" in row for row in rows) or not any("train_acc" in row for row in rows)
+    return "error (standardised)" if values else "cross-entropy"
 
 
 def label_bars(labels: Sequence[tuple[str, int, float | None, float]], title: str = "") -> bytes:

@@ -17,11 +17,16 @@ from camcli.errors import UsageError
 from camcli.files import read_regular
 from camcli.models.pooling.pooling import Pooling
 from camcli.models.spec import check_input_size
+from camcli.printable import some
 from camcli.settings import check_types
 
 SplitRule = Literal["given", "video"]
 Solver = Literal["adamw", "sgd", "lbfgs"]
-ClassWeights = Literal["none", "balanced"]
+ClassWeights = Literal["none", "balanced", "effective"]
+Loss = Literal["auto", "ce", "bce", "focal", "mse", "huber"]
+Objective = Literal["ce", "bce", "focal", "mse", "huber"]
+VALUE_LOSSES: tuple[Objective, ...] = ("mse", "huber")
+"""Those whose targets are values."""
 BatchNorm = Literal["frozen", "train"]
 Variation = Literal["none", "mirror", "parts"]
 LearntOutput = Literal["auto", "softmax", "sigmoid", "value"]
@@ -31,6 +36,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "fit": FITS,
     "solver": get_args(Solver),
     "class_weights": get_args(ClassWeights),
+    "loss": get_args(Loss),
     "bn": get_args(BatchNorm),
     "augment2": get_args(Variation),
     "output": get_args(LearntOutput),
@@ -46,7 +52,13 @@ _AT_MOST = {
     "epochs": 10**9, "epochs2": 10**9, "batch_size": 10**9, "ensemble": 1000, "augment": 10_000,
     "patience": 10**9, "seed": 2**32 - 1, "weight_decay": 1e30,
     "warmup": 1e9, "l2": 1e30, "layer_decay": 1, "mixup": 1e3, "randaugment": 30,
+    "focal_gamma": 100,
 }  # fmt: skip
+_LOSSES: dict[str, tuple[str, ...]] = {
+    "softmax": ("auto", "ce", "focal"), "sigmoid": ("auto", "bce", "focal"),
+    "value": ("auto", "mse", "huber"),
+}  # fmt: skip
+_NOT_SEARCHED = ("focal", "mse", "huber")
 # What is another way to say the same, so that it takes the place of what was said before.
 _INSTEAD_OF = {
     "domain": ("train_domain", "test_domain"),
@@ -108,6 +120,8 @@ class TrainConfig:
     warmup: float = 0.5
     l2: float | None = None
     label_smoothing: float = 0.0
+    loss: Loss = "auto"
+    focal_gamma: float = 2.0
     class_weights: ClassWeights = "none"
     patience: int | None = None
     augment: int = 0
@@ -140,6 +154,7 @@ class TrainConfig:
         at_least = {
             "epochs": 1, "batch_size": 1, "ensemble": 1, "epochs2": 1, "patience": 0, "augment": 0,
             "seed": 0, "weight_decay": 0, "warmup": 0, "l2": 0, "mixup": 0, "randaugment": 0,
+            "focal_gamma": 0,
         }  # fmt: skip
         for name, least in at_least.items():
             value = getattr(self, name)
@@ -166,6 +181,7 @@ class TrainConfig:
                 "of one shape: use crop, squash or pad."
             )
         self._check_members()
+        self._check_loss()
         if self.solver == "lbfgs" and not self.cache:
             raise UsageError(
                 "--solver lbfgs looks at all features many times, so it needs them cached: leave "
@@ -182,7 +198,7 @@ class TrainConfig:
         """
         if self.search is not None:
             return self.search
-        return self.cache and not self.said()
+        return self.cache and self.loss not in _NOT_SEARCHED and not self.said()
 
     def said(self) -> list[str]:
         """The settings of the look and of the head that are not as they are by default."""
@@ -207,6 +223,12 @@ class TrainConfig:
                 "--search looks for one way of looking, and --members are networks that differ: "
                 "leave one of them out."
             )
+        if self.loss in _NOT_SEARCHED or self.learnt == "value":
+            what = f"--loss {self.loss}" if self.loss in _NOT_SEARCHED else "--output value"
+            raise UsageError(
+                f"--search compares heads of classes and of labels by their log-loss, and {what} "
+                "is something else: leave one of them out."
+            )
         if self.solver not in (None, "lbfgs"):
             raise UsageError(
                 f"--search compares heads at their optimum, which --solver {self.solver} does not "
@@ -222,13 +244,19 @@ class TrainConfig:
             return tuple(name.strip() for name in self.members.split(","))
         return ("pretrained",) * (self.ensemble if self.unfreeze else 1)
 
-    def head_solver(self) -> Solver:
+    def head_solver(self, *, measured: bool = False) -> Solver:
         """How the head is found: what was given, or AdamW, or, where layers learn after it, L-BFGS.
 
         Layers that learn should begin from the head's optimum: what a head that is half learnt
         asks of them first distorts what they know (Kumar et al. 2022).
+
+        Args:
+            measured: whether it is of values, whose optimum is one system of equations.
         """
-        return self.solver or ("lbfgs" if self.unfreeze and self.cache else "adamw")
+        if self.solver:
+            return self.solver
+        to_optimum = (self.unfreeze or measured) and self.cache and self.loss != "focal"
+        return "lbfgs" if to_optimum else "adamw"
 
     def variation(self) -> Variation:
         """How pictures are varied while layers learn, which costs nothing there."""
@@ -241,6 +269,42 @@ class TrainConfig:
             stage: 1 for the head, 2 for layers, whose epochs take minutes.
         """
         return (PATIENCE2 if stage == 2 else 0) if self.patience is None else self.patience
+
+    @property
+    def learnt(self) -> LearntOutput:
+        """What is learned, as ``output`` and ``loss`` together say it."""
+        if self.output != "auto":
+            return self.output
+        said: dict[str, LearntOutput] = {
+            "ce": "softmax", "bce": "sigmoid", "mse": "value", "huber": "value"
+        }  # fmt: skip
+        return said.get(self.loss, "auto")
+
+    def objective(self, *, measured: bool) -> Objective:
+        """What is minimised.
+
+        Args:
+            measured: whether the data set is of values.
+        """
+        if self.loss == "auto":
+            return "mse" if measured else "ce"
+        return self.loss
+
+    def _check_loss(self) -> None:
+        fits = _LOSSES.get(self.learnt, ())
+        if self.learnt != "auto" and self.loss not in fits:
+            raise UsageError(
+                f"--loss {self.loss} is not for --output {self.output}, which takes "
+                f"{some(list(fits))}: leave one of them out."
+            )
+        if self.loss == "focal" and self.solver == "lbfgs":
+            raise UsageError(
+                "--solver lbfgs goes to the optimum, and --loss focal may have several: take "
+                "--solver adamw, or --loss auto."
+            )
+        if self.learnt == "value" and (self.class_weights != "none" or self.label_smoothing):
+            what = "--label-smoothing" if self.label_smoothing else "--class-weights"
+            raise UsageError(f"{what} is for classes, and values have none: leave it out.")
 
     def _check_members(self) -> None:
         kinds = self.kinds()

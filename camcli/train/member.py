@@ -25,7 +25,8 @@ from camcli.train.fitting.head import DEFAULT_LR, LabelledFeatures, linear, meas
 from camcli.train.fitting.head_stage import EpochRow, Save, Views, shown, train_heads
 from camcli.train.fitting.loop import DivergedError, Recipe
 from camcli.train.fitting.trainable_layers import Tunable
-from camcli.train.fitting.verdict import TuneVerdict
+from camcli.train.fitting.values import ValueScale
+from camcli.train.fitting.verdict import TuneVerdict, ValueVerdict
 from camcli.train.judging.folds import joined
 from camcli.train.prepare import Backbone
 from camcli.train.processes import ALONE, Team
@@ -49,6 +50,7 @@ class EnsembleMember:
         team: the processes that train it.
         several: whether an image can have several of the classes, or none.
         verdict: after a second stage, whether it was worth it, where images validate.
+        scale: of values, what is learned of them; known once the training images are.
     """
 
     config: TrainConfig
@@ -60,7 +62,8 @@ class EnsembleMember:
     title: str = ""
     team: Team = ALONE
     several: bool = False
-    verdict: TuneVerdict | None = field(default=None, init=False)
+    scale: ValueScale | None = None
+    verdict: TuneVerdict | ValueVerdict | None = field(default=None, init=False)
 
     @property
     def unfreeze(self) -> str | None:
@@ -81,6 +84,11 @@ class EnsembleMember:
         train = splits["train"]
         views = self._views(looker, train)
         first = views.all()[0] if self.config.cache else views.epoch(0)
+        if train.measured:
+            train.scale = None
+            self.scale = ValueScale.of(train.targets, robust=self.config.loss == "huber")
+            for examples in splits.values():
+                examples.scale = self.scale
         held = {name: self._frozen(splits[name], looker, name) for name in HELD}
         if len(first) != len(train.items):  # they left between two views
             raise gone(list(looker.skipped.values())[-1])
@@ -154,7 +162,10 @@ class EnsembleMember:
         kept = "Nothing was kept."
         if self.best.is_file():
             kept = f"{self.best} keeps the best before that"
-            if error.row and "val_map" in error.row:
+            if error.row and "val_r2" in error.row:
+                kept += f", epoch {error.row['epoch']:.0f} (validation R² "
+                kept += f"{error.row['val_r2']:.4f})"
+            elif error.row and "val_map" in error.row:
                 kept += f", epoch {error.row['epoch']:.0f} (validation mAP "
                 kept += f"{error.row['val_map']:.4f})"
             elif error.row and "val_acc" in error.row:
@@ -207,7 +218,8 @@ class EnsembleMember:
     def _frozen(self, examples: Examples, looker: Looker, name: str) -> LabelledFeatures:
         view = ImageView(self.backbone.classifier)
         features = looker.look(examples, view, f"{self.title}{name} features")
-        return LabelledFeatures(features, examples.targets)
+        objective = self.config.objective(measured=True) if examples.measured else None
+        return LabelledFeatures(features, examples.targets, objective)
 
     def _views(self, looker: Looker, train: Examples) -> Views:
         config, classifier = self.config, self.backbone.classifier
@@ -291,7 +303,12 @@ class EnsembleMember:
         kept = progress.best_row in progress.rows
         alone = linear(head, val.features)
         groups = joined([item.group for item in images.items], images.contents)
-        self.verdict = TuneVerdict.of(alone, progress.tuned, val.targets, kept, groups)
+        if recipe.measures:
+            self.verdict = ValueVerdict.of(
+                alone, progress.tuned, val.targets, recipe.objective, kept, groups
+            )
+        else:
+            self.verdict = TuneVerdict.of(alone, progress.tuned, val.targets, kept, groups)
         listener.say(f"{self.title}{self.verdict.sentence()}")
 
     def tunable(self, head: LinearHead) -> Tunable:
@@ -331,6 +348,8 @@ class EnsembleMember:
         made = self.backbone.classifier.provenance
         if network is not None:
             tensors = {n: network.get(n, t) for n, t in tensors.items()}
+        if self.scale is not None:
+            head = self.scale.fold(head)
         checkpoint = Checkpoint(
             architecture=made.name,
             classes=self.classes,
@@ -345,7 +364,7 @@ class EnsembleMember:
             },
             metrics=dict(row or {}),
             versions=made.versions,
-            output="sigmoid" if self.several else "softmax",
+            output="none" if self.scale else "sigmoid" if self.several else "softmax",
             pooling=self.backbone.pooling,
         )
         save_checkpoint(path, checkpoint)

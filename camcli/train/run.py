@@ -9,6 +9,7 @@ import torch
 
 from camcli.data.datasets.load import Dataset
 from camcli.data.sources.splits import Split
+from camcli.errors import UsageError
 from camcli.models.cutting.cut import LinearHead
 from camcli.train.config import TrainConfig
 from camcli.train.dataset import read_data
@@ -19,6 +20,7 @@ from camcli.train.progress import Listener
 from camcli.train.result import TrainResult, finished_result
 from camcli.train.run_folder.rundir import SEARCH, TrainDirectory
 from camcli.train.search.find import Search, Settled
+from camcli.train.search.looks import backbones
 from camcli.train.steps import Steps
 
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
@@ -96,6 +98,8 @@ def _train(
             listener.say(note)
         found = directory.settled() if resuming and config.searches else None
         search = asked = None
+        if config.searches and dataset.measured and found is None:
+            found = _unsearched(config)
         if config.searches and found is None:
             search = Search(config, dataset, device, offline, listener, team)
             run = Steps(config, directory, dataset, [search.first], listener, team)
@@ -103,6 +107,8 @@ def _train(
             asked = config if found else None
             config = found or replace(config, backbone=config.network)
             run = _prepared(config, directory, dataset, device, offline, listener, team)
+            if asked:
+                run.info["asked"] = asked.to_dict()
     if not search:
         _tell_of_weights(run, listener)
     team.agree(None)  # all have looked at the folder
@@ -128,6 +134,20 @@ def _train(
         return run.go(features, state or {})
     finally:
         directory.let_go()
+
+
+def _unsearched(config: TrainConfig) -> TrainConfig:
+    """The settings of values, of which nothing is searched for: the first network that is here.
+
+    Raises:
+        UsageError: a search was asked for.
+    """
+    if config.search:
+        raise UsageError(
+            "--search compares heads of classes and of labels, and the data set is of values: "
+            "leave it out."
+        )
+    return replace(config, search=False, backbone=backbones(config)[0])
 
 
 def _settled(

@@ -32,6 +32,7 @@ from camcli.train.feature_pass.examples import (
 from camcli.train.fitting.head import DEFAULT_LR
 from camcli.train.fitting.head_stage import EpochRow
 from camcli.train.fitting.loop import Recipe, hits
+from camcli.train.fitting.losses import value_scores
 from camcli.train.live.follower import Follower
 from camcli.train.member import EnsembleMember
 from camcli.train.prepare import Backbone
@@ -100,6 +101,7 @@ class Steps:
             "notes": list(dataset.notes),
             "classes": list(dataset.classes),
             **({"output": "sigmoid"} if dataset.several else {}),
+            **({"output": "none"} if dataset.measured else {}),
             "counts": dict(dataset.counts()),
         }
         if several:
@@ -117,7 +119,10 @@ class Steps:
         """All steps, beginning where `state` says; `cache` is the folder of cached features."""
         labels = len(self.classes) if self.dataset.several else 0
         splits = {
-            name: Examples.of(self.dataset.split(name), labels, self.listener) for name in SPLITS
+            name: Examples.of(
+                self.dataset.split(name), labels, self.listener, measured=self.dataset.measured
+            )
+            for name in SPLITS
         }
         rows: list[EpochRow] = state.get("before", [])
         with ExitStack() as stack:
@@ -174,7 +179,7 @@ class Steps:
             self.listener.warn(
                 "there are no validation images, so the last epoch counts as the best one."
             )
-        elif lost:
+        elif lost and not val.measured:
             more = f" and {len(lost) - 5} more" if len(lost) > 5 else ""
             self.listener.warn(
                 f"no validation image is of {', '.join(lost[:5])}{more}: the numbers say nothing "
@@ -185,16 +190,23 @@ class Steps:
         config = self.config
         counts = check_trained(train, self.classes, skipped)
         several, C = self.dataset.several, len(self.classes)
-        weights = label_weights(train.targets) if several else class_weights(counts, C)
+        weights, rule = None, config.class_weights
+        solver = config.head_solver(measured=self.dataset.measured)
+        if rule != "none":
+            weights = (
+                label_weights(train.targets, rule) if several else class_weights(counts, C, rule)
+            )
         return Recipe(
-            solver=config.head_solver(),
+            objective=config.objective(measured=self.dataset.measured),
+            gamma=config.focal_gamma,
+            solver=solver,
             epochs=config.epochs,
             batch_size=config.batch_size,
-            lr=config.lr or DEFAULT_LR.get(config.head_solver(), 1.0),
+            lr=config.lr or DEFAULT_LR.get(solver, 1.0),
             weight_decay=config.weight_decay,
             warmup=config.warmup,
             label_smoothing=config.label_smoothing,
-            class_weight=weights if config.class_weights == "balanced" else None,
+            class_weight=weights,
             patience=config.patience_of(1),
             seed=config.seed + number,
         )
@@ -215,7 +227,7 @@ class Steps:
         self.thresholds = self._thresholds(judged)
         results = write_results(
             self.directory, judged, self.classes, rows, self.title, several=self.dataset.several,
-            thresholds=self.thresholds,
+            thresholds=self.thresholds, measured=self.dataset.measured,
         )  # fmt: skip
         scores = {name: result.summary() for name, result in results.items()}
         alone = [_top1(each, splits) for each in found] if len(found) > 1 else []
@@ -293,8 +305,16 @@ def _joined(paths: list[Path]) -> Checkpoint:
 
 
 def _top1(logits: dict[Split, Tensor], splits: dict[Split, Examples]) -> dict[str, float]:
-    """Accuracy of one member in each split; of labels, the share of images exactly right."""
-    return {
-        name: float(hits(each, splits[name].targets).cpu().double().mean())
-        for name, each in logits.items()
-    }
+    """Accuracy of one member in each split; of labels, the share of images exactly right.
+
+    Of values it is their mean R².
+    """
+    found: dict[str, float] = {}
+    for name, each in logits.items():
+        examples = splits[name]
+        if examples.measured:
+            raw = replace(examples, scale=None).targets
+            found[name] = value_scores(each.cpu().double(), raw).get("val_r2", 0.0)
+        else:
+            found[name] = float(hits(each, examples.targets).cpu().double().mean())
+    return found

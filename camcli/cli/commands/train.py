@@ -22,6 +22,7 @@ from camcli.train.config import (
     BatchNorm,
     ClassWeights,
     LearntOutput,
+    Loss,
     Solver,
     SplitRule,
     ThresholdRule,
@@ -302,9 +303,25 @@ def train(
     label_smoothing: Annotated[
         float, _head("--label-smoothing", help="Share of the target spread over all classes.")
     ] = D.label_smoothing,
+    loss: Annotated[
+        Loss,
+        _head(
+            "--loss",
+            help="ce: cross-entropy of classes; bce: of labels, each for itself; focal: either, in "
+            "which what is right already counts little; mse or huber: of values, where huber "
+            "bears gross errors. auto: ce, bce or mse, as --output says.",
+        ),
+    ] = D.loss,
+    focal_gamma: Annotated[
+        float, _head("--focal-gamma", help="Of --loss focal: how little; 0 is cross-entropy.")
+    ] = D.focal_gamma,
     class_weights: Annotated[
         ClassWeights,
-        _head("--class-weights", help="balanced: rare classes count as much as common ones."),
+        _head(
+            "--class-weights",
+            help="balanced: rare classes count as much as common ones; effective: nearly so, "
+            "as more images of one class tell ever less.",
+        ),
     ] = D.class_weights,
     output: Annotated[
         LearntOutput,
@@ -312,7 +329,9 @@ def train(
             "--output",
             help="softmax: each image is of one class. sigmoid: it has any number of labels, each "
             "for itself (binary cross-entropy). auto: as the data says: a CSV of path,label with "
-            "a|b in a cell, or with a column of 0 and 1 for each label, is of labels.",
+            "a|b in a cell, or with a column of 0 and 1 for each label, is of labels. value: "
+            "numbers, such as path,age; auto takes a column of numbers with a name of its own "
+            "for that.",
         ),
     ] = D.output,
     thresholds: Annotated[

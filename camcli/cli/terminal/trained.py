@@ -52,11 +52,23 @@ def _told(s: Mapping[str, Any], few: bool) -> str:
             f"mAP {ap}  F1 {s['f1_micro']:.4f} (macro {s['f1_macro']:.4f})  all labels right "
             f"{s['exact']:.4f}  log-loss {s['log_loss']:.4f}  ({counted(s['count'], 'image')})"
         )
+    if "r2" in s:
+        parts = ["R² none" if s["r2"] is None else f"R² {s['r2']:.4f}{_between(s, 'r2', '.4f')}"]
+        if s.get("mae") is not None:
+            parts.append(f"mean error {s['mae']:.4g}{_between(s, 'mae', '.4g')}")
+            parts.append(f"of a spread of {s['spread']:.4g}")
+        return "  ".join([*parts, f"({counted(s['count'], 'image')})"])
     five = "" if few else f"top-5 {s['top5']:.4f}  "
     return (
         f"accuracy {s['top1']:.4f}  {five}mAP {s['mean_ap']:.4f}  log-loss "
         f"{s['log_loss']:.4f}  calibration error {s['ece']:.4f}  ({counted(s['count'], 'image')})"
     )
+
+
+def _between(scores: Mapping[str, Any], name: str, form: str) -> str:
+    """The interval of a number, in brackets; empty where it has none."""
+    low, high = scores.get(f"{name}_low"), scores.get(f"{name}_high")
+    return "" if low is None or high is None else f" ({low:{form}} to {high:{form}})"
 
 
 def _confused(table: Path) -> str:

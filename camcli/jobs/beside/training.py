@@ -22,7 +22,8 @@ from camcli.train.run_folder.rundir import BEST, CONFIG, EPOCHS, INFO, SEARCH, S
 
 # More of them make a page slow, and nobody reads on.
 _EPOCHS, _CLASSES, _PAIRS, _NOTES, _TRIED = 5000, 5000, 50, 50, 500
-_CURVES = ("train_loss", "val_loss", "train_acc", "val_acc", "train_map", "val_map", "l2", "lr")
+_CURVES = ("train_loss", "val_loss", "train_acc", "val_acc", "train_map", "val_map", "val_r2", "l2",
+           "lr")  # fmt: skip
 
 _CANDIDATE = ("backbone", "input_size", "fit", "pooling", "head")
 _REACHED = ("channels", "l2", "images", "log_loss", "accuracy", "seconds")

@@ -44,10 +44,11 @@ from camcli.models.weights.mismatch import shape_of
 from camcli.printable import counted
 
 FORMAT = 4
-"""The newest that is read and written: of heads that are not on the mean, or not linear. Labels are
+"""The newest that is read and written: of heads that are not on the mean, not linear, or of values.
+Labels are
 still written as 3, an ensemble's classes as 2 and others as 1: what an older camcli would take for
 something else in silence is not for it to read."""
-LEARNT: tuple[OutputKind, ...] = ("softmax", "sigmoid")
+LEARNT: tuple[OutputKind, ...] = ("softmax", "sigmoid", "none")
 """What a trained head's outputs can be."""
 
 
@@ -168,7 +169,11 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 
 def _format_of(checkpoint: Checkpoint) -> int:
     """The oldest format that holds it."""
-    if checkpoint.nearest is not None or not checkpoint.pooling.plain:
+    if (
+        checkpoint.nearest is not None
+        or not checkpoint.pooling.plain
+        or checkpoint.output == "none"
+    ):
         return 4
     return 3 if checkpoint.output != "softmax" else min(checkpoint.members, 2)
 

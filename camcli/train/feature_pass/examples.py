@@ -31,20 +31,29 @@ class Examples:
         items: N images and targets.
         contents: SHA-256 of each file, in hex.
         labels: C, where an image has any number of them; 0 where each is of one class.
+        measured: whether images have values, and no class.
+        scale: of values: from the numbers themselves to what is learned, once that is known.
     """
 
     items: list[Item]
     contents: list[str]
     labels: int = 0
+    measured: bool = False
+    scale: Callable[[Tensor], Tensor] | None = None
 
     @classmethod
     def of(
-        cls, items: Sequence[Item], labels: int = 0, listener: Listener | None = None
+        cls,
+        items: Sequence[Item],
+        labels: int = 0,
+        listener: Listener | None = None,
+        *,
+        measured: bool = False,
     ) -> Examples:
         """Reads and hashes the files; `listener` hears how many."""
         with (listener or Listener()).bar("read", len(items), "file") as bar:
             contents = hash_files([item.ref for item in items], bar.advance)
-        return cls(list(items), contents, labels)
+        return cls(list(items), contents, labels, measured)
 
     @property
     def refs(self) -> list[ImageRef]:
@@ -53,7 +62,14 @@ class Examples:
 
     @property
     def targets(self) -> Tensor:
-        """(N,) int64; of labels (N, C) float32, as `of_labels` gives them."""
+        """(N,) int64; of labels (N, C) float32, as `of_labels` gives them.
+
+        Of values (N, C): float32 by `scale`, float64 and as they are without; NaN for unknown.
+        """
+        if self.measured:
+            values = torch.tensor([item.values for item in self.items], dtype=torch.float64)
+            values = values.reshape(len(self.items), -1)
+            return values if self.scale is None else self.scale(values)
         if self.labels:
             return of_labels(self.items, self.labels)
         return torch.tensor([item.target for item in self.items], dtype=torch.int64)
@@ -158,10 +174,16 @@ def check_trained(
 ) -> Counter[int]:
     """Training images of each class; `skipped` says what is wrong with those that are left out.
 
+    Of values there are no classes, and each is known of some image.
+
     Raises:
         UsageError: a class has none that can be read.
     """
-    counts = Counter(label for item in examples.items for label in item.labels)
+    if examples.measured:
+        known = torch.tensor([item.values for item in examples.items]).isfinite()
+        counts = Counter({c: int(n) for c, n in enumerate(known.sum(0))} if len(known) else {})
+    else:
+        counts = Counter(label for item in examples.items for label in item.labels)
     lost = [name for c, name in enumerate(classes) if not counts[c]]
     if lost:
         some = " ".join(list(skipped.values())[:3])
@@ -172,16 +194,39 @@ def check_trained(
     return counts
 
 
-def class_weights(counts: Counter[int], classes: int) -> Tensor:
-    """(C,) weights that make each class count the same: N / (C n_c)."""
-    total = sum(counts.values())
-    return torch.tensor([total / (classes * counts[c]) for c in range(classes)])
+ANOTHER = 0.999
+"""How much of what an image tells is new after one of its class: a class is worth at most
+1 / (1 - this) images (Cui et al. 2019, who take 0.9 to 0.9999)."""
 
 
-def label_weights(targets: Tensor) -> Tensor:
-    """(C,) weights of each label's positives that make them count as its negatives do.
+def effective(counts: Tensor) -> Tensor:
+    """How many images each class is worth, (1 - b^n) / (1 - b): more of the same tell ever less."""
+    return (1 - ANOTHER ** counts.double()) / (1 - ANOTHER)
+
+
+def class_weights(counts: Counter[int], classes: int, rule: str = "balanced") -> Tensor:
+    """(C,) weights of classes, of which the images' mean is 1.
+
+    Args:
+        counts: training images of each class.
+        classes: C.
+        rule: ``balanced`` makes each class count the same, N / (C n_c); ``effective`` as much as
+            its images are many over what they are worth, see `effective`.
+    """
+    images = torch.tensor([counts[c] for c in range(classes)], dtype=torch.float64)
+    weights = 1 / (images if rule == "balanced" else effective(images))
+    return (weights * images.sum() / (weights * images).sum()).float()
+
+
+def label_weights(targets: Tensor, rule: str = "balanced") -> Tensor:
+    """(C,) weights of each label's positives.
 
     Args:
         targets: (N, C), as `of_labels` gives them.
+        rule: ``balanced`` makes them count as its negatives do; ``effective`` by what both are
+            worth, see `effective`.
     """
-    return (targets == 0).sum(0).clamp(min=1) / (targets == 1).sum(0).clamp(min=1)
+    negative, positive = ((targets == is_there).sum(0).clamp(min=1) for is_there in (0, 1))
+    if rule == "effective":
+        return (effective(negative) / effective(positive)).float()
+    return negative / positive

@@ -139,7 +139,8 @@ def fine_tune(
         with average.in_place() if average else nullcontext():
             team.share_buffers(net)
             logits = _logits(tunable, classifier, val, recipe.batch_size, team)
-            row |= {} if logits is None else judged(logits, val.targets)
+            objective = recipe.objective if recipe.measures else None
+            row |= {} if logits is None else judged(logits, val.targets, values=objective)
             better = progress.judge(row)
             if is_better(row, progress.tuned_row):
                 progress.tuned_row, progress.tuned = row, logits

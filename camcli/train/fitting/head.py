@@ -19,17 +19,19 @@ from torch import Tensor, nn
 
 from camcli.models.cutting.cut import LinearHead
 from camcli.models.label_metrics import average_precision
+from camcli.train.config import Objective
 from camcli.train.fitting.loop import (
     RateGroup,
     Recipe,
     StageState,
     hits,
-    label_loss,
     make_optimizer,
     run_epochs,
     told,
 )
+from camcli.train.fitting.losses import label_loss, value_scores
 from camcli.train.fitting.optimum import Problem
+from camcli.train.fitting.values import VALUE_GRID, ValueProblem
 
 L2_GRID = tuple(10.0 ** (-e / 2) for e in range(1, 9))
 """Strengths tried by L-BFGS, strong to weak: each start is the end of the one before."""
@@ -93,10 +95,14 @@ def _mean_of_rows(features: Tensor, each: Callable[[Tensor], Tensor]) -> Tensor:
 
 
 class LabelledFeatures(NamedTuple):
-    """Features (N, K) float16 and targets: (N,) int64, or (N, C) zeros and ones of labels."""
+    """Features (N, K) float16 and targets: (N,) int64, or (N, C) zeros and ones of labels.
+
+    Or (N, C) values, where `values` says what is minimised of them.
+    """
 
     features: Tensor
     targets: Tensor
+    values: Objective | None = None
 
 
 @dataclass(kw_only=True)
@@ -183,10 +189,10 @@ def measure(head: LinearHead, split: LabelledFeatures | None) -> dict[str, float
     """The numbers of `judged` for a split; empty without data."""
     if split is None or not len(split.targets):
         return {}
-    return judged(linear(head, split.features), split.targets)
+    return judged(linear(head, split.features), split.targets, values=split.values)
 
 
-def judged(logits: Tensor, targets: Tensor) -> dict[str, float]:
+def judged(logits: Tensor, targets: Tensor, *, values: Objective | None = None) -> dict[str, float]:
     """``val_loss`` (log-loss, without smoothing or weights), ``val_acc`` and, of labels, more.
 
     Args:
@@ -194,7 +200,10 @@ def judged(logits: Tensor, targets: Tensor) -> dict[str, float]:
         targets: (N,), or of labels (N, C), NaN for unknown: there the loss is the mean over all
             that are known, the accuracy the share of images with exactly their labels above one
             half, and ``val_map`` the mean average precision, left out where no image has a label.
+        values: of values what is minimised: then ``val_loss`` and ``val_r2``, see `value_scores`.
     """
+    if values:
+        return value_scores(logits, targets, values)
     right = float(hits(logits, targets).cpu().double().mean())
     if targets.ndim == 1:
         return {"val_loss": float(F.cross_entropy(logits, targets)), "val_acc": right}
@@ -254,6 +263,21 @@ def solve_head(
     return weight.to(features), bias.to(features)
 
 
+def strengths(recipe: Recipe, l2: float | None, *, choose: bool) -> tuple[float, ...]:
+    """The strengths of L2 that are tried.
+
+    Args:
+        recipe: says of what.
+        l2: the only one; None to choose it.
+        choose: whether there is something to choose it by; else a usual one is taken.
+    """
+    if l2 is not None:
+        return (l2,)
+    if choose:
+        return VALUE_GRID if recipe.measures else L2_GRID
+    return (1e-1,) if recipe.measures else (1e-3,)
+
+
 def fit_to_optimum(
     fit: HeadState,
     train: LabelledFeatures,
@@ -271,20 +295,23 @@ def fit_to_optimum(
         train: features and targets.
         val: chooses the strength.
         recipe: gives label smoothing and class weights.
-        l2: the strength; None to choose it. Without `val`, 1e-3.
+        l2: the strength; None to choose it. Without `val` a usual one, see `strengths`.
         sample_weight: (N,) of each training image.
         after: called after each strength.
 
     Raises:
         DivergedError: a number is not finite.
     """
-    problem = Problem(
-        fit.scale(train.features), train.targets, len(fit.bias), recipe, sample_weight
+    scaled = fit.scale(train.features)
+    problem: Problem | ValueProblem = (
+        ValueProblem(scaled, train.targets, recipe, sample_weight)
+        if recipe.measures
+        else Problem(scaled, train.targets, len(fit.bias), recipe, sample_weight)
     )
     if fit.epoch:
         problem.begin_at(fit.weight, fit.bias)
     has_val = val is not None and len(val.targets) > 0
-    grid = (l2,) if l2 is not None else (L2_GRID if has_val else (1e-3,))
+    grid = strengths(recipe, l2, choose=has_val)
     for strength in grid[fit.epoch :]:
         if fit.waited >= 3:  # the loss has a single valley, and the weakest take longest
             break
@@ -296,8 +323,9 @@ def fit_to_optimum(
             "epoch": fit.epoch + 1,
             "l2": strength,
             "train_loss": told(float(recipe.loss(logits, train.targets)), train.targets),
-            "train_acc": float(hits(logits, train.targets).cpu().double().mean()),
         }
+        if not recipe.measures:
+            row["train_acc"] = float(hits(logits, train.targets).cpu().double().mean())
         # The loss is smooth in the strength, where the accuracy of a small split jumps.
         fit.judge(row | measure(fit.last(), val), by_loss=True)
         fit.epoch += 1

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from camcli.models.cutting.cut import LinearHead
 from camcli.train.fitting.head import (
-    L2_GRID,
     FeatureScale,
     HeadState,
     LabelledFeatures,
     fit_to_optimum,
+    strengths,
     train_head,
 )
 from camcli.train.fitting.loop import DivergedError, Recipe
@@ -115,7 +115,7 @@ def train_heads(
     fit_state, fit_rows = state.get("fit"), state.get("fit_rows", [])
     epochs = recipe.epochs
     if recipe.solver == "lbfgs":  # strengths, which are tried one after the other
-        epochs = len(L2_GRID) if l2 is None and len(val.targets) else 1
+        epochs = len(strengths(recipe, l2, choose=len(val.targets) > 0))
     for member in range(len(best), members):
         own = replace(recipe, seed=recipe.seed + member)
         done: list[EpochRow] = []
@@ -180,7 +180,7 @@ def average(heads: Sequence[LinearHead]) -> LinearHead:
 
 def shown(row: EpochRow) -> dict[str, float]:
     """What an epoch reached, for a progress bar, which has room for one number."""
-    names = {"val_map": "mAP", "val_acc": "val", "train_loss": "loss"}
+    names = {"val_map": "mAP", "val_r2": "R2", "val_acc": "val", "train_loss": "loss"}
     return next(({short: row[name]} for name, short in names.items() if name in row), {})
 
 

@@ -8,11 +8,19 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
 
 from camcli.errors import CamcliError
 from camcli.models.cutting.cut import LinearHead
+from camcli.train.config import VALUE_LOSSES, Objective
+from camcli.train.fitting.losses import (
+    binary_cross_entropy,
+    cross_entropy,
+    value_errors,
+)
+from camcli.train.fitting.losses import hits as hits
+from camcli.train.fitting.losses import known_labels as known_labels
+from camcli.train.fitting.losses import told as told
 from camcli.train.processes import ALONE, Team
 
 X = TypeVar("X")
@@ -37,10 +45,12 @@ class DivergedError(CamcliError):
 class Recipe:
     """How to optimise; see `TrainConfig` for the meaning of the names.
 
-    Targets are (N,) indices of classes, or (N, C) zeros and ones of labels, NaN where nobody knows
-    whether an image has one: that is no part of any loss.
+    Targets are (N,) indices of classes, (N, C) zeros and ones of labels, or (N, C) values; see
+    `camcli.train.fitting.losses`.
 
     Attributes:
+        objective: what is minimised; ``ce`` of labels is the binary one.
+        gamma: of the focal loss.
         class_weight: (C,) weight of each class in the loss, or of each label's positives; None
             for equal ones.
     """
@@ -55,26 +65,33 @@ class Recipe:
     class_weight: Tensor | None = None
     patience: int = 0
     seed: int = 0
+    objective: Objective = "ce"
+    gamma: float = 2.0
+
+    @property
+    def measures(self) -> bool:
+        """Whether targets are values."""
+        return self.objective in VALUE_LOSSES
 
     def loss(self, logits: Tensor, targets: Tensor, reduction: str = "mean") -> Tensor:
-        """The cross-entropy that is minimised.
+        """What is minimised.
 
-        Of labels it is the sum of the labels' own, each a yes or no, so that gradients are as
-        large as those of classes, over the images where they are known; `told` makes it the mean
-        that is shown.
+        Of labels and values it is the sum of their own, so that gradients are as large as those of
+        classes, over the images where they are known; `told` makes it the mean that is shown.
         """
         weight = self.class_weight
         if weight is not None:
             weight = weight.to(logits)
+        if self.measures:
+            each = value_errors(logits, targets, self.objective).sum(1)
+            return each.mean() if reduction == "mean" else each.sum()
+        gamma = self.gamma if self.objective == "focal" else 0.0
         if targets.ndim == 1:
-            return F.cross_entropy(
-                logits, targets, weight, reduction=reduction, label_smoothing=self.label_smoothing
-            )
-        known, truth = known_labels(targets.to(logits))
-        truth = truth * (1 - self.label_smoothing) + self.label_smoothing / 2
-        each = F.binary_cross_entropy_with_logits(
-            logits, truth, known.to(logits), pos_weight=weight, reduction="none"
-        ).sum(1)
+            each = cross_entropy(logits, targets, weight, self.label_smoothing, gamma)
+            if reduction != "mean":
+                return each.sum()
+            return each.sum() / (len(each) if weight is None else weight[targets].sum())
+        each = binary_cross_entropy(logits, targets, weight, self.label_smoothing, gamma).sum(1)
         return each.mean() if reduction == "mean" else each.sum()
 
     def mass(self, targets: Tensor) -> float:
@@ -82,41 +99,6 @@ class Recipe:
         if self.class_weight is None or targets.ndim > 1:
             return float(len(targets))
         return float(self.class_weight[targets.cpu()].sum())
-
-
-def told(loss: float, targets: Tensor) -> float:
-    """A mean loss as it is shown: of labels the mean over all that is known of them."""
-    if targets.ndim == 1:
-        return loss
-    return loss * len(targets) / max(int(known_labels(targets)[0].sum()), 1)
-
-
-def known_labels(targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Of labels (N, C) where they are known, bool, and what they are: 0 where they are not."""
-    known = ~targets.isnan()
-    return known, targets.where(known, 0)
-
-
-def label_loss(logits: Tensor, targets: Tensor) -> float:
-    """Mean binary cross-entropy, in nats, over all known pairs of an image and a label.
-
-    Args:
-        logits: (N, C).
-        targets: (N, C) zeros and ones, NaN for unknown.
-    """
-    known, truth = known_labels(targets.to(logits))
-    return float(F.binary_cross_entropy_with_logits(logits[known], truth[known]))
-
-
-def hits(logits: Tensor, targets: Tensor) -> Tensor:
-    """(N,) bool: whether the best class is the target, or exactly the labels above one half are.
-
-    What nobody knows may be above or below it.
-    """
-    if targets.ndim == 1:
-        return logits.argmax(1) == targets
-    known, truth = known_labels(targets)
-    return (((logits > 0) == (truth == 1)) | ~known).all(1)
 
 
 @dataclass(kw_only=True)
@@ -165,9 +147,9 @@ def is_better(row: dict[str, float], best: dict[str, float] | None, by_loss: boo
         by_loss: compare the validation loss alone, not the accuracy before it, or the mean average
             precision of labels.
     """
-    if best is None or "val_acc" not in row:
+    if best is None or "val_loss" not in row:
         return True
-    if by_loss:
+    if by_loss or "val_acc" not in row:  # of values there is no accuracy
         return row["val_loss"] < best["val_loss"]
     if "val_map" in row and "val_map" in best:
         return (row["val_map"], -row["val_loss"]) > (best["val_map"], -best["val_loss"])
@@ -196,8 +178,8 @@ def run_epochs(
         targets: (N,) int64, or (N, C) of labels, where the logits are.
         examples: the epoch's number from 0 and its batches of indices -> each with its inputs.
         forward: inputs -> logits (B, C), float32.
-        finish: takes an epoch's ``epoch``, ``lr``, ``train_loss`` and ``train_acc``; validates,
-            calls `StageState.judge` and saves.
+        finish: takes an epoch's ``epoch``, ``lr``, ``train_loss`` and, but of values,
+            ``train_acc``; validates, calls `StageState.judge` and saves.
         team: the processes that share each batch.
         loss_of: logits and targets of a batch -> the mean that is minimised; by default
             `Recipe.loss`.
@@ -244,7 +226,7 @@ def run_epochs(
                 raise DivergedError(f"a step is not a finite number in epoch {epoch + 1}") from None
             after_step()
             total += float(loss.detach()) / team.size * len(batch)
-            right += float(hits(logits, truth).sum()) * (share > 0)
+            right += 0 if recipe.measures else float(hits(logits, truth).sum()) * (share > 0)
         total, right = team.sum(total, right)
         # The last step may have been the one too many, and nothing is trained on after it.
         weights = [p for group in optimizer.param_groups for p in group["params"]]
@@ -253,8 +235,8 @@ def run_epochs(
         progress.epoch += 1
         progress.optimizer = optimizer.state_dict()
         loss_shown = told(total / count, targets)
-        row = {"epoch": epoch + 1, "lr": lr, "train_loss": loss_shown, "train_acc": right / count}
-        finish(row)
+        row = {"epoch": epoch + 1, "lr": lr, "train_loss": loss_shown}
+        finish(row if recipe.measures else {**row, "train_acc": right / count})
 
 
 class RateGroup(NamedTuple):

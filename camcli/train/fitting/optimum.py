@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from camcli.train.fitting.loop import DivergedError, Recipe, known_labels
+from camcli.train.fitting.loop import DivergedError, Recipe
+from camcli.train.fitting.losses import known_labels
 
 SMALL = 1 << 20
 """Up to so many numbers the features are taken in float64, which then costs nothing."""

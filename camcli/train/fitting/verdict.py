@@ -12,7 +12,8 @@ import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor
 
 from camcli.printable import counted
-from camcli.train.fitting.loop import hits, known_labels
+from camcli.train.config import Objective
+from camcli.train.fitting.losses import hits, known_labels, value_errors, value_scores
 
 Z = 1.959964
 """Of 95%."""
@@ -112,6 +113,86 @@ class TuneVerdict:
         else:
             found = "Fine-tuning does not clearly beat the head alone"
         return f"{found}: {numbers}, {points} ({interval}; {changed}). {kept}"
+
+
+@dataclass(frozen=True)
+class ValueVerdict:
+    """Fine-tuning beside the head that it began with, on validation images that have values.
+
+    Attributes:
+        count: N images.
+        before: mean R² of the head alone.
+        after: and of the best epoch of fine-tuning.
+        loss: change of the mean error as it is minimised, over that of the head alone.
+        loss_low: of its 95% interval.
+        loss_high: its other end.
+        kept: whether the fine-tuned network is kept.
+    """
+
+    count: int
+    before: float
+    after: float
+    loss: float
+    loss_low: float
+    loss_high: float
+    kept: bool
+
+    @classmethod
+    def of(
+        cls,
+        head: Tensor,
+        tuned: Tensor,
+        targets: Tensor,
+        objective: Objective,
+        kept: bool,
+        groups: Sequence[int] | None = None,
+    ) -> ValueVerdict:
+        """Compare.
+
+        Args:
+            head: values (N, C) of the head alone, standardised.
+            tuned: after fine-tuning, likewise.
+            targets: (N, C).
+            objective: what is minimised.
+            kept: whether the fine-tuned network is kept.
+            groups: as for `TuneVerdict.of`.
+        """
+        n, r2 = len(targets), []
+        errors = []
+        for each in (head, tuned):
+            values = each.float().cpu()
+            r2.append(value_scores(values, targets, objective).get("val_r2", math.nan))
+            errors.append(value_errors(values, targets, objective).sum(1).double())
+        whole = max(float(errors[0].mean()), 1e-30)
+        change = (errors[1] - errors[0]) / whole
+        mean = float(change.mean())
+        spread = _spread(change, torch.tensor(list(range(n) if groups is None else groups)))
+        return cls(n, r2[0], r2[1], mean, mean - spread, mean + spread, kept)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for ``run.json``."""
+        return {
+            "images": self.count,
+            "head_alone": round(self.before, 6),
+            "fine_tuned": round(self.after, 6),
+            "error": [round(x, 6) for x in (self.loss, self.loss_low, self.loss_high)],
+            "kept": "fine-tuned" if self.kept else "head alone",
+        }
+
+    def sentence(self) -> str:
+        """What to tell a person."""
+        if self.loss_high < 0:
+            found = "Fine-tuning beats the head alone"
+        elif self.loss_low > 0:
+            found = "Fine-tuning is worse than the head alone"
+        else:
+            found = "Fine-tuning does not clearly beat the head alone"
+        kept = "The fine-tuned network is kept." if self.kept else "The head alone is kept."
+        return (
+            f"{found}: R² {self.after:.4f} on validation, the head alone {self.before:.4f}; its "
+            f"error {self.loss:+.0%} (95%: {self.loss_low:+.0%} to {self.loss_high:+.0%} of "
+            f"{counted(self.count, 'image')}). {kept}"
+        )
 
 
 def paired_interval(gained: int, lost: int, count: int) -> tuple[float, float]:

@@ -32,6 +32,7 @@ SIDE = 320
 _TAGS = {
     "train_loss": "loss/train", "val_loss": "loss/validation", "train_acc": "accuracy/train",
     "val_acc": "accuracy/validation", "val_map": "mean_average_precision/validation",
+    "val_r2": "r2/validation",
 }  # fmt: skip
 _PLACE = {"stage", "epoch", "member"}
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from camcli.data.datasets.load import Item
@@ -80,11 +81,16 @@ def first_to_see(items: Sequence[Item], logits: Tensor) -> list[Item]:
     """The images with the surest mistakes first, then the least sure ones.
 
     Args:
-        items: N, with one label each or several.
+        items: N, with one label each or several; or values, of which the largest errors come first.
         logits: (N, C).
     """
     if not items:
         return []
+    if items[0].values:  # the largest errors, in the unit of what varies
+        true = torch.tensor([item.values for item in items], dtype=torch.float64)
+        off = ((logits.double() - true) / true.std(0, correction=0).clamp_min(1e-30)).abs()
+        worst = off.nan_to_num(0.0).amax(1).argsort(descending=True, stable=True)
+        return [items[i] for i in worst.tolist()]
     probs = logits.double().softmax(1)
     prob, best = (each.tolist() for each in probs.max(1))
     wrong = [b not in item.labels for item, b in zip(items, best, strict=True)]

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from camcli.models.classes.thresholds import USUAL
 from camcli.models.label_metrics import label_metrics
-from camcli.train.fitting.loop import label_loss
+from camcli.train.fitting.losses import label_loss
 
 FEWEST = 5
 """Positives, and negatives, from which on a threshold is chosen by them."""

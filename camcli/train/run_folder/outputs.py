@@ -22,6 +22,8 @@ from camcli.train.run_folder.rundir import (
     TrainDirectory,
     decimal,
 )
+from camcli.train.run_folder.value_outputs import write_value_results
+from camcli.train.run_folder.value_scores import SplitValueScores
 
 
 def write_epochs(directory: TrainDirectory, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -38,7 +40,8 @@ def write_results(
     *,
     several: bool = False,
     thresholds: Sequence[float] | None = None,
-) -> dict[str, Scores] | dict[str, SplitLabelScores]:
+    measured: bool = False,
+) -> dict[str, Scores] | dict[str, SplitLabelScores] | dict[str, SplitValueScores]:
     """Judge each split and write down what there is to see.
 
     Args:
@@ -49,10 +52,13 @@ def write_results(
         title: of the charts.
         several: whether an image can have several of the classes, or none.
         thresholds: then the probability above which each is predicted; None for one half.
+        measured: whether the logits are values.
 
     Returns:
         The scores by split.
     """
+    if measured:
+        return write_value_results(directory, judged, classes, rows, title)
     if several:
         return write_label_results(directory, judged, classes, rows, title, thresholds)
     results: dict[str, Scores] = {}

@@ -297,13 +297,15 @@ class Search:
     def _recipe(self, examples: Examples) -> Recipe:
         """What every head minimises."""
         weights = None
-        if self._config.class_weights == "balanced":
+        rule = self._config.class_weights
+        if rule != "none":
             if self._dataset.several:
-                weights = label_weights(examples.targets)
+                weights = label_weights(examples.targets, rule)
             else:
                 counts = Counter(examples.targets.tolist())
                 classes = range(len(self._dataset.classes))
-                weights = class_weights(Counter({c: counts[c] or 1 for c in classes}), len(classes))
+                counted = Counter({c: counts[c] or 1 for c in classes})
+                weights = class_weights(counted, len(classes), rule)
         return Recipe(label_smoothing=self._config.label_smoothing, class_weight=weights)
 
     def _cost(self, look: ImageLook, backbone: Backbone) -> float:
