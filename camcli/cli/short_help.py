@@ -8,15 +8,15 @@ from __future__ import annotations
 
 WORDS = {
     "--address": "Of a Ray cluster.",
-    "--augment": "Augmented views to learn from, each.",
-    "--backbone": "Pretrained network; see 'camcli models'.",
+    "--group": "Images that stay in one split: '^(.+?)_\\d+'.",
+    "--search": "Find the best look and head: on by default.",
+    "--backbone": "One of 'camcli models', in place of a search for one.",
     "--bootstrap": "Resamples for the intervals.",
     "--boxes": "Boxes: Pascal VOC, COCO or CSV.",
     "--checkpoint": "A classifier that 'camcli train' made.",
     "--config": "A TOML file with these settings.",
     "--contact-sheet": "Also one picture of a grid of results: 4x6.",
     "--data": "A folder a class, a CSV, or fruits360 ...",
-    "--epochs": "Epochs for the head.",
     "--export": "A file for the paths of what has issues.",
     "--export-kinds": "Which issues' paths: suspect-label,outlier.",
     "--fit": "What it sees: crop, squash or whole.",
@@ -51,6 +51,7 @@ WORDS = {
     "--seed": "Of everything that is drawn by chance.",
     "--shard": "Part i of n, on one of many machines.",
     "--signed": "Also what speaks against it, in blue.",
+    "--tensorboard": "Also write TensorBoard's files.",
     "--target": "Class to explain, not the predicted one.",
     "--test": "Share that is kept for the test.",
     "--time-limit": "Seconds; what is then left out is named.",
@@ -61,13 +62,18 @@ WORDS = {
     "--weights": "A file with the network's weights.",
 }
 
+OF_COMMAND = {
+    ("train", "--time-limit"): "Of the search: 90s, 5m, 1h.",
+}
+"""Words of a command whose option is not quite what it is in the others."""
+
 SHOWN = {
     "explain": "--out --method --target --topk --versus --layer --model --checkpoint --weights "
     "--fit --panel --signed --json --overwrite",
     "batch": "--out --resume --overwrite --labels --limit --method --layer --model --checkpoint "
     "--fit --only --no-overlays --report --shard",
-    "train": "--data --out --resume --overwrite --val --test --backbone --fit --unfreeze --epochs "
-    "--augment --config --seed --quiet",
+    "train": "--data --out --resume --overwrite --val --test --group --search --time-limit "
+    "--backbone --unfreeze --config --tensorboard --seed --quiet",
     "evaluate": "--methods --models --preset --boxes --masks --labels --grid --sanity --limit "
     "--layer --out --overwrite --config",
     "audit": "--masks --labels --sample --time-limit --model --checkpoint --weights --fit --out "
@@ -84,4 +90,7 @@ PANELS = {
 
 def shown(command: str) -> dict[str, str]:
     """The options that ``--help`` shows of a command, with their words; empty for: all of them."""
-    return {option: WORDS[option] for option in SHOWN.get(command, "").split()}
+    return {
+        option: OF_COMMAND.get((command, option)) or WORDS[option]
+        for option in SHOWN.get(command, "").split()
+    }

@@ -395,7 +395,7 @@ def train(
             "--tensorboard",
             help="Also write TensorBoard's files, into tensorboard in --out: the curves, the "
             "settings with what they reached, and what the network looks at in a few held-out "
-            "images. Needs tensorboard: pip install 'camcli[tensorboard]'.",
+            "images. Needs the package tensorboard.",
             rich_help_panel=o.RUN,
         ),
     ] = D.tensorboard,
@@ -409,15 +409,18 @@ def train(
         ),
     ] = False,
 ) -> None:
-    """Train a classifier on your own images: a new linear head on a frozen, pretrained backbone.
+    """Train a classifier on your own images: a new head on a pretrained network.
 
-    The backbone looks at each image once; its features are kept, so epochs take seconds.
+    The network looks at each image once and what it sees is kept, so that trying costs seconds.
+    Which network, how it looks and what the head is are searched for, unless you say so.
 
-    camcli train --data photos --backbone efficientnet_lite0 --out run
+    camcli train --data photos --out run
 
     camcli batch new-photos --checkpoint run/best.safetensors --out explained
 
-    camcli train --config configs/fruits360.toml --download --seed 1
+    camcli train --data photos --unfreeze all --out tuned
+
+    camcli train --config run/config.toml --data more-photos --out again
 
     torchrun --nproc-per-node 4 -m camcli train --data photos --unfreeze layer4
     """
