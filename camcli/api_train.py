@@ -29,6 +29,7 @@ def train(
     device: str = J.device,
     offline: bool = J.offline,
     cache_dir: str | Path | None = J.cache_dir,
+    cache_limit: str | None = J.cache_limit,
     listener: Listener | None = None,
     **settings: Any,
 ) -> TrainResult:
@@ -48,6 +49,8 @@ def train(
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
         offline: never touch the network for weights.
         cache_dir: where features are kept; by default the user's cache folder.
+        cache_limit: how much of them, such as ``20GB``, or ``none``: what was not used for the
+            longest time goes first. By default what ``$CAMCLI_CACHE_LIMIT`` says, or 10GB.
         listener: hears what is going on, as `camcli.train.progress.Listener` says: that of
             ``camcli.cli.terminal.progress`` draws bars. By default the logger ``camcli`` is told.
         settings: the fields of `camcli.train.config.TrainConfig`, such as ``backbone``, ``epochs``,

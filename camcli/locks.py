@@ -20,12 +20,13 @@ _NOW, _ALONE = 1, 2  # LOCKFILE_FAIL_IMMEDIATELY, LOCKFILE_EXCLUSIVE_LOCK
 _TAKEN = 33, 997  # ERROR_LOCK_VIOLATION, ERROR_IO_PENDING
 
 
-def lock(file: IO[bytes], *, wait: bool = True) -> bool:
+def lock(file: IO[bytes], *, wait: bool = True, shared: bool = False) -> bool:
     """Lock an open file against other processes until it is closed, whatever ends this one.
 
     Args:
         file: open for writing.
         wait: until whoever holds the lock lets go.
+        shared: others may hold it like this at the same time, and nobody otherwise.
 
     Returns:
         Whether it is locked.
@@ -34,13 +35,14 @@ def lock(file: IO[bytes], *, wait: bool = True) -> bool:
         OSError: the file system has no locks.
     """
     if sys.platform == "win32":
-        return _lock_far(file, wait)
+        return _lock_far(file, wait, shared)
     try:
         import fcntl
     except ImportError as error:
         raise _no_locks(file) from error
     try:
-        fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        how = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+        fcntl.flock(file, how if wait else how | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
@@ -118,11 +120,11 @@ def _no_locks(file: IO[bytes]) -> OSError:
     return OSError(errno.ENOLCK, os.strerror(errno.ENOLCK), getattr(file, "name", None))
 
 
-def _lock_far(file: IO[bytes], wait: bool) -> bool:
+def _lock_far(file: IO[bytes], wait: bool, shared: bool) -> bool:
     if sys.platform != "win32":
         raise AssertionError
     system, overlapped, handle = _windows(file)
-    flags = _ALONE if wait else _ALONE | _NOW
+    flags = (0 if shared else _ALONE) | (0 if wait else _NOW)
     if system.LockFileEx(handle, flags, 0, 1, 0, overlapped):
         return True
     import ctypes

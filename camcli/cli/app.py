@@ -12,6 +12,7 @@ from camcli.cli.commands import (
     apply,
     audit,
     batch,
+    cache,
     check,
     concepts,
     data,
@@ -84,3 +85,4 @@ app.command("layers", cls=Command)(layers.layers)
 app.command("methods", cls=Command)(methods.methods)
 app.add_typer(weights.app, name="weights")
 app.add_typer(data.app, name="data")
+app.add_typer(cache.app, name="cache")

@@ -14,6 +14,7 @@ from camcli.models.loading.sources import AskedModel, check_asked
 from camcli.ours import read_record
 from camcli.settings import Settings
 from camcli.train.config import AUTO, TrainConfig
+from camcli.train.feature_pass.shelf import read_limit
 from camcli.train.progress import Listener, LogListener
 from camcli.train.run_folder.rundir import BEST, INFO, TrainDirectory
 from camcli.train.torchrun import several, speaks
@@ -36,6 +37,7 @@ class TrainJob(Settings):
         device: where the network runs.
         offline: never touch the network for weights.
         cache_dir: where features are kept; None for the user's cache folder.
+        cache_limit: how much of them, such as ``20GB``; None for what the environment says.
     """
 
     config: TrainConfig = field(default_factory=TrainConfig)
@@ -46,6 +48,7 @@ class TrainJob(Settings):
     device: str = "auto"
     offline: bool = False
     cache_dir: Path | None = None
+    cache_limit: str | None = None
 
     def check(self) -> None:
         """Refuse, without torch and before images are looked for, what cannot be meant.
@@ -57,6 +60,7 @@ class TrainJob(Settings):
             CamcliError: a file that holds no weights.
         """
         spec.check_device(self.device)
+        read_limit(self.cache_limit)
         spec.check_input_size(self.config.input_size)
         drawn = set(self.config.kinds()) == {"random"}
         weights = "random" if drawn else self.config.weights
@@ -123,7 +127,8 @@ class TrainJob(Settings):
 
         return train(
             self.config, self.out, resume=self.resume, overwrite=self.overwrite,
-            device=self.device, offline=self.offline, cache_dir=self.cache_dir, listener=listener,
+            device=self.device, offline=self.offline, cache_dir=self.cache_dir,
+            cache_limit=read_limit(self.cache_limit), listener=listener,
             dataset=dataset,
         )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from camcli.models.cutting.cut import LinearHead
 from camcli.train.config import TrainConfig
 from camcli.train.dataset import read_data
 from camcli.train.feature_pass.cache import cache_root
+from camcli.train.feature_pass.shelf import make_room
 from camcli.train.prepare import load_backbones
 from camcli.train.processes import Team, team
 from camcli.train.progress import Listener
@@ -35,6 +37,7 @@ def train(
     device: str = "auto",
     offline: bool = False,
     cache_dir: Path | None = None,
+    cache_limit: int | None = None,
     listener: Listener | None = None,
     dataset: Dataset | None = None,
 ) -> TrainResult:
@@ -48,6 +51,7 @@ def train(
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
         offline: never touch the network.
         cache_dir: where features are kept; by default the user's cache folder.
+        cache_limit: bytes of features that are kept, but for those of this run; None for all.
         listener: hears what is going on.
         dataset: what `camcli.train.dataset.read_data` gave for these settings, if it was called.
 
@@ -68,7 +72,8 @@ def train(
             listener = None
         return _train(
             config, out, resume=resume, overwrite=overwrite, device=processes.device(device),
-            offline=offline, cache_dir=cache_dir, listener=listener or Listener(), team=processes,
+            offline=offline, cache_dir=cache_dir, cache_limit=cache_limit,
+            listener=listener or Listener(), team=processes,
             dataset=dataset,
         )  # fmt: skip
 
@@ -82,6 +87,7 @@ def _train(
     device: str,
     offline: bool,
     cache_dir: Path | None,
+    cache_limit: int | None,
     listener: Listener,
     team: Team,
     dataset: Dataset | None,
@@ -129,9 +135,18 @@ def _train(
         if finished:
             return replace(finished, leads=team.leads)
         features = cache_root(cache_dir) if config.cache else None
+        started = time.time()
         if search and features:
             run = _settled(search.go(features), config, run, device, offline)
-        return run.go(features, state or {})
+        result = run.go(features, state or {})
+        if features and team.leads:
+            there = make_room(features, cache_limit, since=started)
+            if cache_limit is not None and there > cache_limit:
+                listener.warn(
+                    f"{there / 2**30:.1f} GB of features are kept, more than --cache-limit, as "
+                    "this run used them: 'camcli cache clear' removes them."
+                )
+        return result
     finally:
         directory.let_go()
 

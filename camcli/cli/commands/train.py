@@ -389,6 +389,15 @@ def train(
             help="Where. Default: features in $CAMCLI_CACHE, or in ~/.cache/camcli.",
         ),
     ] = J.cache_dir,
+    cache_limit: Annotated[
+        str | None,
+        _head(
+            "--cache-limit",
+            help="How much is kept, such as 20GB, or none; what was not used for the longest time "
+            "goes first, and what this run uses stays. Default: $CAMCLI_CACHE_LIMIT, or 10GB. "
+            "'camcli cache list' shows what is there.",
+        ),
+    ] = J.cache_limit,
     tensorboard: Annotated[
         bool,
         typer.Option(
@@ -432,7 +441,15 @@ def train(
     listener = Listener() if quiet else TerminalListener()
     with first_speaks(CamcliError):
         job = TrainJob(
-            resolve(config, given), out, resume, overwrite, download, device, offline, cache_dir
+            resolve(config, given),
+            out,
+            resume,
+            overwrite,
+            download,
+            device,
+            offline,
+            cache_dir,
+            cache_limit,
         )
         job.check()
         dataset = job.read(listener)

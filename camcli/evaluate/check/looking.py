@@ -6,6 +6,7 @@ And its features, which come from the cache of `camcli train` where they are the
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ from camcli.models.runtime.openvino import available_cores
 from camcli.printable import counted
 from camcli.train.feature_pass.cache import PoolingCache, cache_root
 from camcli.train.feature_pass.features import ImageView, digest_of, extract
+from camcli.train.feature_pass.shelf import make_room, read_limit
 from camcli.train.feature_pass.sight import Sight
 from camcli.train.progress import Listener
 
@@ -154,6 +156,7 @@ def add_features(
     """
     sight = Sight(backbone.classifier)
     kept = feature_cache(backbone, sight, cache_dir) if cache else None
+    started = time.time()
     view, rows, wanted = ImageView(backbone.classifier), [], []
     try:
         with listener.bar("features", len(seen.photos), "image") as bar:
@@ -178,6 +181,7 @@ def add_features(
     finally:
         if kept is not None:
             kept.__exit__()
+            make_room(cache_root(cache_dir), read_limit(None), since=started)
     seen.keep(wanted)
     seen.features = np.concatenate(rows) if rows else np.zeros((0, 1), np.float16)
 

@@ -18,7 +18,7 @@ import json
 import os
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from camcli.data.datasets.paths import cache_home
 from camcli.errors import CamcliError
 from camcli.locks import locked
 from camcli.models.pooling.pooling import Pooling, Statistic
+from camcli.train.feature_pass.shelf import in_use
 
 FORMAT = 1
 
@@ -76,7 +77,7 @@ class FeatureCache:
         )  # fmt: skip
         try:
             root.mkdir(parents=True, exist_ok=True)
-            (root / f"{name}.json").write_text(text + "\n", "utf-8")
+            self._used = in_use(root / f"{name}.json", text + "\n")
             self._file = self.path.open("a+b")
             with locked(self._file):
                 whole, torn = divmod(self._file.seek(0, os.SEEK_END), self._type.itemsize)
@@ -96,6 +97,9 @@ class FeatureCache:
 
     def __exit__(self, *error: object) -> None:
         self._file.close()
+        with suppress(OSError):
+            os.utime(self._used.name)
+        self._used.close()
 
     def __contains__(self, key: bytes) -> bool:
         """Whether there is a record of it, which may be damaged."""
