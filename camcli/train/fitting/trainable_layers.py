@@ -61,7 +61,7 @@ class Tunable:
         self.head_name = name
         fresh = self.net.get_submodule(name)
         self._unfrozen: list[nn.Module] = [
-            self.net.get_submodule(n) for n in module_names(self.net, unfreeze)
+            self.net.get_submodule(n) for n in _before_head(module, self.net, unfreeze, pooling)
         ]
         self._bn = bn
         for part in (*self._unfrozen, fresh):
@@ -132,6 +132,27 @@ def _shortened(
         ) from error
     whole.delete_all_unused_submodules()
     return whole.to(classifier.device).eval(), "_new_head.fc"
+
+
+def _before_head(
+    module: nn.Module, net: nn.Module, unfreeze: str, pooling: Pooling | None
+) -> list[str]:
+    """The modules that `unfreeze` names, which must be left in what comes before the new head.
+
+    Raises:
+        UsageError: the network has no such module, or its head is given nothing of it.
+    """
+    names = module_names(module, unfreeze)
+    left = dict(net.named_modules())
+    for name in names:
+        if name not in left or not any(True for _ in left[name].parameters()):
+            given = f"--pooling {pooling} takes" if pooling else "the new head is given"
+            raise UsageError(
+                f"--unfreeze: {name!r} comes after the maps that {given}, so there is nothing for "
+                "it to learn: leave it out"
+                + (", or add mean to --pooling, which is of the last map." if pooling else ".")
+            )
+    return names
 
 
 def _like(layer: nn.Module, head: LinearHead) -> nn.Module:

@@ -138,4 +138,8 @@ def poolings(config: TrainConfig, whole: Pooling) -> list[Pooling]:
         Pooling(), some((), last=("gem",)), some((), last=("mean", "max")), some(three),
         some(three, last=("mean",)), some(three, last=three),
     ]  # fmt: skip
-    return list(dict.fromkeys(each for each in found if each.statistics))
+    found = list(dict.fromkeys(each for each in found if each.statistics))
+    if config.unfreeze and config.unfreeze.strip() != "all":
+        # What is named learns nothing for a head on earlier maps alone.
+        found = [each for each in found if LAST in each.layers]
+    return found

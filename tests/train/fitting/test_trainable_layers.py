@@ -1,5 +1,6 @@
 """What learns when layers are unfrozen, and what stays as it was, bit by bit."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -11,6 +12,7 @@ from camcli.errors import UsageError
 from camcli.models.classifier import cut_classifier
 from camcli.models.cutting.types import LinearHead
 from camcli.models.loading.zoo import Provenance
+from camcli.models.pooling.pooling import Pooling
 from camcli.train.fitting.trainable_layers import Tunable, find_head
 
 HEAD = LinearHead(torch.randn(3, 8, generator=torch.Generator().manual_seed(1)), torch.ones(3))
@@ -117,3 +119,16 @@ def test_the_head_is_known_by_its_weights_and_not_by_its_shape():
         assert find_head(net, SimpleNamespace(head=LinearHead(weight, torch.zeros(5)))) == name
     assert find_head(net, SimpleNamespace(head=HEAD)) is None
     assert find_head(net, SimpleNamespace(head=None)) is None
+
+
+def test_a_layer_after_what_the_head_is_given_is_told():
+    net, _, classifier = tunable("two")
+    classifier = replace(classifier, head=None)  # as that of pooled maps has none of the network's
+    early = LinearHead(torch.ones(3, 4), torch.zeros(3))
+    pooling = Pooling.read("std@one")
+    part = Tunable(net, classifier, early, "one", "frozen", pooling)
+    assert learning(part) >= {"one.0.weight", "one.0.bias"}
+    with pytest.raises(
+        UsageError, match=r"'two' comes after the maps that --pooling std@one takes"
+    ):
+        Tunable(net, classifier, early, "two", "frozen", pooling)

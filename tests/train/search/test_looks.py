@@ -9,6 +9,7 @@ from torch import nn
 from camcli.errors import UnavailableError
 from camcli.models.cutting.listing import list_layers
 from camcli.models.pooling.pooling import Pooling
+from camcli.models.spec import LAST
 from camcli.models.weights.bundled_file import BundledFile
 from camcli.train.config import TrainConfig
 from camcli.train.search import looks as searched
@@ -95,3 +96,13 @@ def test_the_networks_that_are_here_the_smallest_first(monkeypatch):
 )
 def test_a_look_in_words(look, said):
     assert str(look) == said
+
+
+def test_layers_that_are_to_learn_are_part_of_what_a_head_is_given():
+    whole = widest(TrainConfig(), LITE)
+    early = [
+        each for each in poolings(TrainConfig(unfreeze="all"), whole) if LAST not in each.layers
+    ]
+    assert len(early) == 1
+    some = poolings(TrainConfig(unfreeze="blocks.6"), whole)
+    assert some == [each for each in poolings(TrainConfig(), whole) if each not in early]
