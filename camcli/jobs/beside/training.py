@@ -121,10 +121,15 @@ def _facts(info: Mapping[str, Any], config: Mapping[str, Any]) -> list[list[str]
         if (images := number(counts.get(split)))
     )
     layers = words(config.get("unfreeze"))
+    verdicts = info.get("fine_tuning")
+    verdicts = [mapping(each) for each in verdicts[:100]] if isinstance(verdicts, list) else []
+    if verdicts and all(each.get("kept") == "head alone" for each in verdicts):
+        layers = ""
     facts = [
         ("Backbone", words(backbone.get("name")) or words(config.get("backbone"))),
         ("Its weights at the start", words(backbone.get("weights"))),
         ("What learned", f"the head, and the backbone from {layers}" if layers else "the head"),
+        ("Fine-tuning", " ".join(words(each.get("told")) for each in verdicts)),
         ("Photographs", words(data.get("root"))),
         ("How they lie", words(data.get("layout"))),
         ("Split", told),

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from camcli.printable import counted
 from camcli.train.config import Objective
+from camcli.train.fitting.head import judged
 from camcli.train.fitting.losses import hits, known_labels, value_errors, value_scores
 
 Z = 1.959964
@@ -35,6 +36,7 @@ class TuneVerdict:
         loss_low: of its 95% interval.
         loss_high: its other end.
         kept: whether the fine-tuned network is kept.
+        precision: of labels, the mean average precision of both.
     """
 
     count: int
@@ -48,6 +50,7 @@ class TuneVerdict:
     loss_low: float
     loss_high: float
     kept: bool
+    precision: tuple[float, float] | None = None
 
     @classmethod
     def of(
@@ -80,9 +83,12 @@ class TuneVerdict:
             low, high = max(-1.0, after - before - spread), min(1.0, after - before + spread)
         change = (each_loss(tuned, targets) - each_loss(head, targets)).double()
         mean, spread = float(change.mean()), _spread(change, whose)
+        maps = [judged(logits, targets).get("val_map") for logits in (head, tuned)]
+        precision = (maps[0], maps[1]) if maps[0] is not None and maps[1] is not None else None
         return cls(
-            n, before, after, gained, lost, low, high, mean, mean - spread, mean + spread, kept
-        )
+            n, before, after, gained, lost, low, high, mean, mean - spread, mean + spread, kept,
+            precision,
+        )  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for ``run.json``."""
@@ -94,24 +100,30 @@ class TuneVerdict:
             "lost": self.lost,
             "difference": [round(x, 6) for x in (self.after - self.before, self.low, self.high)],
             "log_loss": [round(x, 6) for x in (self.loss, self.loss_low, self.loss_high)],
+            **({"mean_ap": [round(x, 6) for x in self.precision]} if self.precision else {}),
             "kept": "fine-tuned" if self.kept else "head alone",
+            "told": self.sentence(),
         }
 
     def sentence(self) -> str:
         """What to tell a person."""
+        kept = "The fine-tuned network is kept." if self.kept else "The head alone is kept."
+        if self.precision:  # which is what epochs of labels are compared by
+            low, high = self.loss_low, self.loss_high
+            found = _words(-high, -low)
+            before, after = self.precision
+            return (
+                f"{found}: mAP {after:.4f} on validation, the head alone {before:.4f}; log-loss "
+                f"{self.loss:+.4f} (95%: {low:+.4f} to {high:+.4f} of "
+                f"{counted(self.count, 'image')}). {kept}"
+            )
         points = f"{100 * (self.after - self.before):+.1f} points"
         interval = f"95%: {100 * self.low:+.1f} to {100 * self.high:+.1f}"
         numbers = f"{self.after:.4f} on validation, the head alone {self.before:.4f}"
         changed = f"{self.gained} won, {self.lost} lost of {counted(self.count, 'image')}"
-        kept = "The fine-tuned network is kept." if self.kept else "The head alone is kept."
-        if self.low > 0:
-            found = "Fine-tuning beats the head alone"
-        elif self.high < 0:
-            found = "Fine-tuning is worse than the head alone"
-        elif self.loss_high < 0:
+        found = _words(self.low, self.high)
+        if self.low <= 0 <= self.high and self.loss_high < 0:
             found = "Fine-tuning is surer than the head alone, if no more often right"
-        else:
-            found = "Fine-tuning does not clearly beat the head alone"
         return f"{found}: {numbers}, {points} ({interval}; {changed}). {kept}"
 
 
@@ -177,22 +189,27 @@ class ValueVerdict:
             "fine_tuned": round(self.after, 6),
             "error": [round(x, 6) for x in (self.loss, self.loss_low, self.loss_high)],
             "kept": "fine-tuned" if self.kept else "head alone",
+            "told": self.sentence(),
         }
 
     def sentence(self) -> str:
         """What to tell a person."""
-        if self.loss_high < 0:
-            found = "Fine-tuning beats the head alone"
-        elif self.loss_low > 0:
-            found = "Fine-tuning is worse than the head alone"
-        else:
-            found = "Fine-tuning does not clearly beat the head alone"
+        found = _words(-self.loss_high, -self.loss_low)
         kept = "The fine-tuned network is kept." if self.kept else "The head alone is kept."
         return (
             f"{found}: R² {self.after:.4f} on validation, the head alone {self.before:.4f}; its "
             f"error {self.loss:+.0%} (95%: {self.loss_low:+.0%} to {self.loss_high:+.0%} of "
             f"{counted(self.count, 'image')}). {kept}"
         )
+
+
+def _words(low: float, high: float) -> str:
+    """What the interval of a gain says."""
+    if low > 0:
+        return "Fine-tuning beats the head alone"
+    if high < 0:
+        return "Fine-tuning is worse than the head alone"
+    return "Fine-tuning does not clearly beat the head alone"
 
 
 def paired_interval(gained: int, lost: int, count: int) -> tuple[float, float]:

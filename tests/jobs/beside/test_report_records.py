@@ -212,6 +212,20 @@ def test_the_training_of_the_runs_checkpoint_is_found(run, tmp_path):
     assert all(command.startswith("camcli ") for _, command in found["commands"])
 
 
+def test_whether_fine_tuning_was_worth_it_is_told(tmp_path):
+    config = {"data": "photos", "backbone": "net", "unfreeze": "layer4"}
+    told = [{"kept": "head alone", "told": "It is worse."}, {"kept": "fine-tuned", "told": 3}, None]
+    trained(tmp_path / "T", config=config, fine_tuning=told)
+    facts = dict(read_training(tmp_path / "T")["facts"])
+    assert facts["Fine-tuning"].split() == ["It", "is", "worse.", "3"]
+    assert facts["What learned"] == "the head, and the backbone from layer4"
+    trained(tmp_path / "T", config=config, fine_tuning=told[:1])
+    assert dict(read_training(tmp_path / "T")["facts"])["What learned"] == "the head"
+    for odd in ("text", {}, 1, None):
+        trained(tmp_path / "T", config=config, fine_tuning=odd)
+        assert "Fine-tuning" not in dict(read_training(tmp_path / "T")["facts"])
+
+
 def test_what_a_search_tried_is_told_the_one_that_was_taken_first(tmp_path):
     trained(tmp_path / "T")
     taken, other = read_training(tmp_path / "T")["tried"]

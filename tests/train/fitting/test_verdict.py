@@ -35,6 +35,7 @@ def test_the_numbers_by_hand():
     told = verdict.to_dict()
     assert told["difference"][0] == pytest.approx(0.4)
     assert told["kept"] == "fine-tuned"
+    assert told["told"] == verdict.sentence()
 
 
 @pytest.mark.parametrize(
@@ -68,6 +69,22 @@ def test_of_labels_an_image_is_right_with_all_of_its_own():
     )  # fmt: skip
     assert (verdict.before, verdict.after) == (0.5, 1.0)
     assert verdict.loss == pytest.approx(-0.5, abs=1e-6)
+
+
+def test_of_labels_it_says_what_their_epochs_are_compared_by():
+    rng = np.random.default_rng(2)
+    targets = torch.from_numpy(rng.integers(0, 2, (60, 3))).double()
+    noise = torch.from_numpy(rng.normal(size=(60, 3)))
+    better = noise + 4 * (2 * targets - 1)
+    verdict = TuneVerdict.of(noise, better, targets, kept=True)
+    low, high = verdict.precision
+    assert low < 0.7 < 0.99 < high
+    assert verdict.sentence().startswith(
+        f"Fine-tuning beats the head alone: mAP {high:.4f} on validation, the head alone {low:.4f};"
+    )
+    assert verdict.to_dict()["mean_ap"] == [round(low, 6), round(high, 6)]
+    worse = TuneVerdict.of(better, noise, targets, kept=False).sentence()
+    assert worse.startswith("Fine-tuning is worse than the head alone: mAP")
 
 
 def test_images_of_a_group_count_as_one():
