@@ -6,6 +6,7 @@ near a picture is to the few that vote, and these are followed back to its place
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -99,13 +100,31 @@ class NearestHead(nn.Module):
     def votes(self, s: Tensor) -> Tensor:
         """Logits (B, C) of the numbers s (B, K')."""
         near = self._unit(s) @ self.features.to(s.dtype).T
-        cosine, who = near.topk(self.k, 1)
+        return self.counted(*near.topk(self.k, 1))
+
+    def counted(self, cosine: Tensor, who: Tensor) -> Tensor:
+        """Logits (B, C) of the votes of images `who` (B, k) that are so near (B, k)."""
         weight = (self.sharpness * cosine).softmax(1)
         if self.targets.ndim == 2:
-            share = (weight[:, :, None] * self.targets[who].to(s.dtype)).sum(1)
+            share = (weight[:, :, None] * self.targets[who].to(weight)).sum(1)
             return ((1 - DOUBT) * share + DOUBT / 2).logit() / self.temperature
-        share = s.new_zeros(len(s), self.outputs).scatter_add(1, self.targets[who], weight)
+        share = weight.new_zeros(len(who), self.outputs).scatter_add(1, self.targets[who], weight)
         return ((1 - DOUBT) * share + DOUBT / self.outputs).log() / self.temperature
+
+    def others(self, some: Tensor, owner: Tensor) -> tuple[Tensor, Tensor]:
+        """The nearest to some of the images that vote, but for themselves.
+
+        Args:
+            some: (B,) which images.
+            owner: (N,) int64; those with the same number are the same photograph.
+
+        Returns:
+            How near (B, k) and which they are (B, k), as `counted` takes them.
+        """
+        near = self.features[some] @ self.features.T
+        near = near.masked_fill(owner[some, None] == owner, -math.inf)
+        cosine, who = near.topk(self.k, 1)
+        return cosine, who
 
     def _unit(self, s: Tensor) -> Tensor:
         moved = (s - self.shift.to(s.dtype)) * self.scale.to(s.dtype)
