@@ -21,6 +21,7 @@ from camcli.printable import some
 from camcli.settings import check_types
 
 SplitRule = Literal["given", "video"]
+HeadKind = Literal["linear", "prototype", "neighbours"]
 Solver = Literal["adamw", "sgd", "lbfgs"]
 ClassWeights = Literal["none", "balanced", "effective"]
 Loss = Literal["auto", "ce", "bce", "focal", "mse", "huber"]
@@ -34,6 +35,7 @@ ThresholdRule = Literal["f1", "half"]
 CHOICES: dict[str, tuple[str, ...]] = {
     "split": get_args(SplitRule),
     "fit": FITS,
+    "head": get_args(HeadKind),
     "solver": get_args(Solver),
     "class_weights": get_args(ClassWeights),
     "loss": get_args(Loss),
@@ -71,11 +73,16 @@ _INSTEAD_OF = {
 PATIENCE2 = 4
 """Epochs of fine-tuning without a better one, after which it stops."""
 FOUND = (
-    "weights", "fit", "input_size", "pooling", "solver", "epochs", "batch_size", "lr",
+    "weights", "fit", "input_size", "pooling", "head", "solver", "epochs", "batch_size", "lr",
     "weight_decay", "warmup", "l2", "patience", "augment", "ensemble", "members", "unfreeze",
     "epochs2", "lr2", "bn",
 )  # fmt: skip
 """What says how to look or what the head is: a run that says any of it is not searched for."""
+SOLVED = (
+    "solver", "epochs", "batch_size", "lr", "weight_decay", "warmup", "l2", "label_smoothing",
+    "class_weights", "patience", "ensemble", "members", "unfreeze",
+)  # fmt: skip
+"""What says how a head is solved for, or what goes on from one that was."""
 AUTO = "auto"
 """The backbone is chosen among those that are here."""
 DEFAULT_BACKBONE = "resnet50"
@@ -112,6 +119,7 @@ class TrainConfig:
     fit: Fit | None = None
     input_size: int | None = None
     pooling: str = "mean"
+    head: HeadKind = "linear"
     solver: Solver | None = None
     epochs: int = 5
     batch_size: int = 32
@@ -189,6 +197,7 @@ class TrainConfig:
             )
         seconds(self.time_limit)
         self._check_search()
+        self._check_head()
 
     @property
     def searches(self) -> bool:
@@ -234,6 +243,17 @@ class TrainConfig:
                 f"--search compares heads at their optimum, which --solver {self.solver} does not "
                 "go to: leave one of them out."
             )
+
+    def _check_head(self) -> None:
+        """Refuse what a head that is not solved for has no use for."""
+        if self.head == "linear":
+            return
+        for name in SOLVED if not self.search else ("search",):
+            if getattr(self, name) != _DEFAULT[name]:
+                raise UsageError(
+                    f"--head {self.head} is made of the training images as they are, which "
+                    f"{_option(name)} has no part in: leave one of them out."
+                )
 
     def kinds(self) -> tuple[str, ...]:
         """The networks of the run, each by what its weights are at the start, from `MEMBERS`.

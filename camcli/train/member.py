@@ -10,18 +10,28 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from camcli.data.sources.splits import Split
-from camcli.models.cutting.cut import LinearHead
+from camcli.models.cutting.types import Head, LinearHead
 from camcli.models.load import load_classifier
 from camcli.models.loading.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from camcli.models.pooling.nearest import NearestHead
 from camcli.train.config import TrainConfig
 from camcli.train.feature_pass.examples import Examples, Looker, gone, look_together
 from camcli.train.feature_pass.features import ImageView
 from camcli.train.feature_pass.sight import Sight
+from camcli.train.fitting.by_examples import solve_by_examples
 from camcli.train.fitting.finetune import DEFAULT_LR2, TuneState, Tuning, fine_tune
-from camcli.train.fitting.head import DEFAULT_LR, LabelledFeatures, linear, measure
+from camcli.train.fitting.head import (
+    DEFAULT_LR,
+    LabelledFeatures,
+    judged,
+    linear,
+    logits_of,
+    measure,
+)
 from camcli.train.fitting.head_stage import EpochRow, Save, Views, shown, train_heads
 from camcli.train.fitting.loop import DivergedError, Recipe
 from camcli.train.fitting.trainable_layers import Tunable
@@ -120,6 +130,10 @@ class EnsembleMember:
         Returns:
             One row an epoch.
         """
+        if self.config.head != "linear":
+            rows = [self._by_examples(splits["train"].targets, views, val, listener)]
+            lap("head")
+            return rows
         if state.get("stage") == 2:
             head, rows = LinearHead(*state["head"]), state["rows"]
         else:
@@ -145,6 +159,24 @@ class EnsembleMember:
                 raise self._told(error, recipe, 2) from error
             lap("backbone")
         return rows
+
+    def _by_examples(
+        self, targets: Tensor, views: Views, val: LabelledFeatures, listener: Listener
+    ) -> EpochRow:
+        """A head that is made of the training images; returns how it does."""
+        looks = views.all() or [views.epoch(0)]
+        train = LabelledFeatures(torch.cat(looks), torch.cat([targets] * len(looks)))
+        head, row = solve_by_examples(
+            self.config.head, train, len(self.classes), self.backbone.blocks,
+            views=len(looks), seed=self.config.seed,
+        )  # fmt: skip
+        if len(val.targets):
+            row |= judged(logits_of(head, val.features), val.targets)
+        listener.say(epoch_line({"epoch": 1, **row}, 1, best=True, title=f"{self.title}head"))
+        head = self.team.agree(head)
+        self._write(self.best, head, row=row)
+        self._write(self.last, head, row=row)
+        return {"stage": 1, "epoch": 1, **row}
 
     def _told(self, error: DivergedError, recipe: Recipe, stage: int) -> DivergedError:
         """What ended the training, what to try, and what is left of it."""
@@ -197,10 +229,10 @@ class EnsembleMember:
         """Logits (N, C) of the best checkpoint, for the held-out splits that have images."""
         self.team.agree(None)  # the checkpoint is written
         saved = load_checkpoint(self.best)
-        head = LinearHead(saved.weight, saved.bias)
+        (head,) = saved.heads()
         held = [name for name in HELD if splits[name].items]
         if not self.unfreeze:
-            return {n: linear(head, self._frozen(splits[n], looker, n).features) for n in held}
+            return {n: logits_of(head, self._frozen(splits[n], looker, n).features) for n in held}
         cut = self.backbone.classifier
         tuned = load_classifier(
             cut.provenance.name, checkpoint=self.best, device=str(cut.device)
@@ -212,7 +244,7 @@ class EnsembleMember:
                 features, _ = look_together(
                     self.team, images, Sight(tuned), ImageView(tuned), None, bar.advance
                 )
-            logits[name] = linear(head, features)
+            logits[name] = logits_of(head, features)
         return logits
 
     def _frozen(self, examples: Examples, looker: Looker, name: str) -> LabelledFeatures:
@@ -326,7 +358,7 @@ class EnsembleMember:
     def _write(
         self,
         path: Path,
-        head: LinearHead,
+        head: Head,
         network: Mapping[str, Tensor] | None = None,
         row: Mapping[str, float] | None = None,
     ) -> None:
@@ -337,7 +369,10 @@ class EnsembleMember:
         """
         tensors = self.backbone.tensors
         # What a network brings along may be infinite (masks are), what it learns may not.
-        learnt = [head.weight, head.bias]
+        weight, bias = torch.zeros(len(self.classes), 0), torch.zeros(len(self.classes))
+        if isinstance(head, LinearHead):
+            weight, bias = head.weight, head.bias
+        learnt = [weight, bias]
         for name, tensor in (network or {}).items():
             if name in tensors and tensors[name].isfinite().all():
                 learnt.append(tensor)
@@ -355,8 +390,9 @@ class EnsembleMember:
             classes=self.classes,
             preprocess=self.backbone.classifier.preprocess,
             backbone=tensors,
-            weight=head.weight,
-            bias=head.bias,
+            weight=weight,
+            bias=bias,
+            nearest=head if isinstance(head, NearestHead) else None,
             config={
                 **self.config.to_dict(),
                 "backbone_weights": made.weights,

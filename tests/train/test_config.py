@@ -162,3 +162,15 @@ def test_what_is_given_takes_the_place_of_what_it_excludes(before, given, after,
 def test_one_domain_of_the_office_can_be_asked_for_over_its_configuration():
     config = resolve(CONFIGS / "office31.toml", {"domain": "amazon"})
     assert (config.domain, config.train_domain, config.test_domain) == ("amazon", None, None)
+
+
+@pytest.mark.parametrize("head", ["prototype", "neighbours"])
+@pytest.mark.parametrize(
+    "more",
+    [{"solver": "lbfgs"}, {"l2": 0.1}, {"epochs": 3}, {"unfreeze": "layer4"}, {"ensemble": 2},
+     {"members": "random,random"}, {"class_weights": "balanced"}, {"search": True}],
+)  # fmt: skip
+def test_a_head_of_examples_has_no_use_for_how_one_is_solved_for(head, more):
+    with pytest.raises(UsageError, match=f"--head {head} .*has no part in"):
+        TrainConfig(head=head, **more)
+    assert not TrainConfig(head=head).searches

@@ -11,6 +11,7 @@ from camcli.data.decode.images import load_image
 from camcli.models.load import load_classifier
 from camcli.models.loading.checkpoint import load_checkpoint
 from camcli.models.pooling.pooling import Pooling
+from camcli.train.config import TrainConfig
 from camcli.train.prepare import load_backbones
 from camcli.train.run import train
 
@@ -88,3 +89,29 @@ def test_poolings_differ_in_their_statistics_and_share_all_else(quick, tmp_path)
             names[text] = {p.name for p in (tmp_path / text).glob("*.features")}
     assert names["mean"] == names["|mean|"] < names["mean+max"]
     assert len(names["mean+max"]) == 2
+
+
+@pytest.mark.parametrize(("head", "text"), [("neighbours", "mean+std"), ("prototype", "mean+max")])
+def test_a_head_that_is_made_of_the_images(quick, colours, tmp_path, cache, pixels, head, text):
+    plain = replace(
+        quick,
+        head=head,
+        pooling=text,
+        epochs=TrainConfig().epochs,
+        batch_size=TrainConfig().batch_size,
+    )
+    outcome = train(plain, tmp_path / "run", cache_dir=cache)
+    saved = load_checkpoint(outcome.checkpoint)
+    assert (saved.nearest is not None) == (head == "neighbours")
+    loaded = load_classifier(checkpoint=outcome.checkpoint, device="cpu")
+    if head == "prototype":
+        complete(loaded, pixels(loaded))
+    else:
+        assert loaded.head is None
+        assert saved.nearest.targets.tolist() == [0] * 10 + [1] * 10
+    # What is told of the test images is what the checkpoint says of them.
+    files = sorted((colours / "test").rglob("*.png"))
+    every = torch.stack([loaded.preprocess.pixels(load_image(file)) for file in files])
+    found = [loaded.classes[c] for c in loaded(every)[1].argmax(1).tolist()]
+    right = [name == file.parent.name for name, file in zip(found, files, strict=True)]
+    assert outcome.scores["test"]["top1"] == pytest.approx(sum(right) / len(right))

@@ -21,6 +21,7 @@ from camcli.train.config import (
     PATIENCE2,
     BatchNorm,
     ClassWeights,
+    HeadKind,
     LearntOutput,
     Loss,
     Solver,
@@ -214,6 +215,15 @@ def train(
             "'|mean|' at unit length. Every one keeps exact maps.",
         ),
     ] = D.pooling,
+    head: Annotated[
+        HeadKind,
+        _head(
+            "--head",
+            help="linear; prototype: the nearest mean of a class; neighbours: the votes of the "
+            "nearest training images, which the checkpoint then holds as features (maps by "
+            "autograd, not in closed form).",
+        ),
+    ] = D.head,
     unfreeze: Annotated[
         str | None,
         _tuning(

@@ -12,7 +12,7 @@ from torch import Tensor
 from camcli.errors import CamcliError
 from camcli.models.pooling.nearest import NearestHead
 
-_OWN = ("features", "targets", "shift", "scale")
+_OWN = ("features", "targets", "scale")
 NEAREST = tuple(f"nearest.{name}" for name in _OWN)
 """Its tensors in a file."""
 
@@ -44,13 +44,13 @@ def nearest_head(
     Raises:
         CamcliError: they do not fit together.
     """
-    features, targets, shift, scale = (tensors[name] for name in NEAREST)
+    features, targets, scale = (tensors[name] for name in NEAREST)
     several = output == "sigmoid"
     fits = (
         features.ndim == 2
         and min(features.shape) > 0
-        and shift.shape == scale.shape == features.shape[1:]
-        and all(t.is_floating_point() for t in (features, shift, scale))
+        and scale.shape == features.shape[1:]
+        and all(t.is_floating_point() for t in (features, scale))
         and targets.shape == (len(features), *([classes] if several else []))
         and (targets.is_floating_point() if several else targets.dtype == torch.int64)
         and bool((targets >= 0).all())
@@ -61,4 +61,4 @@ def nearest_head(
             f"{path} is damaged: its head asks {tuple(features.shape)} images and their classes "
             f"{tuple(targets.shape)}, which do not fit together."
         )
-    return NearestHead.of_units(features, targets, classes, shift, scale, settings)
+    return NearestHead.of_units(features, targets, classes, scale, settings)

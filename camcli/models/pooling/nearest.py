@@ -15,8 +15,8 @@ from torch.nn import functional
 
 from camcli.models.pooling.statistics import EPS
 
-SHARPNESS = 15.0
-"""How much more a nearer image counts: exp(15 cos), as is usual (Wu et al. 2018: 1 / 0.07)."""
+SHARPNESS = 50.0
+"""How much more a nearer image counts: exp(50 cos)."""
 DOUBT = 0.01
 """So much of a vote is everybody's: what no neighbour is stays possible, and logits finite."""
 
@@ -24,14 +24,14 @@ DOUBT = 0.01
 class NearestHead(nn.Module):
     """Maps (B, K', h, w) -> logits (B, C) by the k nearest images.
 
-    Near is by the cosine of the numbers, each moved by `shift` and multiplied with `scale` before.
-    Votes are weighted by exp(sharpness · cosine) and add up to one. The softmax of the logits, or
+    Near is by the cosine of the numbers, each multiplied with `scale` before. They are not centred,
+    which would gain nothing: so only their proportions decide, and gradient times features adds up
+    to 0, what speaks for a class against what speaks against it. Votes are weighted by exp(sharpness · cosine) and add up to one. The softmax of the logits, or
     of labels the sigmoid of each, gives the votes back, but for `DOUBT`.
     """
 
     features: Tensor
     targets: Tensor
-    shift: Tensor
     scale: Tensor
 
     def __init__(
@@ -41,7 +41,6 @@ class NearestHead(nn.Module):
         outputs: int,
         *,
         k: int = 20,
-        shift: Tensor | None = None,
         scale: Tensor | None = None,
         sharpness: float = SHARPNESS,
         temperature: float = 1.0,
@@ -53,18 +52,14 @@ class NearestHead(nn.Module):
             targets: (N,) int64, the class of each; of labels (N, C), 1 for those it has.
             outputs: C.
             k: how many vote; at most N.
-            shift: (K',), the mean of the features, say; by default nothing.
             scale: (K',); by default one.
             sharpness: how much more the nearer ones count.
             temperature: what the logits are divided by.
         """
         super().__init__()
-        K = features.shape[1]
         self.outputs, self.k = outputs, min(k, len(features))
         self.sharpness, self.temperature = sharpness, temperature
-        shift = features.new_zeros(K) if shift is None else shift
-        scale = features.new_ones(K) if scale is None else scale
-        self.register_buffer("shift", shift.float())
+        scale = features.new_ones(features.shape[1]) if scale is None else scale
         self.register_buffer("scale", scale.float())
         # Rounded to 16 bits, in which a checkpoint holds them: so it says after loading what it
         # said before.
@@ -77,12 +72,11 @@ class NearestHead(nn.Module):
         features: Tensor,
         targets: Tensor,
         outputs: int,
-        shift: Tensor,
         scale: Tensor,
         settings: Mapping[str, Any],
     ) -> NearestHead:
         """One whose features (N, K') are of unit length already, as a checkpoint holds them."""
-        head = cls(features[:1], targets, outputs, shift=shift, scale=scale)
+        head = cls(features[:1], targets, outputs, scale=scale)
         head.features = features.float()
         head.k = min(settings["k"], len(features))
         head.sharpness, head.temperature = settings["sharpness"], settings["temperature"]
@@ -91,7 +85,7 @@ class NearestHead(nn.Module):
     @property
     def channels(self) -> int:
         """K'."""
-        return len(self.shift)
+        return len(self.scale)
 
     def forward(self, A: Tensor) -> Tensor:
         """Logits (B, C) of maps A (B, K', h, w)."""
@@ -127,8 +121,7 @@ class NearestHead(nn.Module):
         return cosine, who
 
     def _unit(self, s: Tensor) -> Tensor:
-        moved = (s - self.shift.to(s.dtype)) * self.scale.to(s.dtype)
-        return functional.normalize(moved, dim=1, eps=EPS)
+        return functional.normalize(s * self.scale.to(s.dtype), dim=1, eps=EPS)
 
     def settings(self) -> dict[str, float]:
         """What is no tensor of it, for a checkpoint's description."""

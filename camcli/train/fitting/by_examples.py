@@ -17,8 +17,8 @@ from camcli.models.pooling.nearest import NearestHead
 from camcli.train.fitting.head import FeatureScale, LabelledFeatures
 from camcli.train.fitting.loop import hits, label_loss
 
-NEIGHBOURS = (5, 10, 20, 50)
-SHARPNESS = (2.0, 5.0, 15.0, 50.0)
+NEIGHBOURS = (5, 20, 50, 100)
+SHARPNESS = (5.0, 15.0, 50.0, 150.0, 500.0, 1500.0)
 ASKED = 4000
 """So many training images are enough to choose by."""
 _STEPS = [10 ** (e / 8) for e in range(-32, 33)]
@@ -100,7 +100,7 @@ def _neighbours(
         targets = torch.where(known, targets, share)
     features = train.features.float()
     made = NearestHead(
-        features, targets, C, k=max(NEIGHBOURS), shift=scale.mean,
+        features, targets, C, k=max(NEIGHBOURS),
         scale=1 / torch.as_tensor(scale.unit, dtype=torch.float32).expand(features.shape[1]),
     )  # fmt: skip
     drawn = torch.randperm(len(features), generator=torch.Generator().manual_seed(seed))[:ASKED]

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
 
-from camcli.models.cutting.cut import LinearHead
+from camcli.models.cutting.types import Head, LinearHead
 from camcli.models.label_metrics import average_precision
 from camcli.train.config import Objective
 from camcli.train.fitting.loop import (
@@ -221,6 +221,13 @@ def judged(logits: Tensor, targets: Tensor, *, values: Objective | None = None) 
 def linear(head: LinearHead, features: Tensor) -> Tensor:
     """Logits (N, C) of pooled features (N, K)."""
     return features.float() @ head.weight.T + head.bias
+
+
+def logits_of(head: Head, features: Tensor) -> Tensor:
+    """Logits (N, C) of pooled features (N, K) by a head of any kind."""
+    if isinstance(head, LinearHead):
+        return linear(head, features)
+    return torch.cat([head(some.float()[:, :, None, None]) for some in features.split(256)])
 
 
 # --- to the optimum ------------------------------------------------------------------------------

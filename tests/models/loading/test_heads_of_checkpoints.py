@@ -185,7 +185,7 @@ def asking(lite0, looked, tmp_path_factory):
     """A checkpoint whose three images are the photographs themselves."""
     classifier, pixels = looked
     s = classifier(pixels)[0].mean((2, 3))
-    nearest = NearestHead(s, torch.tensor([2, 0, 1]), 3, shift=s.mean(0), temperature=0.7)
+    nearest = NearestHead(s, torch.tensor([2, 0, 1]), 3, temperature=0.7)
     path = tmp_path_factory.mktemp("asking") / "m.safetensors"
     save_checkpoint(path, made(lite0, weight=torch.zeros(3, 0), nearest=nearest))
     return path, nearest
@@ -216,13 +216,12 @@ def test_a_head_that_asks_its_neighbours(asking, looked, photos, tmp_path):
         {"nearest.targets": torch.tensor([0, -1, 2])},
         {"nearest.targets": torch.tensor([0, 1])},
         {"nearest.targets": torch.tensor([0.0, 1.0, 2.0])},
-        {"nearest.shift": torch.zeros(7)},
+        {"nearest.scale": torch.zeros(7)},
         {"nearest.features": torch.zeros(0, K)},
         {"nearest.features": torch.zeros(3, K, dtype=torch.int64)},
         {"nearest.features": torch.full((3, K), float("nan"))},
         {
-            "nearest.features": torch.ones(3, 7), "nearest.shift": torch.ones(7),
-            "nearest.scale": torch.ones(7),
+            "nearest.features": torch.ones(3, 7), "nearest.scale": torch.ones(7),
         },
     ],
 )  # fmt: skip

@@ -25,15 +25,14 @@ def test_labels_are_voted_for_each_by_itself():
     torch.testing.assert_close(votes, wanted, rtol=1e-3, atol=1e-4)
 
 
-def test_near_is_by_what_is_moved_and_scaled():
+def test_near_is_by_what_is_scaled():
     plain = NearestHead(S, torch.tensor([0, 1, 1, 2]), 3, k=1)
     moved = NearestHead(
-        S, torch.tensor([0, 1, 1, 2]), 3, k=1, shift=torch.tensor([2.0, 0.0]),
-        scale=torch.tensor([0.1, 1.0]),
+        S, torch.tensor([0, 1, 1, 2]), 3, k=1, scale=torch.tensor([0.1, 1.0])
     )  # fmt: skip
-    s = torch.tensor([[0.9, 0.05]])
-    unit = torch.nn.functional.normalize((S - moved.shift) * moved.scale, dim=1)
-    own = torch.nn.functional.normalize((s - moved.shift) * moved.scale, dim=1)
+    s = torch.tensor([[0.9, 0.2]])
+    unit = torch.nn.functional.normalize(S * moved.scale, dim=1)
+    own = torch.nn.functional.normalize(s * moved.scale, dim=1)
     nearest = int((own @ unit.T).argmax())
     assert moved.votes(s).argmax() == [0, 1, 1, 2][nearest]
     assert plain.votes(s).argmax() == 0

@@ -64,8 +64,8 @@ def test_neighbours_are_those_of_scikit_learn():
     assert row["k"] in NEIGHBOURS
     scale = FeatureScale.of(train.features)
     theirs = NearestNeighbors(n_neighbors=row["k"], metric="cosine")
-    theirs.fit(scale(train.features).numpy())
-    far, who = theirs.kneighbors(scale(new.features).numpy())
+    theirs.fit((train.features.float() / scale.unit).numpy())
+    far, who = theirs.kneighbors((new.features.float() / scale.unit).numpy())
     weight = np.exp(row["sharpness"] * (1 - far))
     votes = np.zeros((50, C))
     for i in range(50):
