@@ -80,7 +80,7 @@ FOUND = (
 """What says how to look or what the head is: a run that says any of it is not searched for."""
 SOLVED = (
     "solver", "epochs", "batch_size", "lr", "weight_decay", "warmup", "l2", "label_smoothing",
-    "class_weights", "patience", "ensemble", "members", "unfreeze",
+    "class_weights", "loss", "patience", "ensemble", "members", "unfreeze",
 )  # fmt: skip
 """What says how a head is solved for, or what goes on from one that was."""
 AUTO = "auto"
@@ -248,12 +248,23 @@ class TrainConfig:
         """Refuse what a head that is not solved for has no use for."""
         if self.head == "linear":
             return
+        if self.learnt == "value":
+            self.check_head(measured=True)
         for name in SOLVED if not self.search else ("search",):
             if getattr(self, name) != _DEFAULT[name]:
                 raise UsageError(
                     f"--head {self.head} is made of the training images as they are, which "
                     f"{_option(name)} has no part in: leave one of them out."
                 )
+
+    def check_head(self, *, measured: bool) -> None:
+        """Refuse a head of examples for values, of which there are no classes.
+
+        Args:
+            measured: whether the data set is of values.
+        """
+        if measured and self.head != "linear":
+            raise UsageError(f"--head {self.head} is for classes, not for values: leave it out.")
 
     def kinds(self) -> tuple[str, ...]:
         """The networks of the run, each by what its weights are at the start, from `MEMBERS`.

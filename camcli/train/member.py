@@ -368,10 +368,12 @@ class EnsembleMember:
             DivergedError: what was learnt is not finite; nothing is written.
         """
         tensors = self.backbone.tensors
-        # What a network brings along may be infinite (masks are), what it learns may not.
+        if self.scale is not None and isinstance(head, LinearHead):
+            head = self.scale.fold(head)
         weight, bias = torch.zeros(len(self.classes), 0), torch.zeros(len(self.classes))
         if isinstance(head, LinearHead):
             weight, bias = head.weight, head.bias
+        # What a network brings along may be infinite (masks are), what it learns may not.
         learnt = [weight, bias]
         for name, tensor in (network or {}).items():
             if name in tensors and tensors[name].isfinite().all():
@@ -383,8 +385,6 @@ class EnsembleMember:
         made = self.backbone.classifier.provenance
         if network is not None:
             tensors = {n: network.get(n, t) for n, t in tensors.items()}
-        if self.scale is not None:
-            head = self.scale.fold(head)
         checkpoint = Checkpoint(
             architecture=made.name,
             classes=self.classes,

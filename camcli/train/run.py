@@ -100,6 +100,7 @@ def _train(
             listener.say(f"The run in {out} is finished already.")
             return replace(finished, leads=team.leads)
         dataset = dataset or read_data(config)
+        config.check_head(measured=dataset.measured)
         for note in dataset.notes:
             listener.say(note)
         found = directory.settled() if resuming and config.searches else None

@@ -174,3 +174,7 @@ def test_a_head_of_examples_has_no_use_for_how_one_is_solved_for(head, more):
     with pytest.raises(UsageError, match=f"--head {head} .*has no part in"):
         TrainConfig(head=head, **more)
     assert not TrainConfig(head=head).searches
+    with pytest.raises(UsageError, match="not for values"):
+        TrainConfig(head=head, output="value")
+    with pytest.raises(UsageError, match="not for values"):
+        TrainConfig(head=head).check_head(measured=True)

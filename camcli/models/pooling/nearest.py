@@ -26,8 +26,9 @@ class NearestHead(nn.Module):
 
     Near is by the cosine of the numbers, each multiplied with `scale` before. They are not centred,
     which would gain nothing: so only their proportions decide, and gradient times features adds up
-    to 0, what speaks for a class against what speaks against it. Votes are weighted by exp(sharpness · cosine) and add up to one. The softmax of the logits, or
-    of labels the sigmoid of each, gives the votes back, but for `DOUBT`.
+    to 0, what speaks for a class against what speaks against it. Votes are weighted by
+    exp(sharpness · cosine) and add up to one. The softmax of the logits, or of labels the sigmoid
+    of each, gives the votes back, but for `DOUBT`.
     """
 
     features: Tensor

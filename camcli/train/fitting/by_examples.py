@@ -15,10 +15,10 @@ from torch import Tensor
 from camcli.models.cutting.types import LinearHead
 from camcli.models.pooling.nearest import NearestHead
 from camcli.train.fitting.head import FeatureScale, LabelledFeatures
-from camcli.train.fitting.loop import hits, label_loss
+from camcli.train.fitting.losses import hits, label_loss
 
 NEIGHBOURS = (5, 20, 50, 100)
-SHARPNESS = (5.0, 15.0, 50.0, 150.0, 500.0, 1500.0)
+SHARPNESS = (5.0, 15.0, 50.0, 150.0, 500.0)
 ASKED = 4000
 """So many training images are enough to choose by."""
 _STEPS = [10 ** (e / 8) for e in range(-32, 33)]

@@ -71,7 +71,7 @@ def test_neighbours_are_those_of_scikit_learn():
     for i in range(50):
         np.add.at(votes[i], train.targets.numpy()[who[i]], weight[i] / weight[i].sum())
     ours = head.votes(new.features.float()).softmax(1).numpy()
-    assert np.abs(ours - (0.99 * votes + 0.01 / C)).max() < 0.01
+    assert np.abs(ours - (0.99 * votes + 0.01 / C)).max() < 0.05  # features are kept in 16 bits
 
 
 @pytest.mark.parametrize("kind", ["prototype", "neighbours"])
