@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import random
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import sqrt
@@ -115,3 +116,12 @@ def calibration_error(rows: list[tuple[float, bool]], bins: int = 15) -> float:
         bin_[1] += confidence
         bin_[2] += hit
     return sum(abs(total - hits) for _, total, hits in sums) / max(len(rows), 1)
+
+
+def chance_error(rows: list[tuple[float, bool]], draws: int = 200) -> float:
+    """The calibration error that confidences which are right would show on so few images."""
+    drawn = random.Random(0)
+    errors = [
+        calibration_error([(sure, drawn.random() < sure) for sure, _ in rows]) for _ in range(draws)
+    ]
+    return sum(errors) / draws

@@ -85,7 +85,7 @@ def _against(name: str, own: list[tuple[Any, ...]], found: Found) -> str:
 def _print_chosen(name: str, seeds: Sequence[int], found: Found) -> None:
     print()
     for seed in seeds:
-        for way in ("search", "any-head"):
+        for way in ("default", "optimum", "search", "any-head", "fine-tuned"):
             if result := found.get((name, seed, way)):
                 words = ", ".join(
                     f"{key} {_short(value)}" for key, value in result["chosen"].items()
@@ -109,7 +109,7 @@ def _promise(result: dict[str, Any]) -> str:
     if ece := result.get("ece"):
         parts.append(
             f"calibration error {ece['before']:.3f}, at temperature {ece['temperature']:.2f} "
-            f"{ece['after']:.3f}"
+            f"{ece['after']:.3f} (a perfect one's, of so many: {ece['chance']:.3f})"
         )
     return "; ".join(parts)
 
@@ -166,8 +166,11 @@ def print_honest(name: str, results: Sequence[dict[str, Any]]) -> None:
     )
     print(f"Out of fold minus held out, mean: {100 * mean(gaps):+.2f} points.")
     if errors_of := [r["ece"] for r in judged if r.get("ece")]:
-        before, after = (mean(e[key] for e in errors_of) for key in ("before", "after"))
+        before, after, chance = (
+            mean(e[key] for e in errors_of) for key in ("before", "after", "chance")
+        )
         print(
             f"Calibration error, mean: {before:.4f} before, {after:.4f} after its temperature "
-            f"({after / before:.2f} of it; aim: half)."
+            f"({after / before:.2f} of it; aim: half). Probabilities that are right would show "
+            f"{chance:.4f} on so many images."
         )

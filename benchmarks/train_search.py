@@ -44,7 +44,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from search_counting import calibration_error, confidences, named, right
+from search_counting import calibration_error, chance_error, confidences, named, right
 from search_sets import ImageSet, cats_dogs, fruit, textiles
 from search_tables import print_honest, print_sets
 
@@ -238,10 +238,14 @@ def calibration(run: Path, scores: dict[str, Any]) -> dict[str, float] | None:
     told = scores.get("temperature", {})
     if "test" not in told:
         return None
-    after = calibration_error(confidences(run / "predictions.csv"))
+    rows = confidences(run / "predictions.csv")
+    after = calibration_error(rows)
     if abs(after - told["test"]["ece"]) > 1e-3:
         raise EndedError(f"{run}: {told['test']['ece']} is told, and {after:.4f} is so")
-    return {"temperature": told["value"], "before": told["test"]["ece_before"], "after": after}
+    return {
+        "temperature": told["value"], "before": told["test"]["ece_before"], "after": after,
+        "chance": chance_error(rows),
+    }  # fmt: skip
 
 
 def in_seconds(limit: str) -> float:
