@@ -282,8 +282,9 @@ def train(
         BatchNorm,
         _tuning(
             "--bn",
-            help="BatchNorm of the unfrozen layers: frozen keeps its statistics; train takes those "
-            "of each batch and learns (under torchrun of each process's own part of it).",
+            help="BatchNorm of the unfrozen layers: frozen keeps its statistics, and so what the "
+            "head was solved for; train takes those of each batch and learns (under torchrun of "
+            "each process's own part of it), which the head has to get used to.",
         ),
     ] = D.bn,
     epochs: Annotated[int, _head("--epochs", help="Epochs of the head.")] = D.epochs,
