@@ -438,7 +438,7 @@ def train(
 
     camcli batch new-photos --checkpoint run/best.safetensors --out explained
 
-    camcli train --data photos --unfreeze all --out tuned
+    camcli train --data photos --search --unfreeze all --out tuned
 
     camcli train --config run/config.toml --data more-photos --out again
 

@@ -178,14 +178,25 @@ class Board:
             if isinstance(image, ImageError) or image.rgb is None:
                 continue
             result: Result = explain_batch(network, [image], what)[0]
-            truth = ", ".join(network.classes[c] for c in item.labels)
-            yield f"{item.ref.rel}: {result.pred}, labelled {truth}", annotate(image.rgb, result)
+            yield (
+                f"{item.ref.rel}: {_said(result, item, network.classes)}",
+                annotate(image.rgb, result),
+            )
 
     def _broken(self, error: OSError) -> CamcliError:
         return CamcliError(
             f"Cannot write {self.path / BOARD}: {error.strerror}. What was finished is kept; when "
             "the cause is gone, run the same command with --resume."
         )
+
+
+def _said(result: Result, item: Item, classes: Sequence[str]) -> str:
+    """What the network says of an image, and what is true."""
+    if item.values:
+        pairs = zip(classes, result.numbers, item.values, strict=True)
+        return "; ".join(f"{name} {said:.4g}, measured {true:.4g}" for name, said, true in pairs)
+    truth = ", ".join(classes[c] for c in item.labels)
+    return f"{result.pred}, labelled {truth or 'with none'}"
 
 
 def _smaller(rgb: np.ndarray) -> np.ndarray:

@@ -38,7 +38,7 @@ from camcli.train.progress import Listener
 from camcli.train.search.choice import Contender, choose, halve
 from camcli.train.search.judge import Judged, Task, judge
 from camcli.train.search.looks import ImageLook, Native, backbones, looks, poolings, widest
-from camcli.train.search.table import line, summary
+from camcli.train.search.table import HEAD, line, summary
 
 FOLDS = 5
 FEW = 300
@@ -133,6 +133,7 @@ class Search:
             f"Searching for the best look and head on {most} training images, "
             f"{self._config.time_limit} at most:"
         )
+        self._listener.say(HEAD)
         tried = self._try(first[0], few)
         if not tried:
             return self._found([], [], first[0], len(order))

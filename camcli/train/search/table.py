@@ -8,13 +8,22 @@ from typing import Any
 from camcli.models.pooling.pooling import Pooling
 from camcli.train.search.choice import Contender
 
+HEAD = "  {:<22}{:<20}{:>7}{:>9}{:>8}{:>9}".format(
+    "look", "head on", "images", "loss", "right", "seconds"
+)
+"""Above the lines of the candidates."""
+
 
 def line(tried: Contender, took: float) -> str:
-    """A candidate in a line of at most 80 columns."""
+    """A candidate in a line of at most 80 columns, below `HEAD`."""
     judged = tried.judged
-    words = f"{tried.look}, {short(tried.pooling)}"
-    numbers = f"{tried.images:>6} images  loss {judged.loss:.4f}  right {judged.accuracy:.4f}"
-    return f"  {words[:27]:<27} {numbers} {took:>5.1f} s"
+    words = f"  {_cut(str(tried.look), 21):<22}{_cut(short(tried.pooling), 19):<20}"
+    numbers = f"{tried.images:>7}{judged.loss:>9.4f}{judged.accuracy:>8.4f}{took:>9.1f}"
+    return words + numbers
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def short(pooling: Pooling) -> str:

@@ -96,6 +96,29 @@ def test_members_are_runs_of_their_own(read, quick, tmp_path):
     assert "where it looks/1" in read(out / "tensorboard").Tags()["images"]
 
 
+@pytest.mark.parametrize(
+    ("column", "cells", "told"),
+    [
+        ("age", [str(n / 2) for n in range(12)], "age "),
+        ("label", ["bright|odd", "", "bright", "odd"] * 3, "labelled "),
+    ],
+)
+def test_what_measures_and_what_has_labels_tells_what_is_true(
+    read, quick, draw, tmp_path, column, cells, told
+):
+    data = draw(tmp_path / "set", {"all": 6})
+    table = data / "table.csv"
+    paths = sorted(path.relative_to(data).as_posix() for path in data.rglob("*.png"))
+    lines = [f"{path},{cell}" for path, cell in zip(paths, cells, strict=True)]
+    table.write_text("\n".join([f"path,{column}", *lines]), "utf-8")
+    config = replace(quick, data=str(table), val=0.4, test=0.2, epochs=1, tensorboard=True)
+    train(config, tmp_path / "run", cache_dir=tmp_path / "cache")
+    seen = read(tmp_path / "run" / "tensorboard")
+    (text,) = seen.Tensors("where it looks/1/text_summary")[0].tensor_proto.string_val
+    assert told in text.decode()
+    assert "None" not in text.decode()
+
+
 def test_the_surest_mistakes_are_seen_first():
     items = [Item(ImageRef(Path(f"/{n}.jpg"), f"{n}.jpg"), 0, "val") for n in range(4)]
     logits = torch.tensor([[3.0, 0.0], [0.0, 1.0], [0.0, 4.0], [0.5, 0.0]])
