@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import queue
 import subprocess
@@ -91,6 +92,13 @@ def test_two_processes_train_the_same_network(quick, tmp_path, draw, gloo):
         for n in ("one", "two")
     ]
     assert len(rows[0]) == len(rows[1]) == 4
+    # Each image's logits are beside its own target and the head's own, whoever computed them.
+    verdicts = [
+        json.loads((tmp_path / n / "run.json").read_text("utf-8"))["fine_tuning"][0]
+        for n in ("one", "two")
+    ]
+    for name in ("head_alone", "fine_tuned", "log_loss"):
+        assert verdicts[0][name] == pytest.approx(verdicts[1][name], abs=1e-3), name
     for left, right in zip(*rows, strict=True):
         for key in ("train_loss", "train_acc", "val_loss", "val_acc"):
             assert float(left[key]) == pytest.approx(float(right[key]), abs=1e-3), key
