@@ -150,6 +150,7 @@ class TrainConfig:
     tensorboard: bool = False
     search: bool | None = None
     time_limit: str = "5m"
+    explainable: bool = True
     seed: int = 0
 
     def __post_init__(self) -> None:

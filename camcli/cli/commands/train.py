@@ -170,6 +170,14 @@ def train(
         str,
         _search("--time-limit", help="Of the search: 90s, 5m, 1h."),
     ] = D.time_limit,
+    explainable: Annotated[
+        bool,
+        _search(
+            "--explainable/--no-explainable",
+            help="Keep to heads whose maps add up to their scores. --no-explainable takes nearest "
+            "neighbours where they are better; their maps come by autograd.",
+        ),
+    ] = D.explainable,
     backbone: Annotated[
         str,
         _backbone(

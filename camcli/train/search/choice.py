@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from camcli.models.pooling.pooling import Pooling
+from camcli.train.config import HeadKind
 from camcli.train.search.judge import Judged
 from camcli.train.search.looks import ImageLook
 
@@ -25,6 +26,7 @@ class Contender:
         images: that it was judged on.
         judged: how.
         seconds: that took.
+        head: its kind, as ``--head`` takes it.
     """
 
     look: ImageLook
@@ -34,6 +36,12 @@ class Contender:
     images: int
     judged: Judged
     seconds: float
+    head: HeadKind = "linear"
+
+    @property
+    def explained(self) -> bool:
+        """Whether maps of it add up to its score: of linear heads, which prototypes are, too."""
+        return self.head != "neighbours"
 
     @property
     def simplicity(self) -> tuple[float, int]:

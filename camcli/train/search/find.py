@@ -21,7 +21,7 @@ from camcli.data.datasets.load import Dataset
 from camcli.errors import UsageError
 from camcli.models.cutting.listing import list_layers
 from camcli.models.pooling.pooling import Pooling
-from camcli.train.config import TrainConfig, seconds
+from camcli.train.config import HeadKind, TrainConfig, seconds
 from camcli.train.feature_pass.examples import (
     Examples,
     Looker,
@@ -36,7 +36,7 @@ from camcli.train.prepare import SPLITS, Backbone, load_backbones
 from camcli.train.processes import Team
 from camcli.train.progress import Listener
 from camcli.train.search.choice import Contender, choose, halve
-from camcli.train.search.judge import Judged, Task, judge
+from camcli.train.search.judge import Judged, Task, judge, judge_by_examples
 from camcli.train.search.looks import ImageLook, Native, backbones, looks, poolings, widest
 from camcli.train.search.table import HEAD, line, summary
 
@@ -53,6 +53,8 @@ GOOD = 0.99
 """From here on larger networks have less than a point to gain."""
 STEP = 8
 """The next comparison is on at most so many times the images."""
+BY_EXAMPLES: tuple[HeadKind, ...] = ("prototype", "neighbours")
+"""Heads beside the one that is solved for."""
 FALLBACK = 0.1
 """The strength where there are too few images to find one: of features of mean square 1."""
 
@@ -236,43 +238,29 @@ class Search:
         self,
         look: ImageLook,
         images: int,
-        some: Sequence[Pooling] | None = None,
+        near: dict[Pooling, float] | None = None,
         *,
         must: bool = False,
     ) -> list[Contender]:
-        """Judge the heads on one look at the first so many images; none where time is short."""
+        """Judge the heads on one look at the first so many images; none where time is short.
+
+        `near` says which poolings, and which strengths were the best for fewer images.
+        """
         must = must or not self._speed
         if not must and self._too_dear(look, images):
             return []
         begun = time.perf_counter()
         backbone = self._load(look)
-        own = self._order_of[:images]
-        examples = Examples(
-            [self._examples.items[i] for i in own], [self._examples.contents[i] for i in own],
-            self._examples.labels,
-        )  # fmt: skip
-        before = list(examples.contents)
-        looker = self._looker(backbone)
-        view = ImageView(backbone.classifier)
-        features = looker.look(examples, view, f"{look} features")
-        left = set(examples.contents)
-        own = own[torch.tensor([content in left for content in before], dtype=torch.bool)]
+        features, own, task = self._look(look, images)
         self._speed[look] = self._team.agree((time.perf_counter() - begun) / max(1, images))
-        task = Task(
-            examples.targets, len(self._dataset.classes), self._folds[own], self._recipe(examples)
-        )
         found: list[Contender] = []
-        whole = self._whole[look.backbone]
-        for pooling in some or poolings(self._config, whole):
-            start = time.perf_counter()
+        near = near or {}
+        for pooling in near or poolings(self._config, self._whole[look.backbone]):
             if found and self._left() <= 0:
                 break
-            blocks = [n for each, n in backbone.sight.statistics if each in pooling.statistics]
-            rows = features
-            if pooling != whole:
-                rows = features[:, backbone.sight.columns(pooling)]
-            judged = judge(rows, task, blocks, self._config.l2) if self._team.leads else None
-            judged = self._team.agree(judged)
+            start = time.perf_counter()
+            rows, blocks = _part(backbone, features, pooling)
+            judged = self._judged("linear", rows, task, blocks, near.get(pooling))
             if judged is not None:
                 found.append(Contender(
                     look, self._cost(look, backbone), pooling, rows.shape[1], len(rows),
@@ -282,6 +270,56 @@ class Search:
             best = min(found, key=lambda each: each.judged.loss)
             self._listener.say(line(best, time.perf_counter() - begun))
         return found
+
+    def _by_examples(self, best: Contender) -> list[Contender]:
+        """The heads of examples, on what the best linear head so far is given."""
+        backbone = self._load(best.look)
+        features, own, task = self._look(best.look, best.images)
+        rows, blocks = _part(backbone, features, best.pooling)
+        found = []
+        for kind in BY_EXAMPLES:
+            start = time.perf_counter()
+            judged = self._judged(kind, rows, task, blocks)
+            if judged is not None:
+                found.append(replace(
+                    best, judged=self._spread(judged, own), head=kind,
+                    seconds=time.perf_counter() - start,
+                ))  # fmt: skip
+        return found
+
+    def _judged(
+        self,
+        kind: HeadKind,
+        rows: Tensor,
+        task: Task,
+        blocks: Sequence[int],
+        near: float | None = None,
+    ) -> Judged | None:
+        """What a head is worth, computed by the first process."""
+        judged = None
+        if self._team.leads and kind == "linear":
+            judged = judge(rows, task, blocks, self._config.l2, near)
+        elif self._team.leads:
+            judged = judge_by_examples(kind, rows, task, blocks)
+        return self._team.agree(judged)
+
+    def _look(self, look: ImageLook, images: int) -> tuple[Tensor, Tensor, Task]:
+        """Features of the first so many images, which of all these are, and what they are of."""
+        backbone = self._load(look)
+        own = self._order_of[:images]
+        examples = Examples(
+            [self._examples.items[i] for i in own], [self._examples.contents[i] for i in own],
+            self._examples.labels,
+        )  # fmt: skip
+        before = list(examples.contents)
+        view = ImageView(backbone.classifier)
+        features = self._looker(backbone).look(examples, view, f"{look} features")
+        left = set(examples.contents)
+        own = own[torch.tensor([content in left for content in before], dtype=torch.bool)]
+        task = Task(
+            examples.targets, len(self._dataset.classes), self._folds[own], self._recipe(examples)
+        )
+        return features, own, task
 
     def _spread(self, judged: Judged, own: Tensor) -> Judged:
         """What is known of some images, in the places of all."""
@@ -353,16 +391,37 @@ class Search:
             return Settled(config, [], {"images": images, "candidates": 0})
         won = self._team.agree(choose(last, self._groups) if self._team.leads else None)
         assert won is not None
+        if (
+            self._config.head == "linear"
+            and self._config.ensemble == 1
+            and self._may_be_of_examples()
+        ):
+            others = self._by_examples(won)
+            last = [*last, *others]
+            allowed = [won, *(x for x in others if x.explained or not self._config.explainable)]
+            won = self._team.agree(choose(allowed, self._groups) if self._team.leads else None)
+            assert won is not None
         self._look_at_the_rest(won.look)
         # The sum of the losses outweighs the strength the more, the more images there are.
         l2 = won.judged.l2 * won.images / images
-        config = replace(won.look.applied(config), pooling=str(won.pooling), l2=l2)
+        config = won.look.applied(replace(config, pooling=str(won.pooling)))
+        if won.head != "linear":
+            config = replace(config, solver=None, l2=None, head=won.head)
+        else:
+            config = replace(config, l2=l2)
         tried = [*last, *before]
         table = sorted(tried, key=lambda each: (-each.images, each.judged.loss))
         told = summary(table, won, self._left_out, time.perf_counter() - self._started)
         for text in told.pop("lines"):
             self._listener.say(text)
         return Settled(config, told.pop("rows"), told)
+
+    def _may_be_of_examples(self) -> bool:
+        """Whether nothing was said that only a head that is solved for has."""
+        config = self._config
+        plain = config.class_weights == "none" and not config.label_smoothing
+        given = config.unfreeze or config.augment or config.l2 or config.solver
+        return plain and config.ensemble == 1 and not given
 
     def _look_at_the_rest(self, look: ImageLook) -> None:
         """At all that the run will look at, while the network is at hand."""
@@ -376,19 +435,23 @@ class Search:
                 self._looker(backbone).look(rest, view, f"{look} {split} features")
 
 
-def _poolings(tried: Sequence[Contender]) -> dict[ImageLook, list[Pooling]]:
-    """The better half of the poolings of each look, best first."""
+def _poolings(tried: Sequence[Contender]) -> dict[ImageLook, dict[Pooling, float]]:
+    """The better half of the poolings of each look, best first, and the best strength of each."""
     found: dict[ImageLook, list[Contender]] = {}
-    for each in tried:
+    for each in sorted(tried, key=lambda each: each.judged.loss):
         found.setdefault(each.look, []).append(each)
-    kept = {}
-    for look, some in found.items():
-        most = max(each.images for each in some)
-        ranked = sorted(
-            (each for each in some if each.images == most), key=lambda each: each.judged.loss
-        )
-        kept[look] = [each.pooling for each in ranked[: (len(ranked) + 1) // 2]]
-    return kept
+    return {
+        look: {each.pooling: each.judged.l2 for each in some[: (len(some) + 1) // 2]}
+        for look, some in found.items()
+    }
+
+
+def _part(backbone: Backbone, features: Tensor, pooling: Pooling) -> tuple[Tensor, list[int]]:
+    """Of what was looked at once the part that a pooling takes, and the size of each statistic."""
+    blocks = [n for each, n in backbone.sight.statistics if each in pooling.statistics]
+    if pooling == backbone.sight.pooling:
+        return features, blocks
+    return features[:, backbone.sight.columns(pooling)], blocks
 
 
 class _Unworried(Listener):

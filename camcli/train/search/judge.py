@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor
 
-from camcli.train.fitting.head import FeatureScale
+from camcli.train.fitting.by_examples import solve_by_examples
+from camcli.train.fitting.head import FeatureScale, LabelledFeatures, logits_of
 from camcli.train.fitting.loop import DivergedError, Recipe, hits, known_labels
 from camcli.train.fitting.optimum import truth_of
 from camcli.train.search.path import Folded, Path
@@ -17,6 +19,8 @@ GRID = tuple(10.0 ** (e / 2) for e in range(3, -10, -1))
 """Strengths, strong to weak, of features whose channels have a mean square of 1."""
 RISES = 2
 """The loss has one valley along the strengths: after so many rises its bottom is behind."""
+MARGIN = 4.0
+"""Strengths begin at most so much above where the best one was."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +86,11 @@ class Task:
 
 
 def judge(
-    features: Tensor, task: Task, blocks: list[int], l2: float | None = None
+    features: Tensor,
+    task: Task,
+    blocks: Sequence[int],
+    l2: float | None = None,
+    near: float | None = None,
 ) -> Judged | None:
     """Solve along the strengths until the loss on unseen images rises.
 
@@ -91,6 +99,7 @@ def judge(
         task: what is to be learnt.
         blocks: how many channels each statistic has.
         l2: the only strength that is tried; None for all.
+        near: what was the best one of fewer images: a stronger one is hardly better with more.
 
     Returns:
         None where no head could be solved for, or there are fewer than two folds.
@@ -104,7 +113,8 @@ def judge(
     own = torch.tensor([place.get(int(fold), 0) for fold in task.folds])
     best: Judged | None = None
     worse = 0
-    for strength in GRID if l2 is None else (l2,):
+    grid = [each for each in GRID if near is None or each < MARGIN * near]
+    for strength in grid if l2 is None else (l2,):
         try:
             path.solve(strength)
         except DivergedError:
@@ -120,6 +130,30 @@ def judge(
         elif worse == RISES:
             break
     return best
+
+
+def judge_by_examples(
+    kind: str, features: Tensor, task: Task, blocks: Sequence[int]
+) -> Judged | None:
+    """As `judge`, of heads that are not solved for (`camcli.train.fitting.by_examples`).
+
+    Args:
+        kind: ``prototype`` or ``neighbours``.
+        features: (N, K).
+        task: what is to be learnt.
+        blocks: how many channels each statistic has.
+    """
+    if len(task.numbers) < 2:
+        return None
+    logits = torch.zeros(len(features), task.classes)
+    for fold in task.numbers:
+        train, own = task.folds != fold, task.folds == fold
+        known = LabelledFeatures(features[train], task.targets[train])
+        head, _ = solve_by_examples(kind, known, task.classes, blocks)
+        logits[own] = logits_of(head, features[own])
+    losses = each_loss(logits, task.targets).double()
+    losses = torch.where(task.folds >= 0, losses, torch.nan)
+    return Judged(0.0, losses, hits(logits, task.targets))
 
 
 def each_loss(logits: Tensor, targets: Tensor) -> Tensor:

@@ -56,8 +56,9 @@ def summary(
             "input_size": each.look.input_size or "",
             "fit": each.look.fit or "",
             "pooling": str(each.pooling),
+            "head": each.head,
             "channels": each.channels,
-            "l2": each.judged.l2,
+            "l2": each.judged.l2 or "",
             "images": each.images,
             "log_loss": each.judged.loss,
             "accuracy": each.judged.accuracy,
@@ -66,10 +67,25 @@ def summary(
         }
         for each in tried
     ]
-    best = min((x for x in tried if x.images == won.images), key=lambda x: x.judged.loss)
-    text = f"Chosen: {won.look}, {short(won.pooling)}, L2 {won.judged.l2:.2g}"
+    alike = [each for each in tried if each.images == won.images]
+    best = min((x for x in alike if x.explained or not won.explained), key=lambda x: x.judged.loss)
+    strength = f"L2 {won.judged.l2:.2g}" if won.head == "linear" else f"{won.head} head"
+    lines = [f"Chosen: {won.look}, {short(won.pooling)}, {strength}"]
     if best is not won:
-        text += f": as good as {best.look}, {short(best.pooling)}, within one standard error"
+        named = f"{best.look}, {short(best.pooling)}" if best.look != won.look else "the best one"
+        lines = [f"{lines[0]},", f"  as good as {named} within one standard error"]
+    lines[-1] += "."
+    hidden = [each for each in alike if not each.explained]
+    if won.explained and hidden:
+        other = min(hidden, key=lambda x: x.judged.loss)
+        gain = 100 * (other.judged.accuracy - won.judged.accuracy)
+        loss = other.judged.loss - won.judged.loss
+        lines.append(
+            f"  Its maps add up to its scores; neighbours, whose do not, would be {gain:+.1f}"
+        )
+        lines.append(
+            f"  points right at a loss of {loss:+.4f}: --no-explainable takes what is better."
+        )
     told = {
         "candidates": len(tried),
         "images": won.images,
@@ -78,4 +94,4 @@ def summary(
         "accuracy": won.judged.accuracy,
         "left_out": list(left_out),
     }
-    return {**told, "rows": rows, "lines": [text + "."]}
+    return {**told, "rows": rows, "lines": lines}

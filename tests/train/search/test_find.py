@@ -229,3 +229,23 @@ def test_layers_learn_from_what_was_found_on(searching, tmp_path, cache, ear):
     assert stages == ["1", "2"]
     classifier = load_classifier(checkpoint=result.checkpoint)
     assert classifier.head is not None
+
+
+def test_heads_without_an_exact_map_are_taken_where_that_is_allowed(
+    searching, tmp_path, cache, monkeypatch, ear
+):
+    real = find.judge_by_examples
+
+    def better(kind, *args):
+        found = real(kind, *args)
+        return found if kind == "prototype" else replace(found, losses=0.0 * found.losses - 1)
+
+    monkeypatch.setattr(find, "judge_by_examples", better)
+    train(searching, tmp_path / "run", cache_dir=cache, listener=ear)
+    assert resolve(tmp_path / "run" / "config.toml", {}).head != "neighbours"
+    assert any("--no-explainable takes" in line for line in ear.said)
+    config = replace(searching, explainable=False)
+    train(config, tmp_path / "free", cache_dir=cache, listener=ear)
+    settled = resolve(tmp_path / "free" / "config.toml", {})
+    assert (settled.head, settled.l2, settled.solver) == ("neighbours", None, None)
+    assert load_classifier(checkpoint=tmp_path / "free" / "best.safetensors").head is None
