@@ -26,7 +26,6 @@ from torch.nn import functional
 from camcli.data.decode.images import load_image
 from camcli.train.config import TrainConfig
 from camcli.train.dataset import read_data
-from camcli.train.feature_pass.features import pooled
 from camcli.train.fitting.head import L2_GRID
 from camcli.train.prepare import load_backbones
 from camcli.train.run import train
@@ -54,12 +53,12 @@ def plain_loop(config: TrainConfig) -> tuple[float, float]:
     """Seconds and validation accuracy of the loop that tutorials show."""
     dataset = read_data(config)
     backbone = load_backbones(config, "cpu", offline=False)[0]
-    classifier = backbone.classifier
+    classifier, sight = backbone.classifier, backbone.sight
     start = time.perf_counter()
 
     def look(items) -> torch.Tensor:
         rgb = (load_image(item.ref.path) for item in items)
-        return pooled(classifier, torch.stack([classifier.preprocess.pixels(x) for x in rgb]))
+        return sight(torch.stack([classifier.preprocess.pixels(x) for x in rgb]))
 
     train_items, val_items = dataset.split("train"), dataset.split("val")
     head = torch.nn.Linear(backbone.channels, len(dataset.classes))

@@ -63,6 +63,11 @@ class Sight:
         return sum(channels for _, channels in self.statistics)
 
     @property
+    def network(self) -> Callable[[Tensor], Tensor]:
+        """Normalised images (B, 3, H, W) -> numbers (B, K'), in the runtime that is taken."""
+        return self._net
+
+    @property
     def runtime(self) -> dict[str, Any]:
         """What runs it: name, version, difference from torch."""
         return runtime_of(self._as_backbone())
@@ -114,7 +119,7 @@ class Sight:
         alike: dict[torch.Size, list[int]] = {}
         for i, image in enumerate(images):
             alike.setdefault(image.shape, []).append(i)
-        rows = [self(torch.stack([images[i] for i in some])) for some in alike.values()]
+        rows = [self(_stacked([images[i] for i in some])) for some in alike.values()]
         order = torch.tensor([i for some in alike.values() for i in some])
         return torch.cat(rows)[order.argsort().to(rows[0].device)]
 
@@ -125,6 +130,11 @@ class Sight:
 
     def _as_backbone(self) -> Classifier:
         return replace(self.classifier, features=self._net, cut=None)
+
+
+def _stacked(images: Sequence[Tensor]) -> Tensor:
+    """(B, 3, h, w) uint8 that lies as its images do, channels last: three times as fast."""
+    return torch.stack([image.permute(1, 2, 0) for image in images]).permute(0, 3, 1, 2)
 
 
 def finished(pooling: Pooling, rows: Tensor) -> Tensor:
