@@ -20,8 +20,8 @@ import numpy as np
 import torch
 
 from camcli.data.decode.images import load_image
-from camcli.evaluate.check.neighbours import nearest, reduced
 from camcli.jobs.check import CheckJob
+from camcli.train.judging.neighbours import nearest, reduced
 from camcli.train.progress import Listener
 
 HERE = Path(__file__).resolve().parent.parent

@@ -9,6 +9,7 @@ import socket
 import sys
 import types
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -124,3 +125,22 @@ def windows(monkeypatch):
     monkeypatch.setattr(ctypes, "get_last_error", lambda: kernel.error, raising=False)
     monkeypatch.setattr(sys, "platform", "win32")
     return kernel
+
+
+def _picture(seed: int, height: int = 180, width: int = 240) -> np.ndarray:
+    """(H, W, 3) uint8: noise with a spectrum of 1/f, as that of photographs: none alike."""
+    rng = np.random.default_rng(seed)
+    rows, columns = np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width)[None]
+    falls = 1 / np.maximum(np.hypot(rows, columns), 1 / max(height, width)) ** 1.3
+    channels = [
+        np.fft.ifft2(np.fft.fft2(rng.normal(size=(height, width))) * falls).real for _ in range(3)
+    ]
+    values = np.stack(channels, -1) + 2 * channels[0][..., None]
+    values = (values - values.mean()) / values.std()
+    return np.clip(128 + 50 * values, 0, 255).astype(np.uint8)
+
+
+@pytest.fixture(scope="session")
+def picture():
+    """Draws one: seed, height, width -> (H, W, 3) uint8."""
+    return lru_cache(64)(_picture)

@@ -90,6 +90,49 @@ def learning_curves(rows: Sequence[Mapping[str, Any]], title: str = "") -> bytes
     return png(figure)
 
 
+def size_curve(
+    points: Sequence[tuple[int, float, float, float]],
+    law: Sequence[tuple[float, float]],
+    images: int,
+    title: Sequence[str] = (),
+) -> bytes:
+    """Errors by the number of training images, with their intervals, and the law beyond them.
+
+    Args:
+        points: number of images, error, and the ends of its interval.
+        law: numbers of images, and the error that is expected of each.
+        images: that there are.
+        title: lines above the chart.
+
+    Returns:
+        A PNG file.
+    """
+    figure = new_figure(6.4, 4.0)
+    axes = figure.add_subplot(1, 1, 1)
+    sizes, errors, lows, highs = (np.array(each, float) for each in zip(*points, strict=True))
+    spread = 100 * np.stack([errors - lows, highs - errors]).clip(min=0)
+    axes.errorbar(
+        sizes, 100 * errors, spread, fmt="o", ms=4, lw=1.2, capsize=2, color=TRAIN,
+        label="held-out images, 95% interval",
+    )  # fmt: skip
+    x, y = zip(*law, strict=True)
+    axes.plot(x, 100 * np.array(y), "-", lw=1.4, color=VAL, label="expected")
+    axes.axvline(images, color=GREY, lw=1, ls="--", label="images that there are")
+    axes.set_xscale("log")
+    axes.set_xlabel("training images")
+    axes.set_ylabel("wrong, percent")
+    axes.set_ylim(bottom=0)
+    ticks = sorted({int(size) for size in sizes} | {images, 2 * images})
+    kept = [n for n in ticks if all(m <= n or m / n > 1.5 for m in ticks)]
+    axes.set_xticks(kept, [f"{n:,}" for n in kept])
+    axes.minorticks_off()
+    style(axes, grid="y")
+    axes.legend(frameon=False, fontsize=9, labelcolor=LIGHT["text"])
+    if title:
+        set_title(figure, [_short(line, 90) for line in title])
+    return png(figure)
+
+
 def _second(rows: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
     """What is drawn beside the loss: what the best epoch is chosen by."""
     if any("val_map" in row for row in rows):

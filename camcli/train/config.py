@@ -52,7 +52,7 @@ MEMBERS = ("pretrained", "random", "reinit")
 # What is beyond can only be a slip, and does not fit into what it is counted with.
 _AT_MOST = {
     "epochs": 10**9, "epochs2": 10**9, "batch_size": 10**9, "ensemble": 1000, "augment": 10_000,
-    "patience": 10**9, "seed": 2**32 - 1, "weight_decay": 1e30,
+    "patience": 10**9, "folds": 1000, "seed": 2**32 - 1, "weight_decay": 1e30,
     "warmup": 1e9, "l2": 1e30, "layer_decay": 1, "mixup": 1e3, "randaugment": 30,
     "focal_gamma": 100,
 }  # fmt: skip
@@ -145,6 +145,7 @@ class TrainConfig:
     ema: float = 0.98
     mixup: float = 0.0
     randaugment: int = 0
+    folds: int = 5
     output: LearntOutput = "auto"
     thresholds: ThresholdRule = "f1"
     tensorboard: bool = False
@@ -162,8 +163,8 @@ class TrainConfig:
                 )
         at_least = {
             "epochs": 1, "batch_size": 1, "ensemble": 1, "epochs2": 1, "patience": 0, "augment": 0,
-            "seed": 0, "weight_decay": 0, "warmup": 0, "l2": 0, "mixup": 0, "randaugment": 0,
-            "focal_gamma": 0,
+            "folds": 0, "seed": 0, "weight_decay": 0, "warmup": 0, "l2": 0, "mixup": 0,
+            "randaugment": 0, "focal_gamma": 0,
         }  # fmt: skip
         for name, least in at_least.items():
             value = getattr(self, name)

@@ -5,7 +5,7 @@ A run has one such network, or several whose logits are averaged.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,12 @@ from torch import Tensor
 from camcli.data.sources.splits import Split
 from camcli.models.cutting.types import Head, LinearHead
 from camcli.models.load import load_classifier
-from camcli.models.loading.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from camcli.models.loading.checkpoint import (
+    Checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+    without_temperature,
+)
 from camcli.models.pooling.nearest import NearestHead
 from camcli.train.config import TrainConfig
 from camcli.train.feature_pass.examples import Examples, Looker, gone, look_together
@@ -38,6 +43,7 @@ from camcli.train.fitting.trainable_layers import Tunable
 from camcli.train.fitting.values import ValueScale
 from camcli.train.fitting.verdict import TuneVerdict, ValueVerdict
 from camcli.train.judging.folds import joined
+from camcli.train.judging.out_of_fold import HeadTrials
 from camcli.train.prepare import Backbone
 from camcli.train.processes import ALONE, Team
 from camcli.train.progress import Listener, epoch_line
@@ -99,7 +105,7 @@ class EnsembleMember:
             self.scale = ValueScale.of(train.targets, robust=self.config.loss == "huber")
             for examples in splits.values():
                 examples.scale = self.scale
-        held = {name: self._frozen(splits[name], looker, name) for name in HELD}
+        held = {name: self.frozen(splits[name], looker, name) for name in HELD}
         if len(first) != len(train.items):  # they left between two views
             raise gone(list(looker.skipped.values())[-1])
         return views, held["val"]
@@ -228,11 +234,12 @@ class EnsembleMember:
     ) -> dict[Split, Tensor]:
         """Logits (N, C) of the best checkpoint, for the held-out splits that have images."""
         self.team.agree(None)  # the checkpoint is written
-        saved = load_checkpoint(self.best)
+        # A kill at the end may have left the one that is divided by its temperature.
+        saved = without_temperature(load_checkpoint(self.best))
         (head,) = saved.heads()
         held = [name for name in HELD if splits[name].items]
         if not self.unfreeze:
-            return {n: logits_of(head, self._frozen(splits[n], looker, n).features) for n in held}
+            return {n: logits_of(head, self.frozen(splits[n], looker, n).features) for n in held}
         cut = self.backbone.classifier
         tuned = load_classifier(
             cut.provenance.name, checkpoint=self.best, device=str(cut.device)
@@ -247,13 +254,49 @@ class EnsembleMember:
             logits[name] = logits_of(head, features)
         return logits
 
-    def _frozen(self, examples: Examples, looker: Looker, name: str) -> LabelledFeatures:
+    def trials(
+        self,
+        splits: Mapping[Split, Examples],
+        looker: Looker,
+        recipe: Recipe,
+        rows: Sequence[EpochRow],
+    ) -> HeadTrials:
+        """What heads as this one are trained with on some of its images; features are kept.
+
+        Args:
+            splits: the images.
+            looker: has their features.
+            recipe: of the head.
+            rows: its epochs, of which one says which strength it has.
+        """
+        train = splits["train"]
+        views = self._views(looker, train, shown=False).all()
+        plain = views[0]
+        if self.config.augment:  # of which none shows them as they are
+            plain = self.frozen(train, looker, "train").features
+        strengths = [row for row in rows if row.get("stage", 1) == 1 and "l2" in row]
+        best = min(strengths, key=lambda row: row.get("val_loss", 0.0), default=None)
+        start = None
+        if not self.unfreeze:
+            saved = without_temperature(load_checkpoint(self.best))
+            start = LinearHead(saved.weight, saved.bias)
+        return HeadTrials(
+            views, plain, train.targets, len(self.classes), recipe, self.heads,
+            None if best is None else float(best["l2"]), start,
+        )  # fmt: skip
+
+    def frozen(self, examples: Examples, looker: Looker, name: str = "") -> LabelledFeatures:
+        """Features of images as they are, by the network as it was at first.
+
+        Without the name of a split no bar is shown.
+        """
         view = ImageView(self.backbone.classifier)
-        features = looker.look(examples, view, f"{self.title}{name} features")
+        title = f"{self.title}{name} features" if name else ""
+        features = looker.look(examples, view, title)
         objective = self.config.objective(measured=True) if examples.measured else None
         return LabelledFeatures(features, examples.targets, objective)
 
-    def _views(self, looker: Looker, train: Examples) -> Views:
+    def _views(self, looker: Looker, train: Examples, shown: bool = True) -> Views:
         config, classifier = self.config, self.backbone.classifier
 
         expected: list[int] = []
@@ -264,7 +307,7 @@ class EnsembleMember:
             if config.augment:
                 view = ImageView(classifier, config.seed, number)
                 title += f", view {number + 1}"
-            features = looker.look(train, view, title)
+            features = looker.look(train, view, title if shown else "")
             # What could not be read at first was left out; the targets are those of the others.
             expected.append(len(features))
             if len(features) != expected[0]:

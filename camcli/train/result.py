@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from camcli.train.run_folder.rundir import BEST, INFO, SUMMARY, TrainDirectory
+from camcli.train.run_folder.rundir import BEST, INFO, SPLIT_WORDS, SUMMARY, TrainDirectory
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,7 @@ class TrainResult:
         seconds: time spent on features, head, backbone and evaluation.
         members: the accuracy of each network of an ensemble, by split.
         leads: whether this process speaks for all that torchrun started.
+        judged: how good the head really is, as `camcli.train.judging.judge` records it.
     """
 
     checkpoint: Path
@@ -29,6 +30,7 @@ class TrainResult:
     seconds: dict[str, float]
     members: list[dict[str, float]] = field(default_factory=list)
     leads: bool = True
+    judged: dict[str, Any] = field(default_factory=dict)
 
 
 def finished_result(directory: TrainDirectory) -> TrainResult | None:
@@ -36,6 +38,9 @@ def finished_result(directory: TrainDirectory) -> TrainResult | None:
     info = json.loads((directory.path / INFO).read_text("utf-8"))
     if info.get("status") != "finished" or not (directory.path / BEST).is_file():
         return None
-    scores = json.loads((directory.path / SUMMARY).read_text("utf-8"))
+    found = json.loads((directory.path / SUMMARY).read_text("utf-8"))
+    scores = {name: found.pop(name) for name in SPLIT_WORDS if name in found}
     alone = [member["top1"] for member in info.get("members", [])]
-    return TrainResult(directory.path / BEST, scores, info["skipped"], info["seconds"], alone)
+    return TrainResult(
+        directory.path / BEST, scores, info["skipped"], info["seconds"], alone, judged=found
+    )

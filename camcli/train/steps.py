@@ -19,6 +19,8 @@ from camcli.models.loading.checkpoint import (
     join_checkpoints,
     load_checkpoint,
     save_checkpoint,
+    with_temperature,
+    without_temperature,
 )
 from camcli.train.config import TrainConfig
 from camcli.train.feature_pass.examples import (
@@ -33,6 +35,8 @@ from camcli.train.fitting.head import DEFAULT_LR
 from camcli.train.fitting.head_stage import EpochRow
 from camcli.train.fitting.loop import Recipe, hits
 from camcli.train.fitting.losses import value_scores
+from camcli.train.judging.judge import Judgement, accuracy, judge
+from camcli.train.judging.outputs import write_judgement
 from camcli.train.live.follower import Follower
 from camcli.train.member import EnsembleMember
 from camcli.train.prepare import Backbone
@@ -41,7 +45,7 @@ from camcli.train.progress import Listener
 from camcli.train.result import TrainResult
 from camcli.train.run_folder.label_scores import best_thresholds
 from camcli.train.run_folder.outputs import write_epochs, write_results
-from camcli.train.run_folder.rundir import BEST, LAST, TrainDirectory
+from camcli.train.run_folder.rundir import BEST, LAST, SUMMARY, TrainDirectory
 
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
@@ -63,6 +67,7 @@ class Steps:
         self.listener = listener
         self.classes = dataset.classes
         self.thresholds: tuple[float, ...] | None = None
+        self.temperature, self.judgement = 1.0, Judgement()
         self.title = f"{config.backbone} on {dataset.root.name}"
         self.follower = Follower(directory, config, self.title)
         self.seconds: dict[str, float] = {}
@@ -224,12 +229,26 @@ class Steps:
             name: (splits[name].items, torch.stack([each[name] for each in found]).mean(0))
             for name in found[0]
         }
+        self.judgement = self._judgement(splits, lookers, judged, rows)
+        self.temperature = self.team.agree(self.judgement.temperature)
+        judged = {name: (items, z / self.temperature) for name, (items, z) in judged.items()}
         self.thresholds = self._thresholds(judged)
         results = write_results(
             self.directory, judged, self.classes, rows, self.title, several=self.dataset.several,
             thresholds=self.thresholds, measured=self.dataset.measured,
         )  # fmt: skip
-        scores = {name: result.summary() for name, result in results.items()}
+        scores: dict[str, dict[str, Any]] = {
+            name: results[name].summary() | _interval(logits, splits[name])
+            for name, (items, logits) in judged.items()
+            if items
+        }
+        write_judgement(
+            self.directory, self.judgement, splits, judged, self.classes, self.thresholds,
+            self.title,
+        )  # fmt: skip
+        self.directory.write_json(SUMMARY, {**scores, **self.judgement.record})
+        for warning in self.judgement.warnings:
+            self.listener.warn(warning)
         alone = [_top1(each, splits) for each in found] if len(found) > 1 else []
         write_epochs(self.directory, rows)
         self.follower.epochs(rows)
@@ -241,8 +260,38 @@ class Steps:
         if self.team.leads:
             self._finish(judged, scores, alone, len(skipped))
         return TrainResult(
-            self.directory.path / BEST, scores, len(skipped), self.seconds, alone, self.team.leads
-        )
+            self.directory.path / BEST, scores, len(skipped), self.seconds, alone,
+            self.team.leads, self.judgement.record,
+        )  # fmt: skip
+
+    def _judgement(
+        self,
+        splits: dict[Split, Examples],
+        lookers: list[Looker],
+        judged: dict[Split, tuple[list[Item], Tensor]],
+        rows: list[EpochRow],
+    ) -> Judgement:
+        """How good the head really is, by its features; the first of several processes looks."""
+        trials, held = [], {}
+        if self.config.cache and not self.dataset.measured:
+            trials = [
+                member.trials(
+                    splits, looker, self._recipe(n, splits["train"], looker.skipped),
+                    [row for row in rows if len(self.members) == 1 or row["member"] == n + 1],
+                )
+                for n, (member, looker) in enumerate(zip(self.members, lookers, strict=True))
+            ]  # fmt: skip
+            for name, (_, logits) in judged.items():
+                seen = self.members[0].frozen(splits[name], lookers[0])
+                held[name] = (seen.features, logits)
+        else:
+            held = {name: (torch.zeros(0), logits) for name, (_, logits) in judged.items()}
+        if not self.team.leads or self.dataset.measured:
+            return Judgement()
+        return judge(
+            splits, trials, held, self.classes, folds=self.config.folds, seed=self.config.seed,
+            tuned=bool(self.config.unfreeze), listener=self.listener,
+        )  # fmt: skip
 
     def _thresholds(
         self, judged: dict[Split, tuple[list[Item], Tensor]]
@@ -267,8 +316,11 @@ class Steps:
             save_checkpoint(path / LAST, replace(last, thresholds=self.thresholds))
             best = _joined([m.best for m in self.members])
         else:
-            best = load_checkpoint(path / BEST)
-        best = replace(best, metrics={**best.metrics, **scores}, thresholds=self.thresholds)
+            best = without_temperature(load_checkpoint(path / BEST))
+        best = replace(
+            with_temperature(best, self.temperature), metrics={**best.metrics, **scores},
+            thresholds=self.thresholds,
+        )  # fmt: skip
         save_checkpoint(path / BEST, best)
         self.follower.finished(scores, path / BEST, judged, self.info["device"])
         self.info |= {
@@ -277,6 +329,7 @@ class Steps:
             "seconds": {name: round(value, 3) for name, value in self.seconds.items()},
             "skipped": skipped,
             "metrics": scores,
+            "judged": self.judgement.record,
         }
         verdicts = [member.verdict.to_dict() for member in self.members if member.verdict]
         if verdicts:
@@ -302,6 +355,16 @@ def _joined(paths: list[Path]) -> Checkpoint:
     for name in ("backbone_weights", "backbone_sha256"):  # each member has its own
         config[name] = [part.config[name] for part in parts]
     return join_checkpoints(parts, config=config, metrics={})
+
+
+def _interval(logits: Tensor, examples: Examples) -> dict[str, float]:
+    """The ends of the interval of the share of images that are right; of labels, of decisions."""
+    if examples.measured:
+        return {}
+    told = accuracy(logits, examples)
+    if examples.labels:
+        return {"right": told.value, "right_low": told.low, "right_high": told.high}
+    return {"top1_low": told.low, "top1_high": told.high}
 
 
 def _top1(logits: dict[Split, Tensor], splits: dict[Split, Examples]) -> dict[str, float]:

@@ -80,13 +80,13 @@ def ear() -> Ear:
     return Ear()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def ear_until():
     """An `Ear` that interrupts the run after so many epochs."""
     return Ear
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def draw():
     """`draw_set`."""
     return draw_set

@@ -427,6 +427,14 @@ def train(
             rich_help_panel=o.RUN,
         ),
     ] = D.tensorboard,
+    folds: Annotated[
+        int,
+        _head(
+            "--folds",
+            help="Judge training images by heads that have not seen them, in so many parts: "
+            "accuracy with its interval, controls, what more photographs would give. 0: not.",
+        ),
+    ] = D.folds,
     seed: Annotated[
         int, typer.Option("--seed", help="Of everything drawn.", rich_help_panel=o.RUN)
     ] = D.seed,

@@ -12,6 +12,7 @@ from camcli.cli.terminal.closing import hanging
 from camcli.cli.terminal.console import say
 from camcli.ours import read_record
 from camcli.printable import counted, printable
+from camcli.train.judging.words import judged_lines
 
 if TYPE_CHECKING:
     from camcli.train.result import TrainResult
@@ -34,6 +35,8 @@ def tell_trained(result: TrainResult, out: Path, following: Sequence[str]) -> No
     for n, top1 in enumerate(result.members, 1):
         alone = ", ".join(f"{_WORDS[split]} {value:.4f}" for split, value in top1.items())
         hanging(f"member {n} alone: ", alone)
+    for name, text in judged_lines(result.judged):
+        hanging(f"{name:<12}", text)
     for split in result.scores:
         if confused := _confused(out / f"confused-{split}.csv"):
             hanging("Mostly confused: ", confused)
@@ -60,7 +63,7 @@ def _told(s: Mapping[str, Any], few: bool) -> str:
         return "  ".join([*parts, f"({counted(s['count'], 'image')})"])
     five = "" if few else f"top-5 {s['top5']:.4f}  "
     return (
-        f"accuracy {s['top1']:.4f}  {five}mAP {s['mean_ap']:.4f}  log-loss "
+        f"accuracy {s['top1']:.4f}{_between(s, 'top1', '.3f')}  {five}mAP {s['mean_ap']:.4f}  log-loss "
         f"{s['log_loss']:.4f}  calibration error {s['ece']:.4f}  ({counted(s['count'], 'image')})"
     )
 

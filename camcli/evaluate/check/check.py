@@ -10,7 +10,6 @@ from camcli.evaluate.check.duplicates import duplicate_free, duplicate_issues, e
 from camcli.evaluate.check.issue import CheckIssue
 from camcli.evaluate.check.label_errors import judged_classes, suspect_labels
 from camcli.evaluate.check.looking import Frozen, Prints, add_features, look
-from camcli.evaluate.check.neighbours import reduced
 from camcli.evaluate.check.oddities import odd_pictures, outliers, small_classes
 from camcli.evaluate.check.reading import CheckedData
 from camcli.evaluate.check.told import KINDS, findings_of
@@ -18,6 +17,7 @@ from camcli.evaluate.findings.clock import Clock
 from camcli.evaluate.findings.finding import Finding, Sighting
 from camcli.evaluate.properties.association import telling_properties
 from camcli.printable import counted, printable
+from camcli.train.judging.neighbours import reduced
 from camcli.train.progress import Listener
 
 LOOKING = 0.2

@@ -14,13 +14,13 @@ from itertools import islice
 import numpy as np
 
 from camcli.data.decode.images import load_image
+from camcli.data.decode.same_picture import FINE, Laid, grey, laid, same
 from camcli.errors import ImageError
 from camcli.evaluate.check.issue import CheckIssue
 from camcli.evaluate.check.looking import Prints
-from camcli.evaluate.check.neighbours import nearest
-from camcli.evaluate.check.same_picture import FINE, Laid, grey, laid, same
 from camcli.evaluate.findings.clock import Clock
 from camcli.models.runtime.openvino import available_cores
+from camcli.train.judging.neighbours import nearest
 from camcli.train.progress import Listener
 
 NEIGHBOURS = 5

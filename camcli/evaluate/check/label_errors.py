@@ -11,12 +11,12 @@ from torch import Tensor
 
 from camcli.evaluate.check.confident import wrong_labels
 from camcli.evaluate.check.issue import CheckedPhoto, CheckIssue
-from camcli.evaluate.check.neighbours import DIMENSIONS, reduced
 from camcli.evaluate.findings.clock import Clock
 from camcli.evaluate.properties.statistics import rank_tests
 from camcli.printable import counted, some
 from camcli.train.fitting.loop import DivergedError, Recipe
 from camcli.train.fitting.optimum import Problem
+from camcli.train.judging.neighbours import DIMENSIONS, reduced
 from camcli.train.progress import Listener
 
 FOLDS = 5

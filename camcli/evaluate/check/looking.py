@@ -19,10 +19,10 @@ from torch import nn
 
 from camcli.data.decode.images import decode, read_bytes
 from camcli.data.decode.memory_budget import BUDGET
+from camcli.data.decode.same_picture import SMALL, grey
 from camcli.data.sources.refs import ImageRef
 from camcli.errors import ImageError, of_image, stage
 from camcli.evaluate.check.issue import CheckedPhoto
-from camcli.evaluate.check.same_picture import SMALL, grey
 from camcli.evaluate.findings.clock import Clock
 from camcli.evaluate.properties.measure import PhotoProperties, measure
 from camcli.models.classifier import Classifier

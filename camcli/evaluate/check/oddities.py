@@ -9,11 +9,11 @@ import numpy as np
 
 from camcli.evaluate.check.issue import CheckedPhoto, CheckIssue
 from camcli.evaluate.check.looking import Prints
-from camcli.evaluate.check.neighbours import nearest, reduced
 from camcli.evaluate.findings.clock import Clock
 from camcli.evaluate.properties.measure import PhotoProperties
 from camcli.evaluate.properties.spectrum import DIRECTIONS
 from camcli.printable import counted
+from camcli.train.judging.neighbours import nearest, reduced
 
 LEAST = 50
 """Photographs, below which none can be said to be unlike the others."""

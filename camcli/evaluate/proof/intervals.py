@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from statistics import NormalDist
 
 import numpy as np
 
 from camcli.evaluate.findings.finding import Measured
-
-Z = NormalDist().inv_cdf(0.975)
+from camcli.train.judging.intervals import Z, wilson
 
 
 def share(hits: int, count: int) -> Measured:
@@ -20,13 +18,7 @@ def share(hits: int, count: int) -> Measured:
         hits: of `count`.
         count: at least 1.
     """
-    p = hits / count
-    centre = p + Z * Z / (2 * count)
-    half = Z * math.sqrt(p * (1 - p) / count + Z * Z / (4 * count * count))
-    scale = 1 + Z * Z / count
-    # Rounding must not leave the share itself outside.
-    low, high = max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale)
-    return Measured(p, min(low, p), max(high, p))
+    return Measured(*wilson(hits / count, count))
 
 
 def difference(both: int, first: int, second: int, neither: int) -> Measured:

@@ -125,6 +125,20 @@ def join_checkpoints(parts: Sequence[Checkpoint], **changes: Any) -> Checkpoint:
     )  # fmt: skip
 
 
+def with_temperature(checkpoint: Checkpoint, temperature: float) -> Checkpoint:
+    """The same with its logits divided by a number above 0: how sure it is, no decision."""
+    return replace(
+        checkpoint, weight=checkpoint.weight / temperature, bias=checkpoint.bias / temperature,
+        temperature=checkpoint.temperature * temperature,
+    )  # fmt: skip
+
+
+def without_temperature(checkpoint: Checkpoint) -> Checkpoint:
+    """The same with the logits that it learnt."""
+    plain = with_temperature(checkpoint, 1 / checkpoint.temperature)
+    return replace(plain, temperature=1.0)
+
+
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint; the file is either whole or not there.
 

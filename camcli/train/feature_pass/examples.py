@@ -110,8 +110,12 @@ class Looker:
         self.skipped: dict[str, str] = {}
 
     def look(self, examples: Examples, view: ImageView, title: str) -> Tensor:
-        """Features (N, K) float16; unreadable images leave `examples`, with a warning each."""
-        with self._listener.bar(title, len(examples.items), "img") as bar:
+        """Features (N, K) float16; unreadable images leave `examples`, with a warning each.
+
+        Without a title there is no bar, as for those that the cache holds.
+        """
+        listener = self._listener if title else Listener()
+        with listener.bar(title, len(examples.items), "img") as bar:
             features, errors = look_together(
                 self._team, examples, self._sight, view, self._cache, bar.advance, bar.skip
             )

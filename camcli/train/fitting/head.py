@@ -36,6 +36,8 @@ from camcli.train.fitting.values import VALUE_GRID, ValueProblem
 L2_GRID = tuple(10.0 ** (-e / 2) for e in range(1, 9))
 """Strengths tried by L-BFGS, strong to weak: each start is the end of the one before."""
 
+USUAL_L2 = 1e-3
+"""The strength where there are no validation images to choose one by."""
 DEFAULT_LR = {"adamw": 1e-3, "sgd": 3e-3}
 
 _AT_ONCE = 4096  # rows in float64, four times as large as they lie there
@@ -282,7 +284,7 @@ def strengths(recipe: Recipe, l2: float | None, *, choose: bool) -> tuple[float,
         return (l2,)
     if choose:
         return VALUE_GRID if recipe.measures else L2_GRID
-    return (1e-1,) if recipe.measures else (1e-3,)
+    return (1e-1,) if recipe.measures else (USUAL_L2,)
 
 
 def fit_to_optimum(

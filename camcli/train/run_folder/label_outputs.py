@@ -15,7 +15,7 @@ from camcli.printable import counted
 from camcli.render.plots import MAX_CLASSES, label_bars, learning_curves
 from camcli.train.feature_pass.examples import of_labels
 from camcli.train.run_folder.label_scores import SplitLabelScores, score_labels
-from camcli.train.run_folder.rundir import CURVES, SPLIT_WORDS, SUMMARY, TrainDirectory, decimal
+from camcli.train.run_folder.rundir import CURVES, SPLIT_WORDS, TrainDirectory, decimal
 
 
 def write_label_results(
@@ -46,7 +46,6 @@ def write_label_results(
         truth = of_labels(items, len(classes))
         results[split] = found = score_labels(logits, truth, classes, least)
         _write_split(directory, split, found, title)
-    directory.write_json(SUMMARY, {split: found.summary() for split, found in results.items()})
     if predictions:
         directory.write_csv("predictions.csv", predictions)
     directory.write_csv(

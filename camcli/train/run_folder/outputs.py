@@ -18,7 +18,6 @@ from camcli.train.run_folder.rundir import (
     CURVES,
     EPOCHS,
     SPLIT_WORDS,
-    SUMMARY,
     TrainDirectory,
     decimal,
 )
@@ -70,7 +69,6 @@ def write_results(
         targets = Tensor.new_tensor(logits, [item.target for item in items]).long()
         results[split] = found = score(logits, targets, classes)
         _write_split(directory, split, found, classes, title)
-    directory.write_json(SUMMARY, {split: found.summary() for split, found in results.items()})
     if predictions:
         directory.write_csv("predictions.csv", predictions)
     directory.write(CURVES, learning_curves(rows, title))

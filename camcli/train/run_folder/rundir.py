@@ -35,7 +35,8 @@ _OURS = (
     BEST, LAST, STATE, INFO, CONFIG, EPOCHS, SUMMARY, "predictions.csv", "skipped.csv",
     CURVES, "per_class-val.csv", "per_class-test.csv", "confusion-val.png",
     "confusion-test.png", "confusion-val.csv", "confusion-test.csv", "confused-val.csv",
-    "confused-test.csv", SEARCH,
+    "confused-test.csv", "out_of_fold.csv", "learning_curve.csv", "learning_curve.png",
+    "crossing.csv", SEARCH,
 )  # fmt: skip
 ASKED = "asked"
 """In run.json: the settings as they were before a search settled what they left open."""

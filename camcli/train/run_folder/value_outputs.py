@@ -14,7 +14,7 @@ from camcli.data.sources.splits import Split
 from camcli.printable import counted
 from camcli.render.plots import learning_curves
 from camcli.render.value_plots import MAX_VALUES, value_scatter
-from camcli.train.run_folder.rundir import SPLIT_WORDS, SUMMARY, TrainDirectory, decimal
+from camcli.train.run_folder.rundir import SPLIT_WORDS, TrainDirectory, decimal
 from camcli.train.run_folder.value_scores import SplitValueScores, score_values
 
 
@@ -45,7 +45,6 @@ def write_value_results(
         results[split] = found = score_values(said, true, names, groups)
         predictions += _predictions(split, items, said, names)
         _write_split(directory, split, found, said, true, title)
-    directory.write_json(SUMMARY, {split: found.summary() for split, found in results.items()})
     if predictions:
         directory.write_csv("predictions.csv", predictions)
     directory.write("curves.png", learning_curves(rows, title))

@@ -1,6 +1,5 @@
-"""Pictures that are like photographs in what matters here: structure of all sizes, none alike."""
+"""Photographs on the disk, and what is known of them."""
 
-from functools import lru_cache
 from pathlib import Path
 
 import cv2
@@ -9,19 +8,6 @@ import pytest
 
 from camcli.data.sources.refs import ImageRef
 from camcli.evaluate.check.issue import CheckedPhoto
-
-
-def _picture(seed: int, height: int = 180, width: int = 240) -> np.ndarray:
-    """(H, W, 3) uint8: noise with a spectrum of 1/f, as that of photographs."""
-    rng = np.random.default_rng(seed)
-    rows, columns = np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width)[None]
-    falls = 1 / np.maximum(np.hypot(rows, columns), 1 / max(height, width)) ** 1.3
-    channels = [
-        np.fft.ifft2(np.fft.fft2(rng.normal(size=(height, width))) * falls).real for _ in range(3)
-    ]
-    values = np.stack(channels, -1) + 2 * channels[0][..., None]
-    values = (values - values.mean()) / values.std()
-    return np.clip(128 + 50 * values, 0, 255).astype(np.uint8)
 
 
 def _write(path: Path, rgb: np.ndarray, quality: int = 92) -> Path:
@@ -33,12 +19,6 @@ def _write(path: Path, rgb: np.ndarray, quality: int = 92) -> Path:
 
 def _photo(rel: str, label: str | None = None, split=None, root: Path = Path("/nowhere")):
     return CheckedPhoto(ImageRef(root / rel, rel, label), (label,) if label else (), split)
-
-
-@pytest.fixture(scope="session")
-def picture():
-    """Draws one: seed, height, width -> (H, W, 3) uint8."""
-    return lru_cache(64)(_picture)
 
 
 @pytest.fixture(scope="session")

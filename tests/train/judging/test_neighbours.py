@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from camcli.evaluate.check import neighbours
-from camcli.evaluate.check.neighbours import nearest, reduced
+from camcli.train.judging import neighbours
+from camcli.train.judging.neighbours import nearest, reduced
 
 
 @pytest.mark.parametrize("block", [7, 64, 2048])

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from camcli.evaluate.check.same_picture import FINE, SMALL, grey, laid, same, turned
+from camcli.data.decode.same_picture import FINE, SMALL, grey, laid, same, turned
 
 
 def likeness(one, other):
