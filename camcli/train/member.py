@@ -282,7 +282,7 @@ class EnsembleMember:
             start = LinearHead(saved.weight, saved.bias)
         return HeadTrials(
             views, plain, train.targets, len(self.classes), recipe, self.heads,
-            None if best is None else float(best["l2"]), start,
+            None if best is None else float(best["l2"]), self.backbone.blocks, start,
         )  # fmt: skip
 
     def frozen(self, examples: Examples, looker: Looker, name: str = "") -> LabelledFeatures:

@@ -290,7 +290,8 @@ class Steps:
             return Judgement()
         return judge(
             splits, trials, held, self.classes, folds=self.config.folds, seed=self.config.seed,
-            tuned=bool(self.config.unfreeze), listener=self.listener,
+            tuned=bool(self.config.unfreeze), searched="search" in self.info,
+            listener=self.listener,
         )  # fmt: skip
 
     def _thresholds(

@@ -132,7 +132,8 @@ def test_a_run_of_labels(quick, patches, tmp_path, ear):
     scores = json.loads((out / "metrics.json").read_text())
     assert scores == {**outcome.scores, **outcome.judged}
     assert scores["test"].keys() == {
-        "count", "exact", "mean_ap", "micro_ap", "f1_macro", "f1_micro", "log_loss",
+        "count", "exact", "mean_ap", "micro_ap", "f1_macro", "f1_micro", "log_loss", "right",
+        "right_low", "right_high",
     }  # fmt: skip
     assert scores["test"]["mean_ap"] > 0.9
     assert all("val_map" in row for row in rows_of(out / "metrics.csv"))

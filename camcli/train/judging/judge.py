@@ -12,6 +12,7 @@ from torch import Tensor
 from camcli.data.sources.splits import Split
 from camcli.printable import counted
 from camcli.train.feature_pass.examples import Examples
+from camcli.train.fitting.head import FeatureScale
 from camcli.train.judging import controls, curve
 from camcli.train.judging.crossing import (
     SplitCopy,
@@ -65,6 +66,7 @@ def judge(
     folds: int,
     seed: int,
     tuned: bool,
+    searched: bool,
     listener: Listener,
 ) -> Judgement:
     """Judge a head in all ways that its features make cheap.
@@ -80,6 +82,7 @@ def judge(
         seed: of the run.
         tuned: whether layers of the network have learnt as well, so that the run's own logits are
             not those of the heads that are tried here.
+        searched: whether the way of looking was chosen by the same training images.
         listener: shown bars.
     """
     found = Judgement()
@@ -92,7 +95,7 @@ def judge(
     found.temperature = _temperature(found, splits, held, tuned)
     if found.logits is not None:
         found.logits = found.logits / (1.0 if tuned else found.temperature)
-        _told_of_folds(found, train, classes, groups, tuned)
+        _told_of_folds(found, train, groups, tuned, searched)
     if trials:
         _crossed(found, splits, trials[0], held, listener)
     return found
@@ -125,7 +128,8 @@ def _by_folds(
         each = [out_of_fold(own, fold, C, bar.advance) for own in trials]
     found.fold, found.logits = fold, torch.stack(each).mean(0)
     plain = trials[0].plain
-    points = torch.from_numpy(reduced(plain.numpy(), curve.AXES))
+    scaled = FeatureScale.of(plain, trials[0].blocks)(plain)
+    points = torch.from_numpy(reduced(scaled.numpy(), curve.AXES))
     rows = ((fold >= 0) & (fold < curve.enough(fold))).nonzero()[:, 0]
     own = controls.right_share(found.logits[rows], targets[rows])
     votes = controls.neighbours(points, targets, C, fold, rows)
@@ -210,7 +214,7 @@ def _before_and_after(logits: Tensor, targets: Tensor, temperature: float) -> di
 
 
 def _told_of_folds(
-    found: Judgement, train: Examples, classes: Sequence[str], groups: Sequence[int], tuned: bool
+    found: Judgement, train: Examples, groups: Sequence[int], tuned: bool, searched: bool
 ) -> None:
     """The record's ``out_of_fold``."""
     assert found.fold is not None
@@ -226,6 +230,7 @@ def _told_of_folds(
         "not_judged": len(found.fold) - len(rows),
         "folds": int(found.fold.max()) + 1,
         "groups": len(set(own)),
+        "searched": searched,
         "accuracy": interval.value,
         "low": interval.low,
         "high": interval.high,

@@ -30,6 +30,7 @@ class HeadTrials:
         recipe: of the run's head.
         heads: how many are averaged.
         l2: the strength that the run's head has; None where it has none.
+        blocks: how many channels each statistic has, see `FeatureScale.of`.
         start: the run's head, from which an optimum on most of its images is not far.
     """
 
@@ -40,6 +41,7 @@ class HeadTrials:
     recipe: Recipe
     heads: int = 1
     l2: float | None = None
+    blocks: Sequence[int] = ()
     start: LinearHead | None = None
 
     def __call__(self, learn: Tensor, judge: Tensor) -> Tensor:
@@ -50,7 +52,7 @@ class HeadTrials:
         nothing = LabelledFeatures(self.plain[:0], self.targets[:0])
         head, _, _ = train_heads(
             some, self.targets[learn], nothing, self.classes, replace(self.recipe, patience=0),
-            members=self.heads, l2=self.l2,
+            members=self.heads, l2=self.l2, blocks=self.blocks,
         )  # fmt: skip
         return linear(head, self.plain[judge])
 
@@ -58,7 +60,7 @@ class HeadTrials:
         """The optimum on some of the images."""
         features = torch.cat([view[learn] for view in self.views])
         targets = torch.cat([self.targets[learn]] * len(self.views))
-        scale = FeatureScale.of(features)
+        scale = FeatureScale.of(features, self.blocks)
         problem = Problem(scale(features), targets, self.classes, self.recipe)
         if self.start is not None:
             weight = self.start.weight.float()

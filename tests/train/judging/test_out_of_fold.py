@@ -53,7 +53,7 @@ def test_each_is_the_optimum_on_the_others_wherever_it_begins(features):
     fold = fold_of(targets)
     wild = LinearHead(torch.randn(3, 8), torch.randn(3))
     for start in (None, wild):
-        trials = HeadTrials([X], X, targets, 3, RECIPES["lbfgs"], 1, 0.02, start)
+        trials = HeadTrials([X], X, targets, 3, RECIPES["lbfgs"], 1, 0.02, start=start)
         found = out_of_fold(trials, fold, 3)
         for k in range(5):
             own = X[fold != k]
