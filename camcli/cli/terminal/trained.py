@@ -63,8 +63,8 @@ def _told(s: Mapping[str, Any], few: bool) -> str:
         return "  ".join([*parts, f"({counted(s['count'], 'image')})"])
     five = "" if few else f"top-5 {s['top5']:.4f}  "
     return (
-        f"accuracy {s['top1']:.4f}{_between(s, 'top1', '.3f')}  {five}mAP {s['mean_ap']:.4f}  log-loss "
-        f"{s['log_loss']:.4f}  calibration error {s['ece']:.4f}  ({counted(s['count'], 'image')})"
+        f"accuracy {s['top1']:.4f}{_between(s, 'top1', '.3f')}  {five}mAP {s['mean_ap']:.4f}  "
+        f"log-loss {s['log_loss']:.4f}  calibration error {s['ece']:.4f}  ({counted(s['count'], 'image')})"
     )
 
 

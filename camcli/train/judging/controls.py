@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from camcli.train.fitting.loop import known_labels
+from camcli.train.fitting.losses import known_labels
 from camcli.train.judging.intervals import Interval, Z
 
 NEIGHBOURS = 5

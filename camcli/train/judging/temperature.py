@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor
 
-from camcli.train.fitting.loop import known_labels, label_loss
+from camcli.train.fitting.losses import known_labels, label_loss
 from camcli.train.run_folder.metrics import calibration_error
 
 FEWEST = 20
