@@ -64,7 +64,8 @@ def _told(s: Mapping[str, Any], few: bool) -> str:
     five = "" if few else f"top-5 {s['top5']:.4f}  "
     return (
         f"accuracy {s['top1']:.4f}{_between(s, 'top1', '.3f')}  {five}mAP {s['mean_ap']:.4f}  "
-        f"log-loss {s['log_loss']:.4f}  calibration error {s['ece']:.4f}  ({counted(s['count'], 'image')})"
+        f"log-loss {s['log_loss']:.4f}  calibration error {s['ece']:.4f}  "
+        f"({counted(s['count'], 'image')})"
     )
 
 
