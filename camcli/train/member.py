@@ -277,12 +277,13 @@ class EnsembleMember:
         strengths = [row for row in rows if row.get("stage", 1) == 1 and "l2" in row]
         best = min(strengths, key=lambda row: row.get("val_loss", 0.0), default=None)
         start = None
-        if not self.unfreeze:
+        if not self.unfreeze and self.config.head == "linear":
             saved = without_temperature(load_checkpoint(self.best))
             start = LinearHead(saved.weight, saved.bias)
         return HeadTrials(
             views, plain, train.targets, len(self.classes), recipe, self.heads,
-            None if best is None else float(best["l2"]), self.backbone.blocks, start,
+            None if best is None else float(best["l2"]), self.backbone.blocks,
+            self.config.head, start,
         )  # fmt: skip
 
     def frozen(self, examples: Examples, looker: Looker, name: str = "") -> LabelledFeatures:

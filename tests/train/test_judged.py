@@ -181,6 +181,21 @@ def test_the_mean_of_several_networks_is_judged(judged, tmp_path):
     assert saved.temperature == result.judged["temperature"]["value"]
 
 
+@pytest.mark.parametrize("head", ["prototype", "neighbours"])
+def test_heads_of_examples_are_judged_as_they_are(judged, tmp_path, head):
+    config, _, _, _, cache = judged
+    config = replace(config, head=head, epochs=5, batch_size=32)
+    result = train(config, tmp_path / "run", cache_dir=cache)
+    assert result.judged["out_of_fold"]["images"] == 72
+    saved = load_checkpoint(tmp_path / "run" / "best.safetensors")
+    told = result.judged["temperature"]
+    assert saved.temperature == told["value"]
+    if saved.nearest is not None:
+        before = without_temperature(saved).nearest.temperature
+        assert saved.nearest.temperature == pytest.approx(before * told["value"])
+    assert told["val"]["log_loss"] <= told["val"]["log_loss_before"]
+
+
 def test_a_temperature_can_be_taken_out_again(judged):
     _, out, _, _, _ = judged
     saved = without_temperature(load_checkpoint(out / "best.safetensors"))

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -127,9 +128,13 @@ def join_checkpoints(parts: Sequence[Checkpoint], **changes: Any) -> Checkpoint:
 
 def with_temperature(checkpoint: Checkpoint, temperature: float) -> Checkpoint:
     """The same with its logits divided by a number above 0: how sure it is, no decision."""
+    nearest = checkpoint.nearest
+    if nearest is not None:
+        nearest = copy(nearest)
+        nearest.temperature *= temperature
     return replace(
         checkpoint, weight=checkpoint.weight / temperature, bias=checkpoint.bias / temperature,
-        temperature=checkpoint.temperature * temperature,
+        temperature=checkpoint.temperature * temperature, nearest=nearest,
     )  # fmt: skip
 
 

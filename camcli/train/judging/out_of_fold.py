@@ -9,7 +9,14 @@ import torch
 from torch import Tensor
 
 from camcli.models.cutting.cut import LinearHead
-from camcli.train.fitting.head import USUAL_L2, FeatureScale, LabelledFeatures, linear
+from camcli.train.fitting.by_examples import solve_by_examples
+from camcli.train.fitting.head import (
+    USUAL_L2,
+    FeatureScale,
+    LabelledFeatures,
+    linear,
+    logits_of,
+)
 from camcli.train.fitting.head_stage import Views, train_heads
 from camcli.train.fitting.loop import Recipe
 from camcli.train.fitting.optimum import Problem
@@ -31,6 +38,7 @@ class HeadTrials:
         heads: how many are averaged.
         l2: the strength that the run's head has; None where it has none.
         blocks: how many channels each statistic has, see `FeatureScale.of`.
+        kind: of head, `camcli.train.config.HeadKind`.
         start: the run's head, from which an optimum on most of its images is not far.
     """
 
@@ -42,10 +50,19 @@ class HeadTrials:
     heads: int = 1
     l2: float | None = None
     blocks: Sequence[int] = ()
+    kind: str = "linear"
     start: LinearHead | None = None
 
     def __call__(self, learn: Tensor, judge: Tensor) -> Tensor:
         """Logits (M, C) of the images `judge` by a head that learnt from the images `learn`."""
+        if self.kind != "linear":
+            seen = torch.cat([view[learn] for view in self.views])
+            truth = torch.cat([self.targets[learn]] * len(self.views))
+            made, _ = solve_by_examples(
+                self.kind, LabelledFeatures(seen, truth), self.classes, self.blocks,
+                views=len(self.views), seed=self.recipe.seed,
+            )  # fmt: skip
+            return logits_of(made, self.plain[judge])
         if self.recipe.solver == "lbfgs" and self.heads == 1:
             return linear(self._solved(learn), self.plain[judge])
         some = Views(lambda v: self.views[v][learn], len(self.views), self.recipe.seed)
