@@ -84,7 +84,8 @@ def learning_curves(rows: Sequence[Mapping[str, Any]], title: str = "") -> bytes
                 )  # fmt: skip
         axes.set_ylabel(quantity)
         style(axes, grid="y")
-        axes.legend(frameon=False, fontsize=9, labelcolor=LIGHT["text"])
+        if axes.lines:
+            axes.legend(frameon=False, fontsize=9, labelcolor=LIGHT["text"])
     if title:
         set_title(figure, [_short(title, 90)])
     return png(figure)

@@ -125,7 +125,10 @@ class Steps:
         labels = len(self.classes) if self.dataset.several else 0
         splits = {
             name: Examples.of(
-                self.dataset.split(name), labels, self.listener, measured=self.dataset.measured
+                self.dataset.split(name),
+                labels,
+                self.listener,
+                measured=len(self.classes) * self.dataset.measured,
             )
             for name in SPLITS
         }

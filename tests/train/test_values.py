@@ -147,3 +147,34 @@ def test_what_means_nothing_of_values_is_refused(quick, settings, said):
 def test_settings_that_contradict_each_other(settings, said):
     with pytest.raises(UsageError, match=said):
         TrainConfig(**settings)
+
+
+def test_a_split_may_have_no_images(discs, quick, tmp_path):
+    """Neither test nor validation images: the last strength counts, and there are no scores."""
+    table = discs / "all.csv"
+    rows = rows_of(discs / "both.csv")
+    table.write_text(
+        "path,side,red\n" + "".join(f"{r['path']},{r['side']},{r['red']}\n" for r in rows)
+    )
+    outcome = train(
+        replace(quick, data=str(table), val=0.0), tmp_path / "run", cache_dir=tmp_path / "c"
+    )
+    assert outcome.scores == {}
+    assert load_classifier(checkpoint=outcome.checkpoint).classes == ("side", "red")
+
+
+@pytest.mark.slow
+def test_of_values_nothing_is_searched_for(discs, tmp_path, quick):
+    """The first network that is here, and the head at its optimum; a resume knows it."""
+    asked = TrainConfig(data=str(discs / "side.csv"), backbone=quick.backbone)
+    assert asked.searches
+    with pytest.raises(UsageError, match="--search compares heads of classes"):
+        train(replace(asked, search=True), tmp_path / "no")
+    asked = replace(asked, backbone="auto", input_size=None)
+    outcome = train(asked, tmp_path / "run", cache_dir=tmp_path / "c")
+    info = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert info["config"]["search"] is False
+    assert info["backbone"]["name"] == "efficientnet_lite0"
+    assert all("l2" in row for row in rows_of(tmp_path / "run" / "metrics.csv"))
+    again = train(asked, tmp_path / "run", resume=True)
+    assert again.scores == outcome.scores

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from camcli.batch.tables.reading import header, read_rows
+from camcli.data.sources.label_tables import split_values
 from camcli.ours import finite_number
+from camcli.printable import counted
 from camcli.render.verdict import number
 
+_OF = "value_"
+MOST = 10
+"""Values whose errors are told."""
 VALUES = "value_metrics"
 """What ``run.json`` calls it."""
 
 
 def value_summary(table: Path) -> dict[str, Any] | None:
-    """The errors of a network with one value, for ``run.json``.
+    """The errors of a network's values, for ``run.json``.
 
     Args:
         table: ``predictions.csv``.
@@ -27,19 +32,40 @@ def value_summary(table: Path) -> dict[str, Any] | None:
         ``images`` (those with a value and a label that is a number), ``mae``, the mean absolute
         error, ``rmse``, the root of the mean squared one, ``bias``, the mean of value minus label,
         and ``r2``, the share of the labels' variance that the values explain (None where they do
-        not vary); or None: the network returns something else or several values, or no label is a
-        number.
+        not vary). Of a network with several values ``images``, those with a label of one, and
+        ``values``, these numbers of each by its name. Or None: the network returns something else,
+        or no label is a number.
     """
     columns = header(table) if table.exists() else []
-    if "value" not in columns or any(name.startswith("value_") for name in columns):
+    if "value" not in columns:
         return None
-    pairs = [
-        pair
-        for row in read_rows(table, ("label", "value"))
-        if (pair := (finite_number(row["value"]), finite_number(row["label"]))) and None not in pair
-    ]
+    names = [name.removeprefix(_OF) for name in columns if name.startswith(_OF)]
+    pairs: dict[str, list[tuple[float, float]]] = {}
+    images = 0
+    for row in read_rows(table, ("label", "value")):
+        if names:
+            true = split_values(row["label"], names)
+            said = [finite_number(row[_OF + name]) for name in names]
+        else:
+            number = finite_number(row["label"])
+            true, said = (math.nan if number is None else number,), [finite_number(row["value"])]
+        known = [
+            (name, (first, second))
+            for name, first, second in zip(names or [""], said, true, strict=True)
+            if first is not None and not math.isnan(second)
+        ]
+        images += bool(known)
+        for name, pair in known:
+            pairs.setdefault(name, []).append(pair)
     if not pairs:
         return None
+    if not names:
+        return _errors(pairs[""])
+    return {"images": images, "values": {n: _errors(pairs[n]) for n in names if n in pairs}}
+
+
+def _errors(pairs: Sequence[tuple[float, float]]) -> dict[str, Any]:
+    """The numbers of one value, of which it was said what is true."""
     said, true = np.array(pairs, np.float64).T
     with np.errstate(all="ignore"):
         off = said - true
@@ -55,14 +81,21 @@ def value_summary(table: Path) -> dict[str, Any] | None:
 
 
 def told(record: Mapping[str, Any]) -> str:
-    """One line of what `value_summary` found, for a person."""
+    """A line of what `value_summary` found, for a person; of several values one of each."""
+    if "values" in record:
+        lines = [f"{name}: {_told(each)}" for name, each in list(record["values"].items())[:MOST]]
+        return f"Against the labels of {counted(record['images'], 'image')}:\n" + "\n".join(lines)
+    return f"Against the labels of {counted(record['images'], 'image')}: {_told(record)}."
+
+
+def _told(record: Mapping[str, Any]) -> str:
+    """The numbers of one value."""
 
     def shown(key: str) -> str:
         return "unknown" if record[key] is None else number(record[key])
 
     r2 = "" if record["r2"] is None else f", R² {record['r2']:.4f}"
-    images = record["images"]
     return (
-        f"Against the labels of {images} image{'s' * (images != 1)}: mean absolute error "
-        f"{shown('mae')}, root mean square {shown('rmse')}, bias {shown('bias')}{r2}."
+        f"mean absolute error {shown('mae')}, root mean square {shown('rmse')}, bias "
+        f"{shown('bias')}{r2}"
     )

@@ -238,13 +238,14 @@ def _show(found: Description) -> None:
     console = tables()
     data = found.dataset
     splits = [s for s, n in data.counts().items() if n]
-    title = (
-        f"{printable(data.place)}: {counted(len(data.items), 'image')}, "
-        f"{counted(len(data.classes), 'class', 'classes')}"
+    title = f"{printable(data.place)}: {counted(len(data.items), 'image')}, " + (
+        counted(len(data.classes), "value")
+        if data.measured
+        else counted(len(data.classes), "class", "classes")
     )
     console.print(escape(f"{title} ({data.layout})"), style="bold")
     table = Table(box=None, pad_edge=False)
-    table.add_column("class")
+    table.add_column("value" if data.measured else "class")
     for split in splits:
         table.add_column(split if len(splits) > 1 else "images", justify="right")
     for name, counts in found.counts.items():
@@ -256,7 +257,11 @@ def _show(found: Description) -> None:
                 *found.width, *found.height
             )
         )
-    console.print(f"largest class over smallest, in training: {found.imbalance:.2f}")
+    for name, (least, middle, most) in found.values.items():
+        told = f"{printable(name)} {least:.6g}, median {middle:.6g}, to {most:.6g}"
+        console.print(escape(told))
+    if not data.measured:
+        console.print(f"largest class over smallest, in training: {found.imbalance:.2f}")
     lists = {
         "unreadable": [error for _, error in found.unreadable],
         "same picture in several splits": [" = ".join(map(printable, g)) for g in found.leaks],

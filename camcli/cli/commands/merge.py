@@ -51,7 +51,8 @@ def merge(
     if info.get(LABELS):
         say(f"{told(info[LABELS])}.")
     elif VALUES in info:
-        say(of_values(info[VALUES]))
+        for line in of_values(info[VALUES]).splitlines():
+            say(line)
     elif counts.get("labelled"):
         correct, labelled = counts.get("correct", 0), counts["labelled"]
         say(f"accuracy {correct / labelled:.4f} ({correct} of {labelled})")

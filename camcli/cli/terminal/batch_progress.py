@@ -204,11 +204,12 @@ def _tell_values(run: Run) -> None:
     for name, (low, high, total, count) in list(ranges.items())[:10]:
         say(f"{name}: {number(low)} to {number(high)}, {number(total / count)} on average.")
     if run.values_found:
-        say(told(run.values_found))
+        for line in told(run.values_found).splitlines():
+            say(line)
     elif isinstance(run.source.labeller, Tabled):
         say(
-            "The labels are not measured against: that takes a network with one value, and labels "
-            "that are numbers."
+            "The labels are not measured against: that takes labels that are numbers, of several "
+            "values a column of each one's name."
         )
 
 

@@ -35,6 +35,9 @@ def tell_trained(result: TrainResult, out: Path, following: Sequence[str]) -> No
     for n, top1 in enumerate(result.members, 1):
         alone = ", ".join(f"{_WORDS[split]} {value:.4f}" for split, value in top1.items())
         hanging(f"member {n} alone: ", alone)
+    for split, scores in result.scores.items():
+        if "r2" in scores and (each := _values(out / f"per_value-{split}.csv")):
+            hanging(f"{_WORDS[split]}, each: ", each)
     for name, text in judged_lines(result.judged):
         hanging(f"{name:<12}", text)
     for split in result.scores:
@@ -73,6 +76,22 @@ def _between(scores: Mapping[str, Any], name: str, form: str) -> str:
     """The interval of a number, in brackets; empty where it has none."""
     low, high = scores.get(f"{name}_low"), scores.get(f"{name}_high")
     return "" if low is None or high is None else f" ({low:{form}} to {high:{form}})"
+
+
+def _values(table: Path) -> str:
+    """How each of several values did, the first ones; empty of one alone."""
+    try:
+        with table.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+            rows = [row for row, _ in zip(csv.DictReader(file), range(7), strict=False)]
+        told = [
+            f"{printable(row['value'])} R² {float(row['r2']):.3f}, mean error {row['mae']}"
+            if row["r2"]
+            else f"{printable(row['value'])} does not vary"
+            for row in rows[:6]
+        ]
+        return "" if len(rows) < 2 else "; ".join(told) + " ..." * (len(rows) > 6)
+    except (OSError, KeyError, ValueError, csv.Error):
+        return ""
 
 
 def _confused(table: Path) -> str:

@@ -6,10 +6,11 @@ import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import islice
-from math import isfinite
+from math import isfinite, isnan
+from statistics import median
 from typing import Any, NamedTuple
 
 from camcli.data.datasets.dataset import Dataset, Item
@@ -38,6 +39,7 @@ class Description:
         leaks: groups of relative paths with the same bytes in different splits.
         contradictions: groups with the same bytes and different labels.
         repeated: images whose bytes occurred before, anywhere.
+        values: of measured images smallest, median and largest of each value by its name.
         imbalance: images of the largest class over those of the smallest, in training;
             infinite when a class has none.
     """
@@ -51,6 +53,7 @@ class Description:
     contradictions: tuple[tuple[str, ...], ...]
     repeated: int
     imbalance: float
+    values: dict[str, tuple[float, float, float]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -62,6 +65,16 @@ class Description:
             "classes": self.counts,
             "width": self.width and self.width._asdict(),
             "height": self.height and self.height._asdict(),
+            **(
+                {
+                    "values": {
+                        n: dict(zip(("least", "median", "most"), v, strict=True))
+                        for n, v in self.values.items()
+                    }
+                }
+                if self.values
+                else {}
+            ),
             "imbalance": round(self.imbalance, 3) if isfinite(self.imbalance) else None,
             "unreadable": [{"path": p, "error": e} for p, e in self.unreadable],
             "same_bytes_in_several_splits": [list(g) for g in self.leaks],
@@ -101,6 +114,8 @@ def describe(
     for item, seen in zip(items, _look_at(items, workers), strict=True):
         for label in item.labels:
             counts[dataset.classes[label]][item.split] += 1
+        for name, value in zip(dataset.classes, item.values, strict=False):
+            counts[name][item.split] += not isnan(value)
         if seen.error:
             unreadable.append((item.ref.rel, seen.error))
         if seen.digest:
@@ -120,10 +135,20 @@ def describe(
         _span(heights),
         tuple(unreadable),
         _differing(copies, lambda item: item.split),
-        _differing(copies, lambda item: item.labels),
+        _differing(copies, lambda item: str(item.values) if item.values else item.labels),
         sum(len(group) - 1 for group in copies),
         max(trained) / fewest if fewest else float("inf"),
+        _ranges(dataset),
     )
+
+
+def _ranges(dataset: Dataset) -> dict[str, tuple[float, float, float]]:
+    """Smallest, median and largest of each value; nothing where images have classes."""
+    found = {}
+    for c, name in enumerate(dataset.classes if dataset.measured else ()):
+        if known := [v for item in dataset.items if not isnan(v := item.values[c])]:
+            found[name] = (min(known), median(known), max(known))
+    return found
 
 
 def _look_at(items: tuple[Item, ...], workers: int | None) -> Iterator[_Seen]:

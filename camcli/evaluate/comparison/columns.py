@@ -15,7 +15,7 @@ CONTROLS = ("centre-box", GAUSSIAN, "noise")
 
 LOWER = {
     "kl", "fpr", "top1_loc_error", "top5_loc_error", "deletion", "average_drop", "infidelity",
-    "max_sensitivity",
+    "max_sensitivity", "mae", "rmse",
 }  # fmt: skip
 """Metrics of which less is better."""
 
@@ -38,6 +38,12 @@ GROUPS: tuple[tuple[str, tuple[str, ...], str], ...] = (
         ("exact", "map", "f1_micro", "f1_macro"),
         "of the photographs whose labels are known, of which each can have any number; exact: all "
         "labels of a photograph and no other; map: mean average precision",
+    ),
+    (
+        "Values",
+        ("r2", "mae", "rmse"),
+        "of the photographs whose value is known; r2: share of the variance that is explained, of "
+        "several values their mean; mae, rmse: errors in the value's unit, lower is better",
     ),
     (
         "Boxes",

@@ -11,6 +11,7 @@ import numpy as np
 from camcli.cam.explainer import check_influence
 from camcli.cam.map_options import MapOptions
 from camcli.data.sources.find import ImageRef
+from camcli.data.sources.label_tables import split_values
 from camcli.errors import ImageError, UsageError
 from camcli.evaluate.comparison.columns import CLASSIFICATION, CONTROLS, MetricRow
 from camcli.evaluate.measured.annotations import Annotations
@@ -36,6 +37,7 @@ from camcli.evaluate.metrics.grid import choose_cells, grid_game
 from camcli.evaluate.metrics.label_predictions import LabelPredictions, labels_judged
 from camcli.evaluate.metrics.localization import Localization, Means
 from camcli.evaluate.metrics.predictions import Predictions, judged
+from camcli.evaluate.metrics.value_predictions import ValuePredictions, values_judged
 from camcli.models.classifier import Classifier
 
 
@@ -133,6 +135,7 @@ def compare(
     logits, labels, kept = [], [], list[Seen]()
     several: list[frozenset[int] | None] = []
     doubtful: list[frozenset[int]] = []
+    measured: list[tuple[float, ...]] = []
     untold: set[str] = set()
     for seen in see_photographs(classifier, refs, hows, every_label=True, failed=failed):
         if seen.first:
@@ -140,6 +143,7 @@ def compare(
             labels.append(-1 if seen.label is None else seen.label)
             several.append(seen.labels)
             doubtful.append(seen.untold)
+            measured.append(split_values(seen.ref.label, classifier.classes))
             progress()
         annotations: Annotations | None = ask.annotations
         if output.multi_label and seen.ref.rel in ask.annotations:
@@ -175,10 +179,12 @@ def compare(
         mosaics = choose_cells(kept, n, confidence=ask.grid_confidence, seed=ask.seed)
         games = grid_game(classifier, mosaics, hows, n)
         rows += [_row(name, method, part, ask) for method, part in games.items()]
-    predictions: Predictions | LabelPredictions | None = None
+    predictions: Predictions | LabelPredictions | ValuePredictions | None = None
     if output.multi_label:
         predictions = labels_judged(logits, several, classifier.classes, output, doubtful)
-    elif not output.measures:
+    elif output.measures:
+        predictions = values_judged(logits, measured, classifier.classes)
+    else:
         predictions = judged(logits, labels, classifier.classes, confidence, output=output)
     if predictions is None:
         return Comparison(merged(rows), {}, len(untold))
@@ -234,7 +240,7 @@ def _right(seen: Seen, classifier: Classifier) -> tuple[bool, bool] | None:
 def _row(
     model: str,
     method: str,
-    part: Localization | Means | Predictions | LabelPredictions,
+    part: Localization | Means | Predictions | LabelPredictions | ValuePredictions,
     ask: Questions,
 ) -> MetricRow:
     count = len(part)

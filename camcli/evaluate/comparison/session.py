@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from camcli.data.sources.label_tables import split_values
 from camcli.errors import UsageError
 from camcli.models.spec import LAST
 from camcli.printable import counted
@@ -188,14 +190,21 @@ def ask_all(
         labels = {ref.label for ref in own if ref.label is not None}
         # Found out before the network looks at anything, rather than after.
         if only_labels and classifier.output.measures:
-            listener.say(
-                f"{network.name} returns values and no classes, which evaluate does not judge by "
-                "labels: 'camcli batch --labels FILE.csv' tells its error; --boxes or --masks say "
-                "where its maps should lie."
-            )
-            continue
+            known = (split_values(label, classifier.classes) for label in labels)
+            if not any(isfinite(value) for own in known for value in own):
+                listener.say(
+                    f"{network.name} returns values and no classes, and no label says what they "
+                    "should be: give a --labels FILE.csv of numbers, or say where its maps should "
+                    "lie with --boxes or --masks."
+                )
+                continue
         index = label_indices if classifier.output.multi_label else label_index
-        if only_labels and all(index(one, classifier.classes) is None for one in labels):
+        values = classifier.output.measures
+        if (
+            only_labels
+            and not values
+            and all(index(one, classifier.classes) is None for one in labels)
+        ):
             listener.say(
                 f"No label names a class of {network.name}: its predictions cannot be judged."
             )

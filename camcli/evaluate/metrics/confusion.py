@@ -18,6 +18,9 @@ def confusion_markdown(predictions: dict[str, Any]) -> str:
         if "labels" in found:  # which do not exclude each other: none is mistaken for another
             parts.append(_labels_markdown(name, found["labels"]))
             continue
+        if "values" in found:
+            parts.append(_values_markdown(name, found["values"]))
+            continue
         lines = [
             f"| {_cell(pair['true'])} | {_cell(pair['predicted'])} | {pair['count']} "
             f"({pair['share']:.0%}) |"
@@ -32,6 +35,23 @@ def confusion_markdown(predictions: dict[str, Any]) -> str:
                 + "\n"
             )
     return "".join(parts)
+
+
+def _values_markdown(name: str, values: list[dict[str, Any]]) -> str:
+    """Each value's errors."""
+    lines = [
+        f"| {_cell(each['value'])} | {each['count']} | "
+        + " | ".join(_error(each.get(key)) for key in ("r2", "mae", "rmse", "bias"))
+        + " |"
+        for each in values
+    ]
+    heading = f"\n### Each value, {_cell(name)}\n\n"
+    table = "| value | photographs | R² | mean error | root mean square | bias |\n| --- "
+    return heading + table + "| --- " * 5 + "|\n" + "\n".join(lines) + "\n"
+
+
+def _error(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"
 
 
 def _labels_markdown(name: str, labels: list[dict[str, Any]]) -> str:
@@ -67,6 +87,8 @@ def confusion_pictures(predictions: dict[str, Any]) -> dict[str, bytes]:
 
     pictures = {}
     for number, (name, found) in enumerate(predictions.items(), 1):
+        if "values" in found:
+            continue
         if "labels" in found:
             bars = [
                 (each["label"], each["count"], each["average_precision"], each["f1"])

@@ -261,6 +261,10 @@ _NUMBERS = (
     ("top5", "right class among the first five"),
     ("mean_ap", "mean average precision"),
     ("f1_micro", "F1 of all labels"),
+    ("r2", "share of the variance explained (R²)"),
+    ("mae", "mean error"),
+    ("rmse", "root of the mean squared error"),
+    ("bias", "mean of said less true"),
     ("log_loss", "log-loss"),
     ("ece", "calibration error"),
 )

@@ -31,14 +31,14 @@ class Examples:
         items: N images and targets.
         contents: SHA-256 of each file, in hex.
         labels: C, where an image has any number of them; 0 where each is of one class.
-        measured: whether images have values, and no class.
+        measured: how many values images have, where they have no class; else 0.
         scale: of values: from the numbers themselves to what is learned, once that is known.
     """
 
     items: list[Item]
     contents: list[str]
     labels: int = 0
-    measured: bool = False
+    measured: int = 0
     scale: Callable[[Tensor], Tensor] | None = None
 
     @classmethod
@@ -48,7 +48,7 @@ class Examples:
         labels: int = 0,
         listener: Listener | None = None,
         *,
-        measured: bool = False,
+        measured: int = 0,
     ) -> Examples:
         """Reads and hashes the files; `listener` hears how many."""
         with (listener or Listener()).bar("read", len(items), "file") as bar:
@@ -68,7 +68,7 @@ class Examples:
         """
         if self.measured:
             values = torch.tensor([item.values for item in self.items], dtype=torch.float64)
-            values = values.reshape(len(self.items), -1)
+            values = values.reshape(len(self.items), self.measured)
             return values if self.scale is None else self.scale(values)
         if self.labels:
             return of_labels(self.items, self.labels)
@@ -184,8 +184,8 @@ def check_trained(
         UsageError: a class has none that can be read.
     """
     if examples.measured:
-        known = torch.tensor([item.values for item in examples.items]).isfinite()
-        counts = Counter({c: int(n) for c, n in enumerate(known.sum(0))} if len(known) else {})
+        known = ~examples.targets.isnan()
+        counts = Counter({c: int(n) for c, n in enumerate(known.sum(0))})
     else:
         counts = Counter(label for item in examples.items for label in item.labels)
     lost = [name for c, name in enumerate(classes) if not counts[c]]

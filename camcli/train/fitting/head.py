@@ -284,7 +284,7 @@ def strengths(recipe: Recipe, l2: float | None, *, choose: bool) -> tuple[float,
         return (l2,)
     if choose:
         return VALUE_GRID if recipe.measures else L2_GRID
-    return (1e-1,) if recipe.measures else (USUAL_L2,)
+    return (1.0,) if recipe.measures else (USUAL_L2,)
 
 
 def fit_to_optimum(

@@ -40,11 +40,28 @@ def test_errors_are_those_of_scikit_learn(tmp_path, scale, shift):
 def test_what_cannot_be_known_is_none(tmp_path):
     assert value_summary(table(tmp_path, [("", "3"), ("cat", "4")])) is None
     several = ("path", "label", "value", "value_age", "value_height")
+    # Of several values a number alone says nothing.
     assert value_summary(table(tmp_path, [("3", "3", "3", "4")], several)) is None
     assert value_summary(table(tmp_path, [("3", "3")], ("path", "label", "prob"))) is None
     found = value_summary(table(tmp_path, [("3", "4"), ("3", "5")]))
     assert found is not None
     assert (found["r2"], found["mae"]) == (None, 1.5)
+
+
+def test_of_several_values_each_has_its_errors(tmp_path):
+    columns = ("path", "label", "value", "value_age", "value_height")
+    rows = [
+        ("age=3|height=10", "4", "4", "13"), ("age=5", "4", "4", "9"), ("", "1", "1", "2"),
+        ("height=20|age=x", "9", "9", "16"), ("cat", "1", "1", "2"),
+    ]  # fmt: skip
+    found = value_summary(table(tmp_path, rows, columns))
+    assert found is not None
+    assert found["images"] == 3
+    assert found["values"]["age"] == {"images": 2, "mae": 1.0, "rmse": 1.0, "bias": 0.0, "r2": 0.0}
+    assert found["values"]["height"]["mae"] == 3.5
+    lines = told(found).splitlines()
+    assert lines[0] == "Against the labels of 3 images:"
+    assert lines[1].startswith("age: mean absolute error 1")
 
 
 def test_a_column_of_numbers_is_what_a_network_should_say(tmp_path):
