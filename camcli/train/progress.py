@@ -85,7 +85,10 @@ def epoch_line(row: Mapping[str, float], count: int, *, best: bool = False, titl
         'epoch 2/5: loss 0.2500, accuracy 0.9000'
     """
     number = f"{row['epoch']:.0f}/{count}"
-    name = f"L2 {row['l2']:.2g} ({number})" if "l2" in row else f"epoch {number}"
+    name = f"epoch {number}"
+    if "l2" in row:
+        name = f"L2 {row['l2']:.2g}" + (f" ({number})" if count > 1 else "")
+        best = best and count > 1  # of one nothing else could be
     begins = f"{title}, {name}: " if title else f"{name}: "
     learnt = [f"loss {row['train_loss']:.4f}"]
     if "train_acc" in row:

@@ -54,7 +54,13 @@ def test_all_lines_of_a_stage_fit_80_columns_and_tell_the_same(count, loss, more
     lines = [line(epoch, best) for epoch in (1, count) for best in (False, True)]
     assert max(map(len, lines)) <= 80
     assert len({line.count(".") for line in lines}) == 1
-    assert all(str(count) in line for line in lines)
+    assert all(str(count) in line for line in lines) or count == 1
+
+
+def test_of_one_strength_nothing_is_best():
+    row = {**ROW, **VAL, "epoch": 1, "l2": 0.01}
+    line = epoch_line(row, 1, best=True)
+    assert line == "L2 0.01: loss 0.1235, accuracy 1.0000; validation 0.2500, 0.8750"
 
 
 def test_what_was_done_before_is_done_also_for_those_who_only_count():
