@@ -17,7 +17,8 @@ HEAD = "  {:<22}{:<20}{:>7}{:>9}{:>8}{:>9}".format(
 def line(tried: Contender, took: float) -> str:
     """A candidate in a line of at most 80 columns, below `HEAD`."""
     judged = tried.judged
-    words = f"  {_cut(str(tried.look), 21):<22}{_cut(short(tried.pooling), 19):<20}"
+    on = short(tried.pooling) if tried.head == "linear" else f"{tried.head}: {short(tried.pooling)}"
+    words = f"  {_cut(str(tried.look), 21):<22}{_cut(on, 19):<20}"
     numbers = f"{tried.images:>7}{judged.loss:>9.4f}{judged.accuracy:>8.4f}{took:>9.1f}"
     return words + numbers
 

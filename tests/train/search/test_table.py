@@ -26,4 +26,7 @@ def test_candidates_stand_in_columns_below_their_heading(backbone, pooling, imag
     for name, cell in (("images", str(images)), ("loss", "12.3456"), ("right", "0.9876"),
                        ("seconds", f"{took:.1f}")):  # fmt: skip
         assert told.index(cell) + len(cell) == HEAD.index(name) + len(name)
+    tried.head = "prototype"
+    assert " prototype: mean" in line(tried, took)
+    assert len(line(tried, took)) == len(HEAD)
     assert told.startswith("  lite0 320 squash " if images == 300 else "  convnext_base.clip_l")

@@ -164,12 +164,12 @@
       all.push(el("p", { class: "note", text: "The checkpoint is not there any more, so nobody can tell "
         + "whether this is the training of the run's network." }));
     }
-    if ((part.tried || []).length) all.push(camcli.triedTable(part.tried));
-    if (part.epochs.length) all.push(curves(part.epochs));
+    if (part.epochs.length > 1) all.push(curves(part.epochs));
     all.push(...part.splits.map(split));
     if (!part.splits.length && part.status === "finished") {
       all.push(el("p", { class: "hint", text: "No photographs were held out, so nothing tells how good it is." }));
     }
+    if ((part.tried || []).length) all.push(camcli.triedTable(part.tried));
     all.push(el("section", { class: "measured" }, el("h3", { text: "How" }), camcli.factList(part.facts),
       part.notes.length ? el("ul", { class: "hint" }, ...part.notes.map((text) => el("li", { text: shown(text) }))) : null,
       part.epochs.length ? camcli.details("Numbers of each epoch", epochTable(part.epochs)) : null,

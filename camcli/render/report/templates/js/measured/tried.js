@@ -7,6 +7,8 @@
   const look = (one) => [shown(one.backbone), one.input_size && `${one.input_size} pixels`, one.fit]
     .filter(Boolean).join(", ");
   const decimal = (value) => (value === null ? "–" : value.toFixed(4));
+  // A long list of statistics may be broken behind each of them.
+  const broken = (text) => shown(text).replaceAll("+", "+\u200b");
   const numeric = (title, key, cell, hint) => ({ title, kind: "number", hint,
     value: (one) => one[key], cell: (one) => cell(one[key]) });
 
@@ -16,7 +18,7 @@
     const columns = [
       { title: "Look", head: true, value: look, cell: (one) => (one.won
         ? [el("strong", { text: look(one) }), " (taken)"] : look(one)) },
-      { title: "Statistics of the maps", value: (one) => one.pooling, cell: (one) => shown(one.pooling) },
+      { title: "Statistics of the maps", value: (one) => one.pooling, cell: (one) => broken(one.pooling) },
       ...(tried.some((one) => one.head)
         ? [{ title: "Head", value: (one) => one.head, cell: (one) => shown(one.head) }] : []),
       numeric("L2", "l2", (value) => (value === null ? "–" : String(Number(value.toPrecision(2))))),
@@ -27,7 +29,7 @@
         "On photographs that were left out in turn"),
       numeric("Seconds", "seconds", (value) => (value === null ? "–" : camcli.fixed(value, 1))),
     ];
-    const table = el("table", { class: "list" });
+    const table = el("table", { class: "list tried" });
     const more = el("button", { type: "button", class: "plain", hidden: true });
     camcli.sortedTable(table, columns, { rows: tried, more, part: 10, what: "candidates" });
     return el("section", { class: "measured" }, el("h3", { text: `What the search tried (${count(tried.length)})` }),
