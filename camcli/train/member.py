@@ -5,7 +5,7 @@ A run has one such network, or several whose logits are averaged.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,6 @@ from camcli.train.fitting.trainable_layers import Tunable
 from camcli.train.fitting.values import ValueScale
 from camcli.train.fitting.verdict import TuneVerdict, ValueVerdict
 from camcli.train.judging.folds import joined
-from camcli.train.judging.out_of_fold import HeadTrials
 from camcli.train.prepare import Backbone
 from camcli.train.processes import ALONE, Team
 from camcli.train.progress import Listener, epoch_line
@@ -98,7 +97,7 @@ class EnsembleMember:
             looker: computes features with this backbone.
         """
         train = splits["train"]
-        views = self._views(looker, train)
+        views = self.views(looker, train)
         first = views.all()[0] if self.config.cache else views.epoch(0)
         if train.measured:
             train.scale = None
@@ -254,38 +253,6 @@ class EnsembleMember:
             logits[name] = logits_of(head, features)
         return logits
 
-    def trials(
-        self,
-        splits: Mapping[Split, Examples],
-        looker: Looker,
-        recipe: Recipe,
-        rows: Sequence[EpochRow],
-    ) -> HeadTrials:
-        """What heads as this one are trained with on some of its images; features are kept.
-
-        Args:
-            splits: the images.
-            looker: has their features.
-            recipe: of the head.
-            rows: its epochs, of which one says which strength it has.
-        """
-        train = splits["train"]
-        views = self._views(looker, train, shown=False).all()
-        plain = views[0]
-        if self.config.augment:  # of which none shows them as they are
-            plain = self.frozen(train, looker, "train").features
-        strengths = [row for row in rows if row.get("stage", 1) == 1 and "l2" in row]
-        best = min(strengths, key=lambda row: row.get("val_loss", 0.0), default=None)
-        start = None
-        if not self.unfreeze and self.config.head == "linear":
-            saved = without_temperature(load_checkpoint(self.best))
-            start = LinearHead(saved.weight, saved.bias)
-        return HeadTrials(
-            views, plain, train.targets, len(self.classes), recipe, self.heads,
-            None if best is None else float(best["l2"]), self.backbone.blocks,
-            self.config.head, start,
-        )  # fmt: skip
-
     def frozen(self, examples: Examples, looker: Looker, name: str = "") -> LabelledFeatures:
         """Features of images as they are, by the network as it was at first.
 
@@ -297,7 +264,8 @@ class EnsembleMember:
         objective = self.config.objective(measured=True) if examples.measured else None
         return LabelledFeatures(features, examples.targets, objective)
 
-    def _views(self, looker: Looker, train: Examples, shown: bool = True) -> Views:
+    def views(self, looker: Looker, train: Examples, shown: bool = True) -> Views:
+        """Features of the training images, view by view; `shown`: with a bar."""
         config, classifier = self.config, self.backbone.classifier
 
         expected: list[int] = []

@@ -35,7 +35,8 @@ from camcli.train.fitting.head import DEFAULT_LR
 from camcli.train.fitting.head_stage import EpochRow
 from camcli.train.fitting.loop import Recipe, hits
 from camcli.train.fitting.losses import value_scores
-from camcli.train.judging.judge import Judgement, accuracy, judge
+from camcli.train.judged_run import interval, judge_run
+from camcli.train.judging.judge import Judgement
 from camcli.train.judging.outputs import write_judgement
 from camcli.train.live.follower import Follower
 from camcli.train.member import EnsembleMember
@@ -232,7 +233,11 @@ class Steps:
             name: (splits[name].items, torch.stack([each[name] for each in found]).mean(0))
             for name in found[0]
         }
-        self.judgement = self._judgement(splits, lookers, judged, rows)
+        self.judgement = judge_run(
+            self.config, self.members, lookers, splits, {n: z for n, (_, z) in judged.items()},
+            lambda n: self._recipe(n, splits["train"], lookers[n].skipped), rows,
+            searched="search" in self.info, leads=self.team.leads, listener=self.listener,
+        )  # fmt: skip
         self.temperature = self.team.agree(self.judgement.temperature)
         judged = {name: (items, z / self.temperature) for name, (items, z) in judged.items()}
         self.thresholds = self._thresholds(judged)
@@ -241,7 +246,7 @@ class Steps:
             thresholds=self.thresholds, measured=self.dataset.measured,
         )  # fmt: skip
         scores: dict[str, dict[str, Any]] = {
-            name: results[name].summary() | _interval(logits, splits[name])
+            name: results[name].summary() | interval(logits, splits[name])
             for name, (items, logits) in judged.items()
             if items
         }
@@ -265,36 +270,6 @@ class Steps:
         return TrainResult(
             self.directory.path / BEST, scores, len(skipped), self.seconds, alone,
             self.team.leads, self.judgement.record,
-        )  # fmt: skip
-
-    def _judgement(
-        self,
-        splits: dict[Split, Examples],
-        lookers: list[Looker],
-        judged: dict[Split, tuple[list[Item], Tensor]],
-        rows: list[EpochRow],
-    ) -> Judgement:
-        """How good the head really is, by its features; the first of several processes looks."""
-        trials, held = [], {}
-        if self.config.cache and not self.dataset.measured:
-            trials = [
-                member.trials(
-                    splits, looker, self._recipe(n, splits["train"], looker.skipped),
-                    [row for row in rows if len(self.members) == 1 or row["member"] == n + 1],
-                )
-                for n, (member, looker) in enumerate(zip(self.members, lookers, strict=True))
-            ]  # fmt: skip
-            for name, (_, logits) in judged.items():
-                seen = self.members[0].frozen(splits[name], lookers[0])
-                held[name] = (seen.features, logits)
-        else:
-            held = {name: (torch.zeros(0), logits) for name, (_, logits) in judged.items()}
-        if not self.team.leads or self.dataset.measured:
-            return Judgement()
-        return judge(
-            splits, trials, held, self.classes, folds=self.config.folds, seed=self.config.seed,
-            tuned=bool(self.config.unfreeze), searched="search" in self.info,
-            listener=self.listener,
         )  # fmt: skip
 
     def _thresholds(
@@ -359,16 +334,6 @@ def _joined(paths: list[Path]) -> Checkpoint:
     for name in ("backbone_weights", "backbone_sha256"):  # each member has its own
         config[name] = [part.config[name] for part in parts]
     return join_checkpoints(parts, config=config, metrics={})
-
-
-def _interval(logits: Tensor, examples: Examples) -> dict[str, float]:
-    """The ends of the interval of the share of images that are right; of labels, of decisions."""
-    if examples.measured:
-        return {}
-    told = accuracy(logits, examples)
-    if examples.labels:
-        return {"right": told.value, "right_low": told.low, "right_high": told.high}
-    return {"top1_low": told.low, "top1_high": told.high}
 
 
 def _top1(logits: dict[Split, Tensor], splits: dict[Split, Examples]) -> dict[str, float]:
