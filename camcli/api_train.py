@@ -40,7 +40,8 @@ def train(
     Args:
         data: a folder (class per folder, with or without train/val/test, or files such as
             cat.0.jpg), a CSV of path,label[,split] (several labels with ``|`` between, or in
-            columns of 0 and 1), or a name: fruits360, office31, synthetic.
+            columns of 0 and 1; or a column of numbers to predict), or a name: fruits360,
+            office31, synthetic.
         out: the run's folder: gets ``best.safetensors``, metrics and charts.
         config: settings to begin with: a `TrainConfig`, or a TOML file of its names.
         resume: go on with an interrupted run in `out`.
@@ -59,7 +60,8 @@ def train(
     Returns:
         Where the checkpoint is and what it reached: ``result.checkpoint`` is for
         `load_classifier`, ``result.scores["val"]["top1"]`` is the accuracy; of labels there are
-        ``mean_ap``, ``f1_micro`` and ``exact``, see `SplitLabelScores`.
+        ``mean_ap``, ``f1_micro`` and ``exact``, see `SplitLabelScores`; of values ``r2``, see
+        `SplitValueScores`.
 
     Raises:
         UsageError: an unknown or wrong setting, a data set that is not fit for training, or a

@@ -18,11 +18,18 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from camcli.data.sources.csv_text import read_csv
+from camcli.data.sources.label_cells import (
+    TAKES,
+    are_measured,
+    denied_columns,
+    is_there,
+    number_of,
+)
 from camcli.errors import UsageError
 from camcli.ours import finite_number
 from camcli.printable import counted, printable, some
@@ -38,17 +45,8 @@ LABELS = (
 )  # fmt: skip
 # Columns that are no class and say nothing about one.
 _OTHERS = ("split", "set", "fold", "subset", "width", "height")
-_YES, _NO = ("1", "1.0", "true", "yes", "x", "t", "y"), ("0", "0.0", "false", "no", "f", "n")
-_UNKNOWN = (
-    "-1", "-1.0", "?", "nan", "na", "n/a", "#n/a", "<na>", "null", "none", "unknown", "unk",
-    "uncertain", "u",
-)  # fmt: skip
 UNKNOWN = "?"
 """In front of a label that nobody knows whether an image has."""
-_TAKES = (
-    "A table of labels has a first line path,label and one row an image, several labels of an "
-    "image with | between them; or path and one column a class, of 0 and 1"
-)
 _PIECE = re.compile(r"\\([|\\?])|([|])|([^|\\]+|\\)")
 
 
@@ -179,13 +177,13 @@ def read_label_table(path: str | Path, values: bool | None = None) -> LabelTable
         UsageError: it cannot be read, has no such columns, or says two things of one image.
     """
     path = Path(path)
-    (_, first), *rows = read_csv(path, _TAKES)
+    (_, first), *rows = read_csv(path, TAKES)
     names = [cell.lower() for cell in first]
     where = next((names.index(name) for name in PATHS if name in names), None)
     if where is None:
         raise UsageError(
             f"The first line of {path} names no column of paths: path or file, say; it names "
-            f"{some(first)}. {_TAKES}."
+            f"{some(first)}. {TAKES}."
         )
     what = next((names.index(name) for name in LABELS if name in names), None)
     columns = {
@@ -196,32 +194,32 @@ def read_label_table(path: str | Path, values: bool | None = None) -> LabelTable
     if values:
         columns = columns if what is None else {what: first[what]}
     # Of something else than yes and no.
-    measured = values or (what is None and _are_measured(rows, columns))
+    measured = values or (what is None and are_measured(rows, columns))
     if measured and values is False:
         measured, what = False, min(columns)  # each number is a class
     if what is None and not columns:
-        raise UsageError(f"{path} has no column of labels beside {first[where]!r}. {_TAKES}.")
+        raise UsageError(f"{path} has no column of labels beside {first[where]!r}. {TAKES}.")
     found: dict[str, tuple[str, ...]] = {}
     unknown: dict[str, tuple[str, ...]] = {}
     split = names.index("split") if "split" in names else None
     splits: dict[str, str] = {}
     empty = 0
-    denied = _denied(rows, columns) if what is None and not measured else set()
+    denied = denied_columns(rows, columns) if what is None and not measured else set()
     for line, cells in rows:
         if len(cells) < len(first):
             cells = cells + [""] * (len(first) - len(cells))
         name = _clean(plain(cells[where]))
         if not name:
-            raise UsageError(f"{path}, line {line}: no path. {_TAKES}.")
+            raise UsageError(f"{path}, line {line}: no path. {TAKES}.")
         untold: tuple[str, ...] = ()
         if measured:
-            numbers = {n: _number(cells[n], path, line) for n in columns}
+            numbers = {n: number_of(cells[n], path, line) for n in columns}
             known = {columns[n]: text for n, text in numbers.items() if text}
             labels = join_values(known, alone=len(columns) == 1)
         elif what is not None:
             labels, untold = _names(plain(cells[what]))
         else:
-            said = {n: _is_there(cells[n], n in denied, path, line) for n in columns}
+            said = {n: is_there(cells[n], n in denied, path, line) for n in columns}
             labels = tuple(columns[n] for n, there in said.items() if there)
             untold = tuple(columns[n] for n, there in said.items() if there is None)
             empty += sum(there is None and not cells[n] for n, there in said.items())
@@ -238,7 +236,7 @@ def read_label_table(path: str | Path, values: bool | None = None) -> LabelTable
         if split is not None and splits.setdefault(name, cells[split]) != cells[split]:
             raise UsageError(f"{path}, line {line}: {printable(name)!r} is in two splits.")
     if not found:
-        raise UsageError(f"{path} has a first line and no rows. {_TAKES}.")
+        raise UsageError(f"{path} has a first line and no rows. {TAKES}.")
     classes = (
         tuple(columns.values())
         if what is None or measured
@@ -286,83 +284,6 @@ def split_values(label: str | None, names: Sequence[str]) -> tuple[float, ...]:
         elif value is not None and len(names) == 1:
             found[names[0]] = value
     return tuple(found.get(name, math.nan) for name in names)
-
-
-def _are_measured(rows: Sequence[tuple[int, Sequence[str]]], columns: Container[int]) -> bool:
-    """Whether columns hold numbers, each of them another one than 0 and 1 somewhere."""
-    odd: dict[int, bool] = {}
-    for _, cells in rows:
-        for n, cell in enumerate(cells):
-            if n in columns:
-                odd[n] = odd.get(n, False) or _is_number(cell)
-    if len(odd) > 1:  # a slip in one of many columns makes no measurements of them
-        known = (cell for _, cells in rows for n, cell in enumerate(cells) if n in columns)
-        if any(c and c.lower() not in _UNKNOWN and finite_number(c) is None for c in known):
-            return False
-    return bool(odd) and all(odd.values())
-
-
-def _number(cell: str, path: Path, line: int) -> str:
-    """A cell of a column of values as it is; empty where nobody knows.
-
-    Raises:
-        UsageError: it holds something else.
-    """
-    if finite_number(cell) is not None:  # -1 as well
-        return cell
-    if not cell or cell.lower() in _UNKNOWN:
-        return ""
-    raise UsageError(
-        f"{path}, line {line}: {printable(cell)!r} is no number, such as 41.5, and other lines of "
-        "its column have one: a value that nobody knows is an empty cell."
-    )
-
-
-def _denied(rows: Sequence[tuple[int, Sequence[str]]], columns: Container[int]) -> set[int]:
-    """The columns that say of some image that their class is not in it."""
-    return {
-        number
-        for _, cells in rows
-        for number, cell in enumerate(cells)
-        if number in columns and cell.lower() in _NO
-    }
-
-
-def _is_there(cell: str, denied: bool, path: Path, line: int) -> bool | None:
-    """Whether a cell says that a class is in the image; None where nobody knows.
-
-    Args:
-        cell: what is in it.
-        denied: whether its column says elsewhere that the class is not there.
-        path: of the table.
-        line: of the row.
-
-    Raises:
-        UsageError: it says something else.
-    """
-    text = cell.lower()
-    if text in _YES:
-        return True
-    if text in _NO:
-        return False
-    if text in _UNKNOWN:
-        return None
-    if not text:
-        return None if denied else False
-    hint = " To learn such numbers as values, train with --output value." * _is_number(cell)
-    raise UsageError(
-        f"{path}, line {line}: {printable(cell)!r} is neither 0 nor 1, nor -1 for unknown, and a "
-        f"column a class has nothing else. {_TAKES}.{hint}"
-    )
-
-
-def _is_number(cell: str) -> bool:
-    """Whether a cell holds a measurement: no 0 or 1, and no -1, which stands for uncertain."""
-    try:
-        value = float(cell)
-        return math.isfinite(value) and value not in (0, 1, -1)
-    except ValueError:
-        return False
 
 
 def _clean(path: str) -> str:
