@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from camcli.jobs.beside.files import (
     texts,
     words,
 )
+from camcli.train.judging.words import judged_lines
 from camcli.train.run_folder.rundir import BEST, CONFIG, EPOCHS, INFO, SEARCH, SPLIT_WORDS
 
 # More of them make a page slow, and nobody reads on.
@@ -139,8 +141,19 @@ def _facts(info: Mapping[str, Any], config: Mapping[str, Any]) -> list[list[str]
         ("Finished", words(info.get("finished"))),
         ("Seconds", f"{sum(s for s in seconds if s):.1f}" if any(seconds) else ""),
         ("Device", words(info.get("device"))),
+        *_judged(info),
     ]
     return [[name, value] for name, value in facts if value]
+
+
+def _judged(info: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """How good the head really is, in a few lines; what is broken in it is left out."""
+    judged = mapping(info.get("judged"))
+    found: list[tuple[str, str]] = []
+    for name, value in judged.items():
+        with suppress(KeyError, TypeError, ValueError, IndexError, AttributeError):
+            found += judged_lines({name: value})
+    return [(words(name), words(text)) for name, text in found]
 
 
 def _setting(value: Any) -> str:
