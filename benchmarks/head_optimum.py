@@ -30,8 +30,9 @@ from torch import Tensor
 
 from camcli.data.sources.find import find_images
 from camcli.models.load import load_classifier
-from camcli.train.feature_pass.cache import FeatureCache, cache_root
+from camcli.train.feature_pass.cache import PoolingCache, cache_root
 from camcli.train.feature_pass.features import ImageView, extract, hash_files
+from camcli.train.feature_pass.sight import Sight
 from camcli.train.fitting.head import L2_GRID, FeatureScale
 from camcli.train.fitting.loop import Recipe
 from camcli.train.fitting.optimum import Problem
@@ -48,11 +49,11 @@ def photographs(folder: Path) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     order = np.random.default_rng(0).permutation(len(images))
     images = [images[i] for i in order][:1250]
     paths, targets = [p for p, _ in images], torch.tensor([t for _, t in images])
-    contents = hash_files(paths)
+    contents, sight = hash_files(paths), Sight(classifier)
     space = {"benchmark": "head_optimum", "weights": classifier.provenance.sha256}
-    with FeatureCache(cache_root(), space, 1280) as cache:
+    with PoolingCache(cache_root(), space, sight.statistics) as cache:
         views = [
-            extract(paths, contents, classifier, ImageView(classifier, 0, n), cache=cache)[0]
+            extract(paths, contents, sight, ImageView(classifier, 0, n), cache=cache)[0]
             for n in (0, 1)
         ]
     train = torch.cat([view[:1000] for view in views]).float()

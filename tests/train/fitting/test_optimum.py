@@ -103,3 +103,26 @@ def test_the_strength_of_least_validation_loss_is_kept():
     torch.testing.assert_close(fit.head().weight, alone.head().weight, atol=1e-3, rtol=1e-3)
     # It stops where three in a row were worse.
     assert len(losses) == min(len(L2_GRID), best + 4)
+
+
+def test_a_large_problem_is_solved_as_far_as_its_images_tell_it(monkeypatch):
+    """In about half the steps, and the same heads to all that a decision depends on."""
+    X, targets = drawn(3000, 20, 10)
+    X[:, :10] *= 30  # axes of very different lengths
+    features, targets = torch.from_numpy(X).float(), torch.from_numpy(targets)
+    monkeypatch.setattr("camcli.train.fitting.optimum.SMALL", 0)
+    whole, rough = (Problem(features, targets, 10, Recipe()) for _ in range(2))
+    for l2 in L2_GRID:
+        whole.solve(l2)
+    monkeypatch.setattr("camcli.train.fitting.optimum.LARGE", 1)
+    for l2 in L2_GRID:
+        rough.solve(l2)
+    assert rough.steps < 0.75 * whole.steps
+    least, found = (
+        float(torch.nn.functional.cross_entropy(p.logits, targets))
+        + L2_GRID[-1] / 2 * float(p.solution()[0].square().sum())
+        for p in (whole, rough)
+    )
+    assert found == pytest.approx(least, rel=3e-4)
+    same = whole.logits.argmax(1) == rough.logits.argmax(1)
+    assert float(same.float().mean()) > 0.995
