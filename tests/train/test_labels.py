@@ -271,3 +271,12 @@ def test_a_run_of_labels_that_are_not_all_known(quick, doubtful, patches, tmp_pa
     assert metrics["f1_micro"] == pytest.approx(scores["f1_micro"], abs=2e-3)
     assert metrics["exact_match"] == pytest.approx(scores["exact"], abs=2e-3)
     assert any("?" in row["labels"] for row in rows_of(tmp_path / "b" / "predictions.csv"))
+
+
+def test_labels_by_the_focal_loss(quick, tmp_path):
+    """Of which no search is made, as it compares log-losses."""
+    config = replace(quick, loss="focal", class_weights="effective")
+    assert not config.searches
+    assert config.head_solver() == "adamw"
+    outcome = train(config, tmp_path / "run", cache_dir=tmp_path / "c")
+    assert outcome.scores["val"]["mean_ap"] > 0.5
