@@ -17,6 +17,8 @@ from camcli.train.judging.words import judged_lines
 if TYPE_CHECKING:
     from camcli.train.result import TrainResult
 
+_NAMES = 13
+"""Columns of what is told, before what is told of it."""
 _WORDS = {"val": "validation", "test": "test"}
 
 
@@ -31,7 +33,7 @@ def tell_trained(result: TrainResult, out: Path, following: Sequence[str]) -> No
     # Of so few classes the right one is always among the first five.
     few = len((read_record(out / "run.json") or {}).get("classes") or range(6)) <= 5
     for split, scores in result.scores.items():
-        hanging(f"{_WORDS[split]:<10}  ", _told(scores, few))
+        hanging(f"{_WORDS[split].capitalize():<{_NAMES}}", _told(scores, few))
     for n, top1 in enumerate(result.members, 1):
         alone = ", ".join(f"{_WORDS[split]} {value:.4f}" for split, value in top1.items())
         hanging(f"member {n} alone: ", alone)
@@ -39,10 +41,10 @@ def tell_trained(result: TrainResult, out: Path, following: Sequence[str]) -> No
         if "r2" in scores and (each := _values(out / f"per_value-{split}.csv")):
             hanging(f"{_WORDS[split]}, each: ", each)
     for name, text in judged_lines(result.judged):
-        hanging(f"{name:<12}", text)
+        hanging(f"{name:<{_NAMES}}", text)
     for split in result.scores:
         if confused := _confused(out / f"confused-{split}.csv"):
-            hanging("Mostly confused: ", confused)
+            hanging(f"{'Confused':<{_NAMES}}", confused)
             break
     if result.skipped:
         say(f"{counted(result.skipped, 'image')} could not be read; see {out}/skipped.csv.")

@@ -81,12 +81,15 @@ def summary(
         other = min(hidden, key=lambda x: x.judged.loss)
         gain = 100 * (other.judged.accuracy - won.judged.accuracy)
         loss = other.judged.loss - won.judged.loss
-        lines.append(
-            f"  Its maps add up to its scores; neighbours, whose do not, would be {gain:+.1f}"
-        )
-        lines.append(
-            f"  points right at a loss of {loss:+.4f}: --no-explainable takes what is better."
-        )
+        if loss >= 0:
+            lines.append("  Its maps add up to its scores, and no head whose do not has less loss.")
+        else:
+            lines.append(
+                f"  Its maps add up to its scores; neighbours, whose do not, would be {gain:+.1f}"
+            )
+            lines.append(
+                f"  points right at a loss of {loss:+.4f}: --no-explainable takes what is better."
+            )
     told = {
         "candidates": len(tried),
         "images": won.images,

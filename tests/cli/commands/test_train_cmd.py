@@ -65,7 +65,7 @@ def test_it_trains_and_prints_the_checkpoint_on_stdout(run, photos_folder, tmp_p
     assert result.exit_code == 0, result.stderr
     assert result.stdout.strip() == str(tmp_path / "run" / "best.safetensors")
     assert "warning: the backbone's weights are RANDOM" in result.stderr
-    assert "validation  accuracy" in result.stderr
+    assert "Validation   accuracy" in result.stderr
     assert "(6 images)" in result.stderr
     assert "\nepoch 2/2: loss " in result.stderr
     assert result.stderr.endswith(f" --labels prefix --out {tmp_path / 'run'}-maps --report\n")
