@@ -192,12 +192,15 @@ class Bench:
 def measured(command: list[str], log: Path, tree: Path | None = None) -> dict[str, float]:
     """Run a command and return its seconds, its processor's, and its peak memory in MiB.
 
-    This process stays small and imports no torch: a child begins with its parent's memory.
+    This process stays small and imports no torch: a child begins with its parent's memory. It runs
+    beside its log: ``python -m camcli`` would take a checkout in the current folder before `tree`.
     """
     env = os.environ | {"PYTHONPATH": str(tree.resolve() if tree else HERE.parent)}
     start = time.perf_counter()
     with log.open("w", encoding="utf-8") as file:
-        child = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env=env)
+        child = subprocess.Popen(
+            command, stdout=file, stderr=subprocess.STDOUT, env=env, cwd=log.parent
+        )
         _, status, usage = os.wait4(child.pid, 0)
         child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode:
@@ -259,9 +262,9 @@ def chosen_sets(args: argparse.Namespace, out: Path) -> list[ImageSet]:
     found = []
     for name in args.sets.split(","):
         if name == "textiles" and args.textiles:
-            found.append(textiles(args.textiles))
+            found.append(textiles(args.textiles.absolute()))
         elif name == "cats-dogs" and (args.data / "cats-dogs").is_dir():
-            found.append(cats_dogs(args.data / "cats-dogs"))
+            found.append(cats_dogs(args.data.absolute() / "cats-dogs"))
         elif name == "fruit":
             found.append(fruit(out / "fruit"))
         else:
@@ -301,7 +304,9 @@ def main() -> None:
     (out / "results").mkdir(exist_ok=True)
     ways = [way for way in (*WAYS, *PEERS) if way in args.ways.split(",")]
     tuned = shlex.split(args.fine_tune)
-    bench = Bench(out, args.time_limit, tuned, args.before, args.autogluon)
+    # A link to a Python is how it knows its environment: it is not followed.
+    python = args.autogluon and args.autogluon.absolute()
+    bench = Bench(out, args.time_limit, tuned, args.before, python)
     sets = chosen_sets(args, out)
     if args.only != "honest":
         found = {
