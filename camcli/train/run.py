@@ -116,6 +116,7 @@ def _train(
             run = _prepared(config, directory, dataset, device, offline, listener, team)
             if asked:
                 run.info["asked"] = asked.to_dict()
+                run.info |= directory.searched() if resuming else {}
     if not search:
         _tell_of_weights(run, listener)
     team.agree(None)  # all have looked at the folder

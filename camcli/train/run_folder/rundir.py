@@ -214,6 +214,11 @@ class TrainDirectory:
             return None
         return TrainConfig(**check_values(info["config"], str(self.path / INFO)))
 
+    def searched(self) -> dict[str, Any]:
+        """What ``run.json`` says of the search of an unfinished run, by its name there."""
+        told = self._read_info().get("search")
+        return {"search": told} if isinstance(told, dict) else {}
+
     def finish(self, info: Mapping[str, Any]) -> None:
         """Write ``run.json`` of a finished run: with it goes the list of what was written."""
         self.write_json(INFO, {**info, KIND: "train", FILES: self._there()})
