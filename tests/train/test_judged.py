@@ -181,6 +181,18 @@ def test_the_mean_of_several_networks_is_judged(judged, tmp_path):
     assert saved.temperature == result.judged["temperature"]["value"]
 
 
+def test_of_a_large_set_a_fold_is_judged_and_the_others_are_told(judged, tmp_path, monkeypatch):
+    config, _, _, _, cache = judged
+    monkeypatch.setattr("camcli.train.judging.judge.LARGE", 1)
+    monkeypatch.setattr("camcli.train.judging.curve.JUDGED", 10)
+    result = train(config, tmp_path / "run", cache_dir=cache)
+    told = result.judged["out_of_fold"]
+    assert (told["images"] + told["not_judged"], told["folds"]) == (72, 5)
+    assert 10 <= told["images"] < 30
+    table = rows(tmp_path / "run" / "out_of_fold.csv")
+    assert sum(row["split"] == "train" for row in table) == told["images"]
+
+
 @pytest.mark.parametrize("head", ["prototype", "neighbours"])
 def test_heads_of_examples_are_judged_as_they_are(judged, tmp_path, head):
     config, _, _, _, cache = judged

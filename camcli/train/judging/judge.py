@@ -29,6 +29,8 @@ from camcli.train.judging.temperature import FEWEST, best_temperature, reliabili
 from camcli.train.progress import Listener
 
 HELD: tuple[Split, ...] = ("val", "test")
+LARGE = 10**9
+"""Images times channels times classes, above which not all folds are judged."""
 _WORDS = {"val": "validation", "test": "test"}
 
 
@@ -40,12 +42,14 @@ class Judgement:
         record: of ``metrics.json``, plain values: ``out_of_fold``, ``controls``,
             ``learning_curve``, ``temperature`` and ``crossing``, each where it is known.
         temperature: by which the logits are divided.
-        fold: (N,) of the training images; None where nothing was judged by folds.
+        fold: (N,) of the training images, `ALWAYS` for those that are not judged; None where
+            nothing was judged by folds.
         logits: (N, C) of the training images by heads that had not seen them, NaN for those that
             always train; None likewise. Divided by the temperature.
         curve: errors by number of images; None where there are too few.
         crossed: photographs that are in two splits.
         warnings: what a person should know before believing the numbers.
+        dealt: number of folds, of which those of a large set are not all judged.
     """
 
     record: dict[str, Any] = field(default_factory=dict)
@@ -55,6 +59,7 @@ class Judgement:
     curve: curve.LearningCurve | None = None
     crossed: list[SplitCopy] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    dealt: int = 0
 
 
 def judge(
@@ -124,10 +129,13 @@ def _by_folds(
 ) -> None:
     """Out-of-fold logits, the controls, and the learning curve."""
     count, C, targets = int(fold.max()) + 1, len(classes), train.targets
-    with listener.bar("judge by folds", count * len(trials), "fold") as bar:
-        each = [out_of_fold(own, fold, C, bar.advance) for own in trials]
-    found.fold, found.logits = fold, torch.stack(each).mean(0)
     plain = trials[0].plain
+    # Of a large set a fold or two have images enough, and a head on the others takes its time.
+    some = curve.enough(fold) if plain.numel() * C > LARGE else count
+    with listener.bar("judge by folds", some * len(trials), "fold") as bar:
+        each = [out_of_fold(own, fold, C, bar.advance, some) for own in trials]
+    found.fold = torch.where(fold < some, fold, ALWAYS)
+    found.logits, found.dealt = torch.stack(each).mean(0), count
     scaled = FeatureScale.of(plain, trials[0].blocks)(plain)
     points = torch.from_numpy(reduced(scaled.numpy(), curve.AXES))
     rows = ((fold >= 0) & (fold < curve.enough(fold))).nonzero()[:, 0]
@@ -228,7 +236,7 @@ def _told_of_folds(
         "of": "the head before fine-tuning" if tuned else "the head",
         "images": len(rows),
         "not_judged": len(found.fold) - len(rows),
-        "folds": int(found.fold.max()) + 1,
+        "folds": found.dealt,
         "groups": len(set(own)),
         "searched": searched,
         "accuracy": interval.value,

@@ -91,6 +91,7 @@ def out_of_fold(
     fold: Tensor,
     classes: int,
     advance: Callable[[int], object] = lambda count: None,
+    first: int | None = None,
 ) -> Tensor:
     """Logits (N, C) of each image by a head that learnt from the other folds; NaN for `ALWAYS`.
 
@@ -99,9 +100,11 @@ def out_of_fold(
         fold: (N,) as `camcli.train.judging.folds.folds` gives them.
         classes: C.
         advance: called with 1 after each fold.
+        first: only so many folds are judged; NaN for the others.
     """
     logits = torch.full((len(fold), classes), torch.nan)
-    for k in range(int(fold.max()) + 1 if len(fold) else 0):
+    count = int(fold.max()) + 1 if len(fold) else 0
+    for k in range(count if first is None else min(first, count)):
         judge = (fold == k).nonzero()[:, 0]
         logits[judge] = held_out((fold != k).nonzero()[:, 0], judge).float().cpu()
         advance(1)

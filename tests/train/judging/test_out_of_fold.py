@@ -91,3 +91,12 @@ def test_labels_are_judged_each_for_itself(features):
     many[::7, 1] = torch.nan
     found = out_of_fold(HeadTrials([X], X, many, 3, RECIPES["lbfgs"], 1, 0.02), fold_of(targets), 3)
     assert ((found > 0).float() == many).float().mean() > 0.7
+
+
+def test_of_large_sets_the_first_folds_are_judged(features):
+    X, targets = features
+    fold = fold_of(targets)
+    trials = HeadTrials([X], X, targets, 3, RECIPES["lbfgs"], 1, 0.02)
+    some = out_of_fold(trials, fold, 3, first=2)
+    assert some[fold >= 2].isnan().all()
+    assert torch.equal(some[fold < 2], out_of_fold(trials, fold, 3)[fold < 2])
