@@ -20,7 +20,7 @@ from camcli.train.prepare import load_backbones
 from camcli.train.processes import Team, team
 from camcli.train.progress import Listener
 from camcli.train.result import TrainResult, finished_result
-from camcli.train.run_folder.rundir import SEARCH, TrainDirectory
+from camcli.train.run_folder.rundir import ASKED, SEARCH, SEARCHED, TrainDirectory
 from camcli.train.search.find import Search, Settled
 from camcli.train.search.looks import backbones
 from camcli.train.steps import Steps
@@ -115,8 +115,9 @@ def _train(
             config = found or replace(config, backbone=config.network)
             run = _prepared(config, directory, dataset, device, offline, listener, team)
             if asked:
-                run.info["asked"] = asked.to_dict()
-                run.info |= directory.searched() if resuming else {}
+                run.info[ASKED] = asked.to_dict()
+            if resuming:
+                run.info |= directory.searched()
     if not search:
         _tell_of_weights(run, listener)
     team.agree(None)  # all have looked at the folder
@@ -176,7 +177,7 @@ def _settled(
         found.config, directory, before.dataset, device, offline, before.listener, before.team
     )
     run.begun(before)
-    run.info |= {"asked": asked.to_dict(), "search": found.told}
+    run.info |= {ASKED: asked.to_dict(), SEARCHED: found.told}
     _tell_of_weights(run, before.listener)
     directory.write_csv(SEARCH, found.rows)
     directory.settle(found.config, run.info)

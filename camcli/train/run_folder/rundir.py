@@ -40,6 +40,8 @@ _OURS = (
 )  # fmt: skip
 ASKED = "asked"
 """In run.json: the settings as they were before a search settled what they left open."""
+SEARCHED = "search"
+"""Likewise: what the search found, in short."""
 _BEFORE: dict[str, Any] = {**TrainConfig().to_dict(), "weights_key": None, "search": False}
 """What a run of an older camcli, which did not ask for it, was made with."""
 _MEMBER = re.compile(r"member-\d+(-last)?\.safetensors")
@@ -215,9 +217,9 @@ class TrainDirectory:
         return TrainConfig(**check_values(info["config"], str(self.path / INFO)))
 
     def searched(self) -> dict[str, Any]:
-        """What ``run.json`` says of the search of an unfinished run, by its name there."""
-        told = self._read_info().get("search")
-        return {"search": told} if isinstance(told, dict) else {}
+        """What ``run.json`` keeps of a search that the run began with."""
+        info = self._read_info()
+        return {name: info[name] for name in (ASKED, SEARCHED) if isinstance(info.get(name), dict)}
 
     def finish(self, info: Mapping[str, Any]) -> None:
         """Write ``run.json`` of a finished run: with it goes the list of what was written."""

@@ -44,9 +44,9 @@ class Contender:
         return self.head != "neighbours"
 
     @property
-    def simplicity(self) -> tuple[float, int]:
-        """The less, the simpler."""
-        return self.cost, self.channels
+    def simplicity(self) -> tuple[float, int, bool]:
+        """The less, the simpler: of as many numbers, means are simpler than others."""
+        return self.cost, self.channels, not self.pooling.plain
 
 
 def choose(tried: Sequence[Contender], groups: Tensor) -> Contender:

@@ -7,7 +7,6 @@ validation images stay for the number that is told at the end, test images for n
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -19,25 +18,22 @@ from torch import Tensor
 
 from camcli.data.datasets.load import Dataset
 from camcli.errors import UsageError
-from camcli.models.cutting.listing import list_layers
 from camcli.models.pooling.pooling import Pooling
 from camcli.train.config import HeadKind, TrainConfig, seconds
 from camcli.train.feature_pass.examples import (
     Examples,
     Looker,
-    class_weights,
-    label_weights,
 )
 from camcli.train.feature_pass.features import ImageView
-from camcli.train.fitting.loop import Recipe
-from camcli.train.fitting.trainable_layers import module_names
 from camcli.train.judging.folds import ALWAYS, folds_of, joined
-from camcli.train.prepare import SPLITS, Backbone, load_backbones
+from camcli.train.prepare import SPLITS, Backbone
 from camcli.train.processes import Team
 from camcli.train.progress import Listener
 from camcli.train.search.choice import Contender, choose, halve
+from camcli.train.search.images import even_order, recipe_of
 from camcli.train.search.judge import Judged, Task, judge, judge_by_examples
-from camcli.train.search.looks import ImageLook, Native, backbones, looks, poolings, widest
+from camcli.train.search.looks import ImageLook, backbones, looks, poolings
+from camcli.train.search.networks import Networks, part
 from camcli.train.search.table import HEAD, line, summary
 
 FOLDS = 5
@@ -93,22 +89,19 @@ class Search:
             UnavailableError: likewise.
         """
         self._config, self._dataset = config, dataset
-        self._device, self._offline = device, offline
         self._listener, self._team = listener, team
         self._started = time.perf_counter()
         self._limit = seconds(config.time_limit)
         self._names = backbones(config)
-        self._loaded: dict[ImageLook, Backbone] = {}
-        self._whole: dict[str, Pooling] = {}
-        self._native: dict[str, Native] = {}
+        self._networks = Networks(config, device, offline)
         self._speed: dict[ImageLook, float] = {}
         self._left_out: list[str] = []
-        self._open(self._names[0])
+        self._networks.open(self._names[0])
 
     @property
     def first(self) -> Backbone:
         """The first network, as it looks by itself."""
-        return next(iter(self._loaded.values()))
+        return self._networks.first
 
     def go(self, cache: Path) -> Settled:
         """Search; `cache` is the folder of cached features."""
@@ -119,8 +112,8 @@ class Search:
             return self._go(Examples.of(self._dataset.split("train"), labels))
 
     def _go(self, train: Examples) -> Settled:
-        first = looks(self._config, self._names[0], self._native[self._names[0]])
-        order = self._order(train)
+        first = looks(self._config, self._names[0], self._networks.native[self._names[0]])
+        order = even_order(train, self._config.seed)
         few, most = self._rungs(len(order))
         self._examples, self._order_of = train, order
         self._groups = torch.tensor(joined([x.group for x in train.items], train.contents))
@@ -165,13 +158,13 @@ class Search:
         tried: list[Contender] = []
         for name in self._names[1:]:
             try:
-                self._open(name)
+                self._networks.open(name)
             except UsageError as error:
                 if not self._config.unfreeze:
                     raise
                 self._listener.say(f"  {name} is left out. {error}")
                 continue
-            ways = looks(self._config, name, self._native[name])
+            ways = looks(self._config, name, self._networks.native[name])
             alike = [w for w in ways if bool(w.input_size) == bool(best.input_size)] or ways
             alike = [w for w in alike if w.fit == best.fit] or alike
             tried += self._try(alike[0], images)
@@ -184,55 +177,7 @@ class Search:
         few = min(max(FEW, PER_CLASS * classes), most)
         return (most if most < 1.5 * few else few), most
 
-    def _order(self, train: Examples) -> Tensor:
-        """The images, so that each beginning of them has its share of every class."""
-        generator = torch.Generator().manual_seed(self._config.seed)
-        shuffled = torch.randperm(len(train.items), generator=generator).tolist()
-        seen: dict[tuple[int, ...], int] = {}
-        counts: dict[tuple[int, ...], int] = {}
-        for item in train.items:
-            counts[item.labels] = counts.get(item.labels, 0) + 1
-        keys = []
-        for i in shuffled:
-            name = train.items[i].labels
-            keys.append((seen.get(name, 0) / counts[name], i))
-            seen[name] = seen.get(name, 0) + 1
-        return torch.tensor([i for _, i in sorted(keys)], dtype=torch.int64)
-
     # --- one look --------------------------------------------------------------------------------
-
-    def _open(self, name: str) -> None:
-        """Load a network as it looks by itself, and see what there is in it."""
-        own = ImageLook(name, self._config.input_size, self._config.fit)
-        plain = load_backbones(own.applied(self._config), self._device, self._offline)[0]
-        if self._config.unfreeze:  # a wrong name should not wait for the end of the search
-            module_names(plain.module, self._config.unfreeze)
-        preprocess = plain.classifier.preprocess
-        maps = {
-            layer.name: layer.shape
-            for layer in list_layers(plain.module, preprocess.shape)
-            if layer.main
-        }
-        upto = list(maps)
-        last = plain.classifier.layer
-        maps = {n: maps[n] for n in upto[: upto.index(last) + 1]} if last in maps else {}
-        self._native[name] = Native(
-            preprocess.shape[1], preprocess.fit, maps, plain.channels
-        )  # fmt: skip
-        self._whole[name] = widest(self._config, self._native[name])
-        self._loaded[own] = self._load(own) if not self._whole[name].plain else plain
-
-    def _load(self, look: ImageLook) -> Backbone:
-        if look not in self._loaded:
-            alike = (x for x in self._loaded if x._replace(fit=look.fit) == look)
-            if other := next(alike, None):  # what was made to run it is for all fits
-                fit = look.fit or self._native[look.backbone].fit
-                self._loaded[look] = self._loaded[other].refitted(fit)
-            else:
-                config = look.applied(self._config)
-                config = replace(config, pooling=str(self._whole[look.backbone]))
-                self._loaded[look] = load_backbones(config, self._device, self._offline)[0]
-        return self._loaded[look]
 
     def _try(
         self,
@@ -250,20 +195,20 @@ class Search:
         if not must and self._too_dear(look, images):
             return []
         begun = time.perf_counter()
-        backbone = self._load(look)
+        backbone = self._networks.load(look)
         features, own, task = self._look(look, images)
         self._speed[look] = self._team.agree((time.perf_counter() - begun) / max(1, images))
         found: list[Contender] = []
         near = near or {}
-        for pooling in near or poolings(self._config, self._whole[look.backbone]):
+        for pooling in near or poolings(self._config, self._networks.whole[look.backbone]):
             if found and self._left() <= 0:
                 break
             start = time.perf_counter()
-            rows, blocks = _part(backbone, features, pooling)
+            rows, blocks = part(backbone, features, pooling)
             judged = self._judged("linear", rows, task, blocks, near.get(pooling))
             if judged is not None:
                 found.append(Contender(
-                    look, self._cost(look, backbone), pooling, rows.shape[1], len(rows),
+                    look, self._networks.cost(look), pooling, rows.shape[1], len(rows),
                     self._spread(judged, own), time.perf_counter() - start,
                 ))  # fmt: skip
         if found:
@@ -273,9 +218,9 @@ class Search:
 
     def _by_examples(self, best: Contender) -> list[Contender]:
         """The heads of examples, on what the best linear head so far is given."""
-        backbone = self._load(best.look)
+        backbone = self._networks.load(best.look)
         features, own, task = self._look(best.look, best.images)
-        rows, blocks = _part(backbone, features, best.pooling)
+        rows, blocks = part(backbone, features, best.pooling)
         found = []
         for kind in BY_EXAMPLES:
             start = time.perf_counter()
@@ -305,7 +250,7 @@ class Search:
 
     def _look(self, look: ImageLook, images: int) -> tuple[Tensor, Tensor, Task]:
         """Features of the first so many images, which of all these are, and what they are of."""
-        backbone = self._load(look)
+        backbone = self._networks.load(look)
         own = self._order_of[:images]
         examples = Examples(
             [self._examples.items[i] for i in own], [self._examples.contents[i] for i in own],
@@ -316,9 +261,8 @@ class Search:
         features = self._looker(backbone).look(examples, view, f"{look} features")
         left = set(examples.contents)
         own = own[torch.tensor([content in left for content in before], dtype=torch.bool)]
-        task = Task(
-            examples.targets, len(self._dataset.classes), self._folds[own], self._recipe(examples)
-        )
+        C = len(self._dataset.classes)
+        task = Task(examples.targets, C, self._folds[own], recipe_of(self._config, examples, C))
         return features, own, task
 
     def _spread(self, judged: Judged, own: Tensor) -> Judged:
@@ -333,25 +277,6 @@ class Search:
         kept = self._stack.enter_context(backbone.cache(self._cache))
         return Looker(backbone.sight, kept, _Unworried(self._listener), self._team)
 
-    def _recipe(self, examples: Examples) -> Recipe:
-        """What every head minimises."""
-        weights = None
-        rule = self._config.class_weights
-        if rule != "none":
-            if self._dataset.several:
-                weights = label_weights(examples.targets, rule)
-            else:
-                counts = Counter(examples.targets.tolist())
-                classes = range(len(self._dataset.classes))
-                counted = Counter({c: counts[c] or 1 for c in classes})
-                weights = class_weights(counted, len(classes), rule)
-        return Recipe(label_smoothing=self._config.label_smoothing, class_weight=weights)
-
-    def _cost(self, look: ImageLook, backbone: Backbone) -> float:
-        """Of a look: the larger the network and its input, the dearer."""
-        _, height, width = backbone.classifier.preprocess.shape
-        return height * width * sum(t.numel() for t in backbone.tensors.values())
-
     # --- the clock -------------------------------------------------------------------------------
 
     def _left(self) -> float:
@@ -362,9 +287,10 @@ class Search:
         """Whether there is no time for so many images, or all of them would take it all."""
         speed = self._speed.get(look)
         if speed is None:  # as much as the dearest network so far, by the share of pixels
-            size = look.input_size or self._native[look.backbone].size
+            size = look.input_size or self._networks.native[look.backbone].size
             speed = max(
-                known * (size / (other.input_size or self._native[other.backbone].size)) ** 2
+                known
+                * (size / (other.input_size or self._networks.native[other.backbone].size)) ** 2
                 for other, known in self._speed.items()
             )
         needs, left = max(images * speed, 0), self._left()
@@ -427,7 +353,7 @@ class Search:
         """At all that the run will look at, while the network is at hand."""
         if len(self._dataset.items) > MOST:  # whose features would be much to hold
             return
-        backbone = self._loaded[look]
+        backbone = self._networks.load(look)
         view = ImageView(backbone.classifier)
         for split in SPLITS:
             rest = Examples.of(self._dataset.split(split))
@@ -444,14 +370,6 @@ def _poolings(tried: Sequence[Contender]) -> dict[ImageLook, dict[Pooling, float
         look: {each.pooling: each.judged.l2 for each in some[: (len(some) + 1) // 2]}
         for look, some in found.items()
     }
-
-
-def _part(backbone: Backbone, features: Tensor, pooling: Pooling) -> tuple[Tensor, list[int]]:
-    """Of what was looked at once the part that a pooling takes, and the size of each statistic."""
-    blocks = [n for each, n in backbone.sight.statistics if each in pooling.statistics]
-    if pooling == backbone.sight.pooling:
-        return features, blocks
-    return features[:, backbone.sight.columns(pooling)], blocks
 
 
 class _Unworried(Listener):

@@ -14,7 +14,8 @@ from camcli.train.config import AUTO, TrainConfig, resolve
 from camcli.train.run import train
 from camcli.train.search import find
 from camcli.train.search.find import Search
-from camcli.train.search.looks import ImageLook
+from camcli.train.search.looks import ImageLook, Native
+from camcli.train.search.networks import Networks
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +106,10 @@ def test_a_run_that_was_stopped_in_the_search_searches_again_and_later_goes_on(
     left, right = (resolve(folder / "config.toml", {}) for folder in (out, whole))
     assert left == right
     assert (out / "metrics.json").read_text() == (whole / "metrics.json").read_text()
+    kept = json.loads((out / "run.json").read_text("utf-8"))
+    assert kept["asked"] == searching.to_dict()
+    assert kept["search"]["candidates"] > 4
+    train(searching, out, cache_dir=cache, resume=True)  # finished, and still the same run
 
 
 def stopped_in_judging(*args):
@@ -187,8 +192,9 @@ def test_larger_networks_look_as_the_best_one_does():
     search = Search.__new__(Search)
     tried = []
     search._names, search._config = ["small", "large"], TrainConfig(data="x", backbone=AUTO)
-    search._native = {"large": find.Native(240, "crop", {}, 8)}
-    search._open = lambda name: None
+    search._networks = Networks(search._config, "cpu", True)
+    search._networks.native = {"large": Native(240, "crop", {}, 8)}
+    search._networks.open = lambda name: None
     search._try = lambda look, images: tried.append(look) or []
     search._larger(ImageLook("small", 320, "squash"), 10)
     search._larger(ImageLook("small"), 10)
@@ -205,13 +211,14 @@ def test_layers_that_are_not_there_are_told_before_the_search(searching, tmp_pat
 
 def test_a_network_that_has_not_the_layers_to_unfreeze_is_no_candidate(searching, ear):
     search = Search.__new__(Search)
-    search._names, search._listener, search._native = ["small", "large"], ear, {}
+    search._names, search._listener = ["small", "large"], ear
     search._config = replace(searching, unfreeze="layer4")
 
     def gone(name):
         raise UsageError("It has no layer4.")
 
-    search._open = gone
+    search._networks = Networks(search._config, "cpu", True)
+    search._networks.open = gone
     assert search._larger(ImageLook("small"), 10) == []
     assert ear.said == ["  large is left out. It has no layer4."]
 
@@ -243,7 +250,7 @@ def test_heads_without_an_exact_map_are_taken_where_that_is_allowed(
     monkeypatch.setattr(find, "judge_by_examples", better)
     train(searching, tmp_path / "run", cache_dir=cache, listener=ear)
     assert resolve(tmp_path / "run" / "config.toml", {}).head != "neighbours"
-    assert any("--no-explainable takes" in line for line in ear.said)
+    assert any("--no-explainable" in line for line in ear.said)
     config = replace(searching, explainable=False)
     train(config, tmp_path / "free", cache_dir=cache, listener=ear)
     settled = resolve(tmp_path / "free" / "config.toml", {})
