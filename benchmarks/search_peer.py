@@ -20,7 +20,8 @@ from typing import Any
 
 from torch import Tensor
 
-from camcli.train.config import TrainConfig, resolve
+from camcli.train.config import TrainConfig
+from camcli.train.config_file import resolve
 from camcli.train.dataset import read_data
 from camcli.train.feature_pass.cache import cache_root
 from camcli.train.feature_pass.examples import Examples, Looker

@@ -9,7 +9,8 @@ from camcli.errors import UsageError
 from camcli.jobs.record import filled
 from camcli.jobs.train import TrainJob
 from camcli.printable import printable
-from camcli.train.config import TrainConfig, changed, check_values, resolve
+from camcli.train.config import TrainConfig
+from camcli.train.config_file import changed, check_values, resolve
 from camcli.train.progress import Listener
 
 if TYPE_CHECKING:

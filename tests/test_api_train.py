@@ -6,7 +6,8 @@ from PIL import Image
 
 import camcli
 from camcli.errors import UsageError
-from camcli.train.config import TrainConfig, to_toml
+from camcli.train.config import TrainConfig
+from camcli.train.config_file import to_toml
 
 QUICK = {"backbone": "shufflenet_v2_x0_5", "weights": "random", "input_size": 64, "epochs": 2}
 

@@ -1,75 +1,38 @@
-"""What decides a training run: defaults, a TOML file over them, the command line over both."""
+"""What decides a training run, and which of its settings go together."""
 
 from __future__ import annotations
 
-import difflib
-import json
-import re
-import tomllib
-import typing
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
-from pathlib import Path
-from typing import Any, Literal, get_args
+from dataclasses import asdict, dataclass, fields
+from typing import Any
 
-from camcli.data.decode.fit import FITS, Fit
+from camcli.data.decode.fit import Fit
 from camcli.errors import UsageError
-from camcli.files import read_regular
 from camcli.models.pooling.pooling import Pooling
 from camcli.models.spec import check_input_size
 from camcli.printable import some
 from camcli.settings import check_types
+from camcli.train.ranges import (
+    BatchNorm,
+    ClassWeights,
+    HeadKind,
+    LearntOutput,
+    Loss,
+    Objective,
+    Solver,
+    SplitRule,
+    ThresholdRule,
+    Variation,
+    check_each,
+    option,
+)
 
-SplitRule = Literal["given", "video"]
-HeadKind = Literal["linear", "prototype", "neighbours"]
-Solver = Literal["adamw", "sgd", "lbfgs"]
-ClassWeights = Literal["none", "balanced", "effective"]
-Loss = Literal["auto", "ce", "bce", "focal", "mse", "huber"]
-Objective = Literal["ce", "bce", "focal", "mse", "huber"]
-VALUE_LOSSES: tuple[Objective, ...] = ("mse", "huber")
-"""Those whose targets are values."""
-BatchNorm = Literal["frozen", "train"]
-Variation = Literal["none", "mirror", "parts"]
-LearntOutput = Literal["auto", "softmax", "sigmoid", "value"]
-ThresholdRule = Literal["f1", "half"]
-CHOICES: dict[str, tuple[str, ...]] = {
-    "split": get_args(SplitRule),
-    "fit": FITS,
-    "head": get_args(HeadKind),
-    "solver": get_args(Solver),
-    "class_weights": get_args(ClassWeights),
-    "loss": get_args(Loss),
-    "bn": get_args(BatchNorm),
-    "augment2": get_args(Variation),
-    "output": get_args(LearntOutput),
-    "thresholds": get_args(ThresholdRule),
-}
-"""The settings that take one of a few words."""
-_UNSET = {"fit": (None,), "solver": (None,), "augment2": (None,)}
-_MAX_BYTES = 1 << 20
 MEMBERS = ("pretrained", "random", "reinit")
 """What the weights of an ensemble's member are at the start."""
-# What is beyond can only be a slip, and does not fit into what it is counted with.
-_AT_MOST = {
-    "epochs": 10**9, "epochs2": 10**9, "batch_size": 10**9, "ensemble": 1000, "augment": 10_000,
-    "patience": 10**9, "folds": 1000, "seed": 2**32 - 1, "weight_decay": 1e30,
-    "warmup": 1e9, "l2": 1e30, "layer_decay": 1, "mixup": 1e3, "randaugment": 30,
-    "focal_gamma": 100,
-}  # fmt: skip
 _LOSSES: dict[str, tuple[str, ...]] = {
     "softmax": ("auto", "ce", "focal"), "sigmoid": ("auto", "bce", "focal"),
     "value": ("auto", "mse", "huber"),
 }  # fmt: skip
 _NOT_SEARCHED = ("focal", "mse", "huber")
-# What is another way to say the same, so that it takes the place of what was said before.
-_INSTEAD_OF = {
-    "domain": ("train_domain", "test_domain"),
-    "train_domain": ("domain",),
-    "test_domain": ("domain",),
-    "ensemble": ("members",),
-    "members": ("ensemble",),
-    "weights": ("weights_key",),  # which is a key of that file
-}
 PATIENCE2 = 4
 """Epochs of fine-tuning without a better one, after which it stops."""
 FOUND = (
@@ -87,8 +50,6 @@ AUTO = "auto"
 """The backbone is chosen among those that are here."""
 DEFAULT_BACKBONE = "resnet50"
 """What that is without a search."""
-EVALUATE = "evaluate"
-"""The table of a configuration that `camcli evaluate` reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,35 +117,9 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         check_types(self)
-        for name, words in CHOICES.items():
-            if getattr(self, name) not in (*words, *_UNSET.get(name, ())):
-                raise UsageError(
-                    f"{_option(name)} takes {', '.join(words)}, not {getattr(self, name)!r}."
-                )
-        at_least = {
-            "epochs": 1, "batch_size": 1, "ensemble": 1, "epochs2": 1, "patience": 0, "augment": 0,
-            "folds": 0, "seed": 0, "weight_decay": 0, "warmup": 0, "l2": 0, "mixup": 0,
-            "randaugment": 0, "focal_gamma": 0,
-        }  # fmt: skip
-        for name, least in at_least.items():
-            value = getattr(self, name)
-            if value is not None and not value >= least:
-                raise UsageError(f"{_option(name)} must be at least {least}, not {_short(value)}.")
-        for name, most in _AT_MOST.items():
-            value = getattr(self, name)
-            if value is not None and value > most:
-                raise UsageError(f"{_option(name)} must be at most {most}, not {_short(value)}.")
+        check_each(self)
         check_input_size(self.input_size)
         Pooling.read(self.pooling)
-        for name in ("lr", "lr2"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < float("inf"):
-                raise UsageError(f"{_option(name)} must be above 0, not {value}.")
-        for name in ("label_smoothing", "ema"):
-            if not 0 <= (value := getattr(self, name)) < 1:
-                raise UsageError(f"{_option(name)} is in [0, 1), not {_short(value)}.")
-        if not 0 < self.layer_decay <= 1:
-            raise UsageError(f"--layer-decay is above 0 and at most 1, not {self.layer_decay}.")
         if self.unfreeze and self.fit == "whole":
             raise UsageError(
                 "--fit whole gives inputs of different shapes, and --unfreeze learns from batches "
@@ -197,7 +132,6 @@ class TrainConfig:
                 "--solver lbfgs looks at all features many times, so it needs them cached: leave "
                 "--no-cache out."
             )
-        seconds(self.time_limit)
         self._check_search()
         self._check_head()
 
@@ -256,7 +190,7 @@ class TrainConfig:
             if getattr(self, name) != _DEFAULT[name]:
                 raise UsageError(
                     f"--head {self.head} is made of the training images as they are, which "
-                    f"{_option(name)} has no part in: leave one of them out."
+                    f"{option(name)} has no part in: leave one of them out."
                 )
 
     def check_head(self, *, measured: bool) -> None:
@@ -365,156 +299,3 @@ class TrainConfig:
 
 
 _DEFAULT = {each.name: each.default for each in fields(TrainConfig)}
-
-
-def seconds(text: str) -> float:
-    """A time as people write it, in seconds: ``90s``, ``5m``, ``1.5h``, or ``300``.
-
-    Raises:
-        UsageError: it is none, or not above 0.
-
-    Example:
-        >>> seconds("5m")
-        300.0
-    """
-    found = re.fullmatch(r"\s*(\d{1,12}(?:\.\d{0,6})?)\s*([smh]?)\s*", text, re.ASCII)
-    number = float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]] if found else 0.0
-    if not number > 0:
-        raise UsageError(f"--time-limit is a time such as 90s, 5m or 1h, not {_short(text)!r}.")
-    return number
-
-
-def read_config(path: Path) -> dict[str, Any]:
-    """The settings that a TOML file gives, checked for name and type.
-
-    Args:
-        path: a flat table of `TrainConfig`'s names; dashes may stand for underscores. A table
-            `EVALUATE` is left to `camcli evaluate`.
-
-    Raises:
-        UsageError: it cannot be read, is not TOML, or has an unknown key or a value of the wrong
-            type.
-    """
-    values = {key.replace("-", "_"): value for key, value in read_toml(path).items()}
-    if isinstance(values.get(EVALUATE), dict):
-        del values[EVALUATE]
-    return check_values(values, str(path))
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """What a TOML file holds.
-
-    Raises:
-        UsageError: it cannot be read, or is not TOML.
-    """
-    try:
-        return tomllib.loads(read_regular(path, _MAX_BYTES).decode("utf-8"))
-    except OSError as error:
-        raise UsageError(f"Cannot read the configuration {path}: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path} is not UTF-8 text, as TOML has to be.") from error
-    except (ValueError, RecursionError) as error:  # also a number of thousands of digits
-        raise UsageError(f"{path} is not well-formed TOML: {error}.") from error
-
-
-def check_values(values: Mapping[str, Any], origin: str) -> dict[str, Any]:
-    """Settings with known names and the right types; a whole number may stand for a float.
-
-    Raises:
-        UsageError: names the setting, and the nearest one that exists.
-    """
-    hints = typing.get_type_hints(TrainConfig)
-    checked: dict[str, Any] = {}
-    for name, value in values.items():
-        if name not in hints:
-            near = difflib.get_close_matches(name, hints, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(hints)}."
-            raise UsageError(f"{origin}: there is no setting {_short(name)!r}; {hint}")
-        kinds = _kinds(hints[name])
-        if float in kinds and type(value) is int and abs(value) < 1e300:
-            value = float(value)
-        if type(value) not in kinds:
-            wanted = " or ".join(_WORDS[k] for k in kinds if k is not type(None))
-            raise UsageError(f"{origin}: {name} must be {wanted}, not {_short(value)!r}.")
-        if isinstance(value, str) and "\0" in value:
-            raise UsageError(f"{origin}: {name} has a NUL in it, which no name or path has.")
-        checked[name] = value
-    return checked
-
-
-def resolve(file: Path | None, given: Mapping[str, Any]) -> TrainConfig:
-    """The command line over the file over the defaults.
-
-    Args:
-        file: a TOML file, or None.
-        given: what the command line says, and only that.
-
-    Raises:
-        UsageError: see `read_config` and `TrainConfig`.
-    """
-    config = TrainConfig()
-    if file is not None:
-        try:
-            config = replace(config, **read_config(file))
-        except UsageError as error:
-            text = str(error)
-            raise UsageError(text if str(file) in text else f"{file}: {text}") from error
-    return changed(config, given)
-
-
-def changed(config: TrainConfig, given: Mapping[str, Any]) -> TrainConfig:
-    """Settings with others over them.
-
-    Where two settings exclude each other, the one that is given wins: ``domain`` over a training
-    and a test domain of the configuration, for instance.
-
-    Args:
-        config: what was settled before.
-        given: what was said later, by name.
-
-    Raises:
-        UsageError: see `TrainConfig`; what is given contradicts itself.
-    """
-    defaults = TrainConfig()
-    dropped = {other for name in given for other in _INSTEAD_OF.get(name, ())} - given.keys()
-    return replace(config, **{name: getattr(defaults, name) for name in dropped}, **given)
-
-
-def to_toml(config: TrainConfig) -> str:
-    """The settings as a file that `read_config` reads back; None is left out."""
-    lines = ["# What this run was made with; use it again with --config."]
-    for field in fields(config):
-        value = getattr(config, field.name)
-        if value is not None:
-            # JSON's strings, numbers and booleans are TOML's, once DEL and lone surrogates are out.
-            lines.append(f"{field.name} = {_toml(value)}")
-    return "\n".join(lines) + "\n"
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, str):
-        # TOML has no surrogates: a path that is not Unicode cannot be written as it is.
-        text = value.encode("utf-8", "replace").decode()
-        return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
-    return json.dumps(value)
-
-
-_WORDS = {str: "a text in quotes", int: "a whole number", float: "a number", bool: "true or false"}
-
-
-def _short(value: Any) -> Any:
-    """The value for a message: as it is, if that is short."""
-    text = str(value)
-    return value if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _kinds(hint: Any) -> tuple[type, ...]:
-    """The types that a value may have; a choice is a text."""
-    if typing.get_origin(hint) is Literal:
-        return (str,)
-    parts = get_args(hint)  # of a union
-    return tuple(kind for part in parts for kind in _kinds(part)) if parts else (hint,)
-
-
-def _option(name: str) -> str:
-    return "--" + name.replace("_", "-")

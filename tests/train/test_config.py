@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from camcli.errors import UsageError
-from camcli.train.config import TrainConfig, changed, read_config, resolve, to_toml
+from camcli.train.config import TrainConfig
+from camcli.train.config_file import changed, read_config, resolve, to_toml
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 

@@ -16,7 +16,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from camcli.train.config import to_toml
+from camcli.train.config_file import to_toml
 from camcli.train.run import train
 
 pytestmark = [

@@ -16,7 +16,7 @@ import torch.distributed as dist
 from safetensors.torch import load_file
 
 from camcli.errors import UsageError
-from camcli.train.config import to_toml
+from camcli.train.config_file import to_toml
 from camcli.train.processes import ALONE, Team
 from camcli.train.run import train
 

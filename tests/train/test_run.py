@@ -17,7 +17,7 @@ from camcli.data.decode.images import load_image
 from camcli.errors import CamcliError, UnavailableError, UsageError
 from camcli.models.load import load_classifier
 from camcli.models.loading.zoo import build_model
-from camcli.train.config import resolve
+from camcli.train.config_file import resolve
 from camcli.train.run import train
 
 

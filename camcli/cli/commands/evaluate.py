@@ -24,7 +24,7 @@ E = EvaluateJob("")
 def _read_config(ctx: typer.Context, file: Path | None) -> Path | None:
     """Take the file's ``[evaluate]`` table as this command's defaults."""
     if file is not None:
-        from camcli.train.config import EVALUATE, read_toml
+        from camcli.train.config_file import EVALUATE, read_toml
 
         values = read_toml(file).get(EVALUATE)
         if not isinstance(values, dict):

@@ -17,8 +17,10 @@ from camcli.data.datasets.registry import NAMED
 from camcli.data.decode.fit import Fit
 from camcli.errors import CamcliError
 from camcli.jobs.train import TrainJob
-from camcli.train.config import (
-    PATIENCE2,
+from camcli.train.config import PATIENCE2, TrainConfig
+from camcli.train.config_file import resolve
+from camcli.train.progress import Listener
+from camcli.train.ranges import (
     BatchNorm,
     ClassWeights,
     HeadKind,
@@ -27,11 +29,8 @@ from camcli.train.config import (
     Solver,
     SplitRule,
     ThresholdRule,
-    TrainConfig,
     Variation,
-    resolve,
 )
-from camcli.train.progress import Listener
 
 DATA, HEAD, TUNING, BACKBONE, SEARCH = "Data", "Head", "Fine-tuning", o.MODEL, "Search"
 D, J = TrainConfig(), TrainJob()

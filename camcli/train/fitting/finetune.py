@@ -18,7 +18,6 @@ from camcli.errors import ImageError
 from camcli.models.classifier import Classifier
 from camcli.models.cutting.types import channels_last
 from camcli.models.runtime.openvino import available_cores
-from camcli.train.config import Variation
 from camcli.train.feature_pass.examples import Examples, gone
 from camcli.train.feature_pass.features import ImageView
 from camcli.train.feature_pass.sight import autocast
@@ -35,6 +34,7 @@ from camcli.train.fitting.loop import (
 from camcli.train.fitting.trainable_layers import Tunable
 from camcli.train.fitting.variation import Mixer, TuningView
 from camcli.train.processes import ALONE, Team
+from camcli.train.ranges import Variation
 
 DEFAULT_LR2 = {"adamw": 3e-4, "sgd": 1e-3}
 

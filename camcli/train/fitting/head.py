@@ -19,7 +19,6 @@ from torch import Tensor, nn
 
 from camcli.models.cutting.types import Head, LinearHead
 from camcli.models.label_metrics import average_precision
-from camcli.train.config import Objective
 from camcli.train.fitting.loop import (
     RateGroup,
     Recipe,
@@ -32,6 +31,7 @@ from camcli.train.fitting.loop import (
 from camcli.train.fitting.losses import label_loss, value_scores
 from camcli.train.fitting.optimum import Problem
 from camcli.train.fitting.values import VALUE_GRID, ValueProblem
+from camcli.train.ranges import Objective
 
 L2_GRID = tuple(10.0 ** (-e / 2) for e in range(1, 9))
 """Strengths tried by L-BFGS, strong to weak: each start is the end of the one before."""

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from camcli.errors import CamcliError
 from camcli.models.cutting.cut import LinearHead
-from camcli.train.config import VALUE_LOSSES, Objective
 from camcli.train.fitting.losses import (
     binary_cross_entropy,
     cross_entropy,
@@ -22,6 +21,7 @@ from camcli.train.fitting.losses import hits as hits
 from camcli.train.fitting.losses import known_labels as known_labels
 from camcli.train.fitting.losses import told as told
 from camcli.train.processes import ALONE, Team
+from camcli.train.ranges import VALUE_LOSSES, Objective
 
 X = TypeVar("X")
 

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor
 
-from camcli.train.config import Objective
+from camcli.train.ranges import Objective
 
 HUBER = 1.345
 """Errors beyond so many (robust) deviations of the values count less: with normal errors this loses

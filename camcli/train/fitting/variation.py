@@ -13,10 +13,10 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.autoaugment import RandAugment, _apply_op
 
 from camcli.models.classifier import Classifier
-from camcli.train.config import Variation
 from camcli.train.feature_pass.augment import view_rng
 from camcli.train.feature_pass.features import ImageView
 from camcli.train.fitting.loop import Recipe
+from camcli.train.ranges import Variation
 
 
 class TuningView(ImageView):

@@ -12,9 +12,9 @@ import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor
 
 from camcli.printable import counted
-from camcli.train.config import Objective
 from camcli.train.fitting.head import judged
 from camcli.train.fitting.losses import hits, known_labels, value_errors, value_scores
+from camcli.train.ranges import Objective
 
 Z = 1.959964
 """Of 95%."""

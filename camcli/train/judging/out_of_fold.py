@@ -38,7 +38,7 @@ class HeadTrials:
         heads: how many are averaged.
         l2: the strength that the run's head has; None where it has none.
         blocks: how many channels each statistic has, see `FeatureScale.of`.
-        kind: of head, `camcli.train.config.HeadKind`.
+        kind: of head, `camcli.train.ranges.HeadKind`.
         start: the run's head, from which an optimum on most of its images is not far.
     """
 

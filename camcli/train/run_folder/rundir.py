@@ -19,7 +19,8 @@ from camcli.locks import is_still, lock
 from camcli.models.weights.formats import recognise
 from camcli.ours import FILES, KIND, finite, read_record, remove
 from camcli.spreadsheet import cell
-from camcli.train.config import TrainConfig, check_values, to_toml
+from camcli.train.config import TrainConfig
+from camcli.train.config_file import check_values, to_toml
 
 BEST, LAST, STATE, INFO = "best.safetensors", "last.safetensors", "state.pt", "run.json"
 CONFIG, EPOCHS, SUMMARY, CURVES = "config.toml", "metrics.csv", "metrics.json", "curves.png"

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from camcli.models.pooling.pooling import Pooling
-from camcli.train.config import HeadKind
+from camcli.train.ranges import HeadKind
 from camcli.train.search.judge import Judged
 from camcli.train.search.looks import ImageLook
 

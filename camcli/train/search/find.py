@@ -19,7 +19,7 @@ from torch import Tensor
 from camcli.data.datasets.load import Dataset
 from camcli.errors import UsageError
 from camcli.models.pooling.pooling import Pooling
-from camcli.train.config import HeadKind, TrainConfig, seconds
+from camcli.train.config import TrainConfig
 from camcli.train.feature_pass.examples import (
     Examples,
     Looker,
@@ -29,6 +29,7 @@ from camcli.train.judging.folds import ALWAYS, folds_of, joined
 from camcli.train.prepare import SPLITS, Backbone
 from camcli.train.processes import Team
 from camcli.train.progress import Listener
+from camcli.train.ranges import HeadKind, seconds
 from camcli.train.search.choice import Contender, choose, halve
 from camcli.train.search.images import even_order, recipe_of
 from camcli.train.search.judge import Judged, Task, judge, judge_by_examples

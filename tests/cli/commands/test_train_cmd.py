@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 
 from camcli.cli.commands.train import train
 from camcli.cli.terminal.console import Friendly
-from camcli.train.config import CHOICES, TrainConfig
+from camcli.train.config import TrainConfig
+from camcli.train.ranges import CHOICES
 
 app = typer.Typer(cls=Friendly)
 app.command("train")(train)

@@ -18,7 +18,7 @@ from camcli.errors import ImageError, UsageError
 from camcli.evaluate.measured.annotations import read_boxes, read_mask
 from camcli.models.classes.names_file import read_class_names
 from camcli.models.loading.checkpoint import load_checkpoint
-from camcli.train.config import read_toml
+from camcli.train.config_file import read_toml
 from camcli.train.feature_pass.features import hash_files
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no such files")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from camcli.train.config import to_toml
+from camcli.train.config_file import to_toml
 from camcli.train.feature_pass.shelf import kept
 from camcli.train.feature_pass.sight import Sight
 from camcli.train.run import train
@@ -27,7 +27,7 @@ CHILD = """
 import sys
 from pathlib import Path
 from contextlib import contextmanager
-from camcli.train.config import resolve
+from camcli.train.config_file import resolve
 from camcli.train.progress import Bar, Listener
 from camcli.train.run import train
 

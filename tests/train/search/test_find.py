@@ -10,7 +10,8 @@ import pytest
 
 from camcli.errors import UsageError
 from camcli.models.load import load_classifier
-from camcli.train.config import AUTO, TrainConfig, resolve
+from camcli.train.config import AUTO, TrainConfig
+from camcli.train.config_file import resolve
 from camcli.train.run import train
 from camcli.train.search import find
 from camcli.train.search.find import Search
