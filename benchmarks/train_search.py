@@ -220,7 +220,9 @@ def chosen(run: Path) -> dict[str, Any]:
     import tomllib
 
     told = tomllib.loads((run / "config.toml").read_text("utf-8"))
-    names = ("backbone", "input_size", "fit", "pooling", "augment", "head", "solver", "l2")
+    names = (
+        "backbone", "input_size", "fit", "pooling", "mirror", "augment", "head", "solver", "l2",
+    )  # fmt: skip
     return {name: told[name] for name in names if name in told}
 
 

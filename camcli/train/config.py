@@ -37,8 +37,8 @@ PATIENCE2 = 4
 """Epochs of fine-tuning without a better one, after which it stops."""
 FOUND = (
     "weights", "fit", "input_size", "pooling", "head", "solver", "epochs", "batch_size", "lr",
-    "weight_decay", "warmup", "l2", "patience", "augment", "ensemble", "members", "unfreeze",
-    "epochs2", "lr2", "bn",
+    "weight_decay", "warmup", "l2", "patience", "augment", "mirror", "ensemble", "members",
+    "unfreeze", "epochs2", "lr2", "bn",
 )  # fmt: skip
 """What says how to look or what the head is: a run that says any of it is not searched for."""
 SOLVED = (
@@ -94,6 +94,7 @@ class TrainConfig:
     class_weights: ClassWeights = "none"
     patience: int | None = None
     augment: int = 0
+    mirror: bool = False
     cache: bool = True
     ensemble: int = 1
     members: str | None = None
@@ -228,6 +229,11 @@ class TrainConfig:
     def variation(self) -> Variation:
         """How pictures are varied while layers learn, which costs nothing there."""
         return self.augment2 or ("parts" if self.augment else "mirror")
+
+    @property
+    def views(self) -> int:
+        """How many views of each training image a head learns from."""
+        return 2 * self.mirror + self.augment or 1
 
     def patience_of(self, stage: int) -> int:
         """After how many epochs without a better one to stop; 0 for never.

@@ -84,7 +84,7 @@ def head_trials(
     """
     views = member.views(looker, train, shown=False).all()
     plain = views[0]
-    if member.config.augment:  # of which none shows them as they are
+    if member.config.augment and not member.config.mirror:  # of which none shows them as they are
         plain = member.frozen(train, looker, "train").features
     strengths = [row for row in rows if row.get("stage", 1) == 1 and "l2" in row]
     best = min(strengths, key=lambda row: row.get("val_loss", 0.0), default=None)

@@ -272,9 +272,10 @@ class EnsembleMember:
 
         def look(number: int) -> Tensor:
             title = f"{self.title}train features"
-            view = ImageView(classifier)
-            if config.augment:
-                view = ImageView(classifier, config.seed, number)
+            view = ImageView.learnt(
+                classifier, config.seed, number, augment=config.augment, mirror=config.mirror
+            )
+            if config.views > 1:
                 title += f", view {number + 1}"
             features = looker.look(train, view, title if shown else "")
             # What could not be read at first was left out; the targets are those of the others.
@@ -283,7 +284,7 @@ class EnsembleMember:
                 raise gone(list(looker.skipped.values())[-1])
             return features
 
-        return Views(look, max(1, config.augment) if config.cache else 0, config.seed)
+        return Views(look, config.views if config.cache else 0, config.seed)
 
     def _second_stage(
         self,

@@ -21,6 +21,7 @@ from camcli.models.loading.checkpoint import (
     without_temperature,
 )
 from camcli.train.config import TrainConfig
+from camcli.train.fitting.head import FeatureScale, linear, solve_head
 from camcli.train.judging.temperature import reliability
 from camcli.train.run import train
 
@@ -163,6 +164,35 @@ def test_without_validation_the_folds_give_the_temperature(judged, patches, tmp_
     assert told["by"] == "folds"
     assert load_checkpoint(tmp_path / "run" / "best.safetensors").temperature == told["value"]
     assert told["out_of_fold"]["log_loss"] <= told["out_of_fold"]["log_loss_before"]
+
+
+def test_views_are_in_the_fold_of_their_image_and_only_the_image_is_judged(
+    judged, tmp_path, monkeypatch
+):
+    config, _, _, _, cache = judged
+    config = replace(config, solver="lbfgs", l2=0.01, mirror=True, augment=1)
+    trials = []
+
+    def kept(splits, heads, *args, **more):
+        trials.extend(heads)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("camcli.train.judged_run.judge", kept)
+    with pytest.raises(KeyboardInterrupt):
+        train(config, tmp_path / "run", cache_dir=cache)
+    (own,) = trials
+    plain, mirrored, part = own.views
+    assert plain.equal(own.plain)
+    assert not mirrored.equal(plain)
+    assert not part.equal(plain)
+    # By hand: a head of three views of the images that are not judged.
+    learn, held = torch.arange(0, 60), torch.arange(60, 72)
+    seen = torch.cat([view[learn] for view in own.views])
+    scale = FeatureScale.of(seen)
+    truth = torch.cat([own.targets[learn]] * 3)
+    head = solve_head(scale(seen), truth, own.classes, 0.01, own.recipe)
+    wanted = linear(scale.fold(*head), own.plain[held])
+    assert torch.allclose(own(learn, held), wanted, atol=1e-2)
 
 
 def test_without_a_cache_only_the_temperature_is_known(judged, tmp_path):

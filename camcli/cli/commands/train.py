@@ -376,6 +376,14 @@ def train(
             "part, mirror, light); 0: the image as it is.",
         ),
     ] = D.augment,
+    mirror: Annotated[
+        bool,
+        _head(
+            "--mirror/--no-mirror",
+            help="Learn from each image as it is and mirrored, with --augment besides from its "
+            "views. Not for what tells left from right, such as writing.",
+        ),
+    ] = D.mirror,
     ensemble: Annotated[
         int,
         _head(

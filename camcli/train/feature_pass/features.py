@@ -33,29 +33,62 @@ PLAIN = "plain"
 
 
 class ImageView:
-    """One way of looking at every image: as it is, or augmented.
+    """One way of looking at every image: as it is, mirrored, or augmented.
 
     Attributes:
         name: unique to the pixels that it gives; the cache tells views apart by it.
     """
 
-    def __init__(self, classifier: Classifier, seed: int = 0, number: int | None = None) -> None:
+    def __init__(
+        self,
+        classifier: Classifier,
+        seed: int = 0,
+        number: int | None = None,
+        *,
+        mirrored: bool = False,
+    ) -> None:
         """A view.
 
         Args:
             classifier: whose preprocessing to apply.
             seed: of augmented views.
             number: which augmented view; None for the image as it is.
+            mirrored: left and right change places.
         """
         self.preprocess = classifier.preprocess
-        self.seed, self.number = seed, number
+        self.seed, self.number, self.mirrored = seed, number, mirrored
         self.name = PLAIN if number is None else f"augmented-1/{seed}/{number}"
+        if mirrored:
+            self.name += "/mirrored"
+
+    @classmethod
+    def learnt(
+        cls, classifier: Classifier, seed: int, number: int, *, augment: int, mirror: bool
+    ) -> ImageView:
+        """One of those that a head learns from.
+
+        The image as it is and mirrored come first, where mirrored ones are learnt from, then random
+        parts. Random parts without mirrored images are instead of the image as it is.
+
+        Args:
+            classifier: whose preprocessing to apply.
+            seed: of random parts.
+            number: from 0; where nothing is kept, each epoch has one.
+            augment: how many random parts there are; 0 for none.
+            mirror: whether mirrored images are learnt from.
+        """
+        fixed = 2 if mirror else 0 if augment else 1
+        if augment and number >= fixed:
+            return cls(classifier, seed, number - fixed)
+        return cls(classifier, mirrored=number % fixed == 1)
 
     def pixels(self, rgb: np.ndarray, content: str) -> Tensor:
         """(H, W, 3) uint8 -> (3, size, size) uint8; `content` is the hash of the file."""
         if self.number is None:
-            return self.preprocess.pixels(rgb)
-        return augmented(rgb, self.preprocess, view_rng(content, self.seed, self.number))
+            seen = self.preprocess.pixels(rgb)
+        else:
+            seen = augmented(rgb, self.preprocess, view_rng(content, self.seed, self.number))
+        return seen.flip(2) if self.mirrored else seen
 
 
 def extract(

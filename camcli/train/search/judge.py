@@ -74,12 +74,19 @@ class Task:
         """Of the folds that have images."""
         return sorted(set(self.folds.tolist()) - {-1})
 
-    def folded(self) -> Folded:
-        """As one problem: what each fold's head is solved for."""
+    def folded(self, views: int = 0, *, plain: bool = True) -> Folded:
+        """As one problem: what each fold's head is solved for.
+
+        Args:
+            views: so many more of each image follow, one whole set behind the other.
+            plain: whether the images as they are count.
+        """
+        targets = torch.cat([self.targets] * (views + 1))
         truth, mass = [], []
         for fold in self.numbers:
             weight = (self.folds != fold).float()
-            T, M = truth_of(self.targets, self.classes, self.recipe, weight)
+            weight = torch.cat([weight * plain, *[weight] * views])
+            T, M = truth_of(targets, self.classes, self.recipe, weight)
             truth.append(T.float())
             mass.append(M.float())
         return Folded(torch.stack(truth, 1), torch.stack(mass, 1), self.targets.ndim > 1)
@@ -91,15 +98,21 @@ def judge(
     blocks: Sequence[int],
     l2: float | None = None,
     near: float | None = None,
+    *,
+    views: Sequence[Tensor] = (),
+    plain: bool = True,
 ) -> Judged | None:
     """Solve along the strengths until the loss on unseen images rises.
 
     Args:
-        features: (N, K) of any precision.
+        features: (N, K) of any precision, of the images as they are, by which heads are judged.
         task: what is to be learnt.
         blocks: how many channels each statistic has.
         l2: the only strength that is tried; None for all.
         near: what was the best one of fewer images: a stronger one is hardly better with more.
+        views: (N, K) each, of the same images seen otherwise, which are learnt from besides. A view
+            is in the fold of its image.
+        plain: whether the images as they are are learnt from, too.
 
     Returns:
         None where no head could be solved for, or there are fewer than two folds.
@@ -107,7 +120,9 @@ def judge(
     if len(task.numbers) < 2:
         return None
     # The scale is that of all images, folds included: it knows nothing of what they are of.
-    path = Path(FeatureScale.of(features, blocks)(features), task.folded())
+    seen = torch.cat([features, *views]) if views else features
+    scale = FeatureScale.of(seen if plain else seen[len(features) :], blocks)
+    path = Path(scale(seen), task.folded(len(views), plain=plain))
     place = {fold: f for f, fold in enumerate(task.numbers)}
     inside = task.folds >= 0
     own = torch.tensor([place.get(int(fold), 0) for fold in task.folds])

@@ -13,6 +13,7 @@ from camcli.data.decode.preprocess import Preprocess
 from camcli.data.sources.refs import ImageRef
 from camcli.models.classifier import cut_classifier
 from camcli.models.loading.zoo import Provenance
+from camcli.train.config import TrainConfig
 from camcli.train.feature_pass.cache import PoolingCache
 from camcli.train.feature_pass.examples import TOLD, Examples, Looker
 from camcli.train.feature_pass.features import (
@@ -120,6 +121,34 @@ def test_views_are_told_apart_by_seed_and_number(classifier):
     views = [None, 0, 1]
     names = {ImageView(classifier, seed, number).name for seed in (0, 1) for number in views}
     assert len(names) == 5, "the image as it is has no seed"
+
+
+def test_a_mirrored_view_has_left_and_right_change_places(classifier):
+    rgb = np.zeros((32, 64, 3), np.uint8)
+    rgb[:, :32] = (255, 0, 0)
+    plain, mirrored = ImageView(classifier), ImageView(classifier, mirrored=True)
+    seen = mirrored.pixels(rgb, "aa")
+    assert seen.flip(2).equal(plain.pixels(rgb, "aa"))
+    assert seen[0, :, 0].sum() == 0
+    part = ImageView(classifier, 3, 1, mirrored=True)
+    assert part.pixels(rgb, "aa").flip(2).equal(ImageView(classifier, 3, 1).pixels(rgb, "aa"))
+    views = (plain, mirrored, part, ImageView(classifier, 3, 1))
+    assert len({view.name for view in views}) == 4
+
+
+@pytest.mark.parametrize(
+    ("augment", "mirror", "count", "names"),
+    [
+        (0, False, 1, ["plain"] * 4),
+        (0, True, 2, ["plain", "plain/mirrored"] * 2),
+        (2, False, 2, [f"augmented-1/7/{n}" for n in range(4)]),
+        (2, True, 4, ["plain", "plain/mirrored", "augmented-1/7/0", "augmented-1/7/1"]),
+    ],
+)
+def test_views_that_are_learnt_from_in_their_order(classifier, augment, mirror, count, names):
+    given = {"augment": augment, "mirror": mirror}
+    assert [ImageView.learnt(classifier, 7, n, **given).name for n in range(4)] == names
+    assert TrainConfig(**given).views == count
 
 
 def test_files_are_known_by_their_content(tmp_path):
