@@ -14,8 +14,8 @@ ROOMS = ["cli", "jobs", "evaluate", "train", "batch", "render", "cam", "models",
 
 # The same within a room; what is not a folder is a file.
 WITHIN = {
-    "cli": "app commands load_model options torchrun checked_command completion short_help "
-    "terminal",
+    "cli": "app commands load_model train_options learning_options options torchrun "
+    "checked_command completion short_help terminal",
     "jobs": "apply check audit evaluate flags report beside train explain batch concepts layers "
     "inspect maps photographs model output_paths record",
     "evaluate": "check comparison audit proof marks properties matching findings metrics measured",
