@@ -20,7 +20,7 @@ WITHIN = {
     "inspect maps photographs model output_paths record",
     "evaluate": "check comparison audit proof marks properties matching findings metrics measured",
     "train": "run search steps judged_run result member judging live prepare run_folder fitting "
-    "feature_pass dataset config_file config ranges processes progress torchrun",
+    "feature_pass dataset backbones config_file config ranges processes progress torchrun",
     "batch": "processes ray contact_sheet run results concepts first_images engine batch_size "
     "folder_order explain features differences explanation lanes overlay_writer run_files summary "
     "tables contact_grid",

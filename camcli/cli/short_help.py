@@ -56,7 +56,7 @@ WORDS = {
     "--test": "Share that is kept for the test.",
     "--time-limit": "Seconds; what is then left out is named.",
     "--topk": "Explain each of the K best classes.",
-    "--unfreeze": "Then let these layers learn, too: layer4.",
+    "--unfreeze": "Then let these layers learn, too: all.",
     "--val": "Share that is kept for validation.",
     "--versus": "Class to compare with: why not that one?",
     "--weights": "A file with the network's weights.",

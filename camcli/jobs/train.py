@@ -13,6 +13,7 @@ from camcli.models import spec
 from camcli.models.loading.sources import AskedModel, check_asked
 from camcli.ours import read_record
 from camcli.settings import Settings
+from camcli.train.backbones import why_this_one, with_backbone
 from camcli.train.config import AUTO, TrainConfig
 from camcli.train.feature_pass.shelf import read_limit
 from camcli.train.progress import Listener, LogListener
@@ -64,9 +65,10 @@ class TrainJob(Settings):
         spec.check_input_size(self.config.input_size)
         drawn = set(self.config.kinds()) == {"random"}
         weights = "random" if drawn else self.config.weights
+        name = with_backbone(self.config).backbone
         try:
-            check_asked(AskedModel(self.config.network, weights))
-            spec.check_weights(self.config.weights, self.config.network)
+            check_asked(AskedModel(name, weights))
+            spec.check_weights(self.config.weights, name)
         except UsageError as error:  # which speaks of the option that the other commands have
             raise UsageError(str(error).replace("--model ", "--backbone ")) from error
         if self.config.tensorboard:
@@ -119,9 +121,12 @@ class TrainJob(Settings):
             self.check()
             dataset = self.read(listener)
         if speaks():
+            if why := why_this_one(self.config):
+                listener.say(why)
             wanted = self.config
             auto = wanted.searches and wanted.backbone == AUTO
-            listener.say(f"Loading {'networks' if auto else wanted.network} ...")
+            name = "networks" if auto else with_backbone(wanted).backbone
+            listener.say(f"Loading {name} ...")
 
         from camcli.train.run import train
 

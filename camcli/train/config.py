@@ -49,7 +49,7 @@ SOLVED = (
 AUTO = "auto"
 """The backbone is chosen among those that are here."""
 DEFAULT_BACKBONE = "resnet50"
-"""What that is without a search."""
+"""What that is where weights are given, or none is here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,11 +149,6 @@ class TrainConfig:
     def said(self) -> list[str]:
         """The settings of the look and of the head that are not as they are by default."""
         return [name for name in FOUND if getattr(self, name) != _DEFAULT[name]]
-
-    @property
-    def network(self) -> str:
-        """The backbone, where no search chooses it."""
-        return DEFAULT_BACKBONE if self.backbone == AUTO else self.backbone
 
     def _check_search(self) -> None:
         """Refuse a search that was asked for and could not be made."""

@@ -20,6 +20,7 @@ from camcli.models.load import find_device
 from camcli.models.loading.zoo import build_model
 from camcli.models.pooling.pooling import Pooling
 from camcli.models.spec import check_input_size
+from camcli.train.backbones import with_backbone
 from camcli.train.config import TrainConfig
 from camcli.train.feature_pass.cache import PoolingCache
 from camcli.train.feature_pass.features import backbone_tensors, digest_of
@@ -110,7 +111,7 @@ def _backbone(
     config: TrainConfig, kind: str, number: int, device: torch.device, offline: bool
 ) -> Backbone:
     """Build one network and cut it; `number` is added to the seed of random weights."""
-    name, seed = config.network, config.seed + number
+    name, seed = with_backbone(config).backbone, config.seed + number
     weights = "random" if kind == "random" else config.weights
     key = None if kind == "random" else config.weights_key
     built = build_model(

@@ -12,7 +12,8 @@ from camcli.data.datasets.load import Dataset
 from camcli.data.sources.splits import Split
 from camcli.errors import UsageError
 from camcli.models.cutting.cut import LinearHead
-from camcli.train.config import TrainConfig
+from camcli.train.backbones import with_backbone
+from camcli.train.config import AUTO, TrainConfig
 from camcli.train.dataset import read_data
 from camcli.train.feature_pass.cache import cache_root
 from camcli.train.feature_pass.shelf import make_room
@@ -22,7 +23,6 @@ from camcli.train.progress import Listener
 from camcli.train.result import TrainResult, finished_result
 from camcli.train.run_folder.rundir import ASKED, SEARCH, SEARCHED, TrainDirectory
 from camcli.train.search.find import Search, Settled
-from camcli.train.search.looks import backbones
 from camcli.train.steps import Steps
 
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
@@ -112,7 +112,9 @@ def _train(
             run = Steps(config, directory, dataset, [search.first], listener, team)
         else:
             asked = config if found else None
-            config = found or replace(config, backbone=config.network)
+            if resuming and not found and config.backbone == AUTO:  # it goes on with its own
+                config = replace(config, backbone=directory.backbone() or AUTO)
+            config = found or with_backbone(config)
             run = _prepared(config, directory, dataset, device, offline, listener, team)
             if asked:
                 run.info[ASKED] = asked.to_dict()
@@ -165,7 +167,7 @@ def _unsearched(config: TrainConfig) -> TrainConfig:
             "--search compares heads of classes and of labels, and the data set is of values: "
             "leave it out."
         )
-    return replace(config, search=False, backbone=backbones(config)[0])
+    return with_backbone(replace(config, search=False))
 
 
 def _settled(

@@ -101,7 +101,7 @@ def train(
 
     camcli train --config run/config.toml --data more-photos --out again
 
-    torchrun --nproc-per-node 4 -m camcli train --data photos --unfreeze layer4
+    torchrun --nproc-per-node 4 -m camcli train --data photos --unfreeze all
     """
     given = {
         each.name: ctx.params[each.name]

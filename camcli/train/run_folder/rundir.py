@@ -9,7 +9,6 @@ import re
 import sys
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,7 +18,7 @@ from camcli.locks import is_still, lock
 from camcli.models.weights.formats import recognise
 from camcli.ours import FILES, KIND, finite, read_record, remove
 from camcli.spreadsheet import cell
-from camcli.train.config import TrainConfig
+from camcli.train.config import AUTO, TrainConfig
 from camcli.train.config_file import check_values, to_toml
 
 BEST, LAST, STATE, INFO = "best.safetensors", "last.safetensors", "state.pt", "run.json"
@@ -174,8 +173,9 @@ class TrainDirectory:
         """Refuse to go on with a run of other settings, be it as asked for or as settled."""
         recorded = [info.get(name) for name in (ASKED, "config")]
         made = [{**_BEFORE, **each} for each in recorded if isinstance(each, dict)] or [_BEFORE]
-        asked = config if config.searches else replace(config, backbone=config.network)
-        now = {"weights_key": None, **json.loads(json.dumps(asked.to_dict()))}
+        now = {"weights_key": None, **json.loads(json.dumps(config.to_dict()))}
+        if config.backbone == AUTO and not config.searches:  # any will do: the one that it has
+            del now["backbone"]
         other = [
             [key for key, value in now.items() if each.get(key) != value and key not in _FREE]
             for each in made
@@ -216,6 +216,11 @@ class TrainDirectory:
         if ASKED not in info:
             return None
         return TrainConfig(**check_values(info["config"], str(self.path / INFO)))
+
+    def backbone(self) -> str | None:
+        """The network of the run that is there."""
+        name = self._read_info()["config"]["backbone"]
+        return name if isinstance(name, str) else None
 
     def searched(self) -> dict[str, Any]:
         """What ``run.json`` keeps of a search that the run began with."""

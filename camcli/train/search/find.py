@@ -19,6 +19,7 @@ from torch import Tensor
 from camcli.data.datasets.load import Dataset
 from camcli.errors import UsageError
 from camcli.models.pooling.pooling import Pooling
+from camcli.train.backbones import backbones
 from camcli.train.config import TrainConfig
 from camcli.train.feature_pass.examples import (
     Examples,
@@ -33,7 +34,7 @@ from camcli.train.ranges import HeadKind, seconds
 from camcli.train.search.choice import Contender, choose, halve
 from camcli.train.search.images import even_order, recipe_of
 from camcli.train.search.judge import Judged, Task, judge, judge_by_examples
-from camcli.train.search.looks import ImageLook, backbones, looks, poolings
+from camcli.train.search.looks import ImageLook, looks, poolings
 from camcli.train.search.networks import Networks, part
 from camcli.train.search.table import HEAD, line, summary
 

@@ -10,12 +10,9 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from camcli.data.decode.fit import Fit
-from camcli.errors import CamcliError
-from camcli.models.loading.named.catalogue import file_of
 from camcli.models.pooling.pooling import Pooling, Statistic
 from camcli.models.spec import LAST
-from camcli.models.weights.bundled_file import BUNDLED
-from camcli.train.config import AUTO, DEFAULT_BACKBONE, TrainConfig
+from camcli.train.config import TrainConfig
 
 LARGER = 320
 """The larger input that is tried: twice the work of 224 pixels, and finer maps."""
@@ -68,23 +65,6 @@ class Native:
     fit: Fit
     maps: Mapping[str, tuple[int, int, int]]
     channels: int
-
-
-def backbones(config: TrainConfig) -> list[str]:
-    """The networks that are tried: the one that is named, or those whose weights are here.
-
-    The bundled ones come first, the smallest before the larger ones.
-    """
-    if config.backbone != AUTO:
-        return [config.backbone]
-    if config.weights is not None:  # which belong to the default
-        return [DEFAULT_BACKBONE]
-    found = [name for name, file in BUNDLED.items() if file.is_here()]
-    try:
-        has = file_of(DEFAULT_BACKBONE) is not None
-    except CamcliError:
-        has = False
-    return [*found, DEFAULT_BACKBONE] if has or not found else found
 
 
 def looks(config: TrainConfig, backbone: str, native: Native) -> list[ImageLook]:

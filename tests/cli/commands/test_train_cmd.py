@@ -146,8 +146,7 @@ def test_data_sets_that_are_not_fit_for_training(run, tmp_path):
 def test_without_weights_it_exits_with_4(run, photos_folder, tmp_path, monkeypatch):
     monkeypatch.setenv("CAMCLI_WEIGHTS_DIR", str(tmp_path / "none"))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "none"))
-    # resnet50 is the default where no network is searched for
-    result = run("--data", photos_folder, "--offline", "--no-search")
+    result = run("--data", photos_folder, "--offline", "--no-search", "--backbone", "resnet50")
     assert result.exit_code == 4
     assert "--backbone efficientnet_lite0" in result.stderr
     monkeypatch.setenv("CAMCLI_DATA", str(tmp_path / "none"))

@@ -6,14 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from camcli.errors import UnavailableError
 from camcli.models.cutting.listing import list_layers
 from camcli.models.pooling.pooling import Pooling
 from camcli.models.spec import LAST
-from camcli.models.weights.bundled_file import BundledFile
 from camcli.train.config import TrainConfig
-from camcli.train.search import looks as searched
-from camcli.train.search.looks import ImageLook, Native, backbones, looks, poolings, widest
+from camcli.train.search.looks import ImageLook, Native, looks, poolings, widest
 
 LITE = Native(
     224, "crop",
@@ -69,22 +66,6 @@ def test_the_maps_that_a_network_names_are_layers_that_it_can_be_cut_at():
     layers = widest(TrainConfig(), Native(16, "crop", maps, 6)).layers
     assert layers == ("last", "1")
     assert torch.isfinite(net(torch.zeros(1, 3, 16, 16))).all()
-
-
-def test_the_networks_that_are_here_the_smallest_first(monkeypatch):
-    monkeypatch.setattr(searched, "file_of", lambda name: None)
-    monkeypatch.setattr(BundledFile, "is_here", lambda file: file.name.endswith(("0", "2")))
-    assert backbones(TrainConfig()) == ["efficientnet_lite0", "efficientnet_lite2"]
-    monkeypatch.setattr(searched, "file_of", lambda name: object())
-    assert backbones(TrainConfig())[-1] == "resnet50"
-    assert backbones(TrainConfig(backbone="resnet18")) == ["resnet18"]
-    monkeypatch.setattr(BundledFile, "is_here", lambda file: False)
-
-    def gone(name):
-        raise UnavailableError("not here")
-
-    monkeypatch.setattr(searched, "file_of", gone)
-    assert backbones(TrainConfig()) == ["resnet50"]  # whose absence is told as ever
 
 
 @pytest.mark.parametrize(
