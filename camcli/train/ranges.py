@@ -70,6 +70,11 @@ def check_each(record: Any) -> None:
         value = getattr(record, name)
         if value is not None and value > most:
             raise UsageError(f"{option(name)} must be at most {most}, not {short(value)}.")
+    if record.folds == 1:
+        raise UsageError(
+            "--folds 1 leaves no images to learn from: take 2 or more, or 0 to judge no head by "
+            "folds."
+        )
     for name in ("lr", "lr2"):
         value = getattr(record, name)
         if value is not None and not 0 < value < float("inf"):

@@ -54,6 +54,7 @@ def test_command_line_beats_file_beats_default(tmp_path):
         ("solver = 'lbfgs'\ncache = false", "--no-cache"),
         ("fit = 'whole'\nunfreeze = 'layer4'", "of one shape"),
         ("label-smoothing = 1", "--label-smoothing"),
+        ("folds = 1", "--folds 1 leaves no images to learn from"),
         ("seed = 4294967296", "--seed must be at most"),
         ("warmup = inf", "--warmup must be at most"),
         ("weight-decay = inf", "--weight-decay must be at most"),

@@ -246,3 +246,18 @@ def test_a_temperature_can_be_taken_out_again(judged):
     assert torch.allclose(without_temperature(hot).weight, saved.weight)
     z = torch.randn(50, 3)
     assert reliability(z, z.argmax(1))["log_loss"] < 1.1
+
+
+def test_where_folds_can_judge_one_class_alone_that_is_said(tmp_path, draw, ear_until):
+    data = draw(tmp_path / "data", {"train": 12, "val": 4}, ("red", "green"))
+    for photo in sorted((data / "train" / "green").iterdir())[1:]:
+        photo.unlink()
+    ear = ear_until()
+    config = TrainConfig(
+        data=str(data), backbone="shufflenet_v2_x0_5", weights="random", input_size=64, epochs=1,
+        search=False,
+    )  # fmt: skip
+    train(config, tmp_path / "out", cache_dir=tmp_path / "cache", listener=ear)
+    told = " ".join(ear.warned)
+    assert "all images that folds can judge have the same truth" in told
+    assert "does not see what" not in told

@@ -15,6 +15,8 @@ NOBODY_KNOWS = (
     "-1", "-1.0", "?", "nan", "na", "n/a", "#n/a", "<na>", "null", "none", "unknown", "unk",
     "uncertain", "u",
 )  # fmt: skip
+LARGEST = 1e30
+"""Of values: weights in units of them are still numbers that 32 bits hold."""
 TAKES = (
     "A table of labels has a first line path,label and one row an image, several labels of an "
     "image with | between them; or path and one column a class, of 0 and 1"
@@ -41,13 +43,19 @@ def number_of(cell: str, path: Path, line: int) -> str:
     Raises:
         UsageError: it holds something else.
     """
-    if finite_number(cell) is not None:  # -1 as well
+    if (number := finite_number(cell)) is not None:  # -1 as well
+        if abs(number) > LARGEST:
+            raise UsageError(
+                f"{path}, line {line}: {printable(cell)!r} is larger than {LARGEST:.0e}, and "
+                "training does not calculate with such numbers: write the column in another unit, "
+                "or leave the cell empty if nobody knows."
+            )
         return cell
     if not cell or cell.lower() in NOBODY_KNOWS:
         return ""
     raise UsageError(
         f"{path}, line {line}: {printable(cell)!r} is no number, such as 41.5, and other lines of "
-        "its column have one: a value that nobody knows is an empty cell."
+        f"its column have one: a value that nobody knows is an empty cell.{_point(cell)}"
     )
 
 
@@ -83,10 +91,19 @@ def is_there(cell: str, denied: bool, path: Path, line: int) -> bool | None:
     if not text:
         return None if denied else False
     hint = " To learn such numbers as values, train with --output value." * is_measurement(cell)
+    hint += _point(cell)
     raise UsageError(
         f"{path}, line {line}: {printable(cell)!r} is neither 0 nor 1, nor -1 for unknown, and a "
         f"column a class has nothing else. {TAKES}.{hint}"
     )
+
+
+def _point(cell: str) -> str:
+    """What to do about a number with a comma; empty where it is none."""
+    pointed = cell.replace(",", ".")
+    if cell.count(",") != 1 or finite_number(pointed) is None:
+        return ""
+    return f" If it is a number, write it with a point: {printable(pointed)}."
 
 
 def is_measurement(cell: str) -> bool:

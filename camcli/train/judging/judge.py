@@ -155,7 +155,12 @@ def _by_folds(
         },
     }
     gain = controls.better(own, always, held)
-    if gain.low <= 0:
+    if bool((always == 1).all()):
+        found.warnings.append(
+            "all images that folds can judge have the same truth, for of everything else there are "
+            "too few: how good the head is, the numbers do not say."
+        )
+    elif gain.low <= 0:
         found.warnings.append(
             f"the head is hardly better than to say the same of every image ({own.mean():.3f} of "
             f"its decisions are right, {always.mean():.3f} then): this backbone does not see what "

@@ -51,6 +51,8 @@ GOOD = 0.99
 """From here on larger networks have less than a point to gain."""
 STEP = 8
 """The next comparison is on at most so many times the images."""
+GRACE = 10.0
+"""Seconds that the heads on a look have at least: half-solved ones say nothing of it."""
 BY_EXAMPLES: tuple[HeadKind, ...] = ("prototype", "neighbours")
 """Heads beside the one that is solved for."""
 FALLBACK = 0.1
@@ -245,7 +247,8 @@ class Search:
         """What a head is worth, computed by the first process."""
         judged = None
         if self._team.leads and kind == "linear":
-            judged = judge(rows, task, blocks, self._config.l2, near)
+            until = max(self._started + self._limit, time.perf_counter() + GRACE)
+            judged = judge(rows, task, blocks, self._config.l2, near, until=until)
         elif self._team.leads:
             judged = judge_by_examples(kind, rows, task, blocks)
         return self._team.agree(judged)

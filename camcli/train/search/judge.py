@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -101,6 +102,7 @@ def judge(
     *,
     views: Sequence[Tensor] = (),
     plain: bool = True,
+    until: float = math.inf,
 ) -> Judged | None:
     """Solve along the strengths until the loss on unseen images rises.
 
@@ -113,6 +115,7 @@ def judge(
         views: (N, K) each, of the same images seen otherwise, which are learnt from besides. A view
             is in the fold of its image.
         plain: whether the images as they are are learnt from, too.
+        until: when to stop (`time.perf_counter`), with the best of the strengths so far.
 
     Returns:
         None where no head could be solved for, or there are fewer than two folds.
@@ -131,8 +134,10 @@ def judge(
     grid = [each for each in GRID if near is None or each < MARGIN * near]
     for strength in grid if l2 is None else (l2,):
         try:
-            path.solve(strength)
+            arrived = path.solve(strength, until)
         except DivergedError:
+            break
+        if best is not None and not arrived:  # a head on its way says nothing of its strength
             break
         logits = path.logits[torch.arange(len(own)), own]
         if not torch.isfinite(logits).all():
@@ -143,6 +148,8 @@ def judge(
         if not worse:
             best = found
         elif worse == RISES:
+            break
+        if not arrived:
             break
     return best
 

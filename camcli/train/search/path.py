@@ -8,6 +8,8 @@ begins where the stronger one before it ended.
 
 from __future__ import annotations
 
+import math
+import time
 from typing import NamedTuple
 
 import torch
@@ -68,8 +70,15 @@ class Path:
         self.logits = self._X.new_zeros(N, F, C)
         self._p = torch.full_like(self.logits, 0.5 if self._labels else 1 / C)
 
-    def solve(self, l2: float) -> None:
+    def solve(self, l2: float, until: float = math.inf) -> bool:
         """Go to the optimum of each fold for one strength, from where it stands.
+
+        Args:
+            l2: strength.
+            until: when to stop on the way, as `time.perf_counter` tells it.
+
+        Returns:
+            Whether there was time to arrive.
 
         Raises:
             DivergedError: a number on the way is not finite.
@@ -79,7 +88,11 @@ class Path:
         factor, share = self._curvature(l2)
         steps: list[tuple[Tensor, Tensor, Tensor]] = []
         near = torch.zeros(len(theta), dtype=torch.int64)
+        arrived = True
         for _ in range(STEPS):
+            if time.perf_counter() > until:
+                arrived = False
+                break
             self.steps += 1
             direction = _two_loops(gradient, steps, factor, share)
             slope = _dot(gradient, direction)
@@ -102,6 +115,7 @@ class Path:
             steps = [*steps[1 - MEMORY :], (change, bend, curved)]
         self._theta = theta
         self.logits = self._times(theta)
+        return arrived
 
     def _times(self, theta: Tensor) -> Tensor:
         """X θ: (F, C, K + 1) -> (N, F, C)."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from camcli.models.pooling.pooling import Pooling
 from camcli.train.search.choice import Contender
+from camcli.train.search.looks import ImageLook
 
 HEAD = "  {:<22}{:<20}{:>7}{:>9}{:>8}{:>9}".format(
     "look", "head on", "images", "loss", "right", "seconds"
@@ -18,9 +19,15 @@ def line(tried: Contender, took: float) -> str:
     """A candidate in a line of at most 80 columns, below `HEAD`."""
     judged = tried.judged
     on = short(tried.pooling) if tried.head == "linear" else f"{tried.head}: {short(tried.pooling)}"
-    words = f"  {_cut(str(tried.look), 21):<22}{_cut(on, 19):<20}"
+    words = f"  {_look(tried.look):<22}{_cut(on, 19):<20}"
     numbers = f"{tried.images:>7}{judged.loss:>9.4f}{judged.accuracy:>8.4f}{took:>9.1f}"
     return words + numbers
+
+
+def _look(look: ImageLook) -> str:
+    """A look, of which the name of the network is cut: the looks at one differ in the rest."""
+    name, *rest = str(look).rsplit(" ", sum(map(bool, (look.input_size, look.fit))))
+    return " ".join([_cut(name, 21 - sum(len(word) + 1 for word in rest)), *rest])
 
 
 def _cut(text: str, most: int) -> str:
@@ -82,13 +89,13 @@ def summary(
         gain = 100 * (other.judged.accuracy - won.judged.accuracy)
         loss = other.judged.loss - won.judged.loss
         if loss >= 0:
-            lines.append("  Its maps add up to its scores, and no head whose do not has less loss.")
+            lines.append("  Its maps add up to its scores; nearest neighbours have no less loss.")
         else:
             lines.append(
-                f"  Its maps add up to its scores; neighbours, whose do not, would be {gain:+.1f}"
+                f"  Its maps add up to its scores. Those of neighbours do not, of {-loss:.4f} less"
             )
             lines.append(
-                f"  points right at a loss of {loss:+.4f}: --no-explainable takes what is better."
+                f"  loss and {gain:+.1f} points right: --no-explainable takes what is better."
             )
     told = {
         "candidates": len(tried),

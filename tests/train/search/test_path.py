@@ -57,6 +57,23 @@ def test_of_labels_each_fold_ends_where_a_head_alone_does():
         assert torch.allclose(path.logits[:, fold], features @ weight.T + bias, atol=2e-2)
 
 
+def test_when_time_is_up_the_best_strength_so_far_is_taken():
+    features, targets = drawn(300, 20)
+    work = task(targets)
+    whole = judge(features, work, [20])
+    assert whole is not None
+    assert whole.l2 < GRID[0]  # so that it takes several strengths to get there
+    short = judge(features, work, [20], until=0.0)
+    assert short is not None
+    assert short.l2 == GRID[0]
+    assert whole.loss < short.loss
+    path = Path(features, work.folded())
+    assert path.solve(0.1)
+    there = path.logits.clone()
+    assert not path.solve(0.001, until=0.0)
+    assert torch.equal(path.logits, there)
+
+
 def test_points_in_fewer_coordinates_are_the_same_points():
     points = torch.randn(7, 40, generator=torch.Generator().manual_seed(0))
     fewer = compact(points)

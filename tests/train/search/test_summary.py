@@ -35,10 +35,10 @@ def test_what_an_exact_map_costs_is_said_where_it_costs_something():
     won = contender(0.4)
     nearest = contender(0.3, right=9, head="neighbours")
     lines = summary([nearest, won], won, [], 1.0)["lines"]
-    assert "would be +10.0" in lines[-2]
-    assert "a loss of -0.1000: --no-explainable" in lines[-1]
+    assert "of 0.1000 less" in lines[-2]
+    assert "loss and +10.0 points right: --no-explainable" in lines[-1]
     worse = contender(0.5, head="neighbours")
-    assert "no head whose do not has less loss" in summary([won, worse], won, [], 1.0)["lines"][-1]
+    assert "neighbours have no less loss" in summary([won, worse], won, [], 1.0)["lines"][-1]
     taken = summary([nearest, won], nearest, [], 1.0)
     assert taken["lines"] == ["Chosen: a, mean, neighbours head."]
     rows = taken["rows"]

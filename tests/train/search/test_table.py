@@ -29,4 +29,6 @@ def test_candidates_stand_in_columns_below_their_heading(backbone, pooling, imag
     tried.head = "prototype"
     assert " prototype: mean" in line(tried, took)
     assert len(line(tried, took)) == len(HEAD)
-    assert told.startswith("  lite0 320 squash " if images == 300 else "  convnext_base.clip_l")
+    assert told.startswith("  lite0 320 squash " if images == 300 else "  convnext_… 320 squash ")
+    tried.look = ImageLook("shufflenet_v2_x0_5", 64)
+    assert line(tried, took).startswith("  shufflenet_v2_x0_5 64 ")
