@@ -1,6 +1,9 @@
 """Do maps of heads on statistics point at the defect? Textiles with one small local defect each.
 
     python benchmarks/pooled_maps.py --textiles FOLDER --out DIR [--poolings mean mean+max ...]
+    python benchmarks/pooled_maps.py --checkpoint RUN/best.safetensors --held-out TABLE.csv
+
+The second judges a run of `train_search.py` on the rows of its table (DIR/tables) marked ``test``.
 
 `FOLDER` is ``data/textile_images/simulated`` of the package conformal-clip-data (MIT). A head of
 EfficientNet-Lite0 at 320 pixels is solved for with each pooling on three quarters of the
@@ -59,10 +62,12 @@ def judge(classifier: Classifier, files: list[Path], name: str) -> tuple[float, 
             tail=part.tail,
         )  # fmt: skip
         M = functional.interpolate(M[None], (side, side), mode="bilinear")[0, 0]
-        # Squashed: the map covers the whole photograph.
-        found = np.array(divmod(int(M.argmax()), side)) * len(rgb) / side
+        view = classifier.preprocess.view(rgb.shape[1], rgb.shape[0])
+        corner, scale = np.array([view.y, view.x]), np.array([view.height, view.width]) / side
+        found = corner + np.array(divmod(int(M.argmax()), side)) * scale
         hits.append(float(np.hypot(found[0] - row, found[1] - column)) <= NEAR)
-        at = M[min(side - 1, row * side // len(rgb)), min(side - 1, column * side // len(rgb))]
+        y, x = ((np.array([row, column]) - corner) / scale).astype(int).clip(0, side - 1)
+        at = M[y, x]
         below.append(float((at > M).float().mean()))
     return float(np.mean(hits)), float(np.mean(below))
 
@@ -70,12 +75,23 @@ def judge(classifier: Classifier, files: list[Path], name: str) -> tuple[float, 
 def main() -> None:
     """Print a line for each pooling."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--textiles", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--textiles", type=Path)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--checkpoint", type=Path)
+    parser.add_argument("--held-out", type=Path)
     parser.add_argument("--poolings", nargs="+", default=POOLINGS)
     parser.add_argument("--images", type=int, default=100)
     parser.add_argument("--train", type=int, default=1500)
     given = parser.parse_args()
+    if given.checkpoint and given.held_out:
+        with given.held_out.open(encoding="utf-8", newline="") as table:
+            rows = [row for row in csv.DictReader(table) if row["split"] == "test"]
+        local = [Path(row["path"]) for row in rows if row["label"] == "local"]
+        hit, below = judge(load_classifier(checkpoint=given.checkpoint), local, "local")
+        print(f"{len(local)} held-out maps: hits {hit:.3f}  below the defect {below:.2f}")
+        return
+    if not given.textiles or not given.out:
+        parser.error("--textiles and --out, or --checkpoint and --held-out")
     files = sorted(given.textiles.resolve().rglob("*.jpg"))
     random.Random(0).shuffle(files)
     learnt, held = files[: given.train], files[given.train :]
