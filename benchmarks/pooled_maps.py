@@ -62,8 +62,8 @@ def judge(classifier: Classifier, files: list[Path], name: str) -> tuple[float, 
             tail=part.tail,
         )  # fmt: skip
         M = functional.interpolate(M[None], (side, side), mode="bilinear")[0, 0]
-        view = classifier.preprocess.view(rgb.shape[1], rgb.shape[0])
-        corner, scale = np.array([view.y, view.x]), np.array([view.height, view.width]) / side
+        left, top, right, bottom = classifier.preprocess.view(rgb.shape[1], rgb.shape[0])
+        corner, scale = np.array([top, left]), np.array([bottom - top, right - left]) / side
         found = corner + np.array(divmod(int(M.argmax()), side)) * scale
         hits.append(float(np.hypot(found[0] - row, found[1] - column)) <= NEAR)
         y, x = ((np.array([row, column]) - corner) / scale).astype(int).clip(0, side - 1)
