@@ -25,6 +25,7 @@ def check(
     *,
     labels: str = C.labels,
     data_dir: str | Path | None = C.data_dir,
+    by_run: str | Path | None = C.by_run,
     export: str | Path | None = C.export,
     export_kinds: str = C.export_kinds,
     time_limit: float | None = C.time_limit,
@@ -51,6 +52,8 @@ def check(
         out: folder for check.csv, check.html and check.json; by default nothing is written.
         labels: where labels come from, as for `camcli.train`; or ``none``.
         data_dir: where named data sets are looked for first.
+        by_run: the folder of a run of `camcli.train`, by whose held-out predictions labels are
+            judged; by default folds are made here.
         export: a file for the paths of the photographs with an issue.
         export_kinds: which kinds of issues, with commas between, or ``all``.
         time_limit: seconds after which what is left is left out, and named.

@@ -32,6 +32,8 @@ class CheckJob(Settings):
         data: a data set as ``camcli train`` takes it, or photographs as ``camcli batch`` does.
         labels: where labels come from.
         data_dir: where named data sets are looked for first.
+        by_run: the folder of a run of training, by whose held-out predictions labels are judged;
+            None to make some here.
         network: whose features tell what is alike.
         export: a file for the paths of what has an issue; None for none.
         export_kinds: which kinds of issues, with commas between; ``all`` for every one.
@@ -45,6 +47,7 @@ class CheckJob(Settings):
     data: Images
     labels: str = "auto"
     data_dir: Path | None = None
+    by_run: Path | None = None
     network: ModelJob = NETWORK
     export: Path | None = None
     export_kinds: str = "all"
@@ -58,8 +61,8 @@ class CheckJob(Settings):
         """Refuse, without torch and before photographs are looked for, what cannot be meant.
 
         Raises:
-            UsageError: an unknown name or kind, a number out of range, or files that may not be
-                replaced.
+            UsageError: an unknown name or kind, a number out of range, files that may not be
+                replaced, or a run without predictions.
             CamcliError: a checkpoint that holds no weights.
         """
         from camcli.evaluate.check.check_files import check_export, check_out, kinds_of
@@ -73,6 +76,10 @@ class CheckJob(Settings):
             check_out(self.out, overwrite=self.overwrite)
         if self.export is not None:
             check_export(self.export, out=self.out, overwrite=self.overwrite)
+        if self.by_run is not None:
+            from camcli.evaluate.check.by_run import check_run
+
+            check_run(self.by_run)
         self.network.check()
 
     def run(self, listener: Listener | None = None) -> CheckResult:
@@ -95,6 +102,11 @@ class CheckJob(Settings):
         from camcli.evaluate.findings.clock import Clock
 
         clock = Clock(self.time_limit)
+        run = None
+        if self.by_run is not None:
+            from camcli.evaluate.check.by_run import read_run
+
+            run = read_run(self.by_run)
         name = called(self.data)
         with listener.slow(f"Looking for photographs in {name} ..."):
             data = read_checked(self.data, self.labels, self.data_dir)
@@ -109,6 +121,7 @@ class CheckJob(Settings):
         found = check(
             data,
             lambda: self._backbone(listener),
+            run=run,
             cache=self.cache,
             cache_dir=self.cache_dir,
             clock=clock,

@@ -67,6 +67,17 @@ def check(
             rich_help_panel=FIND,
         ),
     ] = C.data_dir,
+    by_run: Annotated[
+        Path | None,
+        typer.Option(
+            "--run",
+            help="Judge labels by what this run of 'camcli train' predicted of photographs that it "
+            "had not seen (its out_of_fold.csv), with its features and head.",
+            metavar="RUN",
+            show_default=False,
+            rich_help_panel=FIND,
+        ),
+    ] = C.by_run,
     export: Annotated[
         Path | None,
         typer.Option(
@@ -127,6 +138,8 @@ def check(
     """Find what is wrong with data: labels, duplicates, outliers, unreadable and odd pictures.
 
     camcli check my-photos
+
+    camcli check my-photos --run runs/pets
 
     camcli check my-photos --export wrong.txt --export-kinds suspect-label
 

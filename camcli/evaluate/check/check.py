@@ -6,9 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from camcli.evaluate.check.by_run import HeldOutPredictions
 from camcli.evaluate.check.duplicates import duplicate_free, duplicate_issues, exact, near
 from camcli.evaluate.check.issue import CheckIssue
-from camcli.evaluate.check.label_errors import judged_classes, suspect_labels
+from camcli.evaluate.check.label_errors import (
+    judged_classes,
+    suspect_by_run,
+    suspect_labels,
+)
 from camcli.evaluate.check.looking import Frozen, Prints, add_features, look
 from camcli.evaluate.check.oddities import odd_pictures, outliers, small_classes
 from camcli.evaluate.check.reading import CheckedData
@@ -51,6 +56,7 @@ def check(
     data: CheckedData,
     load: Callable[[], Frozen],
     *,
+    run: HeldOutPredictions | None = None,
     cache: bool = True,
     cache_dir: Path | None = None,
     clock: Clock,
@@ -61,15 +67,19 @@ def check(
     Args:
         data: the photographs and their labels.
         load: gives the backbone.
+        run: predictions of a run of training, by which labels are judged; None to make some.
         cache: whether features are kept on disk.
         cache_dir: where; None for the user's cache folder.
         clock: when it is over, what is left is named in `CheckOutcome.not_looked`.
         listener: shown progress.
 
     Raises:
+        UsageError: the run's predictions are of other classes, or of other photographs.
         UnavailableError: the backbone's weights are not on this machine.
         CamcliError: the backbone fails on every photograph, or the cache cannot be used.
     """
+    if run is not None:
+        run.check_classes(data.classes, data.several)
     backbone = load()  # what is missing is told before a long look
     seen = look(data.photos, clock.part(LOOKING), listener)
     total = counted(len(seen.photos), "photograph")
@@ -80,6 +90,7 @@ def check(
     if seen.photos:
         looked_for.append(f"exact duplicates and odd pictures, in {total}")
     issues: list[CheckIssue] = []
+    judged: list[str] = []
     if seen.photos and not clock.over:
         add_features(seen, backbone, cache_dir, cache, clock.part(FEATURES), listener)
     elif seen.photos:
@@ -93,13 +104,18 @@ def check(
         issues += outliers(seen.photos, seen.features, duplicate_free(groups), clock)
         if not _skipped(clock, "outliers"):
             looked_for.append(f"outliers, in {total}")
-        if _labels_can_be_judged(data, clock):
+        if run is None and _labels_can_be_judged(data, clock):
             issues += suspect_labels(
                 seen.photos, seen.features, groups.numbers(), data.several, clock, listener, points
             )
             judged = judged_classes(seen.photos, data.several)
-            if judged and not _skipped(clock, "suspect labels:"):
-                looked_for.append(f"suspect labels of {counted(len(judged), 'class', 'classes')}")
+    if run is not None and seen.photos and _labels_can_be_judged(data, clock):
+        contents = [each.content for each in seen.prints]
+        issues += suspect_by_run(seen.photos, contents, run, data.several, clock)
+        judged = judged_classes(seen.photos, data.several)
+    if judged and not _skipped(clock, "suspect labels:"):
+        by = "" if run is None else f", by the held-out predictions of {run.folder}"
+        looked_for.append(f"suspect labels of {counted(len(judged), 'class', 'classes')}{by}")
     issues += duplicate_issues(seen, same, groups)
     _splits_can_be_judged(data, clock)
     issues += odd_pictures(seen, clock)

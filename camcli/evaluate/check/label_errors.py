@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from camcli.evaluate.check.by_run import HeldOutPredictions
 from camcli.evaluate.check.confident import wrong_labels
 from camcli.evaluate.check.issue import CheckedPhoto, CheckIssue
 from camcli.evaluate.findings.clock import Clock
@@ -54,7 +55,7 @@ def suspect_labels(
         listener: shown a bar.
         points: the features as `reduced` gives them, where that was done before.
     """
-    names, targets, kept = _targets(photos, several, clock)
+    names, targets, kept = label_targets(photos, several, clock)
     if len(names) < (1 if several else 2) or len(kept) < 2 * LEAST:
         return []
     if points is None or len(kept) > _MANY:
@@ -64,6 +65,66 @@ def suspect_labels(
     if predicted is None:
         clock.skip("suspect labels: there was no time to judge them")
         return []
+    return doubted(photos, names, targets, kept, predicted, several, clock)
+
+
+def suspect_by_run(
+    photos: Sequence[CheckedPhoto],
+    contents: Sequence[str],
+    run: HeldOutPredictions,
+    several: bool,
+    clock: Clock,
+) -> list[CheckIssue]:
+    """`suspect_labels` by what a run of training predicted, with its own features and head.
+
+    Args:
+        photos: N.
+        contents: of each, SHA-256 in hex.
+        run: its predictions.
+        several: whether a photograph has any number of labels, each of which is judged for itself.
+        clock: hears what could not be judged.
+
+    Raises:
+        UsageError: most of them are not photographs of which the run has predictions.
+    """
+    row = run.of(photos, contents)
+    there = np.flatnonzero(row >= 0)
+    if len(there) < len(photos):
+        clock.skip(
+            f"labels of {counted(len(photos) - len(there), 'photograph')} of which the run has no "
+            "prediction: new or changed since, or in none of its folds"
+        )
+    own = [photos[i] for i in there]
+    names, targets, kept = label_targets(own, several, clock)
+    if len(names) < (1 if several else 2) or len(kept) < 2 * LEAST:
+        return []
+    predicted = run.probabilities[row[there[kept]]]
+    predicted = predicted[:, [run.classes.index(name) for name in names]]
+    if not several:  # of the classes that are judged
+        predicted = predicted / np.maximum(predicted.sum(1, keepdims=True), 1e-12)
+    return doubted(own, names, targets, kept, predicted, several, clock)
+
+
+def doubted(
+    photos: Sequence[CheckedPhoto],
+    names: Sequence[str],
+    targets: Tensor,
+    kept: np.ndarray,
+    predicted: np.ndarray,
+    several: bool,
+    clock: Clock,
+) -> list[CheckIssue]:
+    """The labels that probabilities speak against, the clearest first.
+
+    Args:
+        photos: N.
+        names: C classes that are judged.
+        targets: (M,), or (M, C) of labels.
+        kept: (M,) which photographs these are.
+        predicted: (M, C) probabilities, each by a head that had not seen the photograph.
+        several: whether a photograph has any number of labels.
+        clock: hears what could not be judged.
+    """
     if several:
         return _of_labels(photos, names, targets.numpy(), kept, predicted, clock)
     if float(np.mean(_tells(predicted, targets.numpy()))) < TELLS:
@@ -106,7 +167,7 @@ def _learnable(photos: Sequence[CheckedPhoto], several: bool) -> list[str]:
     )  # fmt: skip
 
 
-def _targets(
+def label_targets(
     photos: Sequence[CheckedPhoto], several: bool, clock: Clock
 ) -> tuple[list[str], Tensor, np.ndarray]:
     """Classes that can be judged, targets as a head takes them, and whose they are."""

@@ -16,9 +16,9 @@ from camcli.train.feature_pass.examples import Examples
 from camcli.train.judging.curve import LearningCurve, in_words
 from camcli.train.judging.folds import ALWAYS
 from camcli.train.judging.judge import Judgement
-from camcli.train.run_folder.rundir import TrainDirectory
+from camcli.train.run_folder.rundir import OUT_OF_FOLD, TrainDirectory
 
-OUT_OF_FOLD, CROSSING = "out_of_fold.csv", "crossing.csv"
+CROSSING = "crossing.csv"
 CURVE_TABLE, CURVE_CHART = "learning_curve.csv", "learning_curve.png"
 MOST = 4_000_000
 """Up to so many numbers the table has the probabilities of all classes."""
@@ -45,7 +45,7 @@ def write_judgement(
         title: of the chart.
     """
     if found.logits is not None and found.fold is not None:
-        rows = _rows(found, splits["train"], judged, classes, thresholds)
+        rows = _rows(found, splits, judged, classes, thresholds)
         directory.write_csv(OUT_OF_FOLD, rows)
     if found.curve:
         directory.write_csv(CURVE_TABLE, _curve_rows(found.curve))
@@ -56,7 +56,7 @@ def write_judgement(
 
 def _rows(
     found: Judgement,
-    train: Examples,
+    splits: Mapping[Split, Examples],
     judged: Mapping[Split, tuple[Sequence[Item], Tensor]],
     classes: Sequence[str],
     thresholds: Sequence[float] | None,
@@ -64,6 +64,12 @@ def _rows(
     """Every image, by a head that has not seen it; those that always train are left out."""
     assert found.fold is not None
     assert found.logits is not None
+    train = splits["train"]
+    contents = {
+        (item.split, item.ref.rel): content
+        for own in splits.values()
+        for item, content in zip(own.items, own.contents, strict=True)
+    }
     kept = (found.fold != ALWAYS).nonzero()[:, 0]
     sets: list[tuple[Sequence[Item], Tensor, list[int | None]]] = [
         ([train.items[i] for i in kept.tolist()], found.logits[kept], found.fold[kept].tolist())
@@ -83,6 +89,7 @@ def _rows(
                 "path": item.ref.rel,
                 "split": item.split,
                 "fold": "" if fold is None else fold + 1,
+                "content": contents[item.split, item.ref.rel],
             }
             if several:
                 said = {c for c in range(len(classes)) if probs[c] > least[c]}

@@ -25,6 +25,8 @@ BEST, LAST, STATE, INFO = "best.safetensors", "last.safetensors", "state.pt", "r
 CONFIG, EPOCHS, SUMMARY, CURVES = "config.toml", "metrics.csv", "metrics.json", "curves.png"
 BOARD, BOARD_ENDING = "tensorboard", ".camcli"
 """The folder of TensorBoard's files, and how those end that camcli wrote."""
+OUT_OF_FOLD = "out_of_fold.csv"
+"""Every image, judged by a head that has not seen it."""
 SEARCH = "search.csv"
 """What a search tried."""
 LOCK = ".camcli.lock"
@@ -35,7 +37,7 @@ _OURS = (
     BEST, LAST, STATE, INFO, CONFIG, EPOCHS, SUMMARY, "predictions.csv", "skipped.csv",
     CURVES, "per_class-val.csv", "per_class-test.csv", "confusion-val.png",
     "confusion-test.png", "confusion-val.csv", "confusion-test.csv", "confused-val.csv",
-    "confused-test.csv", "out_of_fold.csv", "learning_curve.csv", "learning_curve.png",
+    "confused-test.csv", OUT_OF_FOLD, "learning_curve.csv", "learning_curve.png",
     "crossing.csv", SEARCH,
 )  # fmt: skip
 ASKED = "asked"
