@@ -24,6 +24,7 @@ def check(
     out: str | Path | None = C.out,
     *,
     labels: str = C.labels,
+    ignore_label: str | None = C.ignore_label,
     data_dir: str | Path | None = C.data_dir,
     by_run: str | Path | None = C.by_run,
     export: str | Path | None = C.export,
@@ -51,6 +52,7 @@ def check(
         data: a data set as `camcli.train` takes it, or photographs as `camcli.batch` does.
         out: folder for check.csv, check.html and check.json; by default nothing is written.
         labels: where labels come from, as for `camcli.train`; or ``none``.
+        ignore_label: photographs with this label are left out, as `camcli.train` does.
         data_dir: where named data sets are looked for first.
         by_run: the folder of a run of `camcli.train`, by whose held-out predictions labels are
             judged; by default folds are made here.

@@ -31,6 +31,7 @@ class CheckJob(Settings):
     Attributes:
         data: a data set as ``camcli train`` takes it, or photographs as ``camcli batch`` does.
         labels: where labels come from.
+        ignore_label: labels that are none, with | between them; their photographs are left out.
         data_dir: where named data sets are looked for first.
         by_run: the folder of a run of training, by whose held-out predictions labels are judged;
             None to make some here.
@@ -46,6 +47,7 @@ class CheckJob(Settings):
 
     data: Images
     labels: str = "auto"
+    ignore_label: str | None = None
     data_dir: Path | None = None
     by_run: Path | None = None
     network: ModelJob = NETWORK
@@ -109,7 +111,7 @@ class CheckJob(Settings):
             run = read_run(self.by_run)
         name = called(self.data)
         with listener.slow(f"Looking for photographs in {name} ..."):
-            data = read_checked(self.data, self.labels, self.data_dir)
+            data = read_checked(self.data, self.labels, self.data_dir, self.ignore_label)
         for note in data.notes:
             listener.say(note)
 

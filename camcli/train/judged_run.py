@@ -48,7 +48,16 @@ def judge_run(
         listener: shown bars.
     """
     if splits["train"].measured:
+        if config.folds:
+            listener.say(
+                "Values are judged on held-out images only: no folds, controls or learning curve."
+            )
         return Judgement()
+    if config.folds and not config.cache:
+        listener.say(
+            "Not judged by folds, controls and a learning curve: with --no-cache no features are "
+            "kept to make them of."
+        )
     several = len(members) > 1
     trials: list[HeadTrials] = []
     held = {name: (torch.zeros(0), own) for name, own in logits.items()}

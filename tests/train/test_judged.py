@@ -195,9 +195,10 @@ def test_views_are_in_the_fold_of_their_image_and_only_the_image_is_judged(
     assert torch.allclose(own(learn, held), wanted, atol=1e-2)
 
 
-def test_without_a_cache_only_the_temperature_is_known(judged, tmp_path):
+def test_without_a_cache_only_the_temperature_is_known(judged, tmp_path, ear):
     config, _, _, _, _ = judged
-    result = train(replace(config, cache=False, epochs=1), tmp_path / "run")
+    result = train(replace(config, cache=False, epochs=1), tmp_path / "run", listener=ear)
+    assert any("--no-cache no features are kept" in text for text in ear.said)
     assert result.judged.keys() == {"temperature"}
 
 

@@ -58,6 +58,16 @@ def check(
             rich_help_panel=FIND,
         ),
     ] = C.labels,
+    ignore_label: Annotated[
+        str | None,
+        typer.Option(
+            "--ignore-label",
+            help="Leave out photographs with this label, as 'camcli train' does: 'unknown|reject'.",
+            metavar="LABEL",
+            show_default=False,
+            rich_help_panel=FIND,
+        ),
+    ] = C.ignore_label,
     data_dir: Annotated[
         Path | None,
         typer.Option(

@@ -107,6 +107,15 @@ def describe_(
         bool,
         typer.Option("--merge-varieties", help="Fold 'Apple Red 1' and 'Apple Red 2' into one."),
     ] = False,
+    ignore_label: Annotated[
+        str | None,
+        typer.Option(
+            "--ignore-label",
+            help="Leave out images with this label, as 'camcli train' does: 'unknown|reject'.",
+            metavar="LABEL",
+            show_default=False,
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON on stdout.")] = False,
     quiet: Quiet = False,
 ) -> None:
@@ -123,7 +132,7 @@ def describe_(
 
     dataset = load_dataset(
         data, data_dir=data_dir, labels=labels, merge_varieties=merge_varieties, val=0.0,
-        strict=False,
+        strict=False, ignore=ignore_label,
     )  # fmt: skip
     with bar(len(dataset.items), unit="img", quiet=quiet, leave=False) as shown:
         found = describe(dataset, progress=shown.update)

@@ -94,7 +94,7 @@ def suspect_by_run(
             f"labels of {counted(len(photos) - len(there), 'photograph')} of which the run has no "
             "prediction: new or changed since, or in none of its folds"
         )
-    own = [photos[i] for i in there]
+    own = [photos[i] for i in there.tolist()]
     names, targets, kept = label_targets(own, several, clock)
     if len(names) < (1 if several else 2) or len(kept) < 2 * LEAST:
         return []

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from camcli.data.datasets.dataset import Labelled
+from camcli.data.datasets.ignoring import ignored_names, without_labels
 from camcli.data.datasets.kind import Domains
 from camcli.data.datasets.locate import locate
 from camcli.data.datasets.place import DataPlace
@@ -36,56 +39,69 @@ class CheckedData:
     unlabelled: str = ""
 
 
-def read_checked(data: Images, labels: str = "auto", data_dir: Path | None = None) -> CheckedData:
+def read_checked(
+    data: Images, labels: str = "auto", data_dir: Path | None = None, ignore: str | None = None
+) -> CheckedData:
     """Find the photographs of a data set, as training does, or of a folder, a glob or a list.
 
     Args:
         data: whatever ``camcli train --data`` or ``camcli batch`` takes.
         labels: where labels come from; ``none`` for none.
         data_dir: where named data sets are looked for first.
+        ignore: labels that are none, see `camcli.data.datasets.ignoring`.
 
     Raises:
-        UsageError: there are no photographs, or the labels are not where the user says.
+        UsageError: there are no photographs, none has an ignored label, or the labels are not where
+            the user says.
         UnavailableError: a named data set is not on this machine.
     """
+    ignored = ignored_names(ignore)
     why: UsageError | None = None
     if isinstance(data, str | Path) and labels != "none":
         try:
-            return _as_training_does(str(data), labels, data_dir)
+            return _as_training_does(str(data), labels, data_dir, ignored)
         except UnavailableError:
             raise
         except UsageError as error:  # no labels, one class only; or a glob, a list
             why = error
     try:
-        return _as_found(data, labels, why)
+        return _as_found(data, labels, why, ignored)
     except UsageError as error:
         if why is None or str(data).startswith("@"):
             raise
         raise why from error
 
 
-def _as_training_does(data: str, labels: str, data_dir: Path | None) -> CheckedData:
-    place = DataPlace(locate(data, data_dir), labels)
+def _as_training_does(
+    data: str, labels: str, data_dir: Path | None, ignored: Sequence[str]
+) -> CheckedData:
+    place = DataPlace(locate(data, data_dir), labels, tuple(ignored))
     kind = kind_of(place)
     assert kind.read is not None
     found = kind.read(place, Domains())
+    images, left_out = without_labels(found.images, ignored, found.several)
     photos = []
-    for each in found.images:
+    for each in images:
         label = None if found.values else each.ref.label
         names = split_labels(label or "") if found.several else ((label,) if label else ())
         untold = unknown_labels(label or "") if found.several else ()
         photos.append(CheckedPhoto(each.ref, names, each.split, untold))
     broken = () if place.is_file else tuple(place.broken)
-    made = _data(photos, found.several, tuple(found.notes), broken)
+    made = _data(photos, found.several, (*found.notes, *left_out), broken)
     if found.values:
         return replace(made, unlabelled="they are values, of which none is suspect by itself")
     return made
 
 
-def _as_found(data: Images, labels: str, why: UsageError | None) -> CheckedData:
+def _as_found(
+    data: Images, labels: str, why: UsageError | None, ignored: Sequence[str]
+) -> CheckedData:
     source = find_images(data, labels=labels)
     refs = list(source)
     notes = [source.left_out.note()] if source.left_out else []
+    if ignored:
+        kept, left_out = without_labels([Labelled(ref) for ref in refs], ignored, False)
+        refs, notes = [each.ref for each in kept], [*notes, *left_out]
     photos = [CheckedPhoto(ref, (ref.label,) if ref.label else ()) for ref in refs]
     if labels != "auto" and labels != "none" and not any(p.labels for p in photos) and why:
         raise why

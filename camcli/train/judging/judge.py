@@ -242,6 +242,7 @@ def _told_of_folds(
         "images": len(rows),
         "not_judged": len(found.fold) - len(rows),
         "folds": found.dealt,
+        "folds_judged": len(found.fold[rows].unique()),
         "groups": len(set(own)),
         "searched": searched,
         "accuracy": interval.value,

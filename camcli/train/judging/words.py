@@ -37,9 +37,11 @@ def judged_lines(judged: Mapping[str, Any]) -> list[tuple[str, str]]:
     """
     lines = []
     if folds := judged.get("out_of_fold"):
+        some = folds.get("folds_judged", folds["folds"])  # of a large set not all
+        dealt = f"{'' if some == folds['folds'] else f'{some} of '}{folds['folds']} folds"
         text = (
             f"{_told(folds)} on {folds['images']:,} training images, each judged by a head that "
-            f"had not seen it ({folds['folds']} folds)"
+            f"had not seen it ({dealt})"
         )
         if folds["of"] != "the head":
             text += f"; {folds['of']}"

@@ -201,3 +201,25 @@ def test_a_list_may_lie_beside_the_tables_and_replaces_none(data, tmp_path):
     assert done.exit_code == 3, done.output
     assert (out / "paths.txt").read_text() == ""
     assert "camcli batch @" not in done.output
+
+
+def test_labels_that_are_none_are_left_out(data, tmp_path):
+    from camcli.evaluate.check.reading import read_checked
+
+    for n in range(2):
+        path = tmp_path / "photos" / "unknown" / f"{n}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(draw(n, True)).save(path)
+    for name in ("red", "blue"):
+        (tmp_path / "photos" / name).symlink_to(data / name)
+    found = read_checked(str(tmp_path / "photos"), ignore="unknown")
+    assert found.classes == ("blue", "red")
+    assert any("2 images labelled 'unknown'" in note for note in found.notes)
+    globbed = read_checked(str(tmp_path / "photos" / "*" / "*.png"), "folder", ignore="unknown")
+    assert globbed.classes == ("blue", "red")
+    with pytest.raises(UsageError, match="did you mean 'unknown'"):
+        read_checked(str(tmp_path / "photos"), ignore="unknwon")
+    done = CliRunner().invoke(
+        app, ["data", "describe", str(tmp_path / "photos"), "--ignore-label", "unknown", "--json"]
+    )
+    assert {*json.loads(done.stdout)["classes"]} == {"red", "blue"}

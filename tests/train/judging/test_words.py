@@ -33,6 +33,9 @@ def test_lines_are_of_what_there_is():
     sure = {
         "value": 0.74, "by": "folds", "out_of_fold": {"ece_before": 0.062, "ece": 0.023},
     }  # fmt: skip
+    assert "(5 folds)" in judged_lines({"out_of_fold": folds})[0][1]
+    few = {**folds, "folds_judged": 2}
+    assert "(2 of 5 folds)" in judged_lines({"out_of_fold": few})[0][1]
     lines = judged_lines({"out_of_fold": folds, "controls": controls, "temperature": sure})
     assert [name for name, _ in lines] == ["Out of fold", "Controls", "Calibration"]
     text = " ".join(text for _, text in lines)
