@@ -132,7 +132,10 @@ SearchOption = Annotated[
 ]
 TimeLimitOption = Annotated[
     str,
-    _search("--time-limit", help="Of the search: 90s, 5m, 1h."),
+    _search(
+        "--time-limit",
+        help="Of the search and of what follows it, but for --unfreeze: 90s, 5m, 1h.",
+    ),
 ]
 ExplainableOption = Annotated[
     bool,
@@ -148,7 +151,8 @@ BackboneOption = Annotated[
         "--backbone",
         help="A torchvision name, timm:NAME, module:factory or FILE.py:FACTORY of your own, or "
         "efficientnet_lite0, which needs no network (nor do efficientnet_lite1 and 2, of "
-        "camcli[lite1,lite2]). 'camcli models' lists them.",
+        "camcli[lite1,lite2]). 'camcli models' lists them. auto: a search chooses of those that "
+        "are here; without one it is the first of them.",
     ),
 ]
 WeightsOption = Annotated[

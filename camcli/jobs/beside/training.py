@@ -20,10 +20,20 @@ from camcli.jobs.beside.files import (
     words,
 )
 from camcli.train.judging.words import judged_lines
-from camcli.train.run_folder.rundir import BEST, CONFIG, EPOCHS, INFO, SEARCH, SPLIT_WORDS
+from camcli.train.run_folder.rundir import (
+    BEST,
+    CONFIG,
+    CROSSING,
+    CURVE_TABLE,
+    EPOCHS,
+    INFO,
+    SEARCH,
+    SPLIT_WORDS,
+)
 
 # More of them make a page slow, and nobody reads on.
 _EPOCHS, _CLASSES, _PAIRS, _NOTES, _TRIED = 5000, 5000, 50, 50, 500
+_SIZES, _COPIES = 50, 500
 _CURVES = ("train_loss", "val_loss", "train_acc", "val_acc", "train_map", "val_map", "val_r2", "l2",
            "lr")  # fmt: skip
 
@@ -106,6 +116,8 @@ def read_training(folder: Path) -> dict[str, Any] | None:
         "notes": texts(info.get("notes"), _NOTES),
         "tried": _tried(folder),
         "epochs": _epochs(folder),
+        "sizes": _sizes(folder),
+        "copies": _copies(folder),
         "splits": _splits(folder, info),
         "commands": _commands(folder, info, config),
     }
@@ -182,6 +194,22 @@ def _tried(folder: Path) -> list[dict[str, Any]]:
         if one["backbone"] and one["log_loss"] is not None:
             found.append({**one, "won": row.get("won") == "yes"})
     return sorted(found, key=lambda one: not one["won"])
+
+
+def _sizes(folder: Path) -> list[dict[str, float]]:
+    """Errors by the number of training photographs, and the law through them and beyond."""
+    found = []
+    for row in table(folder / CURVE_TABLE, _SIZES):
+        values = {name: number(row.get(name)) for name in ("images", "error", "law")}
+        found.append({name: value for name, value in values.items() if value is not None})
+    return [row for row in found if row.get("images", 0) > 0 and len(row) > 1]
+
+
+def _copies(folder: Path) -> list[list[str]]:
+    """Photographs that are in two splits: which, of what, and how that is known."""
+    columns = ("path", "split", "copy_of", "copy_split", "kind", "same_labels")
+    rows = table(folder / CROSSING, _COPIES)
+    return [[words(row.get(name, ""), 4096) for name in columns] for row in rows if row.get("path")]
 
 
 def _splits(folder: Path, info: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -99,14 +99,10 @@ def learning_curve(
     Returns:
         None where there are too few images for so many points.
     """
-    known = fold[fold != ALWAYS]
-    if not len(known):
+    sizes = sizes_of(fold, classes)
+    if not sizes:
         return None
-    total, count, some = len(fold), int(known.max()) + 1, enough(fold)
-    outside = total - round(len(known) / count)
-    sizes = sorted({round(s * outside) for s in SHARES if s * outside >= FEWEST_A_CLASS * classes})
-    if len(sizes) < LEAST_POINTS:
-        return None
+    total, some = len(fold), enough(fold)
     if points is None:
         points = torch.from_numpy(reduced(features.numpy(), AXES))
     judge = [(fold == k).nonzero()[:, 0] for k in range(some)]
@@ -121,6 +117,16 @@ def learning_curve(
         advance(1)
     held = torch.cat(judge).tolist()
     return extrapolated(sizes, np.stack(wrong), [groups[i] for i in held], total, seed)
+
+
+def sizes_of(fold: Tensor, classes: int) -> list[int]:
+    """The numbers of images that heads are solved on; none where they are too few for a curve."""
+    known = fold[fold != ALWAYS]
+    if not len(known):
+        return []
+    outside = len(fold) - round(len(known) / (int(known.max()) + 1))
+    sizes = sorted({round(s * outside) for s in SHARES if s * outside >= FEWEST_A_CLASS * classes})
+    return sizes if len(sizes) >= LEAST_POINTS else []
 
 
 def in_words(curve: LearningCurve) -> str:

@@ -172,7 +172,7 @@ def _by_folds(
             f"the {controls.NEIGHBOURS} nearest images do better ({near.mean():.3f}) than the head "
             f"({own.mean():.3f}): it has not learnt enough, so try --solver lbfgs or more --epochs."
         )
-    with listener.bar("learning curve", len(curve.SHARES), "size") as bar:
+    with listener.bar("learning curve", len(curve.sizes_of(fold, C)), "size") as bar:
         found.curve = curve.learning_curve(
             plain, targets, C, fold, groups, seed, bar.advance, points=points
         )

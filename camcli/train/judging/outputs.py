@@ -16,10 +16,9 @@ from camcli.train.feature_pass.examples import Examples
 from camcli.train.judging.curve import LearningCurve, in_words
 from camcli.train.judging.folds import ALWAYS
 from camcli.train.judging.judge import Judgement
-from camcli.train.run_folder.rundir import OUT_OF_FOLD, TrainDirectory
+from camcli.train.run_folder.rundir import CROSSING, CURVE_TABLE, OUT_OF_FOLD, TrainDirectory
 
-CROSSING = "crossing.csv"
-CURVE_TABLE, CURVE_CHART = "learning_curve.csv", "learning_curve.png"
+CURVE_CHART = "learning_curve.png"
 MOST = 4_000_000
 """Up to so many numbers the table has the probabilities of all classes."""
 

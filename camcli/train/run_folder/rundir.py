@@ -27,6 +27,8 @@ BOARD, BOARD_ENDING = "tensorboard", ".camcli"
 """The folder of TensorBoard's files, and how those end that camcli wrote."""
 OUT_OF_FOLD = "out_of_fold.csv"
 """Every image, judged by a head that has not seen it."""
+CURVE_TABLE, CROSSING = "learning_curve.csv", "crossing.csv"
+"""Errors by the number of training images, and photographs that are in two splits."""
 SEARCH = "search.csv"
 """What a search tried."""
 LOCK = ".camcli.lock"
@@ -37,8 +39,8 @@ _OURS = (
     BEST, LAST, STATE, INFO, CONFIG, EPOCHS, SUMMARY, "predictions.csv", "skipped.csv",
     CURVES, "per_class-val.csv", "per_class-test.csv", "confusion-val.png",
     "confusion-test.png", "confusion-val.csv", "confusion-test.csv", "confused-val.csv",
-    "confused-test.csv", OUT_OF_FOLD, "learning_curve.csv", "learning_curve.png",
-    "crossing.csv", SEARCH,
+    "confused-test.csv", OUT_OF_FOLD, CURVE_TABLE, "learning_curve.png",
+    CROSSING, SEARCH,
 )  # fmt: skip
 ASKED = "asked"
 """In run.json: the settings as they were before a search settled what they left open."""

@@ -21,10 +21,7 @@ from camcli.errors import UsageError
 from camcli.models.pooling.pooling import Pooling
 from camcli.train.backbones import backbones
 from camcli.train.config import TrainConfig
-from camcli.train.feature_pass.examples import (
-    Examples,
-    Looker,
-)
+from camcli.train.feature_pass.examples import Examples, Looker
 from camcli.train.feature_pass.features import ImageView
 from camcli.train.judging.folds import ALWAYS, folds_of, joined
 from camcli.train.prepare import SPLITS, Backbone
@@ -55,6 +52,8 @@ GRACE = 10.0
 """Seconds that the heads on a look have at least: half-solved ones say nothing of it."""
 BY_EXAMPLES: tuple[HeadKind, ...] = ("prototype", "neighbours")
 """Heads beside the one that is solved for."""
+AFTER = 5.0
+"""Seconds that charts and tables take, and loading what was found."""
 FALLBACK = 0.1
 """The strength where there are too few images to find one: of features of mean square 1."""
 
@@ -99,6 +98,8 @@ class Search:
         self._names = backbones(config)
         self._networks = Networks(config, device, offline)
         self._speed: dict[ImageLook, float] = {}
+        self._rest: dict[ImageLook, float] = {}
+        self._judging = 0.0
         self._left_out: list[str] = []
         self._networks.open(self._names[0])
 
@@ -147,6 +148,7 @@ class Search:
         images, before = few, list[Contender]()
         while images < most:
             ranked, kept = halve(tried), _poolings(tried)
+            self._rest = {look: rest for look, rest in self._rest.items() if look in ranked}
             images = min(most, STEP * images)
             again: list[Contender] = []
             for look in ranked:
@@ -161,6 +163,10 @@ class Search:
         """The other networks that are here, as the best look so far looks."""
         tried: list[Contender] = []
         for name in self._names[1:]:
+            if self._left() <= 0:  # loading it takes a while, too
+                self._left_out.append(name)
+                self._listener.say(f"  {name}: left out, no time is left")
+                continue
             try:
                 self._networks.open(name)
             except UsageError as error:
@@ -202,6 +208,7 @@ class Search:
         backbone = self._networks.load(look)
         features, own, task = self._look(look, images)
         self._speed[look] = self._team.agree((time.perf_counter() - begun) / max(1, images))
+        self._rest[look] = (len(self._dataset.items) - images) * self._speed[look]
         found: list[Contender] = []
         near = near or {}
         for pooling in near or poolings(self._config, self._networks.whole[look.backbone]):
@@ -211,6 +218,8 @@ class Search:
             rows, blocks = part(backbone, features, pooling)
             judged = self._judged("linear", rows, task, blocks, near.get(pooling))
             if judged is not None:
+                took = (time.perf_counter() - start) * len(self._order_of) / max(1, len(rows))
+                self._judging = max(self._judging, took)
                 found.append(Contender(
                     look, self._networks.cost(look), pooling, rows.shape[1], len(rows),
                     self._spread(judged, own), time.perf_counter() - start,
@@ -285,11 +294,18 @@ class Search:
     # --- the clock -------------------------------------------------------------------------------
 
     def _left(self) -> float:
-        """Seconds that are left, by the first process's clock."""
-        return self._team.agree(self._limit - (time.perf_counter() - self._started))
+        """Seconds that are left for the search, by the first process's clock.
+
+        What follows it is kept free: judging what it ends in is much as judging a head here.
+        """
+        kept = min(AFTER + self._judging, self._limit / 2)
+        return self._team.agree(self._limit - kept - (time.perf_counter() - self._started))
 
     def _too_dear(self, look: ImageLook, images: int) -> bool:
-        """Whether there is no time for so many images, or all of them would take it all."""
+        """Whether there is no time for so many images, and then for the others if it is taken.
+
+        Nor may it take the time that the others of a look need that may win.
+        """
         speed = self._speed.get(look)
         if speed is None:  # as much as the dearest network so far, by the share of pixels
             size = look.input_size or self._networks.native[look.backbone].size
@@ -298,16 +314,18 @@ class Search:
                 * (size / (other.input_size or self._networks.native[other.backbone].size)) ** 2
                 for other, known in self._speed.items()
             )
-        needs, left = max(images * speed, 0), self._left()
-        everything = len(self._dataset.items) * speed
-        if needs <= left and everything <= self._limit:
+        rest = [needed for other, needed in self._rest.items() if other != look]
+        needs = images * speed
+        after = max([*rest, (len(self._dataset.items) - images) * speed])
+        left = self._left()
+        if needs + after <= left:
             return False
         if str(look) not in self._left_out:
             self._left_out.append(str(look))
-            why = f"{images} images take about {needs:.0f} s, and {max(left, 0):.0f} s are left"
-            if needs <= left:
-                why = f"all images take about {everything:.0f} s"
-            self._listener.say(f"  {look}: left out, {why} (--time-limit)")
+            self._listener.say(
+                f"  {look}: left out, it would take {needs + after:.0f} s, and "
+                f"{max(left, 0):.0f} s are left"
+            )
         return True
 
     # --- the end ---------------------------------------------------------------------------------

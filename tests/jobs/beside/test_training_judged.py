@@ -33,3 +33,23 @@ def test_what_is_broken_is_left_out(tmp_path, broken):
                              "learning_curve": broken})  # fmt: skip
     assert not found.keys() & {"Out of fold", "Controls", "Calibration", "More data"}
     assert facts(tmp_path, broken) is not None
+
+
+def test_the_curve_of_sizes_and_what_is_in_two_splits_are_told(tmp_path):
+    facts(tmp_path, {})
+    sizes = (
+        "images,error,low,high,law\n50,0.2,0.1,0.3,0.19\n100,x,,,0.15\n0,1,1,1,1\nx,,,,\n200,,,,\n"
+    )
+    (tmp_path / "learning_curve.csv").write_text(sizes)
+    columns = "path,split,copy_of,copy_split,kind,score,same_labels"
+    copies = f"{columns}\na b.jpg,val,c.jpg,train,same file,1,0\n"
+    (tmp_path / "crossing.csv").write_text(copies)
+    found = read_training(tmp_path)
+    assert found["sizes"] == [
+        {"images": 50.0, "error": 0.2, "law": 0.19}, {"images": 100.0, "law": 0.15},
+    ]  # fmt: skip
+    assert found["copies"] == [["a b.jpg", "val", "c.jpg", "train", "same file", "0"]]
+    (tmp_path / "learning_curve.csv").write_bytes(b"\xff\x00broken")
+    (tmp_path / "crossing.csv").unlink()
+    found = read_training(tmp_path)
+    assert found["sizes"] == found["copies"] == []

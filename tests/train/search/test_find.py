@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,6 +14,7 @@ from camcli.errors import UsageError
 from camcli.models.load import load_classifier
 from camcli.train.config import AUTO, TrainConfig
 from camcli.train.config_file import resolve
+from camcli.train.processes import ALONE
 from camcli.train.run import train
 from camcli.train.search import find
 from camcli.train.search.find import Search
@@ -148,7 +151,7 @@ def test_few_images_are_compared_first_and_the_better_half_of_the_looks_on_all(
 def test_what_there_is_no_time_for_is_not_begun_and_said(searching, tmp_path, cache, ear):
     config = replace(searching, time_limit="0.001s")
     train(config, tmp_path / "run", cache_dir=cache, listener=ear)
-    assert any("left out" in line and "--time-limit" in line for line in ear.said)
+    assert any("left out" in line and "s are left" in line for line in ear.said)
     info = json.loads((tmp_path / "run" / "run.json").read_text("utf-8"))
     assert info["search"]["left_out"] == ["shufflenet_v2_x0_5 64 squash"]
     assert info["status"] == "finished"
@@ -196,6 +199,7 @@ def test_larger_networks_look_as_the_best_one_does():
     search._networks = Networks(search._config, "cpu", True)
     search._networks.native = {"large": Native(240, "crop", {}, 8)}
     search._networks.open = lambda name: None
+    search._left = lambda: 60.0
     search._try = lambda look, images: tried.append(look) or []
     search._larger(ImageLook("small", 320, "squash"), 10)
     search._larger(ImageLook("small"), 10)
@@ -219,9 +223,12 @@ def test_a_network_that_has_not_the_layers_to_unfreeze_is_no_candidate(searching
         raise UsageError("It has no layer4.")
 
     search._networks = Networks(search._config, "cpu", True)
-    search._networks.open = gone
+    search._networks.open, search._left = gone, lambda: 60.0
     assert search._larger(ImageLook("small"), 10) == []
     assert ear.said == ["  large is left out. It has no layer4."]
+    search._left, search._left_out = (lambda: -1.0), []
+    assert search._larger(ImageLook("small"), 10) == []
+    assert ear.said[1:] == ["  large: left out, no time is left"]
 
 
 @pytest.mark.slow
@@ -257,3 +264,19 @@ def test_heads_without_an_exact_map_are_taken_where_that_is_allowed(
     settled = resolve(tmp_path / "free" / "config.toml", {})
     assert (settled.head, settled.l2, settled.solver) == ("neighbours", None, None)
     assert load_classifier(checkpoint=tmp_path / "free" / "best.safetensors").head is None
+
+
+@pytest.mark.parametrize(
+    ("limit", "rest", "dear"), [(100, 0, False), (52, 0, True), (100, 90, True), (200, 90, False)]
+)
+def test_what_follows_a_look_that_may_win_has_its_time(limit, rest, dear, ear):
+    tried, other = ImageLook("small"), ImageLook("small", None, "squash")
+    search = object.__new__(Search)
+    search._limit, search._started, search._judging = limit, time.perf_counter(), 10.0
+    search._speed, search._rest = {tried: 0.05, other: 0.05}, {tried: rest}
+    search._dataset, search._team = SimpleNamespace(items=range(1000)), ALONE
+    search._left_out, search._listener = [], ear
+    # 300 images take 15 s and the other 700 35 s; judging takes 15 s.
+    assert search._too_dear(other, 300) is dear
+    assert len(ear.said) == dear
+    assert all("left out" in line and len(line) <= 80 for line in ear.said)

@@ -45,7 +45,9 @@
       : ticks(left, right).filter((v) => Number.isInteger(v));
     const few = shownX.filter((_, i) => i % Math.ceil(shownX.length / 8) === 0);
     for (const v of few) {
-      drawing.append(svg("text", { class: "tick middle", x: atX(v), y: HEIGHT - BOTTOM + 15 }, label(v)));
+      const edge = atX(v) > WIDTH - RIGHT - 14; // where half of a number would be cut off
+      drawing.append(svg("text", { class: `tick ${edge ? "end" : "middle"}`, x: edge ? WIDTH - 1 : atX(v),
+        y: HEIGHT - BOTTOM + 15 }, label(v)));
     }
     drawing.append(svg("text", { class: "tick middle", x: LEFT + (WIDTH - LEFT - RIGHT) / 2, y: HEIGHT - 3 }, x));
     if (divider) {
@@ -98,6 +100,30 @@
       el("i", { class: "val", text: "◆", "aria-hidden": "true" }), "validation, dashed"),
     el("div", { class: "charts" }, ...charts.filter(Boolean)));
   };
+
+  // What more photographs would give.
+  const sizes = (rows) => {
+    const found = [["error", "on held-out photographs", "train"], ["law", "what is expected", "val"]]
+      .map(([key, name, kind]) => ({ name, kind,
+        points: rows.filter((row) => key in row).map((row) => [row.images, row[key]]) }))
+      .filter(({ points }) => points.length);
+    return el("section", { class: "measured" }, el("h3", { text: "What more photographs would give" }),
+      el("p", { class: "curve-legend hint" },
+      el("i", { class: "train", text: "●", "aria-hidden": "true" }), "on held-out photographs",
+      el("i", { class: "val", text: "◆", "aria-hidden": "true" }), "what is expected, up to twice as many, dashed"),
+      el("div", { class: "charts" }, chart({ title: "Errors by the number of training photographs", curves: found,
+      x: "training photographs", log: true, divider: 0, most: 1 })));
+  };
+
+  const IN = { val: "validation", train: "training" };
+  const copies = (rows) => el("section", { class: "measured" },
+    el("h3", { text: `In two splits (${count(rows.length)})` }),
+    el("p", { class: "hint", text: "What was trained on is known by heart, so these make the numbers look too good." }),
+    el("div", { class: "scroll", tabIndex: 0, role: "region", "aria-label": "In two splits" },
+      el("table", { class: "list" }, camcli.tableHead("Photograph", "Split", "Copy of", "Split", "How"),
+        el("tbody", {}, ...rows.map(([path, split, other, there, kind, alike]) => el("tr", {},
+          ...[shown(path), IN[split] || split, shown(other), IN[there] || there, alike === "0" ? `${kind}, labelled differently` : kind]
+            .map((text) => el("td", { text: camcli.isolated(text) }))))))));
 
   const COLUMNS = [["epoch", "Epoch"], ["train_loss", "Training loss"], ["val_loss", "Validation loss"],
     ["train_acc", "Training accuracy"], ["val_acc", "Validation accuracy"],
@@ -169,6 +195,8 @@
     if (!part.splits.length && part.status === "finished") {
       all.push(el("p", { class: "hint", text: "No photographs were held out, so nothing tells how good it is." }));
     }
+    if ((part.copies || []).length) all.push(copies(part.copies));
+    if ((part.sizes || []).length > 1) all.push(sizes(part.sizes));
     if ((part.tried || []).length) all.push(camcli.triedTable(part.tried));
     all.push(el("section", { class: "measured" }, el("h3", { text: "How" }), camcli.factList(part.facts),
       part.notes.length ? el("ul", { class: "hint" }, ...part.notes.map((text) => el("li", { text: shown(text) }))) : null,
