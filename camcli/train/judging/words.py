@@ -46,7 +46,7 @@ def judged_lines(judged: Mapping[str, Any]) -> list[tuple[str, str]]:
         if folds["of"] != "the head":
             text += f"; {folds['of']}"
         if folds.get("searched"):
-            text += "; the search chose by the same images, so this is a little too good"
+            text += "; the search chose by the same images, so this may be a little too good"
         if folds["groups"] < folds["images"]:
             text += f"; {folds['groups']:,} groups"
         lines.append(("Out of fold", text))
