@@ -25,7 +25,7 @@ def trained(folder, cache, shortcut=None):
     # a head's random start is noise in its map; the mean of three heads has less of it.
     config = TrainConfig(
         data=str(data), backbone="efficientnet_lite0", fit="squash", input_size=640, epochs=50,
-        batch_size=8, lr=3e-3, label_smoothing=0.2, ensemble=3,
+        batch_size=8, lr=3e-3, label_smoothing=0.2, ensemble=3, folds=0,
     )  # fmt: skip
     outcome = train(config, folder / "run", cache_dir=cache, device="cpu")
     return load_classifier(checkpoint=outcome.checkpoint, device="cpu")
