@@ -28,9 +28,9 @@ from camcli.train.feature_pass.examples import Examples, Looker, gone, look_toge
 from camcli.train.feature_pass.features import ImageView
 from camcli.train.feature_pass.sight import Sight
 from camcli.train.fitting.by_examples import solve_by_examples
+from camcli.train.fitting.diverged import told
 from camcli.train.fitting.finetune import DEFAULT_LR2, TuneState, Tuning, fine_tune
 from camcli.train.fitting.head import (
-    DEFAULT_LR,
     LabelledFeatures,
     judged,
     linear,
@@ -151,7 +151,7 @@ class EnsembleMember:
             except DivergedError as error:
                 if error.kept is not None:
                     self._write(self.best, error.kept, row=error.row)
-                raise self._told(error, recipe, 1) from error
+                raise told(error, recipe, 1, self.best, self.title) from error
             head, last, rows = self.team.agree((head, last, rows))
             self._write(self.best, head)
             self._write(self.last, last)
@@ -161,7 +161,7 @@ class EnsembleMember:
             try:
                 rows = self._second_stage(splits, head, val, recipe, rows, state, save, listener)
             except DivergedError as error:
-                raise self._told(error, recipe, 2) from error
+                raise told(error, recipe, 2, self.best, self.title) from error
             lap("backbone")
         return rows
 
@@ -182,37 +182,6 @@ class EnsembleMember:
         self._write(self.best, head, row=row)
         self._write(self.last, head, row=row)
         return {"stage": 1, "epoch": 1, **row}
-
-    def _told(self, error: DivergedError, recipe: Recipe, stage: int) -> DivergedError:
-        """What ended the training, what to try, and what is left of it."""
-        where, option = ("of the head", "--lr") if stage == 1 else ("of the second stage", "--lr2")
-        text = f"{self.title}{error} {where}"
-        if stage == 1 and recipe.solver == "lbfgs":
-            advice = "give a greater --l2, or take --solver adamw"
-        else:
-            text += f", at a rate of {recipe.lr:g}"
-            usual = DEFAULT_LR[recipe.solver] if stage == 1 else DEFAULT_LR2[recipe.solver]
-            lower = f"{option} {usual:g}" if usual < recipe.lr else f"a lower {option}"
-            advice = f"try {lower}"
-            if recipe.weight_decay > 1:
-                advice += f" and a --weight-decay below {recipe.weight_decay:g}"
-        kept = "Nothing was kept."
-        if self.best.is_file():
-            kept = f"{self.best} keeps the best before that"
-            if error.row and "val_r2" in error.row:
-                kept += f", epoch {error.row['epoch']:.0f} (validation R² "
-                kept += f"{error.row['val_r2']:.4f})"
-            elif error.row and "val_map" in error.row:
-                kept += f", epoch {error.row['epoch']:.0f} (validation mAP "
-                kept += f"{error.row['val_map']:.4f})"
-            elif error.row and "val_acc" in error.row:
-                kept += f", epoch {error.row['epoch']:.0f} (validation accuracy "
-                kept += f"{error.row['val_acc']:.4f})"
-            elif stage == 2:
-                kept += ", be it the head of the first stage or a later epoch"
-            kept += "."
-        text = text[0].upper() + text[1:]
-        return DivergedError(f"{text}: {advice}, with --overwrite or into another --out. {kept}")
 
     def _second_recipe(self, first: Recipe) -> Recipe:
         """How the layers learn."""
