@@ -43,6 +43,7 @@ HeadOption = Annotated[
     HeadKind,
     _head(
         "--head",
+        metavar="KIND",
         help="linear; prototype: the nearest mean of a class; neighbours: the votes of the "
         "nearest training images, which the checkpoint then holds as features (maps by "
         "autograd, not in closed form).",
@@ -116,6 +117,7 @@ SolverOption = Annotated[
     Solver | None,
     _head(
         "--solver",
+        metavar="SOLVER",
         help="adamw or sgd take --epochs; lbfgs goes to the optimum, with the L2 strength "
         "that validates best. Default: adamw; with --unfreeze lbfgs.",
     ),
@@ -140,6 +142,7 @@ LossOption = Annotated[
     Loss,
     _head(
         "--loss",
+        metavar="LOSS",
         help="ce: cross-entropy of classes; bce: of labels, each for itself; focal: either, in "
         "which what is right already counts little; mse or huber: of values, where huber "
         "bears gross errors. auto: ce, bce or mse, as --output says.",
@@ -152,6 +155,7 @@ ClassWeightsOption = Annotated[
     ClassWeights,
     _head(
         "--class-weights",
+        metavar="RULE",
         help="balanced: rare classes count as much as common ones; effective: nearly so, "
         "as more images of one class tell ever less.",
     ),
@@ -160,6 +164,7 @@ LearntOutputOption = Annotated[
     LearntOutput,
     _head(
         "--output",
+        metavar="KIND",
         help="softmax: each image is of one class. sigmoid: it has any number of labels, each "
         "for itself (binary cross-entropy). auto: as the data says: a CSV of path,label with "
         "a|b in a cell, or with a column of 0 and 1 for each label, is of labels. value: "
@@ -171,6 +176,7 @@ ThresholdsOption = Annotated[
     ThresholdRule,
     _head(
         "--thresholds",
+        metavar="RULE",
         help="From which probability on a label is predicted: f1, the one with the best F1 of "
         "the label on validation; half.",
     ),

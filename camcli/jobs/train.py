@@ -158,9 +158,9 @@ class TrainJob(Settings):
             labels = "folder" if labels == "auto" else labels
         elif kind == ".csv":
             # A table names its images, and a run takes the folder that holds them.
-            folders = [str(item.ref.path.parent) for item in dataset.items] if dataset else []
+            there = dataset.folder if dataset else recorded.get("folder")
             labels = images
-            images = os.path.commonpath(folders) if folders else str(Path(images).parent)
+            images = str(there or Path(images).parent)
         elif labels == "auto" and layout == "names":
             labels = "prefix"  # which a run takes only where it is told to
         out, number = f"{self.out}-maps", 1

@@ -103,7 +103,7 @@ class Steps:
             "preprocess": first.preprocess.to_dict(),
             "device": str(first.device),
             "versions": made[0].versions,
-            "data": {"root": dataset.place, "layout": dataset.layout},
+            "data": {"root": dataset.place, "layout": dataset.layout, "folder": dataset.folder},
             "notes": list(dataset.notes),
             "classes": list(dataset.classes),
             **({"output": "sigmoid"} if dataset.several else {}),

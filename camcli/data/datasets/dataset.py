@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -62,6 +64,13 @@ class Dataset:
     place: str = ""
     several: bool = False
     measured: bool = False
+
+    @property
+    def folder(self) -> str:
+        """The folder that holds all of its images; `root` where there is none."""
+        with suppress(ValueError):  # of two drives, or of no images at all
+            return os.path.commonpath([item.ref.path.parent for item in self.items])
+        return str(self.root)
 
     def split(self, name: Split) -> tuple[Item, ...]:
         """The items of ``train``, ``val`` or ``test``."""

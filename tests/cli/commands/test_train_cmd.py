@@ -230,6 +230,8 @@ def test_each_epoch_is_a_line_and_the_next_command_works(run, photos_folder, tmp
         assert lines[-1].startswith("To see where it looks: camcli batch ")
         words = shlex.split(lines[-1].partition(": ")[2])
         assert words[-1] == "--report"
+        again = run("--data", data, *FAST, "--epochs", "2", "--val", "0.3", "--resume")
+        assert shlex.split(again.stderr.splitlines()[-1].partition(": ")[2]) == words
         assert (words[words.index("--labels") + 1] if "--labels" in words else None) == labels
         # The page of it costs seconds, and has tests of its own.
         done = CliRunner().invoke(camcli, [*words[1:-1], "--no-overlays"])
