@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -16,11 +15,6 @@ from camcli.train.config_file import to_toml
 from camcli.train.feature_pass.shelf import kept
 from camcli.train.feature_pass.sight import Sight
 from camcli.train.run import train
-
-pytestmark = [
-    pytest.mark.skipif(os.name != "posix", reason="kill -9"),
-    pytest.mark.slow,  # a process that imports torch
-]
 
 BATCH = 16
 CHILD = """
@@ -48,6 +42,8 @@ train(resolve(config, {}), out, cache_dir=cache, device="cpu", listener=Ear())
 """
 
 
+@pytest.mark.posix
+@pytest.mark.slow  # a process that imports torch
 def test_a_kill_in_the_feature_pass_loses_at_most_what_was_not_told(
     quick, tmp_path, draw, monkeypatch
 ):
