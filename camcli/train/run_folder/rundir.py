@@ -46,11 +46,15 @@ ASKED = "asked"
 """In run.json: the settings as they were before a search settled what they left open."""
 SEARCHED = "search"
 """Likewise: what the search found, in short."""
-_BEFORE: dict[str, Any] = {**TrainConfig().to_dict(), "weights_key": None, "search": False}
+_BEFORE: dict[str, Any] = {
+    **TrainConfig().to_dict(), "weights_key": None, "search": False, "layer_decay": 1.0, "ema": 0.0,
+}  # fmt: skip
 """What a run of an older camcli, which did not ask for it, was made with."""
 _MEMBER = re.compile(r"member-\d+(-last)?\.safetensors")
 # Settings that a run may be resumed with others of: they change nothing of what is learnt.
 _FREE = ("tensorboard",)
+_SECOND = ("epochs2", "lr2", "augment2", "layer_decay", "ema", "mixup", "randaugment", "bn")
+"""Settings of no use without a second stage."""
 
 
 def _members(count: int) -> list[str]:
@@ -180,6 +184,15 @@ class TrainDirectory:
         now = {"weights_key": None, **json.loads(json.dumps(config.to_dict()))}
         if config.backbone == AUTO and not config.searches:  # any will do: the one that it has
             del now["backbone"]
+        if not any("search" in each for each in recorded if isinstance(each, dict)):
+            # What is left open now had a value then: compare what this run would do.
+            now |= {"search": config.searches, "solver": config.head_solver()}
+            if config.unfreeze:
+                now["augment2"] = config.variation()
+                made = [{**x, "augment2": "parts" if x["augment"] else "none"} for x in made]
+            else:
+                now["patience"] = config.patience_of(1)
+                now = {key: value for key, value in now.items() if key not in _SECOND}
         other = [
             [key for key, value in now.items() if each.get(key) != value and key not in _FREE]
             for each in made
