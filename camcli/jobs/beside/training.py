@@ -37,7 +37,7 @@ _SIZES, _COPIES = 50, 500
 _CURVES = ("train_loss", "val_loss", "train_acc", "val_acc", "train_map", "val_map", "val_r2", "l2",
            "lr")  # fmt: skip
 
-_CANDIDATE = ("backbone", "input_size", "fit", "pooling", "head")
+_CANDIDATE = ("backbone", "input_size", "fit", "pooling", "views", "head")
 _REACHED = ("channels", "l2", "images", "log_loss", "accuracy", "seconds")
 
 

@@ -12,6 +12,7 @@ from camcli.models.pooling.pooling import Pooling
 from camcli.train.ranges import HeadKind
 from camcli.train.search.judge import Judged
 from camcli.train.search.looks import ImageLook
+from camcli.train.search.views import AS_IT_IS, LearntViews
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +28,7 @@ class Contender:
         judged: how.
         seconds: that took.
         head: its kind, as ``--head`` takes it.
+        seen: the views that it learns from.
     """
 
     look: ImageLook
@@ -37,6 +39,7 @@ class Contender:
     judged: Judged
     seconds: float
     head: HeadKind = "linear"
+    seen: LearntViews = AS_IT_IS
 
     @property
     def explained(self) -> bool:
@@ -46,7 +49,7 @@ class Contender:
     @property
     def simplicity(self) -> tuple[float, int, bool]:
         """The less, the simpler: of as many numbers, means are simpler than others."""
-        return self.cost, self.channels, not self.pooling.plain
+        return self.cost * self.seen.number, self.channels, not self.pooling.plain
 
 
 def choose(tried: Sequence[Contender], groups: Tensor) -> Contender:
@@ -78,6 +81,17 @@ def excess(losses: Tensor, best: Tensor, groups: Tensor) -> tuple[float, float]:
     if count < 2:
         return mean, float("inf")
     return mean, float((sums.square().sum() * count / (count - 1)).sqrt() / len(more))
+
+
+def better_poolings(tried: Sequence[Contender]) -> dict[ImageLook, dict[Pooling, float]]:
+    """The better half of the poolings of each look, best first, and the best strength of each."""
+    found: dict[ImageLook, list[Contender]] = {}
+    for each in sorted(tried, key=lambda each: each.judged.loss):
+        found.setdefault(each.look, []).append(each)
+    return {
+        look: {each.pooling: each.judged.l2 for each in some[: (len(some) + 1) // 2]}
+        for look, some in found.items()
+    }
 
 
 def halve(tried: Sequence[Contender]) -> list[ImageLook]:

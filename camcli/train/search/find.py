@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from camcli.data.datasets.load import Dataset
@@ -23,17 +22,18 @@ from camcli.train.backbones import backbones
 from camcli.train.config import TrainConfig
 from camcli.train.feature_pass.examples import Examples, Looker
 from camcli.train.feature_pass.features import ImageView
-from camcli.train.judging.folds import ALWAYS, folds_of, joined
+from camcli.train.judging.folds import ALWAYS, folds_of
 from camcli.train.prepare import SPLITS, Backbone
 from camcli.train.processes import Team
 from camcli.train.progress import Listener
 from camcli.train.ranges import HeadKind, seconds
-from camcli.train.search.choice import Contender, choose, halve
-from camcli.train.search.images import even_order, recipe_of
+from camcli.train.search.choice import Contender, better_poolings, choose, halve
+from camcli.train.search.images import TrialImages, Unworried, even_order
 from camcli.train.search.judge import Judged, Task, judge, judge_by_examples
-from camcli.train.search.looks import ImageLook, looks, poolings
+from camcli.train.search.looks import ImageLook, looks, may_be_of_examples, poolings
 from camcli.train.search.networks import Networks, part
 from camcli.train.search.table import HEAD, line, summary
+from camcli.train.search.views import AS_IT_IS, NUMBERS, LearntViews, ways
 
 FOLDS = 5
 FEW = 300
@@ -120,10 +120,11 @@ class Search:
         first = looks(self._config, self._names[0], self._networks.native[self._names[0]])
         order = even_order(train, self._config.seed)
         few, most = self._rungs(len(order))
-        self._examples, self._order_of = train, order
-        self._groups = torch.tensor(joined([x.group for x in train.items], train.contents))
-        self._folds = folds_of(train, FOLDS, self._config.seed)
-        if len(set(self._folds.tolist()) - {ALWAYS}) < 2:
+        self._images = TrialImages(
+            train, order, folds_of(train, FOLDS, self._config.seed), self._config,
+            len(self._dataset.classes), self._looker,
+        )  # fmt: skip
+        if len(set(self._images.folds.tolist()) - {ALWAYS}) < 2:
             self._listener.say(
                 "There are too few training images of each class to compare heads: the head is "
                 "solved for as usual."
@@ -147,7 +148,7 @@ class Search:
             tried += self._larger(halve(tried)[0], few)
         images, before = few, list[Contender]()
         while images < most:
-            ranked, kept = halve(tried), _poolings(tried)
+            ranked, kept = halve(tried), better_poolings(tried)
             self._rest = {look: rest for look, rest in self._rest.items() if look in ranked}
             images = min(most, STEP * images)
             again: list[Contender] = []
@@ -206,7 +207,7 @@ class Search:
             return []
         begun = time.perf_counter()
         backbone = self._networks.load(look)
-        features, own, task = self._look(look, images)
+        features, own, task = self._images.look(look, backbone, images)
         self._speed[look] = self._team.agree((time.perf_counter() - begun) / max(1, images))
         self._rest[look] = (len(self._dataset.items) - images) * self._speed[look]
         found: list[Contender] = []
@@ -218,11 +219,11 @@ class Search:
             rows, blocks = part(backbone, features, pooling)
             judged = self._judged("linear", rows, task, blocks, near.get(pooling))
             if judged is not None:
-                took = (time.perf_counter() - start) * len(self._order_of) / max(1, len(rows))
+                took = (time.perf_counter() - start) * len(self._images.folds) / max(1, len(rows))
                 self._judging = max(self._judging, took)
                 found.append(Contender(
                     look, self._networks.cost(look), pooling, rows.shape[1], len(rows),
-                    self._spread(judged, own), time.perf_counter() - start,
+                    self._images.spread(judged, own), time.perf_counter() - start,
                 ))  # fmt: skip
         if found:
             best = min(found, key=lambda each: each.judged.loss)
@@ -232,7 +233,7 @@ class Search:
     def _by_examples(self, best: Contender) -> list[Contender]:
         """The heads of examples, on what the best linear head so far is given."""
         backbone = self._networks.load(best.look)
-        features, own, task = self._look(best.look, best.images)
+        features, own, task = self._images.look(best.look, backbone, best.images)
         rows, blocks = part(backbone, features, best.pooling)
         found = []
         for kind in BY_EXAMPLES:
@@ -240,9 +241,44 @@ class Search:
             judged = self._judged(kind, rows, task, blocks)
             if judged is not None:
                 found.append(replace(
-                    best, judged=self._spread(judged, own), head=kind,
+                    best, judged=self._images.spread(judged, own), head=kind,
                     seconds=time.perf_counter() - start,
                 ))  # fmt: skip
+        return found
+
+    def _with_views(self, best: Contender) -> list[Contender]:
+        """What is best so far, learning from views of the images; judged by the images alone."""
+        given = LearntViews.given(self._config) != AS_IT_IS
+        if not given and best.judged.accuracy >= GOOD:
+            return []
+        found: list[Contender] = []
+        backbone = self._networks.load(best.look)
+        features, own, task = self._images.look(best.look, backbone, best.images)
+        rows, blocks = part(backbone, features, best.pooling)
+        del features
+        for seen in ways(self._config):
+            if not given and not self._affords(seen, best):
+                break
+            start = time.perf_counter()
+            views = []
+            for view in seen.others(backbone.classifier, self._config.seed):
+                others = self._images.look(best.look, backbone, best.images, view)[0]
+                if len(others) != len(rows):  # they left between two views
+                    return found
+                views.append(part(backbone, others, best.pooling)[0])
+            near = best.judged.l2
+            judged = self._judged(
+                "linear", rows, task, blocks, near, views=views, plain=seen.plain
+            )  # fmt: skip
+            if judged is None:
+                break
+            took = self._team.agree(time.perf_counter() - start)
+            found.append(
+                replace(best, judged=self._images.spread(judged, own), seen=seen, seconds=took)
+            )
+            self._listener.say(line(found[-1], took))
+            if judged.loss >= best.judged.loss:  # the dearer ones have mirrored images as well
+                break
         return found
 
     def _judged(
@@ -252,44 +288,24 @@ class Search:
         task: Task,
         blocks: Sequence[int],
         near: float | None = None,
+        *,
+        views: Sequence[Tensor] = (),
+        plain: bool = True,
     ) -> Judged | None:
         """What a head is worth, computed by the first process."""
         judged = None
         if self._team.leads and kind == "linear":
             until = max(self._started + self._limit, time.perf_counter() + GRACE)
-            judged = judge(rows, task, blocks, self._config.l2, near, until=until)
+            judged = judge(
+                rows, task, blocks, self._config.l2, near, until=until, views=views, plain=plain
+            )  # fmt: skip
         elif self._team.leads:
             judged = judge_by_examples(kind, rows, task, blocks)
         return self._team.agree(judged)
 
-    def _look(self, look: ImageLook, images: int) -> tuple[Tensor, Tensor, Task]:
-        """Features of the first so many images, which of all these are, and what they are of."""
-        backbone = self._networks.load(look)
-        own = self._order_of[:images]
-        examples = Examples(
-            [self._examples.items[i] for i in own], [self._examples.contents[i] for i in own],
-            self._examples.labels,
-        )  # fmt: skip
-        before = list(examples.contents)
-        view = ImageView(backbone.classifier)
-        features = self._looker(backbone).look(examples, view, f"{look} features")
-        left = set(examples.contents)
-        own = own[torch.tensor([content in left for content in before], dtype=torch.bool)]
-        C = len(self._dataset.classes)
-        task = Task(examples.targets, C, self._folds[own], recipe_of(self._config, examples, C))
-        return features, own, task
-
-    def _spread(self, judged: Judged, own: Tensor) -> Judged:
-        """What is known of some images, in the places of all."""
-        losses = torch.full((len(self._folds),), torch.nan, dtype=torch.double)
-        losses[own] = judged.losses
-        right = torch.ones(len(self._folds), dtype=torch.bool)
-        right[own] = judged.right | judged.losses.isnan()
-        return Judged(judged.l2, losses, right)
-
     def _looker(self, backbone: Backbone) -> Looker:
         kept = self._stack.enter_context(backbone.cache(self._cache))
-        return Looker(backbone.sight, kept, _Unworried(self._listener), self._team)
+        return Looker(backbone.sight, kept, Unworried(self._listener), self._team)
 
     # --- the clock -------------------------------------------------------------------------------
 
@@ -328,6 +344,29 @@ class Search:
             )
         return True
 
+    def _affords(self, seen: LearntViews, best: Contender) -> bool:
+        """Whether there is time for views of the images, of which a few are looked at to know."""
+        if best.channels * best.images * (seen.number + 1) > NUMBERS:
+            return False
+        backbone = self._networks.load(best.look)
+        view = seen.others(backbone.classifier, self._config.seed)[-1]
+        a_view = 0.0
+        if self._left() > 0:
+            everything = len(self._images.folds)
+            a_view = self._images.seconds_of(best.look, backbone, everything, view)
+        # Its heads, once here and once when the run is judged by its folds.
+        needs = a_view * (seen.number - 1) + 2 * seen.number * best.seconds
+        needs = self._team.agree(needs) + self._rest.get(best.look, 0.0)
+        left = self._left()
+        if needs <= left:
+            return True
+        self._left_out.append(f"{best.look} {seen}")
+        self._listener.say(
+            f"  {seen}: left out, about {needs:.0f} s, and {max(left, 0):.0f} s are left "
+            "(--time-limit)"
+        )
+        return False
+
     # --- the end ---------------------------------------------------------------------------------
 
     def _found(
@@ -338,17 +377,22 @@ class Search:
         if not last:
             config = native.applied(config)
             return Settled(config, [], {"images": images, "candidates": 0})
-        won = self._team.agree(choose(last, self._groups) if self._team.leads else None)
+        won = self._team.agree(choose(last, self._images.groups) if self._team.leads else None)
         assert won is not None
-        if (
-            self._config.head == "linear"
-            and self._config.ensemble == 1
-            and self._may_be_of_examples()
-        ):
+        if may_be_of_examples(self._config):
             others = self._by_examples(won)
             last = [*last, *others]
             allowed = [won, *(x for x in others if x.explained or not self._config.explainable)]
-            won = self._team.agree(choose(allowed, self._groups) if self._team.leads else None)
+            won = self._team.agree(
+                choose(allowed, self._images.groups) if self._team.leads else None
+            )
+            assert won is not None
+        if won.head == "linear" and (seen := self._with_views(won)):
+            last = [*last, *seen]
+            allowed = seen if LearntViews.given(config) != AS_IT_IS else [won, *seen]
+            won = self._team.agree(
+                choose(allowed, self._images.groups) if self._team.leads else None
+            )
             assert won is not None
         self._look_at_the_rest(won.look)
         # The sum of the losses outweighs the strength the more, the more images there are.
@@ -358,19 +402,14 @@ class Search:
             config = replace(config, solver=None, l2=None, head=won.head)
         else:
             config = replace(config, l2=l2)
+            if won.seen != AS_IT_IS:
+                config = won.seen.applied(config)
         tried = [*last, *before]
         table = sorted(tried, key=lambda each: (-each.images, each.judged.loss))
         told = summary(table, won, self._left_out, time.perf_counter() - self._started)
         for text in told.pop("lines"):
             self._listener.say(text)
         return Settled(config, told.pop("rows"), told)
-
-    def _may_be_of_examples(self) -> bool:
-        """Whether nothing was said that only a head that is solved for has."""
-        config = self._config
-        plain = config.class_weights == "none" and not config.label_smoothing
-        given = config.unfreeze or config.augment or config.l2 or config.solver
-        return plain and config.ensemble == 1 and not given
 
     def _look_at_the_rest(self, look: ImageLook) -> None:
         """At all that the run will look at, while the network is at hand."""
@@ -382,23 +421,3 @@ class Search:
             rest = Examples.of(self._dataset.split(split))
             if rest.items:
                 self._looker(backbone).look(rest, view, f"{look} {split} features")
-
-
-def _poolings(tried: Sequence[Contender]) -> dict[ImageLook, dict[Pooling, float]]:
-    """The better half of the poolings of each look, best first, and the best strength of each."""
-    found: dict[ImageLook, list[Contender]] = {}
-    for each in sorted(tried, key=lambda each: each.judged.loss):
-        found.setdefault(each.look, []).append(each)
-    return {
-        look: {each.pooling: each.judged.l2 for each in some[: (len(some) + 1) // 2]}
-        for look, some in found.items()
-    }
-
-
-class _Unworried(Listener):
-    """Draws bars; what cannot be read is told when the run looks at it."""
-
-    def __init__(self, listener: Listener) -> None:
-        self.say = listener.say  # type: ignore[method-assign]
-        # Each candidate is told in a line.
-        self.bar = listener.passing  # type: ignore[method-assign]

@@ -67,6 +67,14 @@ class Native:
     channels: int
 
 
+def may_be_of_examples(config: TrainConfig) -> bool:
+    """Whether nothing was said that only a head that is solved for has."""
+    plain = config.class_weights == "none" and not config.label_smoothing
+    views = config.augment or config.mirror
+    given = config.unfreeze or views or config.l2 or config.solver
+    return plain and config.head == "linear" and config.ensemble == 1 and not given
+
+
 def looks(config: TrainConfig, backbone: str, native: Native) -> list[ImageLook]:
     """The ways in which a network can look, its own first.
 

@@ -8,6 +8,7 @@ from typing import Any
 from camcli.models.pooling.pooling import Pooling
 from camcli.train.search.choice import Contender
 from camcli.train.search.looks import ImageLook
+from camcli.train.search.views import AS_IT_IS
 
 HEAD = "  {:<22}{:<20}{:>7}{:>9}{:>8}{:>9}".format(
     "look", "head on", "images", "loss", "right", "seconds"
@@ -19,7 +20,9 @@ def line(tried: Contender, took: float) -> str:
     """A candidate in a line of at most 80 columns, below `HEAD`."""
     judged = tried.judged
     on = short(tried.pooling) if tried.head == "linear" else f"{tried.head}: {short(tried.pooling)}"
-    words = f"  {_look(tried.look):<22}{_cut(on, 19):<20}"
+    # What is tried of views is tried on what is the best so far.
+    look = f"best, {tried.seen}" if tried.seen != AS_IT_IS else _look(tried.look)
+    words = f"  {_cut(look, 21):<22}{_cut(on, 19):<20}"
     numbers = f"{tried.images:>7}{judged.loss:>9.4f}{judged.accuracy:>8.4f}{took:>9.1f}"
     return words + numbers
 
@@ -64,6 +67,7 @@ def summary(
             "input_size": each.look.input_size or "",
             "fit": each.look.fit or "",
             "pooling": str(each.pooling),
+            "views": str(each.seen),
             "head": each.head,
             "channels": each.channels,
             "l2": each.judged.l2 or "",
@@ -76,11 +80,16 @@ def summary(
         for each in tried
     ]
     alike = [each for each in tried if each.images == won.images]
-    best = min((x for x in alike if x.explained or not won.explained), key=lambda x: x.judged.loss)
+    rivals = [x for x in alike if x.explained or not won.explained]
+    rivals = [x for x in rivals if x.seen.number >= won.seen.number]  # views can be asked for
+    best = min(rivals, key=lambda x: x.judged.loss)
     strength = f"L2 {won.judged.l2:.2g}" if won.head == "linear" else f"{won.head} head"
-    lines = [f"Chosen: {won.look}, {short(won.pooling)}, {strength}"]
+    views = f", {won.seen}" if won.seen != AS_IT_IS else ""
+    lines = [f"Chosen: {won.look}, {short(won.pooling)}{views}, {strength}"]
     if best is not won:
         named = f"{best.look}, {short(best.pooling)}" if best.look != won.look else "the best one"
+        if best.seen != won.seen:
+            named = f"with views ({best.seen})"
         lines = [f"{lines[0]},", f"  as good as {named} within one standard error"]
     lines[-1] += "."
     hidden = [each for each in alike if not each.explained]

@@ -20,6 +20,7 @@ from camcli.train.search import find
 from camcli.train.search.find import Search
 from camcli.train.search.looks import ImageLook, Native
 from camcli.train.search.networks import Networks
+from camcli.train.search.views import LearntViews
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +47,10 @@ def test_a_search_ends_in_settings_that_repeat_the_run(searching, tmp_path, cach
     settled = resolve(out / "config.toml", {})
     assert settled == replace(
         searching, search=False, solver="lbfgs", pooling=won["pooling"], l2=settled.l2,
-        fit=won["fit"] or None,
+        fit=won["fit"] or None, mirror=settled.mirror, augment=settled.augment,
     )  # fmt: skip
+    assert str(LearntViews.given(settled)) == won["views"]
+    assert {"", "mirrored"} <= {row["views"] for row in rows}
     assert settled.l2 == pytest.approx(float(won["l2"]))
     info = json.loads((out / "run.json").read_text("utf-8"))
     assert info["config"] == settled.to_dict()
@@ -153,7 +156,9 @@ def test_what_there_is_no_time_for_is_not_begun_and_said(searching, tmp_path, ca
     train(config, tmp_path / "run", cache_dir=cache, listener=ear)
     assert any("left out" in line and "s are left" in line for line in ear.said)
     info = json.loads((tmp_path / "run" / "run.json").read_text("utf-8"))
-    assert info["search"]["left_out"] == ["shufflenet_v2_x0_5 64 squash"]
+    assert info["search"]["left_out"] == [
+        "shufflenet_v2_x0_5 64 squash", "shufflenet_v2_x0_5 64 mirrored"
+    ]  # fmt: skip
     assert info["status"] == "finished"
 
 
@@ -190,6 +195,78 @@ def test_too_few_images_to_compare_heads_are_trained_on_all_the_same(
     train(replace(searching, data=str(data)), tmp_path / "run", cache_dir=cache, listener=ear)
     assert any("too few" in line for line in ear.said)
     assert resolve(tmp_path / "run" / "config.toml", {}).search is False
+
+
+@pytest.fixture
+def views_are(monkeypatch):
+    """Makes the losses of heads that learn from views so much greater; returns their judges."""
+
+    def make(more: float) -> list[tuple[int, bool]]:
+        asked = []
+        real = find.judge
+
+        def judged(*args, views=(), plain=True, **more_of):
+            found = real(*args, views=views, plain=plain, **more_of)
+            if not views:
+                return replace(found, losses=0 * found.losses + 1, right=~found.right | True)
+            asked.append((len(views), plain))
+            return replace(found, losses=0 * found.losses + 1 + more * len(views))
+
+        def half(self):
+            return 0.5
+
+        monkeypatch.setattr(find, "judge", judged)
+        monkeypatch.setattr(find.Contender, "explained", True)
+        monkeypatch.setattr("camcli.train.search.judge.Judged.accuracy", property(half))
+        monkeypatch.setattr("camcli.train.run.Steps.go", lambda *args: None)
+        monkeypatch.setattr(find, "may_be_of_examples", lambda config: False)
+        return asked
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("more", "asked", "settled"),
+    [
+        (-0.1, [(1, True), (3, True)], (True, 2)),  # the more the better
+        (0.1, [(1, True)], (False, 0)),  # mirrored ones harm: no more is looked at
+        (0.0, [(1, True)], (False, 0)),  # of no use, and dearer
+    ],
+)
+def test_views_are_taken_where_they_help_by_more_than_the_error(
+    searching, tmp_path, cache, ear, views_are, more, asked, settled
+):
+    told = views_are(more)
+    train(replace(searching, fit="crop"), tmp_path / "run", cache_dir=cache, listener=ear)
+    assert told == asked
+    found = resolve(tmp_path / "run" / "config.toml", {})
+    assert (found.mirror, found.augment) == settled
+    assert sum("best, mirrored" in line for line in ear.said) == len(asked)
+
+
+def test_views_that_are_asked_for_are_judged_and_kept(searching, tmp_path, cache, ear, views_are):
+    told = views_are(0.1)
+    config = replace(searching, fit="crop", augment=2, time_limit="0.001s")
+    train(config, tmp_path / "run", cache_dir=cache, listener=ear)
+    assert told == [(2, False)]  # none of them shows the image as it is
+    found = resolve(tmp_path / "run" / "config.toml", {})
+    assert (found.mirror, found.augment) == (False, 2)
+    (won,) = [row for row in rows_of(tmp_path / "run" / "search.csv") if row["won"]]
+    assert won["views"] == "2 parts"
+    assert found.l2 == pytest.approx(float(won["l2"]))
+
+
+def test_without_time_or_errors_views_are_not_looked_at(
+    searching, tmp_path, cache, ear, views_are, monkeypatch
+):
+    told = views_are(-0.1)
+    config = replace(searching, fit="crop", time_limit="0.001s")
+    train(config, tmp_path / "late", cache_dir=cache, listener=ear)
+    assert told == []
+    assert any(line.startswith("  mirrored: left out") and len(line) <= 80 for line in ear.said)
+    monkeypatch.setattr("camcli.train.search.judge.Judged.accuracy", property(lambda self: 0.995))
+    train(replace(config, time_limit="5m"), tmp_path / "good", cache_dir=cache)
+    assert told == []
 
 
 def test_larger_networks_look_as_the_best_one_does():

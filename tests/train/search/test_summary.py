@@ -12,6 +12,7 @@ from camcli.train.search.choice import Contender
 from camcli.train.search.judge import Judged
 from camcli.train.search.looks import ImageLook
 from camcli.train.search.table import short, summary
+from camcli.train.search.views import LearntViews
 
 
 def contender(loss, right=8, **more):
@@ -51,3 +52,22 @@ def test_a_simpler_one_is_said_to_be_as_good():
     lines = summary([better, won], won, ["b"], 1.0)["lines"]
     assert lines[1] == "  as good as lite2 320 squash, mean within one standard error."
     assert all(len(line) <= 80 for line in lines)
+
+
+def test_views_are_told_with_what_was_chosen():
+    mirrored = contender(0.3, seen=LearntViews(mirror=True))
+    parts = contender(0.29, seen=LearntViews(2, mirror=True))
+    plain = contender(0.4)
+    lines = summary([parts, mirrored, plain], mirrored, [], 1.0)["lines"]
+    assert lines == [
+        "Chosen: a, mean, mirrored, L2 0.01,",
+        "  as good as with views (mirrored + 2 parts) within one standard error.",
+    ]
+    # What was asked for is not said to be as good as what was not.
+    asked = contender(0.5, seen=LearntViews(4))
+    assert summary([plain, asked], asked, [], 1.0)["lines"] == [
+        "Chosen: a, mean, 4 parts, L2 0.01."
+    ]
+    assert [row["views"] for row in summary([plain, asked], asked, [], 1.0)["rows"]] == [
+        "", "4 parts"
+    ]  # fmt: skip

@@ -19,6 +19,8 @@
       { title: "Look", head: true, value: look, cell: (one) => (one.won
         ? [el("strong", { text: look(one) }), " (taken)"] : look(one)) },
       { title: "Statistics of the maps", value: (one) => one.pooling, cell: (one) => broken(one.pooling) },
+      ...(tried.some((one) => one.views)
+        ? [{ title: "Views", value: (one) => one.views, cell: (one) => shown(one.views || "–") }] : []),
       ...(tried.some((one) => one.head)
         ? [{ title: "Head", value: (one) => one.head, cell: (one) => shown(one.head) }] : []),
       numeric("L2", "l2", (value) => (value === null ? "–" : String(Number(value.toPrecision(2))))),
