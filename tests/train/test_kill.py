@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import shutil
 import signal
@@ -16,6 +17,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from camcli.train.config import TrainConfig
 from camcli.train.config_file import to_toml
 from camcli.train.run import train
 
@@ -96,3 +98,29 @@ def test_killed_in_each_stage_it_ends_with_the_same(quick, tmp_path):
             assert torch.allclose(one[key], other[key], atol=1e-4), (name, key)
     assert not (out / "state.pt").exists()
     assert not [p.name for p in out.iterdir() if p.name.startswith(".")]
+
+
+@pytest.mark.posix
+def test_killed_in_a_search_it_finds_the_same(quick, tmp_path):
+    config = replace(quick, search=True, epochs=TrainConfig().epochs, batch_size=32)
+    whole, out, cache = tmp_path / "whole", tmp_path / "cut", tmp_path / "cache"
+    train(config, whole, cache_dir=tmp_path / "other", device="cpu")
+    (tmp_path / "c.toml").write_text(to_toml(config))
+    arguments = ["--config", str(tmp_path / "c.toml"), "--out", str(out), "--device", "cpu",
+                 "--cache-dir", str(cache)]  # fmt: skip
+    process = start(arguments)
+    assert process.stderr is not None
+    for line in process.stderr:  # until the first candidate is told
+        if " squash " in line or "mean" in line:
+            break
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    assert not (out / "search.csv").exists()
+    last = start([*arguments, "--resume"])
+    stdout, stderr = last.communicate(timeout=300)
+    assert last.returncode == 0, stderr
+    assert stdout.strip() == str(out / "best.safetensors")
+    assert (out / "config.toml").read_text() == (whole / "config.toml").read_text()
+    one, other = (json.loads((each / "metrics.json").read_text()) for each in (out, whole))
+    assert one["val"]["log_loss"] == pytest.approx(other["val"]["log_loss"], abs=1e-3)

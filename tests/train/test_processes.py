@@ -16,6 +16,7 @@ import torch.distributed as dist
 from safetensors.torch import load_file
 
 from camcli.errors import UsageError
+from camcli.train.config import TrainConfig
 from camcli.train.config_file import to_toml
 from camcli.train.processes import ALONE, Team
 from camcli.train.run import train
@@ -102,6 +103,39 @@ def test_two_processes_train_the_same_network(quick, tmp_path, draw, gloo):
     for left, right in zip(*rows, strict=True):
         for key in ("train_loss", "train_acc", "val_loss", "val_acc"):
             assert float(left[key]) == pytest.approx(float(right[key]), abs=1e-3), key
+    assert one.skipped == 1
+
+
+@pytest.mark.slow  # three processes that import torch
+def test_two_processes_find_the_same_head(quick, tmp_path, draw, gloo):
+    data = draw(tmp_path / "data", {"train": 11, "val": 3})
+    (data / "train" / "red" / "4.png").write_bytes(b"no image")
+    config = replace(quick, data=str(data), search=True, epochs=TrainConfig().epochs, batch_size=32)
+    one = train(config, tmp_path / "one", cache_dir=tmp_path / "cache", device="cpu")
+    (tmp_path / "c.toml").write_text(to_toml(config))
+    ran = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
+         "-m", "camcli", "train", "--config", str(tmp_path / "c.toml"),
+         "--out", str(tmp_path / "two"), "--cache-dir", str(tmp_path / "cache2"),
+         "--device", "cpu"],
+        capture_output=True, text=True, timeout=280, check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.split() == [str(tmp_path / "two" / "best.safetensors")]
+    assert ran.stderr.count("Chosen:") == 1
+    first, both = (
+        list(csv.DictReader((tmp_path / n / "search.csv").open(newline=""))) for n in ("one", "two")
+    )
+    key = ("fit", "pooling", "views", "head", "images")
+    left, right = ({tuple(row[k] for k in key): row for row in rows} for rows in (first, both))
+    assert left.keys() == right.keys()
+    assert "mirrored" in {row["views"] for row in first}
+    for name, row in left.items():
+        assert float(row["log_loss"]) == pytest.approx(float(right[name]["log_loss"]), abs=2e-3)
+        assert row["won"] == right[name]["won"]
+    settled = [(tmp_path / n / "config.toml").read_text() for n in ("one", "two")]
+    assert settled[0] == settled[1]
     assert one.skipped == 1
 
 
