@@ -9,6 +9,7 @@ import queue
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -60,6 +61,21 @@ def test_the_others_wait_for_the_first_one_and_stop_with_it():
     assert done == [0, 1]
 
 
+def by_two_processes(config: TrainConfig, folder: Path) -> subprocess.CompletedProcess[str]:
+    """`folder`/two, as ``torchrun`` trains it."""
+    (folder / "c.toml").write_text(to_toml(config))
+    ran = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
+         "-m", "camcli", "train", "--config", str(folder / "c.toml"),
+         "--out", str(folder / "two"), "--cache-dir", str(folder / "cache2"),
+         "--device", "cpu"],
+        capture_output=True, text=True, timeout=280, check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    return ran
+
+
 @pytest.mark.slow  # three processes that import torch
 def test_two_processes_train_the_same_network(quick, tmp_path, draw, gloo):
     # An odd number of images: the last batch has one, and one process nothing of it.
@@ -71,16 +87,7 @@ def test_two_processes_train_the_same_network(quick, tmp_path, draw, gloo):
         augment=1, class_weights="balanced", label_smoothing=0.1,
     )  # fmt: skip
     one = train(config, tmp_path / "one", cache_dir=tmp_path / "cache", device="cpu")
-    (tmp_path / "c.toml").write_text(to_toml(config))
-    ran = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
-         "-m", "camcli", "train", "--config", str(tmp_path / "c.toml"),
-         "--out", str(tmp_path / "two"), "--cache-dir", str(tmp_path / "cache2"),
-         "--device", "cpu"],
-        capture_output=True, text=True, timeout=280, check=False,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    assert ran.returncode == 0, ran.stderr
+    ran = by_two_processes(config, tmp_path)
     # One of them speaks.
     assert ran.stdout.split() == [str(tmp_path / "two" / "best.safetensors")]
     assert ran.stderr.count("left out 'val/green/1.png'") == 1
@@ -112,16 +119,7 @@ def test_two_processes_find_the_same_head(quick, tmp_path, draw, gloo):
     (data / "train" / "red" / "4.png").write_bytes(b"no image")
     config = replace(quick, data=str(data), search=True, epochs=TrainConfig().epochs, batch_size=32)
     one = train(config, tmp_path / "one", cache_dir=tmp_path / "cache", device="cpu")
-    (tmp_path / "c.toml").write_text(to_toml(config))
-    ran = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
-         "-m", "camcli", "train", "--config", str(tmp_path / "c.toml"),
-         "--out", str(tmp_path / "two"), "--cache-dir", str(tmp_path / "cache2"),
-         "--device", "cpu"],
-        capture_output=True, text=True, timeout=280, check=False,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    assert ran.returncode == 0, ran.stderr
+    ran = by_two_processes(config, tmp_path)
     assert ran.stdout.split() == [str(tmp_path / "two" / "best.safetensors")]
     assert ran.stderr.count("Chosen:") == 1
     first, both = (

@@ -14,11 +14,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from camcli.train.fitting.linear_problem import LinearProblem
 from camcli.train.fitting.loop import DivergedError, Recipe
 from camcli.train.fitting.losses import known_labels
 
-SMALL = 1 << 20
-"""Up to so many numbers the features are taken in float64, which then costs nothing."""
 MEMORY = 20
 """Steps that L-BFGS remembers."""
 AGAIN = 50
@@ -33,13 +32,8 @@ LARGE, LARGE_TOLERANCE = 2 * 10**9, 1e-4
 steps take long there are so many images that the loss itself is not known any better."""
 
 
-class Problem:
-    """Features and targets, and what all strengths share.
-
-    Attributes:
-        logits: (N, C) at the last solution.
-        steps: that were taken so far.
-    """
+class Problem(LinearProblem):
+    """Features and targets, and what all strengths share."""
 
     def __init__(
         self,
@@ -58,14 +52,8 @@ class Problem:
             recipe: gives label smoothing and class weights.
             sample_weight: (N,) of each image in the mean.
         """
-        self._basis: Tensor | None = None
-        exact = features.numel() <= SMALL and features.device.type != "mps"  # which has no float64
-        X = features.double() if exact else features
-        if len(X) < X.shape[1]:
-            # The optimum is a sum of the images' features: N coordinates instead of K.
-            self._basis, R = torch.linalg.qr(X.T)
-            X = R.T.contiguous()
-        self._X = X
+        super().__init__(features, classes)
+        X = self._X
         # Labels are right or not, each for itself: a problem for each, which share the features.
         self._labels = targets.ndim > 1
         truth, mass = truth_of(targets, classes, recipe, sample_weight)
@@ -74,22 +62,6 @@ class Problem:
         self._some = slice(None)
         if len(X) > 2 * ROWS * X.shape[1]:
             self._some = slice(None, None, len(X) // (ROWS * X.shape[1]))
-        self.steps = 0
-        self._theta = X.new_zeros(classes, X.shape[1] + 1)
-        self.logits = X.new_zeros(len(X), classes)
-
-    def begin_at(self, weight: Tensor, bias: Tensor) -> None:
-        """Take (C, K) and (C,) as the point that the next solution starts from."""
-        weight = weight.to(self._X)
-        if self._basis is not None:
-            weight = weight @ self._basis
-        self._theta = torch.cat([weight, bias.to(weight)[:, None]], 1)
-        self.logits = self._X @ self._theta[:, :-1].T + self._theta[:, -1]
-
-    def solution(self) -> tuple[Tensor, Tensor]:
-        """Weight (C, K) and bias (C,) where it stands."""
-        weight, bias = self._theta[:, :-1], self._theta[:, -1].clone()
-        return (weight.clone() if self._basis is None else weight @ self._basis.T), bias
 
     def solve(self, l2: float, iterations: int = 1000) -> None:
         """Go to the optimum for one strength from where it stands.

@@ -13,14 +13,13 @@ import torch
 from torch import Tensor
 
 from camcli.models.cutting.types import LinearHead
+from camcli.train.fitting.linear_problem import LinearProblem
 from camcli.train.fitting.loop import DivergedError, Recipe
 from camcli.train.fitting.losses import HUBER, known_labels
 
 VALUE_GRID = tuple(10.0 ** (-e / 2) for e in range(-4, 8))
 """Strengths that are tried, strong to weak. Squares bend four times as much as a class's loss does
 and more, so that the best one is stronger, too."""
-SMALL = 1 << 20
-"""Up to so many numbers the features are taken in float64, which then costs nothing."""
 DONE = {torch.float32: 1e-7, torch.float64: 1e-14}
 """Share of the loss that may still be gained at the end."""
 
@@ -67,13 +66,8 @@ class ValueScale:
         return LinearHead(weight.float(), bias.float())
 
 
-class ValueProblem:
-    """Features and values, and what all strengths share, as `optimum.Problem` is of classes.
-
-    Attributes:
-        logits: (N, C), the values at the last solution.
-        steps: that were taken so far.
-    """
+class ValueProblem(LinearProblem):
+    """Features and values, and what all strengths share, as `optimum.Problem` is of classes."""
 
     def __init__(
         self,
@@ -90,13 +84,8 @@ class ValueProblem:
             recipe: says which errors are minimised.
             sample_weight: (N,) of each image in the mean.
         """
-        X = features.double() if features.numel() <= SMALL else features
-        self._basis: Tensor | None = None
-        if len(X) < X.shape[1]:
-            # The optimum is a sum of the images' features: N coordinates instead of K.
-            self._basis, R = torch.linalg.qr(X.T)
-            X = R.T.contiguous()
-        self._X = X
+        super().__init__(features, targets.shape[1])
+        X = self._X
         known, truth = known_labels(targets.to(X))
         weights = torch.ones(len(X)) if sample_weight is None else sample_weight
         mass = weights.to(X)[:, None] * known
@@ -108,22 +97,6 @@ class ValueProblem:
             key = known[:, c].cpu().numpy().tobytes()
             self._alike.setdefault(key, []).append(c)
         self._grams: dict[bytes, Tensor] = {}
-        self.steps = 0
-        self._theta = X.new_zeros(targets.shape[1], X.shape[1] + 1)
-        self.logits = X.new_zeros(len(X), targets.shape[1])
-
-    def begin_at(self, weight: Tensor, bias: Tensor) -> None:
-        """Take (C, K) and (C,) as the point that the next solution starts from."""
-        weight = weight.to(self._X)
-        if self._basis is not None:
-            weight = weight @ self._basis
-        self._theta = torch.cat([weight, bias.to(weight)[:, None]], 1)
-        self.logits = self._X @ self._theta[:, :-1].T + self._theta[:, -1]
-
-    def solution(self) -> tuple[Tensor, Tensor]:
-        """Weight (C, K) and bias (C,) where it stands."""
-        weight, bias = self._theta[:, :-1], self._theta[:, -1].clone()
-        return (weight.clone() if self._basis is None else weight @ self._basis.T), bias
 
     def solve(self, l2: float, iterations: int = 1000) -> None:
         """Minimise each value's mean error + l2/2 ‖w‖², the bias free.

@@ -110,7 +110,7 @@ def test_a_large_problem_is_solved_as_far_as_its_images_tell_it(monkeypatch):
     X, targets = drawn(3000, 20, 10)
     X[:, :10] *= 30  # axes of very different lengths
     features, targets = torch.from_numpy(X).float(), torch.from_numpy(targets)
-    monkeypatch.setattr("camcli.train.fitting.optimum.SMALL", 0)
+    monkeypatch.setattr("camcli.train.fitting.linear_problem.SMALL", 0)
     whole, rough = (Problem(features, targets, 10, Recipe()) for _ in range(2))
     for l2 in L2_GRID:
         whole.solve(l2)
