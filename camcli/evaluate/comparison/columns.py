@@ -15,7 +15,7 @@ CONTROLS = ("centre-box", GAUSSIAN, "noise")
 
 LOWER = {
     "kl", "fpr", "top1_loc_error", "top5_loc_error", "deletion", "average_drop", "infidelity",
-    "max_sensitivity", "mae", "rmse",
+    "max_sensitivity", "mae", "rmse", "complexity",
 }  # fmt: skip
 """Metrics of which less is better."""
 
@@ -76,6 +76,17 @@ GROUPS: tuple[tuple[str, tuple[str, ...], str], ...] = (
         "Faithfulness",
         ("deletion", "insertion", "road", "average_drop", "average_increase"),
         "what the prediction loses without the heat; deletion and average_drop: lower is better",
+    ),
+    (
+        "Drop and form in one",
+        ("coherency", "adcc", "arcc"),
+        "coherency: what the map shows, alone, has the same map; adcc, arcc: that, how small the "
+        "heat is, and average_drop or road in one number; higher is better",
+    ),
+    (
+        "Form",
+        ("sparseness", "complexity"),
+        "how small the heat is, 0 to 1, not whether it is right; complexity: lower is smaller",
     ),
     (
         "Robustness",

@@ -13,17 +13,11 @@ from camcli.cam.map_options import MapOptions
 from camcli.data.sources.find import ImageRef
 from camcli.data.sources.label_tables import split_values
 from camcli.errors import ImageError, UsageError
+from camcli.evaluate.comparison.asked import faithfulness_of, shape_of
 from camcli.evaluate.comparison.columns import CLASSIFICATION, CONTROLS, MetricRow
 from camcli.evaluate.measured.annotations import Annotations
 from camcli.evaluate.measured.map_scaling import MapScaling
-from camcli.evaluate.measured.seen import (
-    Seen,
-    heat_on,
-    logit_of,
-    mapper,
-    probability_of,
-    see_photographs,
-)
+from camcli.evaluate.measured.seen import Seen, see_photographs
 from camcli.evaluate.measured.square_canvas import (
     GAUSSIAN,
     centre_box,
@@ -31,11 +25,11 @@ from camcli.evaluate.measured.square_canvas import (
     noise,
     paint,
 )
-from camcli.evaluate.metrics import faithfulness as faith
 from camcli.evaluate.metrics.bootstrap import intervals
 from camcli.evaluate.metrics.grid import choose_cells, grid_game
 from camcli.evaluate.metrics.label_predictions import LabelPredictions, labels_judged
-from camcli.evaluate.metrics.localization import Localization, Means
+from camcli.evaluate.metrics.localization import Localization
+from camcli.evaluate.metrics.means import Means
 from camcli.evaluate.metrics.predictions import Predictions, judged
 from camcli.evaluate.metrics.value_predictions import ValuePredictions, values_judged
 from camcli.models.classifier import Classifier
@@ -164,7 +158,10 @@ def compare(
                 )
         if ask.faithfulness:
             for method, part in faiths.items():
-                part.add(faithfulness_of(classifier, seen, hows.get(method), method, ask.seed))
+                part.add(
+                    shape_of(seen, hows.get(method), method)
+                    | faithfulness_of(classifier, seen, hows.get(method), method, ask.seed)
+                )
         # A cell shows one thing only.
         alone = seen.labels is None or len(seen.labels) == 1
         if ask.grid and alone and seen.image.shape[1] == seen.image.shape[2]:
@@ -197,35 +194,6 @@ def control_maps(seed: int, seen: Seen) -> dict[str, np.ndarray]:
     whole = (0.0, 0.0, float(seen.size[0]), float(seen.size[1]))
     drawn = paint(noise(seed), whole, seen.size)
     return dict(zip(CONTROLS, (centre_box(), centre_gaussian(), drawn), strict=True))
-
-
-def faithfulness_of(
-    classifier: Classifier, seen: Seen, how: MapOptions | None, method: str, seed: int
-) -> dict[str, float]:
-    """All faithfulness metrics of one map, or of a Gaussian in the middle where there is no how.
-
-    What a network loses without the middle of a photograph is its own affair, so here this control
-    is of each network.
-    """
-    heat = heat_on(seen.image, centre_gaussian() if how is None else seen.maps[method])
-    p = probability_of(classifier, seen.index)
-    drop, increase = faith.average_drop(seen.image, heat, p)
-    row = {
-        "deletion": faith.deletion(seen.image, heat, p),
-        "insertion": faith.insertion(seen.image, heat, p),
-        "average_drop": drop,
-        "average_increase": increase,
-        "road": faith.road(seen.image, heat, p, seed=seed),
-        "infidelity": faith.infidelity(
-            seen.image, heat, logit_of(classifier, seen.index), seed=seed
-        ),
-    }
-    # Methods with one pass a channel would take hours for the eight changed images.
-    if how is not None and how.is_cheap(classifier):
-        row["max_sensitivity"] = faith.max_sensitivity(
-            seen.image, mapper(classifier, seen.index, how), seed=seed
-        )
-    return row
 
 
 def _right(seen: Seen, classifier: Classifier) -> tuple[bool, bool] | None:

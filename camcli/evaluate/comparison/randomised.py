@@ -18,7 +18,7 @@ from camcli.errors import UsageError
 from camcli.evaluate.comparison.columns import UNRELATED, MetricRow
 from camcli.evaluate.measured.seen import Seen, see_photographs
 from camcli.evaluate.measured.square_canvas import paint
-from camcli.evaluate.metrics.localization import Means
+from camcli.evaluate.metrics.means import Means
 from camcli.evaluate.metrics.sanity import (
     cascade,
     layers_from_the_top,

@@ -17,7 +17,7 @@ from camcli.cam.map_options import MapOptions
 from camcli.errors import UsageError
 from camcli.evaluate.measured.seen import Seen, explained
 from camcli.evaluate.measured.square_canvas import GAUSSIAN, centre_gaussian
-from camcli.evaluate.metrics.localization import Means
+from camcli.evaluate.metrics.means import Means
 from camcli.models.classifier import Classifier
 
 CELL = 32  # each cell of a map is spread to so many pixels a side before its heat is counted

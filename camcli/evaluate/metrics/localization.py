@@ -15,6 +15,7 @@ import numpy as np
 
 from camcli.errors import UsageError
 from camcli.evaluate.measured.square_canvas import SIDE, Truth
+from camcli.evaluate.metrics.means import Means
 
 LEVELS = 256
 IOUS = (0.3, 0.5, 0.7)
@@ -241,35 +242,6 @@ class Pixels:
 def _area(y: np.ndarray, x: np.ndarray) -> float:
     """Under a curve, by trapezoids."""
     return float((np.diff(x) * (y[1:] + y[:-1]) / 2).sum())
-
-
-class Means:
-    """Metrics that are a mean over photographs; a photograph may lack some of them."""
-
-    def __init__(self) -> None:
-        self._rows: list[dict[str, float]] = []
-
-    def add(self, row: dict[str, float]) -> None:
-        """The metrics of one photograph; NaN stands for none."""
-        self._rows.append({name: value for name, value in row.items() if np.isfinite(value)})
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def compute(self, weights: np.ndarray | None = None) -> dict[str, float]:
-        """Means over the photographs that have the number.
-
-        Args:
-            weights: (N,) of the photographs; equal by default.
-        """
-        weights = np.ones(len(self._rows)) if weights is None else weights
-        found = {}
-        for name in dict.fromkeys(name for row in self._rows for name in row):
-            rows = [(w, r[name]) for w, r in zip(weights, self._rows, strict=True) if name in r]
-            total = sum(w for w, _ in rows)
-            if total > 0:
-                found[name] = float(sum(w * value for w, value in rows) / total)
-        return found
 
 
 class PerImage(Means):

@@ -106,3 +106,26 @@ def test_a_method_has_one_row():
     assert merged([one, other, third]) == [
         MetricRow("m", "cam", 5, {"a": 1.0, "b": 2.0}, {"a": (0, 2)}), third,
     ]  # fmt: skip
+
+
+def test_form_and_agreement_with_itself_by_hand(by_colour, halves):
+    """The red half alone has the same map, so it agrees with itself; half of the picture is hot."""
+    red = [ref for ref in halves if ref.label == "red"]
+    rows = table(compare(by_colour, "x", red, HOWS, Questions(faithfulness=True, repeats=0)))
+    found = rows["cam"].metrics
+    assert found["coherency"] == pytest.approx(1, abs=0.01)
+    assert found["sparseness"] == pytest.approx(0.5, abs=0.03)
+    assert found["complexity"] == pytest.approx(1 + np.log(0.5) / np.log(32 * 32), abs=0.02)
+    assert found["adcc"] == pytest.approx(3 / (1 + 2 + 1 / (1 - found["average_drop"])), abs=0.05)
+    assert found["arcc"] == pytest.approx(3 / (1 + 2 + 1 / min(2 * found["road"], 1)), abs=0.05)
+    # What never changes agrees with itself, which says nothing for it.
+    assert rows["centre-gaussian"].metrics["coherency"] == 1
+
+
+def test_an_empty_map_shows_nothing(by_colour, halves):
+    """The red picture of the green: no green anywhere, so the map is empty."""
+    green = [ref for ref in halves if ref.label == "green"]
+    rows = table(compare(by_colour, "x", green, HOWS, Questions(faithfulness=True, repeats=0)))
+    found = rows["cam"].metrics
+    assert (found["coherency"], found["adcc"], found["arcc"]) == (0, 0, 0)
+    assert "sparseness" not in found
