@@ -1,0 +1,205 @@
+"""Attention, seen while a network runs: no module of the user's is touched, and nothing stays.
+
+A `torch.overrides.TorchFunctionMode` sees each torch function that is called in this thread, in a
+user's modules as well as in the graphs that `camcli.models.cutting` makes of them. So the same code
+sees `scaled_dot_product_attention`, `nn.MultiheadAttention` and what is written out as a softmax
+and a product.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+from torch.utils import _pytree
+
+from camcli.cam.attention.explicit import attention, multi_head
+
+_ADDS = {"add", "__add__", "__radd__", "add_", "addcmul"}
+_SOFTMAX = {"softmax", "special_softmax"}
+_PRODUCTS = {"matmul", "__matmul__", "bmm"}
+# What leaves numbers as they are, in a network that is not being trained.
+_SAME = {"dropout", "to", "type_as", "type", "float", "double", "contiguous", "clone", "detach"}
+# What a token is still itself after: in a block that normalises after it adds.
+_NORMED = {"layer_norm", "rms_norm", *_SAME}
+
+
+@dataclass(eq=False)
+class Attention:
+    """One call: O = P V.
+
+    Attributes:
+        V: values (B, heads, Nk, e).
+        O: what comes out, (B, heads, Nq, e); has a gradient.
+        make: computes P, who looks at whom.
+        tokens: what the block that it is in returns, z (B, N, D) or (N, B, D); None where no sum of
+            tokens followed.
+    """
+
+    V: Tensor
+    O: Tensor  # noqa: E741 - as in the formula
+    make: Callable[[], Tensor]
+    tokens: Tensor | None = None
+
+    @cached_property
+    def weights(self) -> Tensor:
+        """P: who looks at whom, (B, heads, Nq, Nk), rows sum to 1; without a gradient."""
+        with torch.no_grad():
+            return self.make().detach()
+
+    def gradient(self, g: Tensor) -> Tensor:
+        """∂S/∂P (B, heads, Nq, Nk) of g = ∂S/∂O: O = P V, and P goes nowhere else."""
+        return torch.matmul(g, self.V.detach().transpose(-2, -1))
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(rows, Nq, Nk): as many rows as images, or more where they are cut into windows."""
+        return len(self.O), self.O.shape[-2], self.V.shape[-2]
+
+
+@dataclass(eq=False)
+class _Step:
+    """A call of a torch function."""
+
+    func: Any
+    args: Any
+    kwargs: Any
+    out: Any
+
+
+@dataclass(eq=False)
+class Ending:
+    """What a network does with its last tokens: most often a norm, a pooling and a linear layer.
+
+    Attributes:
+        tokens: those that it did it to, z (B, N, D) or (N, B, D).
+        logits: what it made of them, (B, C).
+        steps: how.
+    """
+
+    tokens: Tensor
+    logits: Tensor
+    steps: list[_Step] = field(default_factory=list)
+
+    def __call__(self, tokens: Tensor) -> Tensor:
+        """Logits (B, C) of other tokens of the same shape."""
+        new: dict[int, Tensor] = {id(self.tokens): tokens}
+
+        def changed(value: Any) -> Any:
+            return new.get(id(value), value) if isinstance(value, Tensor) else value
+
+        for step in self.steps:
+            given = _pytree.tree_leaves((step.args, step.kwargs))
+            if not any(isinstance(value, Tensor) and id(value) in new for value in given):
+                continue
+            args, kwargs = _pytree.tree_map(changed, (step.args, step.kwargs))
+            out = step.func(*args, **kwargs)
+            for before, after in zip(
+                _pytree.tree_leaves(step.out), _pytree.tree_leaves(out), strict=True
+            ):
+                if isinstance(before, Tensor):
+                    new[id(before)] = after
+        return new[id(self.logits)]
+
+
+class Seen(TorchFunctionMode):
+    """What is seen of the attention of a network that runs within it, with gradients enabled.
+
+    Attributes:
+        calls: in the order of computation.
+        logits: what came of it, once `finish` was called.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[Attention] = []
+        self.logits: Tensor | None = None
+        self._chances: dict[int, tuple[Tensor, Tensor]] = {}  # of a softmax to be attention
+        self._stream: list[Tensor] = []  # the tokens, and what they are by another name
+        self._tokens: Tensor | None = None
+        self._steps: list[_Step] = []  # since they were last added to
+        self._fresh = False  # whether they were, since the last attention
+
+    def finish(self, logits: Tensor) -> None:
+        """Say what the network returned, (B, C): nothing more is noted."""
+        self.logits = logits
+        self._chances = {}
+
+    @property
+    def ending(self) -> Ending | None:
+        """What followed the last tokens; None where that could not be seen."""
+        if self.logits is None or self._tokens is None:
+            return None
+        return Ending(self._tokens, self.logits, self._steps)
+
+    def __torch_function__(
+        self, func: Any, types: Sequence[type], args: Any = (), kwargs: Any = None
+    ) -> Any:
+        given = kwargs or {}
+        if func is functional.multi_head_attention_forward:
+            with self:
+                return multi_head(*args, **given)
+        name = getattr(func, "__name__", "")
+        if name == "__iadd__":  # not in place: a norm before it kept what it would write over
+            func, name = torch.Tensor.add, "add"
+        out: Any = func(*args, **given)
+        if not any(isinstance(leaf, Tensor) for leaf in _pytree.tree_leaves(out)):
+            return out
+        if func is functional.scaled_dot_product_attention:
+            self._saw(_named(args, given, "value", 2), out, lambda: attention(*args, **given)[0])
+        elif name in _SOFTMAX:
+            self._chances[id(out)] = (out, out)
+        elif name in _PRODUCTS and (chance := self._chances.get(id(args[0]))) is not None:
+            P = chance[1]
+            self._saw(args[1], out, lambda: P)
+        elif name in _SAME and args and (chance := self._chances.get(id(args[0]))) is not None:
+            self._chances[id(out)] = (out, chance[1])
+        if not self.calls:
+            return out
+        self._steps.append(_Step(func, args, given, out))
+        if name in _ADDS:
+            self._summed(args, out, written=name == "add_")
+        elif name in _NORMED and args and _among(args[0], self._stream):
+            self._stream.append(out)
+        return out
+
+    def _saw(self, V: Tensor, O: Tensor, make: Callable[[], Tensor]) -> None:  # noqa: E741
+        self._chances = {}
+        if torch.is_grad_enabled() and not O.requires_grad and O.is_floating_point():
+            O.requires_grad_(True)
+        self.calls.append(Attention(V, O, make))
+        self._fresh = False
+
+    def _summed(self, args: Any, out: Tensor, *, written: bool) -> None:
+        """Something was added to something: to the tokens, it may be."""
+        rows, queries, keys = self.calls[-1].shape
+        if queries != keys or out.ndim != 3:
+            return
+        if tuple(out.shape[:2]) not in ((rows, queries), (queries, rows)):
+            return
+        # Of what is added in a block (a bias, an adapter) the tokens are what it is added to; where
+        # they are not known, as in the first block, what is added last.
+        follows = any(_among(arg, self._stream) for arg in args)
+        if self._fresh and not follows:
+            return
+        # A copy of what may be written over, which what follows does not know.
+        tokens = out.clone() if written else out
+        self._steps = [_Step(torch.clone, (tokens,), {}, out)] if written else []
+        names = [tokens, out] if written else [tokens]
+        self._stream = names if follows else [*self._stream, *names]
+        self._fresh = follows
+        self._tokens = self.calls[-1].tokens = tokens
+
+
+def _named(args: Any, kwargs: Any, name: str, place: int) -> Tensor:
+    return kwargs[name] if name in kwargs else args[place]
+
+
+def _among(value: Any, tensors: list[Tensor]) -> bool:
+    return any(value is tensor for tensor in tensors)
