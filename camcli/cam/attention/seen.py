@@ -21,7 +21,7 @@ from torch.utils import _pytree
 
 from camcli.cam.attention.explicit import attention, multi_head
 
-_ADDS = {"add", "__add__", "__radd__", "add_", "addcmul"}
+_ADDS = {"add", "__add__", "__radd__", "addcmul"}
 _SOFTMAX = {"softmax", "special_softmax"}
 _PRODUCTS = {"matmul", "__matmul__", "bmm"}
 # What leaves numbers as they are, in a network that is not being trained.
@@ -108,7 +108,7 @@ class Ending:
         return new[id(self.logits)]
 
 
-class Seen(TorchFunctionMode):
+class Attending(TorchFunctionMode):
     """What is seen of the attention of a network that runs within it, with gradients enabled.
 
     Attributes:
@@ -146,7 +146,8 @@ class Seen(TorchFunctionMode):
             with self:
                 return multi_head(*args, **given)
         name = getattr(func, "__name__", "")
-        if name == "__iadd__":  # not in place: a norm before it kept what it would write over
+        if name == "add_" and self.calls and args[0].ndim == 3:
+            # A norm before it kept what it would write over. `tokens += more` is this, too.
             func, name = torch.Tensor.add, "add"
         out: Any = func(*args, **given)
         if not any(isinstance(leaf, Tensor) for leaf in _pytree.tree_leaves(out)):
@@ -164,7 +165,7 @@ class Seen(TorchFunctionMode):
             return out
         self._steps.append(_Step(func, args, given, out))
         if name in _ADDS:
-            self._summed(args, out, written=name == "add_")
+            self._summed(args, out)
         elif name in _NORMED and args and _among(args[0], self._stream):
             self._stream.append(out)
         return out
@@ -176,7 +177,7 @@ class Seen(TorchFunctionMode):
         self.calls.append(Attention(V, O, make))
         self._fresh = False
 
-    def _summed(self, args: Any, out: Tensor, *, written: bool) -> None:
+    def _summed(self, args: Any, out: Tensor) -> None:
         """Something was added to something: to the tokens, it may be."""
         rows, queries, keys = self.calls[-1].shape
         if queries != keys or out.ndim != 3:
@@ -188,13 +189,9 @@ class Seen(TorchFunctionMode):
         follows = any(_among(arg, self._stream) for arg in args)
         if self._fresh and not follows:
             return
-        # A copy of what may be written over, which what follows does not know.
-        tokens = out.clone() if written else out
-        self._steps = [_Step(torch.clone, (tokens,), {}, out)] if written else []
-        names = [tokens, out] if written else [tokens]
-        self._stream = names if follows else [*self._stream, *names]
-        self._fresh = follows
-        self._tokens = self.calls[-1].tokens = tokens
+        self._stream = [out] if follows else [*self._stream, out]
+        self._steps, self._fresh = [], follows
+        self._tokens = self.calls[-1].tokens = out
 
 
 def _named(args: Any, kwargs: Any, name: str, place: int) -> Tensor:

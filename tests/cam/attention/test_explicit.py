@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional
 
 from camcli.cam.attention.explicit import scaled_dot_product
-from camcli.cam.attention.seen import Seen
+from camcli.cam.attention.seen import Attending
 
 F64 = torch.float64
 
@@ -62,7 +62,7 @@ def test_multi_head(kind):
         {"need_weights": False},
     ):
         want, weights = module(q, k, v, **asked)
-        with Seen() as seen:
+        with Attending() as seen:
             got, P = module(q, k, v, **asked)
         torch.testing.assert_close(got, want)
         assert (P is None) == (weights is None)
@@ -77,6 +77,6 @@ def test_one_sequence():
     module = nn.MultiheadAttention(8, 2, dtype=F64).eval().requires_grad_(False)
     x = torch.randn(5, 8, dtype=F64)
     want = module(x, x, x)
-    with Seen():
+    with Attending():
         got = module(x, x, x)
     torch.testing.assert_close(got, want)

@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional
 from torchvision.models import VisionTransformer
 
-from camcli.cam.attention.seen import Seen
+from camcli.cam.attention.seen import Attending
 
 timm = pytest.importorskip("timm")
 
@@ -89,7 +89,7 @@ def images(request, monkeypatch):
 
 def test_each_block_is_seen_once(network, images):
     want = network(images)
-    with Seen() as seen:
+    with Attending() as seen:
         logits = network(images)
     torch.testing.assert_close(logits, want)
     assert len(seen.calls) == 2
@@ -103,7 +103,7 @@ def test_each_block_is_seen_once(network, images):
 
 def test_what_follows_the_last_tokens_is_known(network, images):
     """It makes the logits of them, and of other tokens what the network would."""
-    with Seen() as seen:
+    with Attending() as seen:
         logits = network(images)
     seen.finish(logits)
     last = seen.calls[-1].tokens.detach()
@@ -114,7 +114,7 @@ def test_what_follows_the_last_tokens_is_known(network, images):
 
 def test_the_gradient_is_of_what_was_multiplied(network, images):
     """Against autograd through a softmax that is replaced by its own, watched result."""
-    with Seen() as seen:
+    with Attending() as seen:
         logits = network(images)
     score = logits[:, 2].sum()
     outs = [call.O for call in seen.calls]
@@ -133,7 +133,7 @@ def test_the_gradient_is_of_what_was_multiplied(network, images):
         torch.testing.assert_close(slope, (g * moved).sum(), rtol=2e-2, atol=2e-3)
 
 
-class Moved(Seen):
+class Moved(Attending):
     """Adds to the attention of one block."""
 
     def __init__(self, which, by):
@@ -148,7 +148,7 @@ class Moved(Seen):
 
 def test_nothing_stays(network, images):
     before = {name: id(value) for name, value in network.state_dict(keep_vars=True).items()}
-    with Seen():
+    with Attending():
         network(images)
     assert all(not m._forward_hooks and not m._forward_pre_hooks for m in network.modules())
     assert {name: id(value) for name, value in network.state_dict(keep_vars=True).items()} == before
@@ -156,7 +156,7 @@ def test_nothing_stays(network, images):
 
 
 def test_a_convolutional_network_has_none():
-    with Seen() as seen:
+    with Attending() as seen:
         seen.finish(nn.Conv2d(3, 5, 32)(torch.zeros(1, 3, 32, 32)).flatten(1))
     assert not seen.calls
     assert seen.ending is None
