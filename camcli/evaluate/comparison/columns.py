@@ -16,6 +16,7 @@ CONTROLS = ("centre-box", GAUSSIAN, "noise")
 LOWER = {
     "kl", "fpr", "top1_loc_error", "top5_loc_error", "deletion", "average_drop", "infidelity",
     "max_sensitivity", "mae", "rmse", "complexity",
+    "ffid_minus", "rfid_minus",
 }  # fmt: skip
 """Metrics of which less is better."""
 
@@ -76,6 +77,18 @@ GROUPS: tuple[tuple[str, tuple[str, ...], str], ...] = (
         "Faithfulness",
         ("deletion", "insertion", "road", "average_drop", "average_increase"),
         "what the prediction loses without the heat; deletion and average_drop: lower is better",
+    ),
+    (
+        "Patches",
+        ("sds", "idsds"),
+        "whether the patches rank as what the network loses without each; 1 is best, 0 says "
+        "nothing; idsds: after its head got used to missing patches; higher is better",
+    ),
+    (
+        "Fidelity",
+        ("ffid_plus", "ffid_minus", "rfid_plus", "rfid_minus"),
+        "what the prediction loses without some of the hottest patches (plus, higher is better) "
+        "and of the coldest (minus, lower is better); ffid: after the head got used to it",
     ),
     (
         "Drop and form in one",

@@ -15,6 +15,7 @@ from camcli.data.sources.label_tables import split_values
 from camcli.errors import ImageError, UsageError
 from camcli.evaluate.comparison.asked import faithfulness_of, shape_of
 from camcli.evaluate.comparison.columns import CLASSIFICATION, CONTROLS, MetricRow
+from camcli.evaluate.comparison.in_domain import InDomain
 from camcli.evaluate.measured.annotations import Annotations
 from camcli.evaluate.measured.map_scaling import MapScaling
 from camcli.evaluate.measured.seen import Seen, see_photographs
@@ -45,6 +46,8 @@ class Questions:
         threshold: of TPR and FPR, as a share of a map's maximum.
         tolerance: of the pointing game, in the photograph's pixels.
         faithfulness: ask the network again without what the maps show.
+        deletion: ask it again without each patch, which faithfulness does as well.
+        fidelity: ask it again without some of what the maps show, at random.
         grid: cells a side of the grid pointing games.
         grid_confidence: least probability of a photograph in the grid.
         repeats: bootstrap draws; 0 for none.
@@ -56,10 +59,21 @@ class Questions:
     threshold: float = 0.5
     tolerance: float = 15
     faithfulness: bool = False
+    deletion: bool = False
+    fidelity: bool = False
     grid: tuple[int, ...] = ()
     grid_confidence: float = 0.9
     repeats: int = 500
     seed: int = 0
+
+    @property
+    def of_predictions(self) -> str:
+        """The option that asks about probabilities; empty where none does."""
+        if self.faithfulness:
+            return "--faithfulness"
+        if self.deletion or self.fidelity:
+            return "--suite"
+        return "--grid" if self.grid else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +85,13 @@ class Comparison:
         predictions: classification metrics; empty where no label names a class of the network.
         untold: photographs of several labels whose annotations do not say which of them they are
             of, so that they do not count.
+        learned: how well the head got used to photographs without patches, by metric.
     """
 
     rows: list[MetricRow]
     predictions: dict[str, Any]
     untold: int = 0
+    learned: dict[str, Any] = field(default_factory=dict)
 
 
 def compare(
@@ -110,11 +126,10 @@ def compare(
         UsageError: a method's maps can only be empty at the classifier's layer.
     """
     output = classifier.output
-    if output.measures and (ask.faithfulness or ask.grid):
-        what = "--faithfulness" if ask.faithfulness else "--grid"
+    if output.measures and ask.of_predictions:
         raise UsageError(
-            f"{name} returns values and no probabilities, which {what} is about: leave it out. "
-            "Where its maps lie can be measured against --boxes or --masks."
+            f"{name} returns values and no probabilities, which {ask.of_predictions} is about: "
+            "leave it out. Where its maps lie can be measured against --boxes or --masks."
         )
     if few := [n for n in ask.grid if len(classifier.classes) < n * n]:  # told before hours of work
         n = few[0]
@@ -126,6 +141,8 @@ def compare(
         check_influence(how, classifier)
     found: dict[str, Localization] = {}
     faiths = {method: Means() for method in (GAUSSIAN, *hows)}
+    deletion = ask.deletion or ask.faithfulness
+    inside = InDomain(classifier, hows, deletion, ask.fidelity, ask.seed)
     logits, labels, kept = [], [], list[Seen]()
     several: list[frozenset[int] | None] = []
     doubtful: list[frozenset[int]] = []
@@ -138,6 +155,8 @@ def compare(
             several.append(seen.labels)
             doubtful.append(seen.untold)
             measured.append(split_values(seen.ref.label, classifier.classes))
+            if deletion or ask.fidelity:
+                inside.add(seen)
             progress()
         annotations: Annotations | None = ask.annotations
         if output.multi_label and seen.ref.rel in ask.annotations:
@@ -156,12 +175,11 @@ def compare(
                 found.setdefault(method, Localization(ask.threshold, ask.tolerance)).accumulate(
                     score, truth, None if output.multi_label else _right(seen, classifier)
                 )
-        if ask.faithfulness:
-            for method, part in faiths.items():
-                part.add(
-                    shape_of(seen, hows.get(method), method)
-                    | faithfulness_of(classifier, seen, hows.get(method), method, ask.seed)
-                )
+        for method, part in faiths.items() if deletion else ():
+            found_here = shape_of(seen, hows.get(method), method)
+            if ask.faithfulness:
+                found_here |= faithfulness_of(classifier, seen, hows.get(method), method, ask.seed)
+            part.add(found_here)
         # A cell shows one thing only.
         alone = seen.labels is None or len(seen.labels) == 1
         if ask.grid and alone and seen.image.shape[1] == seen.image.shape[2]:
@@ -170,8 +188,12 @@ def compare(
         _row("" if method in CONTROLS else name, method, part, ask)
         for method, part in found.items()
     ]
-    if ask.faithfulness:
+    if deletion:
         rows += [_row(name, method, part, ask) for method, part in faiths.items()]
+    learned: dict[str, Any] = {}
+    for means, told in inside.found():
+        rows += [_row(name, method, part, ask) for method, part in means.items()]
+        learned |= told
     for n in ask.grid:
         mosaics = choose_cells(kept, n, confidence=ask.grid_confidence, seed=ask.seed)
         games = grid_game(classifier, mosaics, hows, n)
@@ -184,9 +206,9 @@ def compare(
     else:
         predictions = judged(logits, labels, classifier.classes, confidence, output=output)
     if predictions is None:
-        return Comparison(merged(rows), {}, len(untold))
+        return Comparison(merged(rows), {}, len(untold), learned)
     first = _row(name, CLASSIFICATION, predictions, ask)
-    return Comparison(merged([first, *rows]), predictions.record(), len(untold))
+    return Comparison(merged([first, *rows]), predictions.record(), len(untold), learned)
 
 
 def control_maps(seed: int, seen: Seen) -> dict[str, np.ndarray]:
