@@ -34,9 +34,8 @@ def spread(patches: Tensor, shape: tuple[int, int]) -> Tensor:
 
 def patch_means(heat: Tensor, side: int = PATCHES) -> Tensor:
     """The mean heat (H, W) of each patch, (side, side)."""
-    number = spread(
-        torch.arange(side * side, device=heat.device).reshape(1, side, side), heat.shape
-    )
+    number = torch.arange(side * side, device=heat.device).reshape(1, side, side)
+    number = spread(number, (heat.shape[0], heat.shape[1]))
     flat = number.flatten()
     sums = torch.zeros(side * side, dtype=heat.dtype, device=heat.device)
     sums.index_add_(0, flat, heat.flatten())
@@ -94,4 +93,4 @@ def fidelity(
 
 def _without(x: Tensor, gone: Tensor) -> Tensor:
     """X (3, H, W) without patches (n, P, P) bool, which become the mean colour: (n, 3, H, W)."""
-    return x[None] * ~spread(gone, x.shape[1:])[:, None]
+    return x[None] * ~spread(gone, (x.shape[1], x.shape[2]))[:, None]
