@@ -203,7 +203,7 @@ def _explained(
             status="empty" if heats[0].empty else "ok",
             numbers=() if numbers is None else tuple(numbers[b]),
             method=what.method.name,
-            layer="all" if what.method.network else classifier.layer,
+            layer=what.method.place(not classifier.usual_layer) or classifier.layer,
             score=what.score if what.method.class_specific else None,
             versus=None if versus is None else classifier.classes[versus],
             heats=heats[:explained],

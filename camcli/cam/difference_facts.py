@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from camcli.cam.method_facts import Facts
+from camcli.cam.method_facts import FACTS, Facts
 
 STRAIGHT = ("cam", "gradcam", "hirescam", "xgradcam", "shapleycam", "reciprocam")
 """Of these the map of S_a - S_b is the map of S_a minus that of S_b."""
@@ -35,7 +35,7 @@ def why_no_difference(
         return "the maps of several layers are cut off at zero before they become one"
     if smooth == "eigen" or not (method.signed or method.weighted or method.network):
         return "a principal component has no side that is for a class and one that is against it"
-    if method.images or method.network or smooth is not None:
+    if method.images or FACTS.get(method.name, method).place(named=False) or smooth is not None:
         what = f"--smooth {smooth}" if smooth else method.name
         return f"{what} takes many passes, or one backwards through all of the network"
     return None

@@ -28,7 +28,9 @@ def check_influence(how: MapOptions, classifier: Classifier) -> None:
             nothing else; or the method needs gradients that the network's runtime has not.
     """
     _check_gradients(how, classifier)
-    if how.method.network or not how.method.class_specific or how.method.name in SHOWN:
+    if how.method.place(not classifier.usual_layer) is not None:
+        return
+    if not how.method.class_specific or how.method.name in SHOWN:
         return
     for place in classifier.cut.places if classifier.cut else ():
         if not place.matters:
@@ -60,7 +62,7 @@ def _check_gradients(how: MapOptions, classifier: Classifier) -> None:
     if able[0]:
         return
     others = [name for name, fits in zip(FACTS, able[1:], strict=True) if fits]
-    where = "" if how.method.network else f" after {classifier.layer}"
+    where = "" if how.method.place(not classifier.usual_layer) else f" after {classifier.layer}"
     raise UsageError(
         f"{how.method.name} needs gradients, and {classifier.provenance.name} is a program that "
         f"has none{where}. These methods explain it: {', '.join(others)}."
@@ -171,4 +173,5 @@ def _evidence(
         part.A, seen.logits, index, part.tail, part.head, how.score or how.method.score,
         None if against is None else against[:, None],
         seen.images, see, how.effort, forward, classifier.output.kind,
+        how.method.place(not classifier.usual_layer) is None,
     )  # fmt: skip

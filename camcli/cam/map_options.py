@@ -109,7 +109,7 @@ class MapOptions:
         """Whether another class's map costs much less than the forward pass."""
         closed = classifier.head is not None and SCORES[self.method.score].straight("softmax")
         one_pass = self.method.one_pass or closed
-        whole = self.method.images or self.method.network
+        whole = self.method.images or self.method.place(named=False) is not None
         return one_pass and not whole and self.smooth not in ("aug", "noise")
 
     def passes(self, classifier: Classifier) -> int:
@@ -224,7 +224,9 @@ def of_values(how: MapOptions, outputs: int, *, versus: bool = False) -> MapOpti
 
 
 def settled(how: MapOptions, classifier: Classifier) -> MapOptions:
-    """The same with the score that ``--score auto`` means for a network.
+    """The same with what is left to camcli: the score that ``--score auto`` means for a network.
+
+    A method that looks at the first tokens has to look where the network is cut if there are none.
 
     Of two classes that exclude each other the softmax decides by the difference of their logits and
     by nothing else, so that is explained: the contrast, S_c - mean_j S_j, is half of it. A logit
@@ -236,12 +238,26 @@ def settled(how: MapOptions, classifier: Classifier) -> MapOptions:
         classifier: the network.
     """
     method = how.method
+    if method.default is not None and classifier.usual_layer and not _has_tokens(classifier):
+        how = replace(how, method=replace(method, default=None))
     if how.score is not None or how.versus is not None or not method.class_specific:
         return how
     two = classifier.output.kind == "softmax" and len(classifier.classes) == 2
     if two and not method.own_score:
         return replace(how, score="contrast")
     return how
+
+
+def _has_tokens(classifier: Classifier) -> bool:
+    import torch
+
+    from camcli.cam.attention.attnlrp import has_tokens
+
+    shape = classifier.preprocess.shape
+    blank = torch.zeros(1, *shape, device=classifier.device).contiguous(
+        memory_format=classifier.layout
+    )
+    return has_tokens(blank, classifier.differentiable)
 
 
 # More noisy copies no longer change a map that anybody could see, and take hours an image.

@@ -31,6 +31,8 @@ class Facts:
         weighted: whether its map is a sum of weighted channels.
         one_pass: whether a gradient at the layer is all that it needs of a longer tail.
         own_score: whether what it explains is part of what it is: ``--score auto`` leaves it so.
+        default: what it calls the place where it looks, unless a layer is named; None for the last
+            map.
     """
 
     name: str
@@ -46,6 +48,15 @@ class Facts:
     weighted: bool = True
     one_pass: bool = False
     own_score: bool = False
+    default: str | None = None
+
+    def place(self, named: bool) -> str | None:
+        """Where it looks, if that is not the layer at which the network is cut.
+
+        Args:
+            named: whether that layer was asked for by name.
+        """
+        return "all" if self.network else None if named else self.default
 
     def why_not(self, *, linear: bool, gradients: bool, after: bool | None = None) -> str | None:
         """Why it cannot explain a network; None where it can.
@@ -232,6 +243,15 @@ FACTS: dict[str, Facts] = {
             network=True,
             weighted=False,
             own_score=True,  # its map has no sign: of a difference it would be one for both classes
+        ),
+        Facts(
+            "attnlrp",
+            "Σ_k g_k ⊙ A_k, g by AttnLRP's rules",
+            "Achtibat 2024, arXiv 2402.05602",
+            ("forward + backward", "forward + backward"),
+            signed=True,
+            weighted=False,
+            default="first tokens",
         ),
         Facts(
             "random",

@@ -37,6 +37,7 @@ class Evidence:
         effort: for methods with many passes.
         forward: normalised images -> logits, with autograd through the whole network.
         output: what the logits are.
+        named: whether the layer was asked for by name: a method may have another default.
     """
 
     A: Tensor
@@ -51,6 +52,7 @@ class Evidence:
     effort: Effort = field(default_factory=Effort)
     forward: Callable[[Tensor], Tensor] | None = None
     output: OutputKind = "softmax"
+    named: bool = False
 
     @property
     def bends(self) -> bool:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from camcli.cam import activations, fullgrad, gradients, masking, noise, perturbations
+from camcli.cam.attention import attnlrp
 from camcli.cam.map_options import Effort
 from camcli.cam.method_facts import FACTS, Facts, find_facts
 from camcli.cam.method_input import Evidence, See
@@ -76,6 +77,7 @@ METHODS: dict[str, Method] = {
         _bound("sscam", weights=masking.sscam),
         _bound("iscam", weights=masking.iscam),
         _bound("fullgrad", maps=fullgrad.fullgrad),
+        _bound("attnlrp", maps=attnlrp.attnlrp),
         _bound("random", weights=activations.random),
     )
 }

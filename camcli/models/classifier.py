@@ -74,6 +74,7 @@ class Classifier:
             from the one at `preprocess`; None where one pass does both.
         output: what the logits are, and so how they become probabilities.
         layout: how images lie in memory: channels last is faster, and a few networks fail on it.
+        usual_layer: whether it is cut where it is by default, and not where somebody chose.
     """
 
     features: Callable[[Tensor], Tensor]
@@ -88,6 +89,7 @@ class Classifier:
     predicting: Preprocess | None = None
     output: Output = field(default_factory=Output)
     layout: torch.memory_format = torch.channels_last
+    usual_layer: bool = True
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Of each class, (B, C) in [0, 1], from the logits (B, C) of this network.
@@ -216,6 +218,7 @@ def cut_classifier(
         )
     channels_last(module.to(device))
     made = _classifier(halves, classes, preprocess, provenance, device)
+    made = replace(made, usual_layer=tuple(layers) == (LAST,))
     return made if provenance.source != "user" else _in_its_layout(made, module)
 
 

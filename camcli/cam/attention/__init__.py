@@ -1,5 +1,6 @@
-"""Methods that look at a transformer's attention: who looked at which token, to what effect.
+"""Methods that look into a transformer: at its attention, or with relevance through all of it.
 
-In: a batch that the network has seen within `seen.Attending`. Out: one map an image. Open first:
-`seen`, then `legrad`.
+In: a network that runs within a mode (`seen.Seen`, `rules.Rules`), and `Evidence`. Out: maps
+M (B, h, w). Open first: `seen` for who looked at which token, `rules` for what a backward pass by
+AttnLRP is.
 """

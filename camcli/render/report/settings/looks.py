@@ -29,6 +29,7 @@ _UNITS = {
     "sscam": "activation x probability",
     "iscam": "activation x probability",
     "scorecam-softmax": "activation x weight",
+    "attnlrp": "relevance",
     "fullgrad": "of FullGrad's own",
 }
 HARDLY_BELIEVED = 0.2
