@@ -45,6 +45,7 @@ def explain(
     samples: int | None = M.samples,
     channels: int | None = M.channels,
     converge: float | None = M.converge,
+    box_threshold: float | str | Path | None = M.box_threshold,
     input_size: int | None = N.input_size,
     native_predictions: bool = N.native_predictions,
     runtime: str | None = None,
@@ -82,6 +83,9 @@ def explain(
         samples: noisy copies for ``smooth="noise"``, smoothgradcam++, sscam and iscam.
         channels: scorecam, sscam and iscam look at this many channels instead of all.
         converge: scorecam stops when its map has settled to about this cosine.
+        box_threshold: from which share of its maximum on a map is inside its box: a share,
+            ``otsu``, or a file of ``camcli evaluate --calibrate``; by default what the checkpoint
+            says, or else 0.2.
         input_size: side of the network's input in pixels, for finer maps; likewise a property of a
             `classifier` that is loaded.
         native_predictions: with `input_size`: take only the map from that size, and predictions
@@ -149,6 +153,7 @@ def batch(
     samples: int | None = M.samples,
     channels: int | None = M.channels,
     converge: float | None = M.converge,
+    box_threshold: float | str | Path | None = M.box_threshold,
     input_size: int | None = N.input_size,
     native_predictions: bool = N.native_predictions,
     labels: str = B.labels,
@@ -200,6 +205,7 @@ def batch(
         samples: see `explain`.
         channels: see `explain`.
         converge: see `explain`.
+        box_threshold: see `explain`.
         input_size: see `explain`.
         native_predictions: see `explain`.
         labels: how to find true labels, as `camcli.data.sources.find.find_images` says.

@@ -26,8 +26,9 @@ class Heat:
         x: horizontal centre of mass of the positive heat, in [0, 1] of the photograph; None if
             the map is empty.
         y: vertical centre of mass, likewise.
-        box: (x0, y0, x1, y1) in pixels of the photograph: the largest component above 20% of the
-            maximum (Zhou et al. 2015); None if the map is empty.
+        box: (x0, y0, x1, y1) in pixels of the photograph: the largest component above a threshold,
+            20% of the maximum (Zhou et al. 2015) unless another was asked for or calibrated; None
+            if the map is empty.
         area: share of the pixels that the network saw with more than half of the maximum.
         border: share of the heat in the outer tenth of what the network saw.
         empty: nothing positive in the map: there is no evidence to show.

@@ -12,6 +12,7 @@ from torch import Tensor
 from camcli.batch.differences import differences_of
 from camcli.batch.explanation import Explanation
 from camcli.batch.features import pooled_features
+from camcli.cam.box_choice import chosen
 from camcli.cam.explainer import check_influence, maps_of
 from camcli.cam.map_options import (
     MapOptions,
@@ -194,6 +195,7 @@ def _explained(
                 target=classifier.classes[c], index=c,
                 prob=None if output.measures else target_shown[b][n],
                 value=target_shown[b][n] if output.measures else None,
+                threshold=what.how.box_threshold,
             )
             for n, c in enumerate(target_rows[b])
             if n < explained or c not in target_rows[b][:explained]
@@ -356,4 +358,6 @@ def make_explanation(
             )
         how = replace(how, versus=other)
     check_fuse(how, classifier.layer)
-    return Explanation(settled(how, classifier), index, topk, top, auto=how.score is None)
+    auto = how.score is None
+    how, box_note = chosen(settled(how, classifier), classifier)
+    return Explanation(how, index, topk, top, auto=auto, box_note=box_note)

@@ -26,6 +26,7 @@ class Explanation:
         features: also tell what each photograph is to the network, as `Result.features`.
         beside: further methods, whose maps are made of the same forward pass, as `Result.beside`.
         auto: whether the score was left to camcli.
+        box_note: what to tell of the threshold of boxes, in a sentence; empty for nothing.
     """
 
     how: MapOptions
@@ -36,6 +37,7 @@ class Explanation:
     features: bool = False
     beside: tuple[MapOptions, ...] = ()
     auto: bool = False
+    box_note: str = ""
 
     @property
     def method(self) -> Facts:
@@ -68,13 +70,14 @@ class Explanation:
         """What was chosen for the user, in a sentence; empty where nothing was."""
         changed = [one for one in self.alone() if one.score != one.method.score]
         if not (self.auto and changed):
-            return ""
+            return self.box_note
         one = changed[0]
-        return (
+        told = (
             "The network has two classes, of which only the difference decides: maps explain the "
             f"difference to the other class (--score {one.score}); --score {one.method.score} "
             "explains the class alone."
         )
+        return f"{told} {self.box_note}".strip()
 
     def as_before(self, score: object) -> Explanation:
         """The same as a run of before ``--score auto`` did it, if it is one of these.

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from camcli.cam.box_threshold import (
+    USUAL_SHARE,
+    BoxThreshold,
+    asked_threshold,
+)
 from camcli.cam.method_facts import FACTS, Facts, find_facts
 from camcli.cam.scores import AUTO_SCORE, SCORES, Score, check_score
 from camcli.errors import UsageError
+from camcli.models.loading.box_calibration import TABLE, Calibration
 from camcli.models.spec import LAST
 
 if TYPE_CHECKING:
@@ -57,6 +64,9 @@ class MapOptions:
         smooth: ``aug``: mean over flipped, dimmed and brightened copies of the image; ``noise``:
             mean over noisy copies; ``eigen``: first principal component of the weighted channels.
         effort: for methods and smoothing with many passes.
+        box: from which share of its maximum on a map is inside its box: a share, ``otsu``, the
+            calibrations of a file, of which `camcli.cam.box_threshold.chosen` takes one, or None
+            for what the network's checkpoint says, or else the usual.
     """
 
     method: Facts
@@ -65,6 +75,12 @@ class MapOptions:
     fuse: Fuse = "mean"
     smooth: Smooth | None = None
     effort: Effort = field(default_factory=Effort)
+    box: BoxThreshold | tuple[Calibration, ...] | None = None
+
+    @property
+    def box_threshold(self) -> BoxThreshold:
+        """The threshold of boxes, once it is chosen."""
+        return USUAL_SHARE if self.box is None or isinstance(self.box, tuple) else self.box
 
     def __post_init__(self) -> None:
         """Refuse combinations that mean nothing.
@@ -89,7 +105,7 @@ class MapOptions:
 
     def options(self) -> dict[str, Any]:
         """What differs from the method's plain form, for records."""
-        found = {
+        found: dict[str, Any] = {
             "versus": self.versus,
             "smooth": self.smooth,
             "fuse": None if self.fuse == "mean" else self.fuse,
@@ -97,6 +113,8 @@ class MapOptions:
             "converge": self.effort.converge,
             "samples": None if self.effort.samples == Effort().samples else self.effort.samples,
         }
+        if self.box_threshold != USUAL_SHARE:
+            found[TABLE] = self.box_threshold
         return {name: value for name, value in found.items() if value is not None}
 
     def shortcut(self) -> str:
@@ -276,6 +294,7 @@ def make_map_options(
     channels: int | None = None,
     converge: float | None = None,
     samples: int | None = None,
+    box_threshold: float | str | Path | None = None,
 ) -> MapOptions:
     """Check a user's words that need no network.
 
@@ -287,6 +306,7 @@ def make_map_options(
         channels: most channels for Score-CAM's family.
         converge: where Score-CAM's family stops.
         samples: noisy copies, or masks a channel.
+        box_threshold: a share, ``otsu``, or a file of calibrations.
 
     Raises:
         UsageError: an unknown name, a number out of range, or options that do nothing together.
@@ -306,7 +326,8 @@ def make_map_options(
         raise UsageError(f"--samples is for --smooth noise and {', '.join(SAMPLED)}.")
     effort = Effort(channels=channels, converge=converge, samples=samples or Effort().samples)
     chosen = None if score in (None, AUTO_SCORE) else check_score(score)
-    return MapOptions(found, chosen, None, fuse, smooth, effort)
+    box = asked_threshold(box_threshold)
+    return MapOptions(found, chosen, None, fuse, smooth, effort, box)
 
 
 SAMPLED = ("smoothgradcam++", "sscam", "iscam")

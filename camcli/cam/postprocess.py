@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from math import ceil, floor, isfinite
 
 import cv2
 import numpy as np
 
+from camcli.cam.box_threshold import OTSU, USUAL_SHARE, BoxThreshold
 from camcli.cam.margins import trimmed
 from camcli.data.decode.preprocess import View
 from camcli.result import Heat
@@ -96,6 +98,7 @@ def describe(
     index: int,
     prob: float | None,
     value: float | None = None,
+    threshold: BoxThreshold = USUAL_SHARE,
 ) -> Heat:
     """Where the heat is, in numbers.
 
@@ -107,13 +110,71 @@ def describe(
         index: its index.
         prob: its probability; None of a value.
         value: what the network says of it, if it has values and no classes.
+        threshold: from which share of its maximum on it is inside its box, or ``otsu``.
 
     Returns:
         The map with its centre of mass, box, area and border share (see `Heat`).
     """
+    spread = _spread(heatmap, view, size)
+    if spread is None:
+        return Heat(target, index, prob, heatmap, empty=True, value=value)
+    heat, (x0, y0, x1, y1) = spread
+    height, width = heat.shape
+    # Sums by OpenCV: this runs for every image, and numpy takes many times as long along rows.
+    columns, rows = np.empty((1, width)), np.empty((height, 1))
+    cv2.reduce(heat, 0, cv2.REDUCE_SUM, dst=columns, dtype=cv2.CV_64F)
+    cv2.reduce(heat, 1, cv2.REDUCE_SUM, dst=rows, dtype=cv2.CV_64F)
+    total = float(columns.ravel().sum())
+    centre_x = float(columns.ravel() @ _middles(width)) / total / width
+    centre_y = float(rows.ravel() @ _middles(height)) / total / height
+
+    peak = heat.max()
+    return Heat(
+        target,
+        index,
+        prob,
+        heatmap,
+        value=value,
+        x=(x0 + centre_x * (x1 - x0)) / size[0],
+        y=(y0 + centre_y * (y1 - y0)) / size[1],
+        box=_box(heat, (x0, y0, x1, y1), _share(heat, peak, threshold) * peak),
+        area=float(np.count_nonzero(heat > 0.5 * peak) / heat.size),
+        border=border_share(heat, total),
+    )
+
+
+def boxes_of(
+    heatmap: np.ndarray, view: View, size: tuple[int, int], thresholds: Sequence[BoxThreshold]
+) -> list[tuple[int, int, int, int]] | None:
+    """The boxes that `describe` would give a map for each of several thresholds.
+
+    Args:
+        heatmap: (h, w) float32, signed and unscaled.
+        view: the part of the photograph that the network saw, in the photograph's pixels.
+        size: (width, height) of the photograph.
+        thresholds: shares of its maximum, or ``otsu``.
+
+    Returns:
+        (x0, y0, x1, y1) in pixels of the photograph for each; None where the map is empty.
+    """
+    spread = _spread(heatmap, view, size)
+    if spread is None:
+        return None
+    heat, place = spread
+    peak = heat.max()
+    return [_box(heat, place, _share(heat, peak, each) * peak) for each in thresholds]
+
+
+def _spread(
+    heatmap: np.ndarray, view: View, size: tuple[int, int]
+) -> tuple[np.ndarray, View] | None:
+    """A map in [0, 1] on a grid that is fine enough to measure, and what that covers.
+
+    None where it is empty, also because all of it lies on the margins of ``--fit pad``.
+    """
     small = scaled(heatmap)
     if small is None:
-        return Heat(target, index, prob, heatmap, empty=True, value=value)
+        return None
     x0, y0, x1, y1 = view
     long = max(x1 - x0, y1 - y0)
     # Never coarser than the map: of a photograph one pixel wide all heat might fall between two.
@@ -126,38 +187,32 @@ def describe(
     if on_it is not heat:
         x0, y0, x1, y1 = max(0.0, x0), max(0.0, y0), min(x1, size[0]), min(y1, size[1])
         heat = np.ascontiguousarray(on_it)
-        height, width = heat.shape
-        if not heat.any():  # all of it on the margins of --fit pad
-            return Heat(target, index, prob, heatmap, empty=True)
+        if not heat.any():
+            return None
+    return heat, (x0, y0, x1, y1)
 
-    # Sums by OpenCV: this runs for every image, and numpy takes many times as long along rows.
-    columns, rows = np.empty((1, width)), np.empty((height, 1))
-    cv2.reduce(heat, 0, cv2.REDUCE_SUM, dst=columns, dtype=cv2.CV_64F)
-    cv2.reduce(heat, 1, cv2.REDUCE_SUM, dst=rows, dtype=cv2.CV_64F)
-    total = float(columns.ravel().sum())
-    centre_x = float(columns.ravel() @ _middles(width)) / total / width
-    centre_y = float(rows.ravel() @ _middles(height)) / total / height
 
-    peak = heat.max()
-    left, top, right, bottom = _largest_component(heat > 0.2 * peak)
+def _share(heat: np.ndarray, peak: float, threshold: BoxThreshold) -> float:
+    """The share of a map's maximum that a threshold means; Otsu's is found on 256 levels."""
+    if threshold != OTSU:
+        return threshold
+    levels = (heat * np.float32(255 / peak)).astype(np.uint8)
+    level, _ = cv2.threshold(levels, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
+    # Levels up to this one are outside; one step below the maximum at most.
+    return min((level + 1) / 255, 254 / 255)
+
+
+def _box(heat: np.ndarray, view: View, above: float) -> tuple[int, int, int, int]:
+    """Around the largest region above a value, in whole pixels of the photograph."""
+    height, width = heat.shape
+    x0, y0, x1, y1 = view
+    left, top, right, bottom = _largest_component(heat > above)
     sx, sy = (x1 - x0) / width, (y1 - y0) / height
-    box = (
+    return (
         floor(x0 + left * sx + 1e-6),
         floor(y0 + top * sy + 1e-6),
         ceil(x0 + right * sx - 1e-6),
         ceil(y0 + bottom * sy - 1e-6),
-    )
-    return Heat(
-        target,
-        index,
-        prob,
-        heatmap,
-        value=value,
-        x=(x0 + centre_x * (x1 - x0)) / size[0],
-        y=(y0 + centre_y * (y1 - y0)) / size[1],
-        box=box,
-        area=float(np.count_nonzero(heat > 0.5 * peak) / heat.size),
-        border=border_share(heat, total),
     )
 
 

@@ -323,6 +323,18 @@ Converge = Annotated[
         rich_help_panel=TARGET,
     ),
 ]
+BoxThresholdOption = Annotated[
+    str | None,
+    typer.Option(
+        "--box-threshold",
+        help="From which share of its maximum on a map is inside its box: 0.2, say; otsu, by each "
+        "map's own histogram; or the FILE.toml of 'camcli evaluate --calibrate'. Default: the "
+        "checkpoint's where it was calibrated, or 0.2.",
+        metavar="SHARE|otsu|FILE",
+        show_default=False,
+        rich_help_panel=TARGET,
+    ),
+]
 Alpha = Annotated[
     float,
     typer.Option(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from camcli.cam.map_options import (
@@ -47,6 +48,9 @@ class MapJob(Settings):
         samples: noisy copies; None for the usual number.
         channels: most channels of scorecam, sscam and iscam; None for all.
         converge: where these three stop, as a cosine; None for not before the end.
+        box_threshold: from which share of its maximum on a map is inside its box: a share,
+            ``otsu``, or a file of ``camcli evaluate --calibrate``; None for what the checkpoint
+            says, or else 0.2.
     """
 
     method: str = "gradcam"
@@ -59,6 +63,7 @@ class MapJob(Settings):
     samples: int | None = None
     channels: int | None = None
     converge: float | None = None
+    box_threshold: float | str | Path | None = None
 
     def each(self) -> list[MapJob]:
         """One for each method that is named; what is said of some is taken by those that know it.
@@ -104,6 +109,7 @@ class MapJob(Settings):
         return make_map_options(
             self.method, score=self.score, fuse=self.fuse, smooth=self.smooth,
             samples=self.samples, channels=self.channels, converge=self.converge,
+            box_threshold=self.box_threshold,
         )  # fmt: skip
 
     def check(

@@ -14,6 +14,7 @@ from camcli.models.cuda import to_device
 from camcli.models.cutting.cut import Cut, LinearHead, Tail, cut
 from camcli.models.cutting.two_sided import taken_for
 from camcli.models.cutting.types import CutsItself, channels_first, channels_last
+from camcli.models.loading.box_calibration import Calibration
 from camcli.models.loading.zoo import Provenance
 from camcli.models.outputs import Output, is_two_named, probabilities, value_names
 from camcli.models.spec import (
@@ -75,6 +76,8 @@ class Classifier:
         output: what the logits are, and so how they become probabilities.
         layout: how images lie in memory: channels last is faster, and a few networks fail on it.
         usual_layer: whether it is cut where it is by default, and not where somebody chose.
+        boxes: from which shares of their maxima on its maps are inside their boxes, where its
+            checkpoint was calibrated.
     """
 
     features: Callable[[Tensor], Tensor]
@@ -90,6 +93,7 @@ class Classifier:
     output: Output = field(default_factory=Output)
     layout: torch.memory_format = torch.channels_last
     usual_layer: bool = True
+    boxes: tuple[Calibration, ...] = ()
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Of each class, (B, C) in [0, 1], from the logits (B, C) of this network.

@@ -204,6 +204,7 @@ def _from_checkpoint(
         saved.architecture, str(path), sha256_of(path), "checkpoint", dict(saved.versions)
     )
     found = _classifier(halves, saved.classes, preprocess, provenance, device)
+    found = replace(found, boxes=saved.boxes)
     if saved.output == "softmax":
         return found
     return replace(found, output=Output(saved.output, thresholds=saved.thresholds))

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any
 
+from camcli.cam.box_threshold import USUAL_SHARE
 from camcli.cam.map_options import Effort
 from camcli.render.style import Style
 
@@ -44,6 +45,7 @@ class RunSettings:
         channels: most channels of Score-CAM's family.
         converge: where it stops.
         samples: noisy copies.
+        box_threshold: from which share of its maximum on a map is inside its box, or ``otsu``.
         style: how pictures look.
         name_template: of their names.
         only: which results have one.
@@ -71,6 +73,7 @@ class RunSettings:
     channels: int | None = None
     converge: float | None = None
     samples: int = Effort().samples
+    box_threshold: float | str = USUAL_SHARE
     style: Mapping[str, Any] = field(default_factory=lambda: asdict(Style()))
     name_template: str | None = None
     only: str | None = None
@@ -89,7 +92,7 @@ class RunSettings:
 # A page of the run lists what is recorded.
 _TOLD_IF_CHOSEN = {
     "predict_size", "output", "thresholds", "versus", "smooth", "fuse", "channels", "converge",
-    "samples",
+    "samples", "box_threshold",
 }  # fmt: skip
 
 

@@ -76,8 +76,8 @@ _AFTER_TOP: tuple[Column, ...] = (
     Column("heat_x", "the heat's centre of mass, from the left, in [0, 1] of the photograph",
            lambda r, h: _short(h.x), "number"),
     Column("heat_y", "likewise, from the top", lambda r, h: _short(h.y), "number"),
-    Column("box_x0", "the largest region above 20% of the maximum, in pixels: left", _side(0),
-           "count"),
+    Column("box_x0", "the largest region above 20% of the maximum, or --box-threshold, in pixels: "
+           "left", _side(0), "count"),
     Column("box_y0", "top", _side(1), "count"),
     Column("box_x1", "right", _side(2), "count"),
     Column("box_y1", "bottom", _side(3), "count"),

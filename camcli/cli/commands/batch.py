@@ -210,6 +210,7 @@ def batch(
     samples: o.Samples = M.samples,
     channels: o.Channels = M.channels,
     converge: o.Converge = M.converge,
+    box_threshold: o.BoxThresholdOption = None,
     model: o.Model = N.model,
     checkpoint: o.CheckpointOption = None,
     weights: o.Weights = None,

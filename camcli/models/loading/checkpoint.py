@@ -29,6 +29,7 @@ from camcli.data.decode.preprocess import Preprocess
 from camcli.errors import CamcliError, UsageError
 from camcli.files import whole_file
 from camcli.models.cutting.types import Head, LinearHead
+from camcli.models.loading.box_calibration import TABLE, Calibration, read_records
 from camcli.models.loading.ensemble import block_head, split_head
 from camcli.models.loading.nearest import (
     NEAREST,
@@ -76,6 +77,7 @@ class Checkpoint:
             one half.
         pooling: which statistics of which layers the head is given.
         temperature: what the logits were divided by; that is in `weight` and `bias` already.
+        boxes: from which shares of their maxima on maps are inside their boxes.
     """
 
     architecture: str
@@ -93,6 +95,7 @@ class Checkpoint:
     pooling: Pooling = field(default_factory=Pooling)
     temperature: float = 1.0
     nearest: NearestHead | None = None
+    boxes: tuple[Calibration, ...] = ()
 
     def heads(self) -> list[Head]:
         """The head of each member."""
@@ -174,6 +177,8 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         header["nearest"] = checkpoint.nearest.settings()
     if checkpoint.temperature != 1:
         header["temperature"] = checkpoint.temperature
+    if checkpoint.boxes:
+        header[TABLE] = [each.record() for each in checkpoint.boxes]
     if checkpoint.output != "softmax":
         header["output"] = checkpoint.output
         if checkpoint.thresholds is not None:
@@ -277,6 +282,10 @@ def _described(header: Any, path: Path, names: Sequence[str]) -> dict[str, Any]:
     if not 0 < temperature < float("inf"):
         raise CamcliError(f"{path} is damaged: its description has a wrong 'temperature'.")
     try:
+        boxes = read_records(header.get(TABLE))
+    except ValueError as error:
+        raise CamcliError(f"{path} is damaged: {error}.") from error
+    try:
         pooling = Pooling.read(field_of("pooling", str, "mean"))
     except UsageError as error:
         raise CamcliError(f"{path} is damaged: its description has a wrong 'pooling'.") from error
@@ -300,6 +309,7 @@ def _described(header: Any, path: Path, names: Sequence[str]) -> dict[str, Any]:
         "pooling": pooling,
         "temperature": temperature,
         "nearest": nearest,
+        "boxes": boxes,
         **{name: field_of(name, dict, {}) for name in ("config", "metrics", "versions")},
     }
 

@@ -48,7 +48,7 @@ OTHER = {
     "precision": "bfloat16", "predict_size": 320, "output": "sigmoid", "thresholds": 0.3,
     "target": 3, "topk": 2, "top": 3, "versus": 1, "smooth": "aug", "fuse": "max", "channels": 9,
     "converge": 0.98, "samples": 2, "style": {"alpha": 0.1}, "name_template": "{stem}",
-    "only": "wrong", "overlays": False,
+    "only": "wrong", "overlays": False, "box_threshold": 0.3,
 }  # fmt: skip
 
 

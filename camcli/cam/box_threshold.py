@@ -1,0 +1,114 @@
+"""From which share of its maximum on a map is inside its box: a number, Otsu's, or calibrated.
+
+The box of a map goes around its largest region above a threshold. 20% of the maximum is usual (Zhou
+et al. 2016, arXiv 1512.04150), and is right for few networks and input sizes: Choe et al. (2020,
+arXiv 2001.07437) found that the threshold decides more than the method. ``camcli evaluate
+--calibrate`` chooses it by a few boxes that a person drew; ``otsu`` takes the map's own histogram
+(Otsu 1979, IEEE Transactions on Systems, Man, and Cybernetics 9, 62-66), as where no box is known.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from camcli.errors import UsageError
+from camcli.files import expanded, read_regular
+from camcli.models.loading.box_calibration import TABLE, Calibration, read_records
+from camcli.printable import printable
+
+USUAL_SHARE = 0.2
+"""Share of a map's maximum that is taken where nobody chose one."""
+OTSU: Literal["otsu"] = "otsu"
+BoxThreshold = float | Literal["otsu"]
+_MAX_BYTES = 1 << 20
+_TAKES = (
+    "--box-threshold takes a share of a map's maximum, 0.2, say; otsu; or the .toml file that "
+    "'camcli evaluate --calibrate' wrote"
+)
+
+
+def asked_threshold(
+    asked: float | str | Path | None,
+) -> BoxThreshold | tuple[Calibration, ...] | None:
+    """What a user's words mean, as far as it is known without the network.
+
+    Args:
+        asked: a share, ``otsu``, or a file of calibrations; None for none.
+
+    Raises:
+        UsageError: a number out of (0, 1), no such file, or none of this form.
+    """
+    if asked is None or asked == OTSU:
+        return None if asked is None else OTSU
+    try:
+        share = float(asked)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return read_calibrations(expanded(str(asked)))
+    if not 0 < share < 1:
+        raise UsageError(f"{_TAKES}: a share is above 0 and below 1, not {asked}.")
+    return share
+
+
+def read_calibrations(path: Path) -> tuple[Calibration, ...]:
+    """The calibrations of a file.
+
+    Args:
+        path: TOML with a table ``[[box_threshold]]`` for each.
+
+    Raises:
+        UsageError: it cannot be read, or holds something else.
+    """
+    if not path.is_file():
+        raise UsageError(f"{_TAKES}. There is no file {printable(str(path))}.")
+    try:
+        values = tomllib.loads(read_regular(path, _MAX_BYTES).decode("utf-8"))
+    except OSError as error:
+        raise UsageError(f"Cannot read {printable(str(path))}: {error.strerror}.") from error
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{printable(str(path))} is no TOML file ({error}). {_TAKES}.") from error
+    try:
+        found = read_records(values.get(TABLE))
+    except ValueError as error:
+        raise UsageError(
+            f"{printable(str(path))} is no calibration of boxes: {error}. "
+            "'camcli evaluate --calibrate' writes one."
+        ) from error
+    if not found:
+        raise UsageError(
+            f"{printable(str(path))} has no table [[{TABLE}]]: 'camcli evaluate --calibrate' "
+            "writes one."
+        )
+    return found
+
+
+def calibrations_toml(found: Sequence[Calibration]) -> str:
+    """Calibrations as a file that `read_calibrations` reads back."""
+    lines = [
+        "# From which share of its maximum on a map is inside its box, chosen by boxes that a",
+        "# person drew: 'camcli batch --box-threshold THIS_FILE'. iou is the mean overlap of the",
+        "# boxes with the true ones; iou_held_out that of photographs that did not take part in",
+        "# the choice.",
+    ]
+    for each in found:
+        record = each.record()
+        lines += ["", f"[[{TABLE}]]"]
+        lines += [f"{name} = {_toml(value)}" for name, value in record.items() if name != "maps"]
+        lines += [f"[{TABLE}.maps]"]
+        lines += [f"{_key(name)} = {_toml(value)}" for name, value in each.maps.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: str | int | float) -> str:
+    if isinstance(value, str):
+        # TOML has no surrogates: a path that is not Unicode cannot be written as it is.
+        text = value.encode("utf-8", "replace").decode()
+        return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return json.dumps(value)
+
+
+def _key(name: str) -> str:
+    return name if name.replace("_", "").isalnum() and name.isascii() else _toml(name)
