@@ -81,12 +81,26 @@ def paint(
     """
     if not np.isfinite(heatmap).all():
         raise ValueError("a heatmap holds NaN or infinite values")
-    canvas = np.zeros((SIDE, SIDE), np.float32)
     low = float(heatmap.min()) if scale == "minmax" else 0.0
     high = float(heatmap.max())
     if (scale == "relu" and is_empty(heatmap)) or high - low <= 1e-6 * max(abs(high), abs(low)):
-        return canvas
+        return np.zeros((SIDE, SIDE), np.float32)
     small = np.clip((heatmap.astype(np.float64) - low) / (high - low), 0, 1).astype(np.float32)
+    return spread(small, view, size)
+
+
+def spread(small: np.ndarray, view: View, size: tuple[int, int]) -> np.ndarray:
+    """A map as it is, on the canvas; 0 where the network saw nothing.
+
+    Args:
+        small: (h, w) float32.
+        view: the part of the photograph that the network saw, in its pixels.
+        size: (width, height) of the photograph.
+
+    Returns:
+        (SIDE, SIDE) float32.
+    """
+    canvas = np.zeros((SIDE, SIDE), np.float32)
     # Where the centres of the canvas's pixels fall in the map: bilinear, align_corners=False.
     h, w = small.shape
     x = (np.arange(SIDE) + 0.5) * size[0] / SIDE
