@@ -45,6 +45,7 @@ def evaluate(
     boxes: str | Path | None = E.boxes,
     masks: str | Path | None = E.masks,
     trimap: bool = E.trimap,
+    parts: str | Path | None = E.parts,
     labels: str = E.labels,
     faithfulness: bool = E.faithfulness,
     sanity: bool = E.sanity,
@@ -89,6 +90,7 @@ def evaluate(
             wsolevaluation's localization.txt.
         masks: folder of mask pictures with the photographs' relative paths.
         trimap: the masks are trimaps: 1 object, 2 background, 3 ignored.
+        parts: folder of scenes that are there again without each of their parts.
         labels: where labels come from: ``auto``, ``folder``, ``prefix``, ``none``, or a regular
             expression for the relative path whose first group is the label.
         faithfulness: also ask the network again without what each map shows.

@@ -56,6 +56,7 @@ class EvaluateJob(Settings):
         boxes: where the photographs' boxes are.
         masks: folder of their masks.
         trimap: whether the masks are trimaps.
+        parts: folder of scenes that are there again without each of their parts.
         labels: where labels come from.
         faithfulness: ask the network again without what each map shows.
         sanity: compare the maps with those of randomised copies.
@@ -91,6 +92,7 @@ class EvaluateJob(Settings):
     boxes: Path | None = None
     masks: Path | None = None
     trimap: bool = False
+    parts: Path | None = None
     labels: str = "auto"
     faithfulness: bool = False
     sanity: bool = False
@@ -191,10 +193,10 @@ class EvaluateJob(Settings):
             raise UsageError(f"--grid takes 2 or 3, not {odd[0]}.")
         if not (
             self.boxes or self.masks or self.grid or self.faithfulness or self.sanity
-            or self.labels != "none"
+            or self.parts or self.labels != "none"
         ):  # fmt: skip
             raise UsageError(
-                "Nothing to measure: give --boxes, --masks, --grid, or --faithfulness."
+                "Nothing to measure: give --boxes, --masks, --parts, --grid, or --faithfulness."
             )
         called = [each.name for each in networks]
         if twice := [name for name in called if called.count(name) > 1]:
@@ -271,7 +273,15 @@ class EvaluateJob(Settings):
         truths = find_truths(
             refs, boxes=self.boxes, masks=self.masks, trimap=self.trimap, listener=listener
         )
-        if not (self.boxes or self.masks or self.grid or self.faithfulness or self.sanity):
+        scenes = None
+        if self.parts is not None:
+            from camcli.evaluate.measured.part_scenes import read_part_scenes
+
+            scenes = read_part_scenes(self.parts)
+            scenes.matching(refs)
+        if not (
+            self.boxes or self.masks or self.grid or self.faithfulness or self.sanity or scenes
+        ):
             check_labels(refs, networks, named=source.renamed)
         from camcli.batch.folder_order import renamed  # with torch
 
@@ -281,7 +291,7 @@ class EvaluateJob(Settings):
             truths, scale=self.scale, threshold=self.threshold, tolerance=self.tolerance,
             faithfulness=self.faithfulness, grid=tuple(dict.fromkeys(self.grid or ())),
             grid_confidence=SURE if self.confidence is None else self.confidence,
-            repeats=self.bootstrap,
+            repeats=self.bootstrap, parts=scenes,
         )  # fmt: skip
         found = ask_all(
             networks, refs, self.hows(), ask, confidence=self.confidence, sanity=self.sanity,
@@ -316,7 +326,9 @@ class EvaluateJob(Settings):
             # Where it lies: a page of a run over the same photographs finds it by this.
             **{
                 name: str(path.absolute())
-                for name, path in (("boxes", self.boxes), ("masks", self.masks)) if path
+                for name, path in (
+                    ("boxes", self.boxes), ("masks", self.masks), ("parts", self.parts)
+                ) if path
             },
             **({"trimap": True} if self.trimap else {}),
         }  # fmt: skip

@@ -167,8 +167,8 @@ def synthetic_(
         str | None,
         typer.Option(
             "--classes",
-            help="Which fruits, with commas: apple,pear. Default: all eight; with --parts the first "
-            "eight birds.",
+            help="Which fruits, with commas: apple,pear. Default: all eight; with --parts the "
+            "first eight birds.",
             show_default=False,
         ),
     ] = None,

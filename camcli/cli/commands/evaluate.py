@@ -116,6 +116,15 @@ def evaluate(
             rich_help_panel=TRUTH,
         ),
     ] = E.trimap,
+    parts: Annotated[
+        Path | None,
+        typer.Option(
+            "--parts",
+            help="A folder of 'camcli data synthetic --parts', or FunnyBirds: the photographs are "
+            "its test scenes, and maps are measured by what the network loses without each part.",
+            rich_help_panel=TRUTH,
+        ),
+    ] = E.parts,
     labels: Annotated[
         str,
         typer.Option(

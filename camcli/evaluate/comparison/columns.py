@@ -102,6 +102,19 @@ GROUPS: tuple[tuple[str, tuple[str, ...], str], ...] = (
         "how small the heat is, 0 to 1, not whether it is right; complexity: lower is smaller",
     ),
     (
+        "Parts: what is needed",
+        ("csdc", "pc", "dc", "distractibility", "completeness"),
+        "of scenes without their parts (FunnyBirds); higher is better; completeness: the mean of "
+        "the first three, and with distractibility, at the best share of the heat for the set",
+    ),
+    (
+        "Parts: how much, and of which class",
+        ("single_deletion", "target_sensitivity", "parts_mean", "background_independence"),
+        "parts in the order of what the network loses without them; 0.5 is chance, also of "
+        "target_sensitivity, where a map that looks at no class gets 0; parts_mean: of both and "
+        "completeness",
+    ),
+    (
         "Robustness",
         ("infidelity", "max_sensitivity"),
         "lower is better; an infidelity of 1 foretells nothing",

@@ -16,8 +16,10 @@ from camcli.errors import ImageError, UsageError
 from camcli.evaluate.comparison.asked import faithfulness_of, shape_of
 from camcli.evaluate.comparison.columns import CLASSIFICATION, CONTROLS, MetricRow
 from camcli.evaluate.comparison.in_domain import InDomain
+from camcli.evaluate.comparison.part_rows import ask_parts, part_rows
 from camcli.evaluate.measured.annotations import Annotations
 from camcli.evaluate.measured.map_scaling import MapScaling
+from camcli.evaluate.measured.part_scenes import PartScenes
 from camcli.evaluate.measured.seen import Seen, see_photographs
 from camcli.evaluate.measured.square_canvas import (
     GAUSSIAN,
@@ -52,6 +54,7 @@ class Questions:
         grid_confidence: least probability of a photograph in the grid.
         repeats: bootstrap draws; 0 for none.
         seed: of everything that is drawn.
+        parts: the protocol of scenes that are there again without their parts, with these.
     """
 
     annotations: Annotations = field(default_factory=Annotations)
@@ -65,6 +68,7 @@ class Questions:
     grid_confidence: float = 0.9
     repeats: int = 500
     seed: int = 0
+    parts: PartScenes | None = None
 
     @property
     def of_predictions(self) -> str:
@@ -148,7 +152,11 @@ def compare(
     doubtful: list[frozenset[int]] = []
     measured: list[tuple[float, ...]] = []
     untold: set[str] = set()
-    for seen in see_photographs(classifier, refs, hows, every_label=True, failed=failed):
+    refs = list(refs)
+    # The protocol of parts makes its own maps, of several classes of each scene.
+    only_parts = ask.parts is not None and not (ask.annotations or ask.of_predictions)
+    shown = {} if only_parts else hows
+    for seen in see_photographs(classifier, refs, shown, every_label=True, failed=failed):
         if seen.first:
             logits.append(seen.logits)
             labels.append(-1 if seen.label is None else seen.label)
@@ -198,6 +206,11 @@ def compare(
         mosaics = choose_cells(kept, n, confidence=ask.grid_confidence, seed=ask.seed)
         games = grid_game(classifier, mosaics, hows, n)
         rows += [_row(name, method, part, ask) for method, part in games.items()]
+    if ask.parts is not None:
+        answers = ask_parts(
+            classifier, name, refs, hows, ask.parts, seed=ask.seed, failed=failed, progress=progress
+        )
+        rows += part_rows(answers, name, repeats=ask.repeats, seed=ask.seed)
     predictions: Predictions | LabelPredictions | ValuePredictions | None = None
     if output.multi_label:
         predictions = labels_judged(logits, several, classifier.classes, output, doubtful)

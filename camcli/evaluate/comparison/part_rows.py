@@ -15,7 +15,8 @@ from camcli.data.decode.images import printable
 from camcli.data.decode.preprocess import View
 from camcli.data.sources.find import ImageRef
 from camcli.errors import ImageError, UsageError
-from camcli.evaluate.measured.part_scenes import PartScenes, Regions, Scene
+from camcli.evaluate.comparison.columns import CLASSIFICATION, MetricRow
+from camcli.evaluate.measured.part_scenes import PartScene, PartScenes, Regions
 from camcli.evaluate.measured.seen import explained
 from camcli.evaluate.measured.square_canvas import (
     GAUSSIAN,
@@ -25,6 +26,8 @@ from camcli.evaluate.measured.square_canvas import (
     spread,
 )
 from camcli.evaluate.metrics import parts as protocol
+from camcli.evaluate.metrics.bootstrap import intervals
+from camcli.evaluate.metrics.means import Means
 from camcli.evaluate.metrics.parts import PartRow, PartScores, part_importances
 from camcli.models.classes.label_index import label_index
 from camcli.models.classifier import Classifier
@@ -47,11 +50,33 @@ class PartAnswers:
     network: list[dict[str, float]]
 
 
+def part_rows(answers: PartAnswers, name: str, *, repeats: int, seed: int) -> list[MetricRow]:
+    """The rows of the table: the network's own, and one a control and method.
+
+    Args:
+        answers: of the scenes.
+        name: the network's.
+        repeats: sets drawn for the intervals; 0 for none.
+        seed: of these.
+    """
+    network = Means()
+    for row in answers.network:
+        network.add(row)
+    rows = []
+    parts: dict[str, PartScores | Means] = {CLASSIFICATION: network, **answers.scores}
+    for method, part in parts.items():
+        count = len(part)
+        if count:
+            spans = intervals(part.compute, count, repeats=repeats, seed=seed)
+            rows.append(MetricRow(name, method, count, part.compute(), spans))
+    return rows
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Asked:
     """What is to be known of one scene before its maps can be judged."""
 
-    scene: Scene
+    scene: PartScene
     regions: Regions
     target: int
     predicted: int
@@ -81,7 +106,7 @@ def ask_parts(
         scenes: the scenes.
         seed: of the control that is drawn.
         failed: told of a scene of which a picture cannot be read.
-        progress: called after each scene.
+        progress: called after each photograph.
 
     Raises:
         UsageError: the network is not one of classes that exclude each other, does not know those
@@ -101,9 +126,13 @@ def ask_parts(
     known = {label: index for label, index in indices.items() if index is not None}
     controls = ("centre-box", GAUSSIAN, "noise")
     answers = PartAnswers({method: PartScores() for method in (*controls, *hows)}, [])
-    for number, ref in enumerate(scenes.matching(refs)):
+    refs = list(refs)
+    scenes.matching(refs)
+    for number, ref in enumerate(refs):
         scene = scenes.of(ref)
-        assert scene is not None
+        if scene is None:
+            progress()
+            continue
         try:
             rows, own = _measured(classifier, ref, scene, scenes, known, hows, seed + number)
         except ImageError as error:
@@ -120,7 +149,7 @@ def ask_parts(
 def _measured(
     classifier: Classifier,
     ref: ImageRef,
-    scene: Scene,
+    scene: PartScene,
     scenes: PartScenes,
     indices: dict[str, int],
     hows: dict[str, MapOptions],
@@ -158,7 +187,7 @@ def _measured(
 def _looked(
     classifier: Classifier,
     ref: ImageRef,
-    scene: Scene,
+    scene: PartScene,
     scenes: PartScenes,
     indices: dict[str, int],
     hows: dict[str, MapOptions],
@@ -201,7 +230,7 @@ def _looked(
 
 
 def _without(
-    classifier: Classifier, ref: ImageRef, scene: Scene, wanted: Sequence[Collection[str]]
+    classifier: Classifier, ref: ImageRef, scene: PartScene, wanted: Sequence[Collection[str]]
 ) -> dict[frozenset[str], np.ndarray]:
     """The logits (C,) of a scene without each of several sets of parts or things."""
     found: dict[frozenset[str], np.ndarray] = {}

@@ -183,7 +183,8 @@ def ask_all(
     from camcli.models.classes.label_index import label_index, label_indices
 
     found = Answers()
-    only_labels = not (ask.annotations or ask.grid or ask.faithfulness or sanity)
+    only_labels = not (ask.annotations or ask.grid or ask.faithfulness or sanity or ask.parts)
+    passes = 1 if ask.parts is None else 2
     for number, network in enumerate(networks):
         classifier = network.load(network.layer, listener)
         own = named(refs, classifier)
@@ -212,7 +213,7 @@ def ask_all(
         if classifier.output.multi_label and labels:
             for note in label_notes(labels, classifier.classes, labeller):
                 listener.say(f"{network.name}: {note}" if len(networks) > 1 else note)
-        with listener.bar(network.name, len(refs), "image") as bar:
+        with listener.bar(network.name, len(refs) * passes, "image") as bar:
             compared = compare(
                 classifier, network.name, own, hows, ask, controls=number == 0,
                 confidence=confidence, failed=lambda error: found.failures.add(str(error)),

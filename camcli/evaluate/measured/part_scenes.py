@@ -1,7 +1,7 @@
-"""Scenes that are there again without each of their parts, as files: whose they are, where they are.
+"""Scenes that are there again without each of their parts: whose they are, where their files are.
 
-Two forms: what ``camcli data synthetic --parts`` draws, and the data set of FunnyBirds (Hesse et al.
-2023, arXiv 2308.06248) as its authors publish it.
+Two forms: what ``camcli data synthetic --parts`` draws, and the data set of FunnyBirds (Hesse et
+al. 2023, arXiv 2308.06248) as its authors publish it.
 """
 
 from __future__ import annotations
@@ -27,12 +27,16 @@ Regions = list[tuple[str, np.ndarray]]
 _MOST_PARTS = 12  # whose sets are found by trying all of them
 
 
-class Scene(Protocol):
+class PartScene(Protocol):
     """One picture, and the same without some of it."""
 
-    label: str
-    things: tuple[str, ...]
-    """Things beside the object, which no class has."""
+    @property
+    def label(self) -> str:
+        """The class."""
+
+    @property
+    def things(self) -> tuple[str, ...]:
+        """Things beside the object, which no class has."""
 
     def regions(self) -> Regions:
         """The pixels of each part and thing."""
@@ -53,9 +57,9 @@ class PartScenes:
 
     parts: tuple[str, ...]
     classes: dict[str, dict[str, int]]
-    scenes: dict[Path, Scene] = field(repr=False)
+    scenes: dict[Path, PartScene] = field(repr=False)
 
-    def of(self, ref: ImageRef) -> Scene | None:
+    def of(self, ref: ImageRef) -> PartScene | None:
         """The scene that a photograph is; None where it is none of these."""
         return self.scenes.get(Path(ref.path).resolve())
 
@@ -123,8 +127,10 @@ def read_part_scenes(folder: Path) -> PartScenes:
         record = _json(folder / FILE)
         if isinstance(record, dict) and "scenes" in record:
             found = _drawn(folder.resolve(), record)
-        else:
+        elif isinstance(record, dict) and (folder / "classes.json").is_file():
             found = _funnybirds(folder.resolve(), record)
+        else:
+            raise ValueError("neither scenes nor classes")
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise UsageError(
             f"{folder}: {FILE} and what is beside it describe no scenes with parts ({error!r}); "
@@ -186,7 +192,7 @@ def _drawn(folder: Path, record: dict[str, Any]) -> PartScenes:
         str(label): {part: int(variants[part]) for part in parts}
         for label, variants in record["classes"].items()
     }
-    scenes: dict[Path, Scene] = {}
+    scenes: dict[Path, PartScene] = {}
     for name, known in record["scenes"].items():
         label = str(known["label"])
         if label not in classes:
@@ -243,7 +249,7 @@ def _funnybirds(folder: Path, parts: dict[str, Any]) -> PartScenes:
         str(int(each["class_idx"])): {part: int(each["parts"][part]) for part in names}
         for each in _json(folder / "classes.json")
     }
-    scenes: dict[Path, Scene] = {}
+    scenes: dict[Path, PartScene] = {}
     for n, known in enumerate(_json(folder / "dataset_test.json")):
         label, number = str(int(known["class_idx"])), f"{n:06}"
         listed = next((str(value) for key, value in known.items() if key.startswith("bg_")), "")

@@ -90,6 +90,19 @@ def test_fetch_says_what_it_would_bring(tmp_path, monkeypatch):
     assert result.stdout == f"{tmp_path / 'fruits360'}\n"
 
 
+def test_birds_are_drawn_with_their_parts(tmp_path):
+    done = run(
+        "synthetic", tmp_path / "set", "--parts", "--train", 1, "--val", 0, "--test", 1, "--size",
+        64, "--classes", "avocet,ibis",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert len(list((tmp_path / "set" / "without" / "test" / "ibis" / "0000").iterdir())) >= 34
+    assert (tmp_path / "set" / "parts.json").is_file()
+    tagged = run("synthetic", tmp_path / "other", "--parts", "--shortcut", "ibis")
+    assert tagged.exit_code == 2
+    assert "leave --shortcut out" in tagged.stderr
+
+
 def test_fetch_draws_the_synthetic_set(tmp_path, monkeypatch):
     from camcli.data.synthetic import scenes
 

@@ -62,6 +62,12 @@ def test_one_table_with_the_controls(run, scenes):
     assert "exists" in again.stderr
 
 
+def test_a_folder_without_parts_is_refused(run, scenes):
+    done = run(scenes / "test", "--parts", scenes)
+    assert done.exit_code == 2
+    assert "camcli data synthetic FOLDER --parts" in " ".join(done.stderr.split())
+
+
 def test_the_table_fits_into_80_letters():
     import re
 
