@@ -287,6 +287,67 @@ def test_pictures_of_a_batch_do_not_mix():
         torch.testing.assert_close(one[0], every[n], rtol=1e-4, atol=1e-6)
 
 
+def of_timm(name, fused=True, **options):
+    timm = pytest.importorskip("timm", reason="its networks are explained, if installed")
+    torch.manual_seed(1)
+    net = timm.create_model(name, num_classes=C, **options)
+    for module in net.modules():
+        if hasattr(module, "fused_attn"):
+            module.fused_attn = fused
+    return net
+
+
+def of_torchvision(kind, *options, **more):
+    torchvision = pytest.importorskip("torchvision", reason="the same")
+    torch.manual_seed(1)
+    return getattr(torchvision.models, kind)(*options, num_classes=C, **more)
+
+
+VIT = {"img_size": 32, "patch_size": 8, "embed_dim": 16, "depth": 2, "num_heads": 2}
+SWIN = {"img_size": 64, "window_size": 4, "embed_dim": 8, "depths": (2, 2), "num_heads": (2, 2)}
+NETWORKS = {
+    "class token": (lambda: of_timm("vit_tiny_patch16_224", **VIT), 32, (4, 4)),
+    "written": (lambda: of_timm("vit_tiny_patch16_224", fused=False, **VIT), 32, (4, 4)),
+    "registers": (lambda: of_timm("vit_tiny_patch16_224", reg_tokens=4, **VIT), 32, (4, 4)),
+    "pooled": (lambda: of_timm("vit_tiny_patch16_224", class_token=False, global_pool="avg", **VIT),
+               32, (4, 4)),
+    "attention pooling": (lambda: of_timm("vit_tiny_patch16_224", class_token=False,
+                                          global_pool="map", **VIT), 32, (4, 4)),
+    "normed q, k": (lambda: of_timm("vit_tiny_patch16_224", qk_norm=True, **VIT), 32, (4, 4)),
+    "distilled": (lambda: of_timm("deit_tiny_distilled_patch16_224", **VIT), 32, (4, 4)),
+    "windows": (lambda: of_timm("swin_tiny_patch4_window7_224", **SWIN), 64, (16, 16)),
+    "cosine": (lambda: of_timm("swinv2_tiny_window8_256", **SWIN), 64, (16, 16)),
+    "torchvision": (lambda: of_torchvision("VisionTransformer", 32, 8, 2, 2, 16, 32), 32, (4, 4)),
+    "torchvision's windows": (lambda: of_torchvision(
+        "SwinTransformer", [4, 4], 8, [2, 2], [2, 2], [4, 4]), 64, (16, 16)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_networks_of_others(name):
+    make, size, grid = NETWORKS[name]
+    net = make().eval().requires_grad_(False)
+    for head in [m for m in net.modules() if isinstance(m, nn.Linear) and m.out_features == C]:
+        nn.init.normal_(head.weight)  # some begin with zeros
+    generator = torch.Generator().manual_seed(0)
+    images, index = torch.randn(2, 3, size, size, generator=generator), torch.tensor([1, 3])
+    whole = token_relevance(images, net, lambda logits: logits.gather(1, index[:, None]))
+    assert whole is not None
+    classifier = cut_up(net, size=size)
+    got = maps_of(classifier, classifier.see(images), index, settled(HOW, classifier))
+    assert got.shape == (2, *grid)
+    assert got.isfinite().all()
+    # On the network's graph, and on the network itself.
+    torch.testing.assert_close(got, whole.maps(), rtol=1e-3, atol=1e-4 * float(got.abs().max()))
+    assert float(got.abs().max()) > 0
+    assert settled(HOW, classifier).method.place(named=False) == "first tokens"
+    if name == "written":
+        fused = NETWORKS["class token"][0]().eval().requires_grad_(False)
+        fused.load_state_dict(net.state_dict())
+        other = token_relevance(images, fused, lambda logits: logits.gather(1, index[:, None]))
+        torch.testing.assert_close(other.values, whole.values, rtol=1e-3, atol=1e-5)
+
+
 def test_networks_without_attention_are_explained_where_they_are_cut():
     torch.manual_seed(0)
     net = nn.Sequential(
@@ -305,3 +366,36 @@ def test_networks_without_attention_are_explained_where_they_are_cut():
         torch.testing.assert_close(heat, look.logits.gather(1, index[:, None])[:, 0])
         assert torch.equal(got, maps_of(classifier, look, index, HOW))
     assert settled(HOW, cut_up(Tiny())) == HOW
+
+
+def test_the_authors_code_gives_the_same():
+    """`lxt`'s functions, whose backward passes carry relevances themselves."""
+    lf = pytest.importorskip("lxt.explicit.functional", reason="lxt is compared with, if installed")
+    identity = pytest.importorskip("lxt.explicit.rules").identity
+    net, images, tiny = Tiny().double(), some_images(), 1e-30
+
+    def dense(x, layer):
+        return lf.linear_epsilon(x, layer.weight, layer.bias, tiny)
+
+    def norm(x, layer):
+        return lf.layer_norm_grad_fn.apply(x, layer.weight, layer.bias, layer.eps, tiny)
+
+    def attention(x, a):
+        qkv = lf.linear_epsilon(x, a.in_proj_weight, a.in_proj_bias, tiny)
+        q, k, v = (t.unflatten(2, (HEADS, -1)).transpose(1, 2) for t in qkv.chunk(3, 2))
+        q = lf.mul2(q, torch.tensor((K / HEADS) ** -0.5).to(q))
+        P = lf.softmax(lf.matmul(q, k.transpose(2, 3), False, tiny), -1)
+        return dense(lf.matmul(P, v, False, tiny).transpose(1, 2).flatten(2), a.out_proj)
+
+    for c in range(C):
+        with torch.enable_grad():
+            X = net.tokens(images).requires_grad_(True)
+            x = X
+            for block in net.blocks:
+                x = lf.add2(x, attention(norm(x, block.norm1), block.attention), False, tiny)
+                act = identity(functional.gelu, dense(norm(x, block.norm2), block.up))
+                x = lf.add2(x, dense(act, block.down), False, tiny)
+            logits = dense(norm(x, net.norm)[:, 0], net.head)
+            (theirs,) = torch.autograd.grad(logits[:, c].sum(), X, logits[:, c].detach()[0])
+        ours = relevance_of(net, images, c).values
+        torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-8)
