@@ -17,15 +17,16 @@ WITHIN = {
     "cli": "app commands load_model train_options learning_options options torchrun "
     "checked_command completion short_help terminal",
     "jobs": "apply check audit evaluate flags report beside train explain batch concepts layers "
-    "inspect maps photographs model output_paths record",
+    "inspect maps photographs model against output_paths record",
     "evaluate": "check comparison audit proof marks properties matching findings metrics measured",
     "train": "run search steps judged_run result member judging live prepare run_folder fitting "
     "feature_pass dataset backbones config_file config ranges processes progress torchrun",
-    "batch": "processes ray contact_sheet run results concepts first_images engine batch_size "
+    "batch": "processes ray contact_sheet run results concepts first_images engine references "
+    "batch_size "
     "folder_order explain features differences explanation lanes overlay_writer run_files summary "
     "tables contact_grid",
-    "models": "forms runtime load classifier loading programs recognition cutting pooling outputs "
-    "label_metrics spec weights classes cuda",
+    "models": "forms runtime load reference classifier loading programs recognition cutting "
+    "pooling outputs label_metrics spec weights classes cuda",
     "render/report": "compare build parts settings page rows templates",
     "data": "marked datasets synthetic decode sources picture_formats samples",
 }

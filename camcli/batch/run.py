@@ -36,6 +36,7 @@ from camcli.data.decode.isolate import Isolated
 from camcli.data.sources.find import ImageRef, Source
 from camcli.errors import UsageError, stage
 from camcli.models.classifier import Classifier
+from camcli.models.reference.compared import references_of
 from camcli.models.runtime.policy import precision_of, runtime_of
 from camcli.ours import FILES, KIND, OVERLAYS
 from camcli.render.style import Style
@@ -160,6 +161,7 @@ class Run:
             overlays=self.overlays,
             labels=self.labels,
             classes=class_digest(self.classifier.classes),
+            against=against.to_dict() if (against := references_of(self.classifier)) else None,
             **self.what.how.options(),
         ).recorded()
 

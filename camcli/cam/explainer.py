@@ -12,8 +12,9 @@ from camcli.cam.method_input import Evidence
 from camcli.cam.methods import METHODS, explain
 from camcli.cam.noise import augmented, noisy_images
 from camcli.errors import UsageError
-from camcli.models.classifier import Classifier, Look
+from camcli.models.classifier import Classifier, Look, Part
 from camcli.models.cutting.types import Tail, has_gradients
+from camcli.models.reference.compared import Distance
 
 
 def check_influence(how: MapOptions, classifier: Classifier) -> None:
@@ -161,17 +162,30 @@ def _evidence(
     against: Tensor | None,
 ) -> Evidence:
     part = seen.parts[n]
+    A, tail = _from_baseline(part)
 
     def see(images: Tensor) -> tuple[Tensor, Tensor, Tail]:
         look = classifier.see(images)
-        return look.logits, look.parts[n].A, look.parts[n].tail
+        return look.logits, *_from_baseline(look.parts[n])
 
     def forward(images: Tensor) -> Tensor:
         return classifier.differentiable(images)
 
     return Evidence(
-        part.A, seen.logits, index, part.tail, part.head, how.score or how.method.score,
+        A, seen.logits, index, tail, part.head, how.score or how.method.score,
         None if against is None else against[:, None],
         seen.images, see, how.effort, forward, classifier.output.kind,
         how.method.place(not classifier.usual_layer) is None,
     )  # fmt: skip
+
+
+def _from_baseline(part: Part) -> tuple[Tensor, Tail]:
+    """A and the tail of a layer, A counted from what the tail compares with, where it does.
+
+    A network that says how different a photograph is has a zero: the features that are usual. From
+    there a map of the distance is complete, and to take a channel away is to make it usual.
+    """
+    run = part.tail.run
+    if not isinstance(run, Distance):
+        return part.A, part.tail
+    return part.A - run.baseline[:, None, None], Tail(run.of_difference, part.tail.context)

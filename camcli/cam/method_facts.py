@@ -264,6 +264,28 @@ FACTS: dict[str, Facts] = {
 }
 
 
+DIFFCAM = "diffcam"
+"""Of a network that says how different a photograph is (--against), Grad-CAM is DiffCAM: Li et al.,
+CVPR 2025, weigh the channels by the direction in which a photograph differs from references, which
+is the gradient of that difference. It is another name, for such a network alone."""
+
+
+def check_difference(methods: str, compares: bool) -> None:
+    """Refuse DiffCAM where nothing is compared with.
+
+    Args:
+        methods: as the user named them, with commas between several.
+        compares: whether there are references.
+
+    Raises:
+        UsageError: it is among them, and there are none.
+    """
+    if not compares and DIFFCAM in map(_plain, methods.split(",")):
+        raise UsageError(
+            "diffcam shows how a photograph differs from others: --against FOLDER names them."
+        )
+
+
 def find_facts(name: str) -> Facts:
     """The method called `name`; case and ``-``/``_`` do not matter, ``pp`` is ``++``.
 
@@ -272,6 +294,7 @@ def find_facts(name: str) -> Facts:
     """
     key = _plain(name)
     known = {_plain(known): facts for known, facts in FACTS.items()}
+    known[DIFFCAM] = FACTS["gradcam"]
     if key in known:
         return known[key]
     if "," in name:

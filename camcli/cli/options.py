@@ -405,3 +405,15 @@ OverwritePictures = Annotated[
     bool,
     typer.Option("--overwrite", help="Replace pictures that exist already.", rich_help_panel=RUN),
 ]
+
+Against = Annotated[
+    str | None,
+    typer.Option(
+        "--against",
+        help="Photographs to compare with, of good pieces say: a folder, a quoted glob or "
+        "@list.txt. How different each image is from these is told, with its place among them, and "
+        "where: DiffCAM. No classes are needed, any network will do.",
+        metavar="FOLDER",
+        rich_help_panel=IMAGE,
+    ),
+]

@@ -18,7 +18,7 @@ from camcli.cam.map_options import (
     check_signed,
     make_map_options,
 )
-from camcli.cam.method_facts import find_facts
+from camcli.cam.method_facts import check_difference, find_facts
 from camcli.cam.scores import AUTO_SCORE, AskedScore
 from camcli.errors import UsageError
 from camcli.jobs.model import ModelJob
@@ -129,6 +129,7 @@ class MapJob(Settings):
         check_asked_classes(self.target, self.topk)
         if not isinstance(network, ModelJob):
             return
+        check_difference(self.method, network.against is not None)
         # Of several methods those that look at one layer take the one that is named.
         for how in [how for how in hows if not how.method.network] or hows:
             check_layer(how, network.layer)
@@ -150,7 +151,9 @@ class MapJob(Settings):
             UsageError: it has no such class, or the method cannot explain it.
         """
         from camcli.batch.explain import make_explanation
+        from camcli.models.reference.compared import references_of
 
+        check_difference(self.method, references_of(classifier) is not None)
         first, *others = (
             make_explanation(
                 classifier, job.options(), target=job.target, topk=job.topk, versus=job.versus

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from camcli.data.decode.fit import FITS, Fit
 from camcli.errors import UsageError
 from camcli.files import expanded
+from camcli.jobs.against import check_against, compared_with, elsewhere
 from camcli.models import spec
 from camcli.models.classes.imagenet import imagenet_classes
 from camcli.models.classes.names_file import read_class_names
@@ -52,6 +53,8 @@ class ModelJob(Settings):
         offline: never touch the network.
         preprocess: how the network wants its pixels, in words; None for its own way.
         trust_pickle: whether code that a file names may run.
+        against: photographs, a folder say: how different a photograph is from these is predicted
+            and explained, in place of classes; None for the network's own outputs.
     """
 
     model: str = spec.BUNDLED
@@ -69,6 +72,7 @@ class ModelJob(Settings):
     offline: bool = False
     preprocess: str | None = None
     trust_pickle: bool = False
+    against: str | Path | Sequence[str | Path] | None = None
 
     @property
     def called(self) -> str:
@@ -84,6 +88,7 @@ class ModelJob(Settings):
             or spec.is_path(self.model)
             or self.checkpoint is not None
             or self.classes is not None
+            or self.against is not None
         )
         usual = self.weights in (None, "random", "bundled")
         if own or not (usual or str(self.weights).startswith("IMAGENET1K")):
@@ -139,6 +144,26 @@ class ModelJob(Settings):
         if isinstance(names, str | Path) and (not Path(names).exists() or Path(names).is_dir()):
             raise UsageError(f"There is no file of class names {names}.")
         read_class_names(names)
+        if self.against is not None:
+            self._check_against()
+
+    def _check_against(self) -> None:
+        beside = [
+            name
+            for name, chosen in (
+                ("--output", self.output != "auto"),
+                ("--threshold", self.threshold is not None),
+                ("--native-predictions", self.native_predictions),
+            )
+            if chosen
+        ]
+        if beside:
+            raise UsageError(
+                "--against asks how different photographs are and not what the network says: leave "
+                f"{' and '.join(beside)} out."
+            )
+        assert self.against is not None
+        check_against(self.against, self.layer)
 
     def _asked(self) -> AskedModel:
         """What is asked of the source, as far as it may be wrong by itself."""
@@ -163,9 +188,8 @@ class ModelJob(Settings):
         self.check()
         from camcli.models.load import load_classifier
 
-        classifier = load_classifier(
-            **{each.name: getattr(self, each.name) for each in fields(self)}
-        )
+        own = [each.name for each in fields(self) if each.name != "against"]
+        classifier = load_classifier(**{name: getattr(self, name) for name in own})
         for note in classifier.provenance.notes:
             say(note)
         if classifier.preprocess.grey:
@@ -176,13 +200,15 @@ class ModelJob(Settings):
                 + (", normalised by the mean of three channels' means and deviations: say your "
                    "own, --preprocess 'mean=... std=...'." if three else ".")
             )  # fmt: skip
-        if classifier.output.told:
+        if classifier.output.told and self.against is None:
             say(classifier.output.told)
         if classifier.provenance.source == "random":
             warn(
                 "these weights are RANDOM: predictions and heatmaps mean nothing. "
                 "Fine for a smoke test, not for looking at."
             )
+        if self.against is not None:
+            classifier = compared_with(classifier, self.against, say=say, warn=warn)
         return classifier
 
     def chosen_layer(self, classifier: Classifier) -> str | None:
@@ -206,6 +232,7 @@ class ModelJob(Settings):
             classes=Path(classes).absolute() if isinstance(classes, str | Path) else classes,
             preprocess=_anywhere(self.preprocess),
             threshold=_absolute(self.threshold),
+            against=None if self.against is None else elsewhere(self.against),
             # There cuda:1 is another machine's, or the only one that a worker is shown.
             device="auto" if self.device.startswith("cuda") else self.device,
         )

@@ -87,7 +87,7 @@ VERBS = {
     "concepts": Verb(
         ConceptsJob(""),
         {"as_json"},
-        no_option={"native_predictions", "threshold"},  # no prediction is decided by one
+        no_option={"native_predictions", "threshold", "against"},  # nothing is predicted
         no_argument=LOADING,
         beside={"classifier"},
         option={"images": NO_DEFAULT, "out": Path("concepts")},
@@ -110,8 +110,8 @@ VERBS = {
     "audit": Verb(
         AuditJob(""),
         {"ctx"},
-        no_option={"native_predictions", "layer"},
-        no_argument={"native_predictions", "layer", "model"},
+        no_option={"native_predictions", "layer", "against"},
+        no_argument={"native_predictions", "layer", "model", "against"},
         beside={"classifier", "listener"},
         option={"source": NO_DEFAULT},
         argument={"source": NO_DEFAULT},
@@ -122,9 +122,11 @@ VERBS = {
         # What the network says is not asked, only its features.
         no_option={
             "native_predictions", "classes", "weights_key", "layer", "output", "threshold",
+            "against",
         },
         no_argument={
             "native_predictions", "classes", "weights_key", "layer", "output", "threshold",
+            "against",
         },
         beside={"listener"},
         option={"data": NO_DEFAULT},

@@ -50,6 +50,8 @@ class RunSettings:
         name_template: of their names.
         only: which results have one.
         overlays: whether there are any.
+        against: which photographs are compared with, how many they are and their contents' SHA-256;
+            None where the network's own outputs are explained.
     """
 
     source: str
@@ -78,6 +80,7 @@ class RunSettings:
     name_template: str | None = None
     only: str | None = None
     overlays: bool = True
+    against: Mapping[str, Any] | None = None
 
     def recorded(self) -> dict[str, Any]:
         """As plain values, for ``run.json``; without what nobody chose and few would look for."""
@@ -92,7 +95,7 @@ class RunSettings:
 # A page of the run lists what is recorded.
 _TOLD_IF_CHOSEN = {
     "predict_size", "output", "thresholds", "versus", "smooth", "fuse", "channels", "converge",
-    "samples", "box_threshold",
+    "samples", "box_threshold", "against",
 }  # fmt: skip
 
 

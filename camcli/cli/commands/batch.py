@@ -204,6 +204,7 @@ def batch(
     topk: o.TopK = M.topk,
     score: o.ScoreOption = M.score,
     versus: o.Versus = None,
+    against: o.Against = None,
     layer: o.LayerOption = N.layer,
     fuse: o.FuseOption = M.fuse,
     smooth: o.SmoothOption = M.smooth,

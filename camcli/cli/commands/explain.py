@@ -63,6 +63,7 @@ def explain(
     ] = E.topk_files,
     score: o.ScoreOption = M.score,
     versus: o.Versus = None,
+    against: o.Against = None,
     layer: o.LayerOption = N.layer,
     fuse: o.FuseOption = M.fuse,
     smooth: o.SmoothOption = M.smooth,
@@ -245,6 +246,7 @@ def _table(result: Result, written: list[Path], explaining: Explaining) -> None:
     from rich.text import Text
 
     from camcli.cli.terminal.console import tables
+    from camcli.models.reference.compared import references_of
     from camcli.render.verdict import number
 
     console = tables()
@@ -271,6 +273,8 @@ def _table(result: Result, written: list[Path], explaining: Explaining) -> None:
             )
             table.add_row(str(rank), Text(name), f"{prob:.1%}", *([bar] if wide else []))
     console.print(table)
+    if (references := references_of(explaining.classifier)) and len(result.numbers) > 1:
+        console.print(f"  {escape(references.told(result.numbers[1]))}")
     if output.multi_label:
         above = ", ".join(f"{name} ({prob:.1%})" for name, prob in result.positives)
         console.print(f"  {_above(output.thresholds)}: {escape(above) or 'no label'}.")

@@ -1,0 +1,193 @@
+"""A network that says how different photographs are from others: ``--against FOLDER``.
+
+What the references look like is found once and kept beside other features, in the folder
+``references`` of ``$CAMCLI_CACHE``: by the contents of the photographs, the weights, the layer and
+the preprocessing, so that whatever changes is looked at again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from camcli.data.datasets.paths import cache_home
+from camcli.data.sources.find import Images, find_images
+from camcli.errors import UsageError
+from camcli.files import whole_file
+from camcli.printable import counted, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from camcli.data.sources.find import ImageRef
+    from camcli.models.classifier import Classifier
+    from camcli.models.reference.usual import Usual
+
+log = logging.getLogger(__name__)
+_FORMAT = 1
+
+
+def words_of(against: Images) -> str:
+    """The references in the user's words."""
+    several = [against] if isinstance(against, str | Path) else against
+    return " ".join(map(str, several))
+
+
+def check_against(against: Images, layer: str) -> None:
+    """Refuse, without torch, what no photograph can be compared with.
+
+    Raises:
+        UsageError: there are no photographs, or several layers are named.
+    """
+    if "," in layer:
+        raise UsageError("--against compares at one layer: name one with --layer.")
+    if words_of(against) == "-":
+        raise UsageError("--against names photographs that are there: a folder, not a pipe.")
+    try:
+        find_images(against, labels="none")
+    except UsageError as error:
+        raise UsageError(f"--against: {error}") from error
+
+
+def elsewhere(against: Images) -> Images:
+    """The same for another folder."""
+    if isinstance(against, str | Path):
+        return _absolute(str(against))
+    return [_absolute(str(each)) for each in against]
+
+
+def _absolute(text: str) -> str:
+    if "://" in text:
+        return text
+    at = "@" * text.startswith("@")
+    return f"{at}{Path(text[len(at) :]).absolute()}"
+
+
+def compared_with(
+    classifier: Classifier,
+    against: Images,
+    *,
+    say: Callable[[str], None] = log.info,
+    warn: Callable[[str], None] = log.warning,
+) -> Classifier:
+    """The network whose one number is how different a photograph is from the references.
+
+    Args:
+        classifier: whose features; cut at one layer.
+        against: the references: a folder, a glob, ``@list.txt`` or a list.
+        say: told how many there are.
+        warn: told which cannot be read, and where they are few.
+
+    Raises:
+        UsageError: there are too few that can be read, or all are the same to the network.
+    """
+    from camcli.models.reference.compared import References, check_one_layer, compared
+    from camcli.models.reference.usual import ENOUGH
+    from camcli.train.feature_pass.features import hash_files
+
+    check_one_layer(classifier.layer)
+    refs = list(find_images(against, labels="none"))
+    contents = hash_files([ref.path for ref in refs] if _on_disk(refs) else refs)
+    digest = hashlib.sha256("\n".join(sorted(contents)).encode()).hexdigest()
+    kept = _place(classifier, digest)
+    usual = _read(kept) if kept else None
+    if usual is None:
+        say(f"Looking at {counted(len(refs), 'photograph')} to compare with ...")
+        # In the order of their contents: a renamed photograph changes nothing.
+        refs = [ref for _, ref in sorted(zip(contents, refs, strict=True), key=lambda one: one[0])]
+        usual = _found(classifier, refs, warn)
+        if kept and usual.count == len(refs):
+            _keep(kept, usual)
+    if usual.count < ENOUGH:
+        warn(
+            f"--against has {counted(usual.count, 'photograph')}: how unusual a difference is can "
+            f"be told from {ENOUGH} on, and well from 100."
+        )
+    return compared(classifier, usual, References(words_of(against), usual.count, digest))
+
+
+def _on_disk(refs: list[ImageRef]) -> bool:
+    return all(Path(ref.path).is_file() for ref in refs)
+
+
+def _found(classifier: Classifier, refs: list[ImageRef], warn: Callable[[str], None]) -> Usual:
+    from camcli.batch.references import features_of
+    from camcli.models.reference.usual import FEWEST, fit_usual
+
+    failed: dict[int, str] = {}
+    first = features_of(classifier, refs, failed)
+    # Those that failed are known once all have been looked at, and left out of the second look.
+    seen = _Again(classifier, refs, failed)
+    try:
+        return fit_usual(first, seen)
+    except UsageError as error:
+        if failed and len(refs) - len(failed) < FEWEST:
+            raise UsageError(f"{error} The first that fails: {next(iter(failed.values()))}") from (
+                error
+            )
+        raise
+    finally:
+        for text in list(failed.values())[:3]:
+            warn(f"--against leaves one out: {text}")
+        if len(failed) > 3:
+            warn(f"--against leaves {len(failed) - 3} more out.")
+
+
+class _Again:
+    """The features of what did not fail, looked at when they are asked for."""
+
+    def __init__(
+        self, classifier: Classifier, refs: list[ImageRef], failed: dict[int, str]
+    ) -> None:
+        self._classifier, self._refs, self._failed = classifier, refs, failed
+
+    def __iter__(self) -> Any:
+        from camcli.batch.references import features_of
+
+        good = [ref for i, ref in enumerate(self._refs) if i not in self._failed]
+        return features_of(self._classifier, good, {})
+
+
+def _place(classifier: Classifier, digest: str) -> Path | None:
+    """The file that what was found is kept in; None where the network has no name to keep it by."""
+    provenance = classifier.provenance
+    if provenance.sha256 is None or provenance.source == "user":
+        return None
+    about = {
+        "format": _FORMAT,
+        "photographs": digest,
+        "weights": provenance.to_dict() | {"notes": None},
+        "layer": classifier.layer,
+        "preprocess": classifier.preprocess.to_dict(),
+    }
+    name = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:24]
+    return cache_home() / "references" / f"{name}.safetensors"
+
+
+def _read(path: Path) -> Usual | None:
+    """What is kept there; None where nothing is, or it is damaged."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    from camcli.models.reference.compared import usual_of
+
+    try:
+        return usual_of(load_file(path))
+    except (OSError, SafetensorError, TypeError) as error:
+        log.debug("nothing kept in %s: %s", printable(path), error)
+        return None
+
+
+def _keep(path: Path, usual: Usual) -> None:
+    """Keep it; a disk that takes nothing is no reason to fail."""
+    from safetensors.torch import save
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as aside:
+            aside.write_bytes(save(usual.tensors()))
+    except OSError as error:
+        log.debug("not kept in %s: %s", printable(path), error)

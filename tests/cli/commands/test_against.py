@@ -1,0 +1,171 @@
+"""Photographs held against references, through the commands and the functions."""
+
+from __future__ import annotations
+
+import csv
+import json
+import pickle
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import camcli as api
+from camcli.errors import UsageError
+from camcli.jobs.model import ModelJob
+
+N = 24
+LAYER = "--layer", "blocks.4", "--input-size", "96"
+
+
+@pytest.fixture(scope="module")
+def pieces(tmp_path_factory):
+    """Good pieces of one fabric; among the new ones two have a spot, and one is another fabric."""
+    folder = tmp_path_factory.mktemp("pieces")
+    draw = np.random.default_rng(0)
+
+    def piece(path, period=8, spot=None):
+        x = np.mgrid[:96, :96][1]
+        wave = 128 + 60 * np.sin(2 * np.pi * (x + draw.integers(8)) / period)
+        rgb = np.stack([wave, 0.8 * wave, 255 - wave], 2) + draw.normal(0, 8, (96, 96, 3))
+        if spot:
+            rgb[spot[0] : spot[0] + 24, spot[1] : spot[1] + 24] = draw.integers(0, 255, (24, 24, 3))
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(rgb.clip(0, 255).astype(np.uint8)).save(path)
+
+    for n in range(N):
+        piece(folder / "good" / f"{n:02}.png")
+    for n in range(4):
+        piece(folder / "new" / f"fine_{n}.png")
+    piece(folder / "new" / "spot_left.png", spot=(36, 4))
+    piece(folder / "new" / "spot_right.png", spot=(36, 68))
+    piece(folder / "new" / "other.png", period=23)
+    (folder / "good" / "broken.png").write_bytes(b"no picture")
+    return folder
+
+
+def rows_of(run):
+    with (run / "predictions.csv").open(encoding="utf-8", newline="") as table:
+        return {row["path"]: row for row in csv.DictReader(table)}
+
+
+@pytest.mark.slow
+def test_a_folder_is_held_against_another(camcli, pieces, tmp_path):
+    command = ["batch", pieces / "new", "--out", "run", *LAYER, "--runtime", "torch", "--signed"]
+    done = camcli(*command, "--against", pieces / "good")
+    assert done.exit_code == 0, done.output
+    assert "leaves one out" in done.stderr
+    assert "broken.png" in done.stderr
+    rows = rows_of(tmp_path / "run")
+    fine = [float(row["value_difference"]) for name, row in rows.items() if "fine" in name]
+    bad = [float(row["value_difference"]) for name, row in rows.items() if "fine" not in name]
+    assert len(fine) == 4
+    assert min(bad) > max(fine)
+    assert min(float(row["value_place"]) for n, row in rows.items() if "fine" not in n) == 1
+    assert float(rows["spot_left.png"]["heat_x"]) < 0.45
+    assert float(rows["spot_right.png"]["heat_x"]) > 0.55
+    config = json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))["config"]
+    assert config["against"]["count"] == N
+    assert config["output"] == "none"
+    # With other references it is another run.
+    other = camcli(*command, "--resume", "--against", f"{pieces}/good/0*.png")
+    assert other.exit_code == 2
+    assert "against" in other.stderr
+
+
+@pytest.mark.slow
+def test_one_photograph_is_explained(camcli, pieces):
+    done = camcli("explain", pieces / "new" / "spot_left.png", "--against", pieces / "good",
+                  "--method", "diffcam", "--json", *LAYER)  # fmt: skip
+    assert done.exit_code == 0, done.output
+    record = json.loads(done.stdout)
+    assert [one["name"] for one in record["values"]] == ["difference", "place"]
+    assert record["values"][1]["value"] == 1
+    assert record["heats"][0]["target"] == "difference"
+    words = camcli("explain", pieces / "new" / "fine_0.png", "--against", pieces / "good",
+                   *LAYER)  # fmt: skip
+    assert f"of the {N} photographs" in " ".join(words.stdout.split())
+
+
+def test_the_function_gives_what_the_command_gives(pieces):
+    network = ModelJob(layer="blocks.4", input_size=96, against=pieces / "good")
+    ours = api.explain(pieces / "new" / "other.png", network)
+    assert ours.numbers[1] == 1
+    again = api.explain(pieces / "new" / "other.png", network.load())
+    assert again.numbers == ours.numbers
+
+
+@pytest.mark.slow
+def test_what_was_found_is_kept_until_a_photograph_changes(pieces, tmp_path, monkeypatch):
+    from camcli.batch import references
+
+    monkeypatch.setenv("CAMCLI_CACHE", str(tmp_path / "cache"))
+    looked = []
+    true = references.features_of
+
+    def counting(classifier, refs, *more, **named):
+        looked.append(len(refs))
+        return true(classifier, refs, *more, **named)
+
+    monkeypatch.setattr(references, "features_of", counting)
+    good = tmp_path / "good"
+    good.mkdir()
+    for n in range(4):
+        (good / f"{n}.png").write_bytes((pieces / "good" / f"{n:02}.png").read_bytes())
+    job = ModelJob(input_size=96, against=good)
+    warned = []
+    first = job.load(warn=warned.append)
+    assert looked == [4, 4]
+    assert "from 20 on" in warned[-1]
+    (good / "3.png").rename(good / "a.png")  # which is the same photograph
+    second = job.load(warn=warned.append)
+    assert looked == [4, 4]
+    assert first.tail.baseline.equal(second.tail.baseline)
+    (kept,) = (tmp_path / "cache" / "references").iterdir()
+    kept.write_bytes(b"damaged")
+    job.load(warn=warned.append)
+    assert looked == [4, 4] * 2
+    (good / "a.png").write_bytes((pieces / "good" / "09.png").read_bytes())
+    third = job.load(warn=warned.append)
+    assert looked == [4, 4] * 3
+    assert not first.tail.baseline.equal(third.tail.baseline)
+
+
+@pytest.mark.parametrize(
+    ("options", "part"),
+    [
+        (["--against", "nowhere"], "--against: "),
+        (["--against", "-"], "not a pipe"),
+        (["--against", ".", "--layer", "blocks.3,last"], "compares at one layer"),
+        (["--against", ".", "--output", "sigmoid"], "leave --output out"),
+        (["--against", ".", "--threshold", "0.3"], "leave --threshold out"),
+        (["--method", "diffcam"], "--against FOLDER names them"),
+        (["--against", ".", "--target", "tabby"], "difference"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(camcli, pieces, options, part):
+    Path("one.png").write_bytes((pieces / "new" / "other.png").read_bytes())
+    for n in range(3):
+        Path(f"{n}.png").write_bytes((pieces / "good" / f"{n:02}.png").read_bytes())
+    done = camcli("explain", "one.png", *options)
+    assert done.exit_code == 2, done.output
+    assert part in " ".join(done.stderr.split())
+
+
+def test_too_few_that_can_be_read_are_refused(pieces, tmp_path):
+    for n in range(2):
+        (tmp_path / f"{n}.png").write_bytes((pieces / "good" / f"{n:02}.png").read_bytes())
+    (tmp_path / "x.png").write_bytes(b"no picture")
+    with pytest.raises(UsageError, match=r"needs 3 photographs or more, and has 2.*x\.png"):
+        ModelJob(against=tmp_path).load()
+
+
+def test_another_process_finds_the_references(pieces, monkeypatch):
+    monkeypatch.chdir(pieces)
+    job = pickle.loads(pickle.dumps(ModelJob(against="good").elsewhere()))
+    assert job.against == str(pieces / "good")
+    assert ModelJob(against="@l.txt").elsewhere().against == f"@{pieces / 'l.txt'}"
+    several = replace(ModelJob(), against=["good/00.png", "good/0[1-3].png"]).elsewhere().against
+    assert several == [str(pieces / "good/00.png"), str(pieces / "good/0[1-3].png")]
