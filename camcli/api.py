@@ -68,8 +68,9 @@ def explain(
         image: path of the image.
         classifier: from `load_classifier`, a model's name, or a network in memory; by default the
             bundled one. What is not loaded yet is loaded anew at each call.
-        method: name of the CAM method, as ``camcli methods`` lists them; or of several, as a list
-            or with commas between: one forward pass, and one picture of all of them.
+        method: name of the CAM method, as ``camcli methods`` lists them, or ``auto`` for the one
+            that suits the network; or of several, as a list or with commas between: one forward
+            pass, and one picture of all of them.
         target: class name or index to explain; by default the predicted class.
         topk: explain each of the k best classes instead.
         score: ``logit``, ``probability`` or ``contrast``; by default, ``auto``, the difference to

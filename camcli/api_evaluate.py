@@ -81,7 +81,7 @@ def evaluate(
             the network's classes say which class is explained; else it is the predicted one.
         models: what is compared: names and checkpoints with commas between; classifiers from
             `load_classifier`; a list of either; or a dict, whose keys name them in the table.
-        methods: names of CAM methods, with commas between or as a list; by default ``cam``.
+        methods: names of CAM methods, with commas between or as a list; by default ``auto``.
         weights: for the named networks that are no checkpoints, in order.
         weights_key: which of several sets in the file of `weights`.
         classes: file of class names, for weights of one's own.
@@ -133,7 +133,7 @@ def evaluate(
     Example:
         >>> import camcli
         >>> found = camcli.evaluate("photos", boxes="boxes.csv")          # doctest: +SKIP
-        >>> found.row("cam").metrics["maxboxacc_v2"]                      # doctest: +SKIP
+        >>> found.row("gradcam").metrics["maxboxacc_v2"]                      # doctest: +SKIP
     """
     options = locals()
     named = list(_named(models))
@@ -191,7 +191,7 @@ def audit(
         masks: folder of masks with the photographs' relative paths. With them, heat away from the
             object is looked for as well.
         labels: where labels come from, as for `evaluate`.
-        method: name of the CAM method.
+        method: name of the CAM method, or ``auto``.
         checkpoint: a file of `camcli.train` instead of a named network.
         weights: a file of weights for a named network, as `load_classifier` takes it.
         weights_key: which of several sets in that file.

@@ -76,7 +76,7 @@ def test_photographs_may_be_named_one_by_one(scenes, small, tmp_path):
         files, small, faithfulness=True, labels="none", bootstrap=0, out=tmp_path / "out"
     )
     assert (found.photographs, found.data) == (2, "2 named images")
-    assert "deletion" in found.row("cam").metrics
+    assert "deletion" in found.row("gradcam").metrics
     seen = camcli.audit(files, small, out=tmp_path / "audit")
     assert [fact.photo.path for fact in seen.facts] == files
     assert json.loads((tmp_path / "audit" / "audit.json").read_text("utf-8"))["source"] is None

@@ -12,6 +12,7 @@ from torch import Tensor
 from camcli.batch.differences import differences_of
 from camcli.batch.explanation import Explanation
 from camcli.batch.features import pooled_features
+from camcli.cam.automatic import suited
 from camcli.cam.box_choice import chosen
 from camcli.cam.explainer import check_influence, maps_of
 from camcli.cam.map_options import (
@@ -23,6 +24,7 @@ from camcli.cam.map_options import (
     settled,
 )
 from camcli.cam.margins import without_margins
+from camcli.cam.method_facts import AUTO
 from camcli.cam.postprocess import describe
 from camcli.data.decode.images import Picture, load_picture, printable
 from camcli.data.decode.memory_budget import BUDGET
@@ -315,7 +317,7 @@ def failed(ref: ImageRef, error: Exception) -> Result:
 
 def make_explanation(
     classifier: Classifier,
-    method: str | MapOptions = "gradcam",
+    method: str | MapOptions = AUTO.name,
     *,
     target: str | int | None = None,
     topk: int = 1,
@@ -327,7 +329,8 @@ def make_explanation(
 
     Args:
         classifier: the network.
-        method: name of the method, or the method with its options.
+        method: name of the method, or the method with its options; ``auto`` is the one that suits
+            the network.
         target: class to explain, by name or index; by default the predicted one.
         topk: explain each of the k best classes instead.
         score: ``logit``, ``probability`` or ``contrast``; by default, ``auto``, the difference for
@@ -347,6 +350,7 @@ def make_explanation(
         raise UsageError("A Result lists at least one prediction.")
     index = None if target is None else match_class(str(target), classifier.classes)
     how = method if isinstance(method, MapOptions) else make_map_options(method, score=score)
+    how = suited(how, classifier)
     if classifier.output.measures:
         how = of_values(how, len(classifier.classes), versus=versus is not None)
     check_influence(how, classifier)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import Any
 
+from camcli.cam.automatic import USUAL
 from camcli.cam.map_options import MapOptions
-from camcli.cam.method_facts import Facts
+from camcli.cam.method_facts import FACTS, Facts
 from camcli.cam.scores import Score
 
 
@@ -79,12 +81,16 @@ class Explanation:
         )
         return f"{told} {self.box_note}".strip()
 
-    def as_before(self, score: object) -> Explanation:
-        """The same as a run of before ``--score auto`` did it, if it is one of these.
+    def as_before(self, recorded: Mapping[str, Any]) -> Explanation:
+        """The same as a run did it that was begun before, in what was left to camcli.
 
         Args:
-            score: as that run recorded it.
+            recorded: that run's settings.
         """
-        if not self.auto or score != self.method.score:
-            return self
-        return replace(self, how=replace(self.how, score=self.method.score))
+        same, method = self, recorded.get("method")
+        if self.how.chosen and method == USUAL != self.method.name:
+            told = f"Maps by {method}, as the run was begun (--method auto)."
+            same = replace(self, how=replace(self.how, method=FACTS[USUAL], chosen=told))
+        if not same.auto or recorded.get("score") != same.method.score:
+            return same
+        return replace(same, how=replace(same.how, score=same.method.score))

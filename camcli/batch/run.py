@@ -31,6 +31,7 @@ from camcli.batch.tables.heatmaps import Heatmaps, line
 from camcli.batch.tables.journal import Journal, copy_in_order, copy_without
 from camcli.batch.tables.rows import columns, of_network, row
 from camcli.cam.map_options import check_signed
+from camcli.cam.method_facts import AUTO
 from camcli.data.decode.images import Enough, load_picture
 from camcli.data.decode.isolate import Isolated
 from camcli.data.sources.find import ImageRef, Source
@@ -193,7 +194,7 @@ class Run:
         if resume:  # what nobody chose stays what it was when the run was begun
             recorded = self.directory.earlier().get("config")
             if isinstance(recorded, dict):
-                self.what = self.what.as_before(recorded.get("score"))
+                self.what = self.what.as_before(recorded)
         self.directory.prepare(self.config(), resume=resume, overwrite=overwrite, files=files)
         if resume:
             try:
@@ -371,6 +372,8 @@ class Run:
             "command": self.command,
             "folder": _here(),
             "config": self.config(),
+            # Not in the config either: the same maps may be asked for by their method's name.
+            **({"asked": AUTO.name} if self.what.how.chosen else {}),
             "provenance": self.classifier.provenance.to_dict(),
             "device": str(self.classifier.device),
             # Not in the config: runtimes are held to the same rows, so a resume may change them.

@@ -67,6 +67,8 @@ class MapOptions:
         box: from which share of its maximum on a map is inside its box: a share, ``otsu``, the
             calibrations of a file, of which `camcli.cam.box_threshold.chosen` takes one, or None
             for what the network's checkpoint says, or else the usual.
+        chosen: where the method was left to camcli: which it is, and why, in a sentence; else
+            empty.
     """
 
     method: Facts
@@ -76,6 +78,7 @@ class MapOptions:
     smooth: Smooth | None = None
     effort: Effort = field(default_factory=Effort)
     box: BoxThreshold | tuple[Calibration, ...] | None = None
+    chosen: str = ""
 
     @property
     def box_threshold(self) -> BoxThreshold:

@@ -264,6 +264,16 @@ FACTS: dict[str, Facts] = {
 }
 
 
+AUTO = Facts(
+    "auto",
+    "the method that suits the network",
+    "camcli.cam.automatic",
+    (FREE, TAIL),
+    signed=True,
+)
+"""No method, but what stands for one until the network is known. What is refused of it would be
+refused of every method that it may become."""
+
 DIFFCAM = "diffcam"
 """Of a network that says how different a photograph is (--against), Grad-CAM is DiffCAM: Li et al.,
 CVPR 2025, weigh the channels by the direction in which a photograph differs from references, which
@@ -289,11 +299,13 @@ def check_difference(methods: str, compares: bool) -> None:
 def find_facts(name: str) -> Facts:
     """The method called `name`; case and ``-``/``_`` do not matter, ``pp`` is ``++``.
 
+    ``auto`` is `AUTO`, which `camcli.cam.automatic.suited` makes a method of.
+
     Raises:
         UsageError: there is no such method; names the nearest.
     """
     key = _plain(name)
-    known = {_plain(known): facts for known, facts in FACTS.items()}
+    known = {_plain(known): facts for known, facts in (FACTS | {AUTO.name: AUTO}).items()}
     known[DIFFCAM] = FACTS["gradcam"]
     if key in known:
         return known[key]
@@ -304,7 +316,7 @@ def find_facts(name: str) -> Facts:
         )
     near = difflib.get_close_matches(key, known, n=1)
     hint = f" Did you mean {known[near[0]].name!r}?" if near else ""
-    raise UsageError(f"Unknown method {name!r}.{hint} Choose one of {', '.join(FACTS)}.")
+    raise UsageError(f"Unknown method {name!r}.{hint} Choose auto, or one of {', '.join(FACTS)}.")
 
 
 def _plain(name: str) -> str:

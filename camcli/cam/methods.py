@@ -89,9 +89,16 @@ def find_method(name: str) -> Method:
     """The method called `name`; see `camcli.cam.method_facts.find_facts`.
 
     Raises:
-        UsageError: there is no such method; names the nearest.
+        UsageError: there is no such method; names the nearest. ``auto`` is none before the network
+            is known.
     """
-    return METHODS[find_facts(name).name]
+    facts = find_facts(name)
+    if facts.name not in METHODS:
+        raise UsageError(
+            f"{facts.name} is no method by itself: camcli.cam.automatic says which it is for a "
+            "network."
+        )
+    return METHODS[facts.name]
 
 
 def heatmaps(

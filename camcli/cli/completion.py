@@ -21,9 +21,9 @@ def _models(_ctx: Any, begun: str) -> Iterable[str]:
 
 
 def _methods(_ctx: Any, _begun: str) -> Iterable[str]:
-    from camcli.cam.method_facts import FACTS
+    from camcli.cam.method_facts import AUTO, FACTS
 
-    return FACTS
+    return [AUTO.name, *FACTS]
 
 
 def _layers(ctx: Any, _begun: str) -> Iterable[str]:

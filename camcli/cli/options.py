@@ -205,7 +205,8 @@ NativePredictions = Annotated[
     ),
 ]
 _METHODS = (
-    "gradcam, layercam, scorecam ...: 'camcli methods' lists all with formula and cost. "
+    "auto: the one that suits the network, which the summary names. Or gradcam, layercam, "
+    "scorecam ...: 'camcli methods' lists all with formula and cost. "
     "For networks that end in global average pooling and one linear layer (ResNet, "
     "EfficientNet, DenseNet ...) cam, gradcam, hirescam and xgradcam are the same map up to "
     "a factor, so their pictures are equal; eigencam looks at no class."

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from camcli.cam.method_facts import find_facts
+from camcli.cam.method_facts import AUTO, find_facts
 from camcli.data.sources.find import Images
 from camcli.errors import CamcliError, UsageError
 from camcli.jobs.model import ModelJob
@@ -42,7 +42,7 @@ class AuditJob(Settings):
             or a list of paths.
         masks: folder of masks with the photographs' relative paths.
         labels: where labels come from.
-        method: name of the CAM.
+        method: name of the CAM; ``auto`` for the one that suits the network.
         network: that looks at the photographs; one that is loaded already will do, but cannot be
             pickled.
         clusters: how alike maps are found.
@@ -59,7 +59,7 @@ class AuditJob(Settings):
     source: Images
     masks: Path | None = None
     labels: str = "auto"
-    method: str = "gradcam"
+    method: str = AUTO.name
     network: ModelJob | Classifier = PLAIN
     clusters: Clusters = "kmeans"
     k: int | None = None

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from camcli.cam.automatic import USUAL
+from camcli.cam.method_facts import AUTO as AUTO_METHOD
 from camcli.cam.scores import AUTO_SCORE
 from camcli.data.sources.find import Images, find_images
 from camcli.errors import UsageError, stage
@@ -125,12 +127,25 @@ class ExplainJob(Settings):
         """
         if self.out is None:
             return Pictures(refs, [None] * len(refs), source)
-        files = self._files(self.out, [ref.rel for ref in refs])
+        methods = [job.options().method.name for job in self.maps.each()]
+        known = isinstance(self.network, ModelJob) and self.network.is_bundled
+        usual = [USUAL if name == AUTO_METHOD.name else name for name in methods]
+        files = self._pictures(refs, usual, sure=known or AUTO_METHOD.name not in methods)
+        return Pictures(refs, list(files), source)
+
+    def _pictures(self, refs: list[ImageRef], methods: list[str], *, sure: bool) -> list[Path]:
+        """Free names for pictures of these methods; `sure`: that it will be these.
+
+        Raises:
+            UsageError: as `find`.
+        """
+        assert self.out is not None
+        files = self._files(self.out, [ref.rel for ref in refs], methods)
         refuse_inputs(files, [ref.path for ref in refs])
-        if not (self.overwrite or self._separate):
+        if sure and not (self.overwrite or self._separate):
             for file in files:
                 refuse_existing(file)
-        return Pictures(refs, list(files), source)
+        return files
 
     def start(
         self,
@@ -168,22 +183,27 @@ class ExplainJob(Settings):
         if found.source is not None:
             refs = renamed(found.source, refs, classifier, listener.say)
         what = self.maps.explanation(classifier)
-        if what.told:
-            listener.say(what.told)
+        for told in (*(each.how.chosen for each in what.alone()), what.told):
+            if told:
+                listener.say(told)
         if self.runtime is not None:
             classifier = with_runtime(
                 classifier, self.runtime, images=refs,
                 passes=sum(one.how.passes(classifier) for one in what.alone()),
                 warn=listener.warn, say=listener.say,
             )  # fmt: skip
-        return Explaining(self, classifier, what, refs, found.files)
+        files = found.files
+        if self.out is not None and any(one.how.chosen for one in what.alone()):
+            methods = [one.method.name for one in what.alone()]
+            files = list(self._pictures(found.refs, methods, sure=True))
+        return Explaining(self, classifier, what, refs, files)
 
     @property
     def _separate(self) -> bool:
         """Whether each class gets a picture of its own."""
         return self.topk_files and self.maps.topk > 1
 
-    def _files(self, out: Path, rels: list[str]) -> list[Path]:
+    def _files(self, out: Path, rels: list[str], methods: list[str]) -> list[Path]:
         """Where each image's picture goes; two images never share a name."""
         if out.suffix.lower() in SUFFIXES:
             if len(rels) > 1:
@@ -192,9 +212,9 @@ class ExplainJob(Settings):
                 )
             return [out]
         refuse_file(out)
-        return picture_files(rels, out, self._asked(), self.style.kind.suffix)
+        return picture_files(rels, out, self._asked(methods), self.style.kind.suffix)
 
-    def _asked(self) -> str:
+    def _asked(self, methods: list[str]) -> str:
         """What was asked besides the usual, as a part of a file's name."""
         maps, style = self.maps, self.style
         hows = [job.options() for job in maps.each()]
@@ -203,7 +223,7 @@ class ExplainJob(Settings):
         # Each of several methods takes what it knows of these.
         effort = {name: value for each in hows for name, value in each.options().items()}
         return name_of_asked(
-            "_".join(each.method.name for each in hows), network.layer, maps.target, maps.versus,
+            "_".join(dict.fromkeys(methods)), network.layer, maps.target, maps.versus,
             network.model != BUNDLED and network.model,
             *(Path(name).stem for name in (network.checkpoint, network.weights) if name),
             maps.score != AUTO_SCORE and maps.score, how.smooth, how.fuse != "mean" and how.fuse,

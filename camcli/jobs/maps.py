@@ -18,7 +18,7 @@ from camcli.cam.map_options import (
     check_signed,
     make_map_options,
 )
-from camcli.cam.method_facts import check_difference, find_facts
+from camcli.cam.method_facts import AUTO, check_difference, find_facts
 from camcli.cam.scores import AUTO_SCORE, AskedScore
 from camcli.errors import UsageError
 from camcli.jobs.model import ModelJob
@@ -36,8 +36,9 @@ class MapJob(Settings):
     """Maps that are to be made.
 
     Attributes:
-        method: name of the CAM method, as ``camcli methods`` lists them; or, where an image is
-            looked at closely, of several, with commas between.
+        method: name of the CAM method, as ``camcli methods`` lists them, or ``auto`` for the one
+            that suits the network; or, where an image is looked at closely, several, with commas
+            between.
         target: class to explain, by name or index; None for the predicted one.
         topk: explain each of the k best classes instead.
         score: what number of the class; ``auto``, as None: of two classes that exclude each other
@@ -53,7 +54,7 @@ class MapJob(Settings):
             says, or else 0.2.
     """
 
-    method: str = "gradcam"
+    method: str = AUTO.name
     target: str | int | None = None
     topk: int = 1
     score: AskedScore | None = AUTO_SCORE
@@ -160,4 +161,7 @@ class MapJob(Settings):
             )
             for job in self.each()
         )
-        return replace(first, beside=tuple(other.how for other in others))
+        # Nothing is drawn twice: of two that are one method, as auto may be, the first.
+        beside = {other.method.name: other.how for other in reversed(others)}
+        beside.pop(first.method.name, None)
+        return replace(first, beside=tuple(reversed(beside.values())))

@@ -80,6 +80,12 @@ class ModelJob(Settings):
         return str(self.checkpoint or self.model)
 
     @property
+    def is_bundled(self) -> bool:
+        """Whether it is the network that camcli brings, with its own weights."""
+        plain = self.checkpoint is None and self.weights in (None, "bundled")
+        return plain and self.model == spec.BUNDLED
+
+    @property
     def known_classes(self) -> tuple[str, ...] | None:
         """Its classes, where they are known before it is loaded: ImageNet's; else None."""
         own = (

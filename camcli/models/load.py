@@ -205,6 +205,7 @@ def _from_checkpoint(
     )
     found = _classifier(halves, saved.classes, preprocess, provenance, device)
     found = replace(found, boxes=saved.boxes)
+    found = replace(found, usual_layer=tuple(layers) == (LAST,))
     if saved.output == "softmax":
         return found
     return replace(found, output=Output(saved.output, thresholds=saved.thresholds))

@@ -106,6 +106,21 @@ def test_resume_with_another_method_is_refused_naming_both(bundled, folder, tmp_
         make(bundled, folder, tmp_path / "run", style=Style(alpha=0.1)).prepare(resume=True)
 
 
+def test_what_was_left_to_camcli_is_recorded_beside_what_it_was(bundled, folder, tmp_path):
+    """And a run of before, by Grad-CAM, is gone on with, and the other way round."""
+    for first, then in (("auto", "gradcam"), ("gradcam", "auto")):
+        out = tmp_path / first
+        run = make(bundled, folder, out, method=first, limit=2)
+        run.prepare()
+        assert {r.method for r in run if r.status != "error"} == {"gradcam"}
+        info = run.directory.read_info()
+        assert info["config"]["method"] == "gradcam"
+        assert info.get("asked") == ("auto" if first == "auto" else None)
+        again = make(bundled, folder, out, method=then, limit=2)
+        again.prepare(resume=True)
+        assert not list(again)
+
+
 def test_resume_after_an_early_stop_gives_the_rows_of_an_uninterrupted_run(
     bundled, folder, tmp_path
 ):

@@ -282,7 +282,7 @@ def test_check_tells_before_anything_is_looked_for(job, part, tmp_path, monkeypa
 
 def test_a_preset_is_what_was_not_chosen():
     plain, localize = EvaluateJob("x").settled(), EvaluateJob("x", preset="localize").settled()
-    assert (plain.methods, plain.scale, plain.fit, plain.input_size) == ("cam", "relu", None, None)
+    assert (plain.methods, plain.scale, plain.fit, plain.input_size) == ("auto", "relu", None, None)
     assert (localize.fit, localize.input_size, localize.smooth) == ("squash", 384, "aug")
     own = EvaluateJob("x", preset="localize", fit="whole", input_size=96, methods="layercam")
     assert (own.settled().fit, own.settled().input_size) == ("whole", 96)

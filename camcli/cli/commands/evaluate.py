@@ -56,7 +56,8 @@ def evaluate(
         typer.Option(
             "--methods",
             help="Methods with commas between; 'camcli methods' lists them. random, a weighting "
-            "of the features that means nothing, is always added. Default: cam, or the preset's.",
+            "of the features that means nothing, is always added. Default: auto, the one that "
+            "suits the network, or the preset's.",
             show_default=False,
             rich_help_panel=o.TARGET,
         ),

@@ -122,6 +122,8 @@ def summarize(run: Run, out: Path, highlighter: Highlighter | None = None) -> No
     if c.empty:
         parts.append(f"{c.empty} with an empty map")
     say(", ".join(parts) + ".")
+    if run.what.how.chosen:
+        say(run.what.how.chosen)
     output, doubt = run.classifier.output, ""
     if output.measures:
         _tell_values(run)

@@ -13,6 +13,7 @@ from camcli.batch.run_files.run_paths import CSV, HEATMAPS
 from camcli.batch.run_files.rundir import RunDirectory
 from camcli.batch.tables.heatmaps import read_heatmaps
 from camcli.batch.tables.reading import header, read_rows
+from camcli.cam.automatic import suited
 from camcli.cam.map_options import make_map_options
 from camcli.data.decode.images import load_image
 from camcli.data.sources.containers.lookup import ref_again
@@ -67,10 +68,10 @@ def from_photographs(
     if output.measures:
         raise UsageError(_VALUES.format(classifier.provenance.name))
     files = find_masks(masks, refs) if masks else {}
-    how = make_map_options(method)
+    how = suited(make_map_options(method), classifier)
     if how.method.class_specific and not how.method.images and not output.multi_label:
         # What speaks for the class rather than for any class.
-        how = make_map_options(method, score="contrast")
+        how = make_map_options(how.method.name, score="contrast")
     facts, photos = [], []
     properties: dict[str, PhotoProperties] = {}
     count = 0

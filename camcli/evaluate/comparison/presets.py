@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from camcli.cam.map_options import Smooth
+from camcli.cam.method_facts import AUTO
 from camcli.data.decode.fit import Fit
 from camcli.errors import UsageError
 from camcli.evaluate.measured.map_scaling import MapScaling
@@ -29,7 +30,7 @@ class Preset:
     scale: MapScaling
 
 
-PLAIN = Preset("cam", None, None, None, "relu")
+PLAIN = Preset(AUTO.name, None, None, None, "relu")
 """What is taken where nothing is asked for."""
 
 PRESETS: dict[str, Preset] = {

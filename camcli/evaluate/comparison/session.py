@@ -9,6 +9,7 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from camcli.cam.automatic import each_suited
 from camcli.data.sources.label_tables import split_values
 from camcli.errors import UsageError
 from camcli.models.spec import LAST
@@ -182,7 +183,7 @@ def ask_all(
     from camcli.evaluate.comparison.compare import compare
     from camcli.models.classes.label_index import label_index, label_indices
 
-    found = Answers()
+    asked, found = hows, Answers()
     only_labels = not (ask.annotations or ask.grid or ask.faithfulness or sanity or ask.parts)
     passes = 1 if ask.parts is None else 2
     for number, network in enumerate(networks):
@@ -213,6 +214,10 @@ def ask_all(
         if classifier.output.multi_label and labels:
             for note in label_notes(labels, classifier.classes, labeller):
                 listener.say(f"{network.name}: {note}" if len(networks) > 1 else note)
+        hows = each_suited(asked, classifier)
+        for how in hows.values():
+            if how.chosen:
+                listener.say(f"{network.name}: {how.chosen}" if len(networks) > 1 else how.chosen)
         with listener.bar(network.name, len(refs) * passes, "image") as bar:
             compared = compare(
                 classifier, network.name, own, hows, ask, controls=number == 0,

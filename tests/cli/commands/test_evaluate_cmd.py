@@ -165,7 +165,7 @@ def test_a_named_network_beside_a_checkpoint(run, scenes):
     methods = [line.split("|")[1].strip() for line in boxes if line.startswith("| ")][2:]
     assert methods == [
         "centre-box", "centre-gaussian", "noise", "random (efficientnet_lite0)",
-        "cam (efficientnet_lite0)", "random (own.safetensors)", "cam (own.safetensors)",
+        "gradcam (efficientnet_lite0)", "random (own.safetensors)", "gradcam (own.safetensors)",
     ]  # fmt: skip
     judged = json.loads(Path("r/results.json").read_text(encoding="utf-8"))["predictions"]
     # Only the checkpoint knows what an apple and a pear of these folders are.

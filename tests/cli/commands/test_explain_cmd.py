@@ -377,7 +377,8 @@ def test_each_further_question_gets_a_picture_of_its_own(camcli, cat, monkeypatc
         raise stop
 
     monkeypatch.setattr("camcli.cli.load_model.load", load)
-    for options in [(), *SECOND, ("--model", "resnet18", "--weights", "random")]:
+    other = ("--model", "resnet18", "--weights", "random", "--method", "gradcam")
+    for options in [(), *SECOND, other]:
         assert camcli("explain", cat, *options).exit_code != 0
     assert len(set(asked)) == len(asked) == len(SECOND) + 2, asked
     assert asked[:3] == ["cat_gradcam.jpg", "cat_gradcam_top3.jpg", "cat_gradcam_contrast.jpg"]

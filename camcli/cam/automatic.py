@@ -1,0 +1,51 @@
+"""Which method ``--method auto`` is, once the network is known: the one that suits how it ends."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from camcli.cam.map_options import MapOptions
+from camcli.cam.method_facts import AUTO, FACTS
+
+if TYPE_CHECKING:
+    from camcli.models.classifier import Classifier
+
+USUAL = "gradcam"
+"""What ``auto`` was before it had a name."""
+
+
+def suited(how: MapOptions, classifier: Classifier) -> MapOptions:
+    """The same with the method that ``auto`` means for a network; another method stays.
+
+    Args:
+        how: method and options.
+        classifier: the network, cut where maps are made.
+
+    Returns:
+        Options whose `MapOptions.chosen` says which method it is, and why.
+    """
+    if how.method.name != AUTO.name:
+        return how
+    name, why = _suited(classifier)
+    return replace(how, method=FACTS[name], chosen=f"Maps by {name}, {why} (--method auto).")
+
+
+def each_suited(hows: dict[str, MapOptions], classifier: Classifier) -> dict[str, MapOptions]:
+    """The same of several methods by their names; ``auto`` goes where it is one of the others."""
+    found: dict[str, MapOptions] = {}
+    for name, how in hows.items():
+        which = suited(how, classifier)
+        key = which.method.name if which is not how else name
+        if which is how or key not in hows:
+            found[key] = which
+    return found
+
+
+def _suited(classifier: Classifier) -> tuple[str, str]:
+    """The method's name, and why it is taken."""
+    places = classifier.cut.places if classifier.cut else ()
+    heads = [place.head for place in places] or [classifier.head]
+    if all(heads):
+        return USUAL, "exact where maps are averaged and one linear layer follows"
+    return USUAL, "which any network has, by the gradient at the explained maps"
