@@ -14,7 +14,7 @@ from camcli.batch.explanation import Explanation
 from camcli.batch.features import pooled_features
 from camcli.cam.automatic import suited
 from camcli.cam.box_choice import chosen
-from camcli.cam.explainer import check_influence, maps_of
+from camcli.cam.explainer import check_influence, maps_of, watching
 from camcli.cam.map_options import (
     MapOptions,
     check_asked_classes,
@@ -140,7 +140,10 @@ def explain_batch(
     predicting = [image.predicting for image in images if image.predicting is not None]
     with stage("network"):
         predicted = classifier.look(stacked(predicting)).logits if predicting else None
-        seen = classifier.look(stacked([image.pixels for image in images]))
+        seen = classifier.look(
+            stacked([image.pixels for image in images]),
+            watching(one.how for one in what.alone()),
+        )
         logits = seen.logits if predicted is None else predicted
         good = (logits.isfinite() & seen.logits.isfinite()).all(1).cpu().tolist()
     if not any(good):  # methods may raise anything on such numbers

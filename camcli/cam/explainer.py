@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from camcli.cam.attention.grid import why_no_attention
+from camcli.cam.attention.seen import Attending
 from camcli.cam.map_options import SHOWN, Fuse, MapOptions
 from camcli.cam.method_facts import FACTS
 from camcli.cam.method_input import Evidence
@@ -29,6 +33,11 @@ def check_influence(how: MapOptions, classifier: Classifier) -> None:
             nothing else; or the method needs gradients that the network's runtime has not.
     """
     _check_gradients(how, classifier)
+    if how.method.attention and (why := why_no_attention_of(classifier)):
+        raise UsageError(
+            f"{how.method.name} needs a transformer whose tokens all look at each other, and "
+            f"{classifier.provenance.name} {why}: take gradcam, which explains any network."
+        )
     if how.method.place(not classifier.usual_layer) is not None:
         return
     if not how.method.class_specific or how.method.name in SHOWN:
@@ -40,6 +49,33 @@ def check_influence(how: MapOptions, classifier: Classifier) -> None:
                 "looks at the class token alone after it: leave --layer out, or take a layer "
                 "before the last attention ('camcli layers' lists them)."
             )
+
+
+def why_no_attention_of(classifier: Classifier) -> str | None:
+    """What a network has in place of attention that can be explained; None where it has that.
+
+    It is run on noise: some decide by what they see how they compute it.
+    """
+    shape = (_NOTICED, *classifier.preprocess.shape)
+    noise = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(classifier.device)
+    try:
+        plain = classifier.see(noise)
+        look = classifier.see(noise, watch := Attending())
+    except RuntimeError as error:
+        return f"cannot be run with gradients ({str(error).splitlines()[0]})"
+    near = 1e-3 * plain.logits.abs().max()
+    if not torch.allclose(plain.logits, look.logits, rtol=1e-2, atol=float(near)):
+        return "answers otherwise when it is watched"
+    return why_no_attention(watch, plain.parts[-1].A, noise)
+
+
+# Noise images that a network is tried on; not as many as a transformer has tokens.
+_NOTICED = 2
+
+
+def watching(hows: Iterable[MapOptions]) -> Attending | None:
+    """Who must watch while a network sees what these maps are of; None if nobody needs to."""
+    return Attending() if any(how.method.attention for how in hows) else None
 
 
 def _check_gradients(how: MapOptions, classifier: Classifier) -> None:
@@ -147,7 +183,8 @@ def _smoothed(
     )
     maps = []
     for images, back in copies:
-        again = _evidence(classifier, classifier.see(images), n, index, how, against)
+        look = classifier.see(images, watching([how]))
+        again = _evidence(classifier, look, n, index, how, against)
         m = explain(METHODS[how.method.name], again)
         maps.append(back(m) if back else m)
     return torch.stack(maps).mean(0)
@@ -171,11 +208,19 @@ def _evidence(
     def forward(images: Tensor) -> Tensor:
         return classifier.differentiable(images)
 
+    def attend(images: Tensor) -> Attending:
+        if images is seen.images and isinstance(seen.watch, Attending):
+            return seen.watch
+        watch = Attending()
+        classifier.see(images, watch)
+        return watch
+
     return Evidence(
         A, seen.logits, index, tail, part.head, how.score or how.method.score,
         None if against is None else against[:, None],
         seen.images, see, how.effort, forward, classifier.output.kind,
         how.method.place(not classifier.usual_layer) is None,
+        attend,
     )  # fmt: skip
 
 

@@ -30,6 +30,7 @@ class Facts:
         signed: whether what is below zero in its map speaks against the class.
         weighted: whether its map is a sum of weighted channels.
         one_pass: whether a gradient at the layer is all that it needs of a longer tail.
+        attention: whether it looks at what a transformer's tokens look at.
         own_score: whether what it explains is part of what it is: ``--score auto`` leaves it so.
         default: what it calls the place where it looks, unless a layer is named; None for the last
             map.
@@ -47,6 +48,7 @@ class Facts:
     signed: bool = False
     weighted: bool = True
     one_pass: bool = False
+    attention: bool = False
     own_score: bool = False
     default: str | None = None
 
@@ -58,13 +60,21 @@ class Facts:
         """
         return "all" if self.network else None if named else self.default
 
-    def why_not(self, *, linear: bool, gradients: bool, after: bool | None = None) -> str | None:
+    def why_not(
+        self,
+        *,
+        linear: bool,
+        gradients: bool,
+        after: bool | None = None,
+        inattentive: str | None = None,
+    ) -> str | None:
         """Why it cannot explain a network; None where it can.
 
         Args:
             linear: what follows the map is global average pooling and one linear layer.
             gradients: autograd can go through the network, which it cannot where OpenVINO reads it.
             after: the same of what follows the map; as for all of it, if that is not said.
+            inattentive: what the network has in place of attention that can be explained.
         """
         if self.cost[1] == UNDEFINED and not linear:
             return "needs a network that ends in global average pooling and one linear layer"
@@ -72,10 +82,13 @@ class Facts:
         back = self.network or (not linear and "backward" in self.cost[1])
         if back and not through:
             return "needs gradients, and this network is a program that has none"
+        if self.attention and inattentive is not None:
+            return f"needs tokens that all look at each other, and this network {inattentive}"
         return None
 
 
 FREE, TAIL, UNDEFINED = "nothing", "tail forward + backward", "not defined"
+BLOCKS = "forward + backward within each block"
 MASKS = "K x forward, some 40 x with --converge"
 
 FACTS: dict[str, Facts] = {
@@ -252,6 +265,34 @@ FACTS: dict[str, Facts] = {
             signed=True,
             weighted=False,
             default="first tokens",
+        ),
+        Facts(
+            "legrad",
+            "mean over blocks l, heads, queries of max(∂s_l/∂P_l, 0), s_l the score of block l",
+            "Bousselham 2024, arXiv 2404.03214",
+            (BLOCKS, BLOCKS),
+            network=True,
+            weighted=False,
+            attention=True,
+        ),
+        Facts(
+            "chefer",
+            "the class token's row of Π_l (I + mean over heads of max(P_l ⊙ ∂S/∂P_l, 0))",
+            "Chefer 2021, arXiv 2103.15679",
+            ("forward + backward", "forward + backward"),
+            network=True,
+            weighted=False,
+            attention=True,
+        ),
+        Facts(
+            "rollout",
+            "the class token's row of Π_l ½ (I + mean over heads of P_l)",
+            "Abnar 2020, arXiv 2005.00928",
+            ("forward", "forward"),
+            class_specific=False,
+            network=True,
+            weighted=False,
+            attention=True,
         ),
         Facts(
             "random",

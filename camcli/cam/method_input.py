@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from camcli.cam.attention.seen import Attending
 from camcli.cam.map_options import Effort
 from camcli.cam.scores import Score
 from camcli.cam.target import class_score, head_weights, is_bent
@@ -38,6 +39,8 @@ class Evidence:
         forward: normalised images -> logits, with autograd through the whole network.
         output: what the logits are.
         named: whether the layer was asked for by name: a method may have another default.
+        attend: normalised images -> the attention of the network that sees them; of this batch's,
+            what was seen when they were looked at, if it was.
     """
 
     A: Tensor
@@ -53,6 +56,7 @@ class Evidence:
     forward: Callable[[Tensor], Tensor] | None = None
     output: OutputKind = "softmax"
     named: bool = False
+    attend: Callable[[Tensor], Attending] | None = None
 
     @property
     def bends(self) -> bool:
@@ -102,6 +106,16 @@ class Evidence:
         if self.images is None or self.forward is None:
             raise UsageError("This method looks at every layer and needs the whole network.")
         return self.images, self.forward
+
+    def attended(self) -> tuple[Tensor, Callable[[Tensor], Attending]]:
+        """The images and the network, of which the attention is seen.
+
+        Raises:
+            UsageError: this caller has features only.
+        """
+        if self.images is None or self.attend is None:
+            raise UsageError("This method looks at attention and needs the whole network.")
+        return self.images, self.attend
 
     def with_(self, **changes: Any) -> Evidence:
         """A copy with some fields changed."""

@@ -11,6 +11,8 @@ from torch import Tensor
 
 from camcli.cam import activations, fullgrad, gradients, masking, noise, perturbations
 from camcli.cam.attention import attnlrp
+from camcli.cam.attention.legrad import legrad
+from camcli.cam.attention.rollout import chefer, rollout
 from camcli.cam.map_options import Effort
 from camcli.cam.method_facts import FACTS, Facts, find_facts
 from camcli.cam.method_input import Evidence, See
@@ -78,6 +80,9 @@ METHODS: dict[str, Method] = {
         _bound("iscam", weights=masking.iscam),
         _bound("fullgrad", maps=fullgrad.fullgrad),
         _bound("attnlrp", maps=attnlrp.attnlrp),
+        _bound("legrad", maps=legrad),
+        _bound("chefer", maps=chefer),
+        _bound("rollout", maps=rollout),
         _bound("random", weights=activations.random),
     )
 }

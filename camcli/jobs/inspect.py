@@ -184,6 +184,7 @@ class InspectJob(Settings):
     ) -> Inspected:
         import torch
 
+        from camcli.cam.explainer import why_no_attention_of
         from camcli.cam.method_facts import FACTS
         from camcli.data.decode.preprocess_words import described
         from camcli.models.cutting.types import has_gradients
@@ -193,10 +194,11 @@ class InspectJob(Settings):
         )
         part = seen.parts[-1]
         gradients = classifier.cut is None or classifier.cut.gradients
+        inattentive = why_no_attention_of(classifier) if gradients else None
         reasons = {
             name: facts.why_not(
                 linear=part.head is not None, gradients=gradients,
-                after=has_gradients(classifier.tail),
+                after=has_gradients(classifier.tail), inattentive=inattentive,
             )
             for name, facts in FACTS.items()
         }  # fmt: skip

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +18,7 @@ from camcli.models.cutting.two_sided import taken_for
 from camcli.models.cutting.types import CutsItself, channels_first, channels_last
 from camcli.models.loading.box_calibration import Calibration
 from camcli.models.loading.zoo import Provenance
-from camcli.models.outputs import Output, is_two_named, probabilities, value_names
+from camcli.models.outputs import Output, TwoSided, is_two_named, probabilities, value_names
 from camcli.models.spec import (
     LAST,
     OutputKind,
@@ -41,6 +43,13 @@ class Part:
     head: LinearHead | None
 
 
+class Watch(AbstractContextManager[Any], Protocol):
+    """Somebody who sees what a network computes, while it runs within this context."""
+
+    def finish(self, logits: Tensor) -> None:
+        """Told the logits (B, C) that came of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Look:
     """A batch, seen by the network.
@@ -49,11 +58,13 @@ class Look:
         images: normalised, (B, 3, H, W).
         logits: (B, C).
         parts: the batch at each layer that is explained.
+        watch: who watched, with all that a gradient needs; None for nobody.
     """
 
     images: Tensor
     logits: Tensor
     parts: tuple[Part, ...]
+    watch: Watch | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,15 +152,16 @@ class Classifier:
         seen = self.look(pixels)
         return seen.parts[0].A, seen.logits
 
-    def look(self, pixels: Tensor) -> Look:
-        """All that a map is made from, without autograd.
+    def look(self, pixels: Tensor, watch: Watch | None = None) -> Look:
+        """All that a map is made from, without autograd unless somebody watches.
 
         Args:
             pixels: as for a call.
+            watch: who watches.
         """
         with torch.inference_mode():
             images = self.preprocess.normalise(to_device(pixels, self.device))
-            return self.see(images)
+            return self.see(images, watch)
 
     def differentiable(self, images: Tensor) -> Tensor:
         """Logits (B, C) of normalised images (B, 3, H, W), with autograd through all of it."""
@@ -161,22 +173,49 @@ class Classifier:
         A, tail = replace(self.cut, first=first).split(images)[-1]
         return tail(A)
 
-    def see(self, images: Tensor) -> Look:
+    def see(self, images: Tensor, watch: Watch | None = None) -> Look:
         """The same from normalised images, (B, 3, H, W) on the classifier's device."""
+        images = images.contiguous(memory_format=self.layout)
+        if watch is not None:
+            return self._watched(images, watch)
         with torch.inference_mode():
-            images = images.contiguous(memory_format=self.layout)
-            if self.cut is None:
-                A = self.features(images).float()
-                parts: tuple[Part, ...] = (Part(self.layer, A, Tail(self.tail), self.head),)
+            return self._seen(images, self.features if self.cut is None else self.cut.first)
+
+    def _seen(self, images: Tensor, first: Callable[[Tensor], Any]) -> Look:
+        """One run; `first` stands for the first part."""
+        if self.cut is None:
+            A = first(images).float()
+            parts: tuple[Part, ...] = (Part(self.layer, A, Tail(self.tail), self.head),)
+        else:
+            halves = replace(self.cut, first=first)
+            parts = tuple(
+                Part(place.layer, A.float(), tail, place.head)
+                for (A, tail), place in zip(halves.split(images), halves.places, strict=True)
+            )
+        last = parts[-1]
+        return Look(images, (last.head or last.tail)(last.A), parts)
+
+    def _watched(self, images: Tensor, watch: Watch) -> Look:
+        """One run that somebody watches, with autograd through what is watched, in torch."""
+        backbone = self.features if self.cut is None else self.cut.first
+        first = getattr(backbone, "eager", backbone)
+        whole = self.cut.whole if self.cut else None
+        with torch.inference_mode(False):
+            images = images.clone() if images.is_inference() else images
+            if whole is not None:  # its parts are runs of the whole: one of these is watched
+                end = self.cut.places[-1].tail if self.cut else None
+                whole = TwoSided(whole, end.kind) if isinstance(end, TwoSided) else whole
+                with torch.no_grad():
+                    look = self._seen(images, first)
+                with torch.enable_grad(), watch:
+                    logits = whole(images)
             else:
-                parts = tuple(
-                    Part(place.layer, A.float(), tail, place.head)
-                    for (A, tail), place in zip(
-                        self.cut.split(images), self.cut.places, strict=True
-                    )
-                )
-            last = parts[-1]
-            return Look(images, (last.head or last.tail)(last.A), parts)
+                with torch.enable_grad(), watch:
+                    look = self._seen(images, first)
+                logits = look.logits
+            watch.finish(logits)
+            parts = tuple(replace(part, A=part.A.detach()) for part in look.parts)
+            return replace(look, logits=logits.detach(), parts=parts, watch=watch)
 
 
 def cut_classifier(

@@ -25,7 +25,9 @@ def test_the_bundled_network_is_described(bundled):
     assert (len(bundled.classes), bundled.output) == (1000, "softmax")
     assert bundled.map_shape == (1280, 7, 7)
     assert bundled.linear
-    assert set(bundled.methods) == set(FACTS)
+    attention = {name for name, facts in FACTS.items() if facts.attention}
+    assert set(bundled.methods) == set(FACTS) - attention
+    assert "attention" in dict(bundled.refused)["legrad"]
     assert bundled.command == "camcli batch photos --model efficientnet_lite0"
 
 

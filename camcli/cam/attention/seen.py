@@ -40,27 +40,36 @@ class Attention:
         make: computes P, who looks at whom.
         tokens: what the block that it is in returns, z (B, N, D) or (N, B, D); None where no sum of
             tokens followed.
+        images: B, once it is known: heads may lie in one dimension with the images.
     """
 
     V: Tensor
     O: Tensor  # noqa: E741 - as in the formula
     make: Callable[[], Tensor]
     tokens: Tensor | None = None
+    images: int | None = None
 
     @cached_property
     def weights(self) -> Tensor:
         """P: who looks at whom, (B, heads, Nq, Nk), rows sum to 1; without a gradient."""
         with torch.no_grad():
-            return self.make().detach()
+            return self._by_head(self.make().detach())
 
     def gradient(self, g: Tensor) -> Tensor:
         """∂S/∂P (B, heads, Nq, Nk) of g = ∂S/∂O: O = P V, and P goes nowhere else."""
-        return torch.matmul(g, self.V.detach().transpose(-2, -1))
+        return self._by_head(torch.matmul(g, self.V.detach().transpose(-2, -1)))
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """(rows, Nq, Nk): as many rows as images, or more where they are cut into windows."""
-        return len(self.O), self.O.shape[-2], self.V.shape[-2]
+        rows = self.O.shape[:-3].numel() if self.O.ndim > 3 else len(self.O)
+        if self.O.ndim == 3 and self.images and rows % self.images == 0:
+            rows = self.images
+        return rows, self.O.shape[-2], self.V.shape[-2]
+
+    def _by_head(self, P: Tensor) -> Tensor:
+        rows, *sides = self.shape
+        return P.reshape(rows, -1, *sides)
 
 
 @dataclass(eq=False)
@@ -129,6 +138,8 @@ class Attending(TorchFunctionMode):
     def finish(self, logits: Tensor) -> None:
         """Say what the network returned, (B, C): nothing more is noted."""
         self.logits = logits
+        for call in self.calls:
+            call.images = len(logits)
         self._chances = {}
 
     @property
@@ -153,7 +164,10 @@ class Attending(TorchFunctionMode):
         if not any(isinstance(leaf, Tensor) for leaf in _pytree.tree_leaves(out)):
             return out
         if func is functional.scaled_dot_product_attention:
-            self._saw(_named(args, given, "value", 2), out, lambda: attention(*args, **given)[0])
+            V = _named(args, given, "value", 2)
+            if V.ndim > 3 and out.shape[-3] != V.shape[-3]:  # several heads share one
+                V = V.repeat_interleave(out.shape[-3] // V.shape[-3], -3)
+            self._saw(V, out, lambda: attention(*args, **given)[0])
         elif name in _SOFTMAX:
             self._chances[id(out)] = (out, out)
         elif name in _PRODUCTS and (chance := self._chances.get(id(args[0]))) is not None:
@@ -179,10 +193,11 @@ class Attending(TorchFunctionMode):
 
     def _summed(self, args: Any, out: Tensor) -> None:
         """Something was added to something: to the tokens, it may be."""
-        rows, queries, keys = self.calls[-1].shape
-        if queries != keys or out.ndim != 3:
+        rows, N, keys = self.calls[-1].shape
+        if keys != N or out.ndim != 3 or N not in out.shape[:2]:
             return
-        if tuple(out.shape[:2]) not in ((rows, queries), (queries, rows)):
+        images = out.shape[0] if out.shape[1] == N else out.shape[1]
+        if rows != images and (self.calls[-1].O.ndim > 3 or rows % images):
             return
         # Of what is added in a block (a bias, an adapter) the tokens are what it is added to; where
         # they are not known, as in the first block, what is added last.

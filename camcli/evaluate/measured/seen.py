@@ -13,7 +13,7 @@ from torch import Tensor
 
 from camcli.batch.batch_size import by_halves
 from camcli.batch.explain import Decoded, read
-from camcli.cam.explainer import maps_of
+from camcli.cam.explainer import maps_of, watching
 from camcli.cam.map_options import MapOptions, settled
 from camcli.cam.margins import without_margins
 from camcli.cam.postprocess import scaled
@@ -157,7 +157,7 @@ def _see(
     every_label: bool = False,
     predicted: bool = False,
 ) -> list[list[Seen]]:
-    look = classifier.look(torch.stack([one.pixels for one in decoded]))
+    look = classifier.look(torch.stack([one.pixels for one in decoded]), watching(hows.values()))
     output, classes = classifier.output, classifier.classes
     truths: list[frozenset[int] | None] = [None] * len(decoded)
     if output.multi_label:
@@ -255,7 +255,8 @@ def mapper(classifier: Classifier, index: int, how: MapOptions) -> Callable[[Ten
 
     def explain(images: Tensor) -> Tensor:
         targets = torch.full((len(images),), index, device=classifier.device)
-        return maps_of(classifier, classifier.see(images), targets, how).float().cpu()
+        look = classifier.see(images, watching([how]))
+        return maps_of(classifier, look, targets, how).float().cpu()
 
     return explain
 

@@ -136,14 +136,17 @@ def cut_at(whole: Whole, probe: Tensor, layers: Sequence[str], expected: Tensor)
         if one.decides(probe, expected):
             place = Place(one.name, one.alone(probe), (True,) * one.prefix, None, one.layout.shape)
             if not one.prefix:
-                return Cut(lambda images: one.first(images)[0], (place,), outputs)
-            return Cut(lambda images: [one.first(images)], (place,), outputs)
+                return Cut(lambda images: one.first(images)[0], (place,), outputs, whole=whole)
+            return Cut(lambda images: [one.first(images)], (place,), outputs, whole=whole)
     places = tuple(
         Place(one.name, one.tail, (True, True) if one.prefix else (True,), None,
               one.layout.shape)
         for one in hooked
     )  # fmt: skip
-    return Cut(lambda images: [(*one.first(images), images) for one in hooked], places, outputs)
+    return Cut(
+        lambda images: [(*one.first(images), images) for one in hooked], places, outputs,
+        whole=whole,
+    )  # fmt: skip
 
 
 def _hooked_last(

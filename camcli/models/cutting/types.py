@@ -118,6 +118,8 @@ class Cut:
         outputs: C, the number of logits.
         output: what they are.
         gradients: whether autograd can go through its parts.
+        whole: images -> what the last place's tail says of them, in one run, where the parts are
+            runs of the whole network; None where they are parts.
     """
 
     first: Callable[[Tensor], Any]
@@ -125,6 +127,7 @@ class Cut:
     outputs: int
     output: Output = field(default_factory=Output)
     gradients: bool = True
+    whole: Callable[[Tensor], Tensor] | None = None
 
     @property
     def plain(self) -> bool:

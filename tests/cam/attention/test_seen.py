@@ -61,6 +61,29 @@ class InPlace(nn.Module):
         return self.head(tokens.mean(1))
 
 
+class Batched(nn.Module):
+    """Images and heads in one dimension, as CLIP's code multiplied them, tokens first."""
+
+    def __init__(self):
+        super().__init__()
+        self.patches = nn.Conv2d(3, 16, 8, stride=8)
+        self.norms = nn.ModuleList(nn.LayerNorm(16) for _ in range(2))
+        self.qkv = nn.ModuleList(nn.Linear(16, 48) for _ in range(2))
+        self.head = nn.Linear(16, 5)
+
+    def forward(self, x):
+        tokens = self.patches(x).flatten(2).permute(2, 0, 1)
+        N, B, D = tokens.shape
+        for norm, qkv in zip(self.norms, self.qkv, strict=True):
+            q, k, v = (
+                x.contiguous().view(N, B * 2, D // 2).transpose(0, 1)
+                for x in qkv(norm(tokens)).chunk(3, -1)
+            )
+            P = functional.softmax(torch.bmm(q, k.transpose(1, 2)) / 3, dim=-1)
+            tokens = tokens + torch.bmm(P, v).transpose(0, 1).reshape(N, B, D)
+        return self.head(tokens.mean(0))
+
+
 CASES = {
     "torchvision": torchvisions,
     "timm": timms,
@@ -71,6 +94,7 @@ CASES = {
     "tokens first": lambda: Layers(batch_first=False),
     "norm last": lambda: Layers(norm_first=False),
     "in place": InPlace,
+    "heads with images": Batched,
 }
 
 
@@ -91,13 +115,15 @@ def test_each_block_is_seen_once(network, images):
     want = network(images)
     with Attending() as seen:
         logits = network(images)
+    seen.finish(logits)
     torch.testing.assert_close(logits, want)
     assert len(seen.calls) == 2
     for call in seen.calls:
         rows, queries, keys = call.shape
         assert (rows, queries) == (3, keys)
         torch.testing.assert_close(call.weights.sum(-1), torch.ones_like(call.weights[..., 0]))
-        torch.testing.assert_close(call.weights @ call.V, call.O)
+        torch.testing.assert_close(call.weights.reshape(*call.O.shape[:-1], -1) @ call.V, call.O)
+        assert call.weights.shape == (3, call.weights.shape[1], queries, keys)
         assert call.tokens is not None
 
 
@@ -116,6 +142,7 @@ def test_the_gradient_is_of_what_was_multiplied(network, images):
     """Against autograd through a softmax that is replaced by its own, watched result."""
     with Attending() as seen:
         logits = network(images)
+    seen.finish(logits)
     score = logits[:, 2].sum()
     outs = [call.O for call in seen.calls]
     got = [
@@ -143,7 +170,7 @@ class Moved(Attending):
     def _saw(self, V, O, make):  # noqa: E741
         super()._saw(V, O, make)
         if len(self.calls) == self.which + 1:
-            O.data += self.by @ V
+            O.data += self.by.reshape(*O.shape[:-1], -1) @ V
 
 
 def test_nothing_stays(network, images):

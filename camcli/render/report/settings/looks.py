@@ -31,6 +31,9 @@ _UNITS = {
     "scorecam-softmax": "activation x weight",
     "attnlrp": "relevance",
     "fullgrad": "of FullGrad's own",
+    "legrad": "of the score, by share of attention",
+    "chefer": "of relevance",
+    "rollout": "of attention",
 }
 HARDLY_BELIEVED = 0.2
 """Below this probability a class gets paler colours, unless the reader wants its map's own."""

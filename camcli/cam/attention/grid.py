@@ -1,0 +1,143 @@
+"""Which blocks' attention lies on a grid of places, and which tokens have no place in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import wraps
+
+import torch
+from torch import Tensor
+
+from camcli.cam.attention.seen import Attending, Attention, Ending
+from camcli.cam.method_input import Evidence
+from camcli.errors import UsageError
+from camcli.models.cutting.tokens import MOST_PREFIX, layout_of
+
+
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """The attention of the blocks whose tokens the network decides on.
+
+    Attributes:
+        calls: in the order of computation, of as many rows as images, queries as keys.
+        ending: what follows the last block's tokens.
+        prefix: how many tokens come first that have no place: the class token, registers.
+        grid: (h, w) of the others, row by row.
+    """
+
+    calls: list[Attention]
+    ending: Ending
+    prefix: int
+    grid: tuple[int, int]
+
+    def on_grid(self, by_key: Tensor) -> Tensor:
+        """(B, h, w) of what the tokens were given, (B, N)."""
+        return by_key[:, self.prefix :].reshape(len(by_key), *self.grid)
+
+    def along(self, tokens: Tensor) -> int:
+        """The dimension of (B, N, D) or (N, B, D) that counts tokens."""
+        rows, N, _ = self.calls[-1].shape
+        return 1 if tuple(tokens.shape[:2]) == (rows, N) else 0
+
+
+def why_no_attention(watch: Attending, A: Tensor, images: Tensor) -> str | None:
+    """What a network has in place of attention that lies on a grid; None where it has that.
+
+    Args:
+        watch: who saw it run.
+        A: its features (B, K, h, w).
+        images: (B, 3, H, W).
+    """
+    found = _blocks(watch, A, images)
+    return found if isinstance(found, str) else None
+
+
+def blocks_of(watch: Attending, A: Tensor, images: Tensor) -> Blocks:
+    """The blocks that a map can be made of.
+
+    The arguments are those of `why_no_attention`.
+
+    Raises:
+        UsageError: there are none; says what there is.
+    """
+    found = _blocks(watch, A, images)
+    if isinstance(found, str):
+        raise UsageError(
+            f"This method needs a transformer whose tokens all look at each other, and this "
+            f"network {found}: take gradcam, which explains any network."
+        )
+    return found
+
+
+def _blocks(watch: Attending, A: Tensor, images: Tensor) -> Blocks | str:
+    B = len(images)
+    if not watch.calls:
+        return "computes no attention that can be seen"
+    shapes = [call.shape for call in watch.calls]
+    if any(rows != B for rows, _, _ in shapes):
+        return "looks within windows, and not at the whole picture at once"
+    mutual = [
+        call for call in watch.calls
+        if call.shape[1] == call.shape[2] and call.tokens is not None
+    ]  # fmt: skip
+    ending = watch.ending
+    if not mutual or ending is None:
+        return "has tokens of which few look at all others"
+    calls = [
+        call for call in mutual
+        if call.tokens is not None and call.tokens.shape == ending.tokens.shape
+    ]  # fmt: skip
+    N = calls[-1].shape[2] if calls else 0
+    place = _grid(N, A, images)
+    if place is None:
+        return "has tokens that do not lie on a grid of places"
+    if not ending.tokens.requires_grad:
+        return "computes without gradients"
+    return Blocks(calls, ending, N - place[0] * place[1], place)
+
+
+def _grid(N: int, A: Tensor, images: Tensor) -> tuple[int, int] | None:
+    """The grid (h, w) that N tokens lie on, some of them before it."""
+    h, w = A.shape[2:]
+    if 0 <= N - h * w <= MOST_PREFIX:
+        return h, w
+    held = layout_of((len(A), N, 1), (images.shape[2], images.shape[3]))
+    return None if held is None else (held.shape[1], held.shape[2])
+
+
+def by_blocks(make: Callable[[Evidence, Blocks, Tensor], Tensor]) -> Callable[[Evidence], Tensor]:
+    """A method out of what it makes of its blocks.
+
+    Args:
+        make: (evidence, blocks, the logits (B, C) with a gradient) -> what each token is given,
+            (B, N).
+
+    Returns:
+        evidence -> M (B, h, w).
+    """
+
+    @wraps(make)
+    def method(e: Evidence) -> Tensor:
+        images, attend = e.attended()
+        watch = attend(images)
+        blocks = blocks_of(watch, e.A, images)
+        rows, N, _ = blocks.calls[-1].shape
+        if rows == N and rows > 1:  # what is a token and what an image, no shape tells
+            half = rows // 2
+            parts = (_some(e, slice(0, half)), _some(e, slice(half, rows)))
+            return torch.cat([method(part) for part in parts])
+        assert watch.logits is not None
+        with torch.inference_mode(False), torch.enable_grad():
+            return blocks.on_grid(make(e, blocks, watch.logits)).detach().to(e.A.dtype)
+
+    return method
+
+
+def _some(e: Evidence, of: slice) -> Evidence:
+    """The same of some of the images."""
+    assert e.images is not None
+    return replace(
+        e, A=e.A[of], logits=e.logits[of], index=e.index[of], images=e.images[of],
+        against=None if e.against is None else e.against[of],
+    )  # fmt: skip
