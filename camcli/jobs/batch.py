@@ -140,6 +140,11 @@ class BatchJob(Settings):
             directory = RunDirectory(self.out, part)
             directory.check(resume=self.resume, overwrite=self.overwrite)
         check_runtime(self.runtime, self.precision)
+        if self.precision != "float32" and getattr(self.network, "against", None) is not None:
+            raise UsageError(
+                "--against compares with photographs that were looked at in float32: leave "
+                "--precision out."
+            )
         if self.name_template:
             Namer(self.name_template)
         self.maps.options()  # of one method

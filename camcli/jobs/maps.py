@@ -152,9 +152,15 @@ class MapJob(Settings):
             UsageError: it has no such class, or the method cannot explain it.
         """
         from camcli.batch.explain import make_explanation
-        from camcli.models.reference.compared import references_of
+        from camcli.models.reference.compared import PLACE, references_of
 
-        check_difference(self.method, references_of(classifier) is not None)
+        compares = references_of(classifier) is not None
+        check_difference(self.method, compares)
+        if compares and str(self.target) in (PLACE, str(classifier.classes.index(PLACE))):
+            raise UsageError(
+                f"{PLACE!r} follows from the difference and has no map of its own: leave --target "
+                "out."
+            )
         first, *others = (
             make_explanation(
                 classifier, job.options(), target=job.target, topk=job.topk, versus=job.versus

@@ -105,7 +105,9 @@ def summarize(run: Run, out: Path, highlighter: Highlighter | None = None) -> No
         highlighter: what `follow` returned; without one the table is read.
     """
     from camcli.batch.summary.highlights import highlights
+    from camcli.cli.terminal.differences import tell_differences
     from camcli.models.classes.chance import chance_doubt
+    from camcli.models.reference.compared import references_of
 
     c: Counts = run.counts
     if highlighter is None:
@@ -125,7 +127,9 @@ def summarize(run: Run, out: Path, highlighter: Highlighter | None = None) -> No
     if run.what.how.chosen:
         say(run.what.how.chosen)
     output, doubt = run.classifier.output, ""
-    if output.measures:
+    if references := references_of(run.classifier):
+        tell_differences(run.directory.rows(), references)
+    elif output.measures:
         _tell_values(run)
     elif c.labelled and output.multi_label:
         if run.labels_found:

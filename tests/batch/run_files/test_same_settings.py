@@ -49,6 +49,7 @@ OTHER = {
     "target": 3, "topk": 2, "top": 3, "versus": 1, "smooth": "aug", "fuse": "max", "channels": 9,
     "converge": 0.98, "samples": 2, "style": {"alpha": 0.1}, "name_template": "{stem}",
     "only": "wrong", "overlays": False, "box_threshold": 0.3,
+    "against": {"source": "good", "count": 9, "sha256": "ab"},
 }  # fmt: skip
 
 

@@ -58,6 +58,11 @@ def test_a_folder_is_held_against_another(camcli, pieces, tmp_path):
     assert done.exit_code == 0, done.output
     assert "leaves one out" in done.stderr
     assert "broken.png" in done.stderr
+    said = " ".join(done.stderr.split())
+    assert f"3 of 7 images differ more than every one of the {N} photographs" in said
+    assert "would be none" in said
+    shown = said[said.index("Most different:") :]
+    assert max(map(shown.index, ("other", "spot_left", "spot_right"))) < shown.index("fine_")
     rows = rows_of(tmp_path / "run")
     fine = [float(row["value_difference"]) for name, row in rows.items() if "fine" in name]
     bad = [float(row["value_difference"]) for name, row in rows.items() if "fine" not in name]
@@ -143,6 +148,7 @@ def test_what_was_found_is_kept_until_a_photograph_changes(pieces, tmp_path, mon
         (["--against", ".", "--threshold", "0.3"], "leave --threshold out"),
         (["--method", "diffcam"], "--against FOLDER names them"),
         (["--against", ".", "--target", "tabby"], "difference"),
+        (["--against", ".", "--target", "place"], "has no map of its own"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(camcli, pieces, options, part):
@@ -152,6 +158,12 @@ def test_what_cannot_be_meant_is_refused(camcli, pieces, options, part):
     done = camcli("explain", "one.png", *options)
     assert done.exit_code == 2, done.output
     assert part in " ".join(done.stderr.split())
+
+
+def test_references_are_looked_at_in_single_precision(camcli, pieces):
+    done = camcli("batch", pieces / "new", "--against", pieces / "good", "--precision", "bfloat16")
+    assert done.exit_code == 2
+    assert "leave --precision out" in " ".join(done.stderr.split())
 
 
 def test_too_few_that_can_be_read_are_refused(pieces, tmp_path):
