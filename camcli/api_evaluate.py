@@ -47,6 +47,7 @@ def evaluate(
     trimap: bool = E.trimap,
     parts: str | Path | None = E.parts,
     labels: str = E.labels,
+    suite: str | None = E.suite,
     faithfulness: bool = E.faithfulness,
     sanity: bool = E.sanity,
     grid: int | Iterable[int] | None = E.grid,
@@ -93,6 +94,8 @@ def evaluate(
         parts: folder of scenes that are there again without each of their parts.
         labels: where labels come from: ``auto``, ``folder``, ``prefix``, ``none``, or a regular
             expression for the relative path whose first group is the label.
+        suite: a set of questions, ``quick``, ``standard`` or ``full``; how long it will take is
+            told before it begins, and which method to use after it.
         faithfulness: also ask the network again without what each map shows.
         sanity: also compare the maps with those of randomised copies of the network.
         grid: also play the grid pointing game with mosaics of 2x2 or 3x3 photographs: 2, 3 or both.

@@ -17,6 +17,7 @@ from camcli.evaluate.comparison.networks import ComparedNetwork, find_methods, s
 from camcli.evaluate.comparison.presets import PLAIN, find_preset
 from camcli.evaluate.comparison.result import EvaluationResult
 from camcli.evaluate.comparison.result_files import check_out
+from camcli.evaluate.comparison.suites import SUITE_METHODS, find_suite
 from camcli.evaluate.measured.map_scaling import MAP_SCALINGS, MapScaling
 from camcli.files import expanded
 from camcli.jobs.model import ModelJob
@@ -58,6 +59,7 @@ class EvaluateJob(Settings):
         trimap: whether the masks are trimaps.
         parts: folder of scenes that are there again without each of their parts.
         labels: where labels come from.
+        suite: ``quick``, ``standard`` or ``full``: sets of questions, see `SUITES`.
         faithfulness: ask the network again without what each map shows.
         sanity: compare the maps with those of randomised copies.
         grid: cells a side of the grid pointing games.
@@ -94,6 +96,7 @@ class EvaluateJob(Settings):
     trimap: bool = False
     parts: Path | None = None
     labels: str = "auto"
+    suite: str | None = None
     faithfulness: bool = False
     sanity: bool = False
     grid: list[int] | None = None
@@ -130,9 +133,10 @@ class EvaluateJob(Settings):
     def settled(self) -> EvaluateJob:
         """The same with the preset's settings, and the plain ones, where none were chosen."""
         named = find_preset(self.preset) if self.preset else PLAIN
+        suite = find_suite(self.suite)
         return replace(
             self,
-            methods=self.methods or named.method,
+            methods=self.methods or (SUITE_METHODS if suite and not self.preset else named.method),
             scale=self.scale or named.scale,
             smooth=self.smooth or named.smooth,
             fit=self.fit or named.fit,
@@ -193,10 +197,11 @@ class EvaluateJob(Settings):
             raise UsageError(f"--grid takes 2 or 3, not {odd[0]}.")
         if not (
             self.boxes or self.masks or self.grid or self.faithfulness or self.sanity
-            or self.parts or self.labels != "none"
+            or self.parts or self.suite or self.labels != "none"
         ):  # fmt: skip
             raise UsageError(
-                "Nothing to measure: give --boxes, --masks, --parts, --grid, or --faithfulness."
+                "Nothing to measure: give --boxes, --masks, --parts, --grid, --suite, or "
+                "--faithfulness."
             )
         called = [each.name for each in networks]
         if twice := [name for name in called if called.count(name) > 1]:
@@ -273,6 +278,7 @@ class EvaluateJob(Settings):
         truths = find_truths(
             refs, boxes=self.boxes, masks=self.masks, trimap=self.trimap, listener=listener
         )
+        suite = find_suite(self.suite)
         scenes = None
         if self.parts is not None:
             from camcli.evaluate.measured.part_scenes import read_part_scenes
@@ -280,8 +286,9 @@ class EvaluateJob(Settings):
             scenes = read_part_scenes(self.parts)
             scenes.matching(refs)
         if not (
-            self.boxes or self.masks or self.grid or self.faithfulness or self.sanity or scenes
-        ):
+            self.boxes or self.masks or self.grid or self.faithfulness or self.sanity
+            or scenes or suite
+        ):  # fmt: skip
             check_labels(refs, networks, named=source.renamed)
         from camcli.batch.folder_order import renamed  # with torch
 
@@ -289,12 +296,15 @@ class EvaluateJob(Settings):
         listener.say(f"{counted(len(refs), 'photograph')}, {counted(len(networks), 'network')}.")
         ask = questions(
             truths, scale=self.scale, threshold=self.threshold, tolerance=self.tolerance,
-            faithfulness=self.faithfulness, grid=tuple(dict.fromkeys(self.grid or ())),
+            faithfulness=self.faithfulness or bool(suite and suite.faithfulness),
+            deletion=bool(suite), fidelity=bool(suite and suite.fidelity),
+            grid=tuple(dict.fromkeys(self.grid or ())), grid_if=suite.grid if suite else (),
             grid_confidence=SURE if self.confidence is None else self.confidence,
             repeats=self.bootstrap, parts=scenes,
         )  # fmt: skip
         found = ask_all(
             networks, refs, self.hows(), ask, confidence=self.confidence, sanity=self.sanity,
+            sanity_if=bool(suite and suite.sanity), timed=bool(suite),
             named=lambda refs, known: renamed(source, refs, known, listener.say),
             listener=listener, labeller=source.labeller,
         )  # fmt: skip
@@ -302,13 +312,14 @@ class EvaluateJob(Settings):
             called(self.data), len(refs), tuple(found.rows), tuple(found.checks), found.predictions,
             found.learned, tuple(sorted(found.failures)),
             {**self._recorded(), "source": str(source.finder.root), "networks": _files(networks)},
+            advice=tuple(found.advice), adapted=found.adapted,
         )  # fmt: skip
         if self.out is None:
             return result
 
         from camcli.evaluate.comparison.table import save
 
-        files = save(self.out, result.rows, result.sanity, result.record())
+        files = save(self.out, result.rows, result.sanity, result.record(), result.advice)
         listener.say(f"Wrote {', '.join(files)} to {self.out}.")
         listener.say("'camcli report' of a run over these photographs shows it, too.")
         return replace(result, out=self.out, files=files)
@@ -318,6 +329,7 @@ class EvaluateJob(Settings):
         return {
             "fit": self.fit, "input_size": self.input_size, "layer": self.layer,
             "smooth": self.smooth,
+            **({"suite": self.suite} if self.suite else {}),
             **({} if self.output == "auto" else {"output": self.output}),
             **({"preprocess": self.preprocess} if self.preprocess else {}),
             "converge": self.converge, "scale": self.scale, "threshold": self.threshold,

@@ -57,7 +57,7 @@ def evaluate(
             "--methods",
             help="Methods with commas between; 'camcli methods' lists them. random, a weighting "
             "of the features that means nothing, is always added. Default: auto, the one that "
-            "suits the network, or the preset's.",
+            "suits the network, or the preset's; of a --suite auto,layercam,eigencam.",
             show_default=False,
             rich_help_panel=o.TARGET,
         ),
@@ -136,12 +136,26 @@ def evaluate(
             rich_help_panel=TRUTH,
         ),
     ] = E.labels,
+    suite: Annotated[
+        str | None,
+        typer.Option(
+            "--suite",
+            help="A set of questions, after which it is said in words which method to use. quick: "
+            "photographs without each of 16 patches (20 passes a photograph); standard: also "
+            "--faithfulness, and --grid 2 where it can be played; full: also F-Fidelity and "
+            "--sanity. How long it will take is told first.",
+            metavar="quick|standard|full",
+            show_default=False,
+            rich_help_panel=ASK,
+        ),
+    ] = E.suite,
     faithfulness: Annotated[
         bool,
         typer.Option(
             "--faithfulness",
             help="Also ask the network again without what each map shows: deletion, insertion, "
-            "ROAD, average drop, infidelity, max-sensitivity; about 90 passes a map.",
+            "ROAD, average drop, ADCC, ARCC, infidelity, max-sensitivity, single patches; about 90 "
+            "passes a map.",
             rich_help_panel=ASK,
         ),
     ] = E.faithfulness,
@@ -287,6 +301,8 @@ def evaluate(
     camcli evaluate photos --boxes annotations --methods cam,layercam,scorecam
 
     camcli evaluate photos --masks masks --models resnet50,mine.safetensors --out results
+
+    camcli evaluate photos --suite quick --methods gradcam,layercam
 
     camcli evaluate photos --grid 2 --faithfulness --limit 50
 

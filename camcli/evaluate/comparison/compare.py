@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ from camcli.evaluate.measured.square_canvas import (
     noise,
     paint,
 )
-from camcli.evaluate.metrics.bootstrap import intervals
+from camcli.evaluate.metrics.bootstrap import draws, spans
 from camcli.evaluate.metrics.grid import choose_cells, grid_game
 from camcli.evaluate.metrics.label_predictions import LabelPredictions, labels_judged
 from camcli.evaluate.metrics.localization import Localization
@@ -36,6 +37,9 @@ from camcli.evaluate.metrics.means import Means
 from camcli.evaluate.metrics.predictions import Predictions, judged
 from camcli.evaluate.metrics.value_predictions import ValuePredictions, values_judged
 from camcli.models.classifier import Classifier
+
+MOSAIC_PHOTOGRAPHS = 200
+"""Kept in memory, at most, for a grid that is played if it can be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,7 @@ class Questions:
         deletion: ask it again without each patch, which faithfulness does as well.
         fidelity: ask it again without some of what the maps show, at random.
         grid: cells a side of the grid pointing games.
+        grid_if: of those that are played where there are photographs for them, and else left out.
         grid_confidence: least probability of a photograph in the grid.
         repeats: bootstrap draws; 0 for none.
         seed: of everything that is drawn.
@@ -65,6 +70,7 @@ class Questions:
     deletion: bool = False
     fidelity: bool = False
     grid: tuple[int, ...] = ()
+    grid_if: tuple[int, ...] = ()
     grid_confidence: float = 0.9
     repeats: int = 500
     seed: int = 0
@@ -90,12 +96,16 @@ class Comparison:
         untold: photographs of several labels whose annotations do not say which of them they are
             of, so that they do not count.
         learned: how well the head got used to photographs without patches, by metric.
+        drawn: bootstrap draws of each method's metrics, (repeats,).
+        left_out: why what was to be asked if it could be was not, as sentences.
     """
 
     rows: list[MetricRow]
     predictions: dict[str, Any]
     untold: int = 0
     learned: dict[str, Any] = field(default_factory=dict)
+    drawn: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
 
 
 def compare(
@@ -190,22 +200,31 @@ def compare(
             part.add(found_here)
         # A cell shows one thing only.
         alone = seen.labels is None or len(seen.labels) == 1
-        if ask.grid and alone and seen.image.shape[1] == seen.image.shape[2]:
+        wanted = ask.grid or (ask.grid_if and len(kept) < MOSAIC_PHOTOGRAPHS and _sure(seen, ask))
+        if wanted and alone and seen.image.shape[1] == seen.image.shape[2]:
             kept.append(replace(seen, maps={}))
+    drawn: dict[str, dict[str, np.ndarray]] = {}
+    row_of = partial(_row, ask=ask, drawn=drawn)
     rows = [
-        _row("" if method in CONTROLS else name, method, part, ask)
-        for method, part in found.items()
+        row_of("" if method in CONTROLS else name, method, part) for method, part in found.items()
     ]
     if deletion:
-        rows += [_row(name, method, part, ask) for method, part in faiths.items()]
+        rows += [row_of(name, method, part) for method, part in faiths.items()]
     learned: dict[str, Any] = {}
     for means, told in inside.found():
-        rows += [_row(name, method, part, ask) for method, part in means.items()]
+        rows += [row_of(name, method, part) for method, part in means.items()]
         learned |= told
-    for n in ask.grid:
-        mosaics = choose_cells(kept, n, confidence=ask.grid_confidence, seed=ask.seed)
+    left_out: list[str] = []
+    for n in (*ask.grid, *(n for n in ask.grid_if if n not in ask.grid)):
+        try:
+            mosaics = choose_cells(kept, n, confidence=ask.grid_confidence, seed=ask.seed)
+        except UsageError as error:
+            if n in ask.grid:
+                raise
+            left_out.append(f"No grid pointing game. {error}")
+            continue
         games = grid_game(classifier, mosaics, hows, n)
-        rows += [_row(name, method, part, ask) for method, part in games.items()]
+        rows += [row_of(name, method, part) for method, part in games.items()]
     if ask.parts is not None:
         answers = ask_parts(
             classifier, name, refs, hows, ask.parts, seed=ask.seed, failed=failed, progress=progress
@@ -219,9 +238,11 @@ def compare(
     else:
         predictions = judged(logits, labels, classifier.classes, confidence, output=output)
     if predictions is None:
-        return Comparison(merged(rows), {}, len(untold), learned)
-    first = _row(name, CLASSIFICATION, predictions, ask)
-    return Comparison(merged([first, *rows]), predictions.record(), len(untold), learned)
+        return Comparison(merged(rows), {}, len(untold), learned, drawn, left_out)
+    first = row_of(name, CLASSIFICATION, predictions)
+    return Comparison(
+        merged([first, *rows]), predictions.record(), len(untold), learned, drawn, left_out
+    )
 
 
 def control_maps(seed: int, seen: Seen) -> dict[str, np.ndarray]:
@@ -245,10 +266,17 @@ def _row(
     method: str,
     part: Localization | Means | Predictions | LabelPredictions | ValuePredictions,
     ask: Questions,
+    drawn: dict[str, dict[str, np.ndarray]],
 ) -> MetricRow:
+    """The row of a method, whose draws are kept in `drawn`."""
     count = len(part)
-    spans = intervals(part.compute, count, repeats=ask.repeats, seed=ask.seed) if count else {}
-    return MetricRow(model, method, count, part.compute(), spans)
+    own = draws(part.compute, count, repeats=ask.repeats, seed=ask.seed) if count else {}
+    drawn.setdefault(method, {}).update(own)
+    return MetricRow(model, method, count, part.compute(), spans(own))
+
+
+def _sure(seen: Seen, ask: Questions) -> bool:
+    return float(seen.probs[seen.index]) >= ask.grid_confidence
 
 
 def merged(rows: Sequence[MetricRow]) -> list[MetricRow]:

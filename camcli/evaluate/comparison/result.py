@@ -11,6 +11,7 @@ from camcli.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from camcli.evaluate.comparison.advice import Advice
     from camcli.evaluate.comparison.columns import MetricRow
     from camcli.evaluate.comparison.controls import Standing
 
@@ -29,6 +30,8 @@ class EvaluationResult:
         predictions: what the predictions are worth, by network; empty without usable labels.
         random_labels: what the heads of the check with random labels know, by network.
         unreadable: the photographs that could not be read, as sentences.
+        advice: which method to use on each network, and why, in words.
+        adapted: how well heads got used to photographs without patches, by network.
         settings: what decided the numbers.
         out: the folder that was written; None where none was asked for.
         files: their names in `out`.
@@ -44,6 +47,8 @@ class EvaluationResult:
     settings: dict[str, Any]
     out: Path | None = None
     files: tuple[str, ...] = ()
+    advice: tuple[Advice, ...] = ()
+    adapted: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def row(self, method: str, model: str | None = None) -> MetricRow:
         """The row of a method or control.
@@ -90,13 +95,13 @@ class EvaluationResult:
         """Everything as Markdown."""
         from camcli.evaluate.comparison.table import report
 
-        return report(self.rows, self.sanity, self.predictions)
+        return report(self.rows, self.sanity, self.predictions, self.advice)
 
     def show(self, console: Console | None = None) -> None:
         """Draw the tables in a terminal; by default on stdout."""
         from camcli.evaluate.comparison.terminal import show
 
-        show(self.rows, self.sanity, self.predictions, self.random_labels, console)
+        show(self.rows, self.sanity, self.predictions, self.random_labels, console, self.advice)
 
     def record(self) -> dict[str, Any]:
         """What ``results.json`` says besides the rows."""
@@ -107,6 +112,11 @@ class EvaluationResult:
             "settings": self.settings,
             "predictions": self.predictions,
             "random_labels": self.random_labels,
+            **({"adapted_heads": self.adapted} if self.adapted else {}),
+            "advice": [
+                {"model": a.model, "method": a.method, "tied": list(a.tied), "lines": list(a.lines)}
+                for a in self.advice
+            ],
         }
 
     def _repr_markdown_(self) -> str:

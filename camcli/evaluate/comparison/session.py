@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from camcli.cam.map_options import MapOptions
     from camcli.data.sources.find import ImageRef
+    from camcli.evaluate.comparison.advice import Advice
     from camcli.evaluate.comparison.columns import MetricRow
     from camcli.evaluate.comparison.compare import Questions
     from camcli.evaluate.comparison.networks import ComparedNetwork
@@ -41,6 +42,8 @@ class Answers:
         checks: of the sanity checks.
         predictions: classification by network.
         learned: what the heads of the check with random labels know, by network.
+        adapted: how well heads got used to photographs without patches, by network.
+        advice: which method to use, by network.
         failures: unreadable photographs, as sentences.
     """
 
@@ -48,6 +51,8 @@ class Answers:
     checks: list[MetricRow] = field(default_factory=list)
     predictions: dict[str, Any] = field(default_factory=dict)
     learned: dict[str, Any] = field(default_factory=dict)
+    adapted: dict[str, Any] = field(default_factory=dict)
+    advice: list[Advice] = field(default_factory=list)
     failures: set[str] = field(default_factory=set)
 
 
@@ -119,7 +124,7 @@ def questions(truths: Truths, **more: Any) -> Questions:
 
 NOTHING = (
     "Nothing could be measured: no annotation, and no label names a class of the network. "
-    "Give --boxes, --masks, --grid, --faithfulness or --labels."
+    "Give --boxes, --masks, --grid, --faithfulness, --suite or --labels."
 )
 
 
@@ -162,6 +167,8 @@ def ask_all(
     named: NamedBy,
     listener: Listener,
     labeller: object = None,
+    sanity_if: bool = False,
+    timed: bool = False,
 ) -> Answers:
     """Evaluate the networks one after the other; only one is in memory at a time.
 
@@ -175,17 +182,24 @@ def ask_all(
         named: photographs as a network's classes are called.
         listener: hears what is going on.
         labeller: where the labels are from, such as a table.
+        sanity_if: the same where the network allows it; else it is said why not.
+        timed: say beforehand how long each network will take, by its first photograph.
 
     Raises:
         UsageError: there was nothing that could be measured.
     """
     from camcli.batch.summary.label_notes import label_notes
+    from camcli.evaluate.comparison.advice import advise
+    from camcli.evaluate.comparison.columns import CONTROLS
     from camcli.evaluate.comparison.compare import compare
     from camcli.models.classes.label_index import label_index, label_indices
 
     asked, found = hows, Answers()
-    only_labels = not (ask.annotations or ask.grid or ask.faithfulness or sanity or ask.parts)
+    only_labels = not (
+        ask.annotations or ask.grid or ask.faithfulness or ask.deletion or sanity or ask.parts
+    )
     passes = 1 if ask.parts is None else 2
+    shared: dict[str, Any] = {}
     for number, network in enumerate(networks):
         classifier = network.load(network.layer, listener)
         own = named(refs, classifier)
@@ -218,6 +232,8 @@ def ask_all(
         for how in hows.values():
             if how.chosen:
                 listener.say(f"{network.name}: {how.chosen}" if len(networks) > 1 else how.chosen)
+        if timed:
+            _tell_time(network.name, classifier, own, hows, ask, sanity or sanity_if, listener)
         with listener.bar(network.name, len(refs) * passes, "image") as bar:
             compared = compare(
                 classifier, network.name, own, hows, ask, controls=number == 0,
@@ -225,6 +241,11 @@ def ask_all(
                 progress=partial(bar.advance, 1),
             )  # fmt: skip
         found.rows += compared.rows
+        for why in compared.left_out:
+            listener.say(f"{network.name}: {why}" if len(networks) > 1 else why)
+        if compared.learned:
+            found.adapted[network.name] = compared.learned
+        before = len(found.checks)
         if compared.untold:
             listener.say(
                 f"Left out of the boxes and masks: {counted(compared.untold, 'photograph')} with "
@@ -237,9 +258,58 @@ def ask_all(
                 listener.warn(f"{network.name}: {doubt}")
         if sanity:
             _check(network, classifier, own, hows, found, listener)
+        elif sanity_if and network.copies is None:
+            listener.say(f"No sanity check: {network.name} is given as it is, and not by name.")
+        elif sanity_if:
+            try:
+                _check(network, classifier, own, hows, found, listener)
+            except UsageError as error:
+                listener.say(f"No sanity check. {error}")
+        # The controls that look at no network are of the first one's table.
+        shared = shared or {name: compared.drawn.get(name, {}) for name in CONTROLS}
+        drawn = {
+            name: {**shared.get(name, {}), **compared.drawn.get(name, {})}
+            for name in (*shared, *compared.drawn)
+        }
+        rows = [row for row in found.rows if row.model in ("", network.name)]
+        advice = advise(
+            network.name, merged_by_method(rows), drawn, found.checks[before:],
+            {name: how.passes(classifier) for name, how in hows.items()},
+        )  # fmt: skip
+        if advice is not None:
+            found.advice.append(advice)
     if not any(row.metrics for row in [*found.rows, *found.checks]):
         raise UsageError(NOTHING)
     return found
+
+
+def merged_by_method(rows: Sequence[MetricRow]) -> list[MetricRow]:
+    """One row a method: a control's metrics that need no network beside those that do."""
+    from dataclasses import replace
+
+    from camcli.evaluate.comparison.compare import merged
+
+    return merged([replace(row, model="") for row in rows])
+
+
+def _tell_time(
+    name: str,
+    classifier: Classifier,
+    refs: Sequence[ImageRef],
+    hows: dict[str, MapOptions],
+    ask: Questions,
+    sanity: bool,
+    listener: Listener,
+) -> None:
+    """Before the work: how long it will take."""
+    from camcli.evaluate.comparison.duration import expected_seconds, in_words
+
+    seconds = expected_seconds(classifier, refs, hows, ask, sanity=sanity)
+    if seconds is not None:
+        listener.say(
+            f"{name}: {in_words(seconds)} for {counted(len(refs), 'photograph')} and "
+            f"{counted(len(hows), 'method')}, by the first photograph."
+        )
 
 
 def _doubt(predictions: Mapping[str, Any], classifier: Classifier) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from camcli.errors import CamcliError
+from camcli.evaluate.comparison.advice import Advice
 from camcli.evaluate.comparison.columns import (
     CLASSIFICATION,
     CONTROLS,
@@ -191,7 +192,10 @@ def sanity_markdown(checks: Sequence[MetricRow]) -> str:
 
 
 def report(
-    rows: Sequence[MetricRow], checks: Sequence[MetricRow], predictions: dict[str, Any]
+    rows: Sequence[MetricRow],
+    checks: Sequence[MetricRow],
+    predictions: dict[str, Any],
+    advice: Sequence[Advice] = (),
 ) -> str:
     """Everything as Markdown.
 
@@ -199,12 +203,22 @@ def report(
         rows: of the comparison.
         checks: of the sanity check.
         predictions: `Predictions.record` by network.
+        advice: the verdict on each network.
     """
-    return markdown(rows) + confusion_markdown(predictions) + sanity_markdown(checks)
+    verdict = "".join(
+        f"\n### {_escaped(one.lines[0])}\n\n"
+        + "".join(f"- {_escaped(line)}\n" for line in one.lines[1:])
+        for one in advice
+    )
+    return markdown(rows) + confusion_markdown(predictions) + sanity_markdown(checks) + verdict
 
 
 def save(
-    out: Path, rows: Sequence[MetricRow], checks: Sequence[MetricRow], record: dict[str, Any]
+    out: Path,
+    rows: Sequence[MetricRow],
+    checks: Sequence[MetricRow],
+    record: dict[str, Any],
+    advice: Sequence[Advice] = (),
 ) -> tuple[str, ...]:
     """Write CSV, Markdown, JSON and pictures, each whole or not at all; those of before go.
 
@@ -213,6 +227,7 @@ def save(
         rows: of the comparison.
         checks: of the sanity check.
         record: what else the JSON says; its ``predictions`` are drawn.
+        advice: the verdict on each network.
 
     Returns:
         The names of the files.
@@ -228,7 +243,7 @@ def save(
     files: dict[str, bytes | str] = {
         RECORD: "",  # first: it says whose the others are
         "results.csv": csv_text([*rows, *checks]),
-        "results.md": report(rows, checks, record["predictions"]),
+        "results.md": report(rows, checks, record["predictions"], advice),
     }
     if any(row.metrics for row in rows if row.method != CLASSIFICATION):
         files["results.png"] = chart(rows)

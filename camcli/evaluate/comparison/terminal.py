@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from camcli.evaluate.comparison import table
+from camcli.evaluate.comparison.advice import Advice
 from camcli.evaluate.comparison.columns import MetricRow, sanity_tables
 from camcli.evaluate.comparison.controls import is_control, standing
 
@@ -22,6 +23,7 @@ def show(
     predictions: dict[str, Any],
     learned: dict[str, Any],
     console: Console | None = None,
+    advice: Sequence[Advice] = (),
 ) -> None:
     """Print what was found.
 
@@ -31,6 +33,7 @@ def show(
         predictions: classification metrics by network.
         learned: what the heads of the check with random labels know, by network.
         console: where to; stdout by default.
+        advice: the verdict on each network.
     """
     console = console or Console(highlight=False)
     for name, found in predictions.items():
@@ -63,6 +66,10 @@ def show(
         console.print()
     for line in table.verdicts(checks):
         console.print(escape(line), style="bold" if " NOT " in line else "")
+    for one in advice:
+        console.print(f"\n{escape(one.lines[0])}", style="bold")
+        for line in one.lines[1:]:
+            console.print(f"  {escape(line)}")
 
 
 def _layers_of(metrics: Sequence[str]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -36,14 +36,35 @@ def intervals(
         >>> bool(lo < 49.5 < hi)
         True
     """
+    return spans(draws(compute, count, repeats=repeats, seed=seed), level=level)
+
+
+def draws(
+    compute: Callable[[np.ndarray], dict[str, float]],
+    count: int,
+    *,
+    repeats: int = 500,
+    seed: int = 0,
+) -> dict[str, np.ndarray]:
+    """The metrics of each drawn set, (repeats,), NaN where a set has none.
+
+    Those of two methods can be compared draw by draw: see `intervals`, whose arguments these are.
+    """
     rng = np.random.default_rng(seed)
-    drawn: dict[str, list[float]] = {}
-    for _ in range(repeats):
+    drawn: dict[str, np.ndarray] = {}
+    for number in range(repeats):
         weights = np.bincount(rng.integers(count, size=count), minlength=count).astype(np.float64)
         for name, value in compute(weights).items():
-            drawn.setdefault(name, []).append(value)
+            drawn.setdefault(name, np.full(repeats, np.nan))[number] = value
+    return drawn
+
+
+def spans(
+    drawn: Mapping[str, np.ndarray], *, level: float = 0.95
+) -> dict[str, tuple[float, float]]:
+    """(low, high) of each metric's draws, of those that have one."""
     tail = 50 * (1 - level)
     return {
-        name: (float(np.percentile(values, tail)), float(np.percentile(values, 100 - tail)))
+        name: (float(np.nanpercentile(values, tail)), float(np.nanpercentile(values, 100 - tail)))
         for name, values in drawn.items()
     }

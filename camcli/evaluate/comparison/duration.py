@@ -1,0 +1,81 @@
+"""How long an evaluation will take, from timing it on a photograph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from camcli.data.sources.find import ImageRef
+from camcli.models.classifier import Classifier
+
+if TYPE_CHECKING:
+    from camcli.cam.map_options import MapOptions
+    from camcli.evaluate.comparison.compare import Questions
+
+TRIED = 5
+"""Photographs that are tried, should the first be unreadable."""
+SANITY_PASSES = 7
+"""Times that the sanity checks look at all photographs: of copies, and of heads."""
+
+
+def expected_seconds(
+    classifier: Classifier,
+    refs: Sequence[ImageRef],
+    hows: dict[str, MapOptions],
+    ask: Questions,
+    *,
+    sanity: bool = False,
+) -> float | None:
+    """About how long `compare` will take, and the sanity checks.
+
+    Everything that is asked of a photograph is asked of the first one; it is asked again later, so
+    an evaluation that tells its time takes longer by one photograph in their number.
+
+    Args:
+        classifier: the network.
+        refs: the photographs.
+        hows: methods by name.
+        ask: what is measured.
+        sanity: also the sanity checks.
+
+    Returns:
+        Seconds; None where none of the first photographs can be read.
+    """
+    from camcli.evaluate.comparison.compare import compare
+    from camcli.evaluate.measured.seen import see_photographs
+
+    for ref in refs[:TRIED]:
+        # The first look pays for what is made once, such as buffers.
+        if not list(see_photographs(classifier, [ref], hows)):
+            continue
+        start = perf_counter()
+        list(see_photographs(classifier, [ref], hows))
+        look = perf_counter() - start
+        start = perf_counter()
+        compare(
+            classifier, "", [ref], hows, replace(ask, repeats=0, grid=(), grid_if=(), parts=None)
+        )
+        each = perf_counter() - start
+        again = (ask.deletion or ask.faithfulness) + (SANITY_PASSES if sanity else 0)
+        return len(refs) * (each + again * look)
+    return None
+
+
+def in_words(seconds: float) -> str:
+    """``about 3 minutes``: as much as such a guess is worth.
+
+    Example:
+        >>> in_words(3), in_words(100), in_words(4000)
+        ('a few seconds', 'about 2 minutes', 'about 1.1 hours')
+    """
+    if seconds < 8:
+        return "a few seconds"
+    if seconds < 55:
+        return f"about {round(seconds / 10) * 10} seconds"
+    if seconds < 90:
+        return "about a minute"
+    if seconds < 3400:
+        return f"about {round(seconds / 60)} minutes"
+    return f"about {seconds / 3600:.1f} hours"

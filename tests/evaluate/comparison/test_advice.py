@@ -1,0 +1,103 @@
+"""The verdict in words, from rows whose differences are known."""
+
+import numpy as np
+import pytest
+
+from camcli.evaluate.comparison.advice import FEWEST, advise, difference
+from camcli.evaluate.comparison.columns import UNRELATED, MetricRow
+from camcli.evaluate.metrics.bootstrap import draws, spans
+from camcli.evaluate.metrics.means import Means
+
+NOISE = np.random.default_rng(0).normal(size=40) * 0.3
+
+
+def measured(**means):
+    """Rows and draws of methods; each photograph has a difficulty that all methods share."""
+    rows, drawn = [], {}
+    for method, metrics in means.items():
+        part = Means()
+        for n, difficulty in enumerate(NOISE):
+            own = np.random.default_rng([n, len(method)]).normal() * 0.02
+            part.add({metric: value + difficulty + own for metric, value in metrics.items()})
+        name = method.replace("_", "-")
+        drawn[name] = draws(part.compute, len(part), repeats=200)
+        rows.append(MetricRow("net", name, len(part), part.compute(), spans(drawn[name])))
+    return rows, drawn
+
+
+def checks(**ranks):
+    rows = [MetricRow("net", m, 9, {"rank@head": v}, {}) for m, v in ranks.items()]
+    return [*rows, MetricRow("net", UNRELATED, 9, {"rank@head": 0.1}, {})]
+
+
+NOTHING = {"random": {"idsds": 0.0}, "centre_gaussian": {"idsds": 0.1}}
+
+
+def test_differences_are_paired():
+    """The photographs differ by far more than the methods do."""
+    rows, drawn = measured(a={"idsds": 0.40, "deletion": 0.3}, bb={"idsds": 0.35, "deletion": 0.4})
+    low, high = rows[0].intervals["idsds"]
+    assert high - low > 0.05, "by themselves they overlap"
+    low, high = difference(drawn, "a", "bb", "idsds")
+    assert 0 < low < 0.05 < high < 0.1
+    assert difference(drawn, "a", "bb", "deletion")[0] > 0, "lower is better"
+    assert difference(drawn, "bb", "a", "idsds")[1] < 0
+    assert difference(drawn, "a", "bb", "pxap") is None
+
+
+def test_the_better_one_is_advised_and_the_other_told_why_not():
+    rows, drawn = measured(good={"idsds": 0.5}, fair={"idsds": 0.4}, **NOTHING)
+    found = advise("net", rows, drawn, checks(good=0.2, fair=0.2))
+    assert (found.method, found.tied) == ("good", ())
+    assert found.lines[0] == "Verdict on net (40 photographs): use good."
+    assert any("ranks the patches" in line and "centre-gaussian" in line for line in found.lines)
+    assert any(line.startswith("Not fair: good is better by idsds") for line in found.lines)
+
+
+def test_what_cannot_be_told_apart_is_said_and_the_cheapest_comes_first():
+    rows, drawn = measured(dear={"idsds": 0.402}, cheap={"idsds": 0.4}, **NOTHING)
+    found = advise("net", rows, drawn, (), {"dear": 400, "cheap": 1})
+    assert found.method == "cheap"
+    assert found.tied == ("dear",)
+    assert "do not tell them apart" in found.lines[0]
+    assert "--sanity" in found.lines[-1]
+
+
+def test_a_map_that_a_random_head_leaves_is_not_advised():
+    rows, drawn = measured(stuck={"idsds": 0.6}, fair={"idsds": 0.4}, **NOTHING)
+    found = advise("net", rows, drawn, checks(stuck=0.98, fair=0.2))
+    assert found.method == "fair"
+    assert any("Not stuck: a random head" in line for line in found.lines)
+
+
+@pytest.mark.parametrize("value", [0.1, -0.2])
+def test_maps_no_better_than_a_gaussian_are_not_believed(value):
+    rows, drawn = measured(poor={"idsds": value}, **NOTHING)
+    found = advise("net", rows, drawn)
+    assert found.method is None
+    assert "Believe no map" in found.lines[0]
+
+
+def test_a_method_may_be_right_by_one_question_and_not_by_another():
+    nothing = {
+        "random": {"idsds": 0.0, "grid_2x2": 0.25},
+        "centre_gaussian": {"idsds": 0.1, "grid_2x2": 0.25},
+    }
+    rows, drawn = measured(
+        one={"idsds": 0.4, "grid_2x2": 0.25}, other={"idsds": 0.1, "grid_2x2": 0.8}, **nothing
+    )
+    found = advise("net", rows, drawn)
+    assert {found.method, *found.tied} == {"one", "other"}, "neither outdoes the other"
+    assert any("It is not shown that one tells the class" in line for line in found.lines)
+
+
+def test_few_photographs_no_draws_and_nothing_measured():
+    rows, drawn = measured(good={"idsds": 0.5}, **NOTHING)
+    few = [MetricRow(r.model, r.method, FEWEST - 1, r.metrics, r.intervals) for r in rows]
+    found = advise("net", few, drawn)
+    assert found.method is None
+    assert "too few" in found.lines[0]
+    assert advise("net", rows, {}) is None
+    assert advise("net", [], {}) is None
+    rows, drawn = measured(good={"average_drop": 0.5})
+    assert advise("net", rows, drawn) is None
