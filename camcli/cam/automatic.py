@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from camcli.cam.map_options import MapOptions
 from camcli.cam.method_facts import AUTO, FACTS
+from camcli.models.reference.compared import references_of
 
 if TYPE_CHECKING:
     from camcli.models.classifier import Classifier
@@ -44,6 +45,11 @@ def each_suited(hows: dict[str, MapOptions], classifier: Classifier) -> dict[str
 
 def _suited(classifier: Classifier) -> tuple[str, str]:
     """The method's name, and why it is taken."""
+    if references_of(classifier):
+        return (
+            USUAL,
+            "which is DiffCAM of a difference, by the channels in which a photograph differs",
+        )
     places = classifier.cut.places if classifier.cut else ()
     heads = [place.head for place in places] or [classifier.head]
     if all(heads):

@@ -18,7 +18,7 @@ from camcli.cam.noise import augmented, noisy_images
 from camcli.errors import UsageError
 from camcli.models.classifier import Classifier, Look, Part
 from camcli.models.cutting.types import Tail, has_gradients
-from camcli.models.reference.compared import Distance
+from camcli.models.reference.compared import Distance, references_of
 
 
 def check_influence(how: MapOptions, classifier: Classifier) -> None:
@@ -33,6 +33,11 @@ def check_influence(how: MapOptions, classifier: Classifier) -> None:
             nothing else; or the method needs gradients that the network's runtime has not.
     """
     _check_gradients(how, classifier)
+    if how.method.attention and references_of(classifier):
+        raise UsageError(
+            f"{how.method.name} follows attention to the network's own answer, and --against asks "
+            "how its features differ: take diffcam."
+        )
     if how.method.attention and (why := why_no_attention_of(classifier)):
         raise UsageError(
             f"{how.method.name} needs a transformer whose tokens all look at each other, and "

@@ -125,3 +125,12 @@ def test_several_layers_are_refused(tiny, convnet, pixels):
     _, usual = made(classifier, pixels)
     with pytest.raises(UsageError, match="compares at one layer"):
         compared(tiny(convnet(), layers=("0", "2")), usual, SOME)
+
+
+def test_what_follows_attention_to_the_networks_answer_is_refused(tiny, vit, pixels):
+    network, _ = made(tiny(vit()), pixels)
+    with pytest.raises(UsageError, match="take diffcam"):
+        make_explanation(network, "legrad")
+    what = make_explanation(network)
+    assert what.method.name == "gradcam"
+    assert "DiffCAM" in what.how.chosen
