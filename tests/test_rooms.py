@@ -19,14 +19,14 @@ WITHIN = {
     "jobs": "apply check audit evaluate flags report beside train explain batch concepts layers "
     "inspect maps photographs model against output_paths record",
     "evaluate": "check comparison audit proof marks properties matching findings metrics measured",
-    "train": "run search steps judged_run result member judging live prepare run_folder fitting "
-    "feature_pass dataset backbones config_file config ranges processes progress torchrun",
+    "train": "run search steps judged_run localizer result member judging live prepare run_folder "
+    "fitting feature_pass dataset backbones config_file config ranges processes progress torchrun",
     "batch": "processes ray contact_sheet run results concepts first_images engine references "
     "batch_size "
     "folder_order explain features differences explanation lanes overlay_writer run_files summary "
     "tables contact_grid",
-    "models": "forms runtime load reference classifier loading programs recognition cutting "
-    "pooling outputs label_metrics spec weights classes cuda",
+    "models": "forms runtime load reference classifier loading localizer programs recognition "
+    "cutting pooling outputs label_metrics spec weights classes cuda",
     "render/report": "compare build parts settings page rows templates",
     "data": "marked datasets synthetic decode sources picture_formats samples",
 }

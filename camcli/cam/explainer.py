@@ -11,9 +11,9 @@ from torch.nn import functional
 from camcli.cam.attention.grid import why_no_attention
 from camcli.cam.attention.seen import Attending
 from camcli.cam.map_options import SHOWN, Fuse, MapOptions
-from camcli.cam.method_facts import FACTS
+from camcli.cam.method_facts import FACTS, TRAINED
 from camcli.cam.method_input import Evidence
-from camcli.cam.methods import METHODS, explain
+from camcli.cam.methods import NO_LOCALIZER, explain, find_method
 from camcli.cam.noise import augmented, noisy_images
 from camcli.errors import UsageError
 from camcli.models.classifier import Classifier, Look, Part
@@ -32,6 +32,9 @@ def check_influence(how: MapOptions, classifier: Classifier) -> None:
         UsageError: nothing in the map of one of them changes the logits, and the method looks at
             nothing else; or the method needs gradients that the network's runtime has not.
     """
+    if how.method.name == TRAINED.name:
+        _check_localizer(classifier)
+        return
     _check_gradients(how, classifier)
     if how.method.attention and references_of(classifier):
         raise UsageError(
@@ -81,6 +84,22 @@ _NOTICED = 2
 def watching(hows: Iterable[MapOptions]) -> Attending | None:
     """Who must watch while a network sees what these maps are of; None if nobody needs to."""
     return Attending() if any(how.method.attention for how in hows) else None
+
+
+def _check_localizer(classifier: Classifier) -> None:
+    """Refuse a network without one, and another layer than the one that it was trained on.
+
+    Raises:
+        UsageError: there is nothing that could say where things are.
+    """
+    found = classifier.localizer
+    if found is None:
+        raise UsageError(NO_LOCALIZER)
+    if found.layer != classifier.layer:
+        raise UsageError(
+            f"{TRAINED.name} was trained on the map of {found.layer!r}, not on that of "
+            f"{classifier.layer!r}: leave --layer out."
+        )
 
 
 def _check_gradients(how: MapOptions, classifier: Classifier) -> None:
@@ -178,9 +197,9 @@ def _smoothed(
     """The map at layer number n."""
     e = _evidence(classifier, seen, n, index, how, against)
     if how.smooth == "eigen":
-        return explain(METHODS[how.method.name], e, eigen=True)
+        return explain(find_method(how.method.name), e, eigen=True)
     if how.smooth is None:
-        return explain(METHODS[how.method.name], e)
+        return explain(find_method(how.method.name), e)
     copies = (
         augmented(seen.images)
         if how.smooth == "aug"
@@ -190,7 +209,7 @@ def _smoothed(
     for images, back in copies:
         look = classifier.see(images, watching([how]))
         again = _evidence(classifier, look, n, index, how, against)
-        m = explain(METHODS[how.method.name], again)
+        m = explain(find_method(how.method.name), again)
         maps.append(back(m) if back else m)
     return torch.stack(maps).mean(0)
 
@@ -225,7 +244,7 @@ def _evidence(
         None if against is None else against[:, None],
         seen.images, see, how.effort, forward, classifier.output.kind,
         how.method.place(not classifier.usual_layer) is None,
-        attend,
+        attend, classifier.localizer,
     )  # fmt: skip
 
 

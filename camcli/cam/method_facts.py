@@ -337,6 +337,21 @@ def check_difference(methods: str, compares: bool) -> None:
         )
 
 
+TRAINED = Facts(
+    "trained-on-boxes",
+    "σ(w * A + b) - q, with w, b and q from boxes: no explanation of a class",
+    "after Choe 2020, arXiv 2001.07437",
+    (FREE, UNDEFINED),
+    class_specific=False,
+    weighted=False,
+)
+"""A checkpoint's localizer. It explains nothing, so it is not among `FACTS`; where a map is asked
+for it is a method like any other, by this name, which rows, pictures and pages show."""
+_OTHER_NAMES = {"localizer": TRAINED.name}
+NAMED = {**FACTS, TRAINED.name: TRAINED}
+"""All that a map can be made by."""
+
+
 def find_facts(name: str) -> Facts:
     """The method called `name`; case and ``-``/``_`` do not matter, ``pp`` is ``++``.
 
@@ -346,8 +361,9 @@ def find_facts(name: str) -> Facts:
         UsageError: there is no such method; names the nearest.
     """
     key = _plain(name)
-    known = {_plain(known): facts for known, facts in (FACTS | {AUTO.name: AUTO}).items()}
+    known = {_plain(known): facts for known, facts in (NAMED | {AUTO.name: AUTO}).items()}
     known[DIFFCAM] = FACTS["gradcam"]
+    key = _plain(_OTHER_NAMES.get(key, key))
     if key in known:
         return known[key]
     if "," in name:

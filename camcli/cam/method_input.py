@@ -15,6 +15,7 @@ from camcli.cam.scores import Score
 from camcli.cam.target import class_score, head_weights, is_bent
 from camcli.errors import UsageError
 from camcli.models.cutting.types import LinearHead, Tail
+from camcli.models.localizer import Localizer
 from camcli.models.spec import OutputKind
 
 # normalised images (n, 3, H, W) -> (logits (n, C), A (n, K, h, w), tail), without autograd
@@ -41,6 +42,7 @@ class Evidence:
         named: whether the layer was asked for by name: a method may have another default.
         attend: normalised images -> the attention of the network that sees them; of this batch's,
             what was seen when they were looked at, if it was.
+        localizer: of the network's checkpoint; it takes A of the last map.
     """
 
     A: Tensor
@@ -57,6 +59,7 @@ class Evidence:
     output: OutputKind = "softmax"
     named: bool = False
     attend: Callable[[Tensor], Attending] | None = None
+    localizer: Localizer | None = None
 
     @property
     def bends(self) -> bool:

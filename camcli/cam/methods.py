@@ -14,7 +14,7 @@ from camcli.cam.attention import attnlrp
 from camcli.cam.attention.legrad import legrad
 from camcli.cam.attention.rollout import chefer, rollout
 from camcli.cam.map_options import Effort
-from camcli.cam.method_facts import FACTS, Facts, find_facts
+from camcli.cam.method_facts import NAMED, TRAINED, Facts, find_facts
 from camcli.cam.method_input import Evidence, See
 from camcli.cam.scores import Score
 from camcli.cam.target import nearest_classes
@@ -47,7 +47,7 @@ class Method(Facts):
 
 def _bound(name: str, **functions: Any) -> Method:
     """What is known of a method, with what computes it."""
-    facts = FACTS[name]
+    facts = NAMED[name]
     return Method(
         **{field.name: getattr(facts, field.name) for field in fields(Facts)}, **functions
     )
@@ -90,6 +90,19 @@ METHODS: dict[str, Method] = {
 more are what ``camcli methods`` lists."""
 
 
+def _trained_on_boxes(e: Evidence) -> Tensor:
+    if e.localizer is None:
+        raise UsageError(NO_LOCALIZER)
+    return e.localizer(e.A)
+
+
+_TRAINED = _bound(TRAINED.name, maps=_trained_on_boxes)
+NO_LOCALIZER = (
+    f"{TRAINED.name} is a localizer that a checkpoint holds, and this network has none: "
+    "'camcli train --boxes' makes one from a few boxes."
+)
+
+
 def find_method(name: str) -> Method:
     """The method called `name`; see `camcli.cam.method_facts.find_facts`.
 
@@ -98,6 +111,8 @@ def find_method(name: str) -> Method:
             is known.
     """
     facts = find_facts(name)
+    if facts.name == TRAINED.name:
+        return _TRAINED
     if facts.name not in METHODS:
         raise UsageError(
             f"{facts.name} is no method by itself: camcli.cam.automatic says which it is for a "

@@ -46,7 +46,19 @@ HeadOption = Annotated[
         metavar="KIND",
         help="linear; prototype: the nearest mean of a class; neighbours: the votes of the "
         "nearest training images, which the checkpoint then holds as features (maps by "
-        "autograd, not in closed form).",
+        "autograd, not in closed form); keep: the head and the classes that --backbone, a network "
+        "or a checkpoint, has: only --boxes are learnt from, and --data needs no labels.",
+    ),
+]
+BoxesOption = Annotated[
+    str | None,
+    _head(
+        "--boxes",
+        metavar="FILE",
+        help="Boxes of some of the photographs (a folder of VOC .xml, a COCO .json, a .csv): also "
+        "train a localizer on them, which the checkpoint then holds. 5 to 10 of each class will "
+        "do. Its maps are --method trained-on-boxes: where things like those in boxes are, no "
+        "explanation.",
     ),
 ]
 UnfreezeOption = Annotated[

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from camcli.cam.method_facts import TRAINED
 from camcli.data.datasets.registry import NAMED
 from camcli.errors import UnavailableError, UsageError
 from camcli.models import spec
@@ -14,7 +15,7 @@ from camcli.models.loading.sources import AskedModel, check_asked
 from camcli.ours import read_record
 from camcli.settings import Settings
 from camcli.train.backbones import why_this_one, with_backbone
-from camcli.train.config import AUTO, TrainConfig
+from camcli.train.config import AUTO, KEEP, TrainConfig
 from camcli.train.feature_pass.shelf import read_limit
 from camcli.train.progress import Listener, LogListener
 from camcli.train.run_folder.rundir import BEST, INFO, TrainDirectory
@@ -22,6 +23,8 @@ from camcli.train.torchrun import several, speaks
 
 if TYPE_CHECKING:
     from camcli.data.datasets.load import Dataset
+    from camcli.data.sources.refs import ImageRef
+    from camcli.evaluate.measured.box_files import Box
     from camcli.train.result import TrainResult
 
 
@@ -66,8 +69,10 @@ class TrainJob(Settings):
         drawn = set(self.config.kinds()) == {"random"}
         weights = "random" if drawn else self.config.weights
         name = with_backbone(self.config).backbone
+        kept = self.config.head == KEEP and spec.is_checkpoint_name(name)
         try:
-            check_asked(AskedModel(name, weights))
+            if not kept:
+                check_asked(AskedModel(name, weights))
             spec.check_weights(self.config.weights, name)
         except UsageError as error:  # which speaks of the option that the other commands have
             raise UsageError(str(error).replace("--model ", "--backbone ")) from error
@@ -77,6 +82,10 @@ class TrainJob(Settings):
             check_tensorboard()
         if self.download:
             self._check_download()
+        if self.config.boxes and not os.path.lexists(self.config.boxes):
+            raise UsageError(f"There are no boxes at {self.config.boxes}: no such file or folder.")
+        if self.config.head == KEEP and several():
+            raise UsageError(f"--head {KEEP} is the work of one process: leave torchrun out.")
         if not several():  # of several, one looks first
             self._is_resumed()
 
@@ -101,8 +110,14 @@ class TrainJob(Settings):
             self._fetch(listener)
         if several() or self._is_resumed():
             return None
+        if self.config.head == KEEP:
+            self._photographs(listener)
+            return None
         with listener.slow(f"Looking for images in {self.config.data} ..."):
-            return read_data(self.config)
+            found = read_data(self.config)
+        if self.config.boxes:
+            self._boxed(found)
+        return found
 
     def run(self, listener: Listener | None = None, dataset: Dataset | None = None) -> TrainResult:
         """Train, from the data set to the folder with the checkpoint.
@@ -128,14 +143,56 @@ class TrainJob(Settings):
             name = "networks" if auto else with_backbone(wanted).backbone
             listener.say(f"Loading {name} ...")
 
+        if self.config.head == KEEP:
+            from camcli.train.localizer import train_localizer
+
+            refs, boxes = self._photographs(listener)
+            return train_localizer(
+                self.config, self.out, refs, boxes, resume=self.resume, overwrite=self.overwrite,
+                device=self.device, offline=self.offline, listener=listener,
+            )  # fmt: skip
         from camcli.train.run import train
 
-        return train(
+        result = train(
             self.config, self.out, resume=self.resume, overwrite=self.overwrite,
             device=self.device, offline=self.offline, cache_dir=self.cache_dir,
             cache_limit=read_limit(self.cache_limit), listener=listener,
             dataset=dataset,
         )  # fmt: skip
+        if self.config.boxes and result.leads:
+            self._add_localizer(result, dataset, listener)
+        return result
+
+    def _add_localizer(
+        self, result: TrainResult, dataset: Dataset | None, listener: Listener
+    ) -> None:
+        """Train on the boxes, once the network is as it stays."""
+        from camcli.train.dataset import read_data
+        from camcli.train.localizer import add_localizer
+
+        refs, boxes = self._boxed(dataset or read_data(self.config))
+        add_localizer(
+            result.checkpoint, refs, boxes, device=self.device, model=self.config.backbone,
+            listener=listener,
+        )  # fmt: skip
+
+    def _boxed(self, dataset: Dataset) -> tuple[list[ImageRef], dict[str, tuple[Box, ...]]]:
+        """The photographs that are no test images, and their boxes by relative path."""
+        from camcli.evaluate.measured.annotations import read_boxes
+
+        found = read_boxes(Path(self.config.boxes or "")).match(item.ref for item in dataset.items)
+        learnt = [*dataset.split("train"), *dataset.split("val")]
+        return [item.ref for item in learnt], found
+
+    def _photographs(self, listener: Listener) -> tuple[list[ImageRef], dict[str, tuple[Box, ...]]]:
+        """Photographs without labels, and their boxes by relative path."""
+        from camcli.evaluate.measured.annotations import read_boxes
+        from camcli.jobs.photographs import find_photographs
+
+        if not self.config.data:
+            raise UsageError("Nothing to train on: name the photographs of the boxes with --data.")
+        _, refs = find_photographs(self.config.data, "none", listener)
+        return refs, read_boxes(Path(self.config.boxes or "")).match(refs)
 
     def looking(self, dataset: Dataset | None = None) -> list[str]:
         """The command that shows what the trained network looks at in the same images, in words.
@@ -146,6 +203,11 @@ class TrainJob(Settings):
         Returns:
             Words of a shell's command; its run directory is one that is free.
         """
+        if self.config.head == KEEP:
+            return [
+                "camcli", "batch", self.config.data, "--checkpoint", str(self.out / BEST),
+                "--method", TRAINED.name, "--out", self._free(f"{self.out}-maps"), "--report",
+            ]  # fmt: skip
         recorded = (read_record(self.out / INFO) or {}).get("data", {})
         layout = dataset.layout if dataset else str(recorded.get("layout"))
         images, labels = self.config.data, self.config.labels
@@ -163,15 +225,21 @@ class TrainJob(Settings):
             images = str(there or Path(images).parent)
         elif labels == "auto" and layout == "names":
             labels = "prefix"  # which a run takes only where it is told to
-        out, number = f"{self.out}-maps", 1
-        while os.path.lexists(out):
-            number += 1
-            out = f"{self.out}-maps-{number}"
+        out = self._free(f"{self.out}-maps")
         backbone = self.config.backbone
         own = ["--model", backbone] if spec.is_own_code(backbone) else []
         named = ["--labels", labels] if labels != "auto" else []
         checkpoint = ["--checkpoint", str(self.out / BEST)]
         return ["camcli", "batch", images, *own, *checkpoint, *named, "--out", out, "--report"]
+
+    @staticmethod
+    def _free(name: str) -> str:
+        """A folder's name that is free, with a number behind it if need be."""
+        out, number = name, 1
+        while os.path.lexists(out):
+            number += 1
+            out = f"{name}-{number}"
+        return out
 
     def _is_resumed(self) -> bool:
         """Whether there is a run to go on with."""

@@ -18,6 +18,7 @@ from camcli.models.cutting.two_sided import taken_for
 from camcli.models.cutting.types import CutsItself, channels_first, channels_last
 from camcli.models.loading.box_calibration import Calibration
 from camcli.models.loading.zoo import Provenance
+from camcli.models.localizer import Localizer
 from camcli.models.outputs import Output, TwoSided, is_two_named, probabilities, value_names
 from camcli.models.spec import (
     LAST,
@@ -89,6 +90,7 @@ class Classifier:
         usual_layer: whether it is cut where it is by default, and not where somebody chose.
         boxes: from which shares of their maxima on its maps are inside their boxes, where its
             checkpoint was calibrated.
+        localizer: of its checkpoint: where things are, as boxes taught it; None for none.
     """
 
     features: Callable[[Tensor], Tensor]
@@ -105,6 +107,7 @@ class Classifier:
     layout: torch.memory_format = torch.channels_last
     usual_layer: bool = True
     boxes: tuple[Calibration, ...] = ()
+    localizer: Localizer | None = None
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Of each class, (B, C) in [0, 1], from the logits (B, C) of this network.

@@ -11,14 +11,16 @@ from torch import nn
 
 from camcli.data.decode.preprocess import Fit, Preprocess
 from camcli.data.decode.preprocess_said import Said
-from camcli.errors import UsageError
+from camcli.errors import CamcliError, UsageError
 from camcli.files import expanded
 from camcli.models.classifier import Classifier, _classifier, cut_classifier
+from camcli.models.cutting.cut import Cut
 from camcli.models.cutting.types import CutsItself
 from camcli.models.loading.backbone import cut_with_head, fill_backbone
 from camcli.models.loading.checkpoint import Checkpoint, load_checkpoint
 from camcli.models.loading.ensemble import join
 from camcli.models.loading.zoo import Provenance, build_model
+from camcli.models.localizer import Localizer
 from camcli.models.outputs import Output
 from camcli.models.spec import (
     BUNDLED,
@@ -206,9 +208,26 @@ def _from_checkpoint(
     found = _classifier(halves, saved.classes, preprocess, provenance, device)
     found = replace(found, boxes=saved.boxes)
     found = replace(found, usual_layer=tuple(layers) == (LAST,))
+    if saved.localizer is not None:
+        found = replace(found, localizer=_fitting(saved.localizer, found, halves, path))
     if saved.output == "softmax":
         return found
     return replace(found, output=Output(saved.output, thresholds=saved.thresholds))
+
+
+def _fitting(localizer: Localizer, found: Classifier, halves: Cut, path: Path) -> Localizer:
+    """A checkpoint's localizer, once its network has the map that it is for.
+
+    Raises:
+        CamcliError: that has another number of channels.
+    """
+    channels = halves.places[0].shape[0]
+    if found.layer == localizer.layer and channels != localizer.channels:
+        raise CamcliError(
+            f"{path} is damaged: its localizer is for {localizer.channels} channels, and its "
+            f"network has {channels}."
+        )
+    return localizer
 
 
 def find_device(name: str) -> torch.device:

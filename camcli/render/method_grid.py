@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from camcli.cam.method_facts import FACTS
+from camcli.cam.method_facts import NAMED
 from camcli.cam.postprocess import likeness
 from camcli.render.colormaps import get_colormap, signed_colormap
 from camcli.render.label import SMALLEST, filled, font_size, paste
@@ -144,7 +144,7 @@ def _lacking(heat: Heat) -> str:
 def _aside(result: Result, other: Result, rank: int) -> str:
     """What stands at the right of a method's name."""
     compared = like(result, other, rank)
-    facts = FACTS.get(str(other.method))
+    facts = NAMED.get(str(other.method))
     if compared or facts is None or facts.class_specific:
         return compared
     return "looks at no class"

@@ -33,6 +33,8 @@ _LOSSES: dict[str, tuple[str, ...]] = {
     "value": ("auto", "mse", "huber"),
 }  # fmt: skip
 _NOT_SEARCHED = ("focal", "mse", "huber")
+KEEP = "keep"
+"""The head that a network has; what is trained is a localizer beside it."""
 PATIENCE2 = 4
 """Epochs of fine-tuning without a better one, after which it stops."""
 FOUND = (
@@ -81,6 +83,7 @@ class TrainConfig:
     input_size: int | None = None
     pooling: str = "mean"
     head: HeadKind = "linear"
+    boxes: str | None = None
     solver: Solver | None = None
     epochs: int = 5
     batch_size: int = 32
@@ -180,6 +183,9 @@ class TrainConfig:
         """Refuse what a head that is not solved for has no use for."""
         if self.head == "linear":
             return
+        if self.head == KEEP:
+            self._check_kept()
+            return
         if self.learnt == "value":
             self.check_head(measured=True)
         for name in SOLVED if not self.search else ("search",):
@@ -187,6 +193,26 @@ class TrainConfig:
                 raise UsageError(
                     f"--head {self.head} is made of the training images as they are, which "
                     f"{option(name)} has no part in: leave one of them out."
+                )
+
+    def _check_kept(self) -> None:
+        """Refuse what a network that stays as it is has no use for."""
+        if not self.boxes:
+            raise UsageError(
+                f"--head {KEEP} leaves the network as it is and trains a localizer on boxes: give "
+                "--boxes, or leave --head out."
+            )
+        if self.backbone == AUTO:
+            raise UsageError(
+                f"--head {KEEP} leaves a network as it is: name it with --backbone NAME, or a "
+                "checkpoint's file."
+            )
+        kept = ("head", "weights", "fit", "input_size")
+        for name in dict.fromkeys(("search", *FOUND, *SOLVED)):
+            if name not in kept and getattr(self, name) != _DEFAULT[name]:
+                raise UsageError(
+                    f"--head {KEEP} leaves the network as it is, which {option(name)} has no part "
+                    "in: leave one of them out."
                 )
 
     def check_head(self, *, measured: bool) -> None:

@@ -9,7 +9,7 @@ from camcli.data.decode.fit import FITS
 from camcli.errors import UsageError
 
 SplitRule = Literal["given", "video"]
-HeadKind = Literal["linear", "prototype", "neighbours"]
+HeadKind = Literal["linear", "prototype", "neighbours", "keep"]
 Solver = Literal["adamw", "sgd", "lbfgs"]
 ClassWeights = Literal["none", "balanced", "effective"]
 Loss = Literal["auto", "ce", "bce", "focal", "mse", "huber"]

@@ -53,6 +53,7 @@ def train(
     input_size: t.InputSizeOption = D.input_size,
     pooling: n.PoolingOption = D.pooling,
     head: n.HeadOption = D.head,
+    boxes: n.BoxesOption = D.boxes,
     unfreeze: n.UnfreezeOption = D.unfreeze,
     epochs2: n.Epochs2Option = D.epochs2,
     lr2: n.Lr2Option = D.lr2,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 
 from camcli.cam.explainer import check_influence
 from camcli.cam.map_options import MapOptions
+from camcli.cam.method_facts import TRAINED
 from camcli.data.sources.find import ImageRef
 from camcli.data.sources.label_tables import split_values
 from camcli.errors import ImageError, UsageError
@@ -60,6 +61,8 @@ class Questions:
         repeats: bootstrap draws; 0 for none.
         seed: of everything that is drawn.
         parts: the protocol of scenes that are there again without their parts, with these.
+        without: relative paths of photographs that a method learnt from, by method: its row does
+            not count them.
     """
 
     annotations: Annotations = field(default_factory=Annotations)
@@ -75,6 +78,11 @@ class Questions:
     repeats: int = 500
     seed: int = 0
     parts: PartScenes | None = None
+    without: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    def counts(self, method: str, rel: str) -> bool:
+        """Whether a photograph counts in a method's row."""
+        return rel not in self.without.get(method, ())
 
     @property
     def of_predictions(self) -> str:
@@ -154,9 +162,11 @@ def compare(
     for how in hows.values():
         check_influence(how, classifier)
     found: dict[str, Localization] = {}
-    faiths = {method: Means() for method in (GAUSSIAN, *hows)}
+    # What was trained on boxes can be right about places; of the network it explains nothing.
+    explaining = {method: how for method, how in hows.items() if method != TRAINED.name}
+    faiths = {method: Means() for method in (GAUSSIAN, *explaining)}
     deletion = ask.deletion or ask.faithfulness
-    inside = InDomain(classifier, hows, deletion, ask.fidelity, ask.seed)
+    inside = InDomain(classifier, explaining, deletion, ask.fidelity, ask.seed)
     logits, labels, kept = [], [], list[Seen]()
     several: list[frozenset[int] | None] = []
     doubtful: list[frozenset[int]] = []
@@ -190,6 +200,8 @@ def compare(
             if controls:
                 scores = {**control_maps(ask.seed + len(logits), seen), **scores}
             for method, score in scores.items():
+                if not ask.counts(method, seen.ref.rel):
+                    continue
                 found.setdefault(method, Localization(ask.threshold, ask.tolerance)).accumulate(
                     score, truth, None if output.multi_label else _right(seen, classifier)
                 )
@@ -223,11 +235,18 @@ def compare(
                 raise
             left_out.append(f"No grid pointing game. {error}")
             continue
-        games = grid_game(classifier, mosaics, hows, n)
+        games = grid_game(classifier, mosaics, explaining, n)
         rows += [row_of(name, method, part) for method, part in games.items()]
     if ask.parts is not None:
         answers = ask_parts(
-            classifier, name, refs, hows, ask.parts, seed=ask.seed, failed=failed, progress=progress
+            classifier,
+            name,
+            refs,
+            explaining,
+            ask.parts,
+            seed=ask.seed,
+            failed=failed,
+            progress=progress,
         )
         rows += part_rows(answers, name, repeats=ask.repeats, seed=ask.seed)
     predictions: Predictions | LabelPredictions | ValuePredictions | None = None

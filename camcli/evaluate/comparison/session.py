@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from camcli.cam.automatic import each_suited
+from camcli.cam.method_facts import TRAINED
 from camcli.data.sources.label_tables import split_values
 from camcli.errors import UsageError
 from camcli.models.spec import LAST
@@ -192,6 +193,7 @@ def ask_all(
     from camcli.evaluate.comparison.advice import advise
     from camcli.evaluate.comparison.columns import CONTROLS
     from camcli.evaluate.comparison.compare import compare
+    from camcli.evaluate.comparison.trained_row import with_localizer
     from camcli.models.classes.label_index import label_index, label_indices
 
     asked, found = hows, Answers()
@@ -232,11 +234,14 @@ def ask_all(
         for how in hows.values():
             if how.chosen:
                 listener.say(f"{network.name}: {how.chosen}" if len(networks) > 1 else how.chosen)
+        # A randomised copy has no localizer, and what boxes taught is not the network's.
+        explaining = {name: how for name, how in hows.items() if name != TRAINED.name}
+        rows, of_these = with_localizer(network.name, classifier, own, hows, ask, listener)
         if timed:
-            _tell_time(network.name, classifier, own, hows, ask, sanity or sanity_if, listener)
+            _tell_time(network.name, classifier, own, rows, of_these, sanity or sanity_if, listener)
         with listener.bar(network.name, len(refs) * passes, "image") as bar:
             compared = compare(
-                classifier, network.name, own, hows, ask, controls=number == 0,
+                classifier, network.name, own, rows, of_these, controls=number == 0,
                 confidence=confidence, failed=lambda error: found.failures.add(str(error)),
                 progress=partial(bar.advance, 1),
             )  # fmt: skip
@@ -257,12 +262,12 @@ def ask_all(
             if doubt := _doubt(compared.predictions, classifier):
                 listener.warn(f"{network.name}: {doubt}")
         if sanity:
-            _check(network, classifier, own, hows, found, listener)
+            _check(network, classifier, own, explaining, found, listener)
         elif sanity_if and network.copies is None:
             listener.say(f"No sanity check: {network.name} is given as it is, and not by name.")
         elif sanity_if:
             try:
-                _check(network, classifier, own, hows, found, listener)
+                _check(network, classifier, own, explaining, found, listener)
             except UsageError as error:
                 listener.say(f"No sanity check. {error}")
         # The controls that look at no network are of the first one's table.
@@ -271,10 +276,14 @@ def ask_all(
             name: {**shared.get(name, {}), **compared.drawn.get(name, {})}
             for name in (*shared, *compared.drawn)
         }
-        rows = [row for row in found.rows if row.model in ("", network.name)]
+        measured = [
+            row
+            for row in found.rows
+            if row.model in ("", network.name) and row.method != TRAINED.name
+        ]
         advice = advise(
-            network.name, merged_by_method(rows), drawn, found.checks[before:],
-            {name: how.passes(classifier) for name, how in hows.items()},
+            network.name, merged_by_method(measured), drawn, found.checks[before:],
+            {name: how.passes(classifier) for name, how in explaining.items()},
         )  # fmt: skip
         if advice is not None:
             found.advice.append(advice)

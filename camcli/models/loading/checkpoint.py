@@ -8,7 +8,8 @@ Layout: tensors ``backbone.<name in the architecture>``, ``head.weight`` (C, K),
 Where the head is given other statistics than the mean of the last map (format 4), the header's
 ``pooling`` says which, and K is how many numbers these are. A head that asks its nearest training
 images (format 4, too) is tensors ``nearest.<name>`` in place of ``head.<name>``, and settings
-under ``nearest``.
+under ``nearest``. A localizer that was trained on boxes (`camcli.models.localizer`, format 5) is
+tensors ``localizer.<name>`` and settings under ``localizer``.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from camcli.models.loading.nearest import (
     nearest_settings,
     nearest_tensors,
 )
+from camcli.models.localizer import Localizer, read_localizer
 from camcli.models.pooling.nearest import NearestHead
 from camcli.models.pooling.pooling import Pooling
 from camcli.models.spec import OutputKind
@@ -45,9 +47,9 @@ from camcli.models.weights.formats import check_checkpoint, inside
 from camcli.models.weights.mismatch import shape_of
 from camcli.printable import counted
 
-FORMAT = 4
-"""The newest that is read and written: of heads that are not on the mean, not linear, or of values.
-Labels are
+FORMAT = 5
+"""The newest that is read and written: with a localizer. Heads that are not on the mean, not
+linear, or of values, are written as 4, and labels are
 still written as 3, an ensemble's classes as 2 and others as 1: what an older camcli would take for
 something else in silence is not for it to read."""
 LEARNT: tuple[OutputKind, ...] = ("softmax", "sigmoid", "none")
@@ -78,6 +80,7 @@ class Checkpoint:
         pooling: which statistics of which layers the head is given.
         temperature: what the logits were divided by; that is in `weight` and `bias` already.
         boxes: from which shares of their maxima on maps are inside their boxes.
+        localizer: where things are on the last map, as boxes taught it; None for none.
     """
 
     architecture: str
@@ -96,6 +99,7 @@ class Checkpoint:
     temperature: float = 1.0
     nearest: NearestHead | None = None
     boxes: tuple[Calibration, ...] = ()
+    localizer: Localizer | None = None
 
     def heads(self) -> list[Head]:
         """The head of each member."""
@@ -158,6 +162,8 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         tensors |= {"head.weight": checkpoint.weight, "head.bias": checkpoint.bias}
     else:
         tensors |= nearest_tensors(checkpoint.nearest)
+    if checkpoint.localizer is not None:
+        tensors |= checkpoint.localizer.tensors()
     # Contiguous copies: safetensors refuses shared and strided memory.
     tensors = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
     header = {
@@ -175,6 +181,8 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         header["pooling"] = str(checkpoint.pooling)
     if checkpoint.nearest is not None:
         header["nearest"] = checkpoint.nearest.settings()
+    if checkpoint.localizer is not None:
+        header["localizer"] = checkpoint.localizer.settings()
     if checkpoint.temperature != 1:
         header["temperature"] = checkpoint.temperature
     if checkpoint.boxes:
@@ -193,6 +201,8 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 
 def _format_of(checkpoint: Checkpoint) -> int:
     """The oldest format that holds it."""
+    if checkpoint.localizer is not None:
+        return 5
     if (
         checkpoint.nearest is not None
         or not checkpoint.pooling.plain
@@ -310,6 +320,7 @@ def _described(header: Any, path: Path, names: Sequence[str]) -> dict[str, Any]:
         "temperature": temperature,
         "nearest": nearest,
         "boxes": boxes,
+        "localizer": header.get("localizer"),
         **{name: field_of(name, dict, {}) for name in ("config", "metrics", "versions")},
     }
 
@@ -318,6 +329,8 @@ def _with_tensors(described: dict[str, Any], tensors: dict[str, Tensor], path: P
     """The checkpoint, once its head has the shape that the description says."""
     classes, members = len(described["classes"]), described["members"]
     check_finite(tensors, str(path))
+    if described["localizer"] is not None:
+        described["localizer"] = read_localizer(tensors, described["localizer"], path)
     backbone = {
         n.removeprefix("backbone."): t for n, t in tensors.items() if n.startswith("backbone.")
     }

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from camcli.cam.difference_facts import why_no_difference
-from camcli.cam.method_facts import FACTS
+from camcli.cam.method_facts import NAMED
 from camcli.data.decode.images import printable
 from camcli.data.sources.containers.lookup import ref_again
 from camcli.ours import Inside
@@ -43,7 +43,7 @@ def difference_settings(run: RunData, rows: Sequence[ImageRow], side: int = 0) -
         a command can draw both signs.
     """
     found = any(row.sides[side].difference for row in rows)
-    facts = FACTS.get(str(run.setting("method")))
+    facts = NAMED.get(str(run.setting("method")))
     return {
         "differences": found,
         "noDifference": None if found else _why_not(run),
@@ -56,7 +56,7 @@ def difference_settings(run: RunData, rows: Sequence[ImageRow], side: int = 0) -
 
 
 def _why_not(run: RunData) -> str:
-    facts = FACTS.get(str(run.setting("method")))
+    facts = NAMED.get(str(run.setting("method")))
     output = run.setting("output") or "softmax"
     reason = facts and why_no_difference(
         facts, smooth=run.setting("smooth"), several_layers="," in str(run.setting("layer")),
@@ -73,7 +73,7 @@ def _can_be_named(run: RunData, rows: Sequence[ImageRow]) -> bool:
 
     Those within a container are no files.
     """
-    facts = FACTS.get(str(run.setting("method")))
+    facts = NAMED.get(str(run.setting("method")))
     exclusive = run.setting("output") not in ("sigmoid", "none")
     folder = str(run.source.absolute())
     ref = ref_again(Inside(run.source), run.source, rows[0].path) if rows else None
