@@ -1,14 +1,24 @@
 """Which networks attention explains, through `camcli.models.classifier`, and which not."""
 
+import gc
+import weakref
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 from torch import nn
 from torchvision.models import VisionTransformer
 
-from camcli.batch.explain import make_explanation
+from camcli.batch.explain import explain_batch, make_explanation, read
+from camcli.cam import explainer
+from camcli.cam.attention.seen import Attending
 from camcli.cam.explainer import check_influence, maps_of, watching, why_no_attention_of
 from camcli.cam.map_options import make_map_options
+from camcli.data.decode.images import Picture
 from camcli.data.decode.preprocess import Preprocess
+from camcli.data.sources.refs import ImageRef
 from camcli.errors import UsageError
 from camcli.models.classifier import cut_classifier
 from camcli.models.loading.zoo import Provenance
@@ -156,3 +166,65 @@ def test_others_are_refused_in_words(name):
 
 def test_who_can_be_explained_is_known(named):
     assert why_no_attention_of(named[1]) is None
+
+
+def test_a_folder_run_sees_each_batch_once_and_keeps_nothing():
+    """As `camcli batch` does it: one pass a batch, and what was kept for gradients goes with it."""
+    classifier = classifier_of(plain())
+    what = make_explanation(classifier, "legrad")
+    images = []
+    for n in range(3):
+        rgb = np.random.default_rng(n).integers(0, 255, (32, 32, 3), np.uint8)
+        ref = ImageRef(Path(f"/{n}.png"), f"{n}.png", None)
+        images.append(
+            read(ref, classifier, lambda rgb: rgb[:0], lambda _, rgb=rgb: Picture(rgb, 32, 32))
+        )
+    made, ended = [], []
+
+    class Noted(Attending):
+        def __init__(self):
+            super().__init__()
+            made.append(self)
+            weakref.finalize(self, ended.append, True)
+
+        def finish(self, logits):
+            super().finish(logits)
+            assert len(self.calls) == 2
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(explainer, "Attending", Noted)
+        results = explain_batch(classifier, images, what)
+    assert len(made) == 1
+    made.clear()
+    gc.collect()
+    assert ended == [True]
+    assert [result.method.name for result in results] == ["legrad"] * 3
+    assert all(result.heatmap.shape == (4, 4) for result in results)
+
+
+def test_another_runtime_leaves_it_to_torch(pixels):
+    """As FullGrad: gradients need torch's own network, which stands behind a runtime's."""
+    classifier = classifier_of(plain())
+    want = maps_of(
+        classifier, classifier.look(pixels), torch.tensor([0, 1, 2]), make_map_options("legrad")
+    )
+
+    class Runtime:
+        eager = classifier.cut.first
+
+        def __call__(self, images):
+            with torch.no_grad():
+                return self.eager(images)
+
+    fast = replace(classifier, cut=replace(classifier.cut, first=Runtime()))
+    how = make_map_options("legrad")
+    for seen in (fast.look(pixels, watching([how])), fast.look(pixels)):
+        got = maps_of(fast, seen, torch.tensor([0, 1, 2]), how)
+        torch.testing.assert_close(got, want)
+
+
+def test_a_program_without_gradients_is_refused():
+    facts = make_map_options("rollout").method
+    assert "needs gradients" in facts.why_not(linear=False, gradients=False)
+    why = facts.why_not(linear=False, gradients=True, inattentive="has none")
+    assert why.endswith("this network has none")

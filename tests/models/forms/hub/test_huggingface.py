@@ -12,6 +12,8 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from camcli.cam.explainer import maps_of, watching
+from camcli.cam.map_options import make_map_options
 from camcli.errors import CamcliError, UsageError
 from camcli.jobs.model import ModelJob
 from camcli.models.classifier import Classifier
@@ -356,3 +358,26 @@ def test_logits_by_another_name_are_logits(tmp_path: Path) -> None:
     with torch.no_grad():
         expected = network(x).last_hidden_state
     assert torch.allclose(classifier.see(x).logits, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["vit", "deit", "dinov2", "dinov2_with_registers"])
+def test_attention_is_what_transformers_says_it_is(kind: str, tmp_path: Path) -> None:
+    """Rollout of the attentions that the library returns, the class token's row."""
+    network = saved(tmp_path, kind)
+    classifier = load_classifier(str(tmp_path), device="cpu")
+    _, pixels = own_logits(network, tmp_path, PHOTOGRAPHS[0])
+    network.set_attn_implementation("eager")
+    with torch.no_grad():
+        attentions = network(pixels, output_attentions=True).attentions
+    R = torch.eye(attentions[0].shape[-1])
+    for P in attentions:
+        R = (P.mean(1) + torch.eye(P.shape[-1])) / 2 @ R
+    how = make_map_options("rollout")
+    seen = classifier.see(pixels, watching([how]))
+    index = seen.logits.argmax(1)
+    # The head of DINOv2 takes the class token and the mean of the places.
+    places = slice(R.shape[-1] - 64, None)
+    rows = [R[:, :1], R[:, places]] if kind.startswith("dinov2") else [R[:, :1]]
+    read = torch.cat(rows, 1).mean(1)
+    got = maps_of(classifier, seen, index, how)
+    torch.testing.assert_close(got[0].flatten(), read[0, -64:], rtol=1e-4, atol=1e-6)
