@@ -120,7 +120,9 @@ def advise(
         name: [(q, m) for q, m in asked if _beats_controls(name, m, drawn)] for name in methods
     }
     able = [name for name in methods if name not in stuck and better[name]]
-    able = [one for one in able if not any(_outdone(one, two, asked, drawn) for two in able)]
+    # Three methods can outdo each other in a circle, each by another metric: then all are left.
+    best = [one for one in able if not any(_outdone(one, two, asked, drawn) for two in able)]
+    able = best or able
     order = {name: n for n, name in enumerate(methods)}
     able.sort(key=lambda name: ((costs or {}).get(name, 1), -len(better[name]), order[name]))
     lines = [_verdict(model, able, methods, count)]
@@ -221,7 +223,7 @@ def _why_not(
                 return (
                     f"Not {name}: {other} is better by {metric}, by {gap[0]:.2f} to {gap[1]:.2f}."
                 )
-    return f"Not {name}: another method that was outdone itself is better."
+    return f"Not {name}: another method is better that is outdone itself."
 
 
 def _number(row: MetricRow, metric: str) -> str:

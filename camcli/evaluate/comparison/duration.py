@@ -8,7 +8,11 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from camcli.data.sources.find import ImageRef
+from camcli.evaluate.metrics.fidelity import DRAWS
+from camcli.evaluate.metrics.single_deletion import GRID
 from camcli.models.classifier import Classifier
+from camcli.train.fitting.adapted_head import FEWEST
+from camcli.train.fitting.adapted_head import expected_seconds as learning_seconds
 
 if TYPE_CHECKING:
     from camcli.cam.map_options import MapOptions
@@ -58,8 +62,15 @@ def expected_seconds(
             classifier, "", [ref], hows, replace(ask, repeats=0, grid=(), grid_if=(), parts=None)
         )
         each = perf_counter() - start
+        learning = 0.0
+        if classifier.head is not None and len(refs) >= FEWEST:
+            asked = ((ask.deletion or ask.faithfulness, GRID**2 + 1), (ask.fidelity, DRAWS + 1))
+            learning = sum(
+                learning_seconds(classifier.head, len(refs), pictures)
+                for does, pictures in asked if does
+            )  # fmt: skip
         again = (ask.deletion or ask.faithfulness) + (SANITY_PASSES if sanity else 0)
-        return len(refs) * (each + again * look)
+        return len(refs) * (each + again * look) + learning
     return None
 
 

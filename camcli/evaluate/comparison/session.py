@@ -123,6 +123,8 @@ def questions(truths: Truths, **more: Any) -> Questions:
     return Questions(annotations=Annotations(truths.boxes, truths.masks, truths.trimap), **more)
 
 
+LITTLE = 0.99
+"""Share of its loss that a head has left at least which learned next to nothing."""
 NOTHING = (
     "Nothing could be measured: no annotation, and no label names a class of the network. "
     "Give --boxes, --masks, --grid, --faithfulness, --suite or --labels."
@@ -250,6 +252,13 @@ def ask_all(
             listener.say(f"{network.name}: {why}" if len(networks) > 1 else why)
         if compared.learned:
             found.adapted[network.name] = compared.learned
+            for metric, told in compared.learned.items():
+                if told["loss_after"] > LITTLE * told["loss_before"]:
+                    plain = {"idsds": "sds", "ffid": "rfid"}[metric]
+                    listener.say(
+                        f"{network.name}: its head did not get used to photographs without "
+                        f"patches, of which there were few: {metric} is hardly more than {plain}."
+                    )
         before = len(found.checks)
         if compared.untold:
             listener.say(

@@ -7,8 +7,9 @@ from.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from time import perf_counter
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
@@ -23,6 +24,7 @@ FEWEST = 4
 """Photographs, below which nothing can be learned on one half and judged on the other."""
 _ROWS = 4096  # pictures that are learned from; more cost time and change little
 _STEPS = 40
+_LOOKS = 2 * 2 * _STEPS  # at the pictures of a half: of both halves, for some two strengths
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +65,34 @@ def adapt(head: LinearHead, pooled: Sequence[Tensor], *, labels: bool = False) -
         raise ValueError(f"{len(pooled)} photographs")
     own = LinearHead(head.weight.cpu().float(), head.bias.cpu().float())
     halves = [_Half(own, list(pooled[first::2]), labels) for first in (0, 1)]
-    fits = [half.fits() for half in halves]
+    fits = [half.fits() for half in halves]  # one strength after the other, as they are asked for
     before = sum(half.loss(own) for half in halves) / 2
     best: tuple[float, float | None, tuple[LinearHead, LinearHead]] = (before, None, (own, own))
     for strength, odd, even in zip(STRENGTHS, fits[1], fits[0], strict=True):
         after = (halves[0].loss(odd) + halves[1].loss(even)) / 2
         if after < best[0]:
             best = after, strength, (odd, even)
+        elif after > best[0]:  # the loss has a single valley, and the weakest take longest
+            break
     return Adapted(best[2], best[1], before, best[0])
+
+
+def expected_seconds(head: LinearHead, photographs: int, pictures: int) -> float:
+    """About how long `adapt` will take, from timing one look at as many features.
+
+    Args:
+        head: as it is.
+        photographs: how many.
+        pictures: of each.
+    """
+    rows = min(_ROWS, max(1, photographs // 2) * pictures)
+    few = min(rows, 512)
+    X = torch.randn(few, head.channels)
+    weight = torch.zeros(head.outputs, head.channels, requires_grad=True)
+    start = perf_counter()
+    with torch.enable_grad():
+        (X @ weight.T).logsumexp(1).sum().backward()
+    return (perf_counter() - start) * rows / few * _LOOKS
 
 
 class _Half:
@@ -100,16 +122,20 @@ class _Half:
             return self._weights @ each.sum(1)
         return self._weights @ F.cross_entropy(logits, self._wanted, reduction="none")
 
-    def fits(self) -> list[LinearHead]:
+    def fits(self) -> Iterator[LinearHead]:
         """The best head for each strength."""
         scale = FeatureScale.of(self._X)
         X, base = scale(self._X), linear(self._head, self._X)
         weight = torch.zeros_like(self._head.weight, requires_grad=True)
         bias = torch.zeros_like(self._head.bias, requires_grad=True)
-        found = []
         for strength in STRENGTHS:
             solver = torch.optim.LBFGS(
-                [weight, bias], max_iter=_STEPS, line_search_fn="strong_wolfe", history_size=8
+                [weight, bias],
+                max_iter=_STEPS,
+                line_search_fn="strong_wolfe",
+                history_size=8,
+                tolerance_grad=1e-5,
+                tolerance_change=1e-7,
             )
 
             def step(strength: float = strength, solver: torch.optim.LBFGS = solver) -> Tensor:
@@ -122,5 +148,4 @@ class _Half:
 
             solver.step(step)
             moved = scale.fold(weight.detach(), bias.detach())
-            found.append(LinearHead(self._head.weight + moved.weight, self._head.bias + moved.bias))
-        return found
+            yield LinearHead(self._head.weight + moved.weight, self._head.bias + moved.bias)
