@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from camcli.batch.explain import read
 from camcli.cam.map_options import MapOptions
@@ -34,6 +35,9 @@ from camcli.models.classifier import Classifier
 
 _CHUNK = 16  # pictures in one forward pass
 _NONE: frozenset[str] = frozenset()
+
+Other = Callable[[Tensor, int], np.ndarray]
+"""Normalised images (1, 3, H, W) and a class -> a map (h, w), signed: one that is no CAM."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,7 @@ def ask_parts(
     scenes: PartScenes,
     *,
     seed: int = 0,
+    others: Mapping[str, Other] | None = None,
     failed: Callable[[ImageError], object] = lambda error: None,
     progress: Callable[[], object] = lambda: None,
 ) -> PartAnswers:
@@ -105,6 +110,7 @@ def ask_parts(
         hows: methods by name.
         scenes: the scenes.
         seed: of the control that is drawn.
+        others: maps that are no CAMs, by name; taken as they are, not cut off at zero.
         failed: told of a scene of which a picture cannot be read.
         progress: called after each photograph.
 
@@ -125,7 +131,8 @@ def ask_parts(
         )
     known = {label: index for label, index in indices.items() if index is not None}
     controls = ("centre-box", GAUSSIAN, "noise")
-    answers = PartAnswers({method: PartScores() for method in (*controls, *hows)}, [])
+    others = others or {}
+    answers = PartAnswers({method: PartScores() for method in (*controls, *hows, *others)}, [])
     refs = list(refs)
     scenes.matching(refs)
     for number, ref in enumerate(refs):
@@ -134,7 +141,9 @@ def ask_parts(
             progress()
             continue
         try:
-            rows, own = _measured(classifier, ref, scene, scenes, known, hows, seed + number)
+            rows, own = _measured(
+                classifier, ref, scene, scenes, known, hows, others, seed + number
+            )
         except ImageError as error:
             failed(error)
             continue
@@ -153,10 +162,11 @@ def _measured(
     scenes: PartScenes,
     indices: dict[str, int],
     hows: dict[str, MapOptions],
+    others: Mapping[str, Other],
     seed: int,
 ) -> tuple[dict[str, PartRow], dict[str, float]]:
     """The rows of one scene by method, and what is known of the network."""
-    asked, whole = _looked(classifier, ref, scene, scenes, indices, hows, seed)
+    asked, whole = _looked(classifier, ref, scene, scenes, indices, hows, others, seed)
     parts = scenes.parts
     singles = [frozenset([each]) for each in (*parts, *scene.things)]
     wanted = dict.fromkeys(singles)
@@ -191,6 +201,7 @@ def _looked(
     scenes: PartScenes,
     indices: dict[str, int],
     hows: dict[str, MapOptions],
+    others: Mapping[str, Other],
     seed: int,
 ) -> tuple[_Asked, np.ndarray]:
     """What all maps say of the parts of a scene, and the scene's logits (C,)."""
@@ -226,6 +237,9 @@ def _looked(
                 )
             warm = np.maximum(without_margins(maps[0], view, size), 0)
             say(method, index, spread(warm, view, size))
+        for method, made in others.items():
+            signed = np.asarray(made(look.images, index), np.float32)
+            say(method, index, spread(without_margins(signed, view, size), view, size))
     return _Asked(scene, regions, target, predicted, rivals, words), logits
 
 

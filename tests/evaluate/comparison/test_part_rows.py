@@ -48,6 +48,22 @@ def test_maps_of_what_the_network_sums_are_right_in_all(by_colour, folder):
     }  # fmt: skip
 
 
+def test_a_map_that_is_no_cam_is_taken_as_it_is(by_colour, folder):
+    """The channels themselves are right; turned around they name the parts in the wrong order."""
+
+    def channel(images, index):
+        return images[0, index].numpy()
+
+    others = {"channel": channel, "against": lambda images, index: -channel(images, index)}
+    answers = ask_parts(
+        by_colour, "net", _refs(folder), {}, read_part_scenes(folder), others=others
+    )
+    found = {row.method: row.metrics for row in part_rows(answers, "net", repeats=0, seed=0)}
+    assert found["channel"]["parts_mean"] == pytest.approx(1)
+    assert found["against"]["single_deletion"] == pytest.approx(0)
+    assert found["against"]["target_sensitivity"] == 0
+
+
 def test_the_table_has_them(by_colour, folder):
     hows = {"cam": make_map_options("cam")}
     ask = Questions(parts=read_part_scenes(folder), repeats=0)

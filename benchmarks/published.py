@@ -1,0 +1,185 @@
+"""Are published numbers found again? Each where the weights and photographs for it are at hand.
+
+    python benchmarks/published.py [--imagenet VAL] [--wsol CHECKPOINT --wsol-photos VAL
+        --wsol-boxes LOCALIZATION.txt] [--funnybirds FOLDER --funnybirds-weights FILE.pth.tar]
+
+1. *ResNet-50's accuracy*: torchvision says 76.130% top-1 and 92.862% top-5 of its
+   ``IMAGENET1K_V1`` on ImageNet's 50,000 validation photographs, in folders by WordNet id.
+2. *MaxBoxAccV2 of CAM*: 63.7% of a ResNet-50 on the same photographs (Choe et al. 2020, arXiv
+   2007.04178, the CAM row). The network is wsolevaluation's, whose last stage (with
+   ``--large_feature_map TRUE`` the last two) has stride 1, trained by its ``main.py``; its authors
+   publish no weights. LOCALIZATION.txt is its ``metadata/ILSVRC/test/localization.txt``.
+3. *FunnyBirds*: ResNet-50 and input x gradient, as the authors' README prints them: CSDC 0.735,
+   PC 0.602, DC 0.532, D 0.544, SD 0.546, TS 0.806. Data and weights:
+   https://github.com/visinf/funnybirds-framework
+
+What is missing is said, and how to get it. Exit code 1 if a number is farther from the published
+one than its tolerance, which allows for another decoder or resize and no more; 0 otherwise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torchvision.models.resnet import ResNet, resnet50
+
+import camcli
+from camcli.data.sources.find import find_images
+from camcli.errors import CamcliError
+from camcli.evaluate.comparison.part_rows import ask_parts, part_rows
+from camcli.evaluate.measured.part_scenes import read_part_scenes
+from camcli.models.load import load_classifier
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A published number."""
+
+    name: str
+    published: float
+    tolerance: float
+
+
+ACCURACY = Claim("top1", 0.76130, 0.003), Claim("top5", 0.92862, 0.003)
+BOXES = (Claim("maxboxacc_v2", 0.637, 0.015),)
+BIRDS = (
+    Claim("csdc", 0.7353, 0.03), Claim("pc", 0.602, 0.03), Claim("dc", 0.532, 0.03),
+    Claim("distractibility", 0.54372, 0.03), Claim("single_deletion", 0.54592, 0.03),
+    Claim("target_sensitivity", 0.806, 0.03),
+)  # fmt: skip
+
+
+def judged(found: dict[str, float], claims: tuple[Claim, ...]) -> bool:
+    """Print each number beside the published one; whether all agree."""
+    agree = True
+    for claim in claims:
+        value = found.get(claim.name, float("nan"))
+        near = abs(value - claim.published) <= claim.tolerance
+        agree &= near
+        print(
+            f"  {claim.name}: {value:.4f}, published {claim.published:.4f} "
+            f"(within {claim.tolerance}): {'agrees' if near else 'DIFFERS'}"
+        )
+    return agree
+
+
+def _strideless(network: ResNet, stage: str) -> None:
+    """Let a stage keep the size of its maps."""
+    first = network.get_submodule(f"{stage}.0")
+    for name in ("conv2", "downsample.0"):
+        layer = first.get_submodule(name)
+        assert isinstance(layer, nn.Conv2d)
+        layer.stride = (1, 1)
+
+
+def wsol_resnet50() -> ResNet:
+    """Wsolevaluation's ResNet-50 without the large feature map: no stride in the last stage."""
+    network = resnet50(weights=None)
+    _strideless(network, "layer4")
+    return network
+
+
+def wsol_resnet50_large() -> ResNet:
+    """The same with ``--large_feature_map TRUE``: none in the last two."""
+    network = wsol_resnet50()
+    _strideless(network, "layer3")
+    return network
+
+
+def accuracy(photos: Path) -> bool:
+    """Top-1 and top-5 of torchvision's ResNet-50."""
+    found = camcli.evaluate(
+        photos, "resnet50", weights="IMAGENET1K_V1", labels="folder", bootstrap=0
+    )
+    return judged(found.row("classification").metrics, ACCURACY)
+
+
+def boxes(checkpoint: Path, photos: Path, truth: Path, *, large: bool) -> bool:
+    """MaxBoxAccV2 of CAM, at 224 pixels, squashed and stretched from minimum to maximum."""
+    factory = "wsol_resnet50_large" if large else "wsol_resnet50"
+    found = camcli.evaluate(
+        photos, f"{Path(__file__).resolve()}:{factory}", weights=checkpoint, classes="imagenet",
+        boxes=truth, methods="cam", scale="minmax", fit="squash", input_size=224, bootstrap=0,
+        preprocess="imagenet",
+    )  # fmt: skip
+    return judged(found.row("cam").metrics, BOXES)
+
+
+def birds(folder: Path, weights: Path, limit: int | None) -> bool:
+    """FunnyBirds' protocol of input x gradient, whose pixels are in [0, 1] and not normalised."""
+    classifier = load_classifier(
+        "resnet50", weights=weights, classes=[str(n) for n in range(50)],
+        preprocess="mean=0,0,0 std=1,1,1 size=256 squash",
+    )  # fmt: skip
+
+    def input_gradient(images: Tensor, index: int) -> np.ndarray:
+        with torch.inference_mode(False), torch.enable_grad():
+            x = images.clone().requires_grad_()
+            (slope,) = torch.autograd.grad(classifier.differentiable(x)[0, index], x)
+            return (x * slope)[0].sum(0).detach().cpu().numpy()
+
+    refs = list(find_images(folder / "test", labels="folder"))[:limit]
+    answers = ask_parts(
+        classifier, "resnet50", refs, {}, read_part_scenes(folder),
+        others={"input x gradient": input_gradient}, failed=print,
+    )  # fmt: skip
+    rows = {row.method: row.metrics for row in part_rows(answers, "", repeats=0, seed=0)}
+    return judged(rows["input x gradient"], BIRDS)
+
+
+def main() -> None:
+    """Check what can be checked here."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--imagenet", type=Path)
+    parser.add_argument("--wsol", type=Path)
+    parser.add_argument("--wsol-photos", type=Path)
+    parser.add_argument("--wsol-boxes", type=Path)
+    parser.add_argument("--wsol-large", action="store_true")
+    parser.add_argument("--funnybirds", type=Path)
+    parser.add_argument("--funnybirds-weights", type=Path)
+    parser.add_argument("--limit", type=int)
+    asked = parser.parse_args()
+    missing, agree = [], True
+    for name, given, check, need in (
+        (
+            "ResNet-50's accuracy", (asked.imagenet,), accuracy,
+            "--imagenet: ImageNet's validation photographs, which need a login at image-net.org "
+            "(and torchvision's weights: camcli weights fetch resnet50)",
+        ),
+        (
+            "MaxBoxAccV2 of CAM", (asked.wsol, asked.wsol_photos, asked.wsol_boxes),
+            lambda *files: boxes(*files, large=asked.wsol_large),
+            "--wsol, --wsol-photos, --wsol-boxes: python main.py --dataset_name ILSVRC "
+            "--architecture resnet50 --wsol_method cam of github.com/clovaai/wsolevaluation trains "
+            "it; its authors publish no weights",
+        ),
+        (
+            "FunnyBirds", (asked.funnybirds, asked.funnybirds_weights),
+            lambda folder, weights: birds(folder, weights, asked.limit),
+            "--funnybirds, --funnybirds-weights: FunnyBirds.zip and "
+            "resnet50_final_0_checkpoint_best.pth.tar from "
+            "download.visinf.tu-darmstadt.de/data/funnybirds",
+        ),
+    ):  # fmt: skip
+        print(f"{name}:")
+        if None in given:
+            missing.append(name)
+            print(f"  not checked; needs {need}")
+            continue
+        try:
+            agree &= check(*given)
+        except CamcliError as error:
+            missing.append(name)
+            print(f"  not checked: {error}")
+    print(f"not checked here: {', '.join(missing) or 'nothing'}")
+    sys.exit(0 if agree else 1)
+
+
+if __name__ == "__main__":
+    main()
