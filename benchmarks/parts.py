@@ -107,9 +107,9 @@ def able(classifier: Classifier, scene: Path) -> tuple[list[str], dict[str, str]
             continue
         if name == "random":
             continue  # is in every table
-        how = make_map_options(name, converge=0.98 if name in MANY else None)
         failed: list[CamcliError] = []
         try:
+            how = make_map_options(name, converge=0.98 if name in MANY else None)
             check_influence(how, classifier)
             hows = {name: settled(how, classifier)}
             list(see_photographs(classifier, [ref], hows, failed=failed.append))
