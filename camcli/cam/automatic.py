@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from camcli.cam.map_options import MapOptions
 from camcli.cam.method_facts import AUTO, FACTS
-from camcli.models.reference.compared import references_of
 
 if TYPE_CHECKING:
     from camcli.models.classifier import Classifier
@@ -45,6 +44,8 @@ def each_suited(hows: dict[str, MapOptions], classifier: Classifier) -> dict[str
 
 def _suited(classifier: Classifier) -> tuple[str, str]:
     """The method's name, and why it is taken."""
+    from camcli.models.reference.compared import references_of  # torch; commands come here first
+
     if references_of(classifier):
         return (
             USUAL,

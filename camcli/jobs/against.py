@@ -13,11 +13,9 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from camcli.data.datasets.paths import cache_home
 from camcli.data.sources.find import Images, find_images
 from camcli.errors import UsageError
-from camcli.files import whole_file
-from camcli.printable import counted, printable
+from camcli.printable import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,6 +82,7 @@ def compared_with(
     Raises:
         UsageError: there are too few that can be read, or all are the same to the network.
     """
+    from camcli.models.reference import kept
     from camcli.models.reference.compared import References, check_one_layer, compared
     from camcli.models.reference.usual import ENOUGH
     from camcli.train.feature_pass.features import hash_files
@@ -92,15 +91,15 @@ def compared_with(
     refs = list(find_images(against, labels="none"))
     contents = hash_files([ref.path for ref in refs] if _on_disk(refs) else refs)
     digest = hashlib.sha256("\n".join(sorted(contents)).encode()).hexdigest()
-    kept = _place(classifier, digest)
-    usual = _read(kept) if kept else None
+    name = _name(classifier, digest)
+    usual = kept.read(name) if name else None
     if usual is None:
         say(f"Looking at {counted(len(refs), 'photograph')} to compare with ...")
         # In the order of their contents: a renamed photograph changes nothing.
         refs = [ref for _, ref in sorted(zip(contents, refs, strict=True), key=lambda one: one[0])]
         usual = _found(classifier, refs, warn)
-        if kept and usual.count == len(refs):
-            _keep(kept, usual)
+        if name and usual.count == len(refs):  # what could not be read may be there next time
+            kept.keep(name, usual)
     if usual.count < ENOUGH:
         warn(
             f"--against has {counted(usual.count, 'photograph')}: how unusual a difference is can "
@@ -151,8 +150,8 @@ class _Again:
         return features_of(self._classifier, good, {})
 
 
-def _place(classifier: Classifier, digest: str) -> Path | None:
-    """The file that what was found is kept in; None where the network has no name to keep it by."""
+def _name(classifier: Classifier, digest: str) -> str | None:
+    """What is found is kept by it; None where nothing says which network it is of."""
     provenance = classifier.provenance
     if provenance.sha256 is None or provenance.source == "user":
         return None
@@ -163,31 +162,4 @@ def _place(classifier: Classifier, digest: str) -> Path | None:
         "layer": classifier.layer,
         "preprocess": classifier.preprocess.to_dict(),
     }
-    name = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:24]
-    return cache_home() / "references" / f"{name}.safetensors"
-
-
-def _read(path: Path) -> Usual | None:
-    """What is kept there; None where nothing is, or it is damaged."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    from camcli.models.reference.compared import usual_of
-
-    try:
-        return usual_of(load_file(path))
-    except (OSError, SafetensorError, TypeError) as error:
-        log.debug("nothing kept in %s: %s", printable(path), error)
-        return None
-
-
-def _keep(path: Path, usual: Usual) -> None:
-    """Keep it; a disk that takes nothing is no reason to fail."""
-    from safetensors.torch import save
-
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(path) as aside:
-            aside.write_bytes(save(usual.tensors()))
-    except OSError as error:
-        log.debug("not kept in %s: %s", printable(path), error)
+    return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:24]

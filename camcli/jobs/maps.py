@@ -156,6 +156,8 @@ class MapJob(Settings):
 
         compares = references_of(classifier) is not None
         check_difference(self.method, compares)
+        if compares and self.topk > 1:
+            raise UsageError("--against explains one value, the difference: leave --topk out.")
         if compares and str(self.target) in (PLACE, str(classifier.classes.index(PLACE))):
             raise UsageError(
                 f"{PLACE!r} follows from the difference and has no map of its own: leave --target "

@@ -37,6 +37,7 @@ def list_(
 
     camcli cache list
     """
+    from camcli.models.reference.kept import kept as kept_references
     from camcli.train.feature_pass.cache import cache_root
     from camcli.train.feature_pass.shelf import kept
 
@@ -53,6 +54,13 @@ def list_(
         ]  # fmt: skip
         emit_json(rows, indent=2)
         return
+    references = kept_references()
+    if references:
+        bytes_ = sum(path.stat().st_size for path in references)
+        say(
+            f"{counted(len(references), 'set')} of references for --against, "
+            f"{_size(bytes_).strip()}, in {printable(references[0].parent)}."
+        )
     if not found:
         say(f"No features are kept in {printable(root)}.")
         return
@@ -74,7 +82,9 @@ def clear_(
             metavar="[NAME]...", help="As 'camcli cache list' shows them; or a backbone."
         ),
     ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="All of them, and what --against found.")
+    ] = False,
     unused_for: Annotated[
         float | None,
         typer.Option("--unused-for", min=0, help="Those that were not used for so many days."),
@@ -85,6 +95,7 @@ def clear_(
 
     camcli cache clear --unused-for 30
     """
+    from camcli.models.reference.kept import clear as clear_references
     from camcli.train.feature_pass.cache import cache_root
     from camcli.train.feature_pass.shelf import days_ago, find, kept, remove
 
@@ -99,7 +110,7 @@ def clear_(
     else:
         before = float("inf") if unused_for is None else days_ago(unused_for)
         chosen = [each for each in there if each.used <= before]
-    freed = 0
+    freed = clear_references() if everything else 0
     for each in chosen:
         for path in each.files:
             size = path.stat().st_size if path.exists() else 0

@@ -7,7 +7,6 @@ needs no classes and no head, and of the gradient nothing but two products with 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -119,8 +118,3 @@ def references_of(classifier: Classifier) -> References | None:
     """What a network compares with; None of one that does not."""
     tail: Any = classifier.tail
     return tail.references if isinstance(tail, Distance) else None
-
-
-def usual_of(tensors: Mapping[str, Tensor]) -> Usual:
-    """From the tensors of a file, as `Usual.tensors` gave them."""
-    return Usual(**{name: tensor.double() for name, tensor in tensors.items()})

@@ -14,7 +14,7 @@ photograph is in u, a small spot in v. Their own S, kept in order, say how unusu
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
@@ -60,6 +60,21 @@ class Usual:
         """All of it by name, for a file."""
         names = ("mean", "factor", "centre", "spread", "scores")
         return {name: getattr(self, name) for name in names}
+
+
+def usual_of(tensors: Mapping[str, Tensor]) -> Usual:
+    """From the tensors of a file, as `Usual.tensors` gave them.
+
+    Raises:
+        TypeError: one is missing, or there is another.
+        ValueError: one has another shape than it can have.
+    """
+    usual = Usual(**{name: tensor.double() for name, tensor in tensors.items()})
+    K = usual.mean.numel()
+    shapes = {"mean": (K,), "factor": (K, K), "centre": (2,), "spread": (2,)}
+    if any(tuple(tensors[name].shape) != shape for name, shape in shapes.items()):
+        raise ValueError("these are not the tensors of references")
+    return usual
 
 
 def distances(z: Tensor, factor: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import pickle
 from dataclasses import replace
 from pathlib import Path
@@ -103,7 +104,7 @@ def test_the_function_gives_what_the_command_gives(pieces):
 
 
 @pytest.mark.slow
-def test_what_was_found_is_kept_until_a_photograph_changes(pieces, tmp_path, monkeypatch):
+def test_what_was_found_is_kept_until_a_photograph_changes(camcli, pieces, tmp_path, monkeypatch):
     from camcli.batch import references
 
     monkeypatch.setenv("CAMCLI_CACHE", str(tmp_path / "cache"))
@@ -129,6 +130,7 @@ def test_what_was_found_is_kept_until_a_photograph_changes(pieces, tmp_path, mon
     assert looked == [4, 4]
     assert first.tail.baseline.equal(second.tail.baseline)
     (kept,) = (tmp_path / "cache" / "references").iterdir()
+    assert "1 set of references" in camcli("cache", "list").stderr
     kept.write_bytes(b"damaged")
     job.load(warn=warned.append)
     assert looked == [4, 4] * 2
@@ -136,6 +138,30 @@ def test_what_was_found_is_kept_until_a_photograph_changes(pieces, tmp_path, mon
     third = job.load(warn=warned.append)
     assert looked == [4, 4] * 3
     assert not first.tail.baseline.equal(third.tail.baseline)
+    assert camcli("cache", "clear", "--all").exit_code == 0
+    assert list((tmp_path / "cache" / "references").iterdir()) == []
+
+
+def test_no_more_is_kept_than_fits(tmp_path, monkeypatch):
+    import torch
+
+    from camcli.models.reference import kept
+    from camcli.models.reference.usual import Usual
+
+    monkeypatch.setenv("CAMCLI_CACHE", str(tmp_path))
+    usual = Usual(*(torch.ones(n, dtype=torch.float64) for n in (3, 1, 2, 2, 4)))
+    usual = replace(usual, factor=torch.eye(3, dtype=torch.float64))
+    for n in range(3):
+        kept.keep(f"{n}", usual)
+        path = kept.root() / f"{n}.safetensors"
+        os.utime(path, (n, n))
+    size = path.stat().st_size
+    assert kept.read("0").count == 4  # which is used again, and so the last to go
+    monkeypatch.setattr(kept, "MOST", 2 * size)
+    kept.keep("3", usual)
+    assert {path.stem for path in kept.kept()} == {"0", "3"}
+    assert kept.read("1") is None
+    assert kept.clear() == 2 * size
 
 
 @pytest.mark.parametrize(
@@ -148,6 +174,7 @@ def test_what_was_found_is_kept_until_a_photograph_changes(pieces, tmp_path, mon
         (["--against", ".", "--threshold", "0.3"], "leave --threshold out"),
         (["--method", "diffcam"], "--against FOLDER names them"),
         (["--against", ".", "--target", "tabby"], "difference"),
+        (["--against", ".", "--topk", "2"], "leave --topk out"),
         (["--against", ".", "--target", "place"], "has no map of its own"),
     ],
 )

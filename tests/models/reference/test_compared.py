@@ -8,8 +8,8 @@ import torch
 from camcli.batch.explain import make_explanation
 from camcli.cam.explainer import maps_of
 from camcli.errors import UsageError
-from camcli.models.reference.compared import References, compared, references_of, usual_of
-from camcli.models.reference.usual import fit_usual
+from camcli.models.reference.compared import References, compared, references_of
+from camcli.models.reference.usual import fit_usual, usual_of
 
 SOME = References("good", 12, "abc")
 
