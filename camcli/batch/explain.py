@@ -142,7 +142,7 @@ def explain_batch(
         predicted = classifier.look(stacked(predicting)).logits if predicting else None
         seen = classifier.look(
             stacked([image.pixels for image in images]),
-            watching(one.how for one in what.alone()),
+            watching((one.how for one in what.alone()), named=not classifier.usual_layer),
         )
         logits = seen.logits if predicted is None else predicted
         good = (logits.isfinite() & seen.logits.isfinite()).all(1).cpu().tolist()

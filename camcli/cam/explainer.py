@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from camcli.cam.attention.grid import why_no_attention
+from camcli.cam.attention.relevances import Relevances
 from camcli.cam.attention.seen import Attending
 from camcli.cam.map_options import SHOWN, Fuse, MapOptions
 from camcli.cam.method_facts import FACTS, TRAINED
@@ -16,7 +18,7 @@ from camcli.cam.method_input import Evidence
 from camcli.cam.methods import NO_LOCALIZER, explain, find_method
 from camcli.cam.noise import augmented, noisy_images
 from camcli.errors import UsageError
-from camcli.models.classifier import Classifier, Look, Part
+from camcli.models.classifier import Classifier, Look, Part, Watch
 from camcli.models.cutting.types import Tail, has_gradients
 from camcli.models.reference.compared import Distance, references_of
 
@@ -81,9 +83,21 @@ def why_no_attention_of(classifier: Classifier) -> str | None:
 _NOTICED = 2
 
 
-def watching(hows: Iterable[MapOptions]) -> Attending | None:
-    """Who must watch while a network sees what these maps are of; None if nobody needs to."""
-    return Attending() if any(how.method.attention for how in hows) else None
+def watching(hows: Iterable[MapOptions], *, named: bool = False) -> Watch | None:
+    """Who must watch while a network sees what these maps are of; None if nobody needs to.
+
+    One at a time: whoever else needs to has the network look again.
+
+    Args:
+        hows: methods and their options.
+        named: whether the layer where the network is cut was asked for by name.
+    """
+    methods = [how.method for how in hows]
+    if any(method.attention for method in methods):
+        return Attending()
+    # By another rule than the derivative's: for methods that none of the others shares.
+    first = any(method.default is not None for method in methods) and not named
+    return Relevances() if first else None
 
 
 def _check_localizer(classifier: Classifier) -> None:
@@ -207,7 +221,7 @@ def _smoothed(
     )
     maps = []
     for images, back in copies:
-        look = classifier.see(images, watching([how]))
+        look = classifier.see(images, watching([how], named=not classifier.usual_layer))
         again = _evidence(classifier, look, n, index, how, against)
         m = explain(find_method(how.method.name), again)
         maps.append(back(m) if back else m)
@@ -233,19 +247,30 @@ def _evidence(
         return classifier.differentiable(images)
 
     def attend(images: Tensor) -> Attending:
-        if images is seen.images and isinstance(seen.watch, Attending):
-            return seen.watch
-        watch = Attending()
-        classifier.see(images, watch)
-        return watch
+        return _watched(classifier, seen, images, Attending)
+
+    def follow(images: Tensor) -> Relevances:
+        return _watched(classifier, seen, images, Relevances)
 
     return Evidence(
         A, seen.logits, index, tail, part.head, how.score or how.method.score,
         None if against is None else against[:, None],
         seen.images, see, how.effort, forward, classifier.output.kind,
         how.method.place(not classifier.usual_layer) is None,
-        attend, classifier.localizer,
+        attend, follow, classifier.localizer,
     )  # fmt: skip
+
+
+W = TypeVar("W", Attending, Relevances)
+
+
+def _watched(classifier: Classifier, seen: Look, images: Tensor, kind: type[W]) -> W:
+    """What somebody saw of these images: when they were looked at, if he watched, or now."""
+    if images is seen.images and isinstance(seen.watch, kind):
+        return seen.watch
+    watch = kind()
+    classifier.see(images, watch)
+    return watch
 
 
 def _from_baseline(part: Part) -> tuple[Tensor, Tail]:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from camcli.cam.attention.relevances import Relevances
 from camcli.cam.attention.seen import Attending
 from camcli.cam.map_options import Effort
 from camcli.cam.scores import Score
@@ -42,6 +43,7 @@ class Evidence:
         named: whether the layer was asked for by name: a method may have another default.
         attend: normalised images -> the attention of the network that sees them; of this batch's,
             what was seen when they were looked at, if it was.
+        follow: the same, for the relevance of what the network sees.
         localizer: of the network's checkpoint; it takes A of the last map.
     """
 
@@ -59,6 +61,7 @@ class Evidence:
     output: OutputKind = "softmax"
     named: bool = False
     attend: Callable[[Tensor], Attending] | None = None
+    follow: Callable[[Tensor], Relevances] | None = None
     localizer: Localizer | None = None
 
     @property

@@ -333,7 +333,8 @@ class BatchJob(Settings):
 
         keep_big_blocks()  # before a runtime starts threads of its own
         classifier = classifier or loaded(self.network, listener)
-        if isinstance(self.network, ModelJob) and (where := self.network.chosen_layer(classifier)):
+        cut = self.network if self.maps.at_its_layer() else None
+        if isinstance(cut, ModelJob) and (where := cut.chosen_layer(classifier)):
             listener.say(where)
         told = source.notes
         classifier = understood(classifier, source, listener.say, listener.warn)

@@ -176,7 +176,8 @@ class ExplainJob(Settings):
         from camcli.models.runtime.policy import with_runtime
 
         classifier = classifier or loaded(self.network, listener)
-        if isinstance(self.network, ModelJob) and (where := self.network.chosen_layer(classifier)):
+        cut = self.network if self.maps.at_its_layer() else None
+        if isinstance(cut, ModelJob) and (where := cut.chosen_layer(classifier)):
             listener.say(where)
         refs = found.refs
         classifier = understood(classifier, refs, listener.say, listener.warn)

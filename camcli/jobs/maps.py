@@ -66,6 +66,10 @@ class MapJob(Settings):
     converge: float | None = None
     box_threshold: float | str | Path | None = None
 
+    def at_its_layer(self) -> bool:
+        """Whether any of the methods looks at the layer where the network is cut."""
+        return any(job.options().method.place(named=False) is None for job in self.each())
+
     def each(self) -> list[MapJob]:
         """One for each method that is named; what is said of some is taken by those that know it.
 

@@ -290,7 +290,9 @@ def _classifier(
 ) -> Classifier:
     halves = halves.to(device)
     features = halves.first if halves.plain else halves.features
+    # Who watches a network whose parts are runs of the whole has to watch one run alone.
+    enough = halves.plain and halves.gradients and halves.whole is None
     return Classifier(
         features, halves.tail, halves.head, classes, preprocess, provenance, halves.layer, device,
-        None if halves.plain and halves.gradients else halves, output=halves.output,
+        None if enough else halves, output=halves.output,
     )  # fmt: skip

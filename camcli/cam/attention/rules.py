@@ -30,6 +30,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 Rule = Callable[..., Any]
+_IN_PLACE = ("add_", "sub_", "mul_", "div_")
 # What torch calls the first arguments, where code names them.
 _KEYWORDS = ((0, "input"), (1, "other"), (1, "mat2"), (1, "exponent"))
 
@@ -42,6 +43,9 @@ class Rules(TorchFunctionMode):
     ) -> Any:
         given = dict(kwargs or {})
         name = getattr(func, "__name__", "")
+        if name in _IN_PLACE and args and _is_start(args[0]):
+            # A new value instead: code goes on with what is returned, as ``a += b`` does.
+            func, name = getattr(Tensor, name[:-1]), name[:-1]
         for place, key in _KEYWORDS:
             if len(args) == place and key in given:
                 args = (*args, given.pop(key))
@@ -52,6 +56,11 @@ class Rules(TorchFunctionMode):
 
     def meet(self, name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> None:
         """Called with each function before it is computed; for those who look on."""
+
+
+def _is_start(value: Any) -> bool:
+    """Whether gradients end at a value, which may not be written over then."""
+    return _varies(value) and value.is_leaf and torch.is_grad_enabled()
 
 
 def _varies(value: Any) -> bool:
@@ -310,9 +319,9 @@ _RULES: dict[str, Rule] = {
     ),
     **dict.fromkeys(("add", "__add__", "__radd__", "sub", "__sub__", "rsub", "__rsub__"), _added),
     **dict.fromkeys(("mul", "__mul__", "__rmul__", "multiply"), _multiplied),
-    **dict.fromkeys(("mul_", "__imul__", "multiply_"), _multiplied_in_place),
+    **dict.fromkeys(("mul_", "multiply_"), _multiplied_in_place),
     **dict.fromkeys(
-        ("div", "__truediv__", "true_divide", "divide", "div_", "__itruediv__"), _divided
+        ("div", "__truediv__", "true_divide", "divide", "div_"), _divided
     ),
     **dict.fromkeys(("pow", "__pow__"), _power),
     "square": lambda func, x: _scaled(func(x), 0.5),

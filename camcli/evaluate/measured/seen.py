@@ -157,7 +157,10 @@ def _see(
     every_label: bool = False,
     predicted: bool = False,
 ) -> list[list[Seen]]:
-    look = classifier.look(torch.stack([one.pixels for one in decoded]), watching(hows.values()))
+    look = classifier.look(
+        torch.stack([one.pixels for one in decoded]),
+        watching(hows.values(), named=not classifier.usual_layer),
+    )
     output, classes = classifier.output, classifier.classes
     truths: list[frozenset[int] | None] = [None] * len(decoded)
     if output.multi_label:
@@ -255,7 +258,7 @@ def mapper(classifier: Classifier, index: int, how: MapOptions) -> Callable[[Ten
 
     def explain(images: Tensor) -> Tensor:
         targets = torch.full((len(images),), index, device=classifier.device)
-        look = classifier.see(images, watching([how]))
+        look = classifier.see(images, watching([how], named=not classifier.usual_layer))
         return maps_of(classifier, look, targets, how).float().cpu()
 
     return explain

@@ -7,10 +7,12 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.overrides import TorchFunctionMode
 
-from camcli.cam.attention.attnlrp import token_relevance
+from camcli.cam.attention.relevances import token_relevance
 from camcli.cam.attention.rules import Rules
-from camcli.cam.explainer import check_influence, maps_of
+from camcli.cam.attention.seen import Attending
+from camcli.cam.explainer import check_influence, maps_of, watching
 from camcli.cam.map_options import check_layer, make_map_options, settled
 from camcli.data.decode.preprocess import Preprocess
 from camcli.models.classifier import cut_classifier
@@ -38,7 +40,7 @@ class Tiny(nn.Module):
 
     def tokens(self, images):
         x = self.patches(images).flatten(2).transpose(1, 2)
-        return torch.cat([self.cls.expand(len(x), -1, -1), x], 1) + self.places
+        return torch.cat([self.cls.expand(x.shape[0], -1, -1), x], 1) + self.places
 
     def forward(self, images):
         return self.head(self.norm(self.blocks(self.tokens(images)))[:, 0])
@@ -275,6 +277,77 @@ def test_maps_of_a_layer_that_is_named(attention):
         )
     check_layer(HOW, "blocks.0")
     assert (HOW.method.place(True), HOW.method.place(False)) == (None, "first tokens")
+
+
+def test_the_pass_that_predicts_is_the_one_that_is_followed():
+    """One forward pass for all classes of a batch, and the same maps as of a second one."""
+    net, images = Tiny(), some_images(3, dtype=torch.float32)
+    classifier, runs = cut_up(net), []
+    plain = classifier.see(images)
+    look = classifier.see(images, watching([HOW]))
+    torch.testing.assert_close(look.logits, plain.logits, rtol=1e-5, atol=1e-6)
+    assert not look.logits.requires_grad
+    with torch.no_grad(), _Counting(runs):
+        for c in range(C):
+            index = torch.full((3,), c)
+            once = maps_of(classifier, look, index, HOW)
+            assert not runs
+            torch.testing.assert_close(once, maps_of(classifier, plain, index, HOW))
+            assert len(runs) == 1
+            runs.clear()
+    assert watching([HOW], named=True) is None
+    # By one watch with those that need true gradients: who is left has the network look again.
+    both = watching([HOW, make_map_options("legrad")])
+    assert isinstance(both, Attending)
+    shared = maps_of(classifier, classifier.see(images, both), index, HOW)
+    torch.testing.assert_close(shared, once)
+
+
+class _Counting(TorchFunctionMode):
+    """Notes each convolution: the network's first step."""
+
+    def __init__(self, runs):
+        super().__init__()
+        self.runs = runs
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        if func is torch.conv2d:
+            self.runs.append(True)
+        return func(*args, **(kwargs or {}))
+
+
+class Written(Tiny):
+    """Its sums are written over what they are added to."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self.how = how
+
+    def forward(self, images):
+        x = self.tokens(images)
+        for block in self.blocks:
+            for branch in (lambda x, b=block: b.attend(b.norm1(x)),
+                           lambda x, b=block: b.down(b.act(b.up(b.norm2(x))))):  # fmt: skip
+                if self.how == "+=":
+                    x += branch(x)
+                else:
+                    x.add_(branch(x))
+        return self.head(self.norm(x)[:, 0])
+
+
+def test_networks_that_write_over_their_tokens():
+    images, index = some_images(2, dtype=torch.float32), torch.tensor([0, 3])
+    usual = cut_up(Tiny())
+    expected = maps_of(usual, usual.see(images), index, HOW)
+    for how in ("+=", "add_"):
+        classifier = cut_up(Written(how))
+        chosen = settled(HOW, classifier)
+        got = maps_of(classifier, classifier.see(images, watching([chosen])), index, chosen)
+        assert got.isfinite().all()
+        if chosen.method.place(named=False) is None:  # then it says another layer
+            assert how == "add_"
+        else:
+            torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_pictures_of_a_batch_do_not_mix():

@@ -143,6 +143,7 @@ def test_where_the_maps_of_ones_own_network_come_from(camcli, cat, monkeypatch):
     assert "'camcli layers my_net_found:build' lists them" in said
     assert "--layer" not in camcli(*own, "--layer", "1", "--out", "b.jpg").stderr
     assert "--layer" not in camcli("explain", cat, "--out", "c.jpg").stderr
+    assert "last ones" not in camcli(*own, "--method", "fullgrad", "--out", "d.jpg").stderr
     assert "last ones" in camcli("batch", *own[1:], "--out", "run").stderr
     assert "last ones" not in camcli("batch", *own[1:], "--out", "run2", "--quiet").stderr
 
