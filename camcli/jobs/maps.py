@@ -135,6 +135,7 @@ class MapJob(Settings):
         if not isinstance(network, ModelJob):
             return
         check_difference(self.method, network.against is not None)
+        self._check_topk(network.against is not None)
         # Of several methods those that look at one layer take the one that is named.
         for how in [how for how in hows if not how.method.network] or hows:
             check_layer(how, network.layer)
@@ -149,6 +150,10 @@ class MapJob(Settings):
         for how in hows if signed else ():
             check_signed(how, network.layer)
 
+    def _check_topk(self, compares: bool) -> None:
+        if compares and self.topk > 1:
+            raise UsageError("--against explains one value, the difference: leave --topk out.")
+
     def explanation(self, classifier: Classifier) -> Explanation:
         """What is explained of this network.
 
@@ -160,8 +165,7 @@ class MapJob(Settings):
 
         compares = references_of(classifier) is not None
         check_difference(self.method, compares)
-        if compares and self.topk > 1:
-            raise UsageError("--against explains one value, the difference: leave --topk out.")
+        self._check_topk(compares)
         if compares and str(self.target) in (PLACE, str(classifier.classes.index(PLACE))):
             raise UsageError(
                 f"{PLACE!r} follows from the difference and has no map of its own: leave --target "

@@ -43,7 +43,7 @@ class References:
 
     def told(self, place: float) -> str:
         """What a place means, in a sentence."""
-        most = "every one" if place == 1 else f"{place:.0%}"
+        most = {0.0: "none", 1.0: "every one"}.get(place, f"{place:.0%}")
         return f"More different than {most} of the {self.count} photographs of {self.source}."
 
 
