@@ -44,6 +44,9 @@ def evaluate(
     preset: str | None = E.preset,
     boxes: str | Path | None = E.boxes,
     masks: str | Path | None = E.masks,
+    calibrate: str | Path | None = E.calibrate,
+    store: str | Path | None = E.store,
+    box_threshold: float | str | Path | None = E.box_threshold,
     trimap: bool = E.trimap,
     parts: str | Path | None = E.parts,
     labels: str = E.labels,
@@ -90,6 +93,11 @@ def evaluate(
         boxes: a folder of Pascal VOC .xml files, a COCO .json, a .csv (path,x0,y0,x1,y1) or
             wsolevaluation's localization.txt.
         masks: folder of mask pictures with the photographs' relative paths.
+        calibrate: boxes of a few photographs, by which it is chosen from which share of its maximum
+            on a map is inside its box; `boxes` measures it on the others.
+        store: where that is kept: a new .toml for `box_threshold`, or a .safetensors, which is a
+            copy of the checkpoint.
+        box_threshold: a share of a map's maximum, ``otsu``, or such a file.
         trimap: the masks are trimaps: 1 object, 2 background, 3 ignored.
         parts: folder of scenes that are there again without each of their parts.
         labels: where labels come from: ``auto``, ``folder``, ``prefix``, ``none``, or a regular

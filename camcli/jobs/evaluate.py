@@ -20,6 +20,7 @@ from camcli.evaluate.comparison.result_files import check_out
 from camcli.evaluate.comparison.suites import SUITE_METHODS, find_suite
 from camcli.evaluate.measured.map_scaling import MAP_SCALINGS, MapScaling
 from camcli.files import expanded
+from camcli.jobs.calibration import check_calibration, store
 from camcli.jobs.model import ModelJob
 from camcli.jobs.photographs import called, find_photographs
 from camcli.models import spec
@@ -80,6 +81,12 @@ class EvaluateJob(Settings):
         label_threshold: as ``threshold`` of a `ModelJob`: above which a label is predicted.
         device: where they run.
         offline: never touch the network.
+        calibrate: boxes of a few photographs, by which the thresholds of boxes are chosen; these
+            photographs do not count among those of `boxes`.
+        store: where that is written: a new .toml, or a .safetensors that is a copy of the network's
+            checkpoint with its thresholds.
+        box_threshold: from which share of its maximum on a map is inside its box; as that of a
+            `MapJob`.
         out: folder for tables and charts; None to write nothing.
         overwrite: replace earlier results there.
     """
@@ -115,6 +122,9 @@ class EvaluateJob(Settings):
     trust_pickle: bool = False
     output: AskedOutput = "auto"
     label_threshold: float | str | Path | None = None
+    calibrate: Path | None = None
+    store: Path | None = None
+    box_threshold: float | str | Path | None = None
     device: str = "auto"
     offline: bool = False
     out: Path | None = None
@@ -150,7 +160,7 @@ class EvaluateJob(Settings):
             UsageError: see `find_methods`.
         """
         job = self.settled()
-        return find_methods(job.methods or "", job.smooth, job.converge)
+        return find_methods(job.methods or "", job.smooth, job.converge, job.box_threshold)
 
     @property
     def masks_channels(self) -> bool:
@@ -196,13 +206,17 @@ class EvaluateJob(Settings):
         if odd := [n for n in self.grid or () if n not in GRIDS]:
             raise UsageError(f"--grid takes 2 or 3, not {odd[0]}.")
         if not (
-            self.boxes or self.masks or self.grid or self.faithfulness or self.sanity
-            or self.parts or self.suite or self.labels != "none"
+            self.calibrate or self.boxes or self.masks or self.grid or self.faithfulness
+            or self.sanity or self.parts or self.suite or self.labels != "none"
         ):  # fmt: skip
             raise UsageError(
                 "Nothing to measure: give --boxes, --masks, --parts, --grid, --suite, or "
                 "--faithfulness."
             )
+        check_calibration(
+            self.calibrate, self.store, self.box_threshold, overwrite=self.overwrite,
+            checkpoints=self._checkpoints(),
+        )  # fmt: skip
         called = [each.name for each in networks]
         if twice := [name for name in called if called.count(name) > 1]:
             raise UsageError(
@@ -228,6 +242,9 @@ class EvaluateJob(Settings):
             raise UsageError(f"--limit must be at least 1, not {self.limit}.")
         if self.trimap and self.masks is None:
             raise UsageError("--trimap says how --masks are read: give them.")
+
+    def _checkpoints(self) -> list[Path | None]:
+        return [_checkpoint(name) for name in split_names(self.models, "--models")]
 
     def _models(self) -> dict[str, ModelJob]:
         """The networks by name, in the user's order."""
@@ -272,6 +289,7 @@ class EvaluateJob(Settings):
             check_labels,
             find_truths,
             questions,
+            without,
         )
 
         source, refs = find_photographs(self.data, self.labels, listener, self.limit)
@@ -285,9 +303,15 @@ class EvaluateJob(Settings):
 
             scenes = read_part_scenes(self.parts)
             scenes.matching(refs)
+        calibrating: dict[str, Any] = {}
+        if self.calibrate:
+            calibrating = find_truths(
+                refs, boxes=self.calibrate, masks=None, trimap=False, listener=None
+            ).boxes
+            truths = without(truths, calibrating, listener)
         if not (
-            self.boxes or self.masks or self.grid or self.faithfulness or self.sanity
-            or scenes or suite
+            calibrating or self.boxes or self.masks or self.grid or self.faithfulness
+            or self.sanity or scenes or suite
         ):  # fmt: skip
             check_labels(refs, networks, named=source.renamed)
         from camcli.batch.folder_order import renamed  # with torch
@@ -306,7 +330,7 @@ class EvaluateJob(Settings):
             networks, refs, self.hows(), ask, confidence=self.confidence, sanity=self.sanity,
             sanity_if=bool(suite and suite.sanity), timed=bool(suite),
             named=lambda refs, known: renamed(source, refs, known, listener.say),
-            listener=listener, labeller=source.labeller,
+            listener=listener, labeller=source.labeller, calibrating=calibrating,
         )  # fmt: skip
         result = EvaluationResult(
             called(self.data), len(refs), tuple(found.rows), tuple(found.checks), found.predictions,
@@ -314,6 +338,8 @@ class EvaluateJob(Settings):
             {**self._recorded(), "source": str(source.finder.root), "networks": _files(networks)},
             advice=tuple(found.advice), adapted=found.adapted,
         )  # fmt: skip
+        if self.store is not None:
+            store(self.store, found.calibrations, self._checkpoints(), listener)
         if self.out is None:
             return result
 
@@ -343,6 +369,8 @@ class EvaluateJob(Settings):
                 ) if path
             },
             **({"trimap": True} if self.trimap else {}),
+            **({"calibrate": str(self.calibrate.absolute())} if self.calibrate else {}),
+            **({} if self.box_threshold is None else {"box_threshold": str(self.box_threshold)}),
         }  # fmt: skip
 
 

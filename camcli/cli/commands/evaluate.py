@@ -109,6 +109,29 @@ def evaluate(
             rich_help_panel=TRUTH,
         ),
     ] = E.masks,
+    calibrate: Annotated[
+        Path | None,
+        typer.Option(
+            "--calibrate",
+            help="Boxes of a few photographs, in any form that --boxes takes: choose by them from "
+            "which share of its maximum on a map is inside its box. --boxes then measures it on "
+            "the other photographs.",
+            show_default=False,
+            rich_help_panel=TRUTH,
+        ),
+    ] = E.calibrate,
+    store: Annotated[
+        Path | None,
+        typer.Option(
+            "--store",
+            help="Keep what --calibrate chose, in a new FILE.toml for --box-threshold, or in "
+            "FILE.safetensors, a copy of the checkpoint.",
+            metavar="FILE",
+            show_default=False,
+            rich_help_panel=TRUTH,
+        ),
+    ] = E.store,
+    box_threshold: o.BoxThresholdOption = None,
     trimap: Annotated[
         bool,
         typer.Option(

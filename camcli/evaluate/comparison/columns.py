@@ -53,6 +53,13 @@ GROUPS: tuple[tuple[str, tuple[str, ...], str], ...] = (
         "best threshold for the set; higher is better",
     ),
     (
+        "Boxes as written",
+        ("box_iou", "box_acc@30", "box_acc@50", "box_acc@70", "box_acc"),
+        "of the one box of each photograph that batch writes: mean IoU with the best true one, and "
+        "share of photographs with at least 0.3, 0.5, 0.7 (box_acc: their mean); its threshold is "
+        "not chosen on them: --box-threshold, --calibrate, or 20% of the maximum; higher is better",
+    ),
+    (
         "Localization error",
         ("top1_loc_error", "top5_loc_error"),
         "wrong class or wrong box; lower is better",

@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from camcli.cam.box_choice import chosen
+from camcli.cam.box_threshold import USUAL_SHARE, BoxThreshold
 from camcli.cam.explainer import check_influence
-from camcli.cam.map_options import MapOptions
+from camcli.cam.map_options import MapOptions, settled
 from camcli.cam.method_facts import TRAINED
 from camcli.data.sources.find import ImageRef
 from camcli.data.sources.label_tables import split_values
@@ -37,6 +39,7 @@ from camcli.evaluate.metrics.localization import Localization
 from camcli.evaluate.metrics.means import Means
 from camcli.evaluate.metrics.predictions import Predictions, judged
 from camcli.evaluate.metrics.value_predictions import ValuePredictions, values_judged
+from camcli.evaluate.metrics.written_boxes import fit_of, overlaps
 from camcli.models.classifier import Classifier
 
 MOSAIC_PHOTOGRAPHS = 200
@@ -125,6 +128,7 @@ def compare(
     *,
     controls: bool = True,
     confidence: float | None = None,
+    shares: Mapping[str, float] | None = None,
     failed: Callable[[ImageError], object] = lambda error: None,
     progress: Callable[[], object] = lambda: None,
 ) -> Comparison:
@@ -138,6 +142,7 @@ def compare(
         ask: what to measure.
         controls: also the rows of `CONTROLS`, which are the same for all networks.
         confidence: also the accuracy of predictions at least this probable.
+        shares: thresholds of boxes that were chosen by other photographs, by method or control.
         failed: told of unreadable photographs.
         progress: called after each photograph.
 
@@ -161,6 +166,12 @@ def compare(
         )
     for how in hows.values():
         check_influence(how, classifier)
+    thresholds: dict[str, BoxThreshold] = {
+        method: chosen(settled(how, classifier), classifier)[0].box_threshold
+        for method, how in hows.items()
+    }
+    thresholds |= shares or {}
+    written: dict[str, Means] = {}
     found: dict[str, Localization] = {}
     # What was trained on boxes can be right about places; of the network it explains nothing.
     explaining = {method: how for method, how in hows.items() if method != TRAINED.name}
@@ -199,6 +210,17 @@ def compare(
             scores = {m: paint(v, seen.view, seen.size, ask.scale) for m, v in seen.maps.items()}
             if controls:
                 scores = {**control_maps(ask.seed + len(logits), seen), **scores}
+            if len(truth.boxes):
+                whole = (0.0, 0.0, float(seen.size[0]), float(seen.size[1]))
+                for method, score in scores.items():
+                    if not ask.counts(method, seen.ref.rel):
+                        continue
+                    heat, view = seen.maps.get(method, score), seen.view
+                    fits = overlaps(
+                        heat, view if method in seen.maps else whole, seen.size, truth,
+                        [thresholds.get(method, USUAL_SHARE)],
+                    )  # fmt: skip
+                    written.setdefault(method, Means()).add(fit_of(float(fits[0])))
             for method, score in scores.items():
                 if not ask.counts(method, seen.ref.rel):
                     continue
@@ -217,9 +239,8 @@ def compare(
             kept.append(replace(seen, maps={}))
     drawn: dict[str, dict[str, np.ndarray]] = {}
     row_of = partial(_row, ask=ask, drawn=drawn)
-    rows = [
-        row_of("" if method in CONTROLS else name, method, part) for method, part in found.items()
-    ]
+    measures: list[tuple[str, Localization | Means]] = [*found.items(), *written.items()]
+    rows = [row_of("" if method in CONTROLS else name, method, part) for method, part in measures]
     if deletion:
         rows += [row_of(name, method, part) for method, part in faiths.items()]
     learned: dict[str, Any] = {}

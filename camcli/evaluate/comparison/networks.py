@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from camcli.cam.map_options import MASKED, MapOptions, make_map_options
@@ -47,13 +48,19 @@ def split_names(text: str, option: str) -> list[str]:
     return names
 
 
-def find_methods(text: str, smooth: str | None, converge: float | None) -> dict[str, MapOptions]:
+def find_methods(
+    text: str,
+    smooth: str | None,
+    converge: float | None,
+    box_threshold: float | str | Path | None = None,
+) -> dict[str, MapOptions]:
     """The methods in the user's order, behind ``random``.
 
     Args:
         text: names with commas between.
         smooth: how all of them are smoothed.
         converge: where those that mask channels stop.
+        box_threshold: of their boxes; a file is not asked for what ``random`` has.
 
     Raises:
         UsageError: an unknown method, one that is named twice, or none that could stop.
@@ -61,10 +68,13 @@ def find_methods(text: str, smooth: str | None, converge: float | None) -> dict[
     hows = {}
     for name in split_names(text, "--methods"):
         stop = converge if find_facts(name).name in MASKED else None
-        how = make_map_options(name, smooth=smooth, converge=stop)
+        how = make_map_options(name, smooth=smooth, converge=stop, box_threshold=box_threshold)
         if how.method.name in hows:
             raise UsageError(f"--methods names {how.method.name} twice.")
         hows[how.method.name] = how
     if converge is not None and not hows.keys() & set(MASKED):
         raise UsageError(f"--converge is for {', '.join(MASKED)}; --methods names none of them.")
-    return {"random": make_map_options("random"), **hows}
+    control = make_map_options("random", box_threshold=box_threshold)
+    if isinstance(control.box, tuple):
+        control = replace(control, box=None)
+    return {"random": control, **hows}

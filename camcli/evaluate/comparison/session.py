@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from camcli.evaluate.comparison.compare import Questions
     from camcli.evaluate.comparison.networks import ComparedNetwork
     from camcli.models.classifier import Classifier
+    from camcli.models.loading.box_calibration import Calibration
 
     # Photographs, their labels as a network's classes are called: `Source.renamed`.
     Named = Callable[[Sequence[ImageRef], tuple[str, ...]], list[ImageRef]]
@@ -45,6 +46,7 @@ class Answers:
         learned: what the heads of the check with random labels know, by network.
         adapted: how well heads got used to photographs without patches, by network.
         advice: which method to use, by network.
+        calibrations: thresholds of boxes that were chosen, by network.
         failures: unreadable photographs, as sentences.
     """
 
@@ -54,6 +56,7 @@ class Answers:
     learned: dict[str, Any] = field(default_factory=dict)
     adapted: dict[str, Any] = field(default_factory=dict)
     advice: list[Advice] = field(default_factory=list)
+    calibrations: dict[str, list[Calibration]] = field(default_factory=dict)
     failures: set[str] = field(default_factory=set)
 
 
@@ -78,7 +81,7 @@ def find_truths(
     boxes: Path | None,
     masks: Path | None,
     trimap: bool,
-    listener: Listener,
+    listener: Listener | None,
 ) -> Truths:
     """The annotations of photographs.
 
@@ -87,7 +90,7 @@ def find_truths(
         boxes: where their boxes are.
         masks: where their masks are.
         trimap: whether those are trimaps.
-        listener: told how many have none.
+        listener: told how many have none; None for nobody.
 
     Raises:
         UsageError: broken annotations, or none that belongs to a photograph.
@@ -99,7 +102,7 @@ def find_truths(
         find_masks(masks, refs) if masks else {},
         trimap,
     )
-    if found.boxes or found.masks:
+    if listener and (found.boxes or found.masks):
         missing = sum(ref.rel not in found.boxes and ref.rel not in found.masks for ref in refs)
         if missing:
             listener.say(
@@ -108,6 +111,36 @@ def find_truths(
                 "not count."
             )
     return found
+
+
+def without(truths: Truths, some: Mapping[str, Any], listener: Listener) -> Truths:
+    """The annotations of the photographs that are not among some.
+
+    Args:
+        truths: of all.
+        some: by relative path.
+        listener: told how many were left out.
+
+    Raises:
+        UsageError: no other has an annotation.
+    """
+    known = truths.boxes.keys() | truths.masks.keys()
+    if not known & some.keys():
+        return truths
+    if not known - some.keys():
+        raise UsageError(
+            "All photographs that --boxes and --masks annotate take part in --calibrate, so none "
+            "is left to be measured: leave these out, or calibrate by fewer."
+        )
+    listener.say(
+        f"{counted(len(known & some.keys()), 'photograph')} of --calibrate "
+        "do not count among those of --boxes and --masks."
+    )
+    return Truths(
+        {rel: each for rel, each in truths.boxes.items() if rel not in some},
+        {rel: each for rel, each in truths.masks.items() if rel not in some},
+        truths.trimap,
+    )
 
 
 def questions(truths: Truths, **more: Any) -> Questions:
@@ -172,6 +205,7 @@ def ask_all(
     labeller: object = None,
     sanity_if: bool = False,
     timed: bool = False,
+    calibrating: Mapping[str, Any] | None = None,
 ) -> Answers:
     """Evaluate the networks one after the other; only one is in memory at a time.
 
@@ -187,6 +221,7 @@ def ask_all(
         labeller: where the labels are from, such as a table.
         sanity_if: the same where the network allows it; else it is said why not.
         timed: say beforehand how long each network will take, by its first photograph.
+        calibrating: boxes by which the thresholds of boxes are chosen, by relative path.
 
     Raises:
         UsageError: there was nothing that could be measured.
@@ -200,7 +235,13 @@ def ask_all(
 
     asked, found = hows, Answers()
     only_labels = not (
-        ask.annotations or ask.grid or ask.faithfulness or ask.deletion or sanity or ask.parts
+        calibrating
+        or ask.annotations
+        or ask.grid
+        or ask.faithfulness
+        or ask.deletion
+        or sanity
+        or ask.parts
     )
     passes = 1 if ask.parts is None else 2
     shared: dict[str, Any] = {}
@@ -241,10 +282,23 @@ def ask_all(
         rows, of_these = with_localizer(network.name, classifier, own, hows, ask, listener)
         if timed:
             _tell_time(network.name, classifier, own, rows, of_these, sanity or sanity_if, listener)
+        shares: dict[str, float] | None = None
+        if calibrating:
+            from camcli.evaluate.comparison.calibrate import calibrate_network
+
+            chosen = calibrate_network(
+                classifier, network.name, own, explaining, calibrating, listener,
+                repeats=ask.repeats, seed=ask.seed,
+                failed=lambda error: found.failures.add(str(error)),
+            )  # fmt: skip
+            shares, found.calibrations[network.name] = chosen.shares, chosen.calibrations
+            if not ask.annotations.boxes:
+                found.rows += [row for row in chosen.rows if row.model or number == 0]
         with listener.bar(network.name, len(refs) * passes, "image") as bar:
             compared = compare(
                 classifier, network.name, own, rows, of_these, controls=number == 0,
-                confidence=confidence, failed=lambda error: found.failures.add(str(error)),
+                confidence=confidence, shares=shares,
+                failed=lambda error: found.failures.add(str(error)),
                 progress=partial(bar.advance, 1),
             )  # fmt: skip
         found.rows += compared.rows

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,3 +59,14 @@ def read_records(values: Any) -> tuple[Calibration, ...]:
                 raise ValueError(f"a {TABLE} has a value that is neither text nor number")
         found.append(Calibration(float(share), maps, rest))
     return tuple(found)
+
+
+def merged(before: Sequence[Calibration], now: Sequence[Calibration]) -> tuple[Calibration, ...]:
+    """Calibrations of a checkpoint, where the new ones take the place of those of the same maps."""
+    said = [_maps(each) for each in now]
+    return (*(each for each in before if _maps(each) not in said), *now)
+
+
+def _maps(one: Calibration) -> dict[str, str | int | float]:
+    """Which maps these are, whatever the file that their network is in."""
+    return {name: each for name, each in one.maps.items() if name not in ("network", "sha256")}

@@ -161,7 +161,7 @@ def test_a_named_network_beside_a_checkpoint(run, scenes):
     )  # fmt: skip
     assert done.exit_code == 0, done.output
     lines = done.stdout.splitlines()
-    boxes = lines[lines.index("### Boxes") : lines.index("### Localization error")]
+    boxes = lines[lines.index("### Boxes") : lines.index("### Boxes as written")]
     methods = [line.split("|")[1].strip() for line in boxes if line.startswith("| ")][2:]
     assert methods == [
         "centre-box", "centre-gaussian", "noise", "random (efficientnet_lite0)",
