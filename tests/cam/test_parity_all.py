@@ -21,7 +21,8 @@
 | torchcam's ScoreCAM, SSCAM | scorecam, sscam | but for its softmax over channels | here |
 | torchcam's ISCAM | iscam | no: its masks' factors add up to 5.5 | here |
 | RefineCAM, in both | --fuse product | yes | here |
-| SegEigenCAM, SESS, LeGrad | none | | |
+| torchcam's LeGrad | legrad | yes | attention/test_by_hand |
+| SegEigenCAM, SESS | none | | |
 | GuidedBackpropReLUModel | none: no CAM | | |
 
 The network has maps as large as its images, so that nobody's upsampling matters, and is in float64.

@@ -198,8 +198,8 @@ def test_a_folder_run_sees_each_batch_once_and_keeps_nothing():
     made.clear()
     gc.collect()
     assert ended == [True]
-    assert [result.method.name for result in results] == ["legrad"] * 3
-    assert all(result.heatmap.shape == (4, 4) for result in results)
+    assert [result.method for result in results] == ["legrad"] * 3
+    assert all(result.heats[0].heatmap.shape == (4, 4) for result in results)
 
 
 def test_another_runtime_leaves_it_to_torch(pixels):
