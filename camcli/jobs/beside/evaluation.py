@@ -169,7 +169,15 @@ def read_evaluation(folder: Path, record: Mapping[str, Any]) -> dict[str, Any]:
         ],
         "tables": [_table(*group, rows, sentences) for group in groups(rows)],
         "sanity": _sanity(checks),
-        "verdicts": texts(record.get("verdicts"), _SENTENCES),
+        # Which method to use comes first, then what a random head does to each.
+        "verdicts": [
+            *(
+                line
+                for one in _objects(record.get("advice"), _NETWORKS)
+                for line in texts(one.get("lines"), _SENTENCES)
+            ),
+            *texts(record.get("verdicts"), _SENTENCES),
+        ],
         "predictions": _predictions(record.get("predictions")),
         "annotations": {key: settings.get(key) for key in ("boxes", "masks", "trimap")},
     }

@@ -97,6 +97,15 @@ def test_an_evaluation_over_the_same_photographs_is_found_beside_the_run(run, tm
         find_evaluation(info, folder, tmp_path / "T", quiet)
 
 
+def test_the_page_says_which_method_to_use(tmp_path):
+    advice = [{"model": "net", "lines": ["Verdict on net: use cam.", 7]}, "broken"]
+    record = evaluated(tmp_path / "eval", tmp_path / "photos", advice=advice)
+    found = read_evaluation(tmp_path / "eval", record)["verdicts"]
+    assert found == ["Verdict on net: use cam.", "cam (net): destroyed by a random head."]
+    record["advice"] = {"no": "list"}
+    assert read_evaluation(tmp_path / "eval", record)["verdicts"] == found[1:]
+
+
 @pytest.mark.parametrize(
     ("source", "name", "same"),
     [("torchvision", "net", True), ("torchvision", "other", False), ("user", "net", None)],
