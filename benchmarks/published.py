@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,11 +104,16 @@ def accuracy(photos: Path) -> bool:
 def boxes(checkpoint: Path, photos: Path, truth: Path, *, large: bool) -> bool:
     """MaxBoxAccV2 of CAM, at 224 pixels, squashed and stretched from minimum to maximum."""
     factory = "wsol_resnet50_large" if large else "wsol_resnet50"
-    found = camcli.evaluate(
-        photos, f"{Path(__file__).resolve()}:{factory}", weights=checkpoint, classes="imagenet",
-        boxes=truth, methods="cam", scale="minmax", fit="squash", input_size=224, bootstrap=0,
-        preprocess="imagenet",
-    )  # fmt: skip
+    # Its names begin with the photographs' folder, ``val/``.
+    lines = truth.read_text(encoding="utf-8").splitlines()
+    with tempfile.TemporaryDirectory() as place:
+        own = Path(place) / "localization.txt"
+        own.write_text("".join(f"{line.removeprefix('val/')}\n" for line in lines), "utf-8")
+        found = camcli.evaluate(
+            photos, f"{Path(__file__).resolve()}:{factory}", weights=checkpoint,
+            boxes=own, methods="cam", scale="minmax", fit="squash", input_size=224, bootstrap=0,
+            preprocess="imagenet",
+        )  # fmt: skip
     return judged(found.row("cam").metrics, BOXES)
 
 
