@@ -14,7 +14,7 @@ from camcli.batch.explanation import Explanation
 from camcli.batch.features import pooled_features
 from camcli.cam.automatic import suited
 from camcli.cam.box_choice import chosen
-from camcli.cam.explainer import check_influence, maps_of, watching
+from camcli.cam.explainer import check_influence, layer_of, maps_of, watching
 from camcli.cam.map_options import (
     MapOptions,
     check_asked_classes,
@@ -210,7 +210,7 @@ def _explained(
             status="empty" if heats[0].empty else "ok",
             numbers=() if numbers is None else tuple(numbers[b]),
             method=what.method.name,
-            layer=what.method.place(not classifier.usual_layer) or classifier.layer,
+            layer=layer_of(what.how, classifier),
             score=what.score if what.method.class_specific else None,
             versus=None if versus is None else classifier.classes[versus],
             heats=heats[:explained],

@@ -21,6 +21,7 @@ from camcli.errors import UsageError
 from camcli.models.classifier import Classifier, Look, Part, Watch
 from camcli.models.cutting.types import Tail, has_gradients
 from camcli.models.reference.compared import Distance, references_of
+from camcli.models.spec import PYRAMID
 
 
 def check_influence(how: MapOptions, classifier: Classifier) -> None:
@@ -48,11 +49,17 @@ def check_influence(how: MapOptions, classifier: Classifier) -> None:
             f"{how.method.name} needs a transformer whose tokens all look at each other, and "
             f"{classifier.provenance.name} {why}: take gradcam, which explains any network."
         )
+    places = classifier.cut.places if classifier.cut else ()
+    if how.method.joins and len(places) < 2:
+        raise UsageError(
+            f"{how.method.name} multiplies the maps of several layers, and this network is cut at "
+            f"{classifier.layer} alone: load it with layer={PYRAMID!r}, or with the names of some."
+        )
     if how.method.place(not classifier.usual_layer) is not None:
         return
     if not how.method.class_specific or how.method.name in SHOWN:
         return
-    for place in classifier.cut.places if classifier.cut else ():
+    for place in places:
         if not place.matters:
             raise UsageError(
                 f"Nothing in the map of {place.layer!r} changes this network's prediction, which "
@@ -170,8 +177,27 @@ def maps_of(
     """
     if against is None and how.versus is not None:
         against = torch.full_like(index, how.versus)
-    layers = [_smoothed(classifier, seen, n, index, how, against) for n in range(len(seen.parts))]
-    return layers[0] if len(layers) == 1 else fused(layers, how.fuse)
+    numbers = parts_of(how, classifier, len(seen.parts))
+    layers = [_smoothed(classifier, seen, n, index, how, against) for n in numbers]
+    if len(layers) > 1 or how.method.joins:
+        return fused(layers, "product" if how.method.joins else how.fuse)
+    return layers[0]
+
+
+def parts_of(how: MapOptions, classifier: Classifier, count: int) -> range:
+    """The numbers of the layers whose maps a method joins, of so many at which a network is cut.
+
+    Nobody chose those before the last one where they are there for `Facts.joins` alone.
+    """
+    alone = classifier.usual_layer and not how.method.joins and how.fuse == "mean"
+    return range(count - 1 if alone else 0, count)
+
+
+def layer_of(how: MapOptions, classifier: Classifier) -> str:
+    """Where a method looks: ``all``, or names of layers with commas between."""
+    names = classifier.layer.split(",")
+    looked = ",".join(names[n] for n in parts_of(how, classifier, len(names)))
+    return how.method.place(not classifier.usual_layer) or looked
 
 
 def fused(maps: list[Tensor], how: Fuse) -> Tensor:

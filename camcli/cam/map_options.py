@@ -16,7 +16,7 @@ from camcli.cam.method_facts import FACTS, Facts, find_facts
 from camcli.cam.scores import AUTO_SCORE, SCORES, Score, check_score
 from camcli.errors import UsageError
 from camcli.models.loading.box_calibration import TABLE, Calibration
-from camcli.models.spec import LAST
+from camcli.models.spec import LAST, PYRAMID
 
 if TYPE_CHECKING:
     from camcli.models.classifier import Classifier
@@ -96,6 +96,8 @@ class MapOptions:
                 f"--smooth eigen needs channel weights, and {self.method.name} has none: take "
                 "gradcam, say, or --smooth aug."
             )
+        if self.method.joins and self.fuse not in ("mean", "product"):
+            raise UsageError(f"{self.method.name} is a product of maps: leave --fuse out.")
         if not self.method.class_specific and (self.versus is not None or self.score):
             raise UsageError(
                 f"{self.method.name} looks at no class: leave --score and --versus out."
@@ -162,6 +164,11 @@ def check_layer(how: MapOptions, layer: str) -> None:
     """
     if how.method.network and layer != LAST:
         raise UsageError(f"{how.method.name} looks at all layers at once: leave --layer out.")
+    if how.method.joins and layer not in (LAST, PYRAMID) and "," not in layer:
+        raise UsageError(
+            f"{how.method.name} multiplies the maps of several layers: name more, --layer a,b, or "
+            "leave --layer out."
+        )
 
 
 def check_fuse(how: MapOptions, layer: str) -> None:
@@ -174,7 +181,7 @@ def check_fuse(how: MapOptions, layer: str) -> None:
     Raises:
         UsageError: there is one layer, and a way to join several was chosen.
     """
-    if how.fuse != "mean" and "," not in layer:
+    if how.fuse != "mean" and "," not in layer and layer != PYRAMID:
         raise UsageError("--fuse joins the maps of several layers: name them, --layer a,b,c.")
 
 
@@ -211,7 +218,7 @@ def check_signed(how: MapOptions, layer: str) -> None:
             f"--signed shows evidence against the class, of which {name} has none: "
             f"take one of {able}."
         )
-    if "," in layer:
+    if "," in layer or layer == PYRAMID:
         raise UsageError(
             "--signed is for one layer: each of several maps is cut off at zero before they "
             "become one."

@@ -32,6 +32,8 @@ class Facts:
         one_pass: whether a gradient at the layer is all that it needs of a longer tail.
         attention: whether it looks at what a transformer's tokens look at.
         own_score: whether what it explains is part of what it is: ``--score auto`` leaves it so.
+        joins: whether it multiplies the maps of several layers, which are the last ones of the
+            last sizes unless they are named.
         default: what it calls the place where it looks, unless a layer is named; None for the last
             map.
     """
@@ -50,6 +52,7 @@ class Facts:
     one_pass: bool = False
     attention: bool = False
     own_score: bool = False
+    joins: bool = False
     default: str | None = None
 
     def place(self, named: bool) -> str | None:
@@ -150,6 +153,13 @@ FACTS: dict[str, Facts] = {
             "Jiang 2021, 10.1109/TIP.2021.3089943",
             (FREE, TAIL),
             one_pass=True,
+        ),
+        Facts(
+            "refinecam",
+            "Π_l LayerCAM_l / max, of the last map of each of the last 3 sizes l",
+            "Domeniconi 2026, arXiv 2605.14641, with LayerCAM as its base",
+            ("tail forward + backward of each l", "tail forward + backward of each l"),
+            joins=True,
         ),
         Facts(
             "finercam",

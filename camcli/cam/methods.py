@@ -66,6 +66,7 @@ METHODS: dict[str, Method] = {
         _bound("elementwise", gradient=gradients.elementwise),
         _bound("xgradcam", closed=activations.gradcam, gradient=gradients.xgradcam),
         _bound("layercam", closed=activations.layercam, gradient=gradients.layercam),
+        _bound("refinecam", closed=activations.layercam, gradient=gradients.layercam),
         _bound("finercam", closed=activations.gradcam, gradient=gradients.gradcam),
         _bound("shapleycam", weights=gradients.shapleycam),
         _bound("eigengradcam", maps=gradients.eigengradcam),

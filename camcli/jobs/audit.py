@@ -99,7 +99,11 @@ class AuditJob(Settings):
         """
         from camcli.evaluate.audit.audit_files import check_out
 
-        find_facts(self.method)
+        if find_facts(self.method).joins:
+            raise UsageError(
+                f"--method {self.method} joins layers, and an audit compares the channels of one: "
+                "take another method."
+            )
         if self.clusters not in get_args(Clusters):
             known = ", ".join(get_args(Clusters))
             raise UsageError(f"--clusters takes {known}, not {self.clusters!r}.")

@@ -22,7 +22,7 @@ from camcli.jobs.photographs import tell_notes
 from camcli.models import spec
 from camcli.models.runtime.registry import check_runtime
 from camcli.render.style import Style
-from camcli.settings import Settings
+from camcli.settings import Settings, check_types
 from camcli.train.progress import Listener, LogListener
 
 if TYPE_CHECKING:
@@ -101,6 +101,11 @@ class BatchJob(Settings):
     table_format: str = "csv"
     contact_sheet: str | None = None
     contact_order: str = "first"
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        if isinstance(self.network, ModelJob):
+            object.__setattr__(self, "network", self.maps.looked_at(self.network))
 
     @property
     def part(self) -> Shard | None:

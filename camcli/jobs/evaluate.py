@@ -262,8 +262,11 @@ class EvaluateJob(Settings):
                 "--weights-key chooses one of several sets in a file: add --weights FILE."
             )
         own = dict(zip(named, job.weights or (), strict=False))
+        layer = job.layer
+        if layer == spec.LAST and any(how.method.joins for how in job.hows().values()):
+            layer = spec.PYRAMID
         common = ModelJob(
-            fit=job.fit, input_size=job.input_size, layer=job.layer, device=job.device,
+            fit=job.fit, input_size=job.input_size, layer=layer, device=job.device,
             offline=job.offline, trust_pickle=job.trust_pickle, threshold=job.label_threshold,
         )  # fmt: skip
         found = {

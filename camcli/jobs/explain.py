@@ -24,10 +24,10 @@ from camcli.jobs.output_paths import (
     write_picture,
 )
 from camcli.models.runtime.registry import AUTO, check_runtime
-from camcli.models.spec import BUNDLED
+from camcli.models.spec import BUNDLED, LAST, PYRAMID
 from camcli.render.picture_files import SUFFIXES
 from camcli.render.style import Style
-from camcli.settings import Settings
+from camcli.settings import Settings, check_types
 from camcli.train.progress import Listener, LogListener
 
 if TYPE_CHECKING:
@@ -81,6 +81,11 @@ class ExplainJob(Settings):
     save_raw: bool = False
     overwrite: bool = False
     runtime: str | None = AUTO
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        if isinstance(self.network, ModelJob):
+            object.__setattr__(self, "network", self.maps.looked_at(self.network))
 
     def check(self, listener: Listener | None = None) -> None:
         """Refuse, without torch and before images are looked for, what cannot be meant.
@@ -224,7 +229,8 @@ class ExplainJob(Settings):
         # Each of several methods takes what it knows of these.
         effort = {name: value for each in hows for name, value in each.options().items()}
         return name_of_asked(
-            "_".join(dict.fromkeys(methods)), network.layer, maps.target, maps.versus,
+            "_".join(dict.fromkeys(methods)),
+            LAST if network.layer == PYRAMID else network.layer, maps.target, maps.versus,
             network.model != BUNDLED and network.model,
             *(Path(name).stem for name in (network.checkpoint, network.weights) if name),
             maps.score != AUTO_SCORE and maps.score, how.smooth, how.fuse != "mean" and how.fuse,

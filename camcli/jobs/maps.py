@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ from camcli.cam.scores import AUTO_SCORE, AskedScore
 from camcli.errors import UsageError
 from camcli.jobs.model import ModelJob
 from camcli.models.classes.named_class import match_class, namesakes
+from camcli.models.spec import LAST, PYRAMID
 from camcli.settings import Settings
 from camcli.train.progress import Listener
 
@@ -104,6 +106,15 @@ class MapJob(Settings):
                     for job, takes in zip(jobs, known, strict=True)
                 ]
         return jobs
+
+    def looked_at(self, network: ModelJob) -> ModelJob:
+        """The same network, cut where the methods look, unless a layer was named."""
+        if network.layer != LAST:
+            return network
+        with suppress(UsageError):  # which `check` says
+            if any(find_facts(job.method).joins for job in self.each()):
+                return replace(network, layer=PYRAMID)
+        return network
 
     def options(self) -> MapOptions:
         """The same as the methods take it; classes are not known yet.

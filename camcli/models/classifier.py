@@ -14,6 +14,7 @@ from camcli.data.decode.preprocess import Preprocess
 from camcli.errors import UsageError
 from camcli.models.cuda import to_device
 from camcli.models.cutting.cut import Cut, LinearHead, Tail, cut
+from camcli.models.cutting.pyramid import pyramid_layers
 from camcli.models.cutting.two_sided import taken_for
 from camcli.models.cutting.types import CutsItself, channels_first, channels_last
 from camcli.models.loading.box_calibration import Calibration
@@ -22,6 +23,7 @@ from camcli.models.localizer import Localizer
 from camcli.models.outputs import Output, TwoSided, is_two_named, probabilities, value_names
 from camcli.models.spec import (
     LAST,
+    PYRAMID,
     OutputKind,
 )
 from camcli.printable import counted
@@ -87,7 +89,8 @@ class Classifier:
             from the one at `preprocess`; None where one pass does both.
         output: what the logits are, and so how they become probabilities.
         layout: how images lie in memory: channels last is faster, and a few networks fail on it.
-        usual_layer: whether it is cut where it is by default, and not where somebody chose.
+        usual_layer: whether it is cut where it is by default, and not where somebody chose; with
+            the last maps of finer sizes before it, where a method by default looks at these.
         boxes: from which shares of their maxima on its maps are inside their boxes, where its
             checkpoint was calibrated.
         localizer: of its checkpoint: where things are, as boxes taught it; None for none.
@@ -239,7 +242,7 @@ def cut_classifier(
         preprocess: the network's own.
         provenance: which weights these are.
         device: where to run it.
-        layers: where to cut it.
+        layers: where to cut it; ``pyramid`` alone is the last maps of the last sizes.
         output: what it returns; None to find out.
 
     Raises:
@@ -252,6 +255,9 @@ def cut_classifier(
             "leave --device out, or say --device cpu."
         )
     module.eval().requires_grad_(False)
+    usual = tuple(layers) in ((LAST,), (PYRAMID,))
+    if tuple(layers) == (PYRAMID,):
+        layers = pyramid_layers(module, preprocess.shape, output=output)
     halves = cut(module, preprocess.shape, layers, output=output)
     if halves.outputs == 1 and output is None and len(classes) == 2 and is_two_named(classes):
         halves = cut(module, preprocess.shape, layers, output="binary")  # whoever names two knows
@@ -264,7 +270,7 @@ def cut_classifier(
         )
     channels_last(module.to(device))
     made = _classifier(halves, classes, preprocess, provenance, device)
-    made = replace(made, usual_layer=tuple(layers) == (LAST,))
+    made = replace(made, usual_layer=usual)
     return made if provenance.source != "user" else _in_its_layout(made, module)
 
 

@@ -15,6 +15,7 @@ from camcli.errors import CamcliError, UsageError
 from camcli.files import expanded
 from camcli.models.classifier import Classifier, _classifier, cut_classifier
 from camcli.models.cutting.cut import Cut
+from camcli.models.cutting.pyramid import pyramid_layers
 from camcli.models.cutting.types import CutsItself
 from camcli.models.loading.backbone import cut_with_head, fill_backbone
 from camcli.models.loading.checkpoint import Checkpoint, load_checkpoint
@@ -25,6 +26,7 @@ from camcli.models.outputs import Output
 from camcli.models.spec import (
     BUNDLED,
     LAST,
+    PYRAMID,
     check_input_size,
     check_output,
     check_together,
@@ -197,8 +199,9 @@ def _from_checkpoint(
         # Whatever weights it has are replaced one by one; what the cut leaves out is not used.
         module = build_model(architecture, weights=weights, input_size=preprocess.size).module
         missing = fill_backbone(module, tensors, path, architecture)
+        where = pyramid_layers(module, preprocess.shape) if tuple(layers) == (PYRAMID,) else layers
         cuts.append(
-            cut_with_head(module, preprocess.shape, layers, own, missing, path, saved.pooling)
+            cut_with_head(module, preprocess.shape, where, own, missing, path, saved.pooling)
         )
         module.to(device)  # where hooks are needed it runs itself
     halves = cuts[0] if saved.members == 1 else join(cuts)
@@ -207,7 +210,7 @@ def _from_checkpoint(
     )
     found = _classifier(halves, saved.classes, preprocess, provenance, device)
     found = replace(found, boxes=saved.boxes)
-    found = replace(found, usual_layer=tuple(layers) == (LAST,))
+    found = replace(found, usual_layer=tuple(layers) in ((LAST,), (PYRAMID,)))
     if saved.localizer is not None:
         found = replace(found, localizer=_fitting(saved.localizer, found, halves, path))
     if saved.output == "softmax":

@@ -24,6 +24,8 @@ from camcli.models.weights.bundled_file import NAME as BUNDLED
 from camcli.models.weights.formats import ForeignFileError, is_checkpoint, recognise
 
 LAST = "last"
+PYRAMID = "pyramid"
+"""The last maps of the last sizes, whose maps become one: `camcli.models.cutting.pyramid`."""
 TIMM = "timm:"
 HUB = "hf:"
 

@@ -20,7 +20,7 @@
 | | | last copy's, and its g³ is summed | here |
 | torchcam's ScoreCAM, SSCAM | scorecam, sscam | but for its softmax over channels | here |
 | torchcam's ISCAM | iscam | no: its masks' factors add up to 5.5 | here |
-| RefineCAM, in both | --fuse product | yes | here |
+| RefineCAM, in both | refinecam, by LayerCAM; --fuse product for another base | yes | here |
 | torchcam's LeGrad | legrad | yes | attention/test_by_hand |
 | SegEigenCAM, SESS | none | | |
 | GuidedBackpropReLUModel | none: no CAM | | |
@@ -373,19 +373,21 @@ def test_torchcams_iscam_adds_its_factors_up(case):
     torch.testing.assert_close(mine("iscam", case, score="probability"), ours)
 
 
+@pytest.mark.parametrize("base", ["LayerCAM", "GradCAM"])
 @pytest.mark.parametrize("package", ["grad-cam", "torchcam"])
-def test_refinecam_is_a_product_of_layers(case, package):
+def test_refinecam_is_a_product_of_layers(case, package, base):
     """Both subtract each layer's minimum; here that is zero, as of most maps after the ReLU."""
     net, x, e = case
     with torch.no_grad():
         first = net.first(x)
     inner = e.with_(A=first, tail=Tail(net.after_first))
-    ours = fused([explain(METHODS["gradcam"], part) for part in (inner, e)], "product")
+    name = {"LayerCAM": "refinecam", "GradCAM": "gradcam"}[base]
+    ours = fused([explain(METHODS[name], part) for part in (inner, e)], "product")
     if package == "torchcam":
         layers = [net.act_one, net.act_two]
-        with torchcam.RefineCAM(net, layers, base_method=torchcam.GradCAM) as extractor:
+        with torchcam.RefineCAM(net, layers, base_method=getattr(torchcam, base)) as extractor:
             (theirs,) = extractor(e.index.tolist(), net(x))
     else:
-        method = peer.RefineCAM(net, [net.act_one, net.act_two], base_method=peer.GradCAM)
+        method = peer.RefineCAM(net, [net.act_one, net.act_two], base_method=getattr(peer, base))
         theirs = method(x, [targets_of(int(c)) for c in e.index])
     assert cosine(ours, theirs) > 0.999

@@ -415,7 +415,9 @@ def _check(
     listener.say(f"Randomising {network.name} ...")
     rows = compare_copies(classifier, network.name, refs, hows, network.copies())
     last = classifier if network.layer == LAST else network.load(LAST, listener)
-    labels = compare_labels(last, network.name, refs, hows)
+    # Its head is drawn on the last map alone, where there is nothing to join.
+    alone = {name: how for name, how in hows.items() if not how.method.joins}
+    labels = compare_labels(last, network.name, refs, alone)
     if labels is None:
         listener.say(
             f"No check with random labels: that needs two classes with {FEWEST} photographs each."
