@@ -164,7 +164,7 @@ def scenes(out: Path, epochs: int, depth: int, count: int) -> tuple[Classifier, 
         fit(net, torch.cat([x, x.flip(3)]), y.repeat(2), epochs, held)
         torch.save(net.state_dict(), weights)
     net.load_state_dict(torch.load(weights, weights_only=True))
-    words = {"size": SIDE, "mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5), "fit": "squash"}
+    words = f"size={SIDE} squash mean=0.5,0.5,0.5 std=0.5,0.5,0.5"
     made = load_classifier(net.eval(), classes=list(FRUIT), preprocess=words)
     return made, sorted(folder.glob("*.png"))
 

@@ -15,19 +15,20 @@ USUAL = "gradcam"
 """What ``auto`` was before it had a name."""
 
 
-def suited(how: MapOptions, classifier: Classifier) -> MapOptions:
+def suited(how: MapOptions, classifier: Classifier, *, signed: bool = False) -> MapOptions:
     """The same with the method that ``auto`` means for a network; another method stays.
 
     Args:
         how: method and options.
         classifier: the network, cut where maps are made.
+        signed: whether the map must also show what speaks against a class.
 
     Returns:
         Options whose `MapOptions.chosen` says which method it is, and why.
     """
     if how.method.name != AUTO.name:
         return how
-    name, why = _suited(classifier)
+    name, why = _suited(how, classifier, signed)
     return replace(how, method=FACTS[name], chosen=f"Maps by {name}, {why} (--method auto).")
 
 
@@ -42,7 +43,7 @@ def each_suited(hows: dict[str, MapOptions], classifier: Classifier) -> dict[str
     return found
 
 
-def _suited(classifier: Classifier) -> tuple[str, str]:
+def _suited(how: MapOptions, classifier: Classifier, signed: bool) -> tuple[str, str]:
     """The method's name, and why it is taken."""
     from camcli.models.reference.compared import references_of  # torch; commands come here first
 
@@ -55,4 +56,17 @@ def _suited(classifier: Classifier) -> tuple[str, str]:
     heads = [place.head for place in places] or [classifier.head]
     if all(heads):
         return USUAL, "exact where maps are averaged and one linear layer follows"
+    if _reads_a_token(classifier) and not signed and how.smooth is None:
+        from camcli.cam.explainer import why_no_attention_of
+
+        if why_no_attention_of(classifier) is None:
+            return "legrad", "by the attention of all blocks of a transformer with a class token"
     return USUAL, "which any network has, by the gradient at the explained maps"
+
+
+def _reads_a_token(classifier: Classifier) -> bool:
+    """Whether a class token passes the last map by, and no other layer was asked for."""
+    halves = classifier.cut
+    if halves is None or not halves.gradients or not classifier.usual_layer:
+        return False
+    return len(halves.places) == 1 and any(halves.places[0].batched)

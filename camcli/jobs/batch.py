@@ -345,7 +345,7 @@ class BatchJob(Settings):
         classifier = understood(classifier, source, listener.say, listener.warn)
         source = settled(source, classifier, listener.say).numbered(classifier.classes)
         tell_notes(source, listener, told)
-        what = self.maps.explanation(classifier)
+        what = self.maps.explanation(classifier, signed=self.style.signed)
         classifier = with_runtime(
             classifier, self.runtime, precision=self.precision, images=source,
             passes=what.how.passes(classifier), warn=listener.warn, say=listener.say,

@@ -188,7 +188,7 @@ class ExplainJob(Settings):
         classifier = understood(classifier, refs, listener.say, listener.warn)
         if found.source is not None:
             refs = renamed(found.source, refs, classifier, listener.say)
-        what = self.maps.explanation(classifier)
+        what = self.maps.explanation(classifier, signed=self.style.signed)
         for told in (*(each.how.chosen for each in what.alone()), what.told):
             if told:
                 listener.say(told)

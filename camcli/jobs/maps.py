@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from camcli.cam.automatic import suited
 from camcli.cam.map_options import (
     MASKED,
     SAMPLED,
@@ -165,8 +166,12 @@ class MapJob(Settings):
         if compares and self.topk > 1:
             raise UsageError("--against explains one value, the difference: leave --topk out.")
 
-    def explanation(self, classifier: Classifier) -> Explanation:
+    def explanation(self, classifier: Classifier, *, signed: bool = False) -> Explanation:
         """What is explained of this network.
+
+        Args:
+            classifier: the network.
+            signed: whether evidence against the class is going to be drawn.
 
         Raises:
             UsageError: it has no such class, or the method cannot explain it.
@@ -182,11 +187,10 @@ class MapJob(Settings):
                 f"{PLACE!r} follows from the difference and has no map of its own: leave --target "
                 "out."
             )
+        hows = [suited(job.options(), classifier, signed=signed) for job in self.each()]
         first, *others = (
-            make_explanation(
-                classifier, job.options(), target=job.target, topk=job.topk, versus=job.versus
-            )
-            for job in self.each()
+            make_explanation(classifier, how, target=job.target, topk=job.topk, versus=job.versus)
+            for how, job in zip(hows, self.each(), strict=True)
         )
         # Nothing is drawn twice: of two that are one method, as auto may be, the first.
         beside = {other.method.name: other.how for other in reversed(others)}

@@ -199,7 +199,9 @@ def test_several_methods_share_one_look(classifier, monkeypatch):
     looks = []
     look = type(classifier).look
     monkeypatch.setattr(
-        type(classifier), "look", lambda self, x: looks.append(len(x)) or look(self, x)
+        type(classifier),
+        "look",
+        lambda self, x, *watch: looks.append(len(x)) or look(self, x, *watch),
     )
     together = explain_batch(classifier, images, replace(plain, beside=(other.how,)))
     assert looks == [2]

@@ -120,3 +120,23 @@ def test_a_run_goes_on_as_it_was_begun(linear):
     assert other.method.name == "layercam", "that was somebody's choice"
     named = make_explanation(linear, "layercam")
     assert named.as_before(old).method.name == "layercam", "this is somebody's choice"
+
+
+def test_a_class_token_is_followed_through_all_blocks():
+    from timm.models.vision_transformer import VisionTransformer
+
+    torch.manual_seed(0)
+    net = VisionTransformer(img_size=24, patch_size=8, embed_dim=16, depth=2, num_heads=2,
+                            num_classes=3)  # fmt: skip
+    token = classifier_of(net)
+    how = suited(make_map_options("auto"), token)
+    assert how.method.name == "legrad"
+    assert "class token" in how.chosen
+    # What LeGrad has not is by the gradient, as it was: evidence against, smoothing, one layer.
+    assert suited(make_map_options("auto"), token, signed=True).method.name == USUAL
+    assert suited(make_map_options("auto", smooth="noise"), token).method.name == USUAL
+    named = replace(classifier_of(net, layer="blocks.0"), usual_layer=False)
+    assert suited(make_map_options("auto"), named).method.name == USUAL
+    mean = VisionTransformer(img_size=24, patch_size=8, embed_dim=16, depth=2, num_heads=2,
+                             num_classes=3, class_token=False, global_pool="avg")  # fmt: skip
+    assert suited(make_map_options("auto"), classifier_of(mean)).method.name == USUAL

@@ -68,7 +68,8 @@ def from_photographs(
     if output.measures:
         raise UsageError(_VALUES.format(classifier.provenance.name))
     files = find_masks(masks, refs) if masks else {}
-    how = suited(make_map_options(method), classifier)
+    # What speaks against a class is asked for, too.
+    how = suited(make_map_options(method), classifier, signed=True)
     if how.method.class_specific and not how.method.images and not output.multi_label:
         # What speaks for the class rather than for any class.
         how = make_map_options(how.method.name, score="contrast")
