@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from camcli.api_check import check
     from camcli.api_evaluate import audit, evaluate
     from camcli.api_inspect import inspect
+    from camcli.api_load import load_classifier
     from camcli.api_report import report
     from camcli.api_train import train
     from camcli.cam.methods import METHODS
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
     from camcli.evaluate.comparison.result import EvaluationResult
     from camcli.jobs.model import ModelJob
     from camcli.models.classifier import Classifier
-    from camcli.models.load import load_classifier
     from camcli.result import Heat, Result
     from camcli.train.config import TrainConfig
     from camcli.train.result import TrainResult
@@ -100,7 +100,7 @@ HOMES = {
     "explain": "camcli.api",
     "inspect": "camcli.api_inspect",
     "layers": "camcli.api",
-    "load_classifier": "camcli.models.load",
+    "load_classifier": "camcli.api_load",
     "report": "camcli.api_report",
     "train": "camcli.api_train",
 }

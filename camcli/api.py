@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import nn
 
+from camcli.api_load import load_classifier
 from camcli.batch.results import BatchResults
 from camcli.data.sources.find import ImageRef
 from camcli.errors import UsageError
@@ -20,7 +21,6 @@ from camcli.jobs.maps import MapJob
 from camcli.jobs.model import ModelJob
 from camcli.jobs.record import filled
 from camcli.models.classifier import Classifier
-from camcli.models.load import load_classifier
 from camcli.render.style import Style
 from camcli.result import Result
 
@@ -48,6 +48,7 @@ def explain(
     box_threshold: float | str | Path | None = M.box_threshold,
     input_size: int | None = N.input_size,
     native_predictions: bool = N.native_predictions,
+    against: str | Path | Sequence[str | Path] | None = N.against,
     runtime: str | None = None,
     out: str | Path | None = E.out,
     topk_files: bool = E.topk_files,
@@ -91,6 +92,9 @@ def explain(
             `classifier` that is loaded.
         native_predictions: with `input_size`: take only the map from that size, and predictions
             and probabilities from a second pass at the weights' own; likewise.
+        against: photographs to compare with, of good pieces say: a folder, a glob, ``@list.txt`` or
+            a list: what is predicted and explained is how different the image is from these, by
+            DiffCAM, and no class; likewise.
         runtime: see `batch`; of use for methods with many passes. A command takes ``auto``, but
             here each call would start the runtime anew: None leaves the network to what runs it,
             which is torch, or OpenVINO for ONNX and IR.
@@ -157,6 +161,7 @@ def batch(
     box_threshold: float | str | Path | None = M.box_threshold,
     input_size: int | None = N.input_size,
     native_predictions: bool = N.native_predictions,
+    against: str | Path | Sequence[str | Path] | None = N.against,
     labels: str = B.labels,
     limit: int | None = B.limit,
     name_template: str | None = B.name_template,
@@ -209,6 +214,7 @@ def batch(
         box_threshold: see `explain`.
         input_size: see `explain`.
         native_predictions: see `explain`.
+        against: see `explain`; each Result has its place among the references, too.
         labels: how to find true labels, as `camcli.data.sources.find.find_images` says.
         limit: stop after this many images.
         name_template: names of the overlays, such as ``{stem}_pred_{pred}``.
@@ -350,8 +356,8 @@ def _network(options: dict[str, Any]) -> Classifier | ModelJob:
     classifier: Network = options["classifier"]
     given = {
         name: options[name]
-        for name in ("layer", "input_size", "native_predictions")
-        if options[name] not in (None, getattr(N, name))
+        for name in ("layer", "input_size", "native_predictions", "against")
+        if options.get(name) not in (None, getattr(N, name))
     }
     if isinstance(classifier, nn.Module):
         return load_classifier(classifier, **given)

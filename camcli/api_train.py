@@ -56,7 +56,8 @@ def train(
         listener: hears what is going on, as `camcli.train.progress.Listener` says: that of
             ``camcli.cli.terminal.progress`` draws bars. By default the logger ``camcli`` is told.
         settings: the fields of `camcli.train.config.TrainConfig`, such as ``backbone``, ``epochs``,
-            ``solver``, ``unfreeze``, ``val`` or ``seed``; they win over `config`.
+            ``solver``, ``unfreeze``, ``val``, ``seed`` or ``boxes``, a file of boxes of some of the
+            photographs, by which a localizer is trained as well; they win over `config`.
 
     Returns:
         Where the checkpoint is and what it reached: ``result.checkpoint`` is for

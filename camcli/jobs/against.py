@@ -34,12 +34,41 @@ def words_of(against: Images) -> str:
     return " ".join(map(str, several))
 
 
-def check_against(against: Images, layer: str) -> None:
+def check_against(
+    against: Images,
+    layer: str,
+    *,
+    output: str = "auto",
+    threshold: object = None,
+    native_predictions: bool = False,
+) -> None:
     """Refuse, without torch, what no photograph can be compared with.
 
+    Args:
+        against: the references: a folder, a glob, ``@list.txt`` or a list.
+        layer: where the features are taken that are compared.
+        output: what the network is said to return, which is not asked; so are the other two.
+        threshold: see `output`.
+        native_predictions: see `output`.
+
     Raises:
-        UsageError: there are no photographs, or several layers are named.
+        UsageError: there are no photographs, several layers are named, or something is said of
+            what the network itself predicts.
     """
+    beside = [
+        name
+        for name, chosen in (
+            ("--output", output != "auto"),
+            ("--threshold", threshold is not None),
+            ("--native-predictions", native_predictions),
+        )
+        if chosen
+    ]
+    if beside:
+        raise UsageError(
+            "--against asks how different photographs are and not what the network says: leave "
+            f"{' and '.join(beside)} out."
+        )
     if "," in layer:
         raise UsageError("--against compares at one layer: name one with --layer.")
     if words_of(against) == "-":

@@ -151,25 +151,10 @@ class ModelJob(Settings):
             raise UsageError(f"There is no file of class names {names}.")
         read_class_names(names)
         if self.against is not None:
-            self._check_against()
-
-    def _check_against(self) -> None:
-        beside = [
-            name
-            for name, chosen in (
-                ("--output", self.output != "auto"),
-                ("--threshold", self.threshold is not None),
-                ("--native-predictions", self.native_predictions),
-            )
-            if chosen
-        ]
-        if beside:
-            raise UsageError(
-                "--against asks how different photographs are and not what the network says: leave "
-                f"{' and '.join(beside)} out."
-            )
-        assert self.against is not None
-        check_against(self.against, self.layer)
+            check_against(
+                self.against, self.layer, output=self.output, threshold=self.threshold,
+                native_predictions=self.native_predictions,
+            )  # fmt: skip
 
     def _asked(self) -> AskedModel:
         """What is asked of the source, as far as it may be wrong by itself."""

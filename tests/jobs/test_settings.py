@@ -36,7 +36,7 @@ from camcli.train.config import TrainConfig
 PARTS = ModelJob, MapJob, Style, TrainConfig
 NETWORK = {each.name for each in fields(ModelJob)}
 # A network is loaded first, or named; these may be said beside its name.
-LOADING = NETWORK - {"layer", "input_size", "native_predictions"}
+LOADING = NETWORK - {"layer", "input_size", "native_predictions", "against"}
 NO_DEFAULT = inspect.Parameter.empty
 
 
@@ -88,7 +88,7 @@ VERBS = {
         ConceptsJob(""),
         {"as_json"},
         no_option={"native_predictions", "threshold", "against"},  # nothing is predicted
-        no_argument=LOADING,
+        no_argument=LOADING | {"against"},
         beside={"classifier"},
         option={"images": NO_DEFAULT, "out": Path("concepts")},
         argument={"images": NO_DEFAULT},

@@ -99,8 +99,45 @@ def test_the_function_gives_what_the_command_gives(pieces):
     network = ModelJob(layer="blocks.4", input_size=96, against=pieces / "good")
     ours = api.explain(pieces / "new" / "other.png", network)
     assert ours.numbers[1] == 1
-    again = api.explain(pieces / "new" / "other.png", network.load())
-    assert again.numbers == ours.numbers
+    cut = {"layer": "blocks.4", "input_size": 96}
+    loaded = api.load_classifier(**cut, against=pieces / "good")
+    for again in (
+        api.explain(pieces / "new" / "other.png", network.load()),
+        api.explain(pieces / "new" / "other.png", loaded, method="diffcam"),
+        api.explain(pieces / "new" / "other.png", **cut, against=pieces / "good"),
+        *api.batch([pieces / "new" / "other.png"], runtime="torch", **cut, against=pieces / "good"),
+    ):
+        assert again.numbers == ours.numbers
+        assert np.array_equal(again.heats[0].heatmap, ours.heats[0].heatmap)
+
+
+def test_a_network_in_memory_is_compared_with_references(pieces):
+    from torch import nn
+
+    net = nn.Sequential(nn.Conv2d(3, 4, 5, 4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+                        nn.Linear(4, 2))  # fmt: skip
+    result = api.explain(pieces / "new" / "other.png", net, input_size=96, against=pieces / "good")
+    assert [heat.target for heat in result.heats] == ["difference"]
+    with pytest.raises(UsageError, match="give against to load_classifier"):
+        api.explain(pieces / "new" / "other.png", api.load_classifier(net), against=pieces / "good")
+
+
+@pytest.mark.parametrize(
+    ("options", "part"),
+    [
+        ({"against": "nowhere"}, "--against: "),
+        ({"against": ".", "layer": "blocks.3,last"}, "compares at one layer"),
+        ({"against": ".", "output": "sigmoid"}, "leave --output out"),
+        ({"against": 3}, "against is "),
+    ],
+)
+def test_references_are_checked_before_a_network_is_loaded(options, part, pieces, monkeypatch):
+    from camcli.models import load
+
+    monkeypatch.chdir(pieces / "good")
+    monkeypatch.setattr(load, "load_classifier", None)
+    with pytest.raises(UsageError, match=part):
+        api.load_classifier(**options)
 
 
 @pytest.mark.slow
