@@ -84,7 +84,7 @@ def sabotage(patch, preprocess):
     fails(images, "decode_picture", lambda data, name, enough: "decode" in Path(name).name)
     fails(isolate._Process, "decode", lambda self, name, data, enough: "decode" in Path(name).name)
     fails(Preprocess, "pixels", lambda self, rgb, size=None: tuple(rgb[0, 0]) == colour(3))
-    fails(Classifier, "look", lambda self, pixels: looks_like(pixels, "network"))
+    fails(Classifier, "look", lambda self, pixels, *_: looks_like(pixels, "network"))
     fails(explain, "maps_of", lambda classifier, seen, *_: seen_like(seen, "map"))
     fails(explain, "describe", lambda m, view, size, **_: size[0] == 120 + number("numbers"))
     fails(overlay_writer.Namer, "name", lambda self, result: "name" in result.ref.rel)
@@ -186,8 +186,8 @@ def broken(bundled, change):
     class Broken(Classifier):
         __slots__ = ()
 
-        def look(self, pixels):
-            seen = Classifier.look(self, pixels)
+        def look(self, pixels, watch=None):
+            seen = Classifier.look(self, pixels, watch)
             return replace(seen, logits=change(seen.logits.clone(), pixels))
 
     assert before

@@ -28,10 +28,10 @@ def guilty(pixels, n):
 def test_a_photograph_on_which_a_stage_fails_is_left_out_and_told(bundled, refs, monkeypatch):
     look, explained = Classifier.look, maps.explained
 
-    def broken(self, pixels):
+    def broken(self, pixels, watch=None):
         if guilty(pixels, 1):
             raise RuntimeError("this one only")
-        seen = look(self, pixels)
+        seen = look(self, pixels, watch)
         logits = seen.logits.clone()
         logits[pixels[:, 0, 40, 40] == 3] = np.nan
         return replace(seen, logits=logits)
@@ -65,10 +65,10 @@ def test_a_photograph_on_which_a_stage_fails_is_left_out_and_told(bundled, refs,
 def test_too_little_memory_is_halved_and_ends_at_one(bundled, refs, monkeypatch):
     look, room = Classifier.look, 2
 
-    def small(self, pixels):
+    def small(self, pixels, watch=None):
         if len(pixels) > room:
             raise torch.OutOfMemoryError("out of memory")
-        return look(self, pixels)
+        return look(self, pixels, watch)
 
     monkeypatch.setattr(Classifier, "look", small)
     assert len(list(see_photographs(bundled, refs, {}))) == 6
