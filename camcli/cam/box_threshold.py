@@ -47,6 +47,8 @@ def asked_threshold(
     try:
         share = float(asked)  # type: ignore[arg-type]
     except (TypeError, ValueError):
+        if not str(asked).strip():
+            raise UsageError(f"{_TAKES}; what was given is empty.") from None
         return read_calibrations(expanded(str(asked)))
     if not 0 < share < 1:
         raise UsageError(f"{_TAKES}: a share is above 0 and below 1, not {asked}.")
@@ -62,7 +64,9 @@ def read_calibrations(path: Path) -> tuple[Calibration, ...]:
     Raises:
         UsageError: it cannot be read, or holds something else.
     """
-    if not path.is_file():
+    if path.is_dir():
+        raise UsageError(f"{_TAKES}. {printable(str(path))} is a folder.")
+    if not path.exists():
         raise UsageError(f"{_TAKES}. There is no file {printable(str(path))}.")
     try:
         values = tomllib.loads(read_regular(path, _MAX_BYTES).decode("utf-8"))

@@ -119,6 +119,10 @@ def compared_with(
     check_one_layer(classifier.layer)
     refs = list(find_images(against, labels="none"))
     contents = hash_files([ref.path for ref in refs] if _on_disk(refs) else refs)
+    # A photograph that is held against its own copy looks usual, and so does whatever is like it.
+    if copies := len(refs) - len(alone := dict(zip(contents, refs, strict=True))):
+        warn(f"--against has {counted(copies, 'copy', 'copies')} of photographs: left out.")
+        contents, refs = list(alone), list(alone.values())
     digest = hashlib.sha256("\n".join(sorted(contents)).encode()).hexdigest()
     name = _name(classifier, digest)
     usual = kept.read(name) if name else None

@@ -55,6 +55,9 @@ def check_calibration(
             )
         if os.path.realpath(checkpoints[0]) == os.path.realpath(store):
             raise UsageError(f"{store} is the checkpoint itself: choose another --store.")
+    above = next((each for each in store.parents if os.path.lexists(each)), store.parent)
+    if os.path.lexists(above) and not above.is_dir():
+        raise UsageError(f"{above} is a file, so {store} cannot be in it: choose another --store.")
     if os.path.lexists(store) and not (overwrite and store.is_file()):
         raise UsageError(
             f"{store} exists. Add --overwrite to replace it, or choose another --store."

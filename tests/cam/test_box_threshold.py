@@ -186,5 +186,5 @@ def test_records_are_plain(by_hand):
 
 
 def test_a_folder_is_no_file(tmp_path):
-    with pytest.raises(UsageError, match="There is no file"):
+    with pytest.raises(UsageError, match="is a folder"):
         asked_threshold(Path(tmp_path))

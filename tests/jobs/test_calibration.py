@@ -148,3 +148,9 @@ def test_damaged_thresholds_of_a_checkpoint_are_told(tmp_path, checkpoint):
     save_file(load_file(checkpoint), path, metadata={"camcli": json.dumps(header)})
     with pytest.raises(CamcliError, match="is damaged: a box_threshold has no threshold above 0"):
         load_checkpoint(path)
+
+
+def test_a_file_that_cannot_hold_the_store_is_told_before_anything_runs(scenes, checkpoint):
+    there = scenes / "few.csv"
+    with pytest.raises(UsageError, match=r"few\.csv is a file"):
+        job(scenes, checkpoint, store=there / "boxes.toml").run()

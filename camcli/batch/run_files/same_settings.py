@@ -19,7 +19,8 @@ _UNKNOWN = ("labels", "classes")
 def different(one: dict[str, Any], other: dict[str, Any]) -> str:
     """The first setting that two runs do not share, and its two values; empty if there is none."""
     one, other = _filled(one), _filled(other)
-    for key in other | one:
+    # Against references a run's output and method are others, too: what was asked is named.
+    for key in {"against": None} | other | one:
         if key in _UNKNOWN and not (key in one and key in other):
             continue
         mine, theirs = one.get(key), other.get(key)
@@ -28,6 +29,8 @@ def different(one: dict[str, Any], other: dict[str, Any]) -> str:
                 differ = {k for k in mine | theirs if mine.get(k) != theirs.get(k)}
                 mine, theirs = ({k: d.get(k) for k in mine | theirs if k in differ}
                                 for d in (mine, theirs))  # fmt: skip
+            if key == "against":
+                return f"against {_asked(mine)} and {_asked(theirs)}"
             return f"{key} {_say(mine)} and {_say(theirs)}"
     return ""
 
@@ -46,6 +49,13 @@ def _filled(recorded: dict[str, Any]) -> dict[str, Any]:
         if isinstance(recorded.get(name), dict)
     }
     return usual | recorded | groups
+
+
+def _asked(references: Any) -> str:
+    """The references of a run, of which only what differs is known here."""
+    if not isinstance(references, dict):
+        return "nothing"
+    return str(references["source"]) if "source" in references else "what was in that folder then"
 
 
 def _say(value: Any) -> str:

@@ -12,7 +12,7 @@ from camcli.cam.box_choice import described
 from camcli.cam.box_threshold import OTSU, USUAL_SHARE, BoxThreshold
 from camcli.cam.map_options import MapOptions, settled
 from camcli.data.sources.find import ImageRef
-from camcli.errors import ImageError
+from camcli.errors import ImageError, UsageError
 from camcli.evaluate.comparison.columns import CONTROLS, MetricRow
 from camcli.evaluate.measured.annotations import Annotations
 from camcli.evaluate.measured.seen import see_photographs
@@ -22,6 +22,7 @@ from camcli.evaluate.metrics.means import Means
 from camcli.evaluate.metrics.written_boxes import SHARES, Choice, choose, fit_of, overlaps
 from camcli.models.classifier import Classifier
 from camcli.models.loading.box_calibration import Calibration
+from camcli.printable import counted, printable
 from camcli.train.progress import Listener
 
 FEW = 10
@@ -39,6 +40,7 @@ class Calibrated:
         rows: the fit of boxes of photographs that took no part in the choice of their threshold.
         told: a sentence for each method.
         warnings: what should make a user doubt.
+        count: photographs by which it was chosen.
     """
 
     calibrations: list[Calibration] = field(default_factory=list)
@@ -46,6 +48,7 @@ class Calibrated:
     rows: list[MetricRow] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    count: int = 0
 
 
 def calibrate(
@@ -70,18 +73,40 @@ def calibrate(
         repeats: sets drawn for the intervals.
         seed: of these.
         failed: told of unreadable photographs.
+
+    Raises:
+        UsageError: no photograph is left that can be read and has a box in it.
     """
     thresholds: list[BoxThreshold] = [*map(float, SHARES), USUAL_SHARE, OTSU]
     found: dict[str, list[np.ndarray]] = {}
+    outside: list[str] = []
     for seen in see_photographs(classifier, refs, hows, failed=failed):
         truth = annotations.truth(seen.ref.rel, seen.size)
+        if not len(truth.boxes):
+            outside.append(seen.ref.rel)
+            continue
         whole = (0.0, 0.0, float(seen.size[0]), float(seen.size[1]))
         drawn = (centre_box(), centre_gaussian(), noise(seed + len(found.get(_CENTRE, ())) + 1))
         maps = {control: (heat, whole) for control, heat in zip(CONTROLS, drawn, strict=True)}
         maps |= {method: (heat, seen.view) for method, heat in seen.maps.items()}
         for method, (heat, view) in maps.items():
             found.setdefault(method, []).append(overlaps(heat, view, seen.size, truth, thresholds))
-    result = Calibrated()
+    if not found:
+        raise UsageError(
+            "No threshold of boxes can be chosen: "
+            + (
+                f"the boxes of {printable(outside[0])} lie outside the picture, and so on. Are "
+                "they of other photographs, or of another size?"
+                if outside
+                else "none of the photographs of --calibrate can be read."
+            )
+        )
+    result = Calibrated(count=len(found[_CENTRE]))
+    if outside:
+        result.warnings.append(
+            f"the boxes of {printable(outside[0])}{' and others' * (len(outside) > 1)} lie outside "
+            f"the picture: {counted(len(outside), 'photograph')} left out of --calibrate."
+        )
     choices: dict[str, Choice] = {}
     for method, rows in found.items():
         curves = np.stack(rows)
@@ -176,7 +201,7 @@ def calibrate_network(
     result = calibrate(classifier, name, some, hows, Annotations(dict(boxes)), **more)
     for sentence in result.told:
         listener.say(f"{name}: {sentence}")
-    if sentence := few(len(some)):
+    if sentence := few(result.count):
         listener.warn(sentence)
     for sentence in result.warnings:
         listener.warn(f"{name}: {sentence}")

@@ -11,6 +11,7 @@ from camcli.data.sources.containers.lookup import ref_again
 from camcli.data.sources.refs import ImageRef
 from camcli.errors import CamcliError, UsageError
 from camcli.ours import Inside
+from camcli.printable import counted
 from camcli.render.places.layout import Tick, Working
 from camcli.render.report.page import pages
 from camcli.render.report.page.data import averaged
@@ -231,6 +232,7 @@ def about(run: RunData) -> list[tuple[str, str]]:
         ("Method", run.setting("method")),
         ("Layer", run.setting("layer")),
         ("Explained", _explained(run)),
+        ("Compared with", _compared(run)),
         ("Score", _score(run)),
     ]
     preprocess = run.setting("preprocess")
@@ -305,7 +307,20 @@ def _score(run: RunData) -> str | None:
     return str(score) if score else None
 
 
+def _compared(run: RunData) -> str | None:
+    """The references of a run against others, as its settings have them."""
+    against = run.setting("against")
+    if not isinstance(against, Mapping):
+        return None
+    source, count = against.get("source"), against.get("count")
+    if not isinstance(count, int) or isinstance(count, bool):
+        return printable(str(source))
+    return f"{counted(count, 'photograph')} of {printable(str(source))}"
+
+
 def _explained(run: RunData) -> str | None:
+    if isinstance(run.setting("against"), Mapping):
+        return "how different the photograph is"
     target, topk = run.setting("target"), run.setting("topk")
     if isinstance(target, int):
         return f"class number {target}"

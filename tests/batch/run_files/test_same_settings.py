@@ -115,3 +115,14 @@ def test_rows_whose_labels_changed_are_told(tmp_path):
         check_labels([{"path": "cat/1.jpg", "label": "dog"}], source)
     with pytest.raises(UsageError, match="was none in that run"):
         check_labels([{"path": "cat/1.jpg", "label": ""}], source)
+
+
+def test_references_are_named_before_what_follows_from_them():
+    one = {"source": "good", "count": 9, "sha256": "a"}
+    plain, held = dict(CONFIG), CONFIG | {"output": "none", "against": one}
+    assert different(held, plain) == "against good and nothing"
+    assert different(plain, held) == "against nothing and good"
+    assert different(held, held | {"against": one | {"source": "bad", "sha256": "b"}}) == (
+        "against good and bad"
+    )
+    assert different(held, held | {"against": one | {"count": 8}}).startswith("against what was")

@@ -15,6 +15,7 @@ from PIL import Image
 
 import camcli as api
 from camcli.errors import UsageError
+from camcli.jobs.against import compared_with
 from camcli.jobs.model import ModelJob
 
 N = 24
@@ -245,3 +246,14 @@ def test_another_process_finds_the_references(pieces, monkeypatch):
     assert ModelJob(against="@l.txt").elsewhere().against == f"@{pieces / 'l.txt'}"
     several = replace(ModelJob(), against=["good/00.png", "good/0[1-3].png"]).elsewhere().against
     assert several == [str(pieces / "good/00.png"), str(pieces / "good/0[1-3].png")]
+
+
+def test_a_copy_among_the_references_counts_once(pieces, tmp_path):
+    for n in range(4):  # two photographs, each there twice: each would be held against its copy
+        content = (pieces / "good" / f"{n // 2:02}.png").read_bytes()
+        (tmp_path / f"{n}.png").write_bytes(content)
+    told = []
+    classifier = ModelJob(input_size=64).load()
+    with pytest.raises(UsageError, match="needs 3 photographs or more, and has 2"):
+        compared_with(classifier, str(tmp_path), warn=told.append)
+    assert "2 copies of photographs" in told[0]

@@ -7,6 +7,7 @@ from PIL import Image
 from camcli.cam.box_choice import chosen
 from camcli.cam.map_options import make_map_options, settled
 from camcli.data.sources.find import find_images
+from camcli.errors import UsageError
 from camcli.evaluate.comparison.calibrate import calibrate, few
 from camcli.evaluate.comparison.compare import Annotations, Questions, compare
 
@@ -61,3 +62,14 @@ def test_boxes_that_a_centred_one_beats_are_warned_of(by_colour, stairs):
 def test_few_are_told():
     assert "5 photographs are few" in few(5)
     assert few(10) == ""
+
+
+def test_boxes_outside_their_picture_are_left_out(by_colour, stairs):
+    refs, boxes = stairs
+    away = ((SIDE * 3, 0, SIDE * 4, 9),)
+    some = {name: box if name < "3" else away for name, box in boxes.items()}
+    found = calibrate(by_colour, "colours", refs, HOWS, Annotations(some), repeats=20)
+    assert found.calibrations[0].found["photographs"] == found.count == 3
+    assert any("3 photographs left out" in sentence for sentence in found.warnings)
+    with pytest.raises(UsageError, match=r"0\.png lie outside"):
+        calibrate(by_colour, "c", refs, HOWS, Annotations(dict.fromkeys(boxes, away)), repeats=2)

@@ -19,7 +19,7 @@ from camcli.render.report.settings.looks import shared_scale, unit
 WITH_VALUE = (
     "--model", "--checkpoint", "--weights", "--weights-key", "--classes", "--layer", "--fit",
     "--input-size", "--preprocess", "--output", "--threshold", "--method", "--fuse", "--smooth",
-    "--samples", "--channels", "--converge", "--box-threshold",
+    "--samples", "--channels", "--converge", "--box-threshold", "--against",
 )  # fmt: skip
 ALONE = ("--trust-pickle", "--native-predictions")
 # What decides the map, too, where it is to be as in the run.

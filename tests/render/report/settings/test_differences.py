@@ -179,3 +179,8 @@ def test_its_words_are_options_of_both_commands():
         assert not any(options[word].is_flag for word in (*WITH_VALUE, *SCORE_WITH_VALUE))
         for short, word in SHORT.items():
             assert options[short] is options[word]
+
+
+def test_a_photograph_of_a_run_against_others_is_explained_against_them():
+    command = explain_command(["camcli", "batch", "new", "--against", "a b", "--out", "run"])
+    assert command == "camcli explain --against 'a b'"
