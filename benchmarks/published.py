@@ -1,14 +1,17 @@
 """Are published numbers found again? Each where the weights and photographs for it are at hand.
 
     python benchmarks/published.py [--imagenet VAL] [--wsol CHECKPOINT --wsol-photos VAL
-        --wsol-boxes LOCALIZATION.txt] [--funnybirds FOLDER --funnybirds-weights FILE.pth.tar]
+        --wsol-boxes LOCALIZATION.txt [--wsol-labels CLASS_LABELS.txt]]
+        [--funnybirds FOLDER --funnybirds-weights FILE.pth.tar]
 
 1. *ResNet-50's accuracy*: torchvision says 76.130% top-1 and 92.862% top-5 of its
    ``IMAGENET1K_V1`` on ImageNet's 50,000 validation photographs, in folders by WordNet id.
 2. *MaxBoxAccV2 of CAM*: 63.7% of a ResNet-50 on the same photographs (Choe et al. 2020, arXiv
    2007.04178, the CAM row). The network is wsolevaluation's, whose last stage (with
    ``--large_feature_map TRUE`` the last two) has stride 1, trained by its ``main.py``; its authors
-   publish no weights. LOCALIZATION.txt is its ``metadata/ILSVRC/test/localization.txt``.
+   publish no weights. LOCALIZATION.txt is its ``metadata/ILSVRC/test/localization.txt``. The map is
+   that of the *true* class, right or wrong as the prediction is: VAL has a folder for each WordNet
+   id, or all lie in one and CLASS_LABELS.txt is its ``metadata/ILSVRC/test/class_labels.txt``.
 3. *FunnyBirds*: ResNet-50 and input x gradient, as the authors' README prints them: CSDC 0.735,
    PC 0.602, DC 0.532, D 0.544, SD 0.546, TS 0.806. Data and weights:
    https://github.com/visinf/funnybirds-framework
@@ -35,6 +38,7 @@ from camcli.data.sources.find import find_images
 from camcli.errors import CamcliError
 from camcli.evaluate.comparison.part_rows import ask_parts, part_rows
 from camcli.evaluate.measured.part_scenes import read_part_scenes
+from camcli.models.classes.imagenet import imagenet_classes
 from camcli.models.load import load_classifier
 
 
@@ -101,19 +105,44 @@ def accuracy(photos: Path) -> bool:
     return judged(found.row("classification").metrics, ACCURACY)
 
 
-def boxes(checkpoint: Path, photos: Path, truth: Path, *, large: bool) -> bool:
-    """MaxBoxAccV2 of CAM, at 224 pixels, squashed and stretched from minimum to maximum."""
+def true_classes(labels: Path | None, place: Path) -> tuple[str, Path]:
+    """Where labels come from and the names of the classes, as `camcli.evaluate` takes them.
+
+    Args:
+        labels: wsolevaluation's ``class_labels.txt``, lines of ``val/NAME.JPEG,INDEX``; None where
+            the photographs lie in folders by WordNet id.
+        place: folder for what is written.
+    """
+    names = place / "classes.txt"
+    if labels is None:
+        names.write_text("\n".join(imagenet_classes()), "utf-8")
+        return "folder", names
+    names.write_text("\n".join(map(str, range(1000))), "utf-8")
+    rows = [line.strip().removeprefix("val/") for line in labels.open(encoding="utf-8")]
+    table = place / "labels.csv"
+    table.write_text("\n".join(["path,label", *filter(None, rows)]), "utf-8")
+    return str(table), names
+
+
+def boxes(checkpoint: Path, photos: Path, truth: Path, labels: Path | None, *, large: bool) -> bool:
+    """MaxBoxAccV2 of CAM of the true class, at 224 pixels, squashed, from minimum to maximum."""
     factory = "wsol_resnet50_large" if large else "wsol_resnet50"
     # Its names begin with the photographs' folder, ``val/``.
     lines = truth.read_text(encoding="utf-8").splitlines()
     with tempfile.TemporaryDirectory() as place:
         own = Path(place) / "localization.txt"
         own.write_text("".join(f"{line.removeprefix('val/')}\n" for line in lines), "utf-8")
+        named, classes = true_classes(labels, Path(place))
         found = camcli.evaluate(
             photos, f"{Path(__file__).resolve()}:{factory}", weights=checkpoint,
             boxes=own, methods="cam", scale="minmax", fit="squash", input_size=224, bootstrap=0,
-            preprocess="imagenet",
+            preprocess="imagenet", labels=named, classes=classes,
         )  # fmt: skip
+    if all(row.method != "classification" for row in found.rows):
+        raise CamcliError(
+            "no photograph has a label that is a class, so the true class cannot be explained: "
+            "VAL with a folder for each WordNet id, or --wsol-labels class_labels.txt"
+        )
     return judged(found.row("cam").metrics, BOXES)
 
 
@@ -146,6 +175,7 @@ def main() -> None:
     parser.add_argument("--wsol", type=Path)
     parser.add_argument("--wsol-photos", type=Path)
     parser.add_argument("--wsol-boxes", type=Path)
+    parser.add_argument("--wsol-labels", type=Path)
     parser.add_argument("--wsol-large", action="store_true")
     parser.add_argument("--funnybirds", type=Path)
     parser.add_argument("--funnybirds-weights", type=Path)
@@ -160,7 +190,7 @@ def main() -> None:
         ),
         (
             "MaxBoxAccV2 of CAM", (asked.wsol, asked.wsol_photos, asked.wsol_boxes),
-            lambda *files: boxes(*files, large=asked.wsol_large),
+            lambda *files: boxes(*files, asked.wsol_labels, large=asked.wsol_large),
             "--wsol, --wsol-photos, --wsol-boxes: python main.py --dataset_name ILSVRC "
             "--architecture resnet50 --wsol_method cam of github.com/clovaai/wsolevaluation trains "
             "it; its authors publish no weights",

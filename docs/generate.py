@@ -418,7 +418,11 @@ def methods_table() -> str:
     ]
     for method in _methods():
         notes = f" = {method['equals']} for a GAP head." if method["equals"] else ""
-        notes += "" if method["class_specific"] else " The same map for every class."
+        if method["needs"]:
+            notes += "" if method["explains"] else " **No explanation.**"
+            notes += f" Needs {method['needs'].replace('--', '`--', 1)}`."
+        elif not method["class_specific"]:
+            notes += " The same map for every class."
         formula = method["formula"].replace("|", "\\|").replace("*", "\\*")
         formula = re.sub(r"(?<=\w)_(\w+)", r"<sub>\1</sub>", formula)
         rows.append(
@@ -468,21 +472,25 @@ def _networks() -> str:
 
 
 def _by_network() -> str:
+    from camcli.cam.listed_facts import LISTED
     from camcli.cam.map_options import MASKED, SAMPLED
-    from camcli.cam.method_facts import FACTS
 
     rows = [
         "| method | needs | of a class | `--signed` | `--smooth eigen` | `--layer` | also takes |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     mark = {True: "yes", False: "—"}
-    for facts in FACTS.values():
+    for one in LISTED.values():
+        facts = one.facts
         needs = "GAP head" if facts.cost[1] == "not defined" else "any network"
+        if one.needs:
+            needs = one.needs.replace("--", "`--", 1) + "`"
         extra = [f"`{o}`" for o in ("--channels", "--converge") if facts.name in MASKED]
         extra += ["`--samples`"] if facts.name in SAMPLED else []
         rows.append(
             f"| `{facts.name}` | {needs} | {mark[facts.class_specific]} | {mark[facts.signed]} "
-            f"| {mark[facts.weighted]} | {mark[not facts.network]} | {', '.join(extra) or '—'} |"
+            f"| {mark[facts.weighted]} "
+            f"| {mark[one.explains and not facts.network]} | {', '.join(extra) or '—'} |"
         )
     return "\n".join(rows)
 

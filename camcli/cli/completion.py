@@ -20,10 +20,11 @@ def _models(_ctx: Any, begun: str) -> Iterable[str]:
     return names(begun)
 
 
-def _methods(_ctx: Any, _begun: str) -> Iterable[str]:
-    from camcli.cam.method_facts import AUTO, FACTS
+def _methods(ctx: Any, _begun: str) -> Iterable[str]:
+    from camcli.cam.listed_facts import names_for
+    from camcli.cam.method_facts import AUTO
 
-    return [AUTO.name, *FACTS]
+    return [AUTO.name, *names_for(ctx.command.name)]
 
 
 def _layers(ctx: Any, _begun: str) -> Iterable[str]:

@@ -319,6 +319,14 @@ class EvaluateJob(Settings):
             check_labels(refs, networks, named=source.renamed)
         from camcli.batch.folder_order import renamed  # with torch
 
+        told = find_preset(self.preset).told if self.preset else ""
+        if (
+            told
+            and (self.boxes or self.masks)
+            and self.box_threshold is None
+            and not self.calibrate
+        ):
+            listener.warn(told)
         # Before seconds of silence.
         listener.say(f"{counted(len(refs), 'photograph')}, {counted(len(networks), 'network')}.")
         ask = questions(

@@ -17,7 +17,7 @@ def methods(
     A are the K feature maps of the explained layer, S the explained score, g its gradient there, w
     the weights of a linear head.
     """
-    from camcli.cam.method_facts import FACTS
+    from camcli.cam.listed_facts import LISTED
 
     if as_json:
         records = [
@@ -30,8 +30,11 @@ def methods(
                 "equals": m.equals,
                 "class_specific": m.class_specific,
                 "score": m.score,
+                "explains": one.explains,
+                "needs": one.needs or None,
             }
-            for m in FACTS.values()
+            for one in LISTED.values()
+            for m in (one.facts,)
         ]
         emit_json(records, indent=2)
         return
@@ -45,12 +48,13 @@ def methods(
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column()
-    for m in FACTS.values():
+    for one in LISTED.values():
+        m = one.facts
         lines = Text(m.formula)
         if m.equals:
             lines.append(f"\n= {m.equals} for a GAP head", "green")
-        if not m.class_specific:
-            lines.append("\nthe same map for every class", "green")
+        if one.note:
+            lines.append(f"\n{one.note}", "green" if one.explains else "yellow")
         lines.append(f"\n{m.paper}\ncost: {_cost(m.cost)}", "dim")
         table.add_row(m.name, lines)
     tables().print(table)

@@ -21,6 +21,8 @@ class Preset:
         input_size: side of the input, in pixels; None for the network's own.
         smooth: how maps are smoothed; None for not at all.
         scale: how maps become scores.
+        told: what is wrong with its boxes as they are written, and what to do, where nobody chose
+            their threshold; empty for nothing.
     """
 
     method: str
@@ -28,6 +30,7 @@ class Preset:
     input_size: int | None
     smooth: Smooth | None
     scale: MapScaling
+    told: str = ""
 
 
 PLAIN = Preset(AUTO.name, None, None, None, "relu")
@@ -35,7 +38,18 @@ PLAIN = Preset(AUTO.name, None, None, None, "relu")
 
 PRESETS: dict[str, Preset] = {
     # docs/evaluation.md says how it was found and what it reaches.
-    "localize": Preset("cam", "squash", 384, "aug", "relu"),
+    "localize": Preset(
+        "cam",
+        "squash",
+        384,
+        "aug",
+        "relu",
+        "--preset localize finds boxes well at a threshold that fits, and 20% of the maximum, at "
+        "which a box is written unless a checkpoint says another, was none: on 20 "
+        "photographs of dogs a mean IoU of 0.49, where a centred box has 0.68 and a threshold that "
+        "five boxes chose 0.74. Choose it: --calibrate with the boxes of a few photographs, and "
+        "--store to keep it for batch and explain.",
+    ),
 }
 
 

@@ -219,6 +219,7 @@ def test_the_preset(run, scenes):
     settings = json.loads(Path("r/results.json").read_text())["settings"]
     assert settings["preset"] == "localize"
     assert settings["input_size"] == 384
+    assert "--calibrate with the boxes of a few photographs" in " ".join(done.stderr.split())
 
 
 @pytest.mark.parametrize("option", ["--checkpoint", "--model"])
