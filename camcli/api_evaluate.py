@@ -15,8 +15,9 @@ from camcli.evaluate.comparison.networks import ComparedNetwork
 from camcli.evaluate.comparison.result import EvaluationResult
 from camcli.evaluate.measured.map_scaling import MapScaling
 from camcli.jobs.audit import PLAIN, AuditJob, Clusters
-from camcli.jobs.evaluate import EvaluateJob, loaded, network_of
+from camcli.jobs.evaluate import EvaluateJob
 from camcli.jobs.model import ModelJob
+from camcli.jobs.networks import loaded, network_of
 from camcli.jobs.record import filled
 from camcli.models.spec import AskedOutput
 from camcli.printable import printable

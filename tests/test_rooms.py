@@ -16,7 +16,7 @@ ROOMS = ["cli", "jobs", "evaluate", "train", "batch", "render", "cam", "models",
 WITHIN = {
     "cli": "app commands load_model train_options learning_options options torchrun "
     "checked_command completion short_help terminal",
-    "jobs": "apply check audit evaluate calibration "
+    "jobs": "apply check audit evaluate networks calibration "
     "flags report beside train explain batch concepts layers "
     "inspect maps photographs model against output_paths record",
     "evaluate": "check comparison audit proof marks properties matching findings metrics measured",

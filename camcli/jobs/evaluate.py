@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from camcli.cam.map_options import MASKED, MapOptions, Smooth
 from camcli.cam.method_facts import find_facts
@@ -19,19 +18,15 @@ from camcli.evaluate.comparison.result import EvaluationResult
 from camcli.evaluate.comparison.result_files import check_out
 from camcli.evaluate.comparison.suites import SUITE_METHODS, find_suite
 from camcli.evaluate.measured.map_scaling import MAP_SCALINGS, MapScaling
-from camcli.files import expanded
 from camcli.jobs.calibration import check_calibration, store
 from camcli.jobs.model import ModelJob
+from camcli.jobs.networks import checkpoint_of, files_of, network_of
 from camcli.jobs.photographs import called, find_photographs
 from camcli.models import spec
 from camcli.models.spec import AskedOutput
 from camcli.printable import counted
 from camcli.settings import Settings
 from camcli.train.progress import Listener, LogListener
-
-if TYPE_CHECKING:
-    from camcli.evaluate.comparison.randomised import Copies
-    from camcli.models.classifier import Classifier
 
 GRIDS = (2, 3)
 """Cells a side that the grid pointing game is played with."""
@@ -244,13 +239,13 @@ class EvaluateJob(Settings):
             raise UsageError("--trimap says how --masks are read: give them.")
 
     def _checkpoints(self) -> list[Path | None]:
-        return [_checkpoint(name) for name in split_names(self.models, "--models")]
+        return [checkpoint_of(name) for name in split_names(self.models, "--models")]
 
     def _models(self) -> dict[str, ModelJob]:
         """The networks by name, in the user's order."""
         job = self.settled()
         names = split_names(job.models, "--models")
-        files = {name: _checkpoint(name) for name in names}
+        files = {name: checkpoint_of(name) for name in names}
         named = [name for name in names if files[name] is None]
         if job.weights and len(job.weights) != len(named):
             raise UsageError(
@@ -290,10 +285,9 @@ class EvaluateJob(Settings):
         from camcli.evaluate.comparison.session import (
             ask_all,
             check_labels,
-            find_truths,
             questions,
-            without,
         )
+        from camcli.evaluate.comparison.truths import find_truths, without
 
         source, refs = find_photographs(self.data, self.labels, listener, self.limit)
         truths = find_truths(
@@ -346,7 +340,7 @@ class EvaluateJob(Settings):
         result = EvaluationResult(
             called(self.data), len(refs), tuple(found.rows), tuple(found.checks), found.predictions,
             found.learned, tuple(sorted(found.failures)),
-            {**self._recorded(), "source": str(source.finder.root), "networks": _files(networks)},
+            {**self._recorded(), "source": str(source.finder.root), "networks": files_of(networks)},
             advice=tuple(found.advice), adapted=found.adapted,
         )  # fmt: skip
         if self.store is not None:
@@ -383,66 +377,3 @@ class EvaluateJob(Settings):
             **({"calibrate": str(self.calibrate.absolute())} if self.calibrate else {}),
             **({} if self.box_threshold is None else {"box_threshold": str(self.box_threshold)}),
         }  # fmt: skip
-
-
-def _files(networks: Sequence[ComparedNetwork]) -> dict[str, str]:
-    """The checkpoints among the networks, by the names in the table."""
-    return {
-        each.name: str(file.absolute())
-        for each in networks
-        if spec.is_checkpoint_name(each.name) and (file := expanded(each.name)).is_file()
-    }
-
-
-def network_of(name: str, model: ModelJob) -> ComparedNetwork:
-    """A network that is loaded when its turn comes.
-
-    Args:
-        name: in the table.
-        model: which it is.
-    """
-    return ComparedNetwork(
-        name, model.layer, model.known_classes, partial(_load, model), partial(_copies, model)
-    )
-
-
-def loaded(name: str, classifier: Classifier) -> ComparedNetwork:
-    """A network that is open already; it has the layer at which it was cut.
-
-    Args:
-        name: in the table.
-        classifier: as `camcli.load_classifier` gave it.
-    """
-
-    def load(layer: str, listener: Listener) -> Classifier:
-        return classifier
-
-    return ComparedNetwork(name, classifier.layer, classifier.classes, load, None)
-
-
-def _load(model: ModelJob, layer: str, listener: Listener) -> Classifier:
-    listener.say(f"Loading {model.called} ...")
-    return replace(model, layer=layer).load(say=listener.say, warn=listener.warn)
-
-
-def _copies(model: ModelJob) -> Copies:
-    """Copies that know less and less, for the sanity check."""
-    from camcli.evaluate.comparison.randomised import copies_of_checkpoint, copies_of_model
-
-    if model.checkpoint is not None:
-        return copies_of_checkpoint(
-            Path(model.checkpoint), lambda path: replace(model, checkpoint=path).load()
-        )
-    return copies_of_model(
-        model.model, weights=model.weights, weights_key=model.weights_key, classes=model.classes,
-        offline=model.offline, fit=model.fit, input_size=model.input_size, device=model.device,
-        layer=model.layer, output=model.output, preprocess=model.preprocess,
-        trust_pickle=model.trust_pickle,
-    )  # fmt: skip
-
-
-def _checkpoint(name: str) -> Path | None:
-    """A model's name as a checkpoint's file, if it is one."""
-    if spec.is_path(name) and not expanded(name).exists():
-        raise UsageError(f"There is no checkpoint {name}, and no other file or folder.")
-    return expanded(name) if spec.is_checkpoint_name(name) else None

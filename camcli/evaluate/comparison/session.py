@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from math import isfinite
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from camcli.cam.automatic import each_suited
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from camcli.evaluate.comparison.columns import MetricRow
     from camcli.evaluate.comparison.compare import Questions
     from camcli.evaluate.comparison.networks import ComparedNetwork
+    from camcli.evaluate.comparison.truths import Truths
     from camcli.models.classifier import Classifier
     from camcli.models.loading.box_calibration import Calibration
 
@@ -58,89 +58,6 @@ class Answers:
     advice: list[Advice] = field(default_factory=list)
     calibrations: dict[str, list[Calibration]] = field(default_factory=dict)
     failures: set[str] = field(default_factory=set)
-
-
-@dataclass(frozen=True, slots=True)
-class Truths:
-    """The annotations that belong to the photographs, read without torch.
-
-    Attributes:
-        boxes: by relative path, in the photograph's pixels.
-        masks: files by relative path.
-        trimap: whether those are trimaps.
-    """
-
-    boxes: dict[str, Any]
-    masks: dict[str, Path]
-    trimap: bool
-
-
-def find_truths(
-    refs: Sequence[ImageRef],
-    *,
-    boxes: Path | None,
-    masks: Path | None,
-    trimap: bool,
-    listener: Listener | None,
-) -> Truths:
-    """The annotations of photographs.
-
-    Args:
-        refs: the photographs.
-        boxes: where their boxes are.
-        masks: where their masks are.
-        trimap: whether those are trimaps.
-        listener: told how many have none; None for nobody.
-
-    Raises:
-        UsageError: broken annotations, or none that belongs to a photograph.
-    """
-    from camcli.evaluate.measured.annotations import find_masks, read_boxes
-
-    found = Truths(
-        read_boxes(boxes).match(refs) if boxes else {},
-        find_masks(masks, refs) if masks else {},
-        trimap,
-    )
-    if listener and (found.boxes or found.masks):
-        missing = sum(ref.rel not in found.boxes and ref.rel not in found.masks for ref in refs)
-        if missing:
-            listener.say(
-                f"Of {counted(len(refs), 'photograph')} {missing} "
-                f"{'has no annotation and does' if missing == 1 else 'have no annotation and do'} "
-                "not count."
-            )
-    return found
-
-
-def without(truths: Truths, some: Mapping[str, Any], listener: Listener) -> Truths:
-    """The annotations of the photographs that are not among some.
-
-    Args:
-        truths: of all.
-        some: by relative path.
-        listener: told how many were left out.
-
-    Raises:
-        UsageError: no other has an annotation.
-    """
-    known = truths.boxes.keys() | truths.masks.keys()
-    if not known & some.keys():
-        return truths
-    if not known - some.keys():
-        raise UsageError(
-            "All photographs that --boxes and --masks annotate take part in --calibrate, so none "
-            "is left to be measured: leave these out, or calibrate by fewer."
-        )
-    listener.say(
-        f"{counted(len(known & some.keys()), 'photograph')} of --calibrate "
-        "do not count among those of --boxes and --masks."
-    )
-    return Truths(
-        {rel: each for rel, each in truths.boxes.items() if rel not in some},
-        {rel: each for rel, each in truths.masks.items() if rel not in some},
-        truths.trimap,
-    )
 
 
 def questions(truths: Truths, **more: Any) -> Questions:

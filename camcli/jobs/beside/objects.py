@@ -173,7 +173,7 @@ def find_objects(
         UsageError: broken annotations, or none that belongs to a photograph.
     """
     from camcli.data.sources.find import ImageRef
-    from camcli.evaluate.comparison.session import find_truths
+    from camcli.evaluate.comparison.truths import find_truths
     from camcli.evaluate.measured.annotations import Annotations
 
     refs = [ImageRef(source / path, path, None) for path in dict.fromkeys(paths) if path]

@@ -7,7 +7,8 @@ import pytest
 from camcli.errors import UsageError
 from camcli.evaluate.comparison.duration import expected_seconds, in_words
 from camcli.evaluate.comparison.suites import SUITES, find_suite
-from camcli.jobs.evaluate import EvaluateJob, loaded
+from camcli.jobs.evaluate import EvaluateJob
+from camcli.jobs.networks import loaded
 from camcli.train.progress import Listener
 
 
