@@ -228,17 +228,22 @@ class AuditJob(Settings):
             classifier = classifier.load(say=listener.say, warn=listener.warn)
 
         from camcli.batch.folder_order import settled
+        from camcli.cam.automatic import suited
+        from camcli.cam.map_options import make_map_options
         from camcli.evaluate.audit.audit_inputs import from_photographs
         from camcli.evaluate.audit.looked import shuffled
 
         told, source = source.notes, settled(source, classifier, listener.say)
         tell_notes(source.numbered(classifier.classes), listener, told=told)
         refs = source.renamed(refs, classifier.classes)
+        how = suited(make_map_options(self.method), classifier)
+        if how.chosen:
+            listener.say(how.chosen)
         if self.time_limit is not None:  # whatever it reaches is a sample of all classes
             refs = shuffled(refs)
         with listener.bar("look", len(refs), "image") as bar:
             looked = from_photographs(
-                classifier, refs, self.method, self.masks,
+                classifier, refs, how.method.name, self.masks,
                 failed=lambda error: failures.append(str(error)), progress=lambda: bar.advance(1),
                 clock=clock.part(LOOKING),
             )  # fmt: skip

@@ -193,7 +193,7 @@ class Preprocess:
         """Plain values for a checkpoint or ``run.json``."""
         # What is usual is left out, as it was when there was nothing else.
         values = asdict(self)
-        return {k: v for k, v in values.items() if k not in _LATER or v != _LATER[k]}
+        return {k: v for k, v in values.items() if k not in LATER or v != LATER[k]}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Preprocess:
@@ -208,7 +208,7 @@ class Preprocess:
             if isinstance(values.get(key), list):
                 values[key] = tuple(values[key])
         for each in fields(cls):
-            if each.name not in _LATER and each.name not in values:
+            if each.name not in LATER and each.name not in values:
                 raise KeyError(each.name)
         made = cls(**values)
         made.check()
@@ -337,7 +337,7 @@ def stacked(images: Sequence[Tensor]) -> Tensor:
 
 
 # What there was not at first, and is left out where it is as it was then.
-_LATER: dict[str, Any] = {
+LATER: dict[str, Any] = {
     each.name: each.default
     for each in fields(Preprocess)
     if each.name in ("width", "grey", "bgr", "alpha", "antialias", "resize", "pad", "round_down")

@@ -13,7 +13,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from camcli.data.decode.preprocess import Preprocess
+from camcli.data.decode.preprocess import LATER, Preprocess
 from camcli.errors import UsageError
 from camcli.files import read_regular
 from camcli.printable import printable
@@ -24,6 +24,7 @@ _IN_FOLDERS = ("preprocessor_config.json", "config.json", "open_clip_config.json
 # Pillow's numbers, as Hugging Face writes filters down.
 _RESAMPLE = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box"}
 _FIELDS = {each.name for each in fields(Preprocess)}
+_WHOLE = _FIELDS - set(LATER)  # what a record of all of them has; fewer are settings
 
 
 def is_file_name(text: str) -> Path | None:
@@ -124,7 +125,7 @@ def read_values(values: Any, own: Preprocess, words: Words) -> Preprocess:
     recorded = values.get("config")
     if isinstance(recorded, dict) and isinstance(recorded.get("preprocess"), dict):
         return Preprocess.from_dict(recorded["preprocess"])
-    if {"mean", "std", "fit"} <= values.keys() <= _FIELDS and isinstance(values["mean"], list):
+    if values.keys() <= _FIELDS and values.keys() >= _WHOLE:
         return Preprocess.from_dict(values)
     if isinstance(values.get("preprocess_cfg"), dict):
         return of_open_clip(values, own)
@@ -155,7 +156,7 @@ def _settings(table: Mapping[str, Any]) -> list[tuple[str, str]]:
                 raise UsageError(f"--preprocess: {key!r} is no switch.")
             elif value:
                 found.append((key, ""))
-        elif isinstance(value, list):
+        elif isinstance(value, (list, tuple)):  # Python's own; a file has lists
             joint = "x" if key in ("size", "resize") else ","
             found.append((key, joint.join(map(str, value))))
         else:

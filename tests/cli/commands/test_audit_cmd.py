@@ -38,6 +38,8 @@ def test_photographs_with_masks(run, scenes, clusters):
     )  # fmt: skip
     assert done.exit_code == 0, done.output
     assert "stray heat" in done.stdout
+    told = " ".join(done.stderr.split())
+    assert "Maps by gradcam, exact where maps are averaged and one linear layer follows" in told
     record = json.loads(Path("camcli-audit/audit.json").read_text())
     assert record["photographs"] == 12
     assert {"banana", "lemon"} <= {row["label"] for row in record["classes"]}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from camcli.data.decode.preprocess import Preprocess
-from camcli.data.decode.preprocess_words import PRESETS, applied, check_words, described
+from camcli.data.decode.preprocess_words import PRESETS, applied, check_words, described, of_values
 from camcli.errors import UsageError
 
 OWN = Preprocess(size=96, crop_pct=0.9, interpolation="bicubic")
@@ -289,6 +289,17 @@ def test_camclis_own_files(tmp_path):
         assert applied(written(tmp_path, values, "run.json"), OWN) == wanted
     with pytest.raises(UsageError, match=r"bad\.toml.*sise"):
         applied(written(tmp_path, "sise = 3", "bad.toml"), OWN)
+
+
+@pytest.mark.parametrize("row", [list, tuple])
+def test_some_values_of_python_are_settings(tmp_path, row):
+    asked = {"size": 64, "mean": row([0.5, 0.4, 0.3]), "std": row([0.1, 0.2, 0.3]), "fit": "squash"}
+    made = of_values(asked, OWN)
+    assert (made.size, made.mean, made.std) == (64, (0.5, 0.4, 0.3), (0.1, 0.2, 0.3))
+    assert made.fit == "squash"
+    assert made == applied(written(tmp_path, asked, "p.json"), OWN)
+    pair = of_values({"size": row([64, 96]), "pad": row([1, 2, 3])}, OWN)
+    assert pair == of_values({"size": "64x96", "pad": "1,2,3"}, OWN)
 
 
 @pytest.mark.parametrize(
