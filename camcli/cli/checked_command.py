@@ -73,19 +73,29 @@ class Command(TyperCommand):
 
     def _help_all(self, ctx: Any, _param: Any, wanted: bool) -> None:
         if wanted and not ctx.resilient_parsing:
-            self.help = _flowing(self.help or "")
-            super().format_help(ctx, ctx.make_formatter())
+            super(Command, self._literal()).format_help(ctx, ctx.make_formatter())
             raise typer.Exit
+
+    def _literal(self) -> Command:
+        """The same whose help says ``[evaluate]`` where it is written; rich takes it for a style."""
+        from rich.markup import escape
+
+        plain = copy.copy(self)
+        plain.help = escape(_flowing(self.help or ""))
+        plain.params = [copy.copy(param) for param in self.params]
+        for param in plain.params:
+            if text := getattr(param, "help", None):
+                param.help = escape(text)  # type: ignore[attr-defined]
+        return plain
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Print the help; of a command with many options those that `short_help` names."""
         words = shown(self.name or "")
-        self.help = _flowing(self.help or "")
+        short = self._literal()
         if not words:
-            return super().format_help(ctx, formatter)
-        short = copy.copy(self)
+            return super(Command, short).format_help(ctx, formatter)
         options = [p for p in self.params if p.param_type_name == "option"]
-        short.params = [_brief_argument(p) for p in self.params if p.param_type_name != "option"]
+        short.params = [_brief_argument(p) for p in short.params if p.param_type_name != "option"]
         for param in options:
             if param.opts[0] in words:
                 brief: Any = copy.copy(param)
@@ -95,7 +105,7 @@ class Command(TyperCommand):
                 brief.show_default = False
                 short.params.append(brief)
         # What it does, and the first of its examples.
-        what, *others = (self.help or "").split("\n\n")
+        what, *others = (short.help or "").split("\n\n")
         short.help = "\n\n".join([what, *[o for o in others if o.startswith("camcli ")][:1]])
         short.epilog = (
             f"{len(options) - len(words)} more options: [bold]{ctx.command_path} --help-all[/]"

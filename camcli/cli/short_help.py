@@ -51,6 +51,7 @@ WORDS = {
     "--seed": "Of everything that is drawn by chance.",
     "--shard": "Part i of n, on one of many machines.",
     "--signed": "Also what speaks against it, in blue.",
+    "--suite": "Which map to believe: quick, standard, full.",
     "--tensorboard": "Also write TensorBoard's files.",
     "--target": "Class to explain, not the predicted one.",
     "--test": "Share that is kept for the test.",
@@ -74,8 +75,8 @@ SHOWN = {
     "--fit --only --no-overlays --report --shard",
     "train": "--data --out --resume --overwrite --val --test --group --search --time-limit "
     "--backbone --unfreeze --config --tensorboard --seed --quiet",
-    "evaluate": "--methods --models --preset --boxes --masks --labels --grid --sanity --limit "
-    "--layer --out --overwrite --config",
+    "evaluate": "--suite --methods --models --preset --boxes --masks --labels --grid --sanity "
+    "--limit --layer --out --overwrite --config",
     "audit": "--masks --labels --sample --time-limit --model --checkpoint --weights --fit --out "
     "--overwrite",
     "check": "--labels --export --export-kinds --time-limit --model --checkpoint --out --overwrite",

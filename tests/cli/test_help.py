@@ -1,4 +1,5 @@
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -47,6 +48,19 @@ def test_help_all_has_every_option(camcli):
         for option in command.params:
             if option.param_type_name == "option":
                 assert option.opts[0] in done.stdout, f"{words} {option.opts[0]}"
+
+
+def test_what_is_in_brackets_is_shown_and_no_style(camcli):
+    """rich takes ``[evaluate]`` for a style that it does not know, and shows nothing."""
+    seen = 0
+    for command, words in commands():
+        whole = "--help-all" if shown(words[-1] if words else "") else "--help"
+        told = "".join(camcli(*words, whole).stdout.replace("│", " ").split())
+        texts = [getattr(p, "help", None) or "" for p in command.params] + [command.help or ""]
+        for name in re.findall(r"\[[^\]]+\]", " ".join(texts)):
+            seen += 1
+            assert "".join(name.split()) in told, f"{words} {name}"
+    assert seen, "nothing in brackets in any help"
 
 
 @pytest.mark.parametrize("name", PANELS)

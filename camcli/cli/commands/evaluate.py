@@ -322,11 +322,11 @@ def evaluate(
 ) -> None:
     """Compare methods and networks: does the heat hit the object, does it tell the truth?
 
+    camcli evaluate photos --suite quick
+
     camcli evaluate photos --boxes annotations --methods cam,layercam,scorecam
 
     camcli evaluate photos --masks masks --models resnet50,mine.safetensors --out results
-
-    camcli evaluate photos --suite quick --methods gradcam,layercam
 
     camcli evaluate photos --grid 2 --faithfulness --limit 50
 

@@ -125,17 +125,27 @@ def advise(
     able = best or able
     order = {name: n for n, name in enumerate(methods)}
     able.sort(key=lambda name: ((costs or {}).get(name, 1), -len(better[name]), order[name]))
-    lines = [_verdict(model, able, methods, count)]
+    nothing = [name for name in methods if not better[name]]
+    lines = [_verdict(model, able, methods, count, only_stuck=len(nothing) < len(methods))]
     if able:
         lines += [_reason(able[0], q, m, table, drawn) for q, m in better[able[0]]]
         lines += [
-            f"It is not shown that {able[0]} {q.words}: by {m} ({_number(table[able[0]], m)}) maps "
+            f"It is not shown that {able[0]} {q.words}: by {m}, {_number(table[able[0]], m)}, maps "
             "that know nothing may be as good."
             for q, m in asked if (q, m) not in better[able[0]]
         ]  # fmt: skip
-    for name in methods:
-        if name not in able:
-            lines.append(_why_not(name, able, stuck, better, asked, drawn))
+    lines += [
+        _outdone_by(name, able, asked, drawn)
+        for name in methods if name not in able and name not in stuck and better[name]
+    ]  # fmt: skip
+    if held := [name for name in methods if name in stuck]:
+        its, does = ("its map", "it does") if len(held) == 1 else ("their maps", "they do")
+        lines.append(
+            f"Not {_listed(held)}: a random head does not destroy {its}, so {does} not show the "
+            "class."
+        )
+    if none := [name for name in nothing if name not in stuck]:
+        lines += _no_better(none, asked, table, drawn)
     if not stuck and not any(m.startswith("rank@") for row in checks for m in row.metrics):
         lines.append("Whether the maps depend on what the head learned was not asked: --sanity.")
     return Advice(model, able[0] if able else None, tuple(able[1:]), tuple(lines))
@@ -177,11 +187,20 @@ def _stuck(checks: Sequence[MetricRow]) -> set[str]:
     }  # fmt: skip
 
 
-def _verdict(model: str, able: Sequence[str], methods: Sequence[str], count: int) -> str:
+def _verdict(
+    model: str, able: Sequence[str], methods: Sequence[str], count: int, *, only_stuck: bool
+) -> str:
     start = f"Verdict on {model} ({count} photographs):"
+    if not able and only_stuck:
+        return (
+            f"{start} believe no map. What is better than maps that know nothing does not depend "
+            "on what the head learned."
+        )
     if not able:
-        which = f"{methods[0]} is" if len(methods) == 1 else "none of these methods is"
-        return f"{start} {which} shown to be better than maps that know nothing. Believe no map."
+        which = f"{methods[0]} is not" if len(methods) == 1 else "none of these methods is"
+        return (
+            f"{start} believe no map yet: {which} shown to be better than maps that know nothing."
+        )
     if len(able) == 1:
         return f"{start} use {able[0]}."
     return (
@@ -190,32 +209,63 @@ def _verdict(model: str, able: Sequence[str], methods: Sequence[str], count: int
     )
 
 
+def _listed(names: Sequence[str]) -> str:
+    """``a, b and c``."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
+def _no_better(
+    names: Sequence[str],
+    asked: Sequence[tuple[Question, str]],
+    table: Mapping[str, MetricRow],
+    drawn: Resampled,
+) -> list[str]:
+    """Of methods that are not shown to be better than the controls: by what, and how far off."""
+    shown = "it is not shown" if len(names) == 1 else "they are not shown"
+    known = [c for c in _KNOW_NOTHING if any(m in drawn.get(c, {}) for _, m in asked)]
+    lines = [
+        f"Not {_listed(names)}: by {_listed([m for _, m in asked])} {shown} to be better than maps "
+        f"that know nothing ({_listed(known)})."
+    ]
+    ahead = []
+    for _, metric in asked:
+        best, value = _best_control(metric, table, drawn)
+        sign = -1 if metric in LOWER else 1
+        first = max(names, key=lambda name: sign * table[name].metrics[metric])
+        if sign * (table[first].metrics[metric] - value) > 0:
+            ahead.append(
+                f"{first} is ahead of them by {metric}, {table[first].metrics[metric]:.2f} against "
+                f"{value:.2f} of {best}"
+            )
+    if ahead:
+        lines.append(f"That may be too few photographs: {'; '.join(ahead)}. More would tell.")
+    return lines
+
+
+def _best_control(
+    metric: str, table: Mapping[str, MetricRow], drawn: Resampled
+) -> tuple[str, float]:
+    """The best map that knows nothing, and its value."""
+    controls = [c for c in _KNOW_NOTHING if metric in drawn.get(c, {}) and c in table]
+    pick = min if metric in LOWER else max
+    best = pick(controls, key=lambda c: table[c].metrics[metric])
+    return best, table[best].metrics[metric]
+
+
 def _reason(
     name: str, question: Question, metric: str, table: Mapping[str, MetricRow], drawn: Resampled
 ) -> str:
     """What a method is good for, beside the best map that knows nothing."""
-    controls = [c for c in _KNOW_NOTHING if metric in drawn.get(c, {}) and c in table]
-    pick = min if metric in LOWER else max
-    best = pick(controls, key=lambda c: table[c].metrics[metric])
+    best, _ = _best_control(metric, table, drawn)
     return (
         f"{name} {question.words}: {metric} {_number(table[name], metric)}, {best} "
         f"{_number(table[best], metric)}."
     )
 
 
-def _why_not(
-    name: str,
-    able: Sequence[str],
-    stuck: set[str],
-    better: Mapping[str, Sequence[tuple[Question, str]]],
-    asked: Sequence[tuple[Question, str]],
-    drawn: Resampled,
+def _outdone_by(
+    name: str, able: Sequence[str], asked: Sequence[tuple[Question, str]], drawn: Resampled
 ) -> str:
-    if name in stuck:
-        return f"Not {name}: a random head does not destroy its map, so it does not show the class."
-    if not better[name]:
-        metrics = ", ".join(m for _, m in asked)
-        return f"Not {name}: by {metrics} it is not shown to be better than maps that know nothing."
     for other in able:
         for _, metric in asked:
             gap = difference(drawn, other, name, metric)

@@ -144,7 +144,7 @@ def compare(
         confidence: also the accuracy of predictions at least this probable.
         shares: thresholds of boxes that were chosen by other photographs, by method or control.
         failed: told of unreadable photographs.
-        progress: called after each photograph.
+        progress: called after each photograph, `looks` times.
 
     Returns:
         The rows and the predictions' worth.
@@ -177,7 +177,7 @@ def compare(
     explaining = {method: how for method, how in hows.items() if method != TRAINED.name}
     faiths = {method: Means() for method in (GAUSSIAN, *explaining)}
     deletion = ask.deletion or ask.faithfulness
-    inside = InDomain(classifier, explaining, deletion, ask.fidelity, ask.seed)
+    inside = InDomain(classifier, explaining, deletion, ask.fidelity, ask.seed, progress)
     logits, labels, kept = [], [], list[Seen]()
     several: list[frozenset[int] | None] = []
     doubtful: list[frozenset[int]] = []
@@ -247,7 +247,7 @@ def compare(
     for means, told in inside.found():
         rows += [row_of(name, method, part) for method, part in means.items()]
         learned |= told
-    left_out: list[str] = []
+    left_out = [why] if (why := inside.why_as_it_is) else []
     for n in (*ask.grid, *(n for n in ask.grid_if if n not in ask.grid)):
         try:
             mosaics = choose_cells(kept, n, confidence=ask.grid_confidence, seed=ask.seed)
@@ -283,6 +283,19 @@ def compare(
     return Comparison(
         merged([first, *rows]), predictions.record(), len(untold), learned, drawn, left_out
     )
+
+
+def looks(classifier: Classifier, ask: Questions, count: int) -> int:
+    """How often `compare` looks at each of so many photographs.
+
+    Args:
+        classifier: the network.
+        ask: what is measured.
+        count: photographs.
+    """
+    deletion = ask.deletion or ask.faithfulness
+    again = InDomain(classifier, {}, deletion, ask.fidelity).again(count)
+    return 1 + again + (ask.parts is not None)
 
 
 def control_maps(seed: int, seen: Seen) -> dict[str, np.ndarray]:

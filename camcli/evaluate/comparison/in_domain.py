@@ -9,7 +9,7 @@ numbers have other names (``sds`` and ``rfid``), because they are other numbers.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -31,6 +31,7 @@ from camcli.train.fitting.adapted_head import FEWEST, Adapted, adapt
 from camcli.train.fitting.head import linear
 
 _CHUNK = 16
+_LEARNED = {"sds": "idsds", "rfid": "ffid"}
 
 
 @dataclass(slots=True)
@@ -43,6 +44,7 @@ class InDomain:
         deletion: ask for single deletion.
         fidelity: ask for F-Fidelity.
         seed: of what is drawn.
+        progress: called after each photograph that is looked at again.
     """
 
     classifier: Classifier
@@ -50,6 +52,7 @@ class InDomain:
     deletion: bool
     fidelity: bool
     seed: int = 0
+    progress: Callable[[], object] = lambda: None
     _plain: dict[str, Means] = field(init=False)
     _kept: list[_Kept] = field(init=False, default_factory=list)
 
@@ -61,6 +64,32 @@ class InDomain:
         """Whether there is a head that can get used to something."""
         known = self.classifier.output.kind in ("softmax", "sigmoid", "binary")
         return known and self.classifier.head is not None
+
+    def again(self, count: int) -> int:
+        """How often so many photographs are looked at once more."""
+        return int(self.deletion and self._learns and count >= FEWEST) + int(self.fidelity)
+
+    @property
+    def why_as_it_is(self) -> str | None:
+        """Why the network is asked as it is, and no head got used to anything; None if one did."""
+        if self._learns and len(self._kept) >= FEWEST:
+            return None
+        plain = [name for name, asked in (("sds", self.deletion), ("rfid", self.fidelity)) if asked]
+        if not plain:
+            return None
+        asked = f"{' and '.join(plain)}, and not {' and '.join(_LEARNED[name] for name in plain)}"
+        if self._learns:
+            return f"Measured {asked}: a head learns from {FEWEST} photographs or more."
+        if self.classifier.cut is not None and len(self.classifier.cut.places) > 1:
+            return (
+                f"Measured {asked}: the network is cut at several layers "
+                f"({self.classifier.layer}). To have them, leave out --layer, and methods that "
+                "join layers."
+            )
+        return (
+            f"Measured {asked}: a head can get used to missing patches where it is one linear "
+            "layer after global average pooling, of classes or labels."
+        )
 
     def add(self, seen: Seen) -> None:
         """A photograph; of several labels the likeliest true one is explained."""
@@ -148,6 +177,7 @@ class InDomain:
         refs = [each.ref for each in kept]
         for seen in see_photographs(classifier, refs, self.hows, index=index):
             yield seen, known[seen.ref.rel]
+            self.progress()
 
     def _look(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
         """Logits (n, C) and, where the head can learn, pooled features (n, K) float16; CPU."""

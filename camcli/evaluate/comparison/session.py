@@ -146,7 +146,7 @@ def ask_all(
     from camcli.batch.summary.label_notes import label_notes
     from camcli.evaluate.comparison.advice import advise
     from camcli.evaluate.comparison.columns import CONTROLS
-    from camcli.evaluate.comparison.compare import compare
+    from camcli.evaluate.comparison.compare import compare, looks
     from camcli.evaluate.comparison.trained_row import with_localizer
     from camcli.models.classes.label_index import label_index, label_indices
 
@@ -160,7 +160,6 @@ def ask_all(
         or sanity
         or ask.parts
     )
-    passes = 1 if ask.parts is None else 2
     shared: dict[str, Any] = {}
     for number, network in enumerate(networks):
         classifier = network.load(network.layer, listener)
@@ -211,7 +210,8 @@ def ask_all(
             shares, found.calibrations[network.name] = chosen.shares, chosen.calibrations
             if not ask.annotations.boxes:
                 found.rows += [row for row in chosen.rows if row.model or number == 0]
-        with listener.bar(network.name, len(refs) * passes, "image") as bar:
+        passes = looks(classifier, ask, len(own))
+        with listener.bar(network.name, len(own) * passes, "image") as bar:
             compared = compare(
                 classifier, network.name, own, rows, of_these, controls=number == 0,
                 confidence=confidence, shares=shares,
@@ -227,8 +227,8 @@ def ask_all(
                 if told["loss_after"] > LITTLE * told["loss_before"]:
                     plain = {"idsds": "sds", "ffid": "rfid"}[metric]
                     listener.say(
-                        f"{network.name}: its head did not get used to photographs without "
-                        f"patches, of which there were few: {metric} is hardly more than {plain}."
+                        f"{network.name}: its head learned next to nothing from photographs "
+                        f"without patches: {metric} is hardly more than {plain}."
                     )
         before = len(found.checks)
         if compared.untold:

@@ -75,7 +75,32 @@ def test_maps_no_better_than_a_gaussian_are_not_believed(value):
     rows, drawn = measured(poor={"idsds": value}, **NOTHING)
     found = advise("net", rows, drawn)
     assert found.method is None
-    assert "Believe no map" in found.lines[0]
+    assert "believe no map yet" in found.lines[0]
+    assert "by idsds it is not shown" in found.lines[1]
+    assert "(centre-gaussian and random)" in found.lines[1]
+    assert not any("ahead" in line for line in found.lines), "no photographs would help"
+
+
+def test_what_is_ahead_by_less_than_can_be_told_may_need_more_photographs():
+    rows, drawn = measured(fair={"idsds": 0.1003}, poor={"idsds": -0.3}, **NOTHING)
+    drawn["fair"]["idsds"] = drawn["fair"]["idsds"] + NOISE.mean()  # still within chance
+    gap = difference(drawn, "fair", "centre-gaussian", "idsds")
+    table = {row.method: row for row in rows}
+    ahead = table["fair"].metrics["idsds"] > table["centre-gaussian"].metrics["idsds"]
+    found = advise("net", rows, drawn)
+    assert found.method is None
+    assert gap[0] <= 0
+    assert any("fair is ahead of them by idsds" in line for line in found.lines) == ahead
+    assert sum("fair and poor" in line for line in found.lines) == 1, "one reason, said once"
+
+
+def test_maps_that_a_random_head_leaves_are_not_said_to_be_worse_than_chance():
+    rows, drawn = measured(one={"idsds": 0.6}, other={"idsds": 0.5}, **NOTHING)
+    found = advise("net", rows, drawn, checks(one=0.98, other=0.99))
+    assert found.method is None
+    assert "does not depend on what the head learned" in found.lines[0]
+    assert "not shown to be better" not in " ".join(found.lines)
+    assert any("Not one and other: a random head" in line for line in found.lines)
 
 
 def test_a_method_may_be_right_by_one_question_and_not_by_another():

@@ -1,23 +1,35 @@
 """Sets of questions: what they ask, what they say beforehand and afterwards."""
 
 import json
+from contextlib import contextmanager
 
 import pytest
+from torch import nn
 
 from camcli.errors import UsageError
 from camcli.evaluate.comparison.duration import expected_seconds, in_words
 from camcli.evaluate.comparison.suites import SUITES, find_suite
 from camcli.jobs.evaluate import EvaluateJob
 from camcli.jobs.networks import loaded
+from camcli.models.classifier import cut_classifier
 from camcli.train.progress import Listener
 
 
 class Hears(Listener):
     def __init__(self):
         self.lines = []
+        self.total = self.done = 0
 
     def say(self, text):
         self.lines.append(text)
+
+    @contextmanager
+    def bar(self, title, total, unit):
+        self.total = total
+        yield self
+
+    def advance(self, by=1):
+        self.done += by
 
 
 def run(by_colour, folder, tmp_path, suite):
@@ -25,6 +37,41 @@ def run(by_colour, folder, tmp_path, suite):
     job = EvaluateJob(str(folder), suite=suite, bootstrap=20, out=tmp_path / "out")
     found = job.run(hears, [loaded("colours", by_colour)])
     return found, hears.lines
+
+
+@pytest.mark.parametrize(("suite", "looks"), [("quick", 2), ("full", 3)])
+def test_the_bar_counts_each_time_that_photographs_are_looked_at(
+    by_colour, folder, tmp_path, suite, looks
+):
+    """Else it would stand still at its end for as long as the second look takes."""
+    hears = Hears()
+    EvaluateJob(str(folder), suite=suite, bootstrap=0).run(hears, [loaded("colours", by_colour)])
+    assert hears.total == 5 * looks
+    assert hears.done == 4 * looks, "one photograph cannot be read"
+    hears = Hears()
+    EvaluateJob(str(folder), bootstrap=0).run(hears, [loaded("colours", by_colour)])
+    assert (hears.total, hears.done) == (5, 4)
+
+
+def test_why_a_head_got_used_to_nothing_is_said(by_colour, folder, tmp_path):
+    few = Hears()
+    job = EvaluateJob(str(folder), suite="quick", bootstrap=0, limit=2)
+    job.run(few, [loaded("colours", by_colour)])
+    assert any("sds, and not idsds: a head learns from 4" in line for line in few.lines), few.lines
+    module = nn.Sequential(
+        nn.Conv2d(3, 4, 3, stride=2), nn.ReLU(), nn.Conv2d(4, 4, 3, stride=2), nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3),
+    )  # fmt: skip
+    several = cut_classifier(
+        module.eval(), classes=by_colour.classes, preprocess=by_colour.preprocess,
+        provenance=by_colour.provenance, device=by_colour.device, layers=("1", "last"),
+    )  # fmt: skip
+    hears = Hears()
+    found = EvaluateJob(str(folder), suite="quick", methods="layercam", bootstrap=0).run(
+        hears, [loaded("colours", several)]
+    )
+    assert "idsds" not in found.row("layercam").metrics
+    assert any("cut at several layers (1," in line for line in hears.lines), hears.lines
 
 
 @pytest.fixture

@@ -21,6 +21,20 @@
     insertion: "reached by insertion", road: "ROAD", average_drop: "average drop",
     average_increase: "average increase", infidelity: "infidelity",
     max_sensitivity: "max-sensitivity",
+    sds: "patches ranked as the network does (SDS)",
+    idsds: "the same, used to missing patches (IDSDS)",
+    ffid_plus: "lost without hot patches (F-Fid+)", ffid_minus: "lost without cold ones (F-Fid−)",
+    rfid_plus: "lost without hot patches (R-Fid+)", rfid_minus: "lost without cold ones (R-Fid−)",
+    coherency: "same map of what it shows", adcc: "ADCC", arcc: "ARCC",
+    sparseness: "sparseness (Gini)", complexity: "complexity (entropy)",
+    box_iou: "IoU of the box as written", box_acc: "box as written, mean",
+    "box_acc@30": "box as written at IoU 0.3", "box_acc@50": "box as written at IoU 0.5",
+    "box_acc@70": "box as written at IoU 0.7",
+    csdc: "parts that suffice (CSDC)", pc: "kept by important parts (PC)",
+    dc: "lost without them (DC)", distractibility: "no heat on what does nothing (D)",
+    completeness: "completeness", single_deletion: "parts in order of need (SD)",
+    target_sensitivity: "tells classes apart (TS)", parts_mean: "mean of these",
+    background_independence: "network needs no background",
   };
   // Of so few classes the right one is always among the first five.
   camcli.tellsNothing = (metric) => metric === "top5" && camcli.settings.classes.length <= 5;
