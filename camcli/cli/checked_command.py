@@ -77,7 +77,7 @@ class Command(TyperCommand):
             raise typer.Exit
 
     def _literal(self) -> Command:
-        """The same whose help says ``[evaluate]`` where it is written; rich takes it for a style."""
+        """The same, whose help says ``[evaluate]`` as written; rich takes it for a style."""
         from rich.markup import escape
 
         plain = copy.copy(self)
