@@ -22,6 +22,8 @@ from camcli.train.run_folder.rundir import BEST, INFO, TrainDirectory
 from camcli.train.torchrun import several, speaks
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from camcli.data.datasets.load import Dataset
     from camcli.data.sources.refs import ImageRef
     from camcli.evaluate.measured.box_files import Box
@@ -182,7 +184,9 @@ class TrainJob(Settings):
 
         found = read_boxes(Path(self.config.boxes or "")).match(item.ref for item in dataset.items)
         learnt = [*dataset.split("train"), *dataset.split("val")]
-        return [item.ref for item in learnt], found
+        refs = [item.ref for item in learnt]
+        _check_boxed(refs, found)
+        return refs, found
 
     def _photographs(self, listener: Listener) -> tuple[list[ImageRef], dict[str, tuple[Box, ...]]]:
         """Photographs without labels, and their boxes by relative path."""
@@ -192,7 +196,9 @@ class TrainJob(Settings):
         if not self.config.data:
             raise UsageError("Nothing to train on: name the photographs of the boxes with --data.")
         _, refs = find_photographs(self.config.data, "none", listener)
-        return refs, read_boxes(Path(self.config.boxes or "")).match(refs)
+        found = read_boxes(Path(self.config.boxes or "")).match(refs)
+        _check_boxed(refs, found)
+        return refs, found
 
     def looking(self, dataset: Dataset | None = None) -> list[str]:
         """The command that shows what the trained network looks at in the same images, in words.
@@ -273,3 +279,18 @@ class TrainJob(Settings):
             to = data_places(folder)[0]
             listener.say(announcement(self.config.data, to))
             fetch(self.config.data, to)
+
+
+def _check_boxed(refs: Sequence[ImageRef], boxes: Mapping[str, object]) -> None:
+    """Refuse too few before a network is trained for them.
+
+    Raises:
+        UsageError: fewer than two of the photographs have a box.
+    """
+    count = sum(ref.rel in boxes for ref in refs)
+    if count < 2:
+        have = "one has a box" if count else "none has a box (those of test images are not used)"
+        raise UsageError(
+            f"A localizer is trained on photographs with boxes, and of {len(refs)} {have}: draw "
+            "boxes on 2 at least, and better on 5 to 10 of each class."
+        )

@@ -217,3 +217,15 @@ def test_boxes_that_are_not_there_are_told_at_once(scenes, tmp_path):
     missing = replace(KEPT, backbone=str(tmp_path / "no.safetensors"), weights=None, boxes=".")
     with pytest.raises(UsageError, match="no file"):
         TrainJob(missing, tmp_path / "run").check()
+
+
+def test_one_photograph_with_a_box_is_too_few_before_a_head_is_trained(scenes, tmp_path):
+    folder, boxes = scenes["told"]
+    head, row, *_ = Path(boxes).read_text(encoding="utf-8").splitlines()
+    (tmp_path / "one.csv").write_text(f"{head}\n{row}\n", encoding="utf-8")
+    config = TrainConfig(data=str(folder), boxes=str(tmp_path / "one.csv"))
+    with pytest.raises(UsageError, match="one has a box"):
+        TrainJob(config, tmp_path / "run").read()
+    kept = replace(KEPT, data=str(folder), boxes=str(tmp_path / "one.csv"))
+    with pytest.raises(UsageError, match="one has a box"):
+        TrainJob(kept, tmp_path / "run").read()
