@@ -140,3 +140,9 @@ def test_a_class_token_is_followed_through_all_blocks():
     mean = VisionTransformer(img_size=24, patch_size=8, embed_dim=16, depth=2, num_heads=2,
                              num_classes=3, class_token=False, global_pool="avg")  # fmt: skip
     assert suited(make_map_options("auto"), classifier_of(mean)).method.name == USUAL
+
+
+def test_maps_of_finer_sizes_beside_it_do_not_change_why():
+    pyramid = classifier_of(gap_network(), layer="1,last")
+    beside = suited(make_map_options("auto"), replace(pyramid, usual_layer=True))
+    assert "exact" in beside.chosen
