@@ -239,6 +239,8 @@ class EvaluateJob(Settings):
             raise UsageError("--trimap says how --masks are read: give them.")
 
     def _checkpoints(self) -> list[Path | None]:
+        if not self.models:  # all of them are given as they are
+            return []
         return [checkpoint_of(name) for name in split_names(self.models, "--models")]
 
     def _models(self) -> dict[str, ModelJob]:

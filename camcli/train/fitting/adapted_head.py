@@ -16,6 +16,7 @@ import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor
 
 from camcli.models.cutting.types import LinearHead
+from camcli.printable import counted
 from camcli.train.fitting.head import FeatureScale, linear
 
 STRENGTHS = (100.0, 10.0, 1.0, 0.1, 0.01, 0.001)
@@ -62,7 +63,7 @@ def adapt(head: LinearHead, pooled: Sequence[Tensor], *, labels: bool = False) -
         ValueError: fewer photographs than `FEWEST`.
     """
     if len(pooled) < FEWEST:
-        raise ValueError(f"{len(pooled)} photographs")
+        raise ValueError(counted(len(pooled), "photograph"))
     own = LinearHead(head.weight.cpu().float(), head.bias.cpu().float())
     halves = [_Half(own, list(pooled[first::2]), labels) for first in (0, 1)]
     fits = [half.fits() for half in halves]  # one strength after the other, as they are asked for

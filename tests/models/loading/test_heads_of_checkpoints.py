@@ -155,7 +155,7 @@ def test_its_layers_begin_with_what_the_head_is_given(pooled):
         (lambda h: h.pop("pooling"), "head is for 2600 channels, .*has 1280"),
         (lambda h: h.update(temperature=0.0), "wrong 'temperature'"),
         (lambda h: h.update(temperature="warm"), "wrong 'temperature'"),
-        (lambda h: h.update(format=5), "Update camcli"),
+        (lambda h: h.update(format=6), "Update camcli"),
         (lambda h: h.update(nearest={"k": 1}), "wrong 'nearest'"),
         (lambda h: h.update(nearest={"k": 1, "sharpness": 1.0, "temperature": 1.0}), "lack"),
     ],
