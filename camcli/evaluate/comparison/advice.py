@@ -12,16 +12,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from camcli.evaluate.comparison.columns import CLASSIFICATION, LOWER, UNRELATED, MetricRow
-from camcli.evaluate.comparison.controls import BOX, is_control
-from camcli.evaluate.measured.square_canvas import GAUSSIAN
+from camcli.evaluate.comparison.columns import (
+    CLASSIFICATION,
+    CONTROLS,
+    LOWER,
+    UNRELATED,
+    MetricRow,
+)
+from camcli.evaluate.comparison.controls import is_control
 from camcli.evaluate.metrics.sanity import is_kept
 
 Resampled = Mapping[str, Mapping[str, np.ndarray]]
 """By method and metric the values of all bootstrap draws, NaN where a draw has none."""
 FEWEST = 8
 """Photographs, below which nothing is said."""
-_KNOW_NOTHING = (BOX, GAUSSIAN, "random")
+_KNOW_NOTHING = (*CONTROLS, "random")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,8 @@ class Question:
 
 
 QUESTIONS = (
+    # Asked where the answer is known, since the same scenes are there without each part.
+    Question("has its heat on the parts that the network needs", ("parts_mean", "completeness")),
     Question("ranks the patches as the network does", ("idsds", "sds")),
     Question(
         "shows what the prediction needs",

@@ -269,7 +269,7 @@ def compare(
             failed=failed,
             progress=progress,
         )
-        rows += part_rows(answers, name, repeats=ask.repeats, seed=ask.seed)
+        rows += part_rows(answers, name, repeats=ask.repeats, seed=ask.seed, drawn=drawn)
     predictions: Predictions | LabelPredictions | ValuePredictions | None = None
     if output.multi_label:
         predictions = labels_judged(logits, several, classifier.classes, output, doubtful)

@@ -27,7 +27,7 @@ from camcli.evaluate.measured.square_canvas import (
     spread,
 )
 from camcli.evaluate.metrics import parts as protocol
-from camcli.evaluate.metrics.bootstrap import intervals
+from camcli.evaluate.metrics.bootstrap import draws, spans
 from camcli.evaluate.metrics.means import Means
 from camcli.evaluate.metrics.parts import PartRow, PartScores, part_importances
 from camcli.models.classes.label_index import label_index
@@ -54,7 +54,14 @@ class PartAnswers:
     network: list[dict[str, float]]
 
 
-def part_rows(answers: PartAnswers, name: str, *, repeats: int, seed: int) -> list[MetricRow]:
+def part_rows(
+    answers: PartAnswers,
+    name: str,
+    *,
+    repeats: int,
+    seed: int,
+    drawn: dict[str, dict[str, np.ndarray]] | None = None,
+) -> list[MetricRow]:
     """The rows of the table: the network's own, and one a control and method.
 
     Args:
@@ -62,6 +69,8 @@ def part_rows(answers: PartAnswers, name: str, *, repeats: int, seed: int) -> li
         name: the network's.
         repeats: sets drawn for the intervals; 0 for none.
         seed: of these.
+        drawn: where the draws are kept by method and metric, so that two methods can be compared
+            draw by draw: all saw the same scenes.
     """
     network = Means()
     for row in answers.network:
@@ -71,8 +80,10 @@ def part_rows(answers: PartAnswers, name: str, *, repeats: int, seed: int) -> li
     for method, part in parts.items():
         count = len(part)
         if count:
-            spans = intervals(part.compute, count, repeats=repeats, seed=seed)
-            rows.append(MetricRow(name, method, count, part.compute(), spans))
+            own = draws(part.compute, count, repeats=repeats, seed=seed)
+            if drawn is not None:
+                drawn.setdefault(method, {}).update(own)
+            rows.append(MetricRow(name, method, count, part.compute(), spans(own)))
     return rows
 
 

@@ -130,11 +130,13 @@ def read_part_scenes(folder: Path) -> PartScenes:
         elif isinstance(record, dict) and (folder / "classes.json").is_file():
             found = _funnybirds(folder.resolve(), record)
         else:
-            raise ValueError("neither scenes nor classes")
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            raise ValueError(
+                f"{FILE} has no 'scenes', and there is no classes.json as FunnyBirds has it"
+            )
+    except ValueError as error:
         raise UsageError(
-            f"{folder}: {FILE} and what is beside it describe no scenes with parts ({error!r}); "
-            "draw them anew with 'camcli data synthetic FOLDER --parts'."
+            f"{folder}: {FILE} and what is beside it describe no scenes with parts: {error}. Draw "
+            "them anew with 'camcli data synthetic FOLDER --parts', or unpack FunnyBirds again."
         ) from error
     if not 2 <= len(found.parts) <= _MOST_PARTS:
         raise UsageError(f"{folder} has {len(found.parts)} parts; 2 to {_MOST_PARTS} can be asked.")
@@ -187,20 +189,59 @@ class _Drawn:
 
 
 def _drawn(folder: Path, record: dict[str, Any]) -> PartScenes:
-    parts = tuple(str(part) for part in record["parts"])
+    parts = tuple(map(str, _list(record, "parts", FILE)))
     classes = {
-        str(label): {part: int(variants[part]) for part in parts}
-        for label, variants in record["classes"].items()
+        str(label): _variants(variants, parts, f"class {label!r} of {FILE}")
+        for label, variants in _table(record, "classes", FILE).items()
     }
     scenes: dict[Path, PartScene] = {}
-    for name, known in record["scenes"].items():
-        label = str(known["label"])
+    for name, known in _table(record, "scenes", FILE).items():
+        where = f"scene {name!r} of {FILE}"
+        label = str(_value(known, "label", where))
         if label not in classes:
-            raise ValueError(f"{label!r} is none of the classes")
-        numbers = {str(each): int(n) for each, n in known[WHOLE].items()}
-        things = tuple(str(each) for each in known["things"])
+            raise ValueError(f"{label!r}, the label of {where}, is none of its classes")
+        pixels = _table(known, WHOLE, where)
+        numbers = {each: _number(pixels, each, f"{WHOLE!r} of {where}") for each in pixels}
+        things = tuple(map(str, _list(known, "things", where)))
         scenes[_inside(folder, name)] = _Drawn(folder, name, label, numbers, things, parts)
     return PartScenes(parts, classes, scenes)
+
+
+def _variants(values: Any, parts: tuple[str, ...], where: str) -> dict[str, int]:
+    return {part: _number(values, part, where) for part in parts}
+
+
+def _value(values: Any, name: str, where: str) -> Any:
+    """One of a table's values; what is wrong with a file is said in its own words."""
+    if not isinstance(values, dict):
+        raise ValueError(f"{where} is no table of names and values")
+    if name not in values:
+        raise ValueError(f"{where} has no {name!r}")
+    return values[name]
+
+
+def _table(values: Any, name: str, where: str) -> dict[str, Any]:
+    found = _value(values, name, where)
+    if not isinstance(found, dict):
+        raise ValueError(f"{name!r} of {where} is no table of names and values")
+    return found
+
+
+def _list(values: Any, name: str, where: str) -> list[Any]:
+    found = _value(values, name, where)
+    if not isinstance(found, list):
+        raise ValueError(f"{name!r} of {where} is no list")
+    return found
+
+
+def _number(values: Any, name: str, where: str) -> int:
+    found = _value(values, name, where)
+    # Also "3", as long as it is a whole number; true is none.
+    if isinstance(found, str) and found.strip().isdecimal():
+        return int(found)
+    if isinstance(found, bool) or not isinstance(found, int):
+        raise ValueError(f"{name!r} of {where} is no whole number")
+    return found
 
 
 # As the authors' loader reads them: colours of the picture of the parts, and of the things.
@@ -243,15 +284,28 @@ class _FunnyBird:
         return place / ("body_" + "_".join(kept) + ".png")
 
 
+def _listed(path: Path) -> list[Any]:
+    found = _json(path)
+    if not isinstance(found, list):
+        raise ValueError(f"{path.name} is no list")
+    return found
+
+
 def _funnybirds(folder: Path, parts: dict[str, Any]) -> PartScenes:
     names = tuple(str(part) for part in parts)
-    classes = {
-        str(int(each["class_idx"])): {part: int(each["parts"][part]) for part in names}
-        for each in _json(folder / "classes.json")
-    }
+    classes = {}
+    for n, each in enumerate(_listed(folder / "classes.json")):
+        where = f"entry {n + 1} of classes.json"
+        variants = _table(each, "parts", where)
+        classes[str(_number(each, "class_idx", where))] = _variants(
+            variants, names, f"'parts' of {where}"
+        )
     scenes: dict[Path, PartScene] = {}
-    for n, known in enumerate(_json(folder / "dataset_test.json")):
-        label, number = str(int(known["class_idx"])), f"{n:06}"
+    for n, known in enumerate(_listed(folder / "dataset_test.json")):
+        where = f"entry {n + 1} of dataset_test.json"
+        label, number = str(_number(known, "class_idx", where)), f"{n:06}"
+        if label not in classes:
+            raise ValueError(f"{label!r}, the class of {where}, is not in classes.json")
         listed = next((str(value) for key, value in known.items() if key.startswith("bg_")), "")
         things = tuple(f"thing-{i}" for i in range(len(re.findall(r"\b\d+\b", listed))))
         path = folder / "test" / label / f"{number}.png"

@@ -45,7 +45,7 @@ class Seen:
         label: index of the true class, None where it is unknown.
         index: of the explained class: the true one where it is known, else the predicted one.
         maps: (h, w) float32, signed and unscaled, by method.
-        features: A (K, h, w) at the explained layer, if asked for.
+        features: A (K, h, w) at the explained layer, of several the last, if asked for.
         labels: indices of the true labels where a photograph has any number; None where they are
             unknown, and of other networks.
         untold: indices of the labels of which alone nobody knows whether they are true.
@@ -213,7 +213,7 @@ def _see(
                     one.ref, size, one.view, look.images[n], look.logits[n].cpu(), probs[n],
                     label, index,
                     {m: without_margins(values[n], one.view, size) for m, values in maps.items()},
-                    look.parts[0].A[n].clone() if features else None,
+                    look.parts[-1].A[n].clone() if features else None,
                     truths[n], untold[n], turn == 0,
                 )
             )  # fmt: skip

@@ -81,17 +81,52 @@ def test_maps_no_better_than_a_gaussian_are_not_believed(value):
     assert not any("ahead" in line for line in found.lines), "no photographs would help"
 
 
+def close(value):
+    """A method whose photographs differ from the control's by far more than their means do."""
+    rows, drawn = measured(poor={"idsds": -0.3}, **NOTHING)
+    part = Means()
+    for n in range(len(NOISE)):
+        part.add({"idsds": value + (0.5 if n % 2 else -0.5)})
+    drawn["fair"] = draws(part.compute, len(part), repeats=200)
+    return [*rows, MetricRow("net", "fair", len(part), part.compute(), spans(drawn["fair"]))], drawn
+
+
 def test_what_is_ahead_by_less_than_can_be_told_may_need_more_photographs():
-    rows, drawn = measured(fair={"idsds": 0.1003}, poor={"idsds": -0.3}, **NOTHING)
-    drawn["fair"]["idsds"] = drawn["fair"]["idsds"] + NOISE.mean()  # still within chance
-    gap = difference(drawn, "fair", "centre-gaussian", "idsds")
-    table = {row.method: row for row in rows}
-    ahead = table["fair"].metrics["idsds"] > table["centre-gaussian"].metrics["idsds"]
+    rows, drawn = close(0.2)
+    low, high = difference(drawn, "fair", "centre-gaussian", "idsds")
+    assert low < 0 < high, "chance could have made it"
     found = advise("net", rows, drawn)
     assert found.method is None
-    assert gap[0] <= 0
-    assert any("fair is ahead of them by idsds" in line for line in found.lines) == ahead
-    assert sum("fair and poor" in line for line in found.lines) == 1, "one reason, said once"
+    (ahead,) = [line for line in found.lines if "too few photographs" in line]
+    assert "fair is ahead of them by idsds, 0.20 against 0.09" in ahead
+    assert "poor" not in ahead
+    assert sum("poor and fair" in line for line in found.lines) == 1, "one reason, said once"
+
+
+def test_what_is_behind_is_not_said_to_need_more_photographs():
+    rows, drawn = close(0.0)
+    low, high = difference(drawn, "fair", "centre-gaussian", "idsds")
+    assert low < 0 < high, "nor is it shown to be worse"
+    found = advise("net", rows, drawn)
+    assert found.method is None
+    assert not any("ahead" in line or "too few" in line for line in found.lines)
+
+
+def test_scenes_with_parts_are_a_reason_and_noise_is_a_control_there():
+    """Which class a part belongs to is a toss-up for noise, and no for a centred box."""
+    nothing = {
+        "random": {"parts_mean": 0.4},
+        "centre_gaussian": {"parts_mean": 0.48},
+        "noise": {"parts_mean": 0.58},
+    }
+    rows, drawn = measured(good={"parts_mean": 0.79}, fair={"parts_mean": 0.5}, **nothing)
+    found = advise("net", rows, drawn)
+    assert (found.method, found.tied) == ("good", ())
+    (why,) = [line for line in found.lines if line.startswith("good has its heat on the parts")]
+    assert "parts_mean 0.7" in why
+    assert "noise 0.5" in why
+    (not_fair,) = [line for line in found.lines if line.startswith("Not fair: by parts_mean")]
+    assert "noise" in not_fair
 
 
 def test_maps_that_a_random_head_leaves_are_not_said_to_be_worse_than_chance():

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from camcli.data.sources.find import find_images
-from camcli.errors import ImageError, UsageError
+from camcli.errors import CamcliError, ImageError, UsageError
 from camcli.evaluate.measured.part_scenes import PartScenes, read_part_scenes
 from tests.evaluate.part_set import SCENE, picture, write
 
@@ -104,10 +104,67 @@ def test_what_is_no_such_folder_is_refused(tmp_path):
     (tmp_path / "parts.json").write_text("{")
     with pytest.raises(UsageError, match="is not JSON"):
         read_part_scenes(tmp_path)
-    for odd in ("[]", "3", '{"scenes": 3}', '{"scenes": {}, "parts": ["a"]}'):
-        (tmp_path / "parts.json").write_text(odd)
-        with pytest.raises(UsageError):
-            read_part_scenes(tmp_path)
+
+
+SPOILT = {
+    "no list of scenes": ((), [], "parts.json has no 'scenes', and there is no classes.json"),
+    "scenes": (("scenes",), 3, "'scenes' of parts.json is no table"),
+    "one part": (("parts",), ["a"], "has 1 parts; 2 to 12"),
+    "parts": (("parts",), {"a": 1}, "'parts' of parts.json is no list"),
+    "no classes": (("classes",), None, "'classes' of parts.json is no table"),
+    "a class": (("classes", "red"), [0, 0], "class 'red' of parts.json is no table"),
+    "a variant": (("classes", "red", "b"), None, "'b' of class 'red' of parts.json is no whole"),
+    "words": (("classes", "red", "b"), "two", "'b' of class 'red' of parts.json is no whole"),
+    "a scene": (("scenes", SCENE), [], f"scene '{SCENE}' of parts.json is no table"),
+    "a label": (("scenes", SCENE, "label"), "blau", "'blau', the label of scene"),
+    "pixels": (("scenes", SCENE, "pixels"), "x", "'pixels' of scene .* is no table"),
+    "a number": (("scenes", SCENE, "pixels", "a"), 1.5, "'a' of 'pixels' of scene .* is no whole"),
+    "things": (("scenes", SCENE, "things"), "tree", "'things' of scene .* is no list"),
+}
+
+
+@pytest.mark.parametrize(("keys", "value", "words"), SPOILT.values(), ids=list(SPOILT))
+def test_what_is_wrong_with_the_files_is_said_in_their_words(tmp_path, keys, value, words):
+    """And not in Python's."""
+    folder = write(tmp_path / "set")
+    record = json.loads((folder / "parts.json").read_text())
+    inner = record
+    for key in keys[:-1]:
+        inner = inner[key]
+    if keys:
+        inner[keys[-1]] = value
+    (folder / "parts.json").write_text(json.dumps(record if keys else value))
+    with pytest.raises(UsageError, match=words) as told:
+        read_part_scenes(folder)
+    assert "Error(" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "gone", ["label", "things", "pixels"], ids=lambda name: f"a scene without {name}"
+)
+def test_what_is_missing_is_named(tmp_path, gone):
+    folder = write(tmp_path / "set")
+    record = json.loads((folder / "parts.json").read_text())
+    del record["scenes"][SCENE][gone]
+    (folder / "parts.json").write_text(json.dumps(record))
+    with pytest.raises(UsageError, match=f"of parts.json has no '{gone}'"):
+        read_part_scenes(folder)
+
+
+def test_what_is_wrong_with_funnybirds_is_said_in_its_words(funnybirds):
+    known = json.loads((funnybirds / "dataset_test.json").read_text())
+    for odd, words in (
+        ({}, "dataset_test.json is no list"),
+        ([*known, 3], "entry 3 of dataset_test.json is no table"),
+        ([{"bg_objects": ""}], "entry 1 of dataset_test.json has no 'class_idx'"),
+        ([{"class_idx": 7}], "'7', the class of entry 1 of dataset_test.json"),
+    ):
+        (funnybirds / "dataset_test.json").write_text(json.dumps(odd))
+        with pytest.raises(UsageError, match=words):
+            read_part_scenes(funnybirds)
+    (funnybirds / "dataset_test.json").unlink()
+    with pytest.raises(CamcliError, match=r"Cannot read .*dataset_test\.json"):
+        read_part_scenes(funnybirds)
 
 
 def test_no_name_leads_out_of_the_folder(tmp_path):

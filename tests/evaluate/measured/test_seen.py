@@ -15,6 +15,7 @@ from camcli.evaluate.measured.seen import (
     probability_of,
     see_photographs,
 )
+from camcli.models.classifier import cut_classifier
 
 HOWS = {"gradcam": make_map_options("gradcam"), "cam": make_map_options("cam")}
 
@@ -84,3 +85,19 @@ def test_heat_lies_on_the_input_as_it_is_drawn():
     heat = heat_on(image, np.array([[-1.0, 4.0]], np.float32))
     assert heat[0].tolist() == [0, 0.25, 0.75, 1]
     assert heat_on(image, np.array([[-1.0, -4.0]], np.float32)).tolist() == [[0] * 4]
+
+
+def test_of_several_layers_the_features_are_those_of_the_last(by_colour, halves):
+    """Which the head follows; a method that joins layers asks for more of them."""
+    module = nn.Sequential(
+        nn.Conv2d(3, 4, 3, stride=2), nn.ReLU(), nn.Conv2d(4, 5, 3, stride=2), nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(5, 3),
+    )  # fmt: skip
+    several = cut_classifier(
+        module.eval(), classes=by_colour.classes, preprocess=by_colour.preprocess,
+        provenance=by_colour.provenance, device=by_colour.device, layers=("1", "last"),
+    )  # fmt: skip
+    for one in see_photographs(several, halves, {}, features=True):
+        assert one.features.shape[0] == 5
+        logits = module[-1](one.features.mean((1, 2)))
+        assert logits.tolist() == pytest.approx(one.logits.tolist(), abs=1e-5)
