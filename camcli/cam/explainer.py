@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from camcli.cam.attention.grid import why_no_attention
+from camcli.cam.attention.grid import INSTEAD, why_no_attention
 from camcli.cam.attention.relevances import Relevances
 from camcli.cam.attention.seen import Attending
 from camcli.cam.map_options import SHOWN, Fuse, MapOptions
@@ -47,7 +47,7 @@ def check_influence(how: MapOptions, classifier: Classifier) -> None:
     if how.method.attention and (why := why_no_attention_of(classifier)):
         raise UsageError(
             f"{how.method.name} needs a transformer whose tokens all look at each other, and "
-            f"{classifier.provenance.name} {why}: take gradcam, which explains any network."
+            f"{classifier.provenance.name} {why}: {INSTEAD}."
         )
     places = classifier.cut.places if classifier.cut else ()
     if how.method.joins and len(places) < 2:
@@ -61,6 +61,12 @@ def check_influence(how: MapOptions, classifier: Classifier) -> None:
         return
     for place in places:
         if not place.matters:
+            if _answers_alike(classifier):
+                raise UsageError(
+                    f"{classifier.provenance.name} gives every picture the same answer, so there "
+                    "is nothing to explain: its last layer was never trained, it seems. Load "
+                    "trained weights (--weights FILE, --checkpoint FILE)."
+                )
             raise UsageError(
                 f"Nothing in the map of {place.layer!r} changes this network's prediction, which "
                 "looks at the class token alone after it: leave --layer out, or take a layer "
@@ -73,21 +79,32 @@ def why_no_attention_of(classifier: Classifier) -> str | None:
 
     It is run on noise: some decide by what they see how they compute it.
     """
-    shape = (_NOTICED, *classifier.preprocess.shape)
-    noise = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(classifier.device)
+    noise = _noise(classifier)
     try:
         plain = classifier.see(noise)
         look = classifier.see(noise, watch := Attending())
+        near = 1e-3 * plain.logits.abs().max()
+        if not torch.allclose(plain.logits, look.logits, rtol=1e-2, atol=float(near)):
+            return "answers otherwise when it is watched"
+        return why_no_attention(watch, plain.parts[-1].A, look.images)
     except RuntimeError as error:
         return f"cannot be run with gradients ({str(error).splitlines()[0]})"
-    near = 1e-3 * plain.logits.abs().max()
-    if not torch.allclose(plain.logits, look.logits, rtol=1e-2, atol=float(near)):
-        return "answers otherwise when it is watched"
-    return why_no_attention(watch, plain.parts[-1].A, noise)
 
 
 # Noise images that a network is tried on; not as many as a transformer has tokens.
 _NOTICED = 2
+
+
+def _noise(classifier: Classifier) -> Tensor:
+    """Images (2, 3, H, W) of noise, normalised."""
+    shape = (_NOTICED, *classifier.preprocess.shape)
+    return torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(classifier.device)
+
+
+def _answers_alike(classifier: Classifier) -> bool:
+    """Whether two pictures that have nothing in common get the same logits."""
+    one, other = classifier.see(_noise(classifier)).logits
+    return torch.equal(one, other)
 
 
 def watching(hows: Iterable[MapOptions], *, named: bool = False) -> Watch | None:

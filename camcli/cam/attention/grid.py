@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from camcli.cam.attention.seen import Attending, Attention, Ending
+from camcli.cam.attention.structure import why_not_places
 from camcli.cam.method_input import Evidence
 from camcli.errors import UsageError
 from camcli.models.cutting.tokens import MOST_PREFIX, layout_of
@@ -50,7 +51,10 @@ def why_no_attention(watch: Attending, A: Tensor, images: Tensor) -> str | None:
         images: (B, 3, H, W).
     """
     found = _blocks(watch, A, images)
-    return found if isinstance(found, str) else None
+    if isinstance(found, str):
+        return found
+    assert watch.logits is not None
+    return why_not_places(found, watch.logits)
 
 
 def blocks_of(watch: Attending, A: Tensor, images: Tensor) -> Blocks:
@@ -65,25 +69,29 @@ def blocks_of(watch: Attending, A: Tensor, images: Tensor) -> Blocks:
     if isinstance(found, str):
         raise UsageError(
             f"This method needs a transformer whose tokens all look at each other, and this "
-            f"network {found}: take gradcam, which explains any network."
+            f"network {found}: {INSTEAD}."
         )
     return found
 
 
+INSTEAD = "take attnlrp or gradcam, which explain any network"
+
+
 def _blocks(watch: Attending, A: Tensor, images: Tensor) -> Blocks | str:
-    B = len(images)
+    B, more = len(images), _more_of_P(watch, A.shape[2] * A.shape[3])
     if not watch.calls:
-        return "computes no attention that can be seen"
+        return more or "computes no attention that can be seen"
     shapes = [call.shape for call in watch.calls]
     if any(rows != B for rows, _, _ in shapes):
-        return "looks within windows, and not at the whole picture at once"
-    mutual = [
-        call for call in watch.calls
-        if call.shape[1] == call.shape[2] and call.tokens is not None
-    ]  # fmt: skip
+        return "looks within windows, or other parts of a picture, and not at all of it at once"
+    mutual = [call for call in watch.calls if call.shape[1] == call.shape[2]]
+    if not mutual:
+        return more or "has no attention by which all tokens look at each other"
     ending = watch.ending
-    if not mutual or ending is None:
-        return "has tokens of which few look at all others"
+    if ending is None or all(call.tokens is None for call in mutual):
+        return (
+            "has no attention between tokens in a row, but between channels or the places of a map"
+        )
     calls = [
         call for call in mutual
         if call.tokens is not None and call.tokens.shape == ending.tokens.shape
@@ -92,9 +100,26 @@ def _blocks(watch: Attending, A: Tensor, images: Tensor) -> Blocks | str:
     place = _grid(N, A, images)
     if place is None:
         return "has tokens that do not lie on a grid of places"
+    # What comes after the last tokens, such as pooling by attention, is part of the ending.
+    inner = watch.calls[: watch.calls.index(calls[-1]) + 1]
+    if len(inner) > len(calls):
+        return "attends in other ways, too, than among all tokens of one size, block by block"
+    if more := _more_of_P(watch, place[0] * place[1]):
+        return more
     if not ending.tokens.requires_grad:
         return "computes without gradients"
     return Blocks(calls, ending, N - place[0] * place[1], place)
+
+
+def _more_of_P(watch: Attending, places: int) -> str | None:  # noqa: N802 - as in the formulas
+    """What is said where a softmax by which so many places look at each other is not just P."""
+    for shape in watch.unfollowed:
+        if len(shape) > 2 and all(0 <= side - places <= MOST_PREFIX for side in shape[-2:]):
+            return (
+                "does more with who looks at whom than to multiply it with values (mixes heads, or "
+                "gates them)"
+            )
+    return None
 
 
 def _grid(N: int, A: Tensor, images: Tensor) -> tuple[int, int] | None:

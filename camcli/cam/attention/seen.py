@@ -129,7 +129,10 @@ class Attending(TorchFunctionMode):
         super().__init__()
         self.calls: list[Attention] = []
         self.logits: Tensor | None = None
-        self._chances: dict[int, tuple[Tensor, Tensor]] = {}  # of a softmax to be attention
+        # Of a softmax to be attention: what it is now, what it was, and its number.
+        self._chances: dict[int, tuple[Tensor, Tensor, int]] = {}
+        self._softmaxes: dict[int, tuple[int, ...]] = {}  # shapes, of what was not attention yet
+        self._met = 0
         self._stream: list[Tensor] = []  # the tokens, and what they are by another name
         self._tokens: Tensor | None = None
         self._steps: list[_Step] = []  # since they were last added to
@@ -141,6 +144,11 @@ class Attending(TorchFunctionMode):
         for call in self.calls:
             call.images = len(logits)
         self._chances = {}
+
+    @property
+    def unfollowed(self) -> list[tuple[int, ...]]:
+        """The shapes of softmaxes that were not multiplied with anything as they were."""
+        return list(self._softmaxes.values())
 
     @property
     def ending(self) -> Ending | None:
@@ -169,12 +177,15 @@ class Attending(TorchFunctionMode):
                 V = V.repeat_interleave(out.shape[-3] // V.shape[-3], -3)
             self._saw(V, out, lambda: attention(*args, **given)[0])
         elif name in _SOFTMAX:
-            self._chances[id(out)] = (out, out)
+            self._met += 1
+            self._softmaxes[self._met] = tuple(out.shape)
+            self._chances[id(out)] = (out, out, self._met)
         elif name in _PRODUCTS and (chance := self._chances.get(id(args[0]))) is not None:
-            P = chance[1]
+            _, P, number = chance
+            self._softmaxes.pop(number, None)
             self._saw(args[1], out, lambda: P)
         elif name in _SAME and args and (chance := self._chances.get(id(args[0]))) is not None:
-            self._chances[id(out)] = (out, chance[1])
+            self._chances[id(out)] = (out, *chance[1:])
         if not self.calls:
             return out
         self._steps.append(_Step(func, args, given, out))

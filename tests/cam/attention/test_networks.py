@@ -142,7 +142,7 @@ OTHERS = {
     "windows": (swin, "looks within windows"),
     "talking heads": (
         lambda: timm.create_model("cait_xxs24_224", patch_size=8, **SMALL),
-        "few look at all others",
+        "does more with who looks at whom",
     ),
     "none": (
         lambda: nn.Sequential(
@@ -160,7 +160,7 @@ def test_others_are_refused_in_words(name):
     classifier = classifier_of(make())
     with pytest.raises(UsageError, match=words) as told:
         check_influence(make_map_options("legrad"), classifier)
-    assert "take gradcam" in str(told.value)
+    assert "take attnlrp or gradcam" in str(told.value)
     check_influence(make_map_options("gradcam"), classifier)
 
 
