@@ -362,6 +362,12 @@ NAMED = {**FACTS, TRAINED.name: TRAINED}
 """All that a map can be made by."""
 
 
+def of_no_class(name: str | None) -> bool:
+    """Whether maps of the method of this name are the same for every class; None has no maps."""
+    facts = NAMED.get(name or "")
+    return facts is not None and not facts.class_specific
+
+
 def find_facts(name: str) -> Facts:
     """The method called `name`; case and ``-``/``_`` do not matter, ``pp`` is ``++``.
 

@@ -202,7 +202,8 @@ class InspectJob(Settings):
             )
             for name, facts in FACTS.items()
         }  # fmt: skip
-        told = (*classifier.provenance.notes, self._of_its_head(), classifier.output.told)
+        boxes = None if classifier.localizer is None else classifier.localizer.told()
+        told = (*classifier.provenance.notes, self._of_its_head(), classifier.output.told, boxes)
         _, height, width = part.A.shape[1:]
         return Inspected(
             self.model, form, holds, classifier.classes, classifier.output.kind,

@@ -144,6 +144,11 @@ class MapJob(Settings):
         """
         hows = [job.options() for job in self.each()]
         check_asked_classes(self.target, self.topk)
+        if not any(how.method.class_specific for how in hows):
+            asked = "--target" if self.target is not None else "--topk" if self.topk > 1 else None
+            if asked:
+                one = f"{hows[0].method.name} looks" if len(hows) == 1 else "these methods look"
+                listener.warn(f"{asked} changes no map here: {one} at no class.")
         if not isinstance(network, ModelJob):
             return
         check_difference(self.method, network.against is not None)

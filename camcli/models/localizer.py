@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from camcli.errors import CamcliError
+from camcli.printable import counted
 
 LOCALIZER = ("localizer.mean", "localizer.weight", "localizer.bias")
 """Its tensors in a checkpoint."""
@@ -66,6 +67,20 @@ class Localizer:
     def tensors(self) -> dict[str, Tensor]:
         """What a checkpoint keeps as tensors."""
         return dict(zip(LOCALIZER, (self.mean, self.weight, self.bias), strict=True))
+
+    def told(self) -> str:
+        """What taught it, and how good it was, as far as its checkpoint says."""
+        boxes, photographs = (self.facts.get(name) for name in ("boxes", "photographs"))
+        reached = self.facts.get("box_iou")
+        words = "Holds a localizer: --method trained-on-boxes shows where things like those are"
+        if type(boxes) is int and type(photographs) is int:
+            words += (
+                f" that {counted(boxes, 'box', 'boxes')} of {counted(photographs, 'photograph')} "
+                "taught it"
+            )
+        if type(reached) is float and isfinite(reached):
+            words += f" (mean IoU {reached:.2f} on those left out)"
+        return words
 
     def settings(self) -> dict[str, Any]:
         """What a checkpoint keeps in its description."""

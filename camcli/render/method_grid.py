@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from camcli.cam.method_facts import NAMED
+from camcli.cam.method_facts import of_no_class
 from camcli.cam.postprocess import likeness
 from camcli.render.colormaps import get_colormap, signed_colormap
 from camcli.render.label import SMALLEST, filled, font_size, paste
@@ -19,7 +19,6 @@ from camcli.render.picture import (
     answer_strip,
     colour_bar,
     heat_alone,
-    nothing,
     on_mat,
     on_paper,
     rank_of,
@@ -29,7 +28,7 @@ from camcli.render.picture import (
 from camcli.render.text import Ink, baseline, ellipsised, line_height, printable, text_tile
 from camcli.render.text import text_width as width_of
 from camcli.render.theme import PAPER, QUIET, TEXT, WRONG
-from camcli.render.verdict import said
+from camcli.render.verdict import nothing, said
 from camcli.result import Heat, Result
 
 # A row is at most about so many times as wide as high: what is wider is shown too small to see.
@@ -123,7 +122,7 @@ def method_grid(
             heat01 = scaled_heat(own, None, signed)
             over = overlay(rgb, heat01, view, colormap, alpha, signed=signed)
             pictures = [heat_alone(rgb, heat01, view, colours), over] if panel else [over]
-            aside = _lacking(own) or _aside(result, other, rank)
+            aside = _lacking(own, other.method) or _aside(result, other, rank)
             bad = own.empty
             drawn.append(_cell(rgb, pictures, str(other.method), aside, size, least, bad))
         block = _laid_out(drawn, columns(rgb, result), gap)
@@ -137,17 +136,14 @@ def method_grid(
     return np.concatenate([grid, _strip(grid.shape[1], result, size, signed)])
 
 
-def _lacking(heat: Heat) -> str:
-    return nothing(heat) if heat.empty else ""
+def _lacking(heat: Heat, method: str | None) -> str:
+    return nothing(heat, method) if heat.empty else ""
 
 
 def _aside(result: Result, other: Result, rank: int) -> str:
     """What stands at the right of a method's name."""
     compared = like(result, other, rank)
-    facts = NAMED.get(str(other.method))
-    if compared or facts is None or facts.class_specific:
-        return compared
-    return "looks at no class"
+    return compared or ("looks at no class" if of_no_class(other.method) else "")
 
 
 def _cell(

@@ -10,8 +10,9 @@ import base64
 import html
 from collections.abc import Sequence
 
+from camcli.cam.method_facts import of_no_class
 from camcli.printable import printable
-from camcli.render.verdict import headline, is_multi_label, truth
+from camcli.render.verdict import headline, is_multi_label, nothing, truth
 from camcli.result import Result
 
 SIDE, THUMB = 420, 200  # pixels of a picture's longer side
@@ -71,14 +72,14 @@ def _of_map(result: Result) -> str:
         return "no map"
     heat = result.heats[0]
     words = [_text(result.method) if result.method else "map"]
-    if heat.target != result.pred:
+    if heat.target != result.pred and not of_no_class(result.method):
         words.append(f"of {_text(heat.target)}")
     if result.versus is not None:
         words.append(f"versus {_text(result.versus)}")
     if result.layer:
         words.append(f"at {_text(result.layer)}")
     if heat.empty:
-        words.append("(no positive evidence)")
+        words.append(f"({nothing(heat, result.method)})")
     return " ".join(words)
 
 

@@ -16,7 +16,7 @@ from camcli.render.picture_files import encode_jpeg as encode_jpeg
 from camcli.render.picture_files import encode_png as encode_png
 from camcli.render.text import Ink, ellipsised, line_height, printable, text_tile
 from camcli.render.theme import MAT, PAPER, QUIET
-from camcli.render.verdict import explained, headline, is_multi_label, named, said, truth
+from camcli.render.verdict import explained, headline, is_multi_label, named, nothing, said, truth
 from camcli.result import Heat, Result
 
 # What the colours of a signed map mean, in many words and in few.
@@ -192,7 +192,7 @@ def _strip(
         size=font_size(rgb.shape[1], rgb.shape[0]),
         signed=signed,
         versus=result.versus if heat is not None else None,
-        note=nothing(heat) if heat is not None and heat.empty else result.error,
+        note=nothing(heat, result.method) if heat is not None and heat.empty else result.error,
         method=result.method,
     )
 
@@ -206,17 +206,12 @@ def _guess(width: int, rgb: np.ndarray, result: Result, heat: Heat, signed: bool
         prob=None,
         sure=said(heat),
         versus=result.versus,
-        note=nothing(heat) if heat.empty else None,
+        note=nothing(heat, result.method) if heat.empty else None,
         method="  ·  ".join(word for word in how if word) or None,
         size=font_size(rgb.shape[1], rgb.shape[0]),
         signed=signed,
         legend=EVIDENCE if result.value is None else OF_VALUES,
     )
-
-
-def nothing(heat: Heat) -> str:
-    """What there is to say of an empty map."""
-    return "no positive evidence" if heat.value is None else "nothing raises it"
 
 
 def rank_of(result: Result, heat: Heat) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from camcli.cam.method_facts import TRAINED, of_no_class
 from camcli.data.sources.label_tables import split_labels
 from camcli.result import Heat, Result
 
@@ -94,12 +95,29 @@ def truth(result: Result) -> str | None:
 
 
 def explained(result: Result, heat: Heat) -> bool:
-    """Whether it goes without saying that a map explains this: it is all that was predicted."""
-    if result.value is not None:
+    """Whether it goes without saying that a map explains this: it is all that was predicted.
+
+    A map that is the same for every class explains none, so there is nothing to say either.
+    """
+    if result.value is not None or of_no_class(result.method):
         return True
     if is_multi_label(result):
         return [name for name, _ in result.positives] == [heat.target]
     return heat.target == result.pred
+
+
+def nothing(heat: Heat, method: str | None) -> str:
+    """What there is to say of an empty map.
+
+    Args:
+        heat: the map.
+        method: its method's name.
+    """
+    if method == TRAINED.name:
+        return "nothing like what was boxed"
+    if of_no_class(method):
+        return "nothing in the map"
+    return "no positive evidence" if heat.value is None else "nothing raises it"
 
 
 def is_multi_label(result: Result) -> bool:

@@ -106,6 +106,8 @@ def test_control_characters_and_long_names_are_shown_as_they_can_be(photo):
         ({"status": "error", "error": "cut short", "heats": (), "pred": None}, "cut short"),
         ({"heats": (Heat("sea", 2, 0.02, np.ones((2, 2), np.float32), empty=True),)},
          "of sea at layer4 (no positive evidence)"),
+        ({"heats": (Heat("sea", 2, 0.02, np.ones((2, 2), np.float32), empty=True),),
+          "method": "trained-on-boxes"}, "-boxes at layer4 (nothing like what was boxed)"),
         ({"versus": "alp"}, "versus alp"),
         ({"positives": (("edema", 0.8), ("mass", 0.6))}, "mass 60.0%"),
         ({"label": "sea", "correct": False}, "label: sea (wrong)"),

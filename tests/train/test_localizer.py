@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from typer.testing import CliRunner
 
 from camcli.cam.explainer import check_influence, maps_of
 from camcli.cam.map_options import make_map_options
@@ -135,6 +136,44 @@ def test_a_picture_is_made_and_its_result_names_it(kept, scenes, tmp_path):
         assert result.status == "ok"
         assert result.method == TRAINED.name
         assert TRAINED.name in files[0].name
+
+
+def test_what_is_said_of_it_names_no_class(kept, scenes, tmp_path, monkeypatch):
+    """In the terminal, by ``inspect``, and on the page of a run."""
+    from camcli.cli.app import app
+
+    def camcli(*args):
+        return CliRunner().invoke(app, list(args))
+
+    monkeypatch.chdir(tmp_path)
+    folder, _ = scenes["new"]
+    file = str(kept.out / "best.safetensors")
+    found = sorted(folder.rglob("*.png"))[0]
+    done = camcli(
+        "explain", str(found), "--checkpoint", file, "--method", "localizer", "--out", "a.jpg"
+    )
+    assert done.exit_code == 0, done.output
+    said = " ".join(done.stdout.split())
+    assert "Like what was boxed: x " in said
+    assert ": heat in" not in said
+    told = " ".join(camcli("inspect", file).stdout.split())
+    assert "--method trained-on-boxes shows where things like those are" in told
+    assert "10 boxes of 10 photographs" in told
+    run = ("batch", str(folder), "--checkpoint", file, "--method", "localizer", "--out", "run")
+    done = camcli(*run, "--report", "--runtime", "torch")
+    assert done.exit_code == 0, done.output
+    page = Path("run/report/index.html").read_text(encoding="utf-8")
+    assert "nothing: where things like those are that boxes taught" in page
+    settings = Path("run/report/data/settings.js").read_text(encoding="utf-8")
+    assert '"noClass":true' in settings.replace(" ", "")
+    # A network that knows a thousand classes believes none of this one, which is no matter here.
+    assert '"weak":0' in settings.replace(" ", "")
+
+
+@pytest.mark.parametrize("facts", [{}, {"boxes": "7", "box_iou": None}, {"box_iou": float("nan")}])
+def test_what_anybody_wrote_of_it_is_told_as_far_as_it_can_be(network, facts):
+    assert "nan" not in replace(network.localizer, facts=facts).told()
+    assert "taught" not in replace(network.localizer, facts=facts).told()
 
 
 def test_its_row_counts_no_photograph_that_it_learnt_from(kept, scenes, tmp_path, ear):

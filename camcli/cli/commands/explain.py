@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from camcli.jobs.explain import Explaining
     from camcli.models.classifier import Classifier
     from camcli.models.outputs import Output
-    from camcli.result import Result
+    from camcli.result import Heat, Result
 
 # Columns of a terminal that a table with bars needs.
 _WIDE = 48
@@ -245,6 +245,7 @@ def _table(result: Result, written: list[Path], explaining: Explaining) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from camcli.cam.method_facts import of_no_class
     from camcli.cli.terminal.console import tables
     from camcli.models.reference.compared import references_of
     from camcli.render.verdict import number
@@ -287,7 +288,10 @@ def _table(result: Result, written: list[Path], explaining: Explaining) -> None:
     shortcut = explaining.what.how.shortcut()
     about = f", approximated by {shortcut}" if shortcut else ""
     against = f" versus {result.versus}" if result.versus else ""
-    for heat in result.heats:
+    for heat in result.heats[: 1 if of_no_class(result.method) else None]:
+        if of_no_class(result.method):
+            console.print(f"  {_of_no_class(result, heat)}")
+            continue
         # The table above has the best classes; what is explained may be none of them.
         listed = heat.prob is None or any(name == heat.target for name, _ in result.top)
         likely = "" if listed else f" ({heat.prob:.1%})"
@@ -309,17 +313,37 @@ def _table(result: Result, written: list[Path], explaining: Explaining) -> None:
     console.print()
 
 
+def _of_no_class(result: Result, heat: Heat) -> str:
+    """What a map says that is the same for every class."""
+    from camcli.cam.method_facts import TRAINED
+    from camcli.render.verdict import nothing
+
+    if heat.empty or not heat.box:
+        found = nothing(heat, result.method).capitalize()
+        return f"{found} ({result.method} at {result.layer})."
+    x0, y0, x1, y1 = heat.box
+    what = "Like what was boxed" if result.method == TRAINED.name else "Heat, whatever the class"
+    return (
+        f"{what}: x {x0}-{x1}, y {y0}-{y1} of {result.width}x{result.height} pixels "
+        f"({result.method} at {result.layer})"
+    )
+
+
 def _methods(result: Result, explaining: Explaining, console: Console) -> None:
     """Where each of several methods finds the heat, and how like the first one each is."""
     from rich.table import Table
     from rich.text import Text
 
+    from camcli.cam.method_facts import of_no_class
     from camcli.render.method_grid import like
+    from camcli.render.verdict import nothing
 
+    none = all(of_no_class(other.method) for other in (result, *result.beside))
     wide = console.width >= _WIDE
-    for rank, heat in enumerate(result.heats):
+    for rank, heat in enumerate(result.heats[: 1 if none else None]):
         against = next((one.versus for one in (result, *result.beside) if one.versus), None)
-        title = Text(f"Where the heat of {heat.target}{f' versus {against}' if against else ''} is")
+        of = "" if none else f" of {heat.target}{f' versus {against}' if against else ''}"
+        title = Text(f"Where the heat{of} is")
         title.append(f", of {result.width}x{result.height} pixels", "dim")
         console.print(Text("  ") + title)
         # Narrow terminals have the likeness on a line of its own.
@@ -332,11 +356,13 @@ def _methods(result: Result, explaining: Explaining, console: Console) -> None:
             if other.status == "error":
                 words.append(Text(str(other.error), "red"))
             elif other.heats[rank].empty or not (box := other.heats[rank].box):
-                words.append(Text("no positive evidence", "yellow"))
+                words.append(Text(nothing(other.heats[rank], other.method), "yellow"))
             else:
                 words.append(Text(f"x {box[0]}-{box[2]}, y {box[1]}-{box[3]}"))
             if compared := like(result, other, rank):
                 words.append(Text(compared, "dim"))
+            if of_no_class(other.method):
+                words.append(Text("looks at no class", "dim"))
             if shortcut := what.how.shortcut():
                 words.append(Text(f"approximated by {shortcut}", "dim"))
             table.add_row(f"  {other.method}", Text("  " if wide else "\n").join(words))

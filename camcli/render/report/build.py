@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from camcli.cam.method_facts import TRAINED, of_no_class
 from camcli.data.decode.images import printable
 from camcli.data.sources.containers.lookup import ref_again
 from camcli.data.sources.refs import ImageRef
@@ -201,12 +202,18 @@ def run_settings(
         None,
         1,
     )
+    method = method if isinstance(method := run.setting("method"), str) else None
+    scale = shared_scale(rows, side)
+    if scale and of_no_class(method):
+        scale["weak"] = 0  # whatever the class's probability
     return {
         "name": run.name,
-        "method": method if isinstance(method := run.setting("method"), str) else None,
+        "method": method,
+        # Maps that are the same for every class are no evidence for one.
+        "noClass": of_no_class(method),
         # Overlays of one picture can be laid over the photograph; panels cannot.
         "overlayFits": plain,
-        "scale": shared_scale(rows, side),
+        "scale": scale,
         "unit": unit(run),
         **difference_settings(run, rows, side),
         "whole": whole_commands(run),
@@ -321,6 +328,11 @@ def _compared(run: RunData) -> str | None:
 def _explained(run: RunData) -> str | None:
     if isinstance(run.setting("against"), Mapping):
         return "how different the photograph is"
+    method = run.setting("method")
+    if method == TRAINED.name:
+        return "nothing: where things like those are that boxes taught, whatever the class"
+    if isinstance(method, str) and of_no_class(method):
+        return "no class: the map is the same for every one"
     target, topk = run.setting("target"), run.setting("topk")
     if isinstance(target, int):
         return f"class number {target}"

@@ -148,6 +148,28 @@ def test_where_the_maps_of_ones_own_network_come_from(camcli, cat, monkeypatch):
     assert "last ones" not in camcli("batch", *own[1:], "--out", "run2", "--quiet").stderr
 
 
+def test_a_map_of_no_class_is_not_said_to_be_of_one(camcli, cat):
+    """Whatever is asked for, the map is one; its picture names no class that it explains."""
+    done = camcli("explain", cat, "--method", "eigencam", "--topk", "3", "--out", "a.png")
+    said = " ".join(done.stdout.split())
+    assert said.count("Heat, whatever the class: x ") == 1, said
+    assert ": heat in" not in said
+    assert "--topk changes no map here: eigencam looks at no class" in " ".join(done.stderr.split())
+    done = camcli("explain", cat, "--method", "fem", "--target", "tabby", "--out", "b.png")
+    assert "--target changes no map here" in " ".join(done.stderr.split())
+    camcli("explain", cat, "--method", "fem", "--out", "c.png")
+    one, other = (np.asarray(Image.open(name)) for name in ("b.png", "c.png"))
+    assert np.array_equal(one, other), "the strip said that it explains tabby"
+    done = camcli("explain", cat, "--method", "cam,eigencam", "--target", "tabby", "--out", "d.png")
+    assert "changes no map" not in done.stderr
+    said = " ".join(done.stdout.split())
+    assert "Where the heat of tabby is" in said
+    assert said.count("looks at no class") == 1
+    done = camcli("explain", cat, "--method", "fem,eigencam", "--topk", "2", "--out", "e.png")
+    assert done.stdout.count("Where the heat is,") == 1
+    assert "these methods look at no class" in " ".join(done.stderr.split())
+
+
 def test_the_class_compared_with_is_named(camcli, cat):
     options = ("--target", "tabby", "--versus", "golden retriever")
     done = camcli("explain", cat, *options, "--out", "a.png")

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from camcli.cam.method_facts import TRAINED
 from camcli.render.colormaps import SIGNED, get_colormap, signed_colormap
 from camcli.render.ranges import COLORMAPS
 from camcli.render.report.rows.heat import PageMap
@@ -24,6 +25,7 @@ _UNITS = {
     "kpcacam": "activation",
     "fem": "activation",
     "random": "activation x chance",
+    TRAINED.name: "probability above its threshold",
     "ablationcam": "activation x share of the score",
     "scorecam": "activation x probability",
     "sscam": "activation x probability",

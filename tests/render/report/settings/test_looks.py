@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from camcli.cam.method_facts import FACTS
+from camcli.cam.method_facts import NAMED
 from camcli.render.colormaps import SIGNED, get_colormap, signed_colormap
 from camcli.render.report.rows.heat import PageMap
 from camcli.render.report.rows.image_rows import ImageRow, RunData, Side
@@ -135,4 +135,4 @@ def test_units():
     assert unit(run({"method": "gradcam", "output": "probabilities"})) == "probability"
     assert unit(run({"method": "eigencam"})) == "activation"
     assert "value" in unit(run({"method": "gradcam", "output": "none"}))
-    assert set(_UNITS) <= set(FACTS)
+    assert set(_UNITS) <= set(NAMED)

@@ -46,9 +46,9 @@
   // Below this probability (in 1/100,000) a class is hardly believed: its map gets the colours only
   // up to a part of them, which grows from FAINT to all.
   const BELIEVED = settings.hardlyBelieved, FAINT = 0.4;
-  camcli.hardlyBelieved = (prob) => prob >= 0 && prob < BELIEVED;
-  const strength = (prob) =>
-    (camcli.hardlyBelieved(prob) ? FAINT + ((1 - FAINT) * prob) / BELIEVED : 1);
+  camcli.hardlyBelieved = (prob, s) => prob >= 0 && prob < BELIEVED && !settings.runs[s].noClass;
+  const strength = (prob, s) =>
+    (camcli.hardlyBelieved(prob, s) ? FAINT + ((1 - FAINT) * prob) / BELIEVED : 1);
 
   // On which scale a map is drawn.
   //   high: the number that its highest level stands for; prob: of its class, in 1/100,000, -1 where
@@ -57,7 +57,7 @@
   camcli.scaleOf = ({ high = 0, prob = -1, s = 0, difference = false }) => {
     const run = settings.runs[s][difference ? "differenceScale" : "scale"];
     if (state.scale === "run" && run && high > 0) return { top: run.top, gain: high / run.top };
-    const gain = state.scale === "own" ? strength(prob) : 1;
+    const gain = state.scale === "own" ? strength(prob, s) : 1;
     return { top: high / gain, gain };
   };
 
@@ -123,7 +123,7 @@
 
   // What is to be said of a map whose class is hardly believed; null of others.
   camcli.weakNote = (prob, s = 0) => {
-    if (!camcli.hardlyBelieved(prob)) return null;
+    if (!camcli.hardlyBelieved(prob, s)) return null;
     const element = el("p", { class: "hint weak" });
     camcli.followLook(element, () => {
       const share = camcli.percent(prob);

@@ -30,8 +30,10 @@
 
   const column = (row, detail, s, map, heading, kind) => {
     const side = row.sides[s];
+    const { noClass } = camcli.settings.runs[s];
     const alt = map
-      ? `${camcli.shown(row.path)}, with the evidence for ${camcli.className(map[0])}`
+      ? `${camcli.shown(row.path)}, with ${noClass ? "a map of no class"
+        : `the evidence for ${camcli.className(map[0])}`}`
       : camcli.altOf(row, s);
     const head = el("h3", { class: kind }, el("span", { class: "hint", text: heading }));
     if (map) {
@@ -47,7 +49,8 @@
       const weak = camcli.weakNote(map[1], s);
       if (weak) figure.append(weak);
     } else if (map) {
-      figure.append(el("p", { class: "hint", text: "No positive evidence for this class." }));
+      figure.append(el("p", { class: "hint", text: noClass ? "Nothing in the map."
+        : "No positive evidence for this class." }));
     }
     return figure;
   };
