@@ -16,7 +16,7 @@ from camcli.evaluate.comparison.networks import ComparedNetwork, find_methods, s
 from camcli.evaluate.comparison.presets import PLAIN, find_preset
 from camcli.evaluate.comparison.result import EvaluationResult
 from camcli.evaluate.comparison.result_files import check_out
-from camcli.evaluate.comparison.suites import SUITE_METHODS, find_suite
+from camcli.evaluate.comparison.suites import ATTENTION_METHODS, SUITE_METHODS, find_suite
 from camcli.evaluate.measured.map_scaling import MAP_SCALINGS, MapScaling
 from camcli.jobs.calibration import check_calibration, store
 from camcli.jobs.model import ModelJob
@@ -191,7 +191,8 @@ class EvaluateJob(Settings):
         job = self.settled()
         networks = self.networks() if networks is None else networks
         job._check(networks)
-        return job._asked(networks, listener)
+        own = self.suite is not None and not (self.methods or self.preset)
+        return job._asked(networks, listener, ATTENTION_METHODS if own else None)
 
     def _check(self, networks: Sequence[ComparedNetwork]) -> None:
         """`check`, of settled settings."""
@@ -283,7 +284,10 @@ class EvaluateJob(Settings):
                 raise UsageError(told) from error
         return found
 
-    def _asked(self, networks: Sequence[ComparedNetwork], listener: Listener) -> EvaluationResult:
+    def _asked(
+        self, networks: Sequence[ComparedNetwork], listener: Listener, attentive: str | None
+    ) -> EvaluationResult:
+        """`run`, of settled settings; `attentive` are methods for transformers besides."""
         from camcli.evaluate.comparison.session import (
             ask_all,
             check_labels,
@@ -335,9 +339,11 @@ class EvaluateJob(Settings):
         )  # fmt: skip
         found = ask_all(
             networks, refs, self.hows(), ask, confidence=self.confidence, sanity=self.sanity,
-            sanity_if=bool(suite and suite.sanity), timed=bool(suite),
+            sanity_if=bool(suite and suite.sanity), timed=bool(suite or scenes),
             named=lambda refs, known: renamed(source, refs, known, listener.say),
             listener=listener, labeller=source.labeller, calibrating=calibrating,
+            attentive=find_methods(attentive, self.smooth, None, self.box_threshold)
+            if attentive else {},
         )  # fmt: skip
         result = EvaluationResult(
             called(self.data), len(refs), tuple(found.rows), tuple(found.checks), found.predictions,

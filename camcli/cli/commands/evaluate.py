@@ -57,7 +57,8 @@ def evaluate(
             "--methods",
             help="Methods with commas between; 'camcli methods' lists them. random, a weighting "
             "of the features that means nothing, is always added. Default: auto, the one that "
-            "suits the network, or the preset's; of a --suite auto,layercam,eigencam.",
+            "suits the network, or the preset's; of a --suite auto,layercam,eigencam, and attnlrp "
+            "where auto follows attention.",
             show_default=False,
             rich_help_panel=o.TARGET,
         ),

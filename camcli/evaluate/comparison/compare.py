@@ -184,9 +184,7 @@ def compare(
     measured: list[tuple[float, ...]] = []
     untold: set[str] = set()
     refs = list(refs)
-    # The protocol of parts makes its own maps, of several classes of each scene.
-    only_parts = ask.parts is not None and not (ask.annotations or ask.of_predictions)
-    shown = {} if only_parts else hows
+    shown = {} if only_of_parts(ask) else hows
     for seen in see_photographs(classifier, refs, shown, every_label=True, failed=failed):
         if seen.first:
             logits.append(seen.logits)
@@ -283,6 +281,11 @@ def compare(
     return Comparison(
         merged([first, *rows]), predictions.record(), len(untold), learned, drawn, left_out
     )
+
+
+def only_of_parts(ask: Questions) -> bool:
+    """Whether all maps are those of the protocol of parts, of several classes of each scene."""
+    return ask.parts is not None and not (ask.annotations or ask.of_predictions)
 
 
 def looks(classifier: Classifier, ask: Questions, count: int) -> int:

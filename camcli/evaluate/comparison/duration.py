@@ -7,7 +7,9 @@ from dataclasses import replace
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+from camcli.cam.method_facts import TRAINED
 from camcli.data.sources.find import ImageRef
+from camcli.errors import ImageError
 from camcli.evaluate.metrics.fidelity import DRAWS
 from camcli.evaluate.metrics.single_deletion import GRID
 from camcli.models.classifier import Classifier
@@ -34,8 +36,9 @@ def expected_seconds(
 ) -> float | None:
     """About how long `compare` will take, and the sanity checks.
 
-    Everything that is asked of a photograph is asked of the first one; it is asked again later, so
-    an evaluation that tells its time takes longer by one photograph in their number.
+    Everything that is asked of a photograph is asked of the first one, and of the first that is a
+    scene what is asked of scenes with parts; it is asked again later, so an evaluation that tells
+    its time takes longer by one photograph in their number.
 
     Args:
         classifier: the network.
@@ -47,7 +50,7 @@ def expected_seconds(
     Returns:
         Seconds; None where none of the first photographs can be read.
     """
-    from camcli.evaluate.comparison.compare import compare
+    from camcli.evaluate.comparison.compare import compare, only_of_parts
     from camcli.evaluate.measured.seen import see_photographs
 
     for ref in refs[:TRIED]:
@@ -57,11 +60,14 @@ def expected_seconds(
         start = perf_counter()
         list(see_photographs(classifier, [ref], hows))
         look = perf_counter() - start
-        start = perf_counter()
-        compare(
-            classifier, "", [ref], hows, replace(ask, repeats=0, grid=(), grid_if=(), parts=None)
-        )
-        each = perf_counter() - start
+        each = 0.0
+        if only_of_parts(ask):
+            each = look  # the protocol makes its own maps
+        else:
+            start = perf_counter()
+            plain = replace(ask, repeats=0, grid=(), grid_if=(), parts=None)
+            compare(classifier, "", [ref], hows, plain)
+            each = perf_counter() - start
         learning = 0.0
         if classifier.head is not None and len(refs) >= FEWEST:
             asked = ((ask.deletion or ask.faithfulness, GRID**2 + 1), (ask.fidelity, DRAWS + 1))
@@ -70,8 +76,30 @@ def expected_seconds(
                 for does, pictures in asked if does
             )  # fmt: skip
         again = (ask.deletion or ask.faithfulness) + (SANITY_PASSES if sanity else 0)
-        return len(refs) * (each + again * look) + learning
+        # A mosaic of n x n photographs is as large as they are, and each of them is in one.
+        again += len({*ask.grid, *ask.grid_if})
+        scenes = _seconds_of_scenes(classifier, refs, hows, ask)
+        return len(refs) * (each + again * look) + learning + scenes
     return None
+
+
+def _seconds_of_scenes(
+    classifier: Classifier, refs: Sequence[ImageRef], hows: dict[str, MapOptions], ask: Questions
+) -> float:
+    """Of the protocol of scenes with parts: one is asked, and they are counted."""
+    from camcli.evaluate.comparison.part_rows import ask_parts
+
+    if ask.parts is None:
+        return 0.0
+    known = [ref for ref in refs if ask.parts.of(ref) is not None]
+    explaining = {method: how for method, how in hows.items() if method != TRAINED.name}
+    for ref in known[:TRIED]:
+        failed: list[ImageError] = []
+        start = perf_counter()
+        ask_parts(classifier, "", [ref], explaining, ask.parts, failed=failed.append)
+        if not failed:
+            return len(known) * (perf_counter() - start)
+    return 0.0
 
 
 def in_words(seconds: float) -> str:

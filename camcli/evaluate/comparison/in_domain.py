@@ -210,4 +210,8 @@ def _record(adapted: Adapted) -> dict[str, Any]:
         "held": adapted.strength,
         "loss_before": round(adapted.before, 6),
         "loss_after": round(adapted.after, 6),
+        "loss_floor": round(adapted.floor, 6),
+        "learned": round(adapted.learned, 4),
+        "kept_before": round(adapted.kept_before, 4),
+        "kept_after": round(adapted.kept_after, 4),
     }

@@ -95,13 +95,16 @@ class EvaluationResult:
         """Everything as Markdown."""
         from camcli.evaluate.comparison.table import report
 
-        return report(self.rows, self.sanity, self.predictions, self.advice)
+        return report(self.rows, self.sanity, self.predictions, self.advice, self.adapted)
 
     def show(self, console: Console | None = None) -> None:
         """Draw the tables in a terminal; by default on stdout."""
         from camcli.evaluate.comparison.terminal import show
 
-        show(self.rows, self.sanity, self.predictions, self.random_labels, console, self.advice)
+        show(
+            self.rows, self.sanity, self.predictions, self.random_labels, console, self.advice,
+            self.adapted,
+        )  # fmt: skip
 
     def record(self) -> dict[str, Any]:
         """What ``results.json`` says besides the rows."""

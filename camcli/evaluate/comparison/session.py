@@ -73,8 +73,6 @@ def questions(truths: Truths, **more: Any) -> Questions:
     return Questions(annotations=Annotations(truths.boxes, truths.masks, truths.trimap), **more)
 
 
-LITTLE = 0.99
-"""Share of its loss that a head has left at least which learned next to nothing."""
 NOTHING = (
     "Nothing could be measured: no annotation, and no label names a class of the network. "
     "Give --boxes, --masks, --grid, --faithfulness, --suite or --labels."
@@ -123,6 +121,7 @@ def ask_all(
     sanity_if: bool = False,
     timed: bool = False,
     calibrating: Mapping[str, Any] | None = None,
+    attentive: Mapping[str, MapOptions] | None = None,
 ) -> Answers:
     """Evaluate the networks one after the other; only one is in memory at a time.
 
@@ -139,6 +138,8 @@ def ask_all(
         sanity_if: the same where the network allows it; else it is said why not.
         timed: say beforehand how long each network will take, by its first photograph.
         calibrating: boxes by which the thresholds of boxes are chosen, by relative path.
+        attentive: methods that are compared as well on a network on which ``auto`` follows
+            attention.
 
     Raises:
         UsageError: there was nothing that could be measured.
@@ -189,7 +190,7 @@ def ask_all(
         if classifier.output.multi_label and labels:
             for note in label_notes(labels, classifier.classes, labeller):
                 listener.say(f"{network.name}: {note}" if len(networks) > 1 else note)
-        hows = each_suited(asked, classifier)
+        hows = with_attentive(each_suited(asked, classifier), attentive or {})
         for how in hows.values():
             if how.chosen:
                 listener.say(f"{network.name}: {how.chosen}" if len(networks) > 1 else how.chosen)
@@ -197,7 +198,8 @@ def ask_all(
         explaining = {name: how for name, how in hows.items() if name != TRAINED.name}
         rows, of_these = with_localizer(network.name, classifier, own, hows, ask, listener)
         if timed:
-            _tell_time(network.name, classifier, own, rows, of_these, sanity or sanity_if, listener)
+            checked = sanity or (sanity_if and network.copies is not None)
+            _tell_time(network.name, classifier, own, rows, of_these, checked, listener)
         shares: dict[str, float] | None = None
         if calibrating:
             from camcli.evaluate.comparison.calibrate import calibrate_network
@@ -223,13 +225,6 @@ def ask_all(
             listener.say(f"{network.name}: {why}" if len(networks) > 1 else why)
         if compared.learned:
             found.adapted[network.name] = compared.learned
-            for metric, told in compared.learned.items():
-                if told["loss_after"] > LITTLE * told["loss_before"]:
-                    plain = {"idsds": "sds", "ffid": "rfid"}[metric]
-                    listener.say(
-                        f"{network.name}: its head learned next to nothing from photographs "
-                        f"without patches: {metric} is hardly more than {plain}."
-                    )
         before = len(found.checks)
         if compared.untold:
             listener.say(
@@ -269,6 +264,24 @@ def ask_all(
             found.advice.append(advice)
     if not any(row.metrics for row in [*found.rows, *found.checks]):
         raise UsageError(NOTHING)
+    return found
+
+
+def with_attentive(
+    hows: dict[str, MapOptions], attentive: Mapping[str, MapOptions]
+) -> dict[str, MapOptions]:
+    """The same methods, and behind the one that ``auto`` became others that follow attention.
+
+    Args:
+        hows: methods by name.
+        attentive: added where ``auto`` became one that follows attention; those that are there
+            already stay as they are.
+    """
+    found: dict[str, MapOptions] = {}
+    for name, how in hows.items():
+        found[name] = how
+        if how.chosen and how.method.attention:
+            found |= {other: of for other, of in attentive.items() if other not in hows}
     return found
 
 

@@ -49,6 +49,10 @@ SUITE_METHODS = "auto,layercam,eigencam"
 """What a suite compares where no method is named: what suits, for outlines, for no class."""
 
 
+ATTENTION_METHODS = "attnlrp"
+"""What it compares besides where what suits follows attention: the other way to do so."""
+
+
 def find_suite(name: str | None) -> Suite | None:
     """The suite called `name`; None for none.
 

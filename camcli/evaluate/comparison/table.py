@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from camcli.errors import CamcliError
+from camcli.evaluate.comparison.adapted_words import heads_told
 from camcli.evaluate.comparison.advice import Advice
 from camcli.evaluate.comparison.columns import (
     CLASSIFICATION,
@@ -196,6 +197,7 @@ def report(
     checks: Sequence[MetricRow],
     predictions: dict[str, Any],
     advice: Sequence[Advice] = (),
+    adapted: Mapping[str, Any] | None = None,
 ) -> str:
     """Everything as Markdown.
 
@@ -204,13 +206,21 @@ def report(
         checks: of the sanity check.
         predictions: `Predictions.record` by network.
         advice: the verdict on each network.
+        adapted: how well heads got used to photographs without patches, by network.
     """
+    heads = "".join(f"- {_escaped(line)}\n" for line in heads_told(adapted or {}))
     verdict = "".join(
         f"\n### {_escaped(one.lines[0])}\n\n"
         + "".join(f"- {_escaped(line)}\n" for line in one.lines[1:])
         for one in advice
     )
-    return markdown(rows) + confusion_markdown(predictions) + sanity_markdown(checks) + verdict
+    return (
+        markdown(rows)
+        + (f"\n{heads}" if heads else "")
+        + confusion_markdown(predictions)
+        + sanity_markdown(checks)
+        + verdict
+    )
 
 
 def save(
@@ -243,7 +253,9 @@ def save(
     files: dict[str, bytes | str] = {
         RECORD: "",  # first: it says whose the others are
         "results.csv": csv_text([*rows, *checks]),
-        "results.md": report(rows, checks, record["predictions"], advice),
+        "results.md": report(
+            rows, checks, record["predictions"], advice, record.get("adapted_heads")
+        ),
     }
     if any(row.metrics for row in rows if row.method != CLASSIFICATION):
         files["results.png"] = chart(rows)

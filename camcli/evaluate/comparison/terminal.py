@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from camcli.evaluate.comparison import table
+from camcli.evaluate.comparison.adapted_words import heads_told
 from camcli.evaluate.comparison.advice import Advice
 from camcli.evaluate.comparison.columns import MetricRow, sanity_tables
 from camcli.evaluate.comparison.controls import is_control, standing
@@ -24,6 +25,7 @@ def show(
     learned: dict[str, Any],
     console: Console | None = None,
     advice: Sequence[Advice] = (),
+    adapted: Mapping[str, Any] | None = None,
 ) -> None:
     """Print what was found.
 
@@ -34,6 +36,7 @@ def show(
         learned: what the heads of the check with random labels know, by network.
         console: where to; stdout by default.
         advice: the verdict on each network.
+        adapted: how well heads got used to photographs without patches, by network.
     """
     console = console or Console(highlight=False)
     for name, found in predictions.items():
@@ -52,6 +55,11 @@ def show(
     for heading, metrics, hint in table.groups(rows):
         title = f"{heading}, {next(iter(models))}" if len(models) == 1 else heading
         _draw(console, rows, metrics, title, hint, short=len(models) == 1)
+    heads = heads_told(adapted or {})
+    if heads:
+        console.print()
+    for line in heads:
+        console.print(escape(line))
     for title, metrics, own, hint in sanity_tables(checks):
         # Layers have long names, and the title says what is compared.
         _draw(console, own, metrics, title, hint, short=True, headings=_layers_of(metrics))

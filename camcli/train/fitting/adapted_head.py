@@ -37,12 +37,25 @@ class Adapted:
         strength: that held them; None where nothing beat the head as it was.
         before: mean loss of the head as it was, on changed pictures and whole ones.
         after: of the two heads on the halves that they did not learn from.
+        floor: the loss of a head that answers to all pictures as it was asked to.
+        kept_before: share of the answers to changed pictures (the class, or of each label whether
+            it is there) that are those to the whole ones, of the head as it was.
+        kept_after: the same of the two heads on the halves that they did not learn from.
     """
 
     heads: tuple[LinearHead, LinearHead]
     strength: float | None
     before: float
     after: float
+    floor: float
+    kept_before: float
+    kept_after: float
+
+    @property
+    def learned(self) -> float:
+        """The share of what there was to learn that was learned, 0 to 1."""
+        gap = self.before - self.floor
+        return (self.before - self.after) / gap if gap > 0 else 0.0
 
     def of(self, number: int) -> LinearHead:
         """The head that did not learn from the photograph of this number."""
@@ -75,7 +88,14 @@ def adapt(head: LinearHead, pooled: Sequence[Tensor], *, labels: bool = False) -
             best = after, strength, (odd, even)
         elif after > best[0]:  # the loss has a single valley, and the weakest take longest
             break
-    return Adapted(best[2], best[1], before, best[0])
+    heads = best[2]
+    # Head 0 did not learn from half 0.
+    return Adapted(
+        heads, best[1], before, best[0],
+        floor=sum(half.floor() for half in halves) / 2,
+        kept_before=sum(half.kept(own) for half in halves) / 2,
+        kept_after=sum(half.kept(one) for half, one in zip(halves, heads, strict=True)) / 2,
+    )  # fmt: skip
 
 
 def expected_seconds(head: LinearHead, photographs: int, pictures: int) -> float:
@@ -112,10 +132,27 @@ class _Half:
             weights += [0.5] + [0.5 / changed] * (len(rows) - 1)
         self._wanted = torch.cat(wanted)
         self._weights = torch.tensor(weights) / sum(weights)
+        self._changed = torch.tensor([n > 0 for rows in pooled for n in range(len(rows))])
 
     def loss(self, head: LinearHead) -> float:
         """Of a head on these pictures."""
         return float(self._loss(linear(head, self._X)))
+
+    def floor(self) -> float:
+        """The entropy of what is wanted, below which no loss can be."""
+        p = self._wanted
+        each = -torch.special.xlogy(p, p)
+        if self._labels:
+            each = each - torch.special.xlogy(1 - p, 1 - p)
+        return float(self._weights @ each.sum(1))
+
+    def kept(self, head: LinearHead) -> float:
+        """The share of a head's answers to changed pictures that are those that are wanted."""
+        logits, wanted = linear(head, self._X[self._changed]), self._wanted[self._changed]
+        same = (
+            (logits > 0) == (wanted > 0.5) if self._labels else logits.argmax(1) == wanted.argmax(1)
+        )
+        return float(same.float().mean())
 
     def _loss(self, logits: Tensor) -> Tensor:
         if self._labels:

@@ -2,17 +2,30 @@
 
 import json
 from contextlib import contextmanager
+from time import sleep
 
+import numpy as np
 import pytest
+import torch
+from PIL import Image
+from rich.console import Console
 from torch import nn
 
+from camcli.cam.map_options import make_map_options
+from camcli.data.sources.find import find_images
 from camcli.errors import UsageError
+from camcli.evaluate.comparison.adapted_words import LITTLE, heads_told
+from camcli.evaluate.comparison.compare import Questions
 from camcli.evaluate.comparison.duration import expected_seconds, in_words
 from camcli.evaluate.comparison.suites import SUITES, find_suite
+from camcli.evaluate.measured.part_scenes import read_part_scenes
+from camcli.evaluate.measured.square_canvas import GAUSSIAN
 from camcli.jobs.evaluate import EvaluateJob
 from camcli.jobs.networks import loaded
 from camcli.models.classifier import cut_classifier
+from camcli.models.load import load_classifier
 from camcli.train.progress import Listener
+from tests.evaluate.part_set import write
 
 
 class Hears(Listener):
@@ -113,9 +126,6 @@ def test_unknown_names_are_refused_before_the_work():
 
 
 def test_the_time_grows_with_the_photographs(by_colour, halves):
-    from camcli.cam.map_options import make_map_options
-    from camcli.evaluate.comparison.compare import Questions
-
     broken_first = sorted(halves, key=lambda ref: "broken" not in ref.rel)
     hows = {"cam": make_map_options("cam")}
     ask = Questions(faithfulness=True)
@@ -133,3 +143,67 @@ def test_the_time_grows_with_the_photographs(by_colour, halves):
 )  # fmt: skip
 def test_times_in_words(seconds, words):
     assert in_words(seconds) == words
+
+
+def test_how_well_the_head_got_used_to_it_stands_beside_the_number(by_colour, folder, tmp_path):
+    found, _ = run(by_colour, folder, tmp_path, "quick")
+    told = found.adapted["colours"]["idsds"]
+    assert 0 <= told["kept_before"] <= told["kept_after"] <= 1
+    (line,) = heads_told(found.adapted)
+    assert f"in {told['kept_after']:.0%} of pictures" in line
+    assert ("next to nothing" in line) == (told["learned"] < LITTLE)
+    assert line in (tmp_path / "out" / "results.md").read_text()
+    console = Console(record=True, width=1000)
+    found.show(console)
+    assert line in console.export_text()
+
+
+@pytest.mark.parametrize(("learned", "said"), [(0.0, True), (0.09, True), (0.1, False)])
+def test_a_head_that_learned_next_to_nothing_is_named(learned, said):
+    told = {"learned": learned, "kept_before": 0.7, "kept_after": 0.75}
+    (line,) = heads_told({"net": {"ffid": told}})
+    assert ("hardly more than rfid" in line) == said
+
+
+def test_a_transformer_is_asked_for_attnlrp_as_well(tmp_path):
+    """Where the method is left to the suite; named ones stay alone."""
+    from timm.models.vision_transformer import VisionTransformer
+
+    torch.manual_seed(0)
+    network = VisionTransformer(
+        img_size=32, patch_size=8, embed_dim=32, depth=2, num_heads=2, num_classes=3
+    )
+    rng = np.random.default_rng(0)
+    for n in range(2):
+        rgb = rng.integers(0, 255, (32, 32, 3), dtype=np.uint8)
+        Image.fromarray(rgb).save(tmp_path / f"{n}.png")
+    words = "size=32 squash mean=0.5,0.5,0.5 std=0.5,0.5,0.5"
+    tokens = load_classifier(network.eval(), classes=["a", "b", "c"], preprocess=words)
+    asked = {None: ["random", "legrad", "attnlrp", "layercam", "eigencam"],
+             "auto,eigencam": ["random", "legrad", "eigencam"]}  # fmt: skip
+    for methods, wanted in asked.items():
+        job = EvaluateJob(str(tmp_path), suite="quick", methods=methods, bootstrap=0)
+        found = job.run(Hears(), [loaded("tokens", tokens)])
+        assert [r.method for r in found.rows if r.method != GAUSSIAN] == wanted
+
+
+def test_the_time_of_scenes_with_parts_is_told(by_colour, tmp_path, monkeypatch):
+    folder = write(tmp_path / "set")
+    hears = Hears()
+    job = EvaluateJob(str(folder / "test"), parts=folder, methods="cam", bootstrap=0)
+    job.run(hears, [loaded("colours", by_colour)])
+    assert any("by the first photograph" in line for line in hears.lines), hears.lines
+    scenes = read_part_scenes(folder)
+    refs = list(find_images(folder / "test", labels="folder"))
+    hows = {"cam": make_map_options("cam")}
+
+    def slow(*args, failed, **more):
+        sleep(0.2)
+
+    monkeypatch.setattr("camcli.evaluate.comparison.part_rows.ask_parts", slow)
+    for count in (1, 5):
+        seconds = expected_seconds(by_colour, refs * count, hows, Questions(parts=scenes))
+        assert 0.2 * count <= seconds < 0.2 * count + 1
+    assert expected_seconds(by_colour, refs, hows, Questions()) < 0.2, (
+        "of nothing that is not asked"
+    )

@@ -1,0 +1,34 @@
+"""How well heads got used to pictures without patches, in words: beside the numbers it is about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+LITTLE = 0.1
+"""Share of what there was to learn, below which a head learned next to nothing."""
+_PLAIN = {"idsds": "sds", "ffid": "rfid"}
+
+
+def heads_told(adapted: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[str]:
+    """A sentence for each network and metric.
+
+    Args:
+        adapted: by network and metric what `camcli.train.fitting.adapted_head` learned.
+    """
+    lines = []
+    for name, by_metric in adapted.items():
+        for metric, told in by_metric.items():
+            line = (
+                f"{metric} ({name}): without a patch its head says in {told['kept_after']:.0%} of "
+                f"pictures what it says of the whole one, and in {told['kept_before']:.0%} before "
+                "it got used to them"
+            )
+            if told["learned"] < LITTLE:
+                line += (
+                    f". It learned next to nothing ({told['learned']:.0%} of what there was to "
+                    f"learn), so {metric} is hardly more than {_PLAIN[metric]}: more photographs "
+                    "may help"
+                )
+            lines.append(f"{line}.")
+    return lines
