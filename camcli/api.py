@@ -81,7 +81,7 @@ def explain(
         layer: which layer's maps to explain, or several, ``"layer3,layer4"``, as ``camcli layers``
             lists them; by default the last. A `classifier` that is loaded has its layer already.
         fuse: how the maps of several layers become one: ``mean``, ``max`` or ``product``.
-        smooth: ``aug``, ``noise`` or ``eigen``; by default not at all.
+        smooth: ``aug``, ``noise``, ``eigen`` or ``views``; by default not at all.
         samples: noisy copies for ``smooth="noise"``, smoothgradcam++, sscam and iscam.
         channels: scorecam, sscam and iscam look at this many channels instead of all.
         converge: scorecam stops when its map has settled to about this cosine.

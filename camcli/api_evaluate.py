@@ -116,7 +116,7 @@ def evaluate(
         tolerance: how many pixels of the photograph the maximum may miss the object by.
         bootstrap: sets drawn for the 95% intervals; 0 for none.
         limit: only the first so many photographs.
-        smooth: ``aug``, ``noise`` or ``eigen``.
+        smooth: ``aug``, ``noise``, ``eigen`` or ``views``.
         converge: where methods that mask channels stop, as a cosine.
         layer: whose maps are explained. This and the next are for networks that are not loaded.
         fit: how photographs are fitted to the input: ``crop``, ``squash``, ``pad`` or ``whole``.

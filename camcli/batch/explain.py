@@ -26,6 +26,7 @@ from camcli.cam.map_options import (
 from camcli.cam.margins import without_margins
 from camcli.cam.method_facts import AUTO
 from camcli.cam.postprocess import describe
+from camcli.cam.views import framed
 from camcli.data.decode.images import Picture, load_picture, printable
 from camcli.data.decode.memory_budget import BUDGET
 from camcli.data.decode.preprocess import View, stacked
@@ -144,6 +145,7 @@ def explain_batch(
             stacked([image.pixels for image in images]),
             watching((one.how for one in what.alone()), named=not classifier.usual_layer),
         )
+        seen = framed(seen, classifier, [(one.view, (one.width, one.height)) for one in images])
         logits = seen.logits if predicted is None else predicted
         good = (logits.isfinite() & seen.logits.isfinite()).all(1).cpu().tolist()
     if not any(good):  # methods may raise anything on such numbers

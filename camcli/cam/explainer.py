@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TypeVar
 
 import torch
@@ -12,11 +13,12 @@ from torch.nn import functional
 from camcli.cam.attention.grid import INSTEAD, why_no_attention
 from camcli.cam.attention.relevances import Relevances
 from camcli.cam.attention.seen import Attending
-from camcli.cam.map_options import SHOWN, Fuse, MapOptions
+from camcli.cam.map_options import SAME_VIEW, SHOWN, Fuse, MapOptions
 from camcli.cam.method_facts import FACTS, TRAINED
 from camcli.cam.method_input import Evidence
 from camcli.cam.methods import NO_LOCALIZER, explain, find_method
 from camcli.cam.noise import augmented, noisy_images
+from camcli.cam.views import WHOLE, cut_out, joined
 from camcli.errors import UsageError
 from camcli.models.classifier import Classifier, Look, Part, Watch
 from camcli.models.cutting.types import Tail, has_gradients
@@ -33,8 +35,11 @@ def check_influence(how: MapOptions, classifier: Classifier) -> None:
 
     Raises:
         UsageError: nothing in the map of one of them changes the logits, and the method looks at
-            nothing else; or the method needs gradients that the network's runtime has not.
+            nothing else; the method needs gradients that the network's runtime has not; or there is
+            no second view of a photograph.
     """
+    if how.smooth == "views":
+        _check_views(classifier)
     if how.method.name == TRAINED.name:
         _check_localizer(classifier)
         return
@@ -124,6 +129,25 @@ def watching(hows: Iterable[MapOptions], *, named: bool = False) -> Watch | None
     return Relevances() if first else None
 
 
+def _check_views(classifier: Classifier) -> None:
+    """Refuse to look twice at what would be the same, and where only one size can be seen.
+
+    Raises:
+        UsageError: as it says.
+    """
+    own, name = classifier.own, classifier.provenance.name
+    if own is None:
+        raise UsageError(SAME_VIEW)
+    try:
+        classifier.see(torch.zeros(1, *own.shape, device=classifier.device))
+    except (AssertionError, RuntimeError, ValueError) as error:
+        shown = classifier.preprocess
+        raise UsageError(
+            f"{name} cannot look at {shown.size} and at its own {own.size} pixels in one run, so "
+            "--smooth views has no second map: take --smooth aug, or none."
+        ) from error
+
+
 def _check_localizer(classifier: Classifier) -> None:
     """Refuse a network without one, and another layer than the one that it was trained on.
 
@@ -196,9 +220,16 @@ def maps_of(
         against = torch.full_like(index, how.versus)
     numbers = parts_of(how, classifier, len(seen.parts))
     layers = [_smoothed(classifier, seen, n, index, how, against) for n in numbers]
+    made = layers[0]
     if len(layers) > 1 or how.method.joins:
-        return fused(layers, "product" if how.method.joins else how.fuse)
-    return layers[0]
+        made = fused(layers, "product" if how.method.joins else how.fuse)
+    if how.smooth != "views":
+        return made
+    plain, own = replace(how, smooth=None), classifier.own or classifier.preprocess
+    frames = seen.frames or (WHOLE,) * len(seen.images)
+    images, frames = cut_out(seen.images, frames, own.shape[1:])
+    look = classifier.see(images, watching([plain], named=not classifier.usual_layer))
+    return joined(made, maps_of(classifier, look, index, plain, against), frames)
 
 
 def parts_of(how: MapOptions, classifier: Classifier, count: int) -> range:
@@ -255,7 +286,7 @@ def _smoothed(
     e = _evidence(classifier, seen, n, index, how, against)
     if how.smooth == "eigen":
         return explain(find_method(how.method.name), e, eigen=True)
-    if how.smooth is None:
+    if how.smooth in (None, "views"):
         return explain(find_method(how.method.name), e)
     copies = (
         augmented(seen.images)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from camcli.models.classifier import Classifier
 
 Fuse = Literal["mean", "max", "product"]
-Smooth = Literal["aug", "noise", "eigen"]
+Smooth = Literal["aug", "noise", "eigen", "views"]
 FUSES: tuple[Fuse, ...] = get_args(Fuse)
 SMOOTHS: tuple[Smooth, ...] = get_args(Smooth)
 
@@ -62,13 +62,16 @@ class MapOptions:
         versus: index of a class whose score is taken off; None for none.
         fuse: how the maps of several layers become one.
         smooth: ``aug``: mean over flipped, dimmed and brightened copies of the image; ``noise``:
-            mean over noisy copies; ``eigen``: first principal component of the weighted channels.
+            mean over noisy copies; ``eigen``: first principal component of the weighted channels;
+            ``views``: mean with the map of the network's own view of the photograph, where its size
+            or fit is another.
         effort: for methods and smoothing with many passes.
         box: from which share of its maximum on a map is inside its box: a share, ``otsu``, the
             calibrations of a file, of which `camcli.cam.box_threshold.chosen` takes one, or None
             for what the network's checkpoint says, or else the usual.
         chosen: where the method was left to camcli: which it is, and why, in a sentence; else
             empty.
+        usual: the share that is taken where nobody chose one.
     """
 
     method: Facts
@@ -79,11 +82,12 @@ class MapOptions:
     effort: Effort = field(default_factory=Effort)
     box: BoxThreshold | tuple[Calibration, ...] | None = None
     chosen: str = ""
+    usual: float = USUAL_SHARE
 
     @property
     def box_threshold(self) -> BoxThreshold:
         """The threshold of boxes, once it is chosen."""
-        return USUAL_SHARE if self.box is None or isinstance(self.box, tuple) else self.box
+        return self.usual if self.box is None or isinstance(self.box, tuple) else self.box
 
     def __post_init__(self) -> None:
         """Refuse combinations that mean nothing.
@@ -133,13 +137,14 @@ class MapOptions:
         closed = classifier.head is not None and SCORES[self.method.score].straight("softmax")
         one_pass = self.method.one_pass or closed
         whole = self.method.images or self.method.place(named=False) is not None
-        return one_pass and not whole and self.smooth not in ("aug", "noise")
+        return one_pass and not whole and self.smooth not in ("aug", "noise", "views")
 
     def passes(self, classifier: Classifier) -> int:
         """About how many images the network sees for one map; what runs the tail alone is free."""
         from camcli.cam.noise import GAINS
 
-        copies = {"aug": 2 * len(GAINS), "noise": self.effort.samples}.get(self.smooth or "", 1)
+        many = {"aug": 2 * len(GAINS), "noise": self.effort.samples, "views": 2}
+        copies = many.get(self.smooth or "", 1)
         if self.method.name in SHOWN:
             K = classifier.head.weight.shape[1] if classifier.head else _SOME_CHANNELS
             few = min(_SOME_MASKS, K) if self.effort.converge else K
@@ -185,6 +190,27 @@ def check_fuse(how: MapOptions, layer: str) -> None:
         raise UsageError("--fuse joins the maps of several layers: name them, --layer a,b,c.")
 
 
+SAME_VIEW = (
+    "--smooth views is the mean of two maps, and the network would see the same twice: ask for a "
+    "larger input with --input-size N, or for the whole photograph with --fit squash."
+)
+
+
+def check_views(smooth: str | None, fit: str | None, input_size: int | None) -> None:
+    """Refuse two views where nobody asked for another than the network's own.
+
+    Args:
+        smooth: as the user named it.
+        fit: of photographs to the input; None for the network's own.
+        input_size: side of the input; likewise.
+
+    Raises:
+        UsageError: both would be the same.
+    """
+    if smooth == "views" and fit is None and input_size is None:
+        raise UsageError(SAME_VIEW)
+
+
 def check_asked_classes(target: str | int | None, topk: int) -> None:
     """Refuse numbers of classes that mean nothing, and two ways of naming them at once.
 
@@ -211,6 +237,11 @@ def check_signed(how: MapOptions, layer: str) -> None:
     Raises:
         UsageError: the method, or the fusion of layers, keeps positive evidence only.
     """
+    if how.smooth == "views":
+        raise UsageError(
+            "--signed is for one map: with --smooth views each of two is cut off at zero before "
+            "they become one."
+        )
     if not how.method.signed or how.smooth == "eigen":
         able = ", ".join(name for name, method in FACTS.items() if method.signed)
         name = "--smooth eigen" if how.method.signed else how.method.name

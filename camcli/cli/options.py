@@ -289,7 +289,8 @@ SmoothOption = Annotated[
         "--smooth",
         help="aug: mean of the maps of flipped, dimmed and brightened copies of the image (6 "
         "forward passes). noise: of noisy copies (see --samples). eigen: the main component of "
-        "the weighted channels. Predictions stay those of the image itself.",
+        "the weighted channels. views: mean with the map at the network's own size and crop, where "
+        "--input-size or --fit is another. Predictions stay those of the image itself.",
         rich_help_panel=TARGET,
     ),
 ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from camcli.cam.map_options import MASKED, MapOptions, Smooth
+from camcli.cam.map_options import MASKED, MapOptions, Smooth, check_views
 from camcli.cam.method_facts import find_facts
 from camcli.data.decode.fit import Fit
 from camcli.data.sources.find import Images
@@ -65,7 +65,7 @@ class EvaluateJob(Settings):
         tolerance: of the pointing game, in the photograph's pixels.
         bootstrap: sets drawn for the intervals; 0 for none.
         limit: only the first so many photographs.
-        smooth: ``aug``, ``noise`` or ``eigen``.
+        smooth: ``aug``, ``noise``, ``eigen`` or ``views``.
         converge: where methods that mask channels stop, as a cosine.
         layer: whose maps are explained.
         fit: how photographs are fitted to the input.
@@ -155,7 +155,8 @@ class EvaluateJob(Settings):
             UsageError: see `find_methods`.
         """
         job = self.settled()
-        return find_methods(job.methods or "", job.smooth, job.converge, job.box_threshold)
+        usual = (find_preset(job.preset) if job.preset else PLAIN).box
+        return find_methods(job.methods or "", job.smooth, job.converge, job.box_threshold, usual)
 
     @property
     def masks_channels(self) -> bool:
@@ -213,6 +214,8 @@ class EvaluateJob(Settings):
             self.calibrate, self.store, self.box_threshold, overwrite=self.overwrite,
             checkpoints=self._checkpoints(),
         )  # fmt: skip
+        if self.models:  # those that are given as they are say themselves how they see
+            check_views(self.smooth, self.fit, self.input_size)
         called = [each.name for each in networks]
         if twice := [name for name in called if called.count(name) > 1]:
             raise UsageError(
@@ -326,7 +329,7 @@ class EvaluateJob(Settings):
             and self.box_threshold is None
             and not self.calibrate
         ):
-            listener.warn(told)
+            listener.say(told)
         # Before seconds of silence.
         listener.say(f"{counted(len(refs), 'photograph')}, {counted(len(networks), 'network')}.")
         ask = questions(

@@ -18,6 +18,7 @@ from camcli.cam.map_options import (
     check_fuse,
     check_layer,
     check_signed,
+    check_views,
     make_map_options,
 )
 from camcli.cam.method_facts import AUTO, check_difference, find_facts
@@ -48,7 +49,7 @@ class MapJob(Settings):
             the difference, else the method's own.
         versus: class to compare with: what speaks for the target rather than for this one.
         fuse: how the maps of several layers become one.
-        smooth: ``aug``, ``noise`` or ``eigen``; None for not at all.
+        smooth: ``aug``, ``noise``, ``eigen`` or ``views``; None for not at all.
         samples: noisy copies; None for the usual number.
         channels: most channels of scorecam, sscam and iscam; None for all.
         converge: where these three stop, as a cosine; None for not before the end.
@@ -157,6 +158,7 @@ class MapJob(Settings):
         for how in [how for how in hows if not how.method.network] or hows:
             check_layer(how, network.layer)
             check_fuse(how, network.layer)
+        check_views(self.smooth, network.fit, network.input_size)
         network.check()
         if known := network.known_classes:
             for name in (self.target, self.versus):

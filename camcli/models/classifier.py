@@ -53,6 +53,10 @@ class Watch(AbstractContextManager[Any], Protocol):
         """Told the logits (B, C) that came of it."""
 
 
+Frame = tuple[float, float, float, float]
+"""A part of an image: x0, y0, x1, y1 as shares of its sides."""
+
+
 @dataclass(frozen=True, slots=True)
 class Look:
     """A batch, seen by the network.
@@ -62,12 +66,15 @@ class Look:
         logits: (B, C).
         parts: the batch at each layer that is explained.
         watch: who watched, with all that a gradient needs; None for nobody.
+        frames: of each image, where the network's own view of the photograph lies in it; None for
+            images that are no photographs, all of which it would see.
     """
 
     images: Tensor
     logits: Tensor
     parts: tuple[Part, ...]
     watch: Watch | None = None
+    frames: tuple[Frame, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +101,8 @@ class Classifier:
         boxes: from which shares of their maxima on its maps are inside their boxes, where its
             checkpoint was calibrated.
         localizer: of its checkpoint: where things are, as boxes taught it; None for none.
+        own: how its weights say that photographs are seen, where `preprocess` is another way; else
+            None.
     """
 
     features: Callable[[Tensor], Tensor]
@@ -111,6 +120,7 @@ class Classifier:
     usual_layer: bool = True
     boxes: tuple[Calibration, ...] = ()
     localizer: Localizer | None = None
+    own: Preprocess | None = None
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Of each class, (B, C) in [0, 1], from the logits (B, C) of this network.

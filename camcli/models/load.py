@@ -104,6 +104,8 @@ def load_classifier(
     if threshold is not None:
         known = classifier.output.deciding(threshold, classifier.classes)
         classifier = replace(classifier, output=known)
+    if own != classifier.preprocess:
+        classifier = replace(classifier, own=own)
     return _predicting(classifier, _adjusted(own, fit, None)) if native_predictions else classifier
 
 

@@ -67,6 +67,8 @@ MISTAKES = [
     ("evaluate photos", "Nothing could be measured"),
     ("evaluate photos --preset best --grid 2", "localize"),
     ("evaluate photos --threshold 1 --grid 2", "below 1"),
+    ("evaluate photos --smooth views --grid 2", "the same twice"),
+    ("explain cat.jpg --smooth views", "the same twice"),
     ("evaluate photos --config text.txt", "TOML"),
     ("audit nothere", "nothere"),
     ("audit photos --method camm", "Did you mean"),

@@ -283,11 +283,15 @@ def test_check_tells_before_anything_is_looked_for(job, part, tmp_path, monkeypa
 def test_a_preset_is_what_was_not_chosen():
     plain, localize = EvaluateJob("x").settled(), EvaluateJob("x", preset="localize").settled()
     assert (plain.methods, plain.scale, plain.fit, plain.input_size) == ("auto", "relu", None, None)
-    assert (localize.fit, localize.input_size, localize.smooth) == ("squash", 384, "aug")
+    assert (localize.fit, localize.input_size, localize.smooth) == ("squash", 384, "views")
     own = EvaluateJob("x", preset="localize", fit="whole", input_size=96, methods="layercam")
     assert (own.settled().fit, own.settled().input_size) == ("whole", 96)
     assert list(own.hows()) == ["random", "layercam"]
-    assert own.hows()["layercam"].smooth == "aug"
+    assert own.hows()["layercam"].smooth == "views"
+    assert own.hows()["layercam"].box_threshold == 0.145
+    chosen = EvaluateJob("x", preset="localize", box_threshold=0.3)
+    assert chosen.hows()["cam"].box_threshold == 0.3
+    assert plain.hows()["auto"].box_threshold == 0.2
     assert [EvaluateJob("x", methods=m).masks_channels for m in ("cam", "cam,SScam")] == [
         False,
         True,

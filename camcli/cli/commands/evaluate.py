@@ -88,8 +88,8 @@ def evaluate(
         str | None,
         typer.Option(
             "--preset",
-            help="localize: input size, fit and smoothing that find boxes best, at a threshold "
-            "that --calibrate chooses; at the usual 20% they are worse than a centred box.",
+            help="localize: what finds boxes best: cam, --input-size 384 --fit squash --smooth "
+            "views, and a threshold of boxes that --calibrate can better.",
             rich_help_panel=o.TARGET,
         ),
     ] = E.preset,
@@ -265,7 +265,7 @@ def evaluate(
     smooth: Annotated[
         str | None,
         typer.Option(
-            "--smooth", help="aug, noise or eigen, as for batch.", rich_help_panel=o.TARGET
+            "--smooth", help="aug, noise, eigen or views, as for batch.", rich_help_panel=o.TARGET
         ),
     ] = E.smooth,
     converge: o.Converge = E.converge,

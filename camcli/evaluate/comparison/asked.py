@@ -54,7 +54,7 @@ def faithfulness_of(
     # Methods with one pass a channel would take hours for the eight changed images.
     if how is not None and how.is_cheap(classifier):
         row["max_sensitivity"] = faith.max_sensitivity(
-            seen.image, mapper(classifier, seen.index, how), seed=seed
+            seen.image, mapper(classifier, seen, how), seed=seed
         )
     return row
 
@@ -68,7 +68,7 @@ def coherency_of(classifier: Classifier, seen: Seen, how: MapOptions | None, hea
         return 0.0
     if how is None:
         return 1.0
-    again = mapper(classifier, seen.index, how)
+    again = mapper(classifier, seen, how)
 
     def explain(image: Tensor) -> Tensor:
         heatmap = again(image[None])[0].numpy()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from camcli.cam.box_threshold import USUAL_SHARE
 from camcli.cam.map_options import MASKED, MapOptions, make_map_options
 from camcli.cam.method_facts import find_facts
 from camcli.errors import UsageError
@@ -53,6 +54,7 @@ def find_methods(
     smooth: str | None,
     converge: float | None,
     box_threshold: float | str | Path | None = None,
+    usual: float = USUAL_SHARE,
 ) -> dict[str, MapOptions]:
     """The methods in the user's order, behind ``random``.
 
@@ -61,6 +63,7 @@ def find_methods(
         smooth: how all of them are smoothed.
         converge: where those that mask channels stop.
         box_threshold: of their boxes; a file is not asked for what ``random`` has.
+        usual: that of the methods where nobody chose one.
 
     Raises:
         UsageError: an unknown method, one that is named twice, or none that could stop.
@@ -69,6 +72,7 @@ def find_methods(
     for name in split_names(text, "--methods"):
         stop = converge if find_facts(name).name in MASKED else None
         how = make_map_options(name, smooth=smooth, converge=stop, box_threshold=box_threshold)
+        how = replace(how, usual=usual)
         if how.method.name in hows:
             raise UsageError(f"--methods names {how.method.name} twice.")
         hows[how.method.name] = how

@@ -12,6 +12,7 @@ from torch import Tensor
 from camcli.batch.explain import read
 from camcli.cam.map_options import MapOptions
 from camcli.cam.margins import without_margins
+from camcli.cam.views import framed
 from camcli.data.decode.images import printable
 from camcli.data.decode.preprocess import View
 from camcli.data.sources.find import ImageRef
@@ -219,7 +220,9 @@ def _looked(
     decoded = read(ref, classifier, lambda rgb: rgb[:0])
     if isinstance(decoded, ImageError):
         raise decoded
-    look = classifier.look(decoded.pixels[None])
+    size = decoded.width, decoded.height
+    view: View = decoded.view
+    look = framed(classifier.look(decoded.pixels[None]), classifier, [(view, size)])
     logits = look.logits[0].float().cpu().numpy()
     if not np.isfinite(logits).all():
         raise ImageError(f"{printable(ref.path)}: scores that are not finite (NaN or infinity).")
@@ -227,8 +230,6 @@ def _looked(
     rivals = scenes.rivals(scene.label)
     classes = [target, predicted, *(indices[each] for each in rivals or ())]
     regions = scene.regions()
-    size = decoded.width, decoded.height
-    view: View = decoded.view
     words: dict[str, dict[int, tuple[dict[str, float], float]]] = {}
 
     def say(method: str, index: int, heat: np.ndarray) -> None:

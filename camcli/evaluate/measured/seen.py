@@ -17,6 +17,7 @@ from camcli.cam.explainer import maps_of, watching
 from camcli.cam.map_options import MapOptions, settled
 from camcli.cam.margins import without_margins
 from camcli.cam.postprocess import scaled
+from camcli.cam.views import framed
 from camcli.data.decode.images import (
     Picture,
     decode_picture,
@@ -161,6 +162,7 @@ def _see(
         torch.stack([one.pixels for one in decoded]),
         watching(hows.values(), named=not classifier.usual_layer),
     )
+    look = framed(look, classifier, [(one.view, (one.width, one.height)) for one in decoded])
     output, classes = classifier.output, classifier.classes
     truths: list[frozenset[int] | None] = [None] * len(decoded)
     if output.multi_label:
@@ -252,13 +254,14 @@ def logit_of(classifier: Classifier, index: int, *, chunk: int = 16) -> Callable
     return ask
 
 
-def mapper(classifier: Classifier, index: int, how: MapOptions) -> Callable[[Tensor], Tensor]:
-    """Normalised images (n, 3, H, W) -> their maps (n, h, w) for one class."""
+def mapper(classifier: Classifier, seen: Seen, how: MapOptions) -> Callable[[Tensor], Tensor]:
+    """Changed copies (n, 3, H, W) of a photograph's image -> their maps (n, h, w) of its class."""
     how = settled(how, classifier)
 
     def explain(images: Tensor) -> Tensor:
-        targets = torch.full((len(images),), index, device=classifier.device)
+        targets = torch.full((len(images),), seen.index, device=classifier.device)
         look = classifier.see(images, watching([how], named=not classifier.usual_layer))
+        look = framed(look, classifier, [(seen.view, seen.size)] * len(images))
         return maps_of(classifier, look, targets, how).float().cpu()
 
     return explain

@@ -99,5 +99,5 @@ def test_of_two_classes_what_a_run_explains_is_measured(bundled, refs):
     np.testing.assert_array_equal(auto, contrast)
     assert not np.allclose(auto, logit)
     image = made["auto"].image[None]
-    again = maps.mapper(two, made["auto"].index, make_map_options("cam"))(image)
+    again = maps.mapper(two, made["auto"], make_map_options("cam"))(image)
     np.testing.assert_allclose(again[0], auto, rtol=1e-3, atol=1e-5)

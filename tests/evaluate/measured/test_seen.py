@@ -67,7 +67,7 @@ def test_another_class_may_be_given_and_features_kept(by_colour, halves):
     ]
 
 
-def test_questions_to_the_network(by_colour):
+def test_questions_to_the_network(by_colour, halves):
     images = torch.rand(5, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     logits = 10 * images.mean((2, 3))
     assert logit_of(by_colour, 1, chunk=2)(images).tolist() == pytest.approx(
@@ -76,7 +76,8 @@ def test_questions_to_the_network(by_colour):
     assert probability_of(by_colour, 2, chunk=2)(images).tolist() == pytest.approx(
         logits.softmax(1)[:, 2].tolist(), rel=1e-3
     )
-    maps = mapper(by_colour, 0, HOWS["cam"])(images)
+    seen = next(see_photographs(by_colour, halves[:1], HOWS, index={halves[0].rel: 0}))
+    maps = mapper(by_colour, seen, HOWS["cam"])(images)
     torch.testing.assert_close(maps, 10 * nn.functional.avg_pool2d(images[:, 0], 4))
 
 
