@@ -86,8 +86,8 @@ def explain(
         channels: scorecam, sscam and iscam look at this many channels instead of all.
         converge: scorecam stops when its map has settled to about this cosine.
         box_threshold: from which share of its maximum on a map is inside its box: a share,
-            ``otsu``, or a file of ``camcli evaluate --calibrate``; by default what the checkpoint
-            says, or else 0.2.
+            ``0.2@90``, ``otsu``, or a file of ``camcli evaluate --calibrate``; by default what the
+            checkpoint says, or else 0.2.
         input_size: side of the network's input in pixels, for finer maps; likewise a property of a
             `classifier` that is loaded.
         native_predictions: with `input_size`: take only the map from that size, and predictions

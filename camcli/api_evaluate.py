@@ -98,7 +98,7 @@ def evaluate(
             on a map is inside its box; `boxes` measures it on the others.
         store: where that is kept: a new .toml for `box_threshold`, or a .safetensors, which is a
             copy of the checkpoint.
-        box_threshold: a share of a map's maximum, ``otsu``, or such a file.
+        box_threshold: a share of a map's maximum, ``0.2@90``, ``otsu``, or such a file.
         trimap: the masks are trimaps: 1 object, 2 background, 3 ignored.
         parts: folder of scenes that are there again without each of their parts.
         labels: where labels come from: ``auto``, ``folder``, ``prefix``, ``none``, or a regular

@@ -1,19 +1,23 @@
-"""From which share of its maximum on a map is inside its box: a number, Otsu's, or calibrated.
+"""From which value on a map is inside its box: a share, by its histogram, or calibrated.
 
 The box of a map goes around its largest region above a threshold. 20% of the maximum is usual (Zhou
 et al. 2016, arXiv 1512.04150), and is right for few networks and input sizes: Choe et al. (2020,
 arXiv 2001.07437) found that the threshold decides more than the method. ``camcli evaluate
---calibrate`` chooses it by a few boxes that a person drew; ``otsu`` takes the map's own histogram
-(Otsu 1979, IEEE Transactions on Systems, Man, and Cybernetics 9, 62-66), as where no box is known.
+--calibrate`` chooses it by a few boxes that a person drew. Where no box is known there is the map's
+own histogram: ``otsu`` (Otsu 1979, IEEE Transactions on Systems, Man, and Cybernetics 9, 62-66; so
+Murtaza et al. 2024, arXiv 2404.10034, go by the image alone), and ``0.2@90``, a share of the map's
+90th percentile instead of its maximum (Bae et al. 2020, ECCV, "percentile as a standard for
+thresholding"), which one hot spot cannot move.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Final
 
 from camcli.errors import UsageError
 from camcli.files import expanded, read_regular
@@ -22,12 +26,14 @@ from camcli.printable import printable
 
 USUAL_SHARE = 0.2
 """Share of a map's maximum that is taken where nobody chose one."""
-OTSU: Literal["otsu"] = "otsu"
-BoxThreshold = float | Literal["otsu"]
+OTSU: Final = "otsu"
+BoxThreshold = float | str
+"""A share of a map's maximum, ``otsu``, or ``SHARE@PERCENTILE``."""
+_OF_PERCENTILE = re.compile(r"\s*([0-9.eE+-]+)\s*@\s*([0-9.eE+-]+)\s*")
 _MAX_BYTES = 1 << 20
 _TAKES = (
-    "--box-threshold takes a share of a map's maximum, 0.2, say; otsu; or the .toml file that "
-    "'camcli evaluate --calibrate' wrote"
+    "--box-threshold takes a share of a map's maximum, 0.2, say; a share of its percentile, "
+    "0.2@90; otsu; or the .toml file that 'camcli evaluate --calibrate' wrote"
 )
 
 
@@ -37,13 +43,15 @@ def asked_threshold(
     """What a user's words mean, as far as it is known without the network.
 
     Args:
-        asked: a share, ``otsu``, or a file of calibrations; None for none.
+        asked: a share, a share of a percentile, ``otsu``, or a file of calibrations; None for none.
 
     Raises:
         UsageError: a number out of (0, 1), no such file, or none of this form.
     """
     if asked is None or asked == OTSU:
         return None if asked is None else OTSU
+    if found := _OF_PERCENTILE.fullmatch(str(asked)):
+        return _of_percentile(found[1], found[2], str(asked))
     try:
         share = float(asked)  # type: ignore[arg-type]
     except (TypeError, ValueError):
@@ -53,6 +61,20 @@ def asked_threshold(
     if not 0 < share < 1:
         raise UsageError(f"{_TAKES}: a share is above 0 and below 1, not {asked}.")
     return share
+
+
+def _of_percentile(share: str, percentile: str, asked: str) -> BoxThreshold:
+    """``SHARE@PERCENTILE`` in its one way to be written; of the 100th it is the share itself."""
+    try:
+        numbers = float(share), float(percentile)
+    except ValueError:
+        raise UsageError(f"{_TAKES}: {printable(asked)} is none of these.") from None
+    if not 0 < numbers[0] < 1 or not 0 < numbers[1] <= 100:
+        raise UsageError(
+            f"{_TAKES}: before the @ is a share above 0 and below 1, behind it a percentile above "
+            f"0 and up to 100, not {printable(asked)}."
+        )
+    return numbers[0] if numbers[1] == 100 else f"{numbers[0]:g}@{numbers[1]:g}"
 
 
 def read_calibrations(path: Path) -> tuple[Calibration, ...]:

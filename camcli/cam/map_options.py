@@ -66,9 +66,9 @@ class MapOptions:
             ``views``: mean with the map of the network's own view of the photograph, where its size
             or fit is another.
         effort: for methods and smoothing with many passes.
-        box: from which share of its maximum on a map is inside its box: a share, ``otsu``, the
-            calibrations of a file, of which `camcli.cam.box_threshold.chosen` takes one, or None
-            for what the network's checkpoint says, or else the usual.
+        box: from which share of its maximum on a map is inside its box: a share, ``0.2@90``,
+            ``otsu``, the calibrations of a file, of which `camcli.cam.box_threshold.chosen` takes
+            one, or None for what the network's checkpoint says, or else the usual.
         chosen: where the method was left to camcli: which it is, and why, in a sentence; else
             empty.
         usual: the share that is taken where nobody chose one.
@@ -355,7 +355,7 @@ def make_map_options(
         channels: most channels for Score-CAM's family.
         converge: where Score-CAM's family stops.
         samples: noisy copies, or masks a channel.
-        box_threshold: a share, ``otsu``, or a file of calibrations.
+        box_threshold: a share, ``0.2@90``, ``otsu``, or a file of calibrations.
 
     Raises:
         UsageError: an unknown name, a number out of range, or options that do nothing together.

@@ -110,7 +110,7 @@ def describe(
         index: its index.
         prob: its probability; None of a value.
         value: what the network says of it, if it has values and no classes.
-        threshold: from which share of its maximum on it is inside its box, or ``otsu``.
+        threshold: from which share of its maximum on it is inside its box, or by its histogram.
 
     Returns:
         The map with its centre of mass, box, area and border share (see `Heat`).
@@ -152,7 +152,7 @@ def boxes_of(
         heatmap: (h, w) float32, signed and unscaled.
         view: the part of the photograph that the network saw, in the photograph's pixels.
         size: (width, height) of the photograph.
-        thresholds: shares of its maximum, or ``otsu``.
+        thresholds: shares of its maximum, or by its histogram.
 
     Returns:
         (x0, y0, x1, y1) in pixels of the photograph for each; None where the map is empty.
@@ -193,13 +193,19 @@ def _spread(
 
 
 def _share(heat: np.ndarray, peak: float, threshold: BoxThreshold) -> float:
-    """The share of a map's maximum that a threshold means; Otsu's is found on 256 levels."""
-    if threshold != OTSU:
+    """The share of a map's maximum that a threshold means, below 1; Otsu's of 256 levels.
+
+    0 where the percentile asked for is 0: then all that is warm is inside.
+    """
+    if not isinstance(threshold, str):
         return threshold
-    levels = (heat * np.float32(255 / peak)).astype(np.uint8)
-    level, _ = cv2.threshold(levels, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
-    # Levels up to this one are outside; one step below the maximum at most.
-    return min((level + 1) / 255, 254 / 255)
+    if threshold == OTSU:
+        levels = (heat * np.float32(255 / peak)).astype(np.uint8)
+        level, _ = cv2.threshold(levels, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
+        # Levels up to this one are outside; one step below the maximum at most.
+        return min((level + 1) / 255, 254 / 255)
+    share, percentile = map(float, threshold.split("@"))
+    return share * float(np.percentile(heat, percentile)) / float(peak)
 
 
 def _box(heat: np.ndarray, view: View, above: float) -> tuple[int, int, int, int]:

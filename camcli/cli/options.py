@@ -329,10 +329,11 @@ BoxThresholdOption = Annotated[
     str | None,
     typer.Option(
         "--box-threshold",
-        help="From which share of its maximum on a map is inside its box: 0.2, say; otsu, by each "
-        "map's own histogram; or the FILE.toml of 'camcli evaluate --calibrate'. Default: the "
-        "checkpoint's where it was calibrated, or 0.2.",
-        metavar="SHARE|otsu|FILE",
+        help="From which share of its maximum on a map is inside its box: 0.2, say; 0.2@90, of its "
+        "90th percentile, for objects that fill the picture; otsu, by its histogram, for small "
+        "ones; or the FILE.toml of 'camcli evaluate --calibrate'. Default: the checkpoint's where "
+        "it was calibrated, or 0.2.",
+        metavar="SHARE|SHARE@PERCENTILE|otsu|FILE",
         show_default=False,
         rich_help_panel=TARGET,
     ),

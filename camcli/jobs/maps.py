@@ -54,8 +54,8 @@ class MapJob(Settings):
         channels: most channels of scorecam, sscam and iscam; None for all.
         converge: where these three stop, as a cosine; None for not before the end.
         box_threshold: from which share of its maximum on a map is inside its box: a share,
-            ``otsu``, or a file of ``camcli evaluate --calibrate``; None for what the checkpoint
-            says, or else 0.2.
+            ``0.2@90``, ``otsu``, or a file of ``camcli evaluate --calibrate``; None for what the
+            checkpoint says, or else 0.2.
     """
 
     method: str = AUTO.name

@@ -95,7 +95,38 @@ def test_a_map_of_one_value_above_zero_has_a_box_by_otsu():
     assert boxes_of(np.zeros((7, 7), np.float32), WHOLE, (224, 224), [OTSU]) is None
 
 
-@pytest.mark.parametrize("asked", ["0", "1", "-0.2", "nan", 1.5, "otsuu", "no.toml"])
+@pytest.mark.parametrize(("share", "percentile"), [(0.2, 90), (0.35, 90), (0.2, 95), (0.5, 50)])
+def test_a_share_of_a_percentile(share, percentile):
+    """As Bae et al. 2020 have it: θ times a percentile of the map where others take the maximum."""
+    steep = pyramid() ** 3
+    level = share * np.sort(steep.ravel())[round(percentile / 100 * (steep.size - 1))]
+    expected = boxes_of(steep, WHOLE, (224, 224), [float(level / steep.max())])
+    asked = asked_threshold(f"{share}@{percentile}")
+    assert boxes_of(steep, WHOLE, (224, 224), [asked]) == expected
+    assert expected != boxes_of(steep, WHOLE, (224, 224), [share])
+
+
+def test_one_hot_spot_moves_the_maximum_and_not_the_percentile():
+    heat = np.full((224, 224), 0.0, np.float32)
+    heat[40:200, 30:190] = 0.1
+    spot = heat.copy()
+    spot[100:104, 100:104] = 1
+    body, hot = (30, 40, 190, 200), (100, 100, 104, 104)
+    assert boxes_of(heat, WHOLE, (224, 224), [0.2, "0.2@90"]) == [body, body]
+    assert boxes_of(spot, WHOLE, (224, 224), [0.2, "0.2@90"]) == [hot, body]
+
+
+def test_a_percentile_of_nothing_leaves_all_that_is_warm():
+    small = np.zeros((224, 224), np.float32)
+    small[10:20, 10:20] = np.linspace(0.01, 1, 10, dtype=np.float32)
+    assert boxes_of(small, WHOLE, (224, 224), ["0.2@90"]) == [(10, 10, 20, 20)]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    ["0", "1", "-0.2", "nan", 1.5, "otsuu", "no.toml", "0@90", "1@90", "0.2@0", "0.2@101", "@90",
+     "0.2@", "0.2@90@90", "0.2@e", "-0.2@90"],
+)  # fmt: skip
 def test_what_is_no_threshold_is_refused(asked):
     with pytest.raises(UsageError, match=r"--box-threshold takes a share"):
         asked_threshold(asked)
@@ -105,6 +136,8 @@ def test_words_and_numbers():
     assert asked_threshold(None) is None
     assert asked_threshold("otsu") == "otsu"
     assert asked_threshold("0.35") == asked_threshold(0.35) == 0.35
+    assert asked_threshold(" .20 @ 90.0") == asked_threshold("0.2@90") == "0.2@90"
+    assert asked_threshold("0.2@100") == 0.2, "the percentile that is the maximum"
 
 
 def calibration(how, classifier, share=0.31, **changed):

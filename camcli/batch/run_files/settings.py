@@ -45,7 +45,8 @@ class RunSettings:
         channels: most channels of Score-CAM's family.
         converge: where it stops.
         samples: noisy copies.
-        box_threshold: from which share of its maximum on a map is inside its box, or ``otsu``.
+        box_threshold: from which share of its maximum on a map is inside its box, or by its
+            histogram.
         style: how pictures look.
         name_template: of their names.
         only: which results have one.
