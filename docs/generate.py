@@ -483,6 +483,8 @@ def _by_network() -> str:
     for one in LISTED.values():
         facts = one.facts
         needs = "GAP head" if facts.cost[1] == "not defined" else "any network"
+        if facts.attention:
+            needs = "tokens that all look at each other"
         if one.needs:
             needs = one.needs.replace("--", "`--", 1) + "`"
         extra = [f"`{o}`" for o in ("--channels", "--converge") if facts.name in MASKED]

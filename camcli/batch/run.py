@@ -373,7 +373,7 @@ class Run:
             "folder": _here(),
             "config": self.config(),
             # Not in the config either: the same maps may be asked for by their method's name.
-            **({"asked": AUTO.name} if self.what.how.chosen else {}),
+            **({"asked": AUTO.name, "chosen": chosen} if (chosen := self.what.how.chosen) else {}),
             "provenance": self.classifier.provenance.to_dict(),
             "device": str(self.classifier.device),
             # Not in the config: runtimes are held to the same rows, so a resume may change them.

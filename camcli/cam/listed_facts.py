@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from camcli.cam.method_facts import DIFFCAM, FACTS, TRAINED, Facts
+from camcli.cam.method_facts import AUTO, DIFFCAM, FACTS, TRAINED, Facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +40,17 @@ _DIFFERENCE = replace(
     class_specific=False,
 )
 
+_AUTO = replace(
+    AUTO,
+    formula="gradcam where a GAP head follows (exact), legrad for a class token, else gradcam",
+    paper="the default; the summary says which it is, and why",
+    cost=("that of the method",) * 2,
+)
+
 LISTED: dict[str, Listed] = {
     each.facts.name: each
     for each in (
+        Listed(_AUTO),
         *(Listed(facts) for facts in FACTS.values()),
         Listed(_DIFFERENCE, "--against FOLDER", commands=("explain", "batch")),
         Listed(

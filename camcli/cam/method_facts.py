@@ -12,6 +12,14 @@ from dataclasses import dataclass
 from camcli.cam.scores import Score
 from camcli.errors import UsageError
 
+ALL, FIRST = "all", "first tokens"
+"""Where a method looks that looks at no layer: as rows and records call it."""
+
+
+def where(layer: str) -> str:
+    """The same, or the name of a layer, as a sentence calls it."""
+    return {ALL: "all layers", FIRST: "the first tokens"}.get(layer, layer)
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:
@@ -61,7 +69,7 @@ class Facts:
         Args:
             named: whether that layer was asked for by name.
         """
-        return "all" if self.network else None if named else self.default
+        return ALL if self.network else None if named else self.default
 
     def why_not(
         self,
@@ -274,7 +282,7 @@ FACTS: dict[str, Facts] = {
             ("forward + backward", "forward + backward"),
             signed=True,
             weighted=False,
-            default="first tokens",
+            default=FIRST,
         ),
         Facts(
             "legrad",

@@ -22,9 +22,8 @@ def _models(_ctx: Any, begun: str) -> Iterable[str]:
 
 def _methods(ctx: Any, _begun: str) -> Iterable[str]:
     from camcli.cam.listed_facts import names_for
-    from camcli.cam.method_facts import AUTO
 
-    return [AUTO.name, *names_for(ctx.command.name)]
+    return names_for(ctx.command.name)
 
 
 def _layers(ctx: Any, _begun: str) -> Iterable[str]:

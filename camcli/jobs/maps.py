@@ -159,6 +159,13 @@ class MapJob(Settings):
             check_layer(how, network.layer)
             check_fuse(how, network.layer)
         check_views(self.smooth, network.fit, network.input_size)
+        every = [how.method.name for how in hows if how.method.network]
+        if every and network.layer != LAST and not any(how.method.joins for how in hows):
+            looks = "looks" if len(every) == 1 else "look"
+            listener.say(
+                f"--layer {network.layer} is for the other methods: {' and '.join(every)} {looks} "
+                "at all layers."
+            )
         network.check()
         if known := network.known_classes:
             for name in (self.target, self.versus):

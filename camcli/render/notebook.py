@@ -10,7 +10,7 @@ import base64
 import html
 from collections.abc import Sequence
 
-from camcli.cam.method_facts import of_no_class
+from camcli.cam.method_facts import of_no_class, where
 from camcli.printable import printable
 from camcli.render.verdict import headline, is_multi_label, nothing, truth
 from camcli.result import Result
@@ -77,7 +77,7 @@ def _of_map(result: Result) -> str:
     if result.versus is not None:
         words.append(f"versus {_text(result.versus)}")
     if result.layer:
-        words.append(f"at {_text(result.layer)}")
+        words.append(f"at {_text(where(result.layer))}")
     if heat.empty:
         words.append(f"({nothing(heat, result.method)})")
     return " ".join(words)

@@ -127,12 +127,14 @@ def test_every_method_is_in_the_tables(generate):
     from camcli.cam.listed_facts import LISTED
     from camcli.cam.method_facts import FACTS
 
-    assert set(LISTED) - set(FACTS) == {"diffcam", "trained-on-boxes"}
+    assert set(LISTED) - set(FACTS) == {"auto", "diffcam", "trained-on-boxes"}
     for table in (generate.methods_table(), generate.compatibility_page()):
         for name in LISTED:
             assert f"| `{name}` |" in table
     (row,) = [r for r in generate.methods_table().splitlines() if "`trained-on-boxes`" in r]
     assert "**No explanation.** Needs a checkpoint of train `--boxes`." in row
+    (row,) = [r for r in generate.compatibility_page().splitlines() if "| `legrad`" in r]
+    assert "any network" not in row
 
 
 def test_every_runtime_and_format_is_in_the_tables(generate):

@@ -3,43 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import wraps
 
 import torch
 from torch import Tensor
 
-from camcli.cam.attention.seen import Attending, Attention, Ending
+from camcli.cam.attention.blocks import Blocks
+from camcli.cam.attention.seen import Attending
 from camcli.cam.attention.structure import why_not_places
 from camcli.cam.method_input import Evidence
 from camcli.errors import UsageError
 from camcli.models.cutting.tokens import MOST_PREFIX, layout_of
-
-
-@dataclass(frozen=True, slots=True)
-class Blocks:
-    """The attention of the blocks whose tokens the network decides on.
-
-    Attributes:
-        calls: in the order of computation, of as many rows as images, queries as keys.
-        ending: what follows the last block's tokens.
-        prefix: how many tokens come first that have no place: the class token, registers.
-        grid: (h, w) of the others, row by row.
-    """
-
-    calls: list[Attention]
-    ending: Ending
-    prefix: int
-    grid: tuple[int, int]
-
-    def on_grid(self, by_key: Tensor) -> Tensor:
-        """(B, h, w) of what the tokens were given, (B, N)."""
-        return by_key[:, self.prefix :].reshape(len(by_key), *self.grid)
-
-    def along(self, tokens: Tensor) -> int:
-        """The dimension of (B, N, D) or (N, B, D) that counts tokens."""
-        rows, N, _ = self.calls[-1].shape
-        return 1 if tuple(tokens.shape[:2]) == (rows, N) else 0
 
 
 def why_no_attention(watch: Attending, A: Tensor, images: Tensor) -> str | None:
@@ -116,8 +91,8 @@ def _more_of_P(watch: Attending, places: int) -> str | None:  # noqa: N802 - as 
     for shape in watch.unfollowed:
         if len(shape) > 2 and all(0 <= side - places <= MOST_PREFIX for side in shape[-2:]):
             return (
-                "does more with who looks at whom than to multiply it with values (mixes heads, or "
-                "gates them)"
+                "does something with who looks at whom that is not followed (it mixes heads, say, "
+                "gates them, or multiplies from the other side)"
             )
     return None
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from camcli.cam.attention.grid import Blocks, by_blocks
+from camcli.cam.attention.blocks import Blocks
+from camcli.cam.attention.grid import by_blocks
 from camcli.cam.method_input import Evidence
 
 

@@ -8,13 +8,12 @@ it is made of nothing.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from camcli.cam.attention.grid import Blocks
+from camcli.cam.attention.blocks import Blocks
 
 # What a method multiplies the blocks' attention for, and what LeGrad needs of a block.
 NOT_PLACES = "attends to something else than single places (to channels, or mixtures of places)"

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from camcli.cam.method_facts import AUTO as AUTO_METHOD
+from camcli.cam.method_facts import where
 from camcli.cli import load_model
 from camcli.cli import options as o
 from camcli.cli.terminal.console import SOME_FAILED, emit_json, failed, say
@@ -23,6 +25,7 @@ from camcli.render.style import Style
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from camcli.cam.map_options import MapOptions
     from camcli.jobs.explain import Explaining
     from camcli.models.classifier import Classifier
     from camcli.models.outputs import Output
@@ -165,6 +168,7 @@ def _record(result: Result, written: list[Path], explaining: Explaining) -> dict
         **_said(result, classifier),
         **({} if output.kind == "softmax" else {"output": output.kind}),
         "method": result.method,
+        **_asked(explaining.what.how),
         "layer": result.layer,
         **({} if result.score is None else {"score": result.score}),
         "options": explaining.what.how.options(),
@@ -175,6 +179,11 @@ def _record(result: Result, written: list[Path], explaining: Explaining) -> dict
         **({"beside": _beside(result, explaining)} if explaining.what.beside else {}),
         "files": [str(path) for path in written],
     }
+
+
+def _asked(how: MapOptions) -> dict[str, object]:
+    """What was asked where the method was left to camcli, and why it is this one."""
+    return {"asked": AUTO_METHOD.name, "chosen": how.chosen} if how.chosen else {}
 
 
 def _heats(result: Result, output: Output) -> list[dict[str, object]]:
@@ -203,6 +212,7 @@ def _beside(result: Result, explaining: Explaining) -> list[dict[str, object]]:
             "status": other.status,
             "error": other.error,
             "method": other.method,
+            **_asked(how),
             "layer": other.layer,
             **({} if other.score is None else {"score": other.score}),
             "options": how.options(),
@@ -304,9 +314,10 @@ def _table(result: Result, written: list[Path], explaining: Explaining) -> None:
             console.print(f"  No positive evidence for {named}{hint}.")
         elif heat.box:
             x0, y0, x1, y1 = heat.box
+            way = f"{result.method} at {where(result.layer or '')}{about}"
             console.print(
                 f"  {named}: heat in x {x0}-{x1}, y {y0}-{y1} of "
-                f"{result.width}x{result.height} pixels ({result.method} at {result.layer}{about})"
+                f"{result.width}x{result.height} pixels ({way})"
             )
     for path in written:
         console.print(f"  {escape(str(path))}", soft_wrap=True)

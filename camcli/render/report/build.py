@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from camcli.cam.method_facts import TRAINED, of_no_class
+from camcli.cam.method_facts import TRAINED, of_no_class, where
 from camcli.data.decode.images import printable
 from camcli.data.sources.containers.lookup import ref_again
 from camcli.data.sources.refs import ImageRef
@@ -221,6 +221,11 @@ def run_settings(
     }
 
 
+def _asked_words(asked: Any) -> str | None:
+    """That a method was not named, of a run that did not record why it took this one."""
+    return f"chosen by camcli (--method {asked})" if isinstance(asked, str) else None
+
+
 def about(run: RunData) -> list[tuple[str, str]]:
     """Where a run comes from: what a reader needs to make it again."""
     info = run.info
@@ -237,7 +242,8 @@ def about(run: RunData) -> list[tuple[str, str]]:
             found.append(("Recognised and assumed", " ".join(map(str, notes))))
     found += [
         ("Method", run.setting("method")),
-        ("Layer", run.setting("layer")),
+        ("Why this method", info.get("chosen") or _asked_words(info.get("asked"))),
+        ("Layer", where(str(run.setting("layer") or ""))),
         ("Explained", _explained(run)),
         ("Compared with", _compared(run)),
         ("Score", _score(run)),

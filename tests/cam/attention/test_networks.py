@@ -142,7 +142,7 @@ OTHERS = {
     "windows": (swin, "looks within windows"),
     "talking heads": (
         lambda: timm.create_model("cait_xxs24_224", patch_size=8, **SMALL),
-        "does more with who looks at whom",
+        "does something with who looks at whom",
     ),
     "none": (
         lambda: nn.Sequential(

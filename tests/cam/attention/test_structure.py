@@ -12,7 +12,7 @@ from torch.nn import functional
 from torchvision.models import VisionTransformer
 
 from camcli.cam.attention import grid
-from camcli.cam.attention.seen import Attending
+from camcli.cam.attention.seen import Attending, Ending
 from camcli.cam.explainer import check_influence, why_no_attention_of
 from camcli.cam.map_options import make_map_options
 from camcli.data.decode.preprocess import Preprocess
@@ -122,7 +122,7 @@ class Net(nn.Module):
 NETWORKS = {
     "channels": (lambda: Net(Channels), "attends to something else than single places"),
     "mixtures": (lambda: Net(Projected), "attends to something else than single places"),
-    "gated": (lambda: Net(Gated), "does more with who looks at whom"),
+    "gated": (lambda: Net(Gated), "does something with who looks at whom"),
     "side by side": (lambda: Net(Twice), "attends in other ways, too"),
     "neighbours": (lambda: Net(between=Shifted), "mixes places in other ways"),
     "two ends": (lambda: Net(earlier=True), "decides on more than the last block's tokens"),
@@ -158,7 +158,7 @@ def test_sizes_alone_would_not_have_told(monkeypatch):
 
 
 def test_an_ending_that_cannot_be_repeated_is_refused(monkeypatch):
-    monkeypatch.setattr(grid.Ending, "__call__", lambda ending, _: ending.logits + 1)
+    monkeypatch.setattr(Ending, "__call__", lambda ending, _: ending.logits + 1)
     why = why_no_attention_of(classifier_of(Net()))
     assert why == "does something to its last tokens that cannot be repeated"
 
@@ -184,7 +184,7 @@ def test_nothing_of_the_trial_stays():
     ("crossvit_tiny_240", {"img_size": 240}, "attends in other ways, too"),
     ("pit_ti_224", {"img_size": 64}, "attends in other ways, too"),
     ("convit_tiny", {"img_size": 32, "patch_size": 8, "depth": 3, "embed_dim": 24, "num_heads": 2,
-                     "local_up_to_layer": 1}, "does more with who looks at whom"),
+                     "local_up_to_layer": 1}, "does something with who looks at whom"),
     ("mobilevit_xxs", {}, "other parts of a picture"),
 ])  # fmt: skip
 def test_what_is_refused_of_timm(name, options, words):

@@ -439,6 +439,31 @@ def test_an_option_is_taken_by_those_methods_that_know_it(camcli, cat):
     assert [sorted(each) for each in found] == [[], ["versus"], ["channels", "versus"]]
 
 
+def test_what_was_asked_is_told_where_a_method_was_chosen(camcli, cat):
+    done = camcli("explain", cat, "--method", "layercam,auto", "--json", "--out", "x.jpg")
+    assert done.exit_code == 0, done.output
+    record = json.loads(done.stdout)
+    assert "asked" not in record
+    (beside,) = record["beside"]
+    assert (beside["method"], beside["asked"]) == ("gradcam", "auto")
+    assert beside["chosen"] in " ".join(done.stderr.split())
+    usual = json.loads(camcli("explain", cat, "--json", "--out", "y.jpg").stdout)
+    assert (usual["method"], usual["asked"]) == ("gradcam", "auto")
+    assert usual["chosen"].startswith("Maps by gradcam, exact where")
+
+
+def test_a_layer_that_some_methods_do_not_look_at_is_told(camcli, cat):
+    done = camcli("explain", cat, "--method", "gradcam,fullgrad", "--layer", "blocks.4", "--json")
+    assert done.exit_code == 0, done.output
+    said = "--layer blocks.4 is for the other methods: fullgrad looks at all layers."
+    assert said in " ".join(done.stderr.split())
+    record = json.loads(done.stdout)
+    assert [record["layer"], record["beside"][0]["layer"]] == ["blocks.4.2", "all"]
+    alone = camcli("explain", cat, "--method", "fullgrad", "--out", "z.jpg")
+    assert "(fullgrad at all layers)" in " ".join(alone.stdout.split())
+    assert "is for the other methods" not in alone.stderr
+
+
 @pytest.mark.parametrize(
     ("methods", "more", "said"),
     [

@@ -23,12 +23,14 @@ def test_methods_lists_all_with_formula_paper_and_cost():
     assert "1610.02391" in text
     records = json.loads(run("methods", "--json"))
     beside = ["diffcam", "trained-on-boxes"]
-    assert [record["name"] for record in records] == [*METHODS, *beside]
+    assert [record["name"] for record in records] == ["auto", *METHODS, *beside]
     assert [r["name"] for r in records if r["needs"]] == beside
     assert [r["name"] for r in records if not r["explains"]] == ["trained-on-boxes"]
     assert "NO EXPLANATION; needs a checkpoint of train --boxes" in text
     assert "needs --against FOLDER" in text
-    gradcam = records[1]
+    gradcam = records[2]
+    assert "legrad for a class token" in records[0]["formula"]
+    assert records[0]["class_specific"]
     assert gradcam["equals"] == "cam"
     assert gradcam["cost_linear_head"] == "nothing"
 

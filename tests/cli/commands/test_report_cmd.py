@@ -24,6 +24,11 @@ def test_a_run_becomes_a_page(camcli, run):
     page = Path(done.stdout.strip())
     assert page == run / "report" / "index.html"
     assert "efficientnet_lite0" in page.read_text("utf-8")
+    # That the method was left to camcli, and why it is this one.
+    recorded = json.loads((run / "run.json").read_text())
+    assert (recorded["config"]["method"], recorded["asked"]) == ("gradcam", "auto")
+    assert "Maps by gradcam, exact where" in recorded["chosen"]
+    assert recorded["chosen"] in page.read_text("utf-8")
     detail = (page.parent / "data" / "detail-0.js").read_text()
     found = json.loads(detail[len("camcli.detail(0,") : -len(");\n")])
     assert found["size"].count([80, 60]) == 2
