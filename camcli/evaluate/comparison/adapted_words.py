@@ -7,6 +7,8 @@ from typing import Any
 
 LITTLE = 0.1
 """Share of what there was to learn, below which a head learned next to nothing."""
+ALREADY = 0.9
+"""Share of pictures that a network answers without a patch as with it, so that little is left."""
 _PLAIN = {"idsds": "sds", "ffid": "rfid"}
 
 
@@ -27,8 +29,12 @@ def heads_told(adapted: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[s
             if told["learned"] < LITTLE:
                 line += (
                     f". It learned next to nothing ({told['learned']:.0%} of what there was to "
-                    f"learn), so {metric} is hardly more than {_PLAIN[metric]}: more photographs "
-                    "may help"
+                    f"learn), so {metric} is hardly more than {_PLAIN[metric]}: "
+                )
+                line += (
+                    "there was little to learn, as holes hardly change what it says"
+                    if told["kept_before"] >= ALREADY
+                    else "more photographs may help"
                 )
             lines.append(f"{line}.")
     return lines

@@ -158,11 +158,16 @@ def test_how_well_the_head_got_used_to_it_stands_beside_the_number(by_colour, fo
     assert line in console.export_text()
 
 
-@pytest.mark.parametrize(("learned", "said"), [(0.0, True), (0.09, True), (0.1, False)])
-def test_a_head_that_learned_next_to_nothing_is_named(learned, said):
-    told = {"learned": learned, "kept_before": 0.7, "kept_after": 0.75}
+@pytest.mark.parametrize(
+    ("learned", "kept", "why"),
+    [(0.0, 0.7, "more photographs"), (0.09, 0.96, "little to learn"), (0.1, 0.7, "")],
+)
+def test_a_head_that_learned_next_to_nothing_is_named_with_the_reason(learned, kept, why):
+    told = {"learned": learned, "kept_before": kept, "kept_after": 0.97}
     (line,) = heads_told({"net": {"ffid": told}})
-    assert ("hardly more than rfid" in line) == said
+    assert ("hardly more than rfid" in line) == bool(why)
+    assert why in line
+    assert ("more photographs" in line) == (why == "more photographs")
 
 
 def test_a_transformer_is_asked_for_attnlrp_as_well(tmp_path):
