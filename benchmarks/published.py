@@ -27,6 +27,7 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -39,6 +40,7 @@ from camcli.errors import CamcliError
 from camcli.evaluate.comparison.part_rows import ask_parts, part_rows
 from camcli.evaluate.measured.part_scenes import read_part_scenes
 from camcli.models.classes.imagenet import imagenet_classes
+from camcli.models.classifier import Classifier
 from camcli.models.load import load_classifier
 
 
@@ -58,6 +60,12 @@ BIRDS = (
     Claim("distractibility", 0.54372, 0.03), Claim("single_deletion", 0.54592, 0.03),
     Claim("target_sensitivity", 0.806, 0.03),
 )  # fmt: skip
+
+
+RESNET: dict[str, Any] = {"models": "resnet50", "weights": "IMAGENET1K_V1"}
+WSOL = {large: f"{Path(__file__).resolve()}:{name}" for large, name in
+        ((False, "wsol_resnet50"), (True, "wsol_resnet50_large"))}  # fmt: skip
+"""Factories, by whether the feature map is the large one."""
 
 
 def judged(found: dict[str, float], claims: tuple[Claim, ...]) -> bool:
@@ -99,9 +107,7 @@ def wsol_resnet50_large() -> ResNet:
 
 def accuracy(photos: Path) -> bool:
     """Top-1 and top-5 of torchvision's ResNet-50."""
-    found = camcli.evaluate(
-        photos, "resnet50", weights="IMAGENET1K_V1", labels="folder", bootstrap=0
-    )
+    found = camcli.evaluate(photos, **RESNET, labels="folder", bootstrap=0)
     return judged(found.row("classification").metrics, ACCURACY)
 
 
@@ -126,7 +132,6 @@ def true_classes(labels: Path | None, place: Path) -> tuple[str, Path]:
 
 def boxes(checkpoint: Path, photos: Path, truth: Path, labels: Path | None, *, large: bool) -> bool:
     """MaxBoxAccV2 of CAM of the true class, at 224 pixels, squashed, from minimum to maximum."""
-    factory = "wsol_resnet50_large" if large else "wsol_resnet50"
     # Its names begin with the photographs' folder, ``val/``.
     lines = truth.read_text(encoding="utf-8").splitlines()
     with tempfile.TemporaryDirectory() as place:
@@ -134,7 +139,7 @@ def boxes(checkpoint: Path, photos: Path, truth: Path, labels: Path | None, *, l
         own.write_text("".join(f"{line.removeprefix('val/')}\n" for line in lines), "utf-8")
         named, classes = true_classes(labels, Path(place))
         found = camcli.evaluate(
-            photos, f"{Path(__file__).resolve()}:{factory}", weights=checkpoint,
+            photos, WSOL[large], weights=checkpoint,
             boxes=own, methods="cam", scale="minmax", fit="squash", input_size=224, bootstrap=0,
             preprocess="imagenet", labels=named, classes=classes,
         )  # fmt: skip
@@ -146,12 +151,17 @@ def boxes(checkpoint: Path, photos: Path, truth: Path, labels: Path | None, *, l
     return judged(found.row("cam").metrics, BOXES)
 
 
-def birds(folder: Path, weights: Path, limit: int | None) -> bool:
-    """FunnyBirds' protocol of input x gradient, whose pixels are in [0, 1] and not normalised."""
-    classifier = load_classifier(
+def birds_network(weights: Path) -> Classifier:
+    """The authors' ResNet-50, whose pixels are in [0, 1] and not normalised."""
+    return load_classifier(
         "resnet50", weights=weights, classes=[str(n) for n in range(50)],
         preprocess="mean=0,0,0 std=1,1,1 size=256 squash",
     )  # fmt: skip
+
+
+def birds(folder: Path, weights: Path, limit: int | None) -> bool:
+    """FunnyBirds' protocol of input x gradient."""
+    classifier = birds_network(weights)
 
     def input_gradient(images: Tensor, index: int) -> np.ndarray:
         with torch.inference_mode(False), torch.enable_grad():

@@ -283,13 +283,22 @@ def pointing(score: np.ndarray, truth: Truth, tolerance: float = 15) -> float:
     rows, columns = np.nonzero(score == score.max())
     hit = truth.region[rows, columns]
     if tolerance > 0 and not hit.all():
-        ratio = np.array([truth.size[0], truth.size[1]]) / SIDE
-        ys, xs = np.nonzero(truth.region)
-        region = np.stack([xs, ys], 1) * ratio
-        for n in np.flatnonzero(~hit):
-            away = region - np.array([columns[n], rows[n]]) * ratio
-            hit[n] = bool((away**2).sum(1).min() <= tolerance**2)
+        wide, high = truth.size[0] / SIDE, truth.size[1] / SIDE
+        # A map may be flat: row by row, and each pixel with the nearest of each column alone.
+        above = _rows_away(truth.region) * high
+        for row in np.unique(rows[~hit]):
+            here = np.flatnonzero((rows == row) & ~hit)
+            beside = (columns[here][:, None] - np.arange(SIDE)) * wide
+            hit[here] = (beside**2 + above[row] ** 2).min(1) <= tolerance**2
     return float(hit.mean())
+
+
+def _rows_away(region: np.ndarray) -> np.ndarray:
+    """How many rows away the nearest pixel of a region in the same column is, (H, W); or inf."""
+    rows = np.arange(len(region), dtype=np.float64)[:, None]
+    before = np.maximum.accumulate(np.where(region, rows, -np.inf), axis=0)
+    after = np.minimum.accumulate(np.where(region, rows, np.inf)[::-1], axis=0)[::-1]
+    return np.minimum(rows - before, after - rows)
 
 
 def energy(score: np.ndarray, truth: Truth) -> float:

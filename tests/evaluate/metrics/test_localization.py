@@ -1,3 +1,5 @@
+from time import process_time
+
 import numpy as np
 import pytest
 import torch
@@ -221,6 +223,31 @@ def test_pointing_with_tolerance_in_the_photographs_pixels():
     assert pointing(score, truth(box, size=(448, 224)), 19.9) == 0
     assert pointing(score, truth(box, size=(448, 224)), 20) == 1
     assert pointing(score_of((30, 30, 32, 31, 1), (150, 0, 152, 1, 1)), truth(box), 0) == 0.5
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_pointing_of_many_maxima_is_that_of_each_with_the_nearest_pixel(seed):
+    rng = np.random.default_rng(seed)
+    mask = np.zeros((SIDE, SIDE), bool)
+    mask[tuple(rng.integers(0, SIDE, (2, 40)))] = True
+    score = np.zeros((SIDE, SIDE), np.float32)
+    score[tuple(rng.integers(0, SIDE, (2, 300)))] = 1
+    size = (int(rng.integers(50, 900)), int(rng.integers(50, 900)))
+    pixels, points = np.argwhere(mask), np.argwhere(score)
+    away = (points[:, None] - pixels) * np.array([size[1], size[0]]) / SIDE
+    nearest = np.sqrt((away**2).sum(2)).min(1)
+    tolerance = float(np.median(nearest)) + 1e-6
+    found = pointing(score, Truth(mask=mask, boxes=np.zeros((0, 4)), size=size), tolerance)
+    assert found == pytest.approx((nearest <= tolerance).mean())
+    assert 0.4 < found < 0.7
+
+
+def test_a_flat_map_is_pointed_with_in_no_time():
+    """Each of its pixels is a maximum; all of them with all of the object's took ten seconds."""
+    start = process_time()
+    share = pointing(np.ones((SIDE, SIDE), np.float32), truth((0, 0, SIDE, SIDE // 2)), 0.5)
+    assert share == 0.5
+    assert process_time() - start < 1
 
 
 def test_energy_by_hand():
