@@ -21,8 +21,8 @@ def differences_of(
 ) -> tuple[list[int | None], np.ndarray]:
     """Maps of the prediction minus the true class of a mistake, and else minus the second best.
 
-    Behind more than a linear layer such a map takes a pass through the network's tail: there only
-    mistakes have one.
+    Behind more than a linear layer such a map takes a pass through the network's tail, and by some
+    methods one through all of it: there only mistakes have one.
 
     Args:
         classifier: which looked.
@@ -38,10 +38,10 @@ def differences_of(
     others: list[int | None] = [None] * len(truths)
     if not (what.truth and can_differ(what.how, classifier)):
         return others, np.empty(0)
-    rows = best.tolist()
+    rows, free = best.tolist(), classifier.head is not None and what.how.is_cheap(classifier)
     for b, (truth, row) in enumerate(zip(truths, rows, strict=True)):
         mistaken = truth is not None and truth != row[0]
-        if mistaken or classifier.head is not None:
+        if mistaken or free:
             others[b] = truth if mistaken else row[1]
     if all(other is None for other in others):
         return others, np.empty(0)

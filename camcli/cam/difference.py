@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from camcli.cam.difference_facts import why_no_difference
+from camcli.cam.difference_facts import ONE_MORE, UNCUT, why_no_difference
 from camcli.cam.explainer import maps_of
 from camcli.cam.map_options import MapOptions
 from camcli.models.classifier import Classifier, Look
@@ -27,7 +27,8 @@ def can_differ(how: MapOptions, classifier: Classifier) -> bool:
         how.method, smooth=how.smooth, several_layers="," in classifier.layer, output=output.kind,
         several_labels=output.multi_label,
     )  # fmt: skip
-    return reason is None and len(classifier.classes) > 1 and how.is_cheap(classifier)
+    able = how.method.name in ONE_MORE or how.is_cheap(classifier)
+    return reason is None and len(classifier.classes) > 1 and able
 
 
 def difference_maps(
@@ -50,7 +51,8 @@ def difference_maps(
         (B, h, w), unscaled.
     """
     how = replace(how, score="logit", versus=None)
-    found = maps_of(classifier, seen, index, how, other)
-    if how.method.signed:
+    uncut = how.method.name in UNCUT
+    found = maps_of(classifier, seen, index, how, other, both_signs=uncut)
+    if how.method.signed or uncut:
         return found
     return found - maps_of(classifier, seen, other, how, index)

@@ -7,6 +7,12 @@ from camcli.cam.method_facts import FACTS, Facts
 STRAIGHT = ("cam", "gradcam", "hirescam", "xgradcam", "shapleycam", "reciprocam")
 """Of these the map of S_a - S_b is the map of S_a minus that of S_b."""
 
+ONE_MORE = ("legrad", "attnlrp")
+"""Of these a map of a difference takes one more pass backwards, through what was seen already."""
+UNCUT = ("legrad",)
+"""Of these, which keep what is positive, the map of S_a - S_b with what is negative is the map of
+S_a - S_b minus that of S_b - S_a: max(d, 0) - max(-d, 0) = d."""
+
 
 def why_no_difference(
     method: Facts,
@@ -35,7 +41,8 @@ def why_no_difference(
         return "the maps of several layers are cut off at zero before they become one"
     if smooth == "eigen" or not (method.signed or method.weighted or method.network):
         return "a principal component has no side that is for a class and one that is against it"
-    if method.images or FACTS.get(method.name, method).place(named=False) or smooth is not None:
+    whole = FACTS.get(method.name, method).place(named=False) and method.name not in ONE_MORE
+    if method.images or whole or smooth is not None:
         what = f"--smooth {smooth}" if smooth else method.name
         return f"{what} takes many passes, or one backwards through all of the network"
     return None

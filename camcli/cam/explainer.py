@@ -198,6 +198,8 @@ def maps_of(
     index: Tensor,
     how: MapOptions,
     against: Tensor | None = None,
+    *,
+    both_signs: bool = False,
 ) -> Tensor:
     """One map for each image.
 
@@ -208,6 +210,7 @@ def maps_of(
         how: method and options.
         against: (B,) int64, a class of each image whose score is taken off; by default that of
             `how`, if any.
+        both_signs: see `Evidence`.
 
     Returns:
         M (B, h, w), signed and unscaled; the fusion of several layers is scaled, (B, h, w) in
@@ -219,7 +222,7 @@ def maps_of(
     if against is None and how.versus is not None:
         against = torch.full_like(index, how.versus)
     numbers = parts_of(how, classifier, len(seen.parts))
-    layers = [_smoothed(classifier, seen, n, index, how, against) for n in numbers]
+    layers = [_smoothed(classifier, seen, n, index, how, against, both_signs) for n in numbers]
     made = layers[0]
     if len(layers) > 1 or how.method.joins:
         made = fused(layers, "product" if how.method.joins else how.fuse)
@@ -281,9 +284,10 @@ def _smoothed(
     index: Tensor,
     how: MapOptions,
     against: Tensor | None,
+    both_signs: bool,
 ) -> Tensor:
     """The map at layer number n."""
-    e = _evidence(classifier, seen, n, index, how, against)
+    e = _evidence(classifier, seen, n, index, how, against).with_(both_signs=both_signs)
     if how.smooth == "eigen":
         return explain(find_method(how.method.name), e, eigen=True)
     if how.smooth in (None, "views"):
@@ -296,7 +300,7 @@ def _smoothed(
     maps = []
     for images, back in copies:
         look = classifier.see(images, watching([how], named=not classifier.usual_layer))
-        again = _evidence(classifier, look, n, index, how, against)
+        again = _evidence(classifier, look, n, index, how, against).with_(both_signs=both_signs)
         m = explain(find_method(how.method.name), again)
         maps.append(back(m) if back else m)
     return torch.stack(maps).mean(0)

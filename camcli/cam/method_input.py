@@ -45,6 +45,7 @@ class Evidence:
             what was seen when they were looked at, if it was.
         follow: the same, for the relevance of what the network sees.
         localizer: of the network's checkpoint; it takes A of the last map.
+        both_signs: whether a method that keeps what is positive alone is to keep the rest, too.
     """
 
     A: Tensor
@@ -63,6 +64,7 @@ class Evidence:
     attend: Callable[[Tensor], Attending] | None = None
     follow: Callable[[Tensor], Relevances] | None = None
     localizer: Localizer | None = None
+    both_signs: bool = False
 
     @property
     def bends(self) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torchvision.models import VisionTransformer
 
 from camcli.batch.explain import explain_batch, make_explanation, read
 from camcli.cam.map_options import make_map_options
@@ -164,7 +165,7 @@ def test_every_method_is_tried_by_one_of_these(classifier):
     have = {name for name in able if explained(classifier, [None], name)[0].difference is not None}
     assert have == {
         "cam", "gradcam", "gradcam++", "hirescam", "elementwise", "xgradcam", "layercam",
-        "finercam", "shapleycam", "ablationcam", "reciprocam",
+        "finercam", "shapleycam", "ablationcam", "reciprocam", "attnlrp",
     }  # fmt: skip
 
 
@@ -182,6 +183,44 @@ def test_behind_more_than_a_linear_layer_mistakes_alone_have_one(behind_more, me
         wanted = by_autograd(behind_more, 0, mistake.pred_index, CLASSES.index(third))
         np.testing.assert_allclose(mistake.difference.heatmap, wanted, rtol=1e-4, atol=1e-6)
     assert explained(behind_more, [None], method)[0].difference is None
+
+
+@pytest.fixture(scope="module")
+def transformer():
+    torch.manual_seed(1)
+    net = VisionTransformer(32, 8, 2, 2, 16, 32, num_classes=4)
+    for p in net.parameters():
+        if p.ndim > 1:
+            nn.init.normal_(p, std=0.2)
+    return cut_classifier(
+        net.eval(), classes=CLASSES, device=torch.device("cpu"), preprocess=Preprocess(size=32),
+        provenance=Provenance("tiny", None, None, "user", {}),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("method", ["legrad", "attnlrp"])
+def test_what_goes_through_the_network_again_has_one_of_mistakes(transformer, method):
+    """max(d, 0) - max(-d, 0) is d: of LeGrad the two maps of S_a - S_b and of S_b - S_a."""
+    third, _ = others_of(transformer, 2)
+    mistake, other = explained(transformer, [third, None], method)
+    assert (mistake.against, other.difference, mistake.truth) == (third, None, None)
+    assert mistake.difference.heatmap.min() < 0 < mistake.difference.heatmap.max()
+    one, two = mistake.pred_index, CLASSES.index(third)
+    ways = [(one, two), (two, one)] if method == "legrad" else [(one, None), (two, None)]
+    maps = [
+        explained(transformer, [None], method, target=a, versus=b, score="logit")[0].heats[0]
+        for a, b in ways
+    ]
+    np.testing.assert_allclose(
+        mistake.difference.heatmap, maps[0].heatmap - maps[1].heatmap, rtol=1e-3, atol=1e-5
+    )
+    assert explained(transformer, [None], method)[0].difference is None
+
+
+def test_a_map_of_legrad_is_what_it_was(transformer):
+    """The signs are for differences alone."""
+    (each,) = explained(transformer, [None], "legrad", versus="cat")
+    assert each.heats[0].heatmap.min() >= 0
 
 
 @pytest.mark.parametrize("kind", ["sigmoid", "none"])

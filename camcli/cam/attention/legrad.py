@@ -29,5 +29,6 @@ def legrad(e: Evidence, blocks: Blocks, logits: Tensor) -> Tensor:
         mean = z.mean(blocks.along(z), keepdim=True).expand_as(z)
         s = e.scored(blocks.ending(mean)).sum()
         (g,) = torch.autograd.grad(s, call.O, retain_graph=True)
-        total = total.to(g) + call.gradient(g).clamp_(min=0).mean((1, 2))
+        d = call.gradient(g)
+        total = total.to(g) + (d if e.both_signs else d.clamp_(min=0)).mean((1, 2))
     return total / len(blocks.calls)

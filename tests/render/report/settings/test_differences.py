@@ -114,7 +114,9 @@ def test_straight_methods_are_signed():
 )  # fmt: skip
 def test_the_reason_is_told(method, options, words):
     assert words in why_no_difference(FACTS[method], **options)
-    assert why_no_difference(FACTS["gradcam"]) is None
+    for name in ("gradcam", "legrad", "attnlrp"):
+        assert why_no_difference(FACTS[name]) is None
+    assert "backwards through all" in why_no_difference(FACTS["chefer"])
 
 
 def test_what_scripts_get():
