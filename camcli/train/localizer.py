@@ -200,9 +200,10 @@ def train_localizer(
     try:
         directory.hold()
         resuming = directory.check(config, resume=resume, overwrite=overwrite)
+        # Before anything is written: boxes that teach nothing leave the folder as it was.
+        found = trained_localizer(classifier, refs, boxes, failed=failed, listener=listener)
         if not resuming:
             directory.begin(config, info, overwrite=overwrite)
-        found = trained_localizer(classifier, refs, boxes, failed=failed, listener=listener)
         save_checkpoint(out / BEST, replace(base, localizer=found))
         judged = {"localizer": dict(found.facts)}
         directory.write_json(SUMMARY, judged)

@@ -176,6 +176,29 @@ def test_what_anybody_wrote_of_it_is_told_as_far_as_it_can_be(network, facts):
     assert "taught" not in replace(network.localizer, facts=facts).told()
 
 
+def test_boxes_that_teach_nothing_leave_the_folder_as_it_was(kept, scenes, tmp_path):
+    """Nothing is in the way of the next try, and an earlier run is not lost for them."""
+    folder, boxes = scenes["told"]
+    head, *rows = boxes.read_text().splitlines()
+    column = head.split(",").index("path")
+    away = tmp_path / "away.csv"
+    away.write_text(
+        "path,x0,y0,x1,y1\n"
+        + "".join(f"{row.split(',')[column]},4000,4000,4100,4100\n" for row in rows)
+    )
+    out = tmp_path / "run"
+    job = TrainJob(replace(KEPT, data=str(folder), boxes=str(away)), out)
+    with pytest.raises(UsageError, match="all outside of their boxes"):
+        job.run()
+    assert not out.exists() or not list(out.iterdir())
+    replace(job, config=replace(job.config, boxes=str(boxes))).run()
+    before = (out / "best.safetensors").read_bytes()
+    with pytest.raises(UsageError, match="all outside of their boxes"):
+        replace(job, overwrite=True).run()
+    assert (out / "best.safetensors").read_bytes() == before
+    assert json.loads((out / "run.json").read_text())["status"] == "finished"
+
+
 def test_its_row_counts_no_photograph_that_it_learnt_from(kept, scenes, tmp_path, ear):
     """Of the sixteen photographs ten taught it; of those alone it has no row at all."""
     told, new = scenes["told"], scenes["new"]

@@ -14,6 +14,7 @@ from camcli.cam.map_options import MapOptions, settled
 from camcli.data.sources.find import ImageRef
 from camcli.errors import ImageError, UsageError
 from camcli.evaluate.comparison.columns import CONTROLS, MetricRow
+from camcli.evaluate.comparison.truths import outside_words
 from camcli.evaluate.measured.annotations import Annotations
 from camcli.evaluate.measured.seen import see_photographs
 from camcli.evaluate.measured.square_canvas import centre_box, centre_gaussian, noise
@@ -95,8 +96,7 @@ def calibrate(
         raise UsageError(
             "No threshold of boxes can be chosen: "
             + (
-                f"the boxes of {printable(outside[0])} lie outside the picture, and so on. Are "
-                "they of other photographs, or of another size?"
+                outside_words(outside)
                 if outside
                 else "none of the photographs of --calibrate can be read."
             )

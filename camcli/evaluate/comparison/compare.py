@@ -106,6 +106,7 @@ class Comparison:
         predictions: classification metrics; empty where no label names a class of the network.
         untold: photographs of several labels whose annotations do not say which of them they are
             of, so that they do not count.
+        outside: photographs none of whose boxes is in the picture, so that these do not count.
         learned: how well the head got used to photographs without patches, by metric.
         drawn: bootstrap draws of each method's metrics, (repeats,).
         left_out: why what was to be asked if it could be was not, as sentences.
@@ -117,6 +118,7 @@ class Comparison:
     learned: dict[str, Any] = field(default_factory=dict)
     drawn: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
+    outside: tuple[str, ...] = ()
 
 
 def compare(
@@ -183,6 +185,7 @@ def compare(
     doubtful: list[frozenset[int]] = []
     measured: list[tuple[float, ...]] = []
     untold: set[str] = set()
+    outside: dict[str, None] = {}
     refs = list(refs)
     shown = {} if only_of_parts(ask) else hows
     for seen in see_photographs(classifier, refs, shown, every_label=True, failed=failed):
@@ -205,6 +208,8 @@ def compare(
                 untold.add(seen.ref.rel)
         if annotations is not None and seen.ref.rel in annotations:
             truth = annotations.truth(seen.ref.rel, seen.size)
+            if truth.mask is None and not len(truth.boxes):
+                outside[seen.ref.rel] = None
             scores = {m: paint(v, seen.view, seen.size, ask.scale) for m, v in seen.maps.items()}
             if controls:
                 scores = {**control_maps(ask.seed + len(logits), seen), **scores}
@@ -276,10 +281,16 @@ def compare(
     else:
         predictions = judged(logits, labels, classifier.classes, confidence, output=output)
     if predictions is None:
-        return Comparison(merged(rows), {}, len(untold), learned, drawn, left_out)
+        return Comparison(merged(rows), {}, len(untold), learned, drawn, left_out, tuple(outside))
     first = row_of(name, CLASSIFICATION, predictions)
     return Comparison(
-        merged([first, *rows]), predictions.record(), len(untold), learned, drawn, left_out
+        merged([first, *rows]),
+        predictions.record(),
+        len(untold),
+        learned,
+        drawn,
+        left_out,
+        tuple(outside),
     )
 
 

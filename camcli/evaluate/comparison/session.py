@@ -12,6 +12,7 @@ from camcli.cam.automatic import each_suited
 from camcli.cam.method_facts import TRAINED
 from camcli.data.sources.label_tables import split_values
 from camcli.errors import UsageError
+from camcli.evaluate.comparison.truths import outside_words
 from camcli.models.spec import LAST
 from camcli.printable import counted
 from camcli.train.progress import Listener
@@ -162,6 +163,7 @@ def ask_all(
         or ask.parts
     )
     shared: dict[str, Any] = {}
+    lost = ""
     for number, network in enumerate(networks):
         classifier = network.load(network.layer, listener)
         own = named(refs, classifier)
@@ -232,6 +234,9 @@ def ask_all(
                 "several labels, or none, whose annotation does not say of which of them it is. "
                 "Boxes that name their label (VOC, COCO) do."
             )
+        if compared.outside and number == 0:
+            count = counted(len(compared.outside), "photograph")
+            lost = f"{count} without a box that counts: {outside_words(compared.outside)}"
         if compared.predictions:
             found.predictions[network.name] = compared.predictions
             if doubt := _doubt(compared.predictions, classifier):
@@ -263,7 +268,9 @@ def ask_all(
         if advice is not None:
             found.advice.append(advice)
     if not any(row.metrics for row in [*found.rows, *found.checks]):
-        raise UsageError(NOTHING)
+        raise UsageError(f"Nothing could be measured: {lost}" if lost else NOTHING)
+    if lost:
+        listener.warn(lost)
     return found
 
 

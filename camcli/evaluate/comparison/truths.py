@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from camcli.errors import UsageError
-from camcli.printable import counted
+from camcli.printable import counted, printable
 from camcli.train.progress import Listener
 
 if TYPE_CHECKING:
@@ -66,6 +66,15 @@ def find_truths(
                 "not count."
             )
     return found
+
+
+def outside_words(rels: Sequence[str]) -> str:
+    """That none of the boxes of photographs, at least one, is in the picture."""
+    more = f" and of {counted(len(rels) - 1, 'other')}" if len(rels) > 1 else ""
+    return (
+        f"the boxes of {printable(rels[0])}{more} lie outside the picture. Are they of other "
+        "photographs, or of another size?"
+    )
 
 
 def without(truths: Truths, some: Mapping[str, Any], listener: Listener) -> Truths:

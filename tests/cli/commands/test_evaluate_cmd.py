@@ -227,3 +227,28 @@ def test_the_option_of_other_commands_is_pointed_to_models(option):
     done = CliRunner().invoke(app, ["evaluate", "photos", option, "x.safetensors"])
     assert done.exit_code == 2
     assert "--models names networks, files" in " ".join(done.output.split())
+
+
+def test_boxes_outside_of_their_pictures_are_told(run, scenes):
+    """Not as if there were none: somebody has to find out that they are of another size."""
+    rels = sorted(path.relative_to(scenes / "test") for path in (scenes / "test").rglob("*.jpg"))[
+        :2
+    ]
+    asked = ("--input-size", 64, "--bootstrap", 0, "--labels", "none", "--boxes", "b.csv")
+
+    def lines(*lefts):
+        rows = [f"{rel.as_posix()},{x},5,{x + 40},50" for rel, x in zip(rels, lefts, strict=True)]
+        Path("b.csv").write_text("\n".join(["path,x0,y0,x1,y1", *rows]) + "\n")
+
+    lines(4000, 4000)
+    done = run(scenes / "test", *asked)
+    said = " ".join(done.stderr.split())
+    assert done.exit_code == 2
+    assert f"the boxes of {rels[0].as_posix()} and of 1 other lie outside the picture" in said
+    assert "no annotation, and" not in said
+    lines(5, 4000)
+    done = run(scenes / "test", *asked)
+    said = " ".join(done.stderr.split())
+    assert done.exit_code == 0, done.output
+    assert "1 photograph without a box that counts" in said
+    assert f"the boxes of {rels[1].as_posix()} lie outside the picture" in said

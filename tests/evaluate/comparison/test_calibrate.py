@@ -71,5 +71,5 @@ def test_boxes_outside_their_picture_are_left_out(by_colour, stairs):
     found = calibrate(by_colour, "colours", refs, HOWS, Annotations(some), repeats=20)
     assert found.calibrations[0].found["photographs"] == found.count == 3
     assert any("3 photographs left out" in sentence for sentence in found.warnings)
-    with pytest.raises(UsageError, match=r"0\.png lie outside"):
+    with pytest.raises(UsageError, match=r"0\.png and of 5 others lie outside"):
         calibrate(by_colour, "c", refs, HOWS, Annotations(dict.fromkeys(boxes, away)), repeats=2)
