@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+import numpy as np
 from torch import Tensor
 
 from camcli.batch.batch_size import START, by_halves
@@ -24,6 +25,7 @@ def features_of(
     refs: Sequence[ImageRef],
     failed: dict[int, str],
     advance: Callable[[int], object] = lambda count: None,
+    note: Callable[[int, np.ndarray], object] | None = None,
 ) -> Iterator[Tensor]:
     """What a network sees in photographs, as `explain` looks at them.
 
@@ -33,6 +35,7 @@ def features_of(
         failed: gets the error of each that cannot be read, or on which the network fails, by its
             index.
         advance: called with a number of finished ones.
+        note: given the index of each that can be read and its pixels (H, W, 3), by any thread.
 
     Yields:
         A (K, h, w) float32 on the CPU, of all others in their order.
@@ -60,12 +63,21 @@ def features_of(
         )
         return [next(seen) if isinstance(one, Decoded) else one for one in read]
 
+    numbers = {id(ref): i for i, ref in enumerate(refs)} if note else {}
+
+    def opened(ref: ImageRef) -> Decoded | ImageError:
+        def keep(rgb: np.ndarray) -> np.ndarray:
+            if note is not None:
+                note(numbers[id(ref)], rgb)
+            return rgb[:0]
+
+        return read(ref, classifier, keep)
+
     groups = (refs[i : i + START] for i in range(0, len(refs), START))
     count = available_cores() if classifier.device.type == "cpu" else 1
     number = 0
     with Lanes(classifier.device, count) as lanes:
-        for outcomes in lanes.run(groups, lambda ref: read(ref, classifier, lambda rgb: rgb[:0]),
-                                  work):  # fmt: skip
+        for outcomes in lanes.run(groups, opened, work):
             for outcome in outcomes:
                 if isinstance(outcome, ImageError):
                     failed[number] = str(outcome)

@@ -228,6 +228,22 @@ def _middles(count: int) -> np.ndarray:
     return np.arange(count) + 0.5
 
 
+def hottest(heatmap: np.ndarray, view: View) -> tuple[float, float]:
+    """The middle of a map's highest cell, in pixels of the photograph.
+
+    Args:
+        heatmap: (h, w).
+        view: the part that it covers.
+
+    Returns:
+        (x, y); of equal ones the first.
+    """
+    h, w = heatmap.shape
+    row, column = divmod(int(heatmap.argmax()), w)
+    x = view[0] + (column + 0.5) * (view[2] - view[0]) / w
+    return x, view[1] + (row + 0.5) * (view[3] - view[1]) / h
+
+
 def border_share(heat: np.ndarray, total: float | None = None) -> float:
     """Share of the heat in the outer tenth of the frame, in [0, 1].
 

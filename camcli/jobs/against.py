@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from camcli.data.sources.find import Images, find_images
 from camcli.errors import UsageError
+from camcli.jobs.reference_copies import SavedAgain, members_of, tell_copies
 from camcli.printable import counted
 
 if TYPE_CHECKING:
@@ -126,35 +127,49 @@ def compared_with(
     digest = hashlib.sha256("\n".join(sorted(contents)).encode()).hexdigest()
     name = _name(classifier, digest)
     usual = kept.read(name) if name else None
+    members = members_of(refs, contents)
+    if classifier.preprocess.fit == "crop":
+        say(
+            "Only the middle of each photograph is compared, as the network was trained: "
+            "--fit squash compares all of it."
+        )
     if usual is None:
         say(f"Looking at {counted(len(refs), 'photograph')} to compare with ...")
         # In the order of their contents: a renamed photograph changes nothing.
         refs = [ref for _, ref in sorted(zip(contents, refs, strict=True), key=lambda one: one[0])]
-        usual = _found(classifier, refs, warn)
-        if name and usual.count == len(refs):  # what could not be read may be there next time
+        again = SavedAgain(refs)
+        usual = _found(classifier, refs, again, warn)
+        # What could not be read may be there next time; of copies it is said each time.
+        if name and usual.count == len(refs) and not again.copies:
             kept.keep(name, usual)
     if usual.count < ENOUGH:
         warn(
             f"--against has {counted(usual.count, 'photograph')}: how unusual a difference is can "
             f"be told from {ENOUGH} on, and well from 100."
         )
-    return compared(classifier, usual, References(words_of(against), usual.count, digest))
+    references = References(words_of(against), usual.count, digest, members)
+    return compared(classifier, usual, references)
 
 
 def _on_disk(refs: list[ImageRef]) -> bool:
     return all(Path(ref.path).is_file() for ref in refs)
 
 
-def _found(classifier: Classifier, refs: list[ImageRef], warn: Callable[[str], None]) -> Usual:
+def _found(
+    classifier: Classifier, refs: list[ImageRef], again: SavedAgain, warn: Callable[[str], None]
+) -> Usual:
     from camcli.batch.references import features_of
     from camcli.models.reference.usual import FEWEST, fit_usual
 
     failed: dict[int, str] = {}
-    first = features_of(classifier, refs, failed)
+    first = again.through(features_of(classifier, refs, failed, note=again.note))
     # Those that failed are known once all have been looked at, and left out of the second look.
     seen = _Again(classifier, refs, failed)
     try:
-        return fit_usual(first, seen)
+        usual = fit_usual(first, seen)
+        again.look(failed)
+        tell_copies(again.copies, warn)
+        return usual
     except UsageError as error:
         if failed and len(refs) - len(failed) < FEWEST:
             raise UsageError(f"{error} The first that fails: {next(iter(failed.values()))}") from (

@@ -19,6 +19,7 @@ from camcli.errors import UsageError
 from camcli.jobs.maps import MapJob
 from camcli.jobs.model import ModelJob, loaded
 from camcli.jobs.photographs import tell_notes
+from camcli.jobs.reference_copies import tell_members
 from camcli.models import spec
 from camcli.models.runtime.registry import check_runtime
 from camcli.render.style import Style
@@ -345,6 +346,7 @@ class BatchJob(Settings):
         classifier = understood(classifier, source, listener.say, listener.warn)
         source = settled(source, classifier, listener.say).numbered(classifier.classes)
         tell_notes(source, listener, told)
+        tell_members(classifier, source, listener.warn)
         what = self.maps.explanation(classifier, signed=self.style.signed)
         classifier = with_runtime(
             classifier, self.runtime, precision=self.precision, images=source,

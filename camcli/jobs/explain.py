@@ -23,6 +23,7 @@ from camcli.jobs.output_paths import (
     refuse_inputs,
     write_picture,
 )
+from camcli.jobs.reference_copies import tell_members
 from camcli.models.runtime.registry import AUTO, check_runtime
 from camcli.models.spec import BUNDLED, LAST, PYRAMID
 from camcli.render.picture_files import SUFFIXES
@@ -188,6 +189,7 @@ class ExplainJob(Settings):
         classifier = understood(classifier, refs, listener.say, listener.warn)
         if found.source is not None:
             refs = renamed(found.source, refs, classifier, listener.say)
+        tell_members(classifier, refs, listener.warn)
         what = self.maps.explanation(classifier, signed=self.style.signed)
         for told in (*(each.how.chosen for each in what.alone()), what.told):
             if told:

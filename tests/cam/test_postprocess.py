@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 
-from camcli.cam.postprocess import GRID, describe, is_empty, scaled, signed
+from camcli.cam.postprocess import GRID, describe, hottest, is_empty, scaled, signed
 
 
 def at(heatmap, view=(0, 0, GRID, GRID), size=(GRID, GRID)):
@@ -233,3 +233,9 @@ def test_any_map_on_any_photograph_gives_sane_numbers(heatmap, width, height, sq
     assert 0 <= heat.y <= 1
     assert 0 < heat.area <= 1
     assert 0 <= heat.border <= 1
+
+
+def test_the_hottest_place_is_the_middle_of_its_cell():
+    heat = np.zeros((4, 5), np.float32)
+    heat[2, 3] = 1
+    assert hottest(heat, (10, 20, 60, 60)) == (45, 45)

@@ -19,7 +19,7 @@ from camcli.jobs.maps import MapJob
 from camcli.jobs.model import ModelJob
 from camcli.jobs.record import filled
 from camcli.models.runtime.registry import AUTO
-from camcli.printable import counted
+from camcli.printable import counted, printable
 from camcli.render.style import Style
 
 if TYPE_CHECKING:
@@ -256,12 +256,15 @@ def _table(result: Result, written: list[Path], explaining: Explaining) -> None:
     from rich.text import Text
 
     from camcli.cam.method_facts import of_no_class
+    from camcli.cam.postprocess import hottest
     from camcli.cli.terminal.console import tables
     from camcli.models.reference.compared import references_of
     from camcli.render.verdict import number
 
     console = tables()
-    table = Table(title=escape(result.ref.rel), title_justify="left", title_style="bold", box=None)
+    # A title of the table would be folded to the table's width.
+    console.print(Text(printable(result.ref.rel), "bold"), soft_wrap=True)
+    table = Table(box=None)
     wide = console.width >= _WIDE  # the numbers must be there on any terminal
     output = explaining.classifier.output
     if output.measures:
@@ -315,8 +318,13 @@ def _table(result: Result, written: list[Path], explaining: Explaining) -> None:
         elif heat.box:
             x0, y0, x1, y1 = heat.box
             way = f"{result.method} at {where(result.layer or '')}{about}"
+            most = ""
+            if references and result.view:
+                # Of a difference nearly everything is warm: a box says little.
+                x, y = hottest(heat.heatmap, result.view)
+                most = f"most at x {x:.0f}, y {y:.0f}, "
             console.print(
-                f"  {named}: heat in x {x0}-{x1}, y {y0}-{y1} of "
+                f"  {named}: {most}heat in x {x0}-{x1}, y {y0}-{y1} of "
                 f"{result.width}x{result.height} pixels ({way})"
             )
     for path in written:

@@ -20,7 +20,7 @@ FINE = 160
 """Pixels of a side of the pictures whose fine structure is compared."""
 _SCALES = (32, 31, 30, 29, 28, 27, 26, 25, 24, 22)  # sides of a crop within `SMALL`
 _COARSE = 0.72  # correlation of the small pictures that a pair must have to be looked at again
-_SAME = 0.8  # correlation of the fine structure of copies: 0.87 with a line of text over it
+SAME = 0.8  # correlation of the fine structure of copies: 0.87 with a line of text over it
 _BLOCKS = 5  # a side, in which the fine structure is compared each for itself
 _BLOCK_SAME, _BLOCK_SHARE = 0.4, 0.6
 _NOISE = 2.0  # grey levels: what JPEG makes of flat parts
@@ -130,7 +130,24 @@ def same(one: np.ndarray, other: np.ndarray, how: Laid) -> float:
     if there.mean() < 0.4:
         return 0.0
     whole, share = _agreement(_fine(moved), _fine(part32), there)
-    return whole if whole >= _SAME and share >= _BLOCK_SHARE else 0.0
+    return whole if whole >= SAME and share >= _BLOCK_SHARE else 0.0
+
+
+def alike_in_place(one: np.ndarray, other: np.ndarray) -> float:
+    """How alike the fine structure of two pictures is, neither cut nor moved.
+
+    Args:
+        one: (FINE, FINE) uint8, as `grey` makes it.
+        other: likewise.
+
+    Returns:
+        Correlation; 0 where most blocks have none, or there is hardly any structure.
+    """
+    there = np.zeros(one.shape, bool)
+    there[4:-4, 4:-4] = True
+    fine = _fine(one.astype(np.float32)), _fine(other.astype(np.float32))
+    whole, share = _agreement(*fine, there)
+    return whole if share >= _BLOCK_SHARE else 0.0
 
 
 def _fine(values: np.ndarray) -> np.ndarray:

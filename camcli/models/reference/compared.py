@@ -31,11 +31,13 @@ class References:
         source: where they lie, in the user's words.
         count: how many.
         digest: of their contents, in any order.
+        members: length and SHA-256 of each that is a file, so that one that is explained is known.
     """
 
     source: str
     count: int
     digest: str
+    members: frozenset[tuple[int, str]] = frozenset()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""

@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import pickle
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -257,3 +258,65 @@ def test_a_copy_among_the_references_counts_once(pieces, tmp_path):
     with pytest.raises(UsageError, match="needs 3 photographs or more, and has 2"):
         compared_with(classifier, str(tmp_path), warn=told.append)
     assert "2 copies of photographs" in told[0]
+
+
+def test_a_reference_that_was_saved_again_is_told_each_time(tmp_path):
+    """A JPEG of one, and a larger one of another; the same fabric, shifted, is no copy."""
+    x = np.arange(96)
+    draw = np.random.default_rng(0)
+    for n in range(6):
+        wave = np.broadcast_to(128 + 60 * np.sin(2 * np.pi * (x + n) / 8), (96, 96))
+        wave = (wave + draw.normal(0, 8, (96, 96))).clip(0, 255).astype(np.uint8)
+        Image.fromarray(wave).convert("RGB").save(tmp_path / f"{n}.png")
+    Image.open(tmp_path / "2.png").save(tmp_path / "again.jpg", quality=60)
+    Image.open(tmp_path / "4.png").resize((192, 192)).save(tmp_path / "large.png")
+    classifier = ModelJob(input_size=64).load()
+    for _ in range(2):  # also where the references were looked at before
+        told = []
+        compared_with(classifier, str(tmp_path), warn=told.append)
+        (line,) = (line for line in told if "saved again" in line)
+        assert "2 photographs that look like another one saved again" in line
+        pairs = line.partition("(")[2].partition(")")[0].split(", ")
+        assert {frozenset(pair.split(" of ")) for pair in pairs} == {
+            frozenset({"2.png", "again.jpg"}),
+            frozenset({"4.png", "large.png"}),
+        }
+    for name in ("again.jpg", "large.png"):
+        (tmp_path / name).unlink()
+    told = []
+    compared_with(classifier, str(tmp_path), warn=told.append)
+    assert not any("saved again" in line for line in told)
+
+
+def test_a_photograph_that_is_a_reference_itself_is_told(camcli, pieces, tmp_path):
+    """By its content, whatever its name, by both commands; and of others nothing is said."""
+    new = tmp_path / "new"
+    new.mkdir()
+    for n in range(2):
+        (new / f"copy_{n}.png").write_bytes((pieces / "good" / f"{n:02}.png").read_bytes())
+    (new / "fine.png").write_bytes((pieces / "new" / "fine_0.png").read_bytes())
+    against = ("--against", pieces / "good", "--input-size", "64")
+    done = camcli("batch", new, *against, "--out", "run", "--runtime", "torch")
+    said = " ".join(done.stderr.split())
+    assert "2 of 3 photographs are among those of --against (copy_0.png, copy_1.png)" in said, said
+    done = camcli("explain", new / "copy_1.png", *against, "--out", "a.jpg")
+    said = " ".join(done.stderr.split())
+    assert "The photograph is among those of --against (copy_1.png): held against itself" in said
+    assert "more usual than it is" in said
+    done = camcli("explain", new / "fine.png", *against, "--out", "b.jpg")
+    assert "among those" not in done.stderr
+
+
+def test_what_is_cropped_away_and_where_most_is_are_told(camcli, pieces):
+    """A defect in the margin is not looked at; of a warm map the middle of its peak is told."""
+    new = pieces / "new" / "spot_right.png"
+    done = camcli("explain", new, "--against", pieces / "good", *LAYER, "--out", "a.jpg")
+    assert "Only the middle of each photograph is compared" in " ".join(done.stderr.split())
+    options = (*LAYER, "--fit", "squash")
+    done = camcli("explain", new, "--against", pieces / "good", *options, "--out", "b.jpg")
+    assert "Only the middle" not in done.stderr
+    said = " ".join(done.stdout.split())
+    x, y = (int(v) for v in re.search(r"difference: most at x (\d+), y (\d+), heat", said).groups())
+    assert 60 <= x <= 96
+    assert 28 <= y <= 68
+    assert done.stdout.splitlines()[0].rstrip() == "spot_right.png"

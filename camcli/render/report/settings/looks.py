@@ -57,6 +57,8 @@ def page_look(run: RunData, signed: bool) -> dict[str, Any]:
     files = name if isinstance(name, str) and name in COLORMAPS else FILES
     return {
         "signed": signed,
+        # Of differences: on its own scale what is usual would be as hot as what is not.
+        "firstScale": "run" if isinstance(run.setting("against"), Mapping) else "own",
         # Red, green, blue and opacity of each of 256 levels.
         "colormaps": {each: _table(get_colormap(each)) for each in (PAGE, *_others())},
         "signedColormaps": {each: _table(*signed_colormap(each)) for each in SIGNED},

@@ -90,6 +90,8 @@ def test_pages_have_their_own_colours_unless_the_run_was_told_others():
 
 
 def test_all_tables_are_there_with_their_opacity():
+    assert page_look(run(), False)["firstScale"] == "own"
+    assert page_look(run({"against": {"source": "good", "count": 9}}), False)["firstScale"] == "run"
     look = page_look(run(), True)
     tables = {**look["colormaps"], **look["signedColormaps"]}
     assert {"jet", "viridis", "cividis", PAGE, *SIGNED} <= set(tables)

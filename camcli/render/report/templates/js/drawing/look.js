@@ -13,7 +13,7 @@
     scale: ["own", "full", "run"],
     cells: ["smooth", "cells"],
   };
-  const state = { colours: settings.colours, signed: CHOICES.signed[0], scale: "own", cells: "smooth" };
+  const state = { colours: settings.colours, signed: CHOICES.signed[0], scale: settings.firstScale, cells: "smooth" };
   const known = (name, value) => name in CHOICES && CHOICES[name].includes(value);
   try {
     const kept = JSON.parse(localStorage.getItem(KEY) || "{}");
