@@ -22,6 +22,7 @@ from camcli.data.sources.refs import ImageRef
 from camcli.evaluate.comparison.asked import heat_of
 from camcli.evaluate.measured.seen import Seen, probability_of, see_photographs
 from camcli.evaluate.measured.square_canvas import GAUSSIAN, centre_gaussian
+from camcli.evaluate.metrics.faithfulness import Ask
 from camcli.evaluate.metrics.fidelity import at_random, fidelity
 from camcli.evaluate.metrics.means import Means
 from camcli.evaluate.metrics.single_deletion import deletion_score, without_each
@@ -131,15 +132,7 @@ class InDomain:
     def _deleted(self, adapted: Adapted) -> dict[str, Means]:
         """``idsds``: both the maps and the falls are those of the head that got used to it."""
         means = {method: Means() for method in self._plain}
-        for first in (0, 1):
-            half = self._kept[first::2]
-            head = adapted.of(first)
-            device = self.classifier.device
-            learner = replace(
-                self.classifier,
-                head=(own := LinearHead(head.weight.to(device), head.bias.to(device))),
-                tail=own, cut=None,
-            )  # fmt: skip
+        for head, learner, half in self._learners(adapted):
             for seen, kept in self._again(learner, half):
                 assert kept.patches is not None
                 logits = linear(head, kept.patches)[:, kept.index]
@@ -148,19 +141,36 @@ class InDomain:
                     part.add({"idsds": self._score(seen, method, falls)})
         return means
 
+    def _learners(self, adapted: Adapted) -> Iterator[tuple[LinearHead, Classifier, list[_Kept]]]:
+        """Each head that learned, the network with it, and the half that it did not learn from."""
+        device = self.classifier.device
+        for first in (0, 1):
+            head = adapted.of(first)
+            own = LinearHead(head.weight.to(device), head.bias.to(device))
+            learner = replace(self.classifier, head=own, tail=own, cut=None)
+            yield head, learner, self._kept[first::2]
+
     def _fidelity(self, name: str, adapted: Adapted | None) -> dict[str, Means]:
-        """Falls of the probability without some of the hottest, and of the coldest, patches."""
+        """Falls of the probability without some of the hottest, and of the coldest, patches.
+
+        As with ``idsds`` the maps are of the head that is asked.
+        """
         means = {method: Means() for method in self._plain}
-        number = {kept.ref.rel: n for n, kept in enumerate(self._kept)}
-        for seen, kept in self._again(self.classifier, self._kept):
-            ask = probability_of(self.classifier, kept.index)
-            if adapted is not None:
-                ask = self._probability_by(adapted.of(number[kept.ref.rel]), kept.index)
-            for method, part in means.items():
-                heat = heat_of(seen, self.hows.get(method), method)
-                hottest, coldest = fidelity(seen.image, heat, ask, seed=self.seed)
-                part.add({f"{name}_plus": hottest, f"{name}_minus": coldest})
+        if adapted is None:
+            for seen, kept in self._again(self.classifier, self._kept):
+                self._fall(name, means, seen, probability_of(self.classifier, kept.index))
+            return means
+        for head, learner, half in self._learners(adapted):
+            for seen, kept in self._again(learner, half):
+                self._fall(name, means, seen, self._probability_by(head, kept.index))
         return means
+
+    def _fall(self, name: str, means: dict[str, Means], seen: Seen, ask: Ask) -> None:
+        """What one photograph's maps are worth, by who is asked."""
+        for method, part in means.items():
+            heat = heat_of(seen, self.hows.get(method), method)
+            hottest, coldest = fidelity(seen.image, heat, ask, seed=self.seed)
+            part.add({f"{name}_plus": hottest, f"{name}_minus": coldest})
 
     def _probability_by(self, head: LinearHead, index: int) -> Any:
         def ask(images: Tensor) -> Tensor:

@@ -9,8 +9,12 @@ from PIL import Image
 from camcli.cam.map_options import make_map_options
 from camcli.data.sources.find import find_images
 from camcli.errors import UsageError
+from camcli.evaluate.comparison import in_domain
 from camcli.evaluate.comparison.compare import Questions, compare
+from camcli.evaluate.metrics.fidelity import fidelity
+from camcli.models.cutting.cut import LinearHead
 from camcli.models.outputs import Output
+from camcli.train.fitting.adapted_head import adapt
 
 HOWS = {name: make_map_options(name) for name in ("cam", "random")}
 
@@ -76,6 +80,32 @@ def test_the_hottest_patches_cost_more_than_the_coldest(by_colour, halves):
     assert metrics["ffid_plus"] > 2 * metrics["ffid_minus"]
     gaussian = found["centre-gaussian"].metrics
     assert metrics["ffid_plus"] > gaussian["ffid_plus"]
+
+
+def test_f_fidelity_explains_the_head_that_it_asks(by_colour, ramps, monkeypatch):
+    """As its authors' code does: a head that learned the opposite has the opposite map."""
+
+    def opposite(head, pooled, labels=False):
+        turned = LinearHead(-head.weight, head.bias)
+        return replace(adapt(head, pooled, labels=labels), heads=(turned, turned))
+
+    seen = []
+
+    def asked(x, heat, ask, seed=0):
+        seen.append((heat, float(ask(x[None])[0])))
+        return fidelity(x, heat, ask, seed=seed)
+
+    monkeypatch.setattr(in_domain, "adapt", opposite)
+    monkeypatch.setattr(in_domain, "fidelity", asked)
+    how = {"cam": make_map_options("cam")}
+    compare(by_colour, "x", ramps, how, Questions(fidelity=True, repeats=0))
+    assert len(seen) == 12, "six photographs, with the Gaussian beside"
+    # Red speaks against red now: nothing is warm, and the class is the least likely of three.
+    assert not any(heat.any() for heat, _ in seen[1::2])
+    assert all(p < 1 / 3 for _, p in seen)
+    seen.clear()
+    compare(by_colour, "x", ramps[:3], how, Questions(fidelity=True, repeats=0))
+    assert all(heat.any() and p > 1 / 3 for heat, p in seen), "too few: the network as it is"
 
 
 def test_values_are_refused(by_colour, ramps):
