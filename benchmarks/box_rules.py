@@ -51,7 +51,7 @@ def main() -> None:
     asked.add_argument("--method", default="cam")
     asked.add_argument("--fit", default="squash")
     asked.add_argument("--size", type=int, default=384)
-    asked.add_argument("--smooth", choices=("aug", "noise"))
+    asked.add_argument("--smooth", choices=("aug", "noise", "views"))
     asked.add_argument("--mosaics", help="photographs of other things")
     args = asked.parse_args()
     torch.set_num_threads(1)

@@ -27,6 +27,8 @@ from camcli.printable import printable
 USUAL_SHARE = 0.2
 """Share of a map's maximum that is taken where nobody chose one."""
 OTSU: Final = "otsu"
+PERCENTILE: Final = "0.2@90"
+"""The usual share of the 90th percentile, which is what Bae et al. take."""
 BoxThreshold = float | str
 """A share of a map's maximum, ``otsu``, or ``SHARE@PERCENTILE``."""
 _OF_PERCENTILE = re.compile(r"\s*([0-9.eE+-]+)\s*@\s*([0-9.eE+-]+)\s*")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from camcli.cam.box_choice import described
-from camcli.cam.box_threshold import OTSU, USUAL_SHARE, BoxThreshold
+from camcli.cam.box_threshold import OTSU, PERCENTILE, USUAL_SHARE, BoxThreshold
 from camcli.cam.map_options import MapOptions, settled
 from camcli.data.sources.find import ImageRef
 from camcli.errors import ImageError, UsageError
@@ -78,7 +78,7 @@ def calibrate(
     Raises:
         UsageError: no photograph is left that can be read and has a box in it.
     """
-    thresholds: list[BoxThreshold] = [*map(float, SHARES), USUAL_SHARE, OTSU]
+    thresholds: list[BoxThreshold] = [*map(float, SHARES), USUAL_SHARE, PERCENTILE, OTSU]
     found: dict[str, list[np.ndarray]] = {}
     outside: list[str] = []
     for seen in see_photographs(classifier, refs, hows, failed=failed):
@@ -139,11 +139,12 @@ def _add(
 ) -> None:
     """One method's calibration, and what there is to say of it."""
     choice, centre = choices[method], float(choices[_CENTRE].held_out.mean())
-    usual, otsu = map(float, others)
+    usual, percentile, otsu = map(float, others)
     held_out, count = float(choice.held_out.mean()), len(choice.held_out)
     numbers = {
         "photographs": count, "low": choice.low, "high": choice.high, "iou": choice.overlap,
-        "iou_held_out": held_out, "iou_usual": usual, "iou_otsu": otsu, "iou_centre_box": centre,
+        "iou_held_out": held_out, "iou_usual": usual, "iou_percentile": percentile,
+        "iou_otsu": otsu, "iou_centre_box": centre,
     }  # fmt: skip
     maps = described(settled(replace(how, box=None), classifier), classifier)
     rounded = {n: v if isinstance(v, int) else round(v, 4) for n, v in numbers.items()}
@@ -152,8 +153,8 @@ def _add(
         f"{method}: boxes go around what is above {choice.share:.3f} of a map's maximum "
         f"({choice.low:.3f}-{choice.high:.3f}), chosen by {count} photographs. Mean IoU "
         f"{choice.overlap:.2f}; each photograph by the others' threshold {held_out:.2f}, with "
-        f"{USUAL_SHARE:g} {usual:.2f}, with otsu {otsu:.2f}; a centred box, chosen likewise, "
-        f"{centre:.2f}."
+        f"{USUAL_SHARE:g} {usual:.2f}, with {PERCENTILE} {percentile:.2f}, with otsu {otsu:.2f}; a "
+        f"centred box, chosen likewise, {centre:.2f}."
     )
     if held_out <= centre:
         result.warnings.append(

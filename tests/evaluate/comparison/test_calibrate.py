@@ -35,6 +35,8 @@ def test_threshold_is_the_objects_own(by_colour, stairs):
     assert one.share == pytest.approx(0.5, abs=0.1)
     assert one.found["photographs"] == 6
     assert one.found["iou_held_out"] > 0.8 > one.found["iou_usual"]
+    for rule, name in (("iou_percentile", "0.2@90"), ("iou_otsu", "otsu")):
+        assert f"with {name} {one.found[rule]:.2f}" in found.told[0]
     rows = {row.method: row for row in found.rows}
     assert rows["cam"].metrics["box_iou"] == pytest.approx(one.found["iou_held_out"], abs=1e-3)
     assert rows["centre-box"].metrics["box_iou"] < 0.5
