@@ -133,6 +133,7 @@ def compare(
     shares: Mapping[str, float] | None = None,
     failed: Callable[[ImageError], object] = lambda error: None,
     progress: Callable[[], object] = lambda: None,
+    again: Callable[[str], object] = lambda words: None,
 ) -> Comparison:
     """Evaluate one network.
 
@@ -146,7 +147,8 @@ def compare(
         confidence: also the accuracy of predictions at least this probable.
         shares: thresholds of boxes that were chosen by other photographs, by method or control.
         failed: told of unreadable photographs.
-        progress: called after each photograph, `looks` times.
+        progress: called after each photograph, and again where they are looked at once more.
+        again: called before that, with what it is for.
 
     Returns:
         The rows and the predictions' worth.
@@ -179,7 +181,7 @@ def compare(
     explaining = {method: how for method, how in hows.items() if method != TRAINED.name}
     faiths = {method: Means() for method in (GAUSSIAN, *explaining)}
     deletion = ask.deletion or ask.faithfulness
-    inside = InDomain(classifier, explaining, deletion, ask.fidelity, ask.seed, progress)
+    inside = InDomain(classifier, explaining, deletion, ask.fidelity, ask.seed, progress, again)
     logits, labels, kept = [], [], list[Seen]()
     several: list[frozenset[int] | None] = []
     doubtful: list[frozenset[int]] = []
@@ -262,6 +264,7 @@ def compare(
         games = grid_game(classifier, mosaics, explaining, n)
         rows += [row_of(name, method, part) for method, part in games.items()]
     if ask.parts is not None:
+        again("scenes without their parts")
         answers = ask_parts(
             classifier,
             name,
@@ -297,19 +300,6 @@ def compare(
 def only_of_parts(ask: Questions) -> bool:
     """Whether all maps are those of the protocol of parts, of several classes of each scene."""
     return ask.parts is not None and not (ask.annotations or ask.of_predictions)
-
-
-def looks(classifier: Classifier, ask: Questions, count: int) -> int:
-    """How often `compare` looks at each of so many photographs.
-
-    Args:
-        classifier: the network.
-        ask: what is measured.
-        count: photographs.
-    """
-    deletion = ask.deletion or ask.faithfulness
-    again = InDomain(classifier, {}, deletion, ask.fidelity).again(count)
-    return 1 + again + (ask.parts is not None)
 
 
 def control_maps(seed: int, seen: Seen) -> dict[str, np.ndarray]:

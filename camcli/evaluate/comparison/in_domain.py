@@ -46,6 +46,7 @@ class InDomain:
         fidelity: ask for F-Fidelity.
         seed: of what is drawn.
         progress: called after each photograph that is looked at again.
+        turn: called before they are, with what it is for.
     """
 
     classifier: Classifier
@@ -54,6 +55,7 @@ class InDomain:
     fidelity: bool
     seed: int = 0
     progress: Callable[[], object] = lambda: None
+    turn: Callable[[str], object] = lambda words: None
     _plain: dict[str, Means] = field(init=False)
     _kept: list[_Kept] = field(init=False, default_factory=list)
 
@@ -65,10 +67,6 @@ class InDomain:
         """Whether there is a head that can get used to something."""
         known = self.classifier.output.kind in ("softmax", "sigmoid", "binary")
         return known and self.classifier.head is not None
-
-    def again(self, count: int) -> int:
-        """How often so many photographs are looked at once more."""
-        return int(self.deletion and self._learns and count >= FEWEST) + int(self.fidelity)
 
     @property
     def why_as_it_is(self) -> str | None:
@@ -132,6 +130,7 @@ class InDomain:
     def _deleted(self, adapted: Adapted) -> dict[str, Means]:
         """``idsds``: both the maps and the falls are those of the head that got used to it."""
         means = {method: Means() for method in self._plain}
+        self.turn("used to missing patches")
         for head, learner, half in self._learners(adapted):
             for seen, kept in self._again(learner, half):
                 assert kept.patches is not None
@@ -156,6 +155,7 @@ class InDomain:
         As with ``idsds`` the maps are of the head that is asked.
         """
         means = {method: Means() for method in self._plain}
+        self.turn("without some of its patches")
         if adapted is None:
             for seen, kept in self._again(self.classifier, self._kept):
                 self._fall(name, means, seen, probability_of(self.classifier, kept.index))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
@@ -148,8 +147,9 @@ def ask_all(
     from camcli.batch.summary.label_notes import label_notes
     from camcli.evaluate.comparison.advice import advise
     from camcli.evaluate.comparison.columns import CONTROLS
-    from camcli.evaluate.comparison.compare import compare, looks
+    from camcli.evaluate.comparison.compare import compare
     from camcli.evaluate.comparison.trained_row import with_localizer
+    from camcli.evaluate.comparison.turns import Turns
     from camcli.models.classes.label_index import label_index, label_indices
 
     asked, found = hows, Answers()
@@ -214,13 +214,12 @@ def ask_all(
             shares, found.calibrations[network.name] = chosen.shares, chosen.calibrations
             if not ask.annotations.boxes:
                 found.rows += [row for row in chosen.rows if row.model or number == 0]
-        passes = looks(classifier, ask, len(own))
-        with listener.bar(network.name, len(own) * passes, "image") as bar:
+        with Turns(listener, network.name, len(own)) as turns:
             compared = compare(
                 classifier, network.name, own, rows, of_these, controls=number == 0,
                 confidence=confidence, shares=shares,
                 failed=lambda error: found.failures.add(str(error)),
-                progress=partial(bar.advance, 1),
+                progress=turns.advance, again=turns.begin,
             )  # fmt: skip
         found.rows += compared.rows
         for why in compared.left_out:
@@ -315,9 +314,10 @@ def _tell_time(
 
     seconds = expected_seconds(classifier, refs, hows, ask, sanity=sanity)
     if seconds is not None:
+        methods = counted(len(hows) - ("random" in hows), "method")
         listener.say(
-            f"{name}: {in_words(seconds)} for {counted(len(refs), 'photograph')} and "
-            f"{counted(len(hows), 'method')}, by the first photograph."
+            f"{name}: {in_words(seconds)} for {counted(len(refs), 'photograph')}, {methods} and "
+            "the controls, by the first photograph."
         )
 
 
