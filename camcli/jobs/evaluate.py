@@ -312,7 +312,12 @@ class EvaluateJob(Settings):
         calibrating: dict[str, Any] = {}
         if self.calibrate:
             calibrating = find_truths(
-                refs, boxes=self.calibrate, masks=None, trimap=False, listener=None
+                refs,
+                boxes=self.calibrate,
+                masks=None,
+                trimap=False,
+                listener=None,
+                warn=listener.warn,
             ).boxes
             truths = without(truths, calibrating, listener)
         if not (

@@ -22,7 +22,7 @@ from camcli.train.run_folder.rundir import BEST, INFO, TrainDirectory
 from camcli.train.torchrun import several, speaks
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from camcli.data.datasets.load import Dataset
     from camcli.data.sources.refs import ImageRef
@@ -172,25 +172,29 @@ class TrainJob(Settings):
         from camcli.train.dataset import read_data
         from camcli.train.localizer import add_localizer
 
-        refs, boxes = self._boxed(dataset or read_data(self.config))
+        refs, boxes = self._boxed(dataset or read_data(self.config), listener.warn)
         add_localizer(
             result.checkpoint, refs, boxes, device=self.device, model=self.config.backbone,
             listener=listener,
         )  # fmt: skip
 
-    def _boxed(self, dataset: Dataset) -> tuple[list[ImageRef], dict[str, tuple[Box, ...]]]:
+    def _boxed(
+        self, dataset: Dataset, warn: Callable[[str], object] = lambda text: None
+    ) -> tuple[list[ImageRef], dict[str, tuple[Box, ...]]]:
         """The photographs that are no test images, and their boxes by relative path."""
         from camcli.evaluate.measured.annotations import read_boxes
+        from camcli.evaluate.measured.box_sizes import fitted
 
         found = read_boxes(Path(self.config.boxes or "")).match(item.ref for item in dataset.items)
         learnt = [*dataset.split("train"), *dataset.split("val")]
         refs = [item.ref for item in learnt]
         _check_boxed(refs, found)
-        return refs, found
+        return refs, fitted(found, refs, warn)
 
     def _photographs(self, listener: Listener) -> tuple[list[ImageRef], dict[str, tuple[Box, ...]]]:
         """Photographs without labels, and their boxes by relative path."""
         from camcli.evaluate.measured.annotations import read_boxes
+        from camcli.evaluate.measured.box_sizes import fitted
         from camcli.jobs.photographs import find_photographs
 
         if not self.config.data:
@@ -198,7 +202,7 @@ class TrainJob(Settings):
         _, refs = find_photographs(self.config.data, "none", listener)
         found = read_boxes(Path(self.config.boxes or "")).match(refs)
         _check_boxed(refs, found)
-        return refs, found
+        return refs, fitted(found, refs, listener.warn)
 
     def looking(self, dataset: Dataset | None = None) -> list[str]:
         """The command that shows what the trained network looks at in the same images, in words.

@@ -23,7 +23,7 @@ from camcli.models.spec import is_checkpoint_name
 from camcli.printable import counted
 from camcli.train.config import TrainConfig
 from camcli.train.feature_pass.features import hash_files
-from camcli.train.fitting.localizer import Boxed, Corners, fit_localizer
+from camcli.train.fitting.localizer import Boxed, Corners, fit_localizer, within
 from camcli.train.prepare import load_backbones
 from camcli.train.progress import Listener
 from camcli.train.result import TrainResult, finished_result
@@ -62,6 +62,12 @@ def look_at(
                         pixels = classifier.preprocess.pixels(rgb)
                     height, width = rgb.shape[:2]
                     del rgb
+                own = within(boxes[ref.rel], (width, height))
+                if not own:
+                    raise ImageError(
+                        f"{printable(ref.path)}: its boxes lie outside of its {width}x{height} "
+                        "pixels."
+                    )
                 A = classifier.look(torch.stack([pixels, pixels.flip(2)])).parts[-1].A
                 if not A.isfinite().all():
                     raise ImageError(f"{printable(ref.path)}: features that are not finite (NaN).")
@@ -70,7 +76,7 @@ def look_at(
             else:
                 view = classifier.preprocess.view(width, height)
                 # Of inference mode, which autograd cannot save.
-                yield ref, Boxed(A.cpu().clone(), view, (width, height), tuple(boxes[ref.rel]))
+                yield ref, Boxed(A.cpu().clone(), view, (width, height), own)
             bar.advance(1)
 
 
@@ -98,7 +104,14 @@ def trained_localizer(
     pairs = list(look_at(classifier, refs, boxes, failed=failed, listener=listener))
     learnt = hash_files([ref for ref, _ in pairs])
     with listener.slow("Training on boxes ..."):
-        found = fit_localizer([boxed for _, boxed in pairs], classifier.layer, learnt=learnt)
+        try:
+            found = fit_localizer([boxed for _, boxed in pairs], classifier.layer, learnt=learnt)
+        except UsageError as error:
+            if not failed:
+                raise
+            raise UsageError(f"{error} The first that fails: {next(iter(failed.values()))}") from (
+                error
+            )
     facts = found.facts
     low, high = facts["box_iou_interval"]
     listener.say(

@@ -17,6 +17,7 @@ from camcli.cam.explainer import check_influence, maps_of
 from camcli.cam.map_options import make_map_options
 from camcli.cam.method_facts import FACTS, TRAINED, find_facts
 from camcli.cam.methods import METHODS
+from camcli.data.sources.find import find_images
 from camcli.errors import UsageError
 from camcli.jobs.evaluate import EvaluateJob
 from camcli.jobs.explain import ExplainJob
@@ -26,6 +27,8 @@ from camcli.jobs.train import TrainJob
 from camcli.models.load import load_classifier
 from camcli.models.loading.checkpoint import load_checkpoint
 from camcli.train.config import TrainConfig
+from camcli.train.localizer import look_at
+from camcli.train.progress import Listener
 
 HOW = make_map_options(TRAINED.name)
 
@@ -188,12 +191,12 @@ def test_boxes_that_teach_nothing_leave_the_folder_as_it_was(kept, scenes, tmp_p
     )
     out = tmp_path / "run"
     job = TrainJob(replace(KEPT, data=str(folder), boxes=str(away)), out)
-    with pytest.raises(UsageError, match="all outside of their boxes"):
+    with pytest.raises(UsageError, match=r"there are 0: .*lie outside of its 96x96"):
         job.run()
     assert not out.exists() or not list(out.iterdir())
     replace(job, config=replace(job.config, boxes=str(boxes))).run()
     before = (out / "best.safetensors").read_bytes()
-    with pytest.raises(UsageError, match="all outside of their boxes"):
+    with pytest.raises(UsageError, match=r"there are 0: .*lie outside of its 96x96"):
         replace(job, overwrite=True).run()
     assert (out / "best.safetensors").read_bytes() == before
     assert json.loads((out / "run.json").read_text())["status"] == "finished"
@@ -236,6 +239,25 @@ def test_a_checkpoint_can_be_given_one(kept, scenes, tmp_path):
     assert len(found.localizer.learnt) == 6
     assert found.preprocess.size == 96
     assert replace(job, resume=True).run().checkpoint == result.checkpoint
+
+
+def test_boxes_outside_of_their_picture_teach_nothing(network, scenes):
+    """What is cut at the edges teaches by the rest; what lies outside is no empty photograph."""
+    refs = list(find_images(str(scenes["told"][0]), labels="none"))[:3]
+    boxes = {
+        refs[0].rel: ((200.0, 10.0, 240.0, 50.0),),
+        refs[1].rel: ((-20.0, 10.0, 40.0, 500.0), (200.0, 10.0, 240.0, 50.0)),
+        refs[2].rel: ((10.0, 10.0, 40.0, 50.0),),
+    }
+    failed = {}
+    seen = {
+        ref.rel: one
+        for ref, one in look_at(network, refs, boxes, failed=failed, listener=Listener())
+    }
+    assert list(failed) == [refs[0].rel]
+    assert "lie outside of its 96x96 pixels" in failed[refs[0].rel]
+    assert seen[refs[1].rel].boxes == ((0.0, 10.0, 40.0, 96.0),)
+    assert seen[refs[2].rel].boxes == boxes[refs[2].rel]
 
 
 def test_a_new_head_and_boxes_in_one_run(scenes, tmp_path, quick, ear):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,6 +37,7 @@ def find_truths(
     masks: Path | None,
     trimap: bool,
     listener: Listener | None,
+    warn: Callable[[str], object] | None = None,
 ) -> Truths:
     """The annotations of photographs.
 
@@ -46,14 +47,17 @@ def find_truths(
         masks: where their masks are.
         trimap: whether those are trimaps.
         listener: told how many have none; None for nobody.
+        warn: told of boxes on pictures of another size; the listener by default.
 
     Raises:
         UsageError: broken annotations, or none that belongs to a photograph.
     """
     from camcli.evaluate.measured.annotations import find_masks, read_boxes
+    from camcli.evaluate.measured.box_sizes import fitted
 
+    warn = warn or (listener.warn if listener else lambda text: None)
     found = Truths(
-        read_boxes(boxes).match(refs) if boxes else {},
+        fitted(read_boxes(boxes).match(refs), refs, warn) if boxes else {},
         find_masks(masks, refs) if masks else {},
         trimap,
     )

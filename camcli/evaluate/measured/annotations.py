@@ -265,7 +265,7 @@ class Annotations:
         boxes = self.boxes.get(rel, ())
         if label is None:
             return None
-        own = [box for box in boxes if isinstance(box, NamedBox)]
+        own = [box for box in boxes if isinstance(box, NamedBox) and box.name]
         if own and len(own) == len(boxes):
             mine = tuple(box for box in own if label_index(box.name, classes) == label)
             return Annotations({rel: mine}) if mine else None

@@ -22,25 +22,36 @@ Box = tuple[float, float, float, float]
 
 
 class NamedBox(tuple[float, float, float, float]):
-    """A box of which the annotation says what is in it.
+    """A box of which the annotation says more than where it is.
 
     Attributes:
-        name: of the class or label.
+        name: of the class or label of what is in it; empty where that is not told.
+        of: (width, height) of the picture that it was drawn on; None where that is not told.
     """
 
     name: str
+    of: tuple[int, int] | None
 
-    def __new__(cls, box: Box, name: str) -> NamedBox:
+    def __new__(cls, box: Box, name: str, of: tuple[int, int] | None = None) -> NamedBox:
         """The same four edges."""
         found = super().__new__(cls, box)
-        found.name = name
+        found.name, found.of = name, of
         return found
 
 
-def named(box: Box, name: Any) -> Box:
-    """A box with the name of what is in it, where there is one."""
+def named(box: Box, name: Any, of: tuple[int, int] | None = None) -> Box:
+    """A box with the name of what is in it, and its picture's size, where there is either."""
     text = name.strip() if isinstance(name, str) else ""
-    return NamedBox(box, text) if text else box
+    return NamedBox(box, text, of) if text or of else box
+
+
+def _picture(width: Any, height: Any) -> tuple[int, int] | None:
+    """The size of a picture, as programs write it; many write 0 where they do not know."""
+    try:
+        size = int(float(width)), int(float(height))
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return size if min(size) > 0 else None
 
 
 # Corner columns of a CSV, and whether the third and fourth are a width and a height.
@@ -83,7 +94,9 @@ def read_files(path: Path) -> dict[str, list[Box]]:
                 f"{path.name}: boxes are read from a folder of VOC .xml files, a COCO .json, "
                 "a .csv or wsolevaluation's localization.txt."
             )
+        most, whole = 0.0, True
         for name, box in pairs:
+            most, whole = max(most, *box), whole and not any(edge % 1 for edge in box)
             boxes = found.setdefault(name, [])
             boxes.append(box)
             if len(boxes) > MOST_BOXES:
@@ -92,13 +105,23 @@ def read_files(path: Path) -> dict[str, list[Box]]:
                 )
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} cannot be read: {error}.") from error
+    if most <= 1 and not whole:
+        raise UsageError(
+            f"{path}: all edges lie between 0 and 1, as shares of a picture do. Boxes are in "
+            "pixels: multiply them by the width and the height of each photograph."
+        )
     return found
 
 
 def _folder(path: Path) -> Iterator[tuple[str, Box]]:
     files = sorted(path.rglob("*.xml"))
     if not files:
-        raise UsageError(f"The folder {path} holds no .xml files (Pascal VOC boxes).")
+        yolo = next(path.rglob("*.txt"), None) is not None
+        raise UsageError(
+            f"The folder {path} holds no .xml files (Pascal VOC boxes)."
+            + (" YOLO's .txt files are not read: most programs write VOC or COCO as well."
+               if yolo else "")
+        )  # fmt: skip
     # The annotation's own name: <filename> is often that of another copy of the set.
     for file in files:
         name = file.relative_to(path).with_suffix("").as_posix()
@@ -126,7 +149,9 @@ def _box(values: Any, where: str, *, sized: bool = False) -> Box:
     if sized:
         x1, y1 = x0 + x1, y0 + y1
     if not (np.isfinite([x0, y0, x1, y1]).all() and x1 > x0 and y1 > y0):
-        raise UsageError(f"{where}: the box {x0:g},{y0:g},{x1:g},{y1:g} has no area.")
+        swapped = x1 < x0 or y1 < y0
+        why = "ends before it begins" if swapped else "has no area"
+        raise UsageError(f"{where}: the box {x0:g},{y0:g},{x1:g},{y1:g} {why}.")
     return x0, y0, x1, y1
 
 
@@ -148,6 +173,7 @@ def _voc(file: Path) -> list[Box]:
     boxes: list[dict[str, str]] = []
     path: list[str] = []
     names: list[str] = []
+    picture: dict[str, str] = {}
     text = ""
 
     def start(tag: str, attributes: dict[str, str]) -> None:
@@ -163,6 +189,8 @@ def _voc(file: Path) -> list[Box]:
             boxes[-1][tag] = text
         if path[-2:] == ["object", "name"]:
             names.append(text)
+        if path[-2:-1] == ["size"] and len(path) == 3:
+            picture[tag] = text
         if path[-1:] == ["object"]:  # its name stands before or after its box
             for box in boxes:
                 box.setdefault("name", names[-1] if names else "")
@@ -187,6 +215,7 @@ def _voc(file: Path) -> list[Box]:
     except _XML_ERRORS as error:
         raise UsageError(f"{file} is no XML file: {error}.") from None
     found = []
+    of = _picture(picture.get("width"), picture.get("height"))
     for number, box in enumerate(boxes, 1):
         where = f"{file}, object {number}"
         for corner in ("xmin", "ymin", "xmax", "ymax"):
@@ -194,7 +223,7 @@ def _voc(file: Path) -> list[Box]:
                 raise UsageError(f"{where}: its bndbox has no {corner}.")
         corners = [box[corner] for corner in ("xmin", "ymin", "xmax", "ymax")]
         x0, y0, x1, y1 = _numbers(corners, where)
-        found.append(named(_box((x0 - 1, y0 - 1, x1, y1), where), box.get("name")))
+        found.append(named(_box((x0 - 1, y0 - 1, x1, y1), where), box.get("name"), of))
     return found
 
 
@@ -212,9 +241,11 @@ def _coco(file: Path) -> Iterator[tuple[str, Box]]:
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{file} is no JSON: {error}.") from None
     files: dict[Any, str] = {}
+    sizes: dict[Any, tuple[int, int] | None] = {}
     for n, image in enumerate(_list(data, "images", f"{file}")):
         where = f"{file}, images[{n}]"
-        files[_id(image, "id", where)] = _name(image, where)
+        files[number := _id(image, "id", where)] = _name(image, where)
+        sizes[number] = _picture(image.get("width"), image.get("height"))
     categories = data.get("categories")
     names = {
         _hashable(each.get("id")): each.get("name")
@@ -229,7 +260,8 @@ def _coco(file: Path) -> Iterator[tuple[str, Box]]:
         if image not in files:
             raise UsageError(f"{where}: image_id {_shown(image)} is no id in images.")
         box = _box(_field(one, "bbox", where), f"{where}, bbox", sized=True)
-        yield _key(files[image]), named(box, names.get(_hashable(one.get("category_id"))))
+        name = names.get(_hashable(one.get("category_id")))
+        yield _key(files[image]), named(box, name, sizes[image])
 
 
 def _hashable(value: Any) -> Any:
@@ -274,7 +306,11 @@ def _name(value: Any, where: str) -> str:
 
 def _table(file: Path) -> Iterator[tuple[str, Box]]:
     """A CSV with a header; several rows may be of one image."""
-    rows = csv.DictReader(io.StringIO(_text(file), newline=""))
+    text = _text(file)
+    first = text.partition("\n")[0]
+    # Where the comma is in numbers, programs put something else between columns.
+    between = next((sign for sign in ",;\t" if sign in first), ",")
+    rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=between)
     try:
         header = {str(name).strip().lower(): name for name in rows.fieldnames or ()}
         path = next((header[p] for p in PATHS if p in header), None)
@@ -308,5 +344,10 @@ def _wsol(file: Path) -> Iterator[tuple[str, Box]]:
                 "--masks."
             )
         if len(values) != 4:
-            raise UsageError(f"{file}, line {number}: expected image,x0,y0,x1,y1, not {line!r}.")
+            yolo = len(line.split()) >= 5 and "," not in line
+            raise UsageError(
+                f"{file}, line {number}: expected image,x0,y0,x1,y1, not {_shown(line)}."
+                + (" YOLO's files, with shares of the picture and no name, are not read: most "
+                   "programs write VOC or COCO as well." if yolo else "")
+            )  # fmt: skip
         yield _key(image), _box(values, f"{file}, line {number}")

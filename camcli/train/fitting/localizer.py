@@ -68,6 +68,16 @@ class Boxed:
         return torch.stack([cells, cells.flip(1)][: len(self.A)])
 
 
+def within(boxes: Sequence[Corners], size: tuple[int, int]) -> tuple[Corners, ...]:
+    """Boxes cut at the edges of a photograph of (width, height); without those that lie outside."""
+    width, height = size
+    cut = [
+        (max(x0, 0.0), max(y0, 0.0), min(x1, float(width)), min(y1, float(height)))
+        for x0, y0, x1, y1 in boxes
+    ]
+    return tuple(box for box in cut if box[2] > box[0] and box[3] > box[1])
+
+
 def coverage(boxes: Sequence[Corners], view: View, shape: tuple[int, int]) -> Tensor:
     """The share of each cell of a map that lies in any of some boxes.
 
