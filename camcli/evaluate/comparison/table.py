@@ -247,6 +247,7 @@ def save(
     """
     record = {**record, "rows": records(rows), "sanity": records(checks)}
     record["verdicts"] = verdicts(checks)
+    record["about_heads"] = heads_told(record.get("adapted_heads") or {})
     record["against_centre_box"] = [
         {**asdict(each), "sentence": each.sentence()} for each in standings(rows)
     ]

@@ -169,13 +169,14 @@ def read_evaluation(folder: Path, record: Mapping[str, Any]) -> dict[str, Any]:
         ],
         "tables": [_table(*group, rows, sentences) for group in groups(rows)],
         "sanity": _sanity(checks),
-        # Which method to use comes first, then what a random head does to each.
+        # Which method to use comes first, then what is behind it.
         "verdicts": [
             *(
                 line
                 for one in _objects(record.get("advice"), _NETWORKS)
                 for line in texts(one.get("lines"), _SENTENCES)
             ),
+            *texts(record.get("about_heads"), _SENTENCES),
             *texts(record.get("verdicts"), _SENTENCES),
         ],
         "predictions": _predictions(record.get("predictions")),

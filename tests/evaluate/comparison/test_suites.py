@@ -162,6 +162,7 @@ def test_how_well_the_head_got_used_to_it_stands_beside_the_number(by_colour, fo
     assert f"in {told['kept_after']:.0%} of pictures" in line
     assert ("next to nothing" in line) == (told["learned"] < LITTLE)
     assert line in (tmp_path / "out" / "results.md").read_text()
+    assert json.loads((tmp_path / "out" / "results.json").read_text())["about_heads"] == [line]
     console = Console(record=True, width=1000)
     found.show(console)
     assert line in console.export_text()

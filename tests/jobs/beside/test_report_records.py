@@ -99,9 +99,13 @@ def test_an_evaluation_over_the_same_photographs_is_found_beside_the_run(run, tm
 
 def test_the_page_says_which_method_to_use(tmp_path):
     advice = [{"model": "net", "lines": ["Verdict on net: use cam.", 7]}, "broken"]
-    record = evaluated(tmp_path / "eval", tmp_path / "photos", advice=advice)
+    record = evaluated(
+        tmp_path / "eval", tmp_path / "photos", advice=advice, about_heads=["idsds (net): in 96%."]
+    )
     found = read_evaluation(tmp_path / "eval", record)["verdicts"]
-    assert found == ["Verdict on net: use cam.", "cam (net): destroyed by a random head."]
+    assert found == [
+        "Verdict on net: use cam.", "idsds (net): in 96%.", "cam (net): destroyed by a random head."
+    ]  # fmt: skip
     record["advice"] = {"no": "list"}
     assert read_evaluation(tmp_path / "eval", record)["verdicts"] == found[1:]
 
