@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from camcli.cam.attention.grid import INSTEAD, why_no_attention
+from camcli.cam.attention.grid import instead, why_no_attention
 from camcli.cam.attention.relevances import Relevances
 from camcli.cam.attention.seen import Attending
 from camcli.cam.map_options import SAME_VIEW, SHOWN, Fuse, MapOptions
@@ -52,7 +52,7 @@ def check_influence(how: MapOptions, classifier: Classifier) -> None:
     if how.method.attention and (why := why_no_attention_of(classifier)):
         raise UsageError(
             f"{how.method.name} needs a transformer whose tokens all look at each other, and "
-            f"{classifier.provenance.name} {why}: {INSTEAD}."
+            f"{classifier.provenance.name} {why}: {instead(why)}."
         )
     places = classifier.cut.places if classifier.cut else ()
     if how.method.joins and len(places) < 2:
@@ -87,11 +87,14 @@ def why_no_attention_of(classifier: Classifier) -> str | None:
     noise = _noise(classifier)
     try:
         plain = classifier.see(noise)
-        look = classifier.see(noise, watch := Attending())
+        with torch.inference_mode(False), torch.enable_grad():
+            # Not the noise itself: some networks begin with writing over what they are given.
+            given = noise.requires_grad_() * 1
+            look = classifier.see(given, watch := Attending())
         near = 1e-3 * plain.logits.abs().max()
         if not torch.allclose(plain.logits, look.logits, rtol=1e-2, atol=float(near)):
             return "answers otherwise when it is watched"
-        return why_no_attention(watch, plain.parts[-1].A, look.images)
+        return why_no_attention(watch, plain.parts[-1].A, noise)
     except RuntimeError as error:
         return f"cannot be run with gradients ({str(error).splitlines()[0]})"
 

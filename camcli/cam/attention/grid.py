@@ -11,7 +11,7 @@ from torch import Tensor
 
 from camcli.cam.attention.blocks import Blocks
 from camcli.cam.attention.seen import Attending
-from camcli.cam.attention.structure import why_not_places
+from camcli.cam.attention.structure import OUT_OF_ORDER, why_not_in_order, why_not_places
 from camcli.cam.method_input import Evidence
 from camcli.errors import UsageError
 from camcli.models.cutting.tokens import MOST_PREFIX, layout_of
@@ -23,13 +23,14 @@ def why_no_attention(watch: Attending, A: Tensor, images: Tensor) -> str | None:
     Args:
         watch: who saw it run.
         A: its features (B, K, h, w).
-        images: (B, 3, H, W).
+        images: (B, 3, H, W), two or more; with a gradient it is seen where tokens come from, too.
     """
     found = _blocks(watch, A, images)
     if isinstance(found, str):
         return found
     assert watch.logits is not None
-    return why_not_places(found, watch.logits)
+    why = why_not_places(found, watch.logits)
+    return why or (why_not_in_order(found, images) if images.requires_grad else None)
 
 
 def blocks_of(watch: Attending, A: Tensor, images: Tensor) -> Blocks:
@@ -44,12 +45,20 @@ def blocks_of(watch: Attending, A: Tensor, images: Tensor) -> Blocks:
     if isinstance(found, str):
         raise UsageError(
             f"This method needs a transformer whose tokens all look at each other, and this "
-            f"network {found}: {INSTEAD}."
+            f"network {found}: {instead(found)}."
         )
     return found
 
 
-INSTEAD = "take attnlrp or gradcam, which explain any network"
+def instead(why: str) -> str:
+    """What to do where attention explains nothing.
+
+    Args:
+        why: of `why_no_attention`.
+    """
+    if why == OUT_OF_ORDER:
+        return "name a layer of maps before its tokens (--layer; 'camcli layers' lists them)"
+    return "take attnlrp or gradcam, which explain any network"
 
 
 def _blocks(watch: Attending, A: Tensor, images: Tensor) -> Blocks | str:

@@ -12,12 +12,14 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from camcli.cam.attention.blocks import Blocks
 
 # What a method multiplies the blocks' attention for, and what LeGrad needs of a block.
 NOT_PLACES = "attends to something else than single places (to channels, or mixtures of places)"
 MORE = "mixes places in other ways, too, than by the attention that can be seen"
+OUT_OF_ORDER = "has tokens that do not lie row by row, behind the class token if there is one"
 SEVERAL = "decides on more than the last block's tokens"
 OTHERWISE = "does something to its last tokens that cannot be repeated"
 
@@ -38,6 +40,29 @@ def why_not_places(blocks: Blocks, logits: Tensor) -> str | None:
             or _why_not_within(blocks)
             or _why_not_the_last_alone(blocks, logits)
         )
+
+
+def why_not_in_order(blocks: Blocks, images: Tensor) -> str | None:
+    """Why tokens do not lie row by row behind the prefix; None where they do, or nobody can tell.
+
+    What the first attention knows of the last place of the first row is made of that corner of the
+    picture more than of any other, and so the first place of the last row.
+
+    Args:
+        blocks: of one run whose graph is there still.
+        images: that the network was given, (2 or more, 3, H, W), with a gradient.
+    """
+    V, (h, w) = blocks.calls[0].V, blocks.grid
+    if not V.requires_grad:
+        return None
+    V = V.reshape(len(images), -1, *V.shape[-2:])
+    right, below = (V[n, :, blocks.prefix + k] for n, k in enumerate((w - 1, (h - 1) * w)))
+    with torch.inference_mode(False), torch.enable_grad():
+        (g,) = _gradients(torch.stack([right, below]), [images])
+    if g is None:
+        return None
+    energy = functional.adaptive_avg_pool2d(g.square().sum(1)[:2], 2).flatten(1)
+    return None if energy.argmax(1).tolist() == [1, 2] else OUT_OF_ORDER
 
 
 def _why_not_the_ending(blocks: Blocks, logits: Tensor) -> str | None:

@@ -99,16 +99,20 @@ class Shifted(nn.Module):
 
 
 class Net(nn.Module):
-    def __init__(self, attend=Attend, between=None, *, earlier=False, again=False):
+    def __init__(self, attend=Attend, between=None, *, earlier=False, order=None, last=False):
         super().__init__()
         torch.manual_seed(3)
         self.patches = nn.Conv2d(3, D, 8, 8)
         self.blocks = nn.ModuleList(Block(attend, between) for _ in range(3))
         self.norm, self.head = nn.LayerNorm(D), nn.Linear(D, 5)
-        self.earlier, self.again = earlier, again
+        self.earlier, self.order = earlier, order
+        self.token = nn.Parameter(torch.randn(1, 1, D)) if last else None
 
     def forward(self, images):
         x = self.patches(images).flatten(2).transpose(1, 2)
+        x = x if self.order is None else x[:, self.order]
+        if self.token is not None:
+            x = torch.cat([x, self.token.expand(len(x), -1, -1)], 1)
         kept = []
         for block in self.blocks:
             x = block(x)
@@ -119,7 +123,13 @@ class Net(nn.Module):
         return self.head(z)
 
 
+# Four places that are going to be merged beside each other, as Qwen's.
+MERGED = torch.arange(N).reshape(2, 2, 2, 2).permute(0, 2, 1, 3).flatten()
+COLUMNS = torch.arange(N).reshape(4, 4).T.flatten()
 NETWORKS = {
+    "merged": (lambda: Net(order=MERGED), "tokens that do not lie row by row"),
+    "column by column": (lambda: Net(order=COLUMNS), "tokens that do not lie row by row"),
+    "class token last": (lambda: Net(last=True), "tokens that do not lie row by row"),
     "channels": (lambda: Net(Channels), "attends to something else than single places"),
     "mixtures": (lambda: Net(Projected), "attends to something else than single places"),
     "gated": (lambda: Net(Gated), "does something with who looks at whom"),
@@ -141,7 +151,8 @@ def test_what_is_not_between_places_alone_is_refused(name):
     make, words = NETWORKS[name]
     classifier = classifier_of(make())
     assert words in str(why_no_attention_of(classifier))
-    with pytest.raises(UsageError, match="take attnlrp or gradcam, which explain any network"):
+    instead = "name a layer of maps" if "row by row" in words else "take attnlrp or gradcam, which"
+    with pytest.raises(UsageError, match=instead):
         check_influence(make_map_options("legrad"), classifier)
     check_influence(make_map_options("attnlrp"), classifier)
 
@@ -153,7 +164,8 @@ def test_the_same_with_attention_between_places_is_explained():
 def test_sizes_alone_would_not_have_told(monkeypatch):
     """Or the networks above would be refused for something else."""
     monkeypatch.setattr(grid, "why_not_places", lambda *_: None)
-    for name in ("channels", "mixtures", "neighbours", "two ends"):
+    monkeypatch.setattr(grid, "why_not_in_order", lambda *_: None)
+    for name in ("channels", "mixtures", "neighbours", "two ends", "merged"):
         assert why_no_attention_of(classifier_of(NETWORKS[name][0]())) is None, name
 
 
