@@ -334,18 +334,15 @@ def _table(result: Result, written: list[Path], explaining: Explaining) -> None:
 
 def _of_no_class(result: Result, heat: Heat) -> str:
     """What a map says that is the same for every class."""
-    from camcli.cam.method_facts import TRAINED
+    from camcli.cam.method_facts import TRAINED, where
     from camcli.render.verdict import nothing
 
+    way = f"({result.method} at {where(result.layer or '')})"
     if heat.empty or not heat.box:
-        found = nothing(heat, result.method).capitalize()
-        return f"{found} ({result.method} at {result.layer})."
+        return f"{nothing(heat, result.method).capitalize()} {way}."
     x0, y0, x1, y1 = heat.box
     what = "Like what was boxed" if result.method == TRAINED.name else "Heat, whatever the class"
-    return (
-        f"{what}: x {x0}-{x1}, y {y0}-{y1} of {result.width}x{result.height} pixels "
-        f"({result.method} at {result.layer})"
-    )
+    return f"{what}: x {x0}-{x1}, y {y0}-{y1} of {result.width}x{result.height} pixels {way}"
 
 
 def _methods(result: Result, explaining: Explaining, console: Console) -> None:

@@ -314,7 +314,9 @@ def _input(preprocess: Mapping[str, Any]) -> str | None:
 
 def _score(run: RunData) -> str | None:
     """What number of a class the maps explain; of two classes the contrast needs a word."""
-    score, classes = run.setting("score"), run.setting("classes")
+    score, classes, method = (run.setting(name) for name in ("score", "classes", "method"))
+    if isinstance(method, str) and of_no_class(method):
+        return None
     if score == "contrast" and isinstance(classes, str) and classes.startswith("2 from "):
         return "contrast: of two classes half of the difference of their logits"
     return str(score) if score else None
