@@ -103,7 +103,7 @@ def tables(photographs: str, found: Found, draws: int, few: int) -> None:
     rng = np.random.default_rng(0)
     orders = [rng.permutation(count) for _ in range(draws)]
     print(f"\n{photographs}: {count} photographs, {draws} draws of {few}\n")
-    heads = ("usual 20%", f"preset's {PRESET.box:.1%}", "otsu", f"by {few}", "best for them")
+    heads = ("usual 20%", f"preset's {PRESET.box:.0%}", "otsu", f"by {few}", "best for them")
     print("| setting | " + " | ".join(f"{h}: IoU, acc" for h in heads) + f" | V2 by {few} |")
     print("| --- |" + " --- |" * (len(heads) + 1))
     levels: dict[str, np.ndarray] = {}  # accuracy (draws, IoUs) at levels that the few chose

@@ -288,7 +288,7 @@ def test_a_preset_is_what_was_not_chosen():
     assert (own.settled().fit, own.settled().input_size) == ("whole", 96)
     assert list(own.hows()) == ["random", "layercam"]
     assert own.hows()["layercam"].smooth == "views"
-    assert own.hows()["layercam"].box_threshold == 0.145
+    assert own.hows()["layercam"].box_threshold == 0.15
     chosen = EvaluateJob("x", preset="localize", box_threshold=0.3)
     assert chosen.hows()["cam"].box_threshold == 0.3
     assert plain.hows()["auto"].box_threshold == 0.2

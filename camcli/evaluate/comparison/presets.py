@@ -47,11 +47,11 @@ PRESETS: dict[str, Preset] = {
         384,
         "views",
         "relu",
-        0.145,
-        "--preset localize draws boxes around what is above 0.145 of a map's maximum, which suits "
+        0.15,
+        "--preset localize draws boxes around what is above 0.15 of a map's maximum, which suits "
         "the bundled network's maps on average. Large things want less, small ones more: "
         "--calibrate with the boxes of a few photographs chooses it. 'camcli batch' draws the same "
-        "with --method cam --fit squash --input-size 384 --smooth views --box-threshold 0.145.",
+        "with --method cam --fit squash --input-size 384 --smooth views --box-threshold 0.15.",
     ),
 }
 
