@@ -10,11 +10,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from camcli.printable import counted, printable
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
     from camcli.data.sources.find import ImageRef
@@ -127,6 +126,8 @@ class SavedAgain:
         Args:
             failed: numbers of the photographs that no features came of.
         """
+        import numpy as np
+
         from camcli.train.judging.neighbours import nearest
 
         gone = set(failed)
@@ -155,6 +156,8 @@ class SavedAgain:
 
     def _stands_out(self, one: int, other: int) -> float:
         """How alike two are, and 0 where others are nearly so: one camera's pictures may be."""
+        import numpy as np
+
         from camcli.data.decode.same_picture import SAME, alike_in_place
 
         pictures = self._pictures
