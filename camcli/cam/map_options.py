@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -174,6 +175,21 @@ def check_layer(how: MapOptions, layer: str) -> None:
             f"{how.method.name} multiplies the maps of several layers: name more, --layer a,b, or "
             "leave --layer out."
         )
+
+
+def note_of_all_layers(hows: Iterable[MapOptions], layer: str) -> str:
+    """What to tell of methods for which a named layer is not; empty where it is for all.
+
+    Args:
+        hows: of several methods.
+        layer: as the user named it.
+    """
+    hows = list(hows)
+    every = [how.method.name for how in hows if how.method.network]
+    if not every or layer == LAST or any(how.method.joins for how in hows):
+        return ""
+    looks = "looks" if len(every) == 1 else "look"
+    return f"--layer {layer} is for the other methods: {' and '.join(every)} {looks} at all layers."
 
 
 def check_fuse(how: MapOptions, layer: str) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from camcli.cam.map_options import MASKED, MapOptions, Smooth, check_views
+from camcli.cam.map_options import MASKED, MapOptions, Smooth, check_views, note_of_all_layers
 from camcli.cam.method_facts import find_facts
 from camcli.data.decode.fit import Fit
 from camcli.data.sources.find import Images
@@ -298,6 +298,8 @@ class EvaluateJob(Settings):
         )
         from camcli.evaluate.comparison.truths import find_truths, without
 
+        if self.models and (note := note_of_all_layers(self.hows().values(), self.layer)):
+            listener.say(note)
         source, refs = find_photographs(self.data, self.labels, listener, self.limit)
         truths = find_truths(
             refs, boxes=self.boxes, masks=self.masks, trimap=self.trimap, listener=listener

@@ -20,6 +20,7 @@ from camcli.cam.map_options import (
     check_signed,
     check_views,
     make_map_options,
+    note_of_all_layers,
 )
 from camcli.cam.method_facts import AUTO, check_difference, find_facts
 from camcli.cam.scores import AUTO_SCORE, AskedScore
@@ -159,13 +160,8 @@ class MapJob(Settings):
             check_layer(how, network.layer)
             check_fuse(how, network.layer)
         check_views(self.smooth, network.fit, network.input_size)
-        every = [how.method.name for how in hows if how.method.network]
-        if every and network.layer != LAST and not any(how.method.joins for how in hows):
-            looks = "looks" if len(every) == 1 else "look"
-            listener.say(
-                f"--layer {network.layer} is for the other methods: {' and '.join(every)} {looks} "
-                "at all layers."
-            )
+        if blind := note_of_all_layers(hows, network.layer):
+            listener.say(blind)
         network.check()
         if known := network.known_classes:
             for name in (self.target, self.versus):

@@ -62,6 +62,15 @@ def test_one_table_with_the_controls(run, scenes):
     assert "exists" in again.stderr
 
 
+def test_a_layer_that_some_methods_do_not_look_at_is_told(run, scenes):
+    """Before anything is looked for: here, photographs that are not there."""
+    said = "--layer blocks.4 is for the other methods: fullgrad looks at all layers."
+    for methods, told in (("gradcam,fullgrad", True), ("gradcam", False)):
+        done = run(scenes / "none", "--masks", scenes, "--methods", methods, "--layer", "blocks.4")
+        assert done.exit_code != 0
+        assert (said in " ".join(done.stderr.split())) == told, done.stderr
+
+
 def test_a_folder_without_parts_is_refused(run, scenes):
     done = run(scenes / "test", "--parts", scenes)
     assert done.exit_code == 2
