@@ -4,7 +4,16 @@ import cv2
 import numpy as np
 import pytest
 
-from camcli.data.decode.same_picture import FINE, SMALL, grey, laid, same, turned
+from camcli.data.decode.same_picture import (
+    FINE,
+    SAME,
+    SMALL,
+    alike_in_place,
+    grey,
+    laid,
+    same,
+    turned,
+)
 
 
 def likeness(one, other):
@@ -97,3 +106,15 @@ def test_the_eight_ways_are_eight(picture):
 def test_odd_shapes_are_no_trouble(shape, picture):
     odd = np.random.default_rng(0).integers(0, 255, (*shape, 3), dtype=np.uint8)
     assert 0 <= likeness(odd, picture(0)) <= 1
+
+
+def test_in_place_copies_keep_their_fine_structure_and_others_have_another(photos):
+    """Saved again and smaller ones do; a mirrored one lies elsewhere, and so does another one."""
+    for photo in photos:
+        fine = grey(photo, FINE)
+        for kind in ("itself", "jpeg 40", "small", "lighter"):
+            assert alike_in_place(fine, grey(COPIES[kind](photo), FINE)) > SAME, kind
+        assert alike_in_place(fine, grey(photo[:, ::-1], FINE)) < 0.5
+    one, other, _ = (grey(photo, FINE) for photo in photos)
+    assert alike_in_place(one, other) < 0.2
+    assert alike_in_place(np.full_like(one, 9), one) < 0.2
