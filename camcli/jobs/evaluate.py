@@ -13,7 +13,7 @@ from camcli.data.decode.fit import Fit
 from camcli.data.sources.find import Images
 from camcli.errors import UsageError
 from camcli.evaluate.comparison.networks import ComparedNetwork, find_methods, split_names
-from camcli.evaluate.comparison.presets import PLAIN, find_preset
+from camcli.evaluate.comparison.presets import PLAIN, blamed, find_preset
 from camcli.evaluate.comparison.result import EvaluationResult
 from camcli.evaluate.comparison.result_files import check_out
 from camcli.evaluate.comparison.suites import ATTENTION_METHODS, SUITE_METHODS, find_suite
@@ -193,7 +193,10 @@ class EvaluateJob(Settings):
         networks = self.networks() if networks is None else networks
         job._check(networks)
         own = self.suite is not None and not (self.methods or self.preset)
-        return job._asked(networks, listener, ATTENTION_METHODS if own else None)
+        try:
+            return job._asked(networks, listener, ATTENTION_METHODS if own else None)
+        except UsageError as error:
+            raise blamed(error, self.preset, self.input_size) from error.__cause__
 
     def _check(self, networks: Sequence[ComparedNetwork]) -> None:
         """`check`, of settled settings."""

@@ -65,3 +65,18 @@ def find_preset(name: str) -> Preset:
     if name not in PRESETS:
         raise UsageError(f"Unknown preset {name!r}. There is {', '.join(PRESETS)}.")
     return PRESETS[name]
+
+
+def blamed(error: UsageError, preset: str | None, input_size: int | None) -> UsageError:
+    """What is wrong, blamed on the preset where it chose the input size and no user did.
+
+    Args:
+        error: what was found.
+        preset: which was asked for; None for none.
+        input_size: as the user gave it.
+    """
+    if preset is None or input_size is not None:
+        return error
+    wide = f"leave --preset out, whose inputs are {find_preset(preset).input_size} pixels wide"
+    told = str(error).replace("leave --input-size out", wide)
+    return error if told == str(error) else UsageError(told)

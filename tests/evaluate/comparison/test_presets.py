@@ -1,7 +1,10 @@
 """What a named setting reaches on photographs with boxes that had no part in its choice."""
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from camcli.errors import UsageError
 from camcli.jobs.evaluate import EvaluateJob
 from camcli.train.progress import Listener
 
@@ -21,3 +24,15 @@ def test_boxes_as_written_are_better_than_a_centred_one(test_data):
     assert ours["box_acc@30"] == middle["box_acc@30"] == 1
     for name in ("box_acc@50", "box_acc@70", "maxboxacc_v2@50", "maxboxacc_v2@70"):
         assert ours[name] > middle[name], name
+
+
+def test_of_a_network_of_one_size_the_preset_is_named_and_no_option_that_nobody_gave(tmp_path):
+    Image.fromarray(np.full((40, 50, 3), 90, np.uint8)).save(tmp_path / "a.png")
+    (tmp_path / "b.csv").write_text("path,x0,y0,x1,y1\na.png,5,5,30,30\n")
+    job = EvaluateJob(
+        tmp_path, boxes=tmp_path / "b.csv", preset="localize", labels="none", bootstrap=0,
+        models="timm:vit_tiny_patch16_224", weights=["random"], device="cpu",
+    )  # fmt: skip
+    with pytest.raises(UsageError, match="leave --preset out, whose inputs are 384 pixels") as told:
+        job.run(Listener())
+    assert "--input-size" not in str(told.value)
