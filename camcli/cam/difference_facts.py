@@ -39,6 +39,8 @@ def why_no_difference(
         return f"{method.name} shows the same map for every class"
     if several_layers:
         return "the maps of several layers are cut off at zero before they become one"
+    if smooth == "views":
+        return "the maps of both views are cut off at zero before they become one"
     if smooth == "eigen" or not (method.signed or method.weighted or method.network):
         return "a principal component has no side that is for a class and one that is against it"
     whole = FACTS.get(method.name, method).place(named=False) and method.name not in ONE_MORE

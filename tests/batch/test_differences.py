@@ -12,6 +12,7 @@ from torch import nn
 from torchvision.models import VisionTransformer
 
 from camcli.batch.explain import explain_batch, make_explanation, read
+from camcli.cam.difference_facts import why_no_difference
 from camcli.cam.map_options import make_map_options
 from camcli.cam.method_facts import FACTS
 from camcli.data.decode.images import Picture
@@ -157,6 +158,12 @@ def test_smoothed_maps_have_none(classifier, smooth):
     how = make_map_options("gradcam", smooth=smooth)
     (each,) = explained(classifier, others_of(classifier, 1), how)
     assert each.difference is None
+
+
+def test_of_two_views_it_is_said_that_no_map_has_two_sides():
+    assert "both views are cut off at zero" in (
+        why_no_difference(FACTS["gradcam"], smooth="views", output="softmax") or ""
+    )
 
 
 def test_every_method_is_tried_by_one_of_these(classifier):
