@@ -11,6 +11,8 @@ ALREADY = 0.9
 """Share of pictures that a network answers without a patch as with it, so that little is left."""
 _PLAIN = {"idsds": "sds", "ffid": "rfid"}
 
+_GONE = {"idsds": "a patch", "ffid": "a random tenth"}
+
 
 def heads_told(adapted: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[str]:
     """A sentence for each network and metric.
@@ -21,10 +23,11 @@ def heads_told(adapted: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[s
     lines = []
     for name, by_metric in adapted.items():
         for metric, told in by_metric.items():
+            after, before = told["kept_after"], told["kept_before"]
             line = (
-                f"{metric} ({name}): without a patch its head says in {told['kept_after']:.0%} of "
-                f"pictures what it says of the whole one, and in {told['kept_before']:.0%} before "
-                "it got used to them"
+                f"{metric} ({name}): without {_GONE[metric]} its head says in {after:.0%} of "
+                f"pictures what it says of the whole one, and in {before:.0%} before it got used "
+                "to them"
             )
             if told["learned"] < LITTLE:
                 line += (

@@ -178,6 +178,7 @@ def test_a_head_that_learned_next_to_nothing_is_named_with_the_reason(learned, k
     assert ("hardly more than rfid" in line) == bool(why)
     assert why in line
     assert ("more photographs" in line) == (why == "more photographs")
+    assert "without a random tenth its head says in 97% of pictures" in line
 
 
 def test_a_transformer_is_asked_for_attnlrp_as_well(tmp_path):
