@@ -337,10 +337,15 @@ def _has_tokens(classifier: Classifier) -> bool:
     except RuntimeError:  # something is written over that a gradient needs
         return False
     near = 1e-3 * float(plain.abs().max())
-    return (
-        torch.allclose(plain, look.logits, rtol=1e-2, atol=near)
-        and watch.tokens(look.images) is not None
-    )
+    same = torch.allclose(plain, look.logits, rtol=1e-2, atol=near)
+    if not same or watch.tokens(look.images) is None:
+        return False
+    try:  # again, to see where tokens come from: what is written over differs with a gradient
+        with torch.inference_mode(False), torch.enable_grad():
+            classifier.see(noise.requires_grad_() * 1, again := Relevances())
+        return again.in_order(noise)
+    except RuntimeError:
+        return True
 
 
 # More noisy copies no longer change a map that anybody could see, and take hours an image.

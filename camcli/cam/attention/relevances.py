@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from camcli.cam.attention.rules import Rules
+from camcli.cam.attention.structure import lie_in_corners
 from camcli.models.cutting.tokens import TensorLayout, layout_of, to_maps
 
 _NORMS = ("layer_norm", "rms_norm", "group_norm")
@@ -80,6 +81,21 @@ class Relevances(Rules):
             if layout is not None and len(x) == len(images):
                 return x, layout
         return None
+
+    def in_order(self, images: Tensor) -> bool:
+        """Whether there are such tokens, and they lie row by row, if they lie in a row.
+
+        Args:
+            images: that the network was given, (2 or more, 3, H, W), with a gradient.
+        """
+        found = self.tokens(images)
+        if found is None:
+            return False
+        x, layout = found
+        if layout.kind != "tokens" or not x.requires_grad:
+            return True
+        (_, h, w), first = layout.shape, layout.prefix
+        return lie_in_corners(x[0, first + w - 1], x[1, first + (h - 1) * w], images)
 
     def of(self, images: Tensor, score: Callable[[Tensor], Tensor]) -> TokenRelevance | None:
         """How much of a score comes from each token; nothing where there is no attention.

@@ -57,12 +57,23 @@ def why_not_in_order(blocks: Blocks, images: Tensor) -> str | None:
         return None
     V = V.reshape(len(images), -1, *V.shape[-2:])
     right, below = (V[n, :, blocks.prefix + k] for n, k in enumerate((w - 1, (h - 1) * w)))
+    return None if lie_in_corners(right, below, images) else OUT_OF_ORDER
+
+
+def lie_in_corners(right: Tensor, below: Tensor, images: Tensor) -> bool:
+    """Whether values are made of the upper right of the first image, and the lower left of another.
+
+    Args:
+        right: of the first image, of any shape.
+        below: of the second, of the same.
+        images: (2 or more, 3, H, W), with a gradient. Of what was not made of them all is true.
+    """
     with torch.inference_mode(False), torch.enable_grad():
         (g,) = _gradients(torch.stack([right, below]), [images])
     if g is None:
-        return None
+        return True
     energy = functional.adaptive_avg_pool2d(g.square().sum(1)[:2], 2).flatten(1)
-    return None if energy.argmax(1).tolist() == [1, 2] else OUT_OF_ORDER
+    return energy.argmax(1).tolist() == [1, 2]
 
 
 def _why_not_the_ending(blocks: Blocks, logits: Tensor) -> str | None:

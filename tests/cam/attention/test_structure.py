@@ -14,7 +14,7 @@ from torchvision.models import VisionTransformer
 from camcli.cam.attention import grid
 from camcli.cam.attention.seen import Attending, Ending
 from camcli.cam.explainer import check_influence, why_no_attention_of
-from camcli.cam.map_options import make_map_options
+from camcli.cam.map_options import make_map_options, settled
 from camcli.data.decode.preprocess import Preprocess
 from camcli.errors import UsageError
 from camcli.models.classifier import cut_classifier
@@ -159,6 +159,16 @@ def test_what_is_not_between_places_alone_is_refused(name):
 
 def test_the_same_with_attention_between_places_is_explained():
     assert why_no_attention_of(classifier_of(Net())) is None
+
+
+@pytest.mark.parametrize(("name", "place"), [
+    (None, "first tokens"), ("channels", "first tokens"), ("merged", None),
+    ("column by column", None), ("class token last", None),
+])  # fmt: skip
+def test_attnlrp_looks_where_the_network_is_cut_if_tokens_are_out_of_order(name, place):
+    """The cut goes before what changes their order."""
+    classifier = classifier_of(NETWORKS[name][0]() if name else Net())
+    assert settled(make_map_options("attnlrp"), classifier).method.default == place
 
 
 def test_sizes_alone_would_not_have_told(monkeypatch):
