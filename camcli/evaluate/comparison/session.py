@@ -146,7 +146,7 @@ def ask_all(
     """
     from camcli.batch.summary.label_notes import label_notes
     from camcli.evaluate.comparison.advice import advise
-    from camcli.evaluate.comparison.columns import CONTROLS
+    from camcli.evaluate.comparison.columns import CLASSIFICATION, CONTROLS
     from camcli.evaluate.comparison.compare import compare
     from camcli.evaluate.comparison.trained_row import with_localizer
     from camcli.evaluate.comparison.turns import Turns
@@ -270,6 +270,8 @@ def ask_all(
         raise UsageError(f"Nothing could be measured: {lost}" if lost else NOTHING)
     if lost:
         listener.warn(lost)
+    # What the networks say, what knows nothing of them, and the methods: in each table alike.
+    found.rows.sort(key=lambda row: (row.method != CLASSIFICATION, row.method not in CONTROLS))
     return found
 
 

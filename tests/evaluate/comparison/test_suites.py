@@ -15,6 +15,7 @@ from camcli.cam.map_options import make_map_options
 from camcli.data.sources.find import find_images
 from camcli.errors import UsageError
 from camcli.evaluate.comparison.adapted_words import LITTLE, heads_told
+from camcli.evaluate.comparison.columns import CLASSIFICATION
 from camcli.evaluate.comparison.compare import Questions
 from camcli.evaluate.comparison.duration import expected_seconds, in_words
 from camcli.evaluate.comparison.suites import SUITES, find_suite
@@ -104,6 +105,9 @@ def test_each_suite_asks_all_that_the_one_before_asks(by_colour, folder, tmp_pat
     found, hears = run(by_colour, folder, tmp_path, suite)
     lines = hears.lines
     assert has_a_bar_for_each_look(hears, suite), hears.bars
+    assert [row.method for row in found.rows] == [
+        CLASSIFICATION, GAUSSIAN, "random", "gradcam", "layercam", "eigencam",
+    ]  # fmt: skip
     metrics = set(found.row("gradcam").metrics)
     wanted = {
         "quick": {"sds", "idsds", "sparseness", "complexity"},
