@@ -4,26 +4,22 @@ Boxes: a folder of Pascal VOC XML files, a COCO JSON file, a CSV with a column f
 four for the corners, or wsolevaluation's ``localization.txt``. Masks: a folder of pictures with
 the photographs' relative paths.
 
-An annotation belongs to the photograph with its relative path or, where that is not known, to the
-only one with its file name; names with their extension count first, so that the boxes of ``x.jpg``
-and of ``x.png`` are not mixed. One without extension (``x.xml``) that could be of both is refused.
+Which photograph an annotation belongs to: `camcli.evaluate.measured.belonging`.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
-from typing import Any
+from pathlib import Path
 
 import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from camcli.data.sources.find import ImageRef
-from camcli.data.sources.finders import is_image_name
 from camcli.errors import UsageError
+from camcli.evaluate.measured.belonging import bare, files_below, matched, some_of
 from camcli.evaluate.measured.box_files import Box, NamedBox, read_files
 from camcli.evaluate.measured.square_canvas import SIDE, Truth, box_of
 from camcli.files import open_regular
@@ -47,7 +43,7 @@ class Boxes:
         """The same by names without their extension."""
         found: dict[str, tuple[Box, ...]] = {}
         for name, boxes in self.by_file.items():
-            found[_stem(name)] = found.get(_stem(name), ()) + boxes
+            found[bare(name)] = found.get(bare(name), ()) + boxes
         return found
 
     def match(self, refs: Iterable[ImageRef]) -> dict[str, tuple[Box, ...]]:
@@ -56,67 +52,19 @@ class Boxes:
         Raises:
             UsageError: no photograph has an annotation, or one could be of several.
         """
-        found = _match(self.by_file, refs)
+        refs = list(refs)
+        found = matched(self.by_file, refs)
         if not found:
-            some = ", ".join(list(self.by_file)[:3])
             raise UsageError(
-                f"None of the images has a box: the annotations are of {some} ..."
-                if some
-                else "None of the images has a box: there is none in the annotations."
+                "None of the images has a box: "
+                + (
+                    f"the annotations are of {some_of(self.by_file)}, the images are "
+                    f"{some_of(ref.rel for ref in refs)}."
+                    if self.by_file
+                    else "there is none in the annotations."
+                )
             )
         return found
-
-
-def _match(by_file: dict[str, Any], refs: Iterable[ImageRef]) -> dict[str, Any]:
-    """What belongs to each photograph.
-
-    Raises:
-        UsageError: it cannot be told to which of two photographs something belongs.
-    """
-    refs = list(refs)
-    found: dict[str, Any] = {}
-    used: set[str] = set()
-    # With the extension: a/b/c.jpg is annotated as a/b/c.jpg, b/c.jpg, or c.jpg if there is one.
-    named = Counter(PurePosixPath(ref.rel).name for ref in refs)
-    for ref in refs:
-        parts = PurePosixPath(ref.rel).parts
-        for n in range(len(parts)):
-            name = "/".join(parts[n:])
-            if name in by_file and (n < len(parts) - 1 or n == 0 or named[name] == 1):
-                found[ref.rel] = by_file[name]
-                used.add(name)
-                break
-    # Without it, where that leaves one annotation and one photograph.
-    stems: dict[str, list[str]] = {}
-    for name in by_file:
-        if name not in used:
-            stems.setdefault(_stem(name), []).append(name)
-    left = [ref.rel for ref in refs if ref.rel not in found]
-    whole = Counter(PurePosixPath(rel).with_suffix("") for rel in left)
-    alone = Counter(PurePosixPath(rel).stem for rel in left)
-    for rel in left:
-        path = PurePosixPath(rel).with_suffix("")
-        for n in range(len(path.parts)):
-            name = "/".join(path.parts[n:])
-            bare = n == len(path.parts) - 1
-            if name not in stems or (bare and n > 0 and alone[name] > whole[path]):
-                continue
-            if whole[path] > 1 or len(stems[name]) > 1:
-                others = [other for other in left if PurePosixPath(other).with_suffix("") == path]
-                given = " and of ".join(sorted(stems[name])[:2])
-                raise UsageError(
-                    f"The annotation of {given} could be that of {' or of '.join(others[:2])}: "
-                    "name the photographs with their extension in the annotations, or take one of "
-                    "them away."
-                )
-            found[rel] = by_file[stems[name][0]]
-            break
-    return found
-
-
-def _stem(name: str) -> str:
-    """A name without the extension of a picture; ``cat.0`` has none."""
-    return name.rpartition(".")[0] if is_image_name(name.rpartition("/")[2]) else name
 
 
 def read_boxes(path: Path) -> Boxes:
@@ -147,7 +95,7 @@ def find_masks(folder: Path, refs: Iterable[ImageRef]) -> dict[str, Path]:
     """
     if not folder.is_dir():
         raise UsageError(f"There are no masks at {folder}: no such folder.")
-    files = [f for f in sorted(folder.rglob("*")) if f.suffix.lower() in MASK_SUFFIXES]
+    files = files_below(folder, MASK_SUFFIXES)
     by_file: dict[str, Path] = {}
     for file in files:
         name = file.relative_to(folder).with_suffix("").as_posix()
@@ -157,7 +105,7 @@ def find_masks(folder: Path, refs: Iterable[ImageRef]) -> dict[str, Path]:
                 "keep one."
             )
         by_file[name] = file
-    found = _match(by_file, refs)
+    found = matched(by_file, refs)
     if not found:
         raise UsageError(
             f"None of the images has a mask in {folder}: expected the image's relative path with "
@@ -212,9 +160,10 @@ def truth_of(
         mask: (H, W) bool, of any size: it is taken to cover the photograph.
         ignore: (H, W) bool, likewise.
     """
-    scale = np.array([SIDE / size[0], SIDE / size[1]] * 2)
-    placed = np.clip(np.array([*boxes], np.float64).reshape(-1, 4) * scale, 0, SIDE)
-    placed = placed[(placed[:, 2] > placed[:, 0]) & (placed[:, 3] > placed[:, 1])]
+    edges = np.array([*size, *size], np.float64)
+    # Cut in pixels: 95 * (224 / 95) is less than 224, and a box outside would leave a sliver.
+    placed = np.clip(np.array([*boxes], np.float64).reshape(-1, 4), 0, edges)
+    placed = placed[(placed[:, 2] > placed[:, 0]) & (placed[:, 3] > placed[:, 1])] * SIDE / edges
     small = None if mask is None else _shrunk(mask)
     hidden = None if ignore is None else _shrunk(ignore)
     if small is not None and not len(placed):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -16,6 +17,7 @@ from xml.parsers import expat
 import numpy as np
 
 from camcli.errors import UsageError
+from camcli.evaluate.measured.belonging import files_below
 from camcli.files import read_regular
 
 Box = tuple[float, float, float, float]
@@ -58,10 +60,17 @@ def _picture(width: Any, height: Any) -> tuple[int, int] | None:
 CORNERS = (
     (("x0", "y0", "x1", "y1"), False),
     (("xmin", "ymin", "xmax", "ymax"), False),
+    (("x1", "y1", "x2", "y2"), False),
+    (("left", "top", "right", "bottom"), False),
     (("x", "y", "w", "h"), True),
     (("x", "y", "width", "height"), True),
+    (("left", "top", "width", "height"), True),
 )
-PATHS = ("path", "image", "filename", "file_name", "image_id", "file")
+PATHS = (
+    "path", "filepath", "imagepath", "imgpath", "image", "img", "filename", "imagename", "imgname",
+    "file", "imageid",
+)  # fmt: skip
+CLASSES = ("class", "classname", "label", "labelname", "category")
 # More on one photograph are no objects that a person drew; each map is compared with all of them.
 MOST_BOXES = 10_000
 _MASKS = (".png", ".bmp", ".gif", ".tif", ".tiff")
@@ -81,6 +90,7 @@ def read_files(path: Path) -> dict[str, list[Box]]:
         ".xml": lambda file: ((file.stem, box) for box in _voc(file)),
         ".json": _coco,
         ".csv": _table,
+        ".tsv": _table,
         ".txt": _wsol,
     }
     found: dict[str, list[Box]] = {}
@@ -114,9 +124,9 @@ def read_files(path: Path) -> dict[str, list[Box]]:
 
 
 def _folder(path: Path) -> Iterator[tuple[str, Box]]:
-    files = sorted(path.rglob("*.xml"))
+    files = files_below(path, (".xml",))
     if not files:
-        yolo = next(path.rglob("*.txt"), None) is not None
+        yolo = bool(files_below(path, (".txt",)))
         raise UsageError(
             f"The folder {path} holds no .xml files (Pascal VOC boxes)."
             + (" YOLO's .txt files are not read: most programs write VOC or COCO as well."
@@ -148,7 +158,9 @@ def _box(values: Any, where: str, *, sized: bool = False) -> Box:
         raise UsageError(f"{where}: a box needs four numbers, not {_shown(values)}.") from None
     if sized:
         x1, y1 = x0 + x1, y0 + y1
-    if not (np.isfinite([x0, y0, x1, y1]).all() and x1 > x0 and y1 > y0):
+    if not np.isfinite([x0, y0, x1, y1]).all():
+        raise UsageError(f"{where}: an edge of the box {_shown(values)} is not a finite number.")
+    if not (x1 > x0 and y1 > y0):
         swapped = x1 < x0 or y1 < y0
         why = "ends before it begins" if swapped else "has no area"
         raise UsageError(f"{where}: the box {x0:g},{y0:g},{x1:g},{y1:g} {why}.")
@@ -305,25 +317,32 @@ def _name(value: Any, where: str) -> str:
 
 
 def _table(file: Path) -> Iterator[tuple[str, Box]]:
-    """A CSV with a header; several rows may be of one image."""
+    """A CSV with a header; several rows may be of one image, and tell its size and a class."""
     text = _text(file)
     first = text.partition("\n")[0]
     # Where the comma is in numbers, programs put something else between columns.
     between = next((sign for sign in ",;\t" if sign in first), ",")
     rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=between)
     try:
-        header = {str(name).strip().lower(): name for name in rows.fieldnames or ()}
+        # x_min, xMin and "x min" are one name.
+        header = {re.sub(r"[\s_-]", "", str(n).lower()): n for n in rows.fieldnames or ()}
         path = next((header[p] for p in PATHS if p in header), None)
         kind = next(((c, s) for c, s in CORNERS if all(x in header for x in c)), None)
         if path is None or kind is None:
             raise UsageError(
-                f"{file} needs a header with path and x0,y0,x1,y1 (or xmin,..., or x,y,w,h)."
+                f"{file} needs a header with path and x0,y0,x1,y1 (or xmin,..., x1,y1,x2,y2, or "
+                f"x,y,w,h). Its first line is {_shown(first.strip())}."
             )
+        corners, sized = kind
+        label = next((header[name] for name in CLASSES if name in header), None)
+        size = [header[x] for x in ("width", "height") if x in header and x not in corners]
         for row in rows:
             where = f"{file}, line {rows.line_num}"
             if not row[path]:
                 raise UsageError(f"{where}: the path is missing.")
-            yield _key(row[path]), _box([row[header[c]] for c in kind[0]], where, sized=kind[1])
+            box = _box([row[header[c]] for c in corners], where, sized=sized)
+            of = _picture(*(row[each] for each in size)) if len(size) == 2 else None
+            yield _key(row[path]), named(box, row[label] if label else "", of)
     except csv.Error as error:
         raise UsageError(f"{file}, line {rows.line_num} is no CSV: {error}.") from None
 

@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -106,6 +106,9 @@ def test_coco_tells_sizes_as_well(tmp_path):
         ("a.txt", "0 0.5 0.5 0.2 0.3\n", "YOLO's files"),
         ("a.csv", "path,x0,y0,x1,y1\n", "there is none in the annotations"),
         ("a.csv", "", "needs a header"),
+        ("a.csv", "a.jpg,1,2,30,40\n", "Its first line is 'a.jpg,1,2,30,40'"),
+        ("a.csv", "path,x0,y0,x1,y1\na.jpg,nan,2,5,75\n", "is not a finite number"),
+        ("a.csv", "path,x,y,w,h\na.jpg,1,2,inf,75\n", "is not a finite number"),
         ("a.xml", "<annotation></annotation>", "there is none in the annotations"),
         ("a.json", '{"images": [], "annotations": []}', "there is none in the annotations"),
     ],
@@ -129,10 +132,37 @@ def test_a_table_may_have_other_signs_between_its_columns(tmp_path, between):
     assert read_boxes(tmp_path / "a.csv").by_file == {"a.jpg": ((1, 2, 3, 5),)}
 
 
+@pytest.mark.parametrize("suffix", ["csv", "tsv"])
+@pytest.mark.parametrize(
+    "header",
+    [
+        "filename width height class xmin ymin xmax ymax",  # TensorFlow's, of Roboflow
+        "img_path x_min y_min x_max y_max width height label_name",
+        "image_name x1 y1 x2 y2 label width height",
+        "ImageID XMin XMax YMin YMax LabelName width height",  # Open Images, in pixels
+        "FilePath left top right bottom class width height",
+    ],
+)
+def test_tables_of_other_programs_as_pandas_writes_them(tmp_path, header, suffix):
+    value = {"xmin": 1, "x1": 1, "left": 1, "ymin": 2, "y1": 2, "top": 2, "xmax": 3, "x2": 3,
+             "right": 3, "ymax": 5, "y2": 5, "bottom": 5, "width": 640, "height": 480}  # fmt: skip
+    names = header.split()
+    row = {n: value.get(n.lower().replace("_", ""), "dog") for n in names}
+    row[next(n for n in names if "im" in n.lower() or "file" in n.lower())] = "a.jpg"
+    file = tmp_path / f"a.{suffix}"
+    pd = pytest.importorskip("pandas")
+    pd.DataFrame([row]).to_csv(file, index=False, sep="," if suffix == "csv" else "\t")
+    (box,) = read_boxes(file).match([ImageRef(tmp_path / "a.jpg", "a.jpg")])["a.jpg"]
+    assert tuple(box) == (1, 2, 3, 5)
+    assert isinstance(box, NamedBox)
+    assert (box.name, box.of) == ("dog", (640, 480))
+
+
 EDGES = st.tuples(*[st.integers(-300, 600)] * 4).filter(lambda b: b[0] < b[2] and b[1] < b[3])
 
 
 @given(EDGES, st.tuples(st.integers(1, 400), st.integers(1, 400)))
+@example((0, 95, 1, 96), (1, 95))
 def test_what_teaches_and_what_measures_cut_boxes_the_same(box, size):
     """At the photograph's edges, and nothing is left of what lies outside."""
     cut = within([box], size)
