@@ -78,6 +78,10 @@ def test_a_folder_with_signed_pictures(cat, bundled, tmp_path):
     assert (tmp_path / "run" / result.overlay).is_file()
     with pytest.raises(UsageError, match="layercam"):
         camcli.batch(cat.parent, tmp_path / "other", bundled, method="layercam", signed=True)
+    for unsigned in ({"method": "layercam"}, {"method": ["gradcam", "refinecam"]},
+                     {"smooth": "views"}):  # fmt: skip
+        with pytest.raises(UsageError, match="--signed"):
+            camcli.explain(cat, bundled, signed=True, **unsigned)
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def each_suited(hows: dict[str, MapOptions], classifier: Classifier) -> dict[str
 def _suited(how: MapOptions, classifier: Classifier, signed: bool) -> tuple[str, str]:
     """The method's name, and why it is taken."""
     # These need torch, and commands come here before it is imported.
-    from camcli.cam.explainer import parts_of, why_no_attention_of
+    from camcli.cam.explainer import heads_of, why_no_attention_of
     from camcli.models.reference.compared import references_of
 
     if references_of(classifier):
@@ -54,13 +54,10 @@ def _suited(how: MapOptions, classifier: Classifier, signed: bool) -> tuple[str,
             USUAL,
             "which is DiffCAM of a difference, by the channels in which a photograph differs",
         )
-    places = classifier.cut.places if classifier.cut else ()
-    heads = [classifier.head]
-    if places:
-        heads = [places[n].head for n in parts_of(how, classifier, len(places))]
-    if all(heads):
+    if all(heads_of(how, classifier)):
         return USUAL, "exact where maps are averaged and one linear layer follows"
-    able = _reads_a_token(classifier) and not signed and how.smooth is None
+    # It has no channels whose principal component could be taken.
+    able = _reads_a_token(classifier) and not signed and how.smooth != "eigen"
     if able and why_no_attention_of(classifier) is None:
         return "legrad", "by the attention of all blocks of a transformer with a class token"
     return USUAL, "which any network has, by the gradient at the explained maps"

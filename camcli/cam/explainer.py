@@ -14,14 +14,14 @@ from camcli.cam.attention.grid import instead, why_no_attention
 from camcli.cam.attention.relevances import Relevances
 from camcli.cam.attention.seen import Attending
 from camcli.cam.map_options import SAME_VIEW, SHOWN, Fuse, MapOptions
-from camcli.cam.method_facts import FACTS, TRAINED
+from camcli.cam.method_facts import FACTS, TRAINED, UNDEFINED
 from camcli.cam.method_input import Evidence
 from camcli.cam.methods import NO_LOCALIZER, explain, find_method
 from camcli.cam.noise import augmented, noisy_images
 from camcli.cam.views import WHOLE, cut_out, joined
 from camcli.errors import UsageError
 from camcli.models.classifier import Classifier, Look, Part, Watch
-from camcli.models.cutting.types import Tail, has_gradients
+from camcli.models.cutting.types import LinearHead, Tail, has_gradients
 from camcli.models.reference.compared import Distance, references_of
 from camcli.models.spec import PYRAMID
 
@@ -55,6 +55,12 @@ def check_influence(how: MapOptions, classifier: Classifier) -> None:
             f"{classifier.provenance.name} {why}: {instead(why)}."
         )
     places = classifier.cut.places if classifier.cut else ()
+    if how.method.cost[1] == UNDEFINED and not all(heads_of(how, classifier)):
+        where = f" after {classifier.layer}" if not classifier.usual_layer else ""
+        raise UsageError(
+            f"{how.method.name} needs global average pooling and one linear layer, and "
+            f"{classifier.provenance.name} has something else{where}: take gradcam or hirescam."
+        )
     if how.method.joins and len(places) < 2:
         raise UsageError(
             f"{how.method.name} multiplies the maps of several layers, and this network is cut at "
@@ -245,6 +251,14 @@ def parts_of(how: MapOptions, classifier: Classifier, count: int) -> range:
     """
     alone = classifier.usual_layer and not how.method.joins and how.fuse == "mean"
     return range(count - 1 if alone else 0, count)
+
+
+def heads_of(how: MapOptions, classifier: Classifier) -> list[LinearHead | None]:
+    """What follows each of the maps that are joined, where it is averaging and one linear layer."""
+    places = classifier.cut.places if classifier.cut else ()
+    if not places:
+        return [classifier.head]
+    return [places[n].head for n in parts_of(how, classifier, len(places))]
 
 
 def layer_of(how: MapOptions, classifier: Classifier) -> str:

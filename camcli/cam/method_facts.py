@@ -340,19 +340,27 @@ is the gradient of that difference. It is another name, for such a network alone
 
 
 def check_difference(methods: str, compares: bool) -> None:
-    """Refuse DiffCAM where nothing is compared with.
+    """Refuse DiffCAM where nothing is compared with, and where something is what needs a class.
 
     Args:
         methods: as the user named them, with commas between several.
         compares: whether there are references.
 
     Raises:
-        UsageError: it is among them, and there are none.
+        UsageError: one of these is among them.
     """
-    if not compares and DIFFCAM in map(_plain, methods.split(",")):
+    names = [_plain(name) for name in methods.split(",")]
+    if not compares and DIFFCAM in names:
         raise UsageError(
             "diffcam shows how a photograph differs from others: --against FOLDER names them."
         )
+    for facts in [FACTS[name] for name in names if compares and name in FACTS]:
+        reads = "follows attention to" if facts.attention else "is the linear layer of"
+        if facts.attention or facts.cost[1] == UNDEFINED:
+            raise UsageError(
+                f"{facts.name} {reads} the network's own answer, and --against asks how its "
+                "features differ: take diffcam."
+            )
 
 
 TRAINED = Facts(

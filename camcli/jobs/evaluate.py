@@ -13,7 +13,7 @@ from camcli.data.decode.fit import Fit
 from camcli.data.sources.find import Images
 from camcli.errors import UsageError
 from camcli.evaluate.comparison.networks import ComparedNetwork, find_methods, split_names
-from camcli.evaluate.comparison.presets import PLAIN, blamed, find_preset
+from camcli.evaluate.comparison.presets import PLAIN, blamed, find_preset, told_of_boxes
 from camcli.evaluate.comparison.result import EvaluationResult
 from camcli.evaluate.comparison.result_files import check_out
 from camcli.evaluate.comparison.suites import ATTENTION_METHODS, SUITE_METHODS, find_suite
@@ -39,7 +39,7 @@ SURE = 0.9
 class EvaluateJob(Settings):
     """An evaluation that is to be made; ``camcli evaluate --help`` says more of each setting.
 
-    None stands for what the preset says, or else for the plain choice: ``methods`` for cam,
+    None stands for what the preset says, or else for the plain choice: ``methods`` for auto,
     ``scale`` for relu, ``fit``, ``input_size`` and ``smooth`` for the network's own and none.
 
     Attributes:
@@ -196,7 +196,7 @@ class EvaluateJob(Settings):
         try:
             return job._asked(networks, listener, ATTENTION_METHODS if own else None)
         except UsageError as error:
-            raise blamed(error, self.preset, self.input_size) from error.__cause__
+            raise blamed(error, self.preset, self.input_size, self.methods) from error.__cause__
 
     def _check(self, networks: Sequence[ComparedNetwork]) -> None:
         """`check`, of settled settings."""
@@ -332,14 +332,10 @@ class EvaluateJob(Settings):
             check_labels(refs, networks, named=source.renamed)
         from camcli.batch.folder_order import renamed  # with torch
 
-        told = find_preset(self.preset).told if self.preset else ""
-        if (
-            told
-            and (self.boxes or self.masks)
-            and self.box_threshold is None
-            and not self.calibrate
-        ):
-            listener.say(told)
+        drawn = (self.boxes or self.masks) and not self.calibrate and self.box_threshold is None
+        if self.preset and drawn:
+            made = (self.methods or "", self.fit, self.input_size, self.smooth)
+            listener.say(told_of_boxes(self.preset, *made))
         # Before seconds of silence.
         listener.say(f"{counted(len(refs), 'photograph')}, {counted(len(networks), 'network')}.")
         ask = questions(

@@ -151,6 +151,8 @@ class MapJob(Settings):
             if asked:
                 one = f"{hows[0].method.name} looks" if len(hows) == 1 else "these methods look"
                 listener.warn(f"{asked} changes no map here: {one} at no class.")
+        for how in hows if signed else ():
+            check_signed(how, network.layer)
         if not isinstance(network, ModelJob):
             return
         check_difference(self.method, network.against is not None)
@@ -169,8 +171,6 @@ class MapJob(Settings):
                     continue
                 if note := namesakes(str(name), match_class(str(name), known), known):
                     listener.say(note)
-        for how in hows if signed else ():
-            check_signed(how, network.layer)
 
     def _check_topk(self, compares: bool) -> None:
         if compares and self.topk > 1:

@@ -132,9 +132,11 @@ def test_a_class_token_is_followed_through_all_blocks():
     how = suited(make_map_options("auto"), token)
     assert how.method.name == "legrad"
     assert "class token" in how.chosen
-    # What LeGrad has not is by the gradient, as it was: evidence against, smoothing, one layer.
+    for smooth in ("aug", "noise", "views"):
+        assert suited(make_map_options("auto", smooth=smooth), token).method.name == "legrad"
+    # What LeGrad has not is by the gradient: evidence against, channels' components, one layer.
     assert suited(make_map_options("auto"), token, signed=True).method.name == USUAL
-    assert suited(make_map_options("auto", smooth="noise"), token).method.name == USUAL
+    assert suited(make_map_options("auto", smooth="eigen"), token).method.name == USUAL
     named = replace(classifier_of(net, layer="blocks.0"), usual_layer=False)
     assert suited(make_map_options("auto"), named).method.name == USUAL
     mean = VisionTransformer(img_size=24, patch_size=8, embed_dim=16, depth=2, num_heads=2,

@@ -34,6 +34,8 @@ MISTAKES = [
     ("explain cat.jpg --signed --method layercam", "--signed"),
     ("explain cat.jpg --target cat", "Egyptian cat"),
     ("explain cat.jpg --method diffcam", "--against FOLDER names them"),
+    ("explain cat.jpg --method gradcam,cam --against .", "cam is the linear layer of the network"),
+    ("batch . --out run --method legrad --against .", "legrad follows attention to the network"),
     ("explain cat.jpg --against nowhere", "--against: "),
     ("explain cat.jpg --against cat.jpg --topk 2", "leave --topk out"),
     ("explain cat.jpg --out taken", "--overwrite"),

@@ -79,7 +79,7 @@ GROUPS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     (
         "Grid pointing game",
         ("grid_2x2", "grid_3x3"),
-        "share of the heat in the right cell; chance is 0.25 and 0.11",
+        "share of the heat in the right cell; chance is 0.25 (3x3: 0.11)",
     ),
     (
         "Faithfulness",

@@ -23,7 +23,6 @@ class Preset:
         smooth: how maps are smoothed; None for not at all.
         scale: how maps become scores.
         box: from which share of its maximum on a map is inside its box, where nobody chose it.
-        told: of boxes with that threshold; empty for nothing.
     """
 
     method: str
@@ -32,7 +31,6 @@ class Preset:
     smooth: Smooth | None
     scale: MapScaling
     box: float = USUAL_SHARE
-    told: str = ""
 
 
 PLAIN = Preset(AUTO.name, None, None, None, "relu")
@@ -41,18 +39,7 @@ PLAIN = Preset(AUTO.name, None, None, None, "relu")
 PRESETS: dict[str, Preset] = {
     # docs/evaluation.md says how it was found and what it reaches: the threshold by the boxes of
     # 77 photographs that are judged nowhere else.
-    "localize": Preset(
-        "cam",
-        "squash",
-        384,
-        "views",
-        "relu",
-        0.15,
-        "--preset localize draws boxes around what is above 0.15 of a map's maximum, which suits "
-        "the bundled network's maps on average. Large things want less, small ones more: "
-        "--calibrate with the boxes of a few photographs chooses it. 'camcli batch' draws the same "
-        "with --method cam --fit squash --input-size 384 --smooth views --box-threshold 0.15.",
-    ),
+    "localize": Preset("cam", "squash", 384, "views", "relu", 0.15),
 }
 
 
@@ -67,16 +54,56 @@ def find_preset(name: str) -> Preset:
     return PRESETS[name]
 
 
-def blamed(error: UsageError, preset: str | None, input_size: int | None) -> UsageError:
-    """What is wrong, blamed on the preset where it chose the input size and no user did.
+def told_of_boxes(
+    name: str, methods: str, fit: Fit | None, input_size: int | None, smooth: Smooth | None
+) -> str:
+    """What is to be known of a preset's boxes, and how a run draws the same.
+
+    Args:
+        name: of the preset.
+        methods: which were settled on, with commas between several.
+        fit: likewise.
+        input_size: likewise.
+        smooth: likewise.
+    """
+    own = find_preset(name)
+    if (methods, fit, input_size, smooth) == (own.method, own.fit, own.input_size, own.smooth):
+        suits = "suits the bundled network's maps on average"
+    else:
+        suits = f"was chosen for the maps that --preset {name} makes by itself, not for these"
+    options = {
+        "method": "METHOD" if "," in methods else methods,
+        "fit": fit,
+        "input-size": input_size,
+        "smooth": smooth,
+        "box-threshold": f"{own.box:g}",
+    }
+    same = " ".join(f"--{option} {value}" for option, value in options.items() if value)
+    return (
+        f"--preset {name} draws boxes around what is above {own.box:g} of a map's maximum, "
+        f"which {suits}. Large things want less, small ones more: --calibrate with the boxes of a "
+        f"few photographs chooses it. 'camcli batch' draws the same with {same}."
+    )
+
+
+def blamed(
+    error: UsageError, preset: str | None, input_size: int | None, methods: str | None
+) -> UsageError:
+    """What is wrong, blamed on the preset for what it chose and no user did.
 
     Args:
         error: what was found.
         preset: which was asked for; None for none.
         input_size: as the user gave it.
+        methods: likewise.
     """
-    if preset is None or input_size is not None:
+    told = str(error)
+    if preset is None:
         return error
-    wide = f"leave --preset out, whose inputs are {find_preset(preset).input_size} pixels wide"
-    told = str(error).replace("leave --input-size out", wide)
+    chosen = find_preset(preset)
+    if input_size is None:
+        wide = f"leave --preset out, whose inputs are {chosen.input_size} pixels wide"
+        told = told.replace("leave --input-size out", wide)
+    if methods is None and told.startswith(f"{chosen.method} needs "):
+        told += f" --preset {preset} takes {chosen.method} where --methods names no other."
     return error if told == str(error) else UsageError(told)

@@ -1,10 +1,13 @@
 """What a named setting reaches on photographs with boxes that had no part in its choice."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from camcli.errors import UsageError
+from camcli.evaluate.comparison.presets import told_of_boxes
 from camcli.jobs.evaluate import EvaluateJob
 from camcli.train.progress import Listener
 
@@ -36,3 +39,19 @@ def test_of_a_network_of_one_size_the_preset_is_named_and_no_option_that_nobody_
     with pytest.raises(UsageError, match="leave --preset out, whose inputs are 384 pixels") as told:
         job.run(Listener())
     assert "--input-size" not in str(told.value)
+    with pytest.raises(UsageError, match=r"cam needs .*--preset localize takes cam"):
+        replace(job, input_size=224, smooth="aug").run(Listener())
+
+
+@pytest.mark.parametrize(("chosen", "same", "suits"), [
+    ({}, "--method cam --fit squash --input-size 384 --smooth views --box-threshold 0.15", True),
+    ({"methods": "layercam", "smooth": "aug"},
+     "--method layercam --fit squash --input-size 384 --smooth aug --box-threshold 0.15", False),
+    ({"methods": "cam,layercam", "input_size": 448},
+     "--method METHOD --fit squash --input-size 448 --smooth views --box-threshold 0.15", False),
+])  # fmt: skip
+def test_the_command_that_draws_the_same_is_that_of_what_was_chosen(chosen, same, suits):
+    job = EvaluateJob("photos", preset="localize", **chosen).settled()
+    told = told_of_boxes("localize", job.methods, job.fit, job.input_size, job.smooth)
+    assert f"with {same}." in told
+    assert ("suits the bundled network" in told) == suits
