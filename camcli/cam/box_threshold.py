@@ -32,7 +32,10 @@ PERCENTILE: Final = "0.2@90"
 BoxThreshold = float | str
 """A share of a map's maximum, ``otsu``, or ``SHARE@PERCENTILE``."""
 _OF_PERCENTILE = re.compile(r"\s*([0-9.eE+-]+)\s*@\s*([0-9.eE+-]+)\s*")
+# As people write shares, too; no file is called so: 20%, 0,2, 0.2@, @90.
+_OTHER_NUMBER = re.compile(r"[\s\d.,%@]+|nan@.*|.*@nan", re.IGNORECASE)
 _MAX_BYTES = 1 << 20
+_WEIGHTS = (".safetensors", ".pt", ".pth", ".ckpt", ".onnx", ".keras", ".h5")
 _TAKES = (
     "--box-threshold takes a share of a map's maximum, 0.2, say; a share of its percentile, "
     "0.2@90; otsu; or the .toml file that 'camcli evaluate --calibrate' wrote"
@@ -50,8 +53,10 @@ def asked_threshold(
     Raises:
         UsageError: a number out of (0, 1), no such file, or none of this form.
     """
-    if asked is None or asked == OTSU:
-        return None if asked is None else OTSU
+    if asked is None:
+        return None
+    if str(asked).strip().lower() == OTSU:
+        return OTSU
     if found := _OF_PERCENTILE.fullmatch(str(asked)):
         return _of_percentile(found[1], found[2], str(asked))
     try:
@@ -59,6 +64,8 @@ def asked_threshold(
     except (TypeError, ValueError):
         if not str(asked).strip():
             raise UsageError(f"{_TAKES}; what was given is empty.") from None
+        if _OTHER_NUMBER.fullmatch(str(asked)):
+            raise UsageError(f"{_TAKES}: {printable(asked)} is none of these.") from None
         return read_calibrations(expanded(str(asked)))
     if not 0 < share < 1:
         raise UsageError(f"{_TAKES}: a share is above 0 and below 1, not {asked}.")
@@ -92,6 +99,11 @@ def read_calibrations(path: Path) -> tuple[Calibration, ...]:
         raise UsageError(f"{_TAKES}. {printable(str(path))} is a folder.")
     if not path.exists():
         raise UsageError(f"{_TAKES}. There is no file {printable(str(path))}.")
+    if path.suffix.lower() in _WEIGHTS:
+        raise UsageError(
+            f"{_TAKES}. A network's file, as {printable(str(path))} is, brings its own threshold "
+            "where it has one: name it with --model."
+        )
     try:
         values = tomllib.loads(read_regular(path, _MAX_BYTES).decode("utf-8"))
     except OSError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 from camcli.errors import CamcliError, UsageError
 from camcli.files import write_whole
 from camcli.models.loading.box_calibration import Calibration, merged
+from camcli.models.spec import BUNDLED
 from camcli.train.progress import Listener
 
 
@@ -64,6 +66,26 @@ def check_calibration(
         )
 
 
+# What decides maps, where it is an option of 'camcli batch' of the same value.
+_OPTIONS = ("method", "fit", "size", "smooth", "fuse", "converge")
+_CALLED = {"size": "input-size"}
+
+
+def _batch(file: Path, calibrations: Mapping[str, Sequence[Calibration]]) -> str:
+    """The run whose boxes these are, as far as it is one run."""
+    (network, found), *others = calibrations.items()
+    one = not others and len(found) == 1 and "width" not in found[0].maps
+    if not one:
+        return f"'camcli batch --box-threshold {file}', for maps as they were measured here"
+    words = ["camcli", "batch", "PHOTOS"]
+    if network != BUNDLED:
+        words += ["--model", network]
+    for name in _OPTIONS:
+        if name in found[0].maps:
+            words += [f"--{_CALLED.get(name, name)}", str(found[0].maps[name])]
+    return f"'{shlex.join([*words, '--box-threshold', str(file)])}'"
+
+
 def store(
     file: Path,
     calibrations: Mapping[str, Sequence[Calibration]],
@@ -90,7 +112,7 @@ def store(
             write_whole(file, calibrations_toml(found))
         except OSError as error:
             raise CamcliError(f"Cannot write {file}: {error.strerror}.") from error
-        listener.say(f"Wrote {file}: 'camcli batch --box-threshold {file}'.")
+        listener.say(f"Wrote {file}: {_batch(file, calibrations)}.")
         return
     from camcli.models.loading.checkpoint import load_checkpoint, save_checkpoint
 

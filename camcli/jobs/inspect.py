@@ -204,6 +204,7 @@ class InspectJob(Settings):
         }  # fmt: skip
         boxes = None if classifier.localizer is None else classifier.localizer.told()
         told = (*classifier.provenance.notes, self._of_its_head(), classifier.output.told, boxes)
+        told += tuple(each.told() for each in classifier.boxes)
         _, height, width = part.A.shape[1:]
         return Inspected(
             self.model, form, holds, classifier.classes, classifier.output.kind,

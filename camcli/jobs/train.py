@@ -116,7 +116,15 @@ class TrainJob(Settings):
             self._photographs(listener)
             return None
         with listener.slow(f"Looking for images in {self.config.data} ..."):
-            found = read_data(self.config)
+            try:
+                found = read_data(self.config)
+            except UsageError as error:
+                if not self.config.boxes or not os.path.exists(self.config.data):
+                    raise
+                raise UsageError(
+                    f"{error} From boxes alone, without labels, a localizer is learnt with --head "
+                    f"{KEEP} --backbone NAME."
+                ) from error
         if self.config.boxes:
             self._boxed(found)
         return found

@@ -132,9 +132,21 @@ def test_what_is_no_threshold_is_refused(asked):
         asked_threshold(asked)
 
 
+@pytest.mark.parametrize("asked", ["20%", "0,2", "0.2@", "@90", "0.2@90@90", "nan@5"])
+def test_a_number_that_is_none_is_no_missing_file(asked):
+    with pytest.raises(UsageError, match=r"is none of these\.$"):
+        asked_threshold(asked)
+
+
+def test_a_networks_file_is_sent_to_model(tmp_path):
+    (tmp_path / "net.safetensors").write_bytes(bytes(2 << 20))
+    with pytest.raises(UsageError, match="name it with --model"):
+        asked_threshold(tmp_path / "net.safetensors")
+
+
 def test_words_and_numbers():
     assert asked_threshold(None) is None
-    assert asked_threshold("otsu") == "otsu"
+    assert asked_threshold("otsu") == asked_threshold(" Otsu") == "otsu"
     assert asked_threshold("0.35") == asked_threshold(0.35) == 0.35
     assert asked_threshold(" .20 @ 90.0") == asked_threshold("0.2@90") == "0.2@90"
     assert asked_threshold("0.2@100") == 0.2, "the percentile that is the maximum"

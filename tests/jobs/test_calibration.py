@@ -11,6 +11,7 @@ from camcli.api import batch, explain
 from camcli.data.synthetic.scenes import write_scenes
 from camcli.errors import CamcliError, UsageError
 from camcli.jobs.evaluate import EvaluateJob
+from camcli.jobs.inspect import InspectJob
 from camcli.models.load import load_classifier
 from camcli.models.loading.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from camcli.models.loading.zoo import build_model
@@ -53,8 +54,9 @@ def job(scenes, checkpoint, **more):
 
 
 @pytest.mark.slow
-def test_from_boxes_to_boxes(scenes, checkpoint, tmp_path):
+def test_from_boxes_to_boxes(scenes, checkpoint, tmp_path, caplog):
     file = tmp_path / "boxes.toml"
+    caplog.set_level("INFO")
     result = job(scenes, checkpoint, store=file, boxes=scenes / "all.csv").run()
     row = result.row("cam")
     assert row.count == 2, "four of the six took part in the choice"
@@ -64,6 +66,8 @@ def test_from_boxes_to_boxes(scenes, checkpoint, tmp_path):
 
     # One run with the file and one with its number have the same boxes; the record says which.
     classifier = load_classifier(checkpoint=checkpoint)
+    (said,) = [line for line in caplog.messages if line.startswith("Wrote")]
+    assert "--method cam --fit squash --input-size 64 --box-threshold" in said
     share = float(file.read_text().split("threshold = ")[1].split("\n")[0])
     out = tmp_path / "run"
     by_file = batch(scenes / "test", out, classifier, box_threshold=file, overlays=False).all()
@@ -80,6 +84,8 @@ def test_from_boxes_to_boxes(scenes, checkpoint, tmp_path):
     job(scenes, checkpoint, store=stored).run()
     assert checkpoint.read_bytes() == before
     assert load_checkpoint(stored).boxes[0].share == share
+    (note,) = [n for n in InspectJob(str(stored)).run().notes if n.startswith("Boxes of cam maps")]
+    assert f"above {share:.3g} of the maximum, chosen by the boxes of 4 photographs" in note
     own = load_classifier(checkpoint=stored)
     photo = sorted((scenes / "test").rglob("*.*"))[-1]
     told = {r.ref.path: r.heats[0].box for r in by_file}

@@ -218,11 +218,15 @@ def test_its_row_counts_no_photograph_that_it_learnt_from(kept, scenes, tmp_path
     rows = {row.method: row for row in job.run(ear).rows}
     assert rows["cam"].count == 16
     assert rows[TRAINED.name].count == 6
-    assert any("10 photographs of 16 taught trained-on-boxes" in line for line in ear.said)
+    assert any("of 16 annotated photographs 10 taught trained-on-" in line for line in ear.said)
     # What an untrained network's last map says of coloured squares, ten boxes find.
     assert rows[TRAINED.name].metrics["energy"] > rows["random"].metrics["energy"]
     alone = replace(job, data=str(told[0]), boxes=told[1]).run(ear)
     assert TRAINED.name not in {row.method for row in alone.rows}
+    assert "10 annotated photographs taught trained-on-boxes, which has no row" in ear.said[-1]
+    # The six others have no box here, and leave it without a row as well.
+    some = replace(job, boxes=told[1]).run(ear)
+    assert TRAINED.name not in {row.method for row in some.rows}
 
 
 def test_a_checkpoint_can_be_given_one(kept, scenes, tmp_path):
@@ -301,6 +305,17 @@ def test_boxes_that_are_not_there_are_told_at_once(scenes, tmp_path):
     missing = replace(KEPT, backbone=str(tmp_path / "no.safetensors"), weights=None, boxes=".")
     with pytest.raises(UsageError, match="no file"):
         TrainJob(missing, tmp_path / "run").check()
+
+
+def test_boxes_without_labels_are_sent_to_keep(scenes, tmp_path):
+    """Where the labels cannot be found, the boxes can be learnt from all the same."""
+    folder, boxes = scenes["told"]
+    (tmp_path / "flat").mkdir()
+    for n, file in enumerate(sorted(each for each in Path(folder).rglob("*") if each.is_file())):
+        (tmp_path / "flat" / f"{n}{file.suffix}").write_bytes(file.read_bytes())
+    config = TrainConfig(data=str(tmp_path / "flat"), boxes=str(boxes))
+    with pytest.raises(UsageError, match=r"labels in .* --head keep --backbone NAME"):
+        TrainJob(config, tmp_path / "run").read()
 
 
 def test_one_photograph_with_a_box_is_too_few_before_a_head_is_trained(scenes, tmp_path):

@@ -45,11 +45,12 @@ def tell_differences(table: Iterable[Mapping[str, str]], references: References)
         return
     chance = images / (references.count + 1)
     expected = "none" if chance < 0.5 else f"about {chance:.0f}"
+    more = "one more like those" if images == 1 else f"{images} more like those"
     verb = "differs" if beyond == 1 else "differ"
     say(
         f"{beyond} of {counted(images, 'image')} {verb} more than every one of the "
-        f"{counted(references.count, 'photograph')} of {references.source}; of images like these "
-        f"it would be {expected}."
+        f"{counted(references.count, 'photograph')} of {references.source}; of {more} it "
+        f"would be {expected}."
     )
     heading("Most different:" if len(most) > 1 else "How different:")
     rows(

@@ -45,13 +45,20 @@ def with_localizer(
             )
         return hows, ask
     learnt = set(found.learnt)
+    refs = [ref for ref in refs if ref.rel in ask.annotations]
     known = frozenset(
         ref.rel for ref, file in zip(refs, hash_files(refs), strict=True) if file in learnt
     )
-    if known:
+    many = counted(len(refs), "annotated photograph")
+    if known and len(known) == len(refs):
         listener.say(
-            f"{name}: {counted(len(known), 'photograph')} of {len(refs)} taught {TRAINED.name}, "
-            f"whose row does not count {'it' if len(known) == 1 else 'them'}."
+            f"{name}: the {many} taught {TRAINED.name}, which has no row here: measure it on "
+            "others."
+        )
+    elif known:
+        listener.say(
+            f"{name}: of {many} {len(known)} taught {TRAINED.name}, whose row does not count "
+            f"{'it' if len(known) == 1 else 'them'}."
         )
     rows = {method: how for method, how in hows.items() if method != TRAINED.name}
     if len(known) < len(refs):

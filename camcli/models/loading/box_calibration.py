@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any
+
+from camcli.printable import counted, printable
 
 TABLE = "box_threshold"
 """Name of the tables of a calibration in its TOML file, and of the entry in a checkpoint."""
@@ -26,6 +29,19 @@ class Calibration:
     share: float
     maps: Mapping[str, str | int | float]
     found: Mapping[str, str | int | float] = field(default_factory=dict)
+
+    def told(self) -> str:
+        """Which boxes it gives, by what it was chosen and how good it was, as far as it is told."""
+        words = (
+            f"Boxes of {self.maps['method']} maps go around what is above {self.share:.3g} of the "
+            "maximum"
+        )
+        count, reached = self.found.get("photographs"), self.found.get("iou_held_out")
+        if type(count) is int:
+            words += f", chosen by the boxes of {counted(count, 'photograph')}"
+        if type(reached) is float and isfinite(reached):
+            words += f" (mean IoU {reached:.2f}, each by the others' threshold)"
+        return printable(words)
 
     def record(self) -> dict[str, Any]:
         """As plain values: what `read_records` takes."""
