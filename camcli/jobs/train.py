@@ -119,7 +119,7 @@ class TrainJob(Settings):
             try:
                 found = read_data(self.config)
             except UsageError as error:
-                if not self.config.boxes or not os.path.exists(self.config.data):
+                if not self.config.boxes or not os.path.lexists(self.config.data):
                     raise
                 raise UsageError(
                     f"{error} From boxes alone, without labels, a localizer is learnt with --head "
