@@ -62,7 +62,8 @@ class Advice:
     Attributes:
         model: the network.
         method: the one to use; None where none can be advised.
-        tied: methods that these photographs do not tell apart from it.
+        tied: methods that these photographs do not tell apart from it, or that are better by one
+            metric and worse by another.
         lines: the verdict and its reasons, as sentences.
     """
 
@@ -133,7 +134,13 @@ def advise(
     order = {name: n for n, name in enumerate(methods)}
     able.sort(key=lambda name: ((costs or {}).get(name, 1), -len(better[name]), order[name]))
     nothing = [name for name in methods if not better[name]]
-    lines = [_verdict(model, able, methods, count, only_stuck=len(nothing) < len(methods))]
+    apart = _apart(able, asked, drawn)
+    lines = [
+        _verdict(
+            model, able, methods, count, only_stuck=len(nothing) < len(methods), alike=not apart
+        )
+    ]
+    lines += apart
     if able:
         lines += [_reason(able[0], q, m, table, drawn) for q, m in better[able[0]]]
         lines += [
@@ -194,8 +201,28 @@ def _stuck(checks: Sequence[MetricRow]) -> set[str]:
     }  # fmt: skip
 
 
+def _apart(
+    able: Sequence[str], asked: Sequence[tuple[Question, str]], drawn: Resampled
+) -> list[str]:
+    """By which metrics methods that may all be used differ, as sentences."""
+    lines = []
+    for one in able:
+        for _, metric in asked:
+            gaps = {two: difference(drawn, one, two, metric) for two in able if two != one}
+            for two, gap in gaps.items():
+                if gap is not None and gap[0] > 0:
+                    lines.append(f"{one} is better than {two} by {metric}, by {_gap(*gap)}.")
+    return lines
+
+
 def _verdict(
-    model: str, able: Sequence[str], methods: Sequence[str], count: int, *, only_stuck: bool
+    model: str,
+    able: Sequence[str],
+    methods: Sequence[str],
+    count: int,
+    *,
+    only_stuck: bool,
+    alike: bool,
 ) -> str:
     start = f"Verdict on {model} ({count} photographs):"
     if not able and only_stuck:
@@ -210,10 +237,8 @@ def _verdict(
         )
     if len(able) == 1:
         return f"{start} use {able[0]}."
-    return (
-        f"{start} use {able[0]}, or {' or '.join(able[1:])}: these photographs do not tell them "
-        "apart."
-    )
+    why = "these photographs do not tell them apart" if alike else "none is best by everything"
+    return f"{start} use {able[0]}, or {' or '.join(able[1:])}: {why}."
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -240,10 +265,8 @@ def _no_better(
         sign = -1 if metric in LOWER else 1
         first = max(names, key=lambda name: sign * table[name].metrics[metric])
         if sign * (table[first].metrics[metric] - value) > 0:
-            ahead.append(
-                f"{first} is ahead of them by {metric}, {table[first].metrics[metric]:.2f} against "
-                f"{value:.2f} of {best}"
-            )
+            own, theirs = _told_apart(table[first].metrics[metric], value)
+            ahead.append(f"{first} is ahead of them by {metric}, {own} against {theirs} of {best}")
     if ahead:
         lines.append(f"That may be too few photographs: {'; '.join(ahead)}. More would tell.")
     return lines
@@ -263,10 +286,14 @@ def _reason(
     name: str, question: Question, metric: str, table: Mapping[str, MetricRow], drawn: Resampled
 ) -> str:
     """What a method is good for, beside the best map that knows nothing."""
-    best, _ = _best_control(metric, table, drawn)
+    best, value = _best_control(metric, table, drawn)
+    gap = difference(drawn, name, best, metric)
+    # The intervals of the two may overlap though that of their difference is above 0.
+    ahead = "" if gap is None else f", better by {_gap(*gap)}"
+    digits = len(_told_apart(table[name].metrics[metric], value)[0].split(".")[1])
     return (
-        f"{name} {question.words}: {metric} {_number(table[name], metric)}, {best} "
-        f"{_number(table[best], metric)}."
+        f"{name} {question.words}: {metric} {_number(table[name], metric, digits)}, {best} "
+        f"{_number(table[best], metric, digits)}{ahead}."
     )
 
 
@@ -277,15 +304,35 @@ def _outdone_by(
         for _, metric in asked:
             gap = difference(drawn, other, name, metric)
             if gap is not None and gap[0] > 0:
-                return (
-                    f"Not {name}: {other} is better by {metric}, by {gap[0]:.2f} to {gap[1]:.2f}."
-                )
+                return f"Not {name}: {other} is better by {metric}, by {_gap(*gap)}."
     return f"Not {name}: another method is better that is outdone itself."
 
 
-def _number(row: MetricRow, metric: str) -> str:
-    text = f"{row.metrics[metric]:.2f}"
+def _told_apart(one: float, other: float) -> tuple[str, str]:
+    """Two different numbers with as many decimals as it takes to tell them apart, of 2 to 5."""
+    for digits in range(2, 6):
+        told = f"{one:.{digits}f}", f"{other:.{digits}f}"
+        if told[0] != told[1]:
+            break
+    return told
+
+
+def _gap(low: float, high: float) -> str:
+    """``0.04 to 0.12``: an interval above 0, with as many decimals as show that it is.
+
+    Example:
+        >>> _gap(0.04, 0.12), _gap(0.0012, 0.03), _gap(1e-9, 0.03)
+        ('0.04 to 0.12', '0.001 to 0.030', 'more than 0 and up to 0.03')
+    """
+    for digits in (2, 3, 4):
+        if round(low, digits) > 0:
+            return f"{low:.{digits}f} to {high:.{digits}f}"
+    return f"more than 0 and up to {high:.2g}"
+
+
+def _number(row: MetricRow, metric: str, digits: int = 2) -> str:
+    text = f"{row.metrics[metric]:.{digits}f}"
     if metric in row.intervals:
         low, high = row.intervals[metric]
-        text += f" ({low:.2f} to {high:.2f})"
+        text += f" ({low:.{digits}f} to {high:.{digits}f})"
     return text

@@ -34,13 +34,14 @@ from camcli.spreadsheet import safe
 
 
 def cell(row: MetricRow, metric: str) -> str:
-    """``0.95 (0.85-1.00)``; a dash where there is no value."""
+    """``0.95 (0.85-1.00)``, ``0.01 (-0.02 to 0.04)``; a dash where there is no value."""
     if metric not in row.metrics:
         return "-"
     text = f"{row.metrics[metric]:.3f}"
     if metric in row.intervals:
         low, high = row.intervals[metric]
-        text += f" ({low:.2f}-{high:.2f})"
+        # A dash before a number below 0 would be read as its sign.
+        text += f" ({low:.2f}{' to ' if low < 0 else '-'}{high:.2f})"
     return text
 
 

@@ -161,3 +161,50 @@ def test_few_photographs_no_draws_and_nothing_measured():
     assert advise("net", [], {}) is None
     rows, drawn = measured(good={"average_drop": 0.5})
     assert advise("net", rows, drawn) is None
+
+
+def test_methods_that_differ_are_not_said_to_be_alike():
+    """Each is better by another metric: that is told, and not that nothing tells them apart."""
+    nothing = {
+        "random": {"idsds": 0.0, "grid_2x2": 0.25},
+        "centre_gaussian": {"idsds": 0.1, "grid_2x2": 0.25},
+    }
+    rows, drawn = measured(
+        one={"idsds": 0.6, "grid_2x2": 0.5}, other={"idsds": 0.4, "grid_2x2": 0.8}, **nothing
+    )
+    found = advise("net", rows, drawn, (), {"one": 1, "other": 2})
+    assert found.lines[0].endswith("use one, or other: none is best by everything.")
+    assert any(line.startswith("one is better than other by idsds, by 0.1") for line in found.lines)
+    assert any(line.startswith("other is better than one by grid_2x2") for line in found.lines)
+    assert "apart" not in " ".join(found.lines)
+
+
+@pytest.mark.parametrize(("ahead", "words"), [(0.004, "0.00"), (0.0004, "0.000"), (1e-7, "")])
+def test_a_difference_that_is_told_is_one_that_can_be_seen(ahead, words):
+    """No "better by 0.00 to 0.01", and no "0.40, random 0.40"."""
+    rng = np.random.default_rng(1)
+    values = rng.normal(0.4, 0.1, 40)
+    rows, drawn = [], {}
+    for name, own in {
+        "good": values + ahead * (1 + 0.3 * rng.normal(size=40)),
+        "fair": values,
+        "random": values - ahead * (1 + 0.3 * rng.normal(size=40)),
+    }.items():
+        part = Means()
+        for value in own:
+            part.add({"idsds": value})
+        drawn[name] = draws(part.compute, len(part), repeats=200)
+        rows.append(MetricRow("net", name, len(part), part.compute(), spans(drawn[name])))
+    found = advise("net", rows, drawn, checks(good=0.2, fair=0.2))
+    assert found.method == "good"
+    (why,) = [line for line in found.lines if line.startswith("Not fair: good is better by idsds")]
+    low, high = difference(drawn, "good", "fair", "idsds")
+    if words:
+        told = [float(word) for word in why.removesuffix(".").split(" by ")[-1].split(" to ")]
+        assert told == pytest.approx([low, high], abs=10.0 ** -len(words.split(".")[1]))
+        assert told[0] > 0
+        (reason,) = [line for line in found.lines if line.startswith("good ranks the patches")]
+        numbers = [line.split(" (")[0].split(" ")[-1] for line in reason.split(", ")[:2]]
+        assert numbers[0] != numbers[1]
+    else:
+        assert "more than 0 and up to " in why

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import re
 
 import pytest
 from rich.console import Console
 
 from camcli.evaluate.comparison import table
-from camcli.evaluate.comparison.columns import MetricRow
+from camcli.evaluate.comparison.columns import GROUPS, LOWER, MetricRow, groups, read_as
 from camcli.evaluate.comparison.controls import standing
 from camcli.evaluate.comparison.terminal import show
 
@@ -68,3 +69,40 @@ def test_terminal_json_and_table_say_the_same(tmp_path):
     (found,) = json.loads((tmp_path / "results.json").read_text())["against_centre_box"]
     assert found["beat"] == ["cam (net)"]
     assert found["sentence"] in text
+
+
+# As they are measured: with boxes or masks, by a suite, with --grid 3, of a head or none.
+COLUMNS = [
+    ["pointing", "energy"], ["pointing", "energy", "kl", "correlation"], ["sds"],
+    ["sds", "idsds"], ["grid_2x2"], ["grid_3x3"], ["rfid_plus", "rfid_minus"],
+    ["ffid_plus", "ffid_minus"], ["top1", "top5"], ["max_sensitivity", "infidelity"],
+    ["infidelity"], ["single_deletion", "background_independence"], ["sparseness", "complexity"],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("metrics", COLUMNS, ids=" ".join)
+def test_what_is_said_below_a_table_is_of_its_own_columns(metrics):
+    rows = [MetricRow("net", "cam", 9, dict.fromkeys(metrics, 0.5), {})]
+    ((_, own, hint),) = groups(rows)
+    assert sorted(own) == sorted(metrics)
+    said = set(re.findall(r"\w+", hint))
+    others = {name for _, names, _ in GROUPS for name in names} - set(metrics)
+    if metrics[0] != "single_deletion":
+        others |= {"ffid", "confident"} - {name.split("_")[0] for name in metrics}
+    assert not said & others
+    for metric in set(metrics) & LOWER:
+        assert "lower is" in hint, metric
+        assert hint.endswith("; lower is better") or metric in said
+
+
+def test_every_hint_is_a_sentence():
+    for heading, metrics, hint in GROUPS:
+        said = read_as(heading, metrics, hint)
+        assert said
+        assert "; ;" not in said
+        assert not said.endswith(".")
+
+
+def test_an_interval_below_0_is_told_from_a_dash():
+    assert table.cell(row("cam", -0.06, -0.1, -0.02), "maxboxacc_v2") == "-0.060 (-0.10 to -0.02)"
+    assert table.cell(row("cam", 0.06, 0.02, 0.1), "maxboxacc_v2") == "0.060 (0.02-0.10)"

@@ -57,7 +57,7 @@
     line.append(place(el("span", { class: "dot" }), number, null, span));
     return el("td", { class: "number" },
       el(number === best ? "strong" : "span", { text: value(number) }),
-      high === undefined ? "" : el("span", { class: "hint", text: ` ${low.toFixed(2)}–${high.toFixed(2)}` }),
+      high === undefined ? "" : el("span", { class: "hint", text: ` ${low.toFixed(2)}${low < 0 ? " to " : "–"}${high.toFixed(2)}` }),
       line);
   };
 
