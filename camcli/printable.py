@@ -47,6 +47,16 @@ def counted(number: int, noun: str, plural: str = "") -> str:
     return f"{number} {noun if number == 1 else plural or noun + 's'}"
 
 
+def decimals(value: float, digits: int) -> str:
+    """A number with so many decimals; what rounds to 0 has no sign.
+
+    Example:
+        >>> decimals(-0.001, 2), decimals(-0.01, 2)
+        ('0.00', '-0.01')
+    """
+    return f"{round(value, digits) or 0.0:.{digits}f}"
+
+
 def in_markdown(text: str) -> str:
     """A text of which Markdown makes nothing: no emphasis, no link, no HTML, no cell's end."""
     return re.sub(r"([\\`*_\[\]<>|#!])", r"\\\1", printable(text))

@@ -131,7 +131,7 @@ def test_boxes_of_photographs_whose_class_nobody_knows_are_not_compared(
             wsol / "tiny.safetensors", wsol / "photos", wsol / "localization.txt", None, large=False
         )
     given = ("--wsol", wsol / "tiny.safetensors", "--wsol-photos", wsol / "photos")
-    assert run(published, monkeypatch, *given, "--wsol-boxes", wsol / "localization.txt") == 0
+    assert run(published, monkeypatch, *given, "--wsol-boxes", wsol / "localization.txt") == 2
     told = capsys.readouterr().out
     assert "not checked: no photograph has a label" in told
     assert "MaxBoxAccV2 of CAM" in told.splitlines()[-1]
@@ -161,3 +161,32 @@ def test_birds_are_compared(published, monkeypatch, by_colour, tmp_path, capsys)
     one_off = (replace(published.BIRDS[0], published=0.9), *published.BIRDS[1:])
     monkeypatch.setattr(published, "BIRDS", one_off)
     assert run(published, monkeypatch, *given) == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--imagenet", "nowhere"],
+        ["--wsol", "net.pth", "--wsol-photos", "photos", "--wsol-boxes", "nowhere"],
+        ["--wsol", "net.pth"],
+        ["--funnybirds", "nowhere", "--funnybirds-weights", "net.pth"],
+    ],
+    ids=lambda words: words[0] + str(len(words)),
+)
+def test_what_was_asked_for_and_not_checked_is_no_success(
+    published, monkeypatch, capsys, tmp_path, words
+):
+    """A misspelt folder does not read like a number that was found again."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CAMCLI_OFFLINE", "1")
+    (tmp_path / "photos").mkdir()
+    assert run(published, monkeypatch, *words) == 2
+    assert "agrees" not in capsys.readouterr().out
+
+
+def test_help_says_what_each_file_is(published, monkeypatch, capsys):
+    assert run(published, monkeypatch, "--help") == 0
+    said = capsys.readouterr().out
+    for word in (*published.FILES, *published.FILES.values()):
+        assert word.split()[0] in said
+    assert "Exit code 1" in said

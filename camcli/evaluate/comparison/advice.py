@@ -21,6 +21,7 @@ from camcli.evaluate.comparison.columns import (
 )
 from camcli.evaluate.comparison.controls import is_control
 from camcli.evaluate.metrics.sanity import is_kept
+from camcli.printable import counted, decimals
 
 Resampled = Mapping[str, Mapping[str, np.ndarray]]
 """By method and metric the values of all bootstrap draws, NaN where a draw has none."""
@@ -121,7 +122,11 @@ def advise(
         return None
     count = max(table[name].count for name in methods)
     if count < FEWEST:
-        few = f"Verdict on {model}: none. {count} photographs are too few to tell methods apart."
+        are = "is" if count == 1 else "are"
+        few = (
+            f"Verdict on {model}: none. {counted(count, 'photograph')} {are} too few to tell "
+            "methods apart."
+        )
         return Advice(model, None, (), (few,))
     stuck = _stuck(checks)
     better = {
@@ -311,7 +316,7 @@ def _outdone_by(
 def _told_apart(one: float, other: float) -> tuple[str, str]:
     """Two different numbers with as many decimals as it takes to tell them apart, of 2 to 5."""
     for digits in range(2, 6):
-        told = f"{one:.{digits}f}", f"{other:.{digits}f}"
+        told = decimals(one, digits), decimals(other, digits)
         if told[0] != told[1]:
             break
     return told
@@ -331,8 +336,8 @@ def _gap(low: float, high: float) -> str:
 
 
 def _number(row: MetricRow, metric: str, digits: int = 2) -> str:
-    text = f"{row.metrics[metric]:.{digits}f}"
+    text = decimals(row.metrics[metric], digits)
     if metric in row.intervals:
         low, high = row.intervals[metric]
-        text += f" ({low:.{digits}f} to {high:.{digits}f})"
+        text += f" ({decimals(low, digits)} to {decimals(high, digits)})"
     return text

@@ -41,9 +41,12 @@ from camcli.evaluate.metrics.predictions import Predictions, judged
 from camcli.evaluate.metrics.value_predictions import ValuePredictions, values_judged
 from camcli.evaluate.metrics.written_boxes import fit_of, overlaps
 from camcli.models.classifier import Classifier
+from camcli.printable import counted
 
 MOSAIC_PHOTOGRAPHS = 200
 """Kept in memory, at most, for a grid that is played if it can be."""
+FEWEST_MOSAICS = 6
+"""Below which chance makes all of them agree too often to say which method is better."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +265,18 @@ def compare(
             left_out.append(f"No grid pointing game. {error}")
             continue
         games = grid_game(classifier, mosaics, explaining, n)
-        rows += [row_of(name, method, part) for method, part in games.items()]
+        # Draws from one mosaic or two would all say the same, however little they know.
+        enough = len(mosaics) >= FEWEST_MOSAICS
+        rows += [
+            row_of(name, method, part, drawn=drawn if enough else {})
+            for method, part in games.items()
+        ]
+        if ask.repeats and not enough:
+            left_out.append(
+                f"Of the {n}x{n} grid there {'is' if len(mosaics) == 1 else 'are'} "
+                f"{counted(len(mosaics), 'mosaic')} of photographs that the network is sure of: "
+                "too few to say by it which method is better."
+            )
     if ask.parts is not None:
         again("scenes without their parts")
         answers = ask_parts(
@@ -325,11 +339,11 @@ def _row(
     ask: Questions,
     drawn: dict[str, dict[str, np.ndarray]],
 ) -> MetricRow:
-    """The row of a method, whose draws are kept in `drawn`."""
+    """The row of a method, whose draws are kept in `drawn`; one photograph has no intervals."""
     count = len(part)
     own = draws(part.compute, count, repeats=ask.repeats, seed=ask.seed) if count else {}
     drawn.setdefault(method, {}).update(own)
-    return MetricRow(model, method, count, part.compute(), spans(own))
+    return MetricRow(model, method, count, part.compute(), spans(own) if count > 1 else {})
 
 
 def _sure(seen: Seen, ask: Questions) -> bool:

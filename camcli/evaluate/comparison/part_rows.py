@@ -84,7 +84,8 @@ def part_rows(
             own = draws(part.compute, count, repeats=repeats, seed=seed)
             if drawn is not None:
                 drawn.setdefault(method, {}).update(own)
-            rows.append(MetricRow(name, method, count, part.compute(), spans(own)))
+            known = spans(own) if count > 1 else {}
+            rows.append(MetricRow(name, method, count, part.compute(), known))
     return rows
 
 

@@ -88,12 +88,15 @@ def compare_labels(
 
     Returns:
         ``rank@random-labels`` and ``ssim@random-labels``, one row a method, and what the heads
-        know; None when there are fewer than two classes with `FEWEST` photographs.
+        know; None when there are fewer than two classes with `FEWEST` photographs, or of the half
+        that is learned from fewer than two can be read.
     """
     train, held, names = halves(refs)
     if not names:
         return None
     X, targets = _pooled(classifier, train, names)
+    if len(set(targets.tolist())) < 2:  # what else there is cannot be read
+        return None
     order = torch.randperm(len(targets), generator=torch.Generator().manual_seed(seed))
     shuffled = targets[order]
     scale = FeatureScale.of(X)
@@ -134,4 +137,4 @@ def _pooled(
         assert seen.features is not None
         rows.append(seen.features.float().mean((1, 2)).cpu())
         targets.append(names.index(seen.ref.label or ""))
-    return torch.stack(rows), torch.tensor(targets)
+    return torch.stack(rows) if rows else torch.empty(0, 0), torch.tensor(targets)

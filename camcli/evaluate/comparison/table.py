@@ -30,6 +30,7 @@ from camcli.evaluate.metrics.sanity import is_kept
 from camcli.files import why
 from camcli.ours import FILES as LISTED
 from camcli.ours import KIND, put_together
+from camcli.printable import decimals
 from camcli.spreadsheet import safe
 
 
@@ -37,11 +38,12 @@ def cell(row: MetricRow, metric: str) -> str:
     """``0.95 (0.85-1.00)``, ``0.01 (-0.02 to 0.04)``; a dash where there is no value."""
     if metric not in row.metrics:
         return "-"
-    text = f"{row.metrics[metric]:.3f}"
+    text = decimals(row.metrics[metric], 3)
     if metric in row.intervals:
         low, high = row.intervals[metric]
         # A dash before a number below 0 would be read as its sign.
-        text += f" ({low:.2f}{' to ' if low < 0 else '-'}{high:.2f})"
+        low_told, high_told = decimals(low, 2), decimals(high, 2)
+        text += f" ({low_told}{' to ' if low_told[0] == '-' else '-'}{high_told})"
     return text
 
 

@@ -1,10 +1,16 @@
 """Methods side by side, on photographs whose maps, boxes and predictions are known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
+from PIL import Image
 
 from camcli.cam.map_options import make_map_options
+from camcli.data.sources.find import find_images
 from camcli.evaluate.comparison import compare as module
+from camcli.evaluate.comparison.advice import advise
 from camcli.evaluate.comparison.columns import CLASSIFICATION
 from camcli.evaluate.comparison.compare import (
     CONTROLS,
@@ -129,3 +135,41 @@ def test_an_empty_map_shows_nothing(by_colour, halves):
     found = rows["cam"].metrics
     assert (found["coherency"], found["adcc"], found["arcc"]) == (0, 0, 0)
     assert "sparseness" not in found
+
+
+def test_one_photograph_has_no_interval(by_colour, halves):
+    """Sets drawn from one photograph are all that photograph: nothing is known of others."""
+    red = [ref for ref in halves if ref.label == "red"]
+    ask = Questions(Annotations(boxes=boxes_of(red)), deletion=True, repeats=20)
+    found = compare(by_colour, "x", red, HOWS, ask)
+    assert all(row.metrics and not row.intervals for row in found.rows)
+    (advice,) = [advise("x", found.rows, found.drawn)]
+    assert advice.lines[0] == "Verdict on x: none. 1 photograph is too few to tell methods apart."
+
+
+@pytest.mark.parametrize(("each", "decides"), [(1, False), (5, False), (6, True)])
+def test_a_few_mosaics_do_not_decide(by_colour, tmp_path, each, decides):
+    """All draws from one mosaic agree, whatever it is: that is no reason to believe a map."""
+    rng = np.random.default_rng(0)
+    for channel, name in enumerate(("red", "green", "blue", "grey")):
+        for n in range(each):
+            rgb = rng.integers(0, 20, (32, 32, 3), dtype=np.uint8)
+            rgb[..., channel % 3] += 200
+            rgb[: 16 * (channel > 2)] = 0
+            (tmp_path / name).mkdir(exist_ok=True)
+            Image.fromarray(rgb).save(tmp_path / name / f"{n}.png")
+    four = replace(
+        by_colour, classes=("red", "green", "blue", "grey"),
+        head=None, tail=torch.nn.Sequential(
+            torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(3, 4, bias=False),
+        ).requires_grad_(False),
+    )  # fmt: skip
+    four.tail[-1].weight.copy_(torch.eye(4)[:, :3] * 10)
+    refs = list(find_images(tmp_path, labels="folder"))
+    ask = Questions(grid=(2,), grid_confidence=0.0, deletion=True, repeats=30)
+    hows = {name: make_map_options(name) for name in ("gradcam", "random")}
+    found = compare(four, "x", refs, hows, ask)
+    assert "grid_2x2" in table(found)["gradcam"].metrics
+    assert ("grid_2x2" in found.drawn["gradcam"]) == decides
+    assert "sds" in found.drawn["gradcam"], "of the photographs there are enough"
+    assert any("too few to say by it" in why for why in found.left_out) == (not decides)

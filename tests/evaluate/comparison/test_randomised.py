@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from camcli.cam.map_options import make_map_options
 from camcli.data.sources.find import find_images
@@ -77,3 +78,21 @@ def test_random_labels_change_cam_and_not_eigencam(refs):
     assert np.isfinite(found["unrelated"])
     assert {row.count for row in rows} == {8}
     assert compare_labels(small, "net", [ImageRef(r.path, r.rel) for r in refs], hows) is None
+
+
+def test_photographs_that_cannot_be_read_teach_no_head(tmp_path, by_colour):
+    """Every second one of a class is learned from: here only those of one class can be opened."""
+    for name, first in (("a", b""), ("b", None)):
+        for n in range(4):
+            path = tmp_path / name / f"{n}.png"
+            path.parent.mkdir(exist_ok=True)
+            if n % 2 or first is None:
+                Image.fromarray(np.full((32, 32, 3), 60 * n, np.uint8)).save(path)
+            else:
+                path.write_bytes(first)
+    refs = list(find_images(tmp_path, labels="folder"))
+    hows = {"cam": make_map_options("cam")}
+    assert compare_labels(by_colour, "x", refs, hows) is None
+    for n in (0, 2):
+        (tmp_path / "b" / f"{n}.png").write_bytes(b"")
+    assert compare_labels(by_colour, "x", refs, hows) is None

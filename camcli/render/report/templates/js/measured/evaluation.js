@@ -39,7 +39,10 @@
   // Of so few classes the right one is always among the first five.
   camcli.tellsNothing = (metric) => metric === "top5" && camcli.settings.classes.length <= 5;
   const wordsOf = (metric) => camcli.own(WORDS, metric) || shown(metric);
-  const value = (number) => (number === null ? "–" : number.toFixed(3));
+  // What rounds to 0 has no sign.
+  const told = (number, digits) =>
+    (Math.round(number * 10 ** digits) / 10 ** digits || 0).toFixed(digits);
+  const value = (number) => (number === null ? "–" : told(number, 3));
 
   const place = (element, low, high, [least, most]) => {
     const at = (v) => (most > least ? (100 * (v - least)) / (most - least) : 0);
@@ -57,7 +60,7 @@
     line.append(place(el("span", { class: "dot" }), number, null, span));
     return el("td", { class: "number" },
       el(number === best ? "strong" : "span", { text: value(number) }),
-      high === undefined ? "" : el("span", { class: "hint", text: ` ${low.toFixed(2)}${low < 0 ? " to " : "–"}${high.toFixed(2)}` }),
+      high === undefined ? "" : el("span", { class: "hint", text: ` ${told(low, 2)}${told(low, 2) < 0 ? " to " : "–"}${told(high, 2)}` }),
       line);
   };
 
