@@ -116,6 +116,7 @@ class ReportJob(Settings):
         with ExitStack() as stack:
             for _, annotator in known:
                 if annotator is not None:
+                    stack.callback(annotator.tell_outside)
                     annotator.tick = _Measuring(listener, stack, len(annotator))
             shared["tick"] = _Thumbnails(listener, stack)
             if others:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from camcli.errors import UsageError
 from camcli.jobs.beside.files import mapping
+from camcli.printable import counted
 from camcli.train.progress import Listener
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Annotated:
         """
         self._annotations, self._several, self._warn = annotations, several, warn
         self._warned: set[str] = set()
+        self._outside: dict[str, None] = {}
         self.tick: Callable[[], object] = lambda: None
         """Called after each photograph."""
         self.options: tuple[str, ...] = ()
@@ -70,6 +72,8 @@ class Annotated:
                 self._warn(f"{error} Its photograph is shown without.")
             return None
         boxes = self._annotations.boxes.get(path, ())
+        if boxes and truth.mask is None and not len(truth.boxes):
+            self._outside.setdefault(path)
         found = Objects(_boxes(boxes, size), _outlines(truth.mask))
         own = self._of(path, heat, labels, truth, size)
         region = None if heat is None or own is None else own.region
@@ -79,6 +83,16 @@ class Annotated:
             x0, y0, x1, y1 = view or whole
             found.share = energy(paint(heat["values"], (x0, y0, x1, y1), size), own)
         return found
+
+    def tell_outside(self) -> None:
+        """Say of which photographs no box is in the picture, once all were asked for."""
+        from camcli.evaluate.comparison.truths import outside_words
+
+        if self._outside:
+            self._warn(
+                f"{counted(len(self._outside), 'photograph')} without a box that counts: "
+                f"{outside_words(list(self._outside))}"
+            )
 
     def _of(
         self,

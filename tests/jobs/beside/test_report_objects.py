@@ -73,6 +73,19 @@ def test_without_a_map_a_box_is_drawn_and_not_measured():
     assert (objects.boxes, objects.share) == ([[0, 100, 1000, 600]], None)
 
 
+def test_boxes_outside_of_their_pictures_are_told_once_for_all(tmp_path):
+    cv2.imwrite(str(tmp_path / "m.png"), np.ones((9, 9), np.uint8))
+    out, inside = (300, 0, 400, 50), (10, 10, 20, 20)
+    boxes = {"a.jpg": (out,), "b.jpg": (out, inside), "c.jpg": (out, out), "d.jpg": (out,)}
+    found, said = known(boxes, {"d.jpg": tmp_path / "m.png"})
+    for path in [*boxes, *boxes]:
+        found.objects(path, SIZE, None, even(3, 3), 1)
+    assert said == []
+    found.tell_outside()
+    (line,) = said
+    assert line.startswith("2 photographs without a box that counts: the boxes of a.jpg and of 1 o")
+
+
 def test_an_outline_goes_around_a_mask_and_its_holes(tmp_path):
     mask = np.zeros((100, 200), np.uint8)
     cv2.circle(mask, (100, 50), 40, 255, -1)
