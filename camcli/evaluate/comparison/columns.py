@@ -19,6 +19,8 @@ LOWER = {
     "ffid_minus", "rfid_minus",
 }  # fmt: skip
 """Metrics of which less is better."""
+FORM = ("sparseness", "complexity")
+"""Metrics of what a map is like, of which none is better or worse."""
 
 Hint = tuple[str | tuple[tuple[str, ...], str], ...]
 """How to read a group: what is true of all of it, and of some metrics alone: (metrics, words)."""
@@ -150,7 +152,7 @@ GROUPS: tuple[tuple[str, tuple[str, ...], Hint], ...] = (
     ),
     (
         "Form",
-        ("sparseness", "complexity"),
+        FORM,
         (
             "how small the heat is, 0 to 1, not whether it is right",
             (("sparseness",), "sparseness: higher is smaller"),

@@ -267,15 +267,16 @@ def compare(
         games = grid_game(classifier, mosaics, explaining, n)
         # Draws from one mosaic or two would all say the same, however little they know.
         enough = len(mosaics) >= FEWEST_MOSAICS
-        rows += [
+        played = [
             row_of(name, method, part, drawn=drawn if enough else {})
             for method, part in games.items()
         ]
+        rows += played if enough else [replace(row, intervals={}) for row in played]
         if ask.repeats and not enough:
             left_out.append(
                 f"Of the {n}x{n} grid there {'is' if len(mosaics) == 1 else 'are'} "
                 f"{counted(len(mosaics), 'mosaic')} of photographs that the network is sure of: "
-                "too few to say by it which method is better."
+                "too few for intervals, and to say by it which method is better."
             )
     if ask.parts is not None:
         again("scenes without their parts")

@@ -16,6 +16,7 @@ from camcli.evaluate.comparison.advice import Advice
 from camcli.evaluate.comparison.columns import (
     CLASSIFICATION,
     CONTROLS,
+    FORM,
     LOWER,
     UNRELATED,
     MetricRow,
@@ -140,7 +141,9 @@ def chart(rows: Sequence[MetricRow], title: str = "") -> bytes:
             if metric in row.intervals:
                 panel.plot(row.intervals[metric], (y, y), color=colour, lw=1.4, alpha=0.6)
             panel.plot(value, y, "o", ms=4.5, color=colour)
-        arrow = "lower is better" if metric in LOWER else "higher is better"
+        # How small the heat is does not say whether it is right.
+        good = "smaller" if metric in FORM else "better"
+        arrow = f"{'lower' if metric in LOWER else 'higher'} is {good}"
         panel.set_title(metric, fontsize=9)
         panel.set_xlabel(arrow)
         panel.set_yticks(range(len(shown)), [written(name_of(row)) for row in shown])

@@ -96,10 +96,7 @@ def _draw(
     headings: Sequence[str] = (),
 ) -> None:
     # Five columns of numbers with their intervals must fit into 80 letters.
-    drawn = Table(
-        title=escape(title), title_justify="left", title_style="bold", box=None,
-        padding=(0, 1, 0, 0), pad_edge=False,
-    )  # fmt: skip
+    drawn = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
     drawn.add_column("", overflow="fold")
     for heading in headings or metrics:
         words = heading.replace("_", "\n_", 1) if len(heading) > _WIDE else heading
@@ -113,6 +110,8 @@ def _draw(
             style="dim" if dim else "",
         )
     console.print()
+    # A title of the table's own would be broken to the width of a narrow one.
+    console.print(f"[bold]{escape(title)}[/]")
     console.print(drawn)
     console.print(f"  {hint}.", style="dim")
     found = standing(rows, metrics, (lambda row: row.method) if short else table.name_of)

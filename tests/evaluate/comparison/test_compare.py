@@ -170,6 +170,7 @@ def test_a_few_mosaics_do_not_decide(by_colour, tmp_path, each, decides):
     hows = {name: make_map_options(name) for name in ("gradcam", "random")}
     found = compare(four, "x", refs, hows, ask)
     assert "grid_2x2" in table(found)["gradcam"].metrics
+    assert ("grid_2x2" in table(found)["gradcam"].intervals) == decides
     assert ("grid_2x2" in found.drawn["gradcam"]) == decides
     assert "sds" in found.drawn["gradcam"], "of the photographs there are enough"
-    assert any("too few to say by it" in why for why in found.left_out) == (not decides)
+    assert any("too few for intervals" in why for why in found.left_out) == (not decides)

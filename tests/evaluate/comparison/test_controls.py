@@ -107,3 +107,9 @@ def test_an_interval_below_0_is_told_from_a_dash():
     assert table.cell(row("cam", -0.06, -0.1, -0.02), "maxboxacc_v2") == "-0.060 (-0.10 to -0.02)"
     assert table.cell(row("cam", 0.06, 0.02, 0.1), "maxboxacc_v2") == "0.060 (0.02-0.10)"
     assert table.cell(row("cam", -1e-9, -0.004, 0.1), "maxboxacc_v2") == "0.000 (0.00-0.10)"
+
+
+def test_the_title_of_a_narrow_table_is_one_line():
+    out = io.StringIO()
+    show([row("cam", 0.8, 0.7, 0.9, "grid_2x2")], [], {}, {}, Console(file=out, width=80))
+    assert "Grid pointing game, net" in out.getvalue().splitlines()
