@@ -25,6 +25,11 @@ from camcli.models.cutting.types import LinearHead, Tail, has_gradients
 from camcli.models.reference.compared import Distance, references_of
 from camcli.models.spec import PYRAMID
 
+_UNTRAINED = (
+    "{} gives every picture the same answer, so there is nothing to explain: its last layer was "
+    "never trained, it seems. Load trained weights (--weights FILE, --checkpoint FILE)."
+)
+
 
 def check_influence(how: MapOptions, classifier: Classifier) -> None:
     """Refuse a layer whose map can only be empty, and a method that a network cannot do.
@@ -49,6 +54,8 @@ def check_influence(how: MapOptions, classifier: Classifier) -> None:
             f"{how.method.name} follows attention to the network's own answer, and --against asks "
             "how its features differ: take diffcam."
         )
+    if how.method.attention and _answers_alike(classifier):
+        raise UsageError(_UNTRAINED.format(classifier.provenance.name))
     if how.method.attention and (why := why_no_attention_of(classifier)):
         raise UsageError(
             f"{how.method.name} needs a transformer whose tokens all look at each other, and "
@@ -73,11 +80,7 @@ def check_influence(how: MapOptions, classifier: Classifier) -> None:
     for place in places:
         if not place.matters:
             if _answers_alike(classifier):
-                raise UsageError(
-                    f"{classifier.provenance.name} gives every picture the same answer, so there "
-                    "is nothing to explain: its last layer was never trained, it seems. Load "
-                    "trained weights (--weights FILE, --checkpoint FILE)."
-                )
+                raise UsageError(_UNTRAINED.format(classifier.provenance.name))
             raise UsageError(
                 f"Nothing in the map of {place.layer!r} changes this network's prediction, which "
                 "looks at the class token alone after it: leave --layer out, or take a layer "

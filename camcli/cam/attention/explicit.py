@@ -6,6 +6,7 @@ these sees the softmax and the products.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -71,6 +72,68 @@ def attention(
     elif attn_mask is not None:
         scores = scores + attn_mask
     return torch.softmax(scores, -1), value
+
+
+# What torch calls the first arguments, where code names them.
+_KEYWORDS = ((0, "input"), (1, "other"), (1, "mat2"), (1, "exponent"))
+
+
+def positional(args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """The arguments of a torch function of one value or two, which code may have named.
+
+    Args:
+        args: as they were given.
+        kwargs: the same.
+
+    Returns:
+        The same, with the values first.
+    """
+    rest = dict(kwargs)
+    for place, key in _KEYWORDS:
+        if len(args) == place and key in rest:
+            args = (*args, rest.pop(key))
+    return args, rest
+
+
+def summed_product(
+    equation: str, P: Tensor, V: Tensor, first: bool, over: int
+) -> tuple[Tensor, Tensor, Callable[[Tensor], Tensor]] | None:
+    """An `einsum` of P and V as a product of matrices.
+
+    Args:
+        equation: as ``bhnm,bmhd->bnhd``; with an ellipsis, too.
+        P: who looks at whom.
+        V: values.
+        first: whether P comes first in the equation.
+        over: the dimension of P in which it sums to 1.
+
+    Returns:
+        P (..., Nq, Nk), V (..., Nk, e), and what makes of their product (..., Nq, e) what the
+        equation says; None where it is no such product.
+    """
+    words = equation.replace(" ", "").replace("->", ",").split(",")
+    if len(words) != 3:
+        return None
+    p, v, out = words if first else (words[1], words[0], words[2])
+    if "..." in p + v + out:
+        spare = "".join(c for c in "ABCDEFGH" if c not in equation)[: P.ndim - len(p) + 3]
+        p, v, out = (word.replace("...", spare) for word in (p, v, out))
+    if (len(p), len(v)) != (P.ndim, V.ndim) or any(len({*w}) < len(w) for w in (p, v, out)):
+        return None
+    together = [c for c in out if c in p and c in v]
+    key = [c for c in p if c in v and c not in out]
+    query = [c for c in p if c in out and c not in v]
+    depth = [c for c in v if c in out and c not in p]
+    if [len(key), len(query), len(depth)] != [1, 1, 1] or p[over] != key[0]:
+        return None
+    if len(together) + 2 != len(p) or len(p) != len(v):
+        return None
+    made = [*together, *query, *depth]
+    return (
+        P.permute([p.index(c) for c in (*together, *query, *key)]),
+        V.permute([v.index(c) for c in (*together, *key, *depth)]),
+        lambda product: product.permute([made.index(c) for c in out]),
+    )
 
 
 def multi_head(
@@ -142,9 +205,10 @@ def multi_head(
     out = functional.linear(out, out_proj_weight, out_proj_bias)
     P: Tensor | None = None
     if need_weights:
-        P = attention(heads(q), k, v, mask)[0]
-        P = P.mean(1) if average_attn_weights else P
-        P = P[0] if single else P
+        with torch._C.DisableTorchFunction():  # It is computed to be looked at, not to attend.
+            P = attention(heads(q), k, v, mask)[0]
+            P = P.mean(1) if average_attn_weights else P
+            P = P[0] if single else P
     return (out[:, 0] if single else out), P
 
 

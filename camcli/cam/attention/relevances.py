@@ -66,8 +66,7 @@ class Relevances(Rules):
                 self._normed.append(_begins(x))
             elif name == "linear" or whole:
                 self._projected.append(_begins(x))
-            self._met = name == "softmax"
-        self._met |= whole or name == "scaled_dot_product_attention"
+        self._met = whole or name in ("softmax", "scaled_dot_product_attention")
 
     def tokens(self, images: Tensor) -> tuple[Tensor, TensorLayout] | None:
         """What was noted, and where it lies; nothing where there is no attention.

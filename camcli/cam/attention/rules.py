@@ -29,10 +29,10 @@ from torch import Tensor
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
+from camcli.cam.attention.explicit import positional
+
 Rule = Callable[..., Any]
 _IN_PLACE = ("add_", "sub_", "mul_", "div_")
-# What torch calls the first arguments, where code names them.
-_KEYWORDS = ((0, "input"), (1, "other"), (1, "mat2"), (1, "exponent"))
 
 
 class Rules(TorchFunctionMode):
@@ -46,9 +46,8 @@ class Rules(TorchFunctionMode):
         if name in _IN_PLACE and args and _is_start(args[0]):
             # A new value instead: code goes on with what is returned, as ``a += b`` does.
             func, name = getattr(Tensor, name[:-1]), name[:-1]
-        for place, key in _KEYWORDS:
-            if len(args) == place and key in given:
-                args = (*args, given.pop(key))
+        if name in _RULES:
+            args, given = positional(args, given)
         self.meet(name, args, given)
         if torch.is_grad_enabled() and (rule := _RULES.get(name)) is not None:
             return rule(func, *args, **given)
@@ -86,6 +85,18 @@ def _scaled(x: Tensor, factor: float) -> Tensor:
         return x
     found: Tensor = _Scaled.apply(x, factor)
     return found
+
+
+def _made(out: Tensor, factor: float) -> Tensor:
+    """What a function has just made, the gradient of which is multiplied: it may be written over.
+
+    A network goes on with ``scores *= scale``, and torch allows that of no view that a function
+    of ours returns.
+    """
+    if factor != 1 and out.requires_grad:
+        out = out.clone() if out._is_view() else out
+        out.register_hook(lambda g: g * factor)
+    return out
 
 
 class _Identity(torch.autograd.Function):
@@ -197,11 +208,11 @@ def _power(func: Any, x: Any, exponent: Any, *args: Any, **kwargs: Any) -> Any:
         return func(x, exponent, *args, **kwargs)
     if exponent < 0:
         return func(x.detach(), exponent, *args, **kwargs)
-    return _scaled(func(x, exponent, *args, **kwargs), 1 / exponent)
+    return _made(func(x, exponent, *args, **kwargs), 1 / exponent)
 
 
 def _root(func: Any, x: Tensor) -> Any:
-    return _scaled(func(x), 2)
+    return _made(func(x), 2)
 
 
 # What a gate has gone through between its sigmoid and the product.
@@ -248,7 +259,7 @@ def _multiplied(func: Any, a: Any, b: Any, *args: Any, **kwargs: Any) -> Any:
         return func(a, b.detach(), *args, **kwargs)
     if _is_gate(a) and not _is_gate(b):
         return func(a.detach(), b, *args, **kwargs)
-    return _scaled(func(a, b, *args, **kwargs), 0.5)
+    return _made(func(a, b, *args, **kwargs), 0.5)
 
 
 def _multiplied_in_place(func: Any, a: Any, b: Any) -> Any:
@@ -262,7 +273,7 @@ def _product(func: Any, a: Any, *args: Any, **kwargs: Any) -> Any:
     """Of matrices, or with weights that are made of the image."""
     out = func(a, *args, **kwargs)
     b = args[0] if args else kwargs.get("weight")
-    return _scaled(out, 0.5) if _varies(a) and _varies(b) else out
+    return _made(out, 0.5) if _varies(a) and _varies(b) else out
 
 
 def _added_product(func: Any, input: Any, a: Any, b: Any, *args: Any, **kwargs: Any) -> Any:
@@ -275,7 +286,7 @@ def _einsum(func: Any, equation: Any, *operands: Any, **kwargs: Any) -> Any:
     values = operands[0] if len(operands) == 1 and not _is_tensor(operands[0]) else operands
     among = sum(map(_varies, values))
     out = func(equation, *operands, **kwargs)
-    return _scaled(out, 1 / among) if among > 1 else out
+    return _made(out, 1 / among) if among > 1 else out
 
 
 def _is_tensor(value: Any) -> bool:
@@ -324,7 +335,7 @@ _RULES: dict[str, Rule] = {
         ("div", "__truediv__", "true_divide", "divide", "div_"), _divided
     ),
     **dict.fromkeys(("pow", "__pow__"), _power),
-    "square": lambda func, x: _scaled(func(x), 0.5),
+    "square": lambda func, x: _made(func(x), 0.5),
     "sqrt": _root,
     **dict.fromkeys(("rsqrt", "reciprocal"), _held),
     **dict.fromkeys(

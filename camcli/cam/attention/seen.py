@@ -19,13 +19,14 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree
 
-from camcli.cam.attention.explicit import attention, multi_head
+from camcli.cam.attention.explicit import attention, multi_head, positional, summed_product
 
 _ADDS = {"add", "__add__", "__radd__", "addcmul"}
 _SOFTMAX = {"softmax", "special_softmax"}
 _PRODUCTS = {"matmul", "__matmul__", "bmm"}
 # What leaves numbers as they are, in a network that is not being trained.
 _SAME = {"dropout", "to", "type_as", "type", "float", "double", "contiguous", "clone", "detach"}
+_NAMED = {*_ADDS, *_SOFTMAX, *_PRODUCTS, *_SAME, "layer_norm", "rms_norm"}
 # What a token is still itself after: in a block that normalises after it adds.
 _NORMED = {"layer_norm", "rms_norm", *_SAME}
 
@@ -129,8 +130,9 @@ class Attending(TorchFunctionMode):
         super().__init__()
         self.calls: list[Attention] = []
         self.logits: Tensor | None = None
-        # Of a softmax to be attention: what it is now, what it was, and its number.
-        self._chances: dict[int, tuple[Tensor, Tensor, int]] = {}
+        # Of a softmax to be attention: what it is now, what it was, its number and dimension.
+        self._chances: dict[int, tuple[Tensor, Tensor, int, int]] = {}
+        self._shown: list[Tensor] = []  # who looked at whom, as a module returned it
         self._softmaxes: dict[int, tuple[int, ...]] = {}  # shapes, of what was not attention yet
         self._met = 0
         self._stream: list[Tensor] = []  # the tokens, and what they are by another name
@@ -163,12 +165,17 @@ class Attending(TorchFunctionMode):
         given = kwargs or {}
         if func is functional.multi_head_attention_forward:
             with self:
-                return multi_head(*args, **given)
+                both = multi_head(*args, **given)
+            self._shown += [] if both[1] is None else [both[1]]
+            return both
         name = getattr(func, "__name__", "")
+        if name in _NAMED:
+            args, given = positional(args, given)
         if name == "add_" and self.calls and args[0].ndim == 3:
             # A norm before it kept what it would write over. `tokens += more` is this, too.
             func, name = torch.Tensor.add, "add"
-        out: Any = func(*args, **given)
+        out: Any = self._product_of(args) if name == "einsum" else None
+        out = func(*args, **given) if out is None else out
         if not any(isinstance(leaf, Tensor) for leaf in _pytree.tree_leaves(out)):
             return out
         if func is functional.scaled_dot_product_attention:
@@ -177,23 +184,59 @@ class Attending(TorchFunctionMode):
                 V = V.repeat_interleave(out.shape[-3] // V.shape[-3], -3)
             self._saw(V, out, lambda: attention(*args, **given)[0])
         elif name in _SOFTMAX:
-            self._met += 1
-            self._softmaxes[self._met] = tuple(out.shape)
-            self._chances[id(out)] = (out, out, self._met)
+            over = given["dim"] if "dim" in given else args[1] if len(args) > 1 else None
+            over = out.ndim - 1 if over is None else over % out.ndim
+            self._chances[id(out)] = (out, out, self._unfollowed(out), over)
         elif name in _PRODUCTS and (chance := self._chances.get(id(args[0]))) is not None:
-            _, P, number = chance
-            self._softmaxes.pop(number, None)
-            self._saw(args[1], out, lambda: P)
+            _, P, number, over = chance
+            if over == P.ndim - 1:
+                self._softmaxes.pop(number, None)
+                self._saw(args[1], out, lambda: P)
         elif name in _SAME and args and (chance := self._chances.get(id(args[0]))) is not None:
             self._chances[id(out)] = (out, *chance[1:])
         if not self.calls:
             return out
+        if self._shown and name not in _SAME:
+            self._used(args)
         self._steps.append(_Step(func, args, given, out))
         if name in _ADDS:
             self._summed(args, out)
         elif name in _NORMED and args and _among(args[0], self._stream):
             self._stream.append(out)
         return out
+
+    def _unfollowed(self, P: Tensor) -> int:
+        """The number by which a softmax is kept until something is multiplied with it."""
+        self._met += 1
+        self._softmaxes[self._met] = tuple(P.shape)
+        return self._met
+
+    def _used(self, args: Any) -> None:
+        """What a module returned to be looked at may be computed with: that is not followed."""
+        given = _pytree.tree_leaves(args)
+        for P in [P for P in self._shown if _among(P, given)]:
+            self._unfollowed(P)
+            self._shown = [other for other in self._shown if other is not P]
+
+    def _product_of(self, args: Any) -> Tensor | None:
+        """What `einsum` makes of P and V, by a product of matrices; None of other values."""
+        equation, *values = args
+        values = values[0] if len(values) == 1 and not isinstance(values[0], Tensor) else values
+        if len(values) != 2 or not isinstance(equation, str):
+            return None
+        chances = [self._chances.get(id(value)) for value in values]
+        first = chances[0] is not None
+        if (chance := chances[0] or chances[1]) is None:
+            return None
+        _, P, number, over = chance
+        found = summed_product(equation, P, values[1 if first else 0], first, over)
+        if found is None:
+            return None
+        who, given, back = found
+        self._softmaxes.pop(number, None)
+        O = torch.matmul(who, given)  # noqa: E741 - as in the formula
+        self._saw(given, O, lambda: who)
+        return back(O)
 
     def _saw(self, V: Tensor, O: Tensor, make: Callable[[], Tensor]) -> None:  # noqa: E741
         self._chances = {}
