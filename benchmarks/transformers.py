@@ -14,7 +14,7 @@ No pretrained transformer can be had without a network, so two are trained here:
 Measured a picture: average precision of the map's pixels against the object (its box in DOG-BOXES,
 its mask in scenes, its cells in mosaics of two cats and two dogs), the share of the heat that is on
 it, and deletion and insertion. Told is the mean with a 95% interval by bootstrap over pictures, and
-each method's difference to gradcam at the last tokens (token-CAM), paired.
+each method's difference to gradcam at the last tokens (token-CAM) and to rollout, paired.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ from camcli.models.classifier import Classifier
 from camcli.models.load import load_classifier
 
 ASKED = ("gradcam", "hirescam", "layercam", "rollout", "chefer", "legrad", "attnlrp", "random")
-GAUSSIAN, REFERENCE = "centre-gaussian", "gradcam"
+GAUSSIAN = "centre-gaussian"
+REFERENCES = ("gradcam", "rollout")  # what a method of transformers has to beat
 FRUIT = ("apple", "banana", "grapes", "lemon")
 SIDE = 96
 DRAWS = 2000
@@ -254,23 +255,26 @@ def measure(
 
 
 def told(title: str, rows: dict[str, dict[str, np.ndarray]]) -> list[dict[str, object]]:
-    """Print means with intervals, and paired differences to token-CAM."""
+    """Print means with intervals, and paired differences to token-CAM and rollout."""
     draw = np.random.default_rng(0)
     found: list[dict[str, object]] = []
     for metric in next(iter(rows.values())):
-        count = len(rows[REFERENCE][metric])
+        count = len(next(iter(rows.values()))[metric])
         picks = draw.integers(count, size=(DRAWS, count))
         print(f"\n{title}, {metric}, {count} pictures")
         for method, row in rows.items():
             low, high = np.percentile(row[metric][picks].mean(1), (2.5, 97.5))
-            away = row[metric] - rows[REFERENCE][metric]
-            least, most = np.percentile(away[picks].mean(1), (2.5, 97.5))
-            beside = f"{away.mean():+.3f} ({least:+.3f} to {most:+.3f})"
             mean = row[metric].mean()
-            print(f"  {method:16} {mean:.3f} ({low:.3f}-{high:.3f})   to token-CAM {beside}")
-            found.append({"set": title, "metric": metric, "method": method, "mean": mean,
-                          "low": low, "high": high, "more": away.mean(), "least": least,
-                          "most": most, "pictures": count})  # fmt: skip
+            line = f"  {method:16} {mean:.3f} ({low:.3f}-{high:.3f})"
+            record = {"set": title, "metric": metric, "method": method, "mean": mean,
+                      "low": low, "high": high, "pictures": count, "minus": {}}  # fmt: skip
+            for other in [name for name in REFERENCES if name in rows and name != method]:
+                away = row[metric] - rows[other][metric]
+                least, most = np.percentile(away[picks].mean(1), (2.5, 97.5))
+                record["minus"][other] = {"mean": away.mean(), "least": least, "most": most}
+                line += f"   minus {other} {away.mean():+.3f} ({least:+.3f} to {most:+.3f})"
+            print(line, flush=True)
+            found.append(record)
     return found
 
 
