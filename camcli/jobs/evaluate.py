@@ -210,8 +210,8 @@ class EvaluateJob(Settings):
             or self.sanity or self.parts or self.suite or self.labels != "none"
         ):  # fmt: skip
             raise UsageError(
-                "Nothing to measure: give --boxes, --masks, --parts, --grid, --suite, or "
-                "--faithfulness."
+                "Nothing to measure: give --boxes, --masks, --parts, --grid, --suite, "
+                "--faithfulness, --sanity, --calibrate, or --labels other than none."
             )
         check_calibration(
             self.calibrate, self.store, self.box_threshold, overwrite=self.overwrite,

@@ -32,7 +32,7 @@ from camcli.evaluate.measured.square_canvas import (
     noise,
     paint,
 )
-from camcli.evaluate.metrics.bootstrap import draws, spans
+from camcli.evaluate.metrics.bootstrap import ByPhotograph, draws, spans
 from camcli.evaluate.metrics.grid import choose_cells, grid_game
 from camcli.evaluate.metrics.label_predictions import LabelPredictions, labels_judged
 from camcli.evaluate.metrics.localization import Localization
@@ -178,11 +178,11 @@ def compare(
         for method, how in hows.items()
     }
     thresholds |= shares or {}
-    written: dict[str, Means] = {}
-    found: dict[str, Localization] = {}
+    written: dict[str, ByPhotograph[Means]] = {}
+    found: dict[str, ByPhotograph[Localization]] = {}
     # What was trained on boxes can be right about places; of the network it explains nothing.
     explaining = {method: how for method, how in hows.items() if method != TRAINED.name}
-    faiths = {method: Means() for method in (GAUSSIAN, *explaining)}
+    faiths = {method: ByPhotograph(Means()) for method in (GAUSSIAN, *explaining)}
     deletion = ask.deletion or ask.faithfulness
     inside = InDomain(classifier, explaining, deletion, ask.fidelity, ask.seed, progress, again)
     logits, labels, kept = [], [], list[Seen]()
@@ -228,18 +228,21 @@ def compare(
                         heat, view if method in seen.maps else whole, seen.size, truth,
                         [thresholds.get(method, USUAL_SHARE)],
                     )  # fmt: skip
-                    written.setdefault(method, Means()).add(fit_of(float(fits[0])))
+                    own = written.setdefault(method, ByPhotograph(Means()))
+                    own.photograph(len(logits)).add(fit_of(float(fits[0])))
             for method, score in scores.items():
                 if not ask.counts(method, seen.ref.rel):
                     continue
-                found.setdefault(method, Localization(ask.threshold, ask.tolerance)).accumulate(
+                if method not in found:
+                    found[method] = ByPhotograph(Localization(ask.threshold, ask.tolerance))
+                found[method].photograph(len(logits)).accumulate(
                     score, truth, None if output.multi_label else _right(seen, classifier)
                 )
         for method, part in faiths.items() if deletion else ():
             found_here = shape_of(seen, hows.get(method), method)
             if ask.faithfulness:
                 found_here |= faithfulness_of(classifier, seen, hows.get(method), method, ask.seed)
-            part.add(found_here)
+            part.photograph(len(logits)).add(found_here)
         # A cell shows one thing only.
         alone = seen.labels is None or len(seen.labels) == 1
         wanted = ask.grid or (ask.grid_if and len(kept) < MOSAIC_PHOTOGRAPHS and _sure(seen, ask))
@@ -247,7 +250,7 @@ def compare(
             kept.append(replace(seen, maps={}))
     drawn: dict[str, dict[str, np.ndarray]] = {}
     row_of = partial(_row, ask=ask, drawn=drawn)
-    measures: list[tuple[str, Localization | Means]] = [*found.items(), *written.items()]
+    measures: list[tuple[str, ByPhotograph[Any]]] = [*found.items(), *written.items()]
     rows = [row_of("" if method in CONTROLS else name, method, part) for method, part in measures]
     if deletion:
         rows += [row_of(name, method, part) for method, part in faiths.items()]
@@ -336,7 +339,7 @@ def _right(seen: Seen, classifier: Classifier) -> tuple[bool, bool] | None:
 def _row(
     model: str,
     method: str,
-    part: Localization | Means | Predictions | LabelPredictions | ValuePredictions,
+    part: ByPhotograph[Any] | Means | Predictions | LabelPredictions | ValuePredictions,
     ask: Questions,
     drawn: dict[str, dict[str, np.ndarray]],
 ) -> MetricRow:

@@ -3,8 +3,58 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
+
+
+class Weighed(Protocol):
+    """Metrics of rows that can be given weights."""
+
+    def compute(self, weights: np.ndarray | None = None) -> dict[str, float]:
+        """The metrics by name, of rows that count `weights` (N,) times; equally by default."""
+
+
+Part = TypeVar("Part", bound=Weighed)
+
+
+class ByPhotograph(Generic[Part]):
+    """Metrics with any number of rows a photograph, of which whole photographs are drawn.
+
+    A photograph of several labels has a row for each, and these are not independent: drawn one by
+    one they would make intervals too narrow. The metrics themselves count each row once.
+
+    Example:
+        >>> from camcli.evaluate.metrics.means import Means
+        >>> of = ByPhotograph(Means())
+        >>> for photograph, value in ((0, 1.0), (0, 0.0), (1, 0.5)):
+        ...     of.photograph(photograph).add({"x": value})
+        >>> len(of), of.compute(), of.compute(np.array([0.0, 2.0]))
+        (2, {'x': 0.5}, {'x': 0.5})
+    """
+
+    def __init__(self, part: Part) -> None:
+        """`part` takes the rows."""
+        self._part = part
+        self._places: dict[int, int] = {}
+        self._rows: list[int] = []
+
+    def photograph(self, number: int) -> Part:
+        """Where one row is to be added now, which is of this photograph."""
+        self._rows.append(self._places.setdefault(number, len(self._places)))
+        return self._part
+
+    def __len__(self) -> int:
+        """The photographs, not their rows."""
+        return len(self._places)
+
+    def compute(self, weights: np.ndarray | None = None) -> dict[str, float]:
+        """The metrics.
+
+        Args:
+            weights: (N,) of the photographs; equal by default.
+        """
+        return self._part.compute(None if weights is None else weights[self._rows])
 
 
 def intervals(

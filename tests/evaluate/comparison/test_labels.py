@@ -12,6 +12,7 @@ from camcli.cam.map_options import make_map_options
 from camcli.data.sources.find import find_images
 from camcli.errors import UsageError
 from camcli.evaluate.audit.audit_inputs import from_photographs
+from camcli.evaluate.comparison.advice import advise
 from camcli.evaluate.comparison.columns import CLASSIFICATION
 from camcli.evaluate.comparison.compare import Questions, compare
 from camcli.evaluate.findings.clock import Clock
@@ -95,7 +96,8 @@ def test_labels_are_judged_and_found_where_they_are(by_label, refs, sides):
     assert {"exact", "map", "f1_micro", "f1_macro"} <= judged.intervals.keys()
     assert "top1" not in judged.metrics
     # Each label on its own box: red twice alone or beside another, green and blue once.
-    assert rows["cam"].count == 5
+    # What counts are the three photographs that these boxes are of.
+    assert rows["cam"].count == 3
     assert rows["cam"].metrics["pointing"] == 1
     assert rows["cam"].metrics["energy"] == pytest.approx(1, abs=0.05)
     assert "top1_loc_error" not in rows["cam"].metrics
@@ -153,3 +155,36 @@ def test_a_grid_of_more_classes_than_there_are_is_refused_before_the_work(by_lab
 
     with pytest.raises(UsageError, match="2x2 grid shows 4 classes side by side, and n has 3"):
         compare(by_label, "n", refs, HOWS, Questions(grid=(2,), repeats=0), progress=looked)
+
+
+def test_labels_of_one_photograph_are_drawn_together(by_label, refs, sides):
+    """They are not independent: a label more of the same photographs does not narrow intervals."""
+    boxes = read_boxes(sides / "boxes").match(refs)
+    ask = Questions(Annotations(boxes), faithfulness=True, repeats=200)
+    rows = {row.method: row for row in compare(by_label, "n", refs, HOWS, ask).rows}
+    # Of five photographs two have two labels, and one has none.
+    assert {rows[m].count for m in ("cam", "centre-gaussian")} == {5}
+    assert rows["centre-box"].count == 3, "boxes alone, of which one photograph has none of its own"
+    both = [ref for ref in refs if ref.rel in ("both.png", "other.png")]
+    outcome = compare(by_label, "n", both, HOWS, Questions(deletion=True, repeats=200))
+    own = {row.method: row for row in outcome.rows}["cam"]
+    assert own.count == 2
+    values = []
+    for ref in both:
+        alone = compare(by_label, "n", [ref], HOWS, Questions(deletion=True, repeats=10))
+        row = {row.method: row for row in alone.rows}["cam"]
+        assert (row.count, row.intervals) == (1, {}), "one photograph has no intervals"
+        values.append(row.metrics["sparseness"])
+    # Two photographs drawn twice: one of them twice, the other twice, or each once.
+    drawn = np.unique(outcome.drawn["cam"]["sparseness"].round(9))
+    wanted = np.unique(np.round([values[0], values[1], np.mean(values)], 9))
+    assert np.allclose(drawn, wanted)
+    assert own.metrics["sparseness"] == pytest.approx(np.mean(values))
+
+
+def test_the_verdict_counts_photographs(by_label, refs):
+    """Seven records of labels are of five photographs, which are too few for a verdict."""
+    outcome = compare(by_label, "n", refs, HOWS, Questions(faithfulness=True, repeats=50))
+    advice = advise("n", outcome.rows, outcome.drawn)
+    assert advice is not None
+    assert "none. 5 photographs are too few" in advice.lines[0]

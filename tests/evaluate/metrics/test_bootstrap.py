@@ -5,7 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from camcli.evaluate.metrics.bootstrap import intervals
+from camcli.evaluate.metrics.bootstrap import ByPhotograph, draws, intervals, spans
+from camcli.evaluate.metrics.means import Means
 
 
 def mean_of(values):
@@ -68,3 +69,20 @@ def test_a_metric_that_some_draws_lack_has_the_interval_of_the_others():
     got = intervals(compute, 3, repeats=101, level=0.9)
     assert got["even"] == pytest.approx((5, 95))
     assert got["always"] == pytest.approx((5, 95))
+
+
+def test_rows_of_one_photograph_are_drawn_together():
+    """Rows that are there three times over say no more; drawn one by one they would seem to."""
+    values = np.random.default_rng(0).normal(size=60)
+    once, thrice, apart = ByPhotograph(Means()), ByPhotograph(Means()), Means()
+    for number, value in enumerate(values):
+        once.photograph(number).add({"x": value})
+        for _ in range(3):
+            thrice.photograph(number).add({"x": value})
+            apart.add({"x": value})
+    assert (len(once), len(thrice), len(apart)) == (60, 60, 180)
+    assert thrice.compute() == pytest.approx(once.compute())
+    of = [draws(part.compute, len(part), repeats=400) for part in (once, thrice, apart)]
+    assert np.allclose(of[0]["x"], of[1]["x"])
+    wide, narrow = (high - low for low, high in (spans(of[n])["x"] for n in (1, 2)))
+    assert wide / narrow == pytest.approx(3**0.5, rel=0.15)
