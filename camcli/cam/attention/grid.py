@@ -67,14 +67,18 @@ def _blocks(watch: Attending, A: Tensor, images: Tensor) -> Blocks | str:
         return more or "computes no attention that can be seen"
     shapes = [call.shape for call in watch.calls]
     if any(rows != B for rows, _, _ in shapes):
-        return "looks within windows, or other parts of a picture, and not at all of it at once"
+        return (
+            "looks at other parts of a picture than all of it at once (within windows, say), or "
+            "holds its heads in an order that is not followed"
+        )
     mutual = [call for call in watch.calls if call.shape[1] == call.shape[2]]
     if not mutual:
         return more or "has no attention by which all tokens look at each other"
     ending = watch.ending
     if ending is None or all(call.tokens is None for call in mutual):
         return (
-            "has no attention between tokens in a row, but between channels or the places of a map"
+            "adds what comes out of attention to its tokens in a way that is not followed, or has "
+            "no tokens in a row to add it to"
         )
     calls = [
         call for call in mutual

@@ -12,7 +12,7 @@ always does, and its backward pass carries g̃ with R = x ⊙ g̃ at every value
 | layer, group, RMS norm, x/\|x\| | identity (prop. 3.4) | with the deviation held fast |
 | a b, both made of the image | uniform (prop. 3.2, 3.3): half to each | half the gradient |
 | a/b, a·rsqrt(b) | of a normalisation: all to a | with b held fast |
-| softmax | Taylor at x (prop. 3.1) | the gradient |
+| softmax, exp(x)/Σ exp(x) | Taylor at x (prop. 3.1) | the gradient |
 | a σ(b): a gate that is not 0 at 0 | all to the signal (Arras 2017, 1706.07206) | b held fast |
 
 Functions are known by the names that torch gives them, in modules, in a graph and written out;
@@ -168,6 +168,15 @@ def _rms_norm(
     return y if weight is None else y * weight
 
 
+def _native_layer_norm(
+    func: Any, input: Tensor, shape: Any, weight: Any, bias: Any, eps: float
+) -> Any:
+    if not _varies(input):
+        return func(input, shape, weight, bias, eps)
+    y = _LayerNorm.apply(input, list(shape), weight, bias, eps)
+    return y, *func(input.detach(), shape, weight, bias, eps)[1:]
+
+
 def _group_norm(
     func: Any, input: Tensor, num_groups: int, weight: Any = None, bias: Any = None,
     eps: float = 1e-5, *more: Any, **kwargs: Any,
@@ -196,8 +205,27 @@ def _held(func: Any, *args: Any, **kwargs: Any) -> Any:
     return func(*(a.detach() if isinstance(a, Tensor) else a for a in args), **kwargs)
 
 
+# What a softmax that is written out is made of.
+_EXP, _SUM_OF_EXP = "_camcli_exp", "_camcli_sum_of_exp"
+
+
+def _exp(func: Any, x: Tensor, *args: Any, **kwargs: Any) -> Any:
+    out = func(x, *args, **kwargs)
+    if _varies(x):
+        setattr(out, _EXP, True)
+    return out
+
+
+def _summed(func: Any, x: Any, *args: Any, **kwargs: Any) -> Any:
+    out = func(x, *args, **kwargs)
+    if _varies(x) and getattr(x, _EXP, False):
+        setattr(out, _SUM_OF_EXP, True)
+    return out
+
+
 def _divided(func: Any, a: Any, b: Any, *args: Any, **kwargs: Any) -> Any:
-    if _varies(a) and _varies(b):
+    softmax = getattr(a, _EXP, False) and getattr(b, _SUM_OF_EXP, False)
+    if _varies(a) and _varies(b) and not softmax:
         b = b.detach()
     return func(a, b, *args, **kwargs)
 
@@ -335,6 +363,8 @@ _RULES: dict[str, Rule] = {
         ("div", "__truediv__", "true_divide", "divide", "div_"), _divided
     ),
     **dict.fromkeys(("pow", "__pow__"), _power),
+    "exp": _exp,
+    "sum": _summed,
     "square": lambda func, x: _made(func(x), 0.5),
     "sqrt": _root,
     **dict.fromkeys(("rsqrt", "reciprocal"), _held),
@@ -348,6 +378,7 @@ _RULES: dict[str, Rule] = {
     "scaled_dot_product_attention": _attention,
     "multi_head_attention_forward": _attention,
     "layer_norm": _layer_norm,
+    "native_layer_norm": _native_layer_norm,
     "rms_norm": _rms_norm,
     "group_norm": _group_norm,
     "normalize": _normalize,

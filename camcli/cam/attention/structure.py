@@ -19,7 +19,10 @@ from camcli.cam.attention.blocks import Blocks
 # What a method multiplies the blocks' attention for, and what LeGrad needs of a block.
 NOT_PLACES = "attends to something else than single places (to channels, or mixtures of places)"
 MORE = "mixes places in other ways, too, than by the attention that can be seen"
-OUT_OF_ORDER = "has tokens that do not lie row by row, behind the class token if there is one"
+OUT_OF_ORDER = (
+    "has values in its first attention that do not lie row by row, behind the class token if there "
+    "is one (tokens in another order, or heads held before the images)"
+)
 SEVERAL = "decides on more than the last block's tokens"
 OTHERWISE = "does something to its last tokens that cannot be repeated"
 

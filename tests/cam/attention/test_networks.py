@@ -139,7 +139,7 @@ def swin():
 
 
 OTHERS = {
-    "windows": (swin, "looks within windows"),
+    "windows": (swin, "within windows, say"),
     "talking heads": (
         lambda: timm.create_model("cait_xxs24_224", patch_size=8, **SMALL),
         "does something with who looks at whom",

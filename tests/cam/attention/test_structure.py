@@ -127,9 +127,9 @@ class Net(nn.Module):
 MERGED = torch.arange(N).reshape(2, 2, 2, 2).permute(0, 2, 1, 3).flatten()
 COLUMNS = torch.arange(N).reshape(4, 4).T.flatten()
 NETWORKS = {
-    "merged": (lambda: Net(order=MERGED), "tokens that do not lie row by row"),
-    "column by column": (lambda: Net(order=COLUMNS), "tokens that do not lie row by row"),
-    "class token last": (lambda: Net(last=True), "tokens that do not lie row by row"),
+    "merged": (lambda: Net(order=MERGED), "that do not lie row by row"),
+    "column by column": (lambda: Net(order=COLUMNS), "that do not lie row by row"),
+    "class token last": (lambda: Net(last=True), "that do not lie row by row"),
     "channels": (lambda: Net(Channels), "attends to something else than single places"),
     "mixtures": (lambda: Net(Projected), "attends to something else than single places"),
     "gated": (lambda: Net(Gated), "does something with who looks at whom"),

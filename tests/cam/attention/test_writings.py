@@ -19,7 +19,7 @@ from camcli.cam.attention.relevances import token_relevance
 from camcli.cam.attention.rules import Rules
 from camcli.cam.attention.seen import Attending
 from camcli.cam.explainer import check_influence
-from camcli.cam.map_options import make_map_options
+from camcli.cam.map_options import make_map_options, settled
 from camcli.data.decode.preprocess import Preprocess
 from camcli.errors import UsageError
 from camcli.models.classifier import cut_classifier
@@ -184,3 +184,90 @@ def test_a_head_of_zeros_is_called_that_by_every_method():
     for method in ("legrad", "rollout", "chefer", "gradcam"):
         with pytest.raises(UsageError, match=r"every picture the same answer.*never trained"):
             check_influence(make_map_options(method), classifier)
+
+
+def centred(x, n):
+    d = x - x.mean(-1, keepdim=True)
+    return d / (x.var(-1, keepdim=True, correction=0) + n.eps).sqrt() * n.weight + n.bias
+
+
+def squared(x, n):
+    d = x - torch.mean(x, -1, keepdim=True)
+    return d * torch.rsqrt(d.pow(2).mean(-1, keepdim=True) + n.eps) * n.weight + n.bias
+
+
+def native(x, n):
+    return torch.native_layer_norm(x, list(n.normalized_shape), n.weight, n.bias, n.eps)[0]
+
+
+def root_mean(x, n):
+    return x * torch.rsqrt((x * x).mean(-1, keepdim=True) + n.eps) * n.weight
+
+
+class Norm(nn.Module):
+    """A norm by the weights of torch's, in a way of its own."""
+
+    def __init__(self, norm, way):
+        super().__init__()
+        self.norm, self.way = norm, way
+
+    def forward(self, x):
+        return self.way(x, self.norm)
+
+
+def normed(network, way, kind=nn.LayerNorm, attend=plain):
+    net = written(network, attend)
+    for layer in [*net.encoder.layers, net.encoder]:
+        for name, norm in list(layer.named_children()):
+            if isinstance(norm, nn.LayerNorm):
+                if kind is nn.RMSNorm:
+                    new = nn.RMSNorm(norm.normalized_shape, norm.eps).double()
+                    new.weight = norm.weight
+                    norm = new.requires_grad_(False)
+                setattr(layer, name, norm if way is None else Norm(norm, way))
+    return net
+
+
+def relevance_of(net, images, index):
+    return token_relevance(images, net, lambda s: s.gather(1, index[:, None]).sum())
+
+
+@pytest.mark.parametrize("way", [centred, squared, native, root_mean], ids=lambda w: w.__name__)
+def test_attnlrp_starts_at_the_stream_whoever_wrote_the_norm(network, images, index, way):
+    kind = nn.RMSNorm if way is root_mean else nn.LayerNorm
+    one, other = (normed(network, how, kind) for how in (None, way))
+    torch.testing.assert_close(one(images), other(images))
+    found, wanted = (relevance_of(net, images, index) for net in (other, one))
+    torch.testing.assert_close(found.values, wanted.values, rtol=1e-7, atol=1e-9)
+
+
+def of_exponentials(q, k, v):
+    scores = (q @ k.mT) * q.shape[-1] ** -0.5
+    e = (scores - scores.amax(-1, keepdim=True)).exp()
+    return (e / e.sum(-1, keepdim=True)) @ v
+
+
+def of_logarithms(q, k, v):
+    return ((q @ k.mT) * q.shape[-1] ** -0.5).log_softmax(-1).exp() @ v
+
+
+@pytest.mark.parametrize("way", [of_exponentials, of_logarithms], ids=lambda w: w.__name__)
+def test_attnlrp_follows_a_softmax_that_is_written_out(network, images, index, way):
+    found, wanted = (relevance_of(written(network, w), images, index) for w in (way, plain))
+    torch.testing.assert_close(found.values, wanted.values, rtol=1e-7, atol=1e-9)
+
+
+def test_tokens_that_something_unseen_goes_around_are_not_taken(network):
+    """A norm that hides from torch: the stream has no gradient, what the branch is given has."""
+
+    class Hidden(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 2
+
+    net = normed(network, lambda x, n: Hidden.apply(x)).float()
+    classifier = cut_classifier(
+        net, classes=tuple("abcde"), preprocess=Preprocess(size=32),
+        provenance=Provenance("tiny", None, None, "random", {}), device=torch.device("cpu"),
+    )  # fmt: skip
+    assert settled(make_map_options("attnlrp"), classifier).method.default is None
