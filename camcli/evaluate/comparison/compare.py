@@ -259,12 +259,13 @@ def compare(
         rows += [row_of(name, method, part) for method, part in means.items()]
         learned |= told
     left_out = [why] if (why := inside.why_as_it_is) else []
+    unplayed: list[UsageError] = []
     for n in (*ask.grid, *(n for n in ask.grid_if if n not in ask.grid)):
         try:
             mosaics = choose_cells(kept, n, confidence=ask.grid_confidence, seed=ask.seed)
         except UsageError as error:
             if n in ask.grid:
-                raise
+                unplayed.append(error)
             left_out.append(f"No grid pointing game. {error}")
             continue
         games = grid_game(classifier, mosaics, explaining, n)
@@ -294,6 +295,9 @@ def compare(
             progress=progress,
         )
         rows += part_rows(answers, name, repeats=ask.repeats, seed=ask.seed, drawn=drawn)
+    # What was found out beside it, at some length it may be, is not lost for it.
+    if unplayed and not any(row.metrics for row in rows):
+        raise unplayed[0]
     predictions: Predictions | LabelPredictions | ValuePredictions | None = None
     if output.multi_label:
         predictions = labels_judged(logits, several, classifier.classes, output, doubtful)

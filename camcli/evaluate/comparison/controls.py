@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from camcli.evaluate.comparison.columns import CONTROLS, LOWER, MetricRow
+from camcli.evaluate.comparison.columns import CONTROLS, FORM, LOWER, MetricRow
 
 BOX = "centre-box"
 # The metric that speaks for its group is the first of these that is there.
@@ -25,7 +25,12 @@ def is_control(row: MetricRow) -> bool:
 
 
 def best(rows: Sequence[MetricRow], metric: str) -> float | None:
-    """The best value of a metric among the methods, if no control has a better one."""
+    """The best value of a metric among the methods, if no control has a better one.
+
+    Of the form of a map there is none: how small the heat is does not say whether it is right.
+    """
+    if metric in FORM:
+        return None
     best_of = min if metric in LOWER else max
     values = [(row.metrics[metric], is_control(row)) for row in rows if metric in row.metrics]
     methods = [value for value, control in values if not control]

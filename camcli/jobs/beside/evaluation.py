@@ -9,6 +9,7 @@ from typing import Any
 from camcli.errors import UsageError
 from camcli.evaluate.comparison.columns import (
     CLASSIFICATION,
+    FORM,
     LOWER,
     UNRELATED,
     MetricRow,
@@ -222,7 +223,7 @@ def _table(
     return {
         "title": title,
         "hint": f"{hint[0].upper()}{hint[1:]}." if hint else "",
-        "metrics": [[metric, metric in LOWER] for metric in metrics],
+        "metrics": [[metric, metric in LOWER and metric not in FORM] for metric in metrics],
         "best": [best(rows, metric) for metric in metrics],
         "rows": [
             [

@@ -43,9 +43,24 @@ def chance_doubt(pairs: Answered, classes: Sequence[str], notes: Sequence[str] =
     likely = at_least(right, total, chance) > _SURE
     if not likely or 1 - at_least(right + 1, total, (1 + chance) / 2) > _SURE:
         return ""
+    if right:
+        start = (
+            f"The accuracy, {right / total:.4f}, is what chance gives for these labels "
+            f"({chance:.4f}): "
+        )
+    elif chance:
+        start = (
+            f"None of {total} predictions is right, and by chance a share of {chance:.4f} "
+            "would be: "
+        )
+    else:
+        start = (
+            f"None of {total} predictions is right, since no class that a label names is ever "
+            "predicted: "
+        )
     return (
-        f"The accuracy, {right / total:.4f}, is what chance gives for these labels ({chance:.4f}): "
-        "something that was assumed is wrong, or it has learned nothing. "
+        start
+        + "something that was assumed is wrong, or it has learned nothing. "
         + _first(pairs, labels, predicted, classes, notes)
     )
 

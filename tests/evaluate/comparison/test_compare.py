@@ -9,6 +9,7 @@ from PIL import Image
 
 from camcli.cam.map_options import make_map_options
 from camcli.data.sources.find import find_images
+from camcli.errors import UsageError
 from camcli.evaluate.comparison import compare as module
 from camcli.evaluate.comparison.advice import advise
 from camcli.evaluate.comparison.columns import CLASSIFICATION
@@ -158,13 +159,7 @@ def test_a_few_mosaics_do_not_decide(by_colour, tmp_path, each, decides):
             rgb[: 16 * (channel > 2)] = 0
             (tmp_path / name).mkdir(exist_ok=True)
             Image.fromarray(rgb).save(tmp_path / name / f"{n}.png")
-    four = replace(
-        by_colour, classes=("red", "green", "blue", "grey"),
-        head=None, tail=torch.nn.Sequential(
-            torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(3, 4, bias=False),
-        ).requires_grad_(False),
-    )  # fmt: skip
-    four.tail[-1].weight.copy_(torch.eye(4)[:, :3] * 10)
+    four = of_four(by_colour)
     refs = list(find_images(tmp_path, labels="folder"))
     ask = Questions(grid=(2,), grid_confidence=0.0, deletion=True, repeats=30)
     hows = {name: make_map_options(name) for name in ("gradcam", "random")}
@@ -174,3 +169,27 @@ def test_a_few_mosaics_do_not_decide(by_colour, tmp_path, each, decides):
     assert ("grid_2x2" in found.drawn["gradcam"]) == decides
     assert "sds" in found.drawn["gradcam"], "of the photographs there are enough"
     assert any("too few for intervals" in why for why in found.left_out) == (not decides)
+
+
+def of_four(by_colour):
+    """Of one class more: of grey."""
+    four = replace(
+        by_colour, classes=("red", "green", "blue", "grey"),
+        head=None, tail=torch.nn.Sequential(
+            torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(3, 4, bias=False),
+        ).requires_grad_(False),
+    )  # fmt: skip
+    four.tail[-1].weight.copy_(torch.eye(4)[:, :3] * 10)
+    return four
+
+
+def test_a_grid_that_cannot_be_played_loses_nothing_that_was_found_beside_it(by_colour, tmp_path):
+    for n in range(3):
+        Image.fromarray(np.full((16, 16, 3), 60 * n, np.uint8)).save(tmp_path / f"{n}.png")
+    refs, hows = list(find_images(tmp_path)), {"gradcam": make_map_options("gradcam")}
+    beside = Questions(grid=(2,), grid_confidence=0.0, deletion=True)
+    found = compare(of_four(by_colour), "x", refs, hows, beside)
+    assert "sds" in table(found)["gradcam"].metrics
+    assert any("needs photographs of 4 classes" in why for why in found.left_out)
+    with pytest.raises(UsageError, match="needs photographs of 4 classes"):
+        compare(of_four(by_colour), "x", refs, hows, replace(beside, deletion=False))

@@ -10,8 +10,8 @@ import pytest
 from rich.console import Console
 
 from camcli.evaluate.comparison import table
-from camcli.evaluate.comparison.columns import GROUPS, LOWER, MetricRow, groups, read_as
-from camcli.evaluate.comparison.controls import standing
+from camcli.evaluate.comparison.columns import FORM, GROUPS, LOWER, MetricRow, groups, read_as
+from camcli.evaluate.comparison.controls import best, standing
 from camcli.evaluate.comparison.terminal import show
 
 
@@ -113,3 +113,12 @@ def test_the_title_of_a_narrow_table_is_one_line():
     out = io.StringIO()
     show([row("cam", 0.8, 0.7, 0.9, "grid_2x2")], [], {}, {}, Console(file=out, width=80))
     assert "Grid pointing game, net" in out.getvalue().splitlines()
+
+
+@pytest.mark.parametrize("metric", FORM)
+def test_of_the_form_of_a_map_none_is_best(metric):
+    """How small the heat is does not say whether it is right: nothing is bold."""
+    rows = [row("cam", 0.9, 0.8, 1.0, metric), row("eigencam", 0.2, 0.1, 0.3, metric)]
+    assert best(rows, metric) is None
+    assert best([row("cam", 0.9, 0.8, 1.0)], "maxboxacc_v2") == 0.9
+    assert "**" not in table.markdown(rows)

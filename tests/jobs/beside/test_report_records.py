@@ -301,3 +301,20 @@ def test_no_name_of_a_checkpoint_stops_a_page(run, tmp_path, weights):
     find_training(info, folder, None, quiet)
     evaluated(tmp_path / "e", tmp_path / "photos", {"net": weights})
     find_evaluation(info, folder, None, quiet)
+
+
+def test_a_page_calls_no_form_of_a_map_better(tmp_path):
+    """Of complexity less is not better, and no sparseness is the best; of deletion one is."""
+    metrics = {"sparseness": 0.5, "complexity": 0.6, "deletion": 0.2}
+    row = {"model": "net", "method": "cam", "photographs": 12, "metrics": metrics, "intervals": {}}
+    found = read_evaluation(tmp_path, evaluated(tmp_path, "photos", rows=[row]))
+    by_metric = {
+        metric: (less, best)
+        for table in found["tables"]
+        for (metric, less), best in zip(table["metrics"], table["best"], strict=True)
+    }
+    assert by_metric == {
+        "sparseness": (False, None),
+        "complexity": (False, None),
+        "deletion": (True, 0.2),
+    }

@@ -86,3 +86,15 @@ def test_a_size_that_was_doubted_comes_first():
 )
 def test_few_images_and_single_classes_say_nothing(pairs):
     assert chance_doubt(pairs, NAMES) == ""
+
+
+def test_all_wrong_is_said_as_that():
+    """Not "0.0000 is what chance gives (0.0000)"."""
+    elsewhere = chance_doubt({(n, n + 5): 20 for n in range(5)}, NAMES)
+    assert "None of 100 predictions is right" in elsewhere
+    assert "no class that a label names is ever predicted" in elsewhere
+    rolled = chance_doubt(pairs_of(np.roll(np.eye(5, dtype=int) * 30, 1, axis=1)), NAMES)
+    assert "None of 150 predictions is right, and by chance a share of 0.2000 would" in rolled
+    for text in (elsewhere, rolled):
+        assert "order of the classes first" in text
+        assert "0.0000" not in text
