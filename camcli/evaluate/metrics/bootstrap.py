@@ -15,10 +15,10 @@ class Weighed(Protocol):
         """The metrics by name, of rows that count `weights` (N,) times; equally by default."""
 
 
-Part = TypeVar("Part", bound=Weighed)
+WeighedRows = TypeVar("WeighedRows", bound=Weighed)
 
 
-class ByPhotograph(Generic[Part]):
+class ByPhotograph(Generic[WeighedRows]):
     """Metrics with any number of rows a photograph, of which whole photographs are drawn.
 
     A photograph of several labels has a row for each, and these are not independent: drawn one by
@@ -33,13 +33,13 @@ class ByPhotograph(Generic[Part]):
         (2, {'x': 0.5}, {'x': 0.5})
     """
 
-    def __init__(self, part: Part) -> None:
+    def __init__(self, part: WeighedRows) -> None:
         """`part` takes the rows."""
         self._part = part
         self._places: dict[int, int] = {}
         self._rows: list[int] = []
 
-    def photograph(self, number: int) -> Part:
+    def photograph(self, number: int) -> WeighedRows:
         """Where one row is to be added now, which is of this photograph."""
         self._rows.append(self._places.setdefault(number, len(self._places)))
         return self._part
