@@ -94,13 +94,10 @@ class Relevances(Rules):
             if _is_made(x) and (whole or name == "linear" or name in _NORMS or measured):
                 self._noted.append(_begins(x))
         among = isinstance(x, Tensor) and x.ndim > 2
-        written = (
-            name == "exp"
-            and isinstance(x, Tensor)
-            and among
-            and x.requires_grad
-            and x.shape[-1] == x.shape[-2]
+        square = (
+            isinstance(x, Tensor) and x.ndim > 2 and x.requires_grad and x.shape[-1] == x.shape[-2]
         )
+        written = name == "exp" and square
         named = (name in _SOFTMAX and among) or name == "scaled_dot_product_attention"
         self._met = whole or named or written
 

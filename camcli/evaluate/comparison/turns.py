@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from types import TracebackType
+from typing import Self
 
 from camcli.train.progress import Bar, Listener
 
 
-class Turns:
+class Turns(ExitStack):
     """Bars one after the other, so that each tells how long it itself will take.
 
     Attributes:
@@ -18,27 +18,19 @@ class Turns:
     """
 
     def __init__(self, listener: Listener, name: str, count: int) -> None:
+        super().__init__()
         self.listener, self.name, self.count = listener, name, count
-        self._open = ExitStack()
         self._bar = Bar()
 
-    def __enter__(self) -> Turns:
+    def __enter__(self) -> Self:
         self.begin("")
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> bool | None:
-        return self._open.__exit__(kind, error, trace)
+        return super().__enter__()
 
     def begin(self, words: str) -> None:
         """The photographs are looked at once more, for what the words say."""
-        self._open.close()
+        self.close()
         title = f"{self.name}, {words}" if words else self.name
-        self._bar = self._open.enter_context(self.listener.bar(title, self.count, "image"))
+        self._bar = self.enter_context(self.listener.bar(title, self.count, "image"))
 
     def advance(self) -> None:
         """One photograph is done."""
