@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from camcli.data.decode.preprocess import LATER, Preprocess
+from camcli.data.decode.preprocess_hugging_face import filter_of, of_hugging_face
 from camcli.errors import UsageError
 from camcli.files import read_regular
 from camcli.printable import printable
@@ -21,8 +22,6 @@ from camcli.printable import printable
 Words = Callable[[list[tuple[str, str]], Preprocess], Preprocess]
 _LARGEST = 1 << 20
 _IN_FOLDERS = ("preprocessor_config.json", "config.json", "open_clip_config.json", "run.json")
-# Pillow's numbers, as Hugging Face writes filters down.
-_RESAMPLE = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box"}
 _FIELDS = {each.name for each in fields(Preprocess)}
 _WHOLE = _FIELDS - set(LATER)  # what a record of all of them has; fewer are settings
 
@@ -170,82 +169,6 @@ def _is_hugging_face(values: Mapping[str, Any]) -> bool:
     return any(key in values for key in own)
 
 
-def of_hugging_face(values: Mapping[str, Any]) -> Preprocess:
-    """What Hugging Face's image processors do, from their ``preprocessor_config.json``.
-
-    Args:
-        values: what stands in the file.
-
-    Raises:
-        UsageError: it asks for what cannot be done here.
-        KeyError: something is missing; ValueError or TypeError: it is not of its kind.
-    """
-    kind = str(values.get("image_processor_type") or values.get("feature_extractor_type") or "")
-    size, resize, fit = _hugging_face_size(values, kind)
-    rescaled = values.get("do_rescale", True)
-    factor = float(values.get("rescale_factor", 1 / 255)) if rescaled else 1.0
-    offset = 1.0 if rescaled and values.get("rescale_offset") else 0.0
-    if values.get("do_normalize", True):
-        mean, std = _three(values["image_mean"]), _three(values["image_std"])
-    else:
-        mean, std = (0.0,) * 3, (1.0,) * 3
-    if kind.startswith("EfficientNet") and values.get("include_top", True):
-        std = tuple(x * x for x in std)  # it divides twice
-    if factor * 255 != 1 or offset:
-        mean = tuple((x + offset) / (255 * factor) for x in mean)
-        std = tuple(x / (255 * factor) for x in std)
-    flipped = values.get("do_flip_channel_order", kind.startswith("MobileViT"))
-    made = Preprocess(
-        size=size[0],
-        width=None if size[0] == size[1] else size[1],
-        fit=fit,
-        crop_pct=1.0,
-        resize=resize,
-        interpolation=_filter(values.get("resample", 2)),
-        mean=mean,
-        std=std,
-        bgr=bool(flipped),
-        round_down=fit == "crop",
-    )
-    made.check()
-    return made
-
-
-def _hugging_face_size(
-    values: Mapping[str, Any], kind: str
-) -> tuple[tuple[int, int], int | tuple[int, int] | None, Any]:
-    """(height, width) of the input, what is resized to before it is cut out, and the fit."""
-    crop = values.get("crop_size")
-    cuts = values.get("do_center_crop", crop is not None) and crop is not None
-    size = values.get("size")
-    if not values.get("do_resize", True) or size is None:
-        if crop is None:
-            raise UsageError("it does not say which size the network takes: add size=...")
-        cut = _pair(crop)
-        return cut, None, "crop"
-    short = size.get("shortest_edge") if isinstance(size, dict) else None
-    if isinstance(size, int) and (cuts or kind.startswith(("ConvNext", "PoolFormer"))):
-        # Before there were names for it: one number was the shorter side.
-        short = None if kind.startswith("DeiT") else size
-    share = values.get("crop_pct")
-    if short is not None and kind.startswith("ConvNext"):
-        if short >= 384:
-            return (short, short), None, "squash"
-        return (short, short), int(short / (0.875 if share is None else share)), "crop"
-    if short is not None:
-        short = int(short)
-        if kind.startswith("Levit"):
-            short = int(256 / 224 * short)
-        elif kind.startswith("PoolFormer") and share is not None:
-            short = math.floor(short / share)
-        cut = _pair(crop) if cuts else (short, short)
-        return cut, max(short, *cut), "crop"
-    pair = _pair(size)
-    if cuts and _pair(crop) != pair:
-        return _pair(crop), pair, "crop"
-    return pair, None, "squash"
-
-
 def of_timm(values: Mapping[str, Any]) -> Preprocess:
     """What timm does, from the ``pretrained_cfg`` of a model or its ``config.json``.
 
@@ -278,7 +201,7 @@ def of_timm(values: Mapping[str, Any]) -> Preprocess:
         width=None if height == width else width,
         fit=fit,
         crop_pct=share,
-        interpolation=_filter("bicubic" if filter_ == "random" else filter_),
+        interpolation=filter_of("bicubic" if filter_ == "random" else filter_),
         mean=_three(values["mean"]),
         std=_three(values["std"]),
         grey=channels == 1,
@@ -301,19 +224,12 @@ def of_open_clip(values: Mapping[str, Any], own: Preprocess) -> Preprocess:
         width=None if size[0] == size[1] else size[1],
         fit=fits[mode],
         crop_pct=1.0,
-        interpolation=_filter(told.get("interpolation") or "bicubic"),
+        interpolation=filter_of(told.get("interpolation") or "bicubic"),
         mean=_three(told["mean"]),
         std=_three(told["std"]),
     )
     made.check()
     return made
-
-
-def _filter(value: Any) -> Any:
-    name = _RESAMPLE.get(value, value)
-    if name not in _RESAMPLE.values():
-        raise UsageError(f"the filter {value!r} is not one of {', '.join(_RESAMPLE.values())}.")
-    return name
 
 
 def _three(values: Any) -> tuple[float, ...]:
@@ -323,11 +239,7 @@ def _three(values: Any) -> tuple[float, ...]:
 
 
 def _pair(size: Any) -> tuple[int, int]:
-    """(height, width) of a number, a list, or names."""
-    if isinstance(size, dict):
-        if "shortest_edge" in size:
-            return int(size["shortest_edge"]), int(size["shortest_edge"])
-        return int(size["height"]), int(size["width"])
+    """(height, width) of a number or a list."""
     if isinstance(size, list | tuple):
         height, width = size if len(size) == 2 else (size[0], size[0])
         return int(height), int(width)

@@ -237,7 +237,8 @@ def test_hugging_faces_files(tmp_path, values, wanted):
 
 def test_a_rescaling_of_ones_own_is_kept(tmp_path):
     """pixel * factor - 1, then (x - mean) / std; by hand."""
-    values = {**VIT, "rescale_factor": 1 / 127.5, "rescale_offset": True,
+    values = {**VIT, "image_processor_type": "EfficientNetImageProcessor", "include_top": False,
+              "rescale_factor": 1 / 127.5, "rescale_offset": True,
               "image_mean": [0.1, 0.2, 0.3], "image_std": [0.5, 0.6, 0.7]}  # fmt: skip
     wanted = [(200 / 127.5 - 1.1) / 0.5, (100 / 127.5 - 1.2) / 0.6, (10 / 127.5 - 1.3) / 0.7]
     assert pixel(applied(written(tmp_path, values), OWN)) == pytest.approx(wanted, abs=1e-4)

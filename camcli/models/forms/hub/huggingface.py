@@ -11,27 +11,23 @@ import inspect
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from camcli.data.decode.preprocess import Preprocess
-from camcli.data.decode.preprocess_files import of_hugging_face
-from camcli.data.decode.preprocess_words import described
 from camcli.errors import CamcliError, UsageError
 from camcli.models.forms.hub import timm_folder
 from camcli.models.forms.hub.folder import (
-    PROCESSOR,
     HubFolder,
     check_folder,
     joint_sha256,
     located,
     refuse_weights,
 )
+from camcli.models.forms.hub.processor import preprocess_of
 from camcli.models.forms.reasonable import check_numbers
 from camcli.models.forms.registry import path_of
 from camcli.models.loading.builder import BuiltModel, name_outputs, provenance, reason
@@ -74,9 +70,8 @@ def _build(found: HubFolder, asked: AskedModel) -> BuiltModel:
         check_numbers(found.config, state, found.path)
         config, kind = _described(found)
         network = _loaded(found, config, kind, state)
-        preprocess, assumed = _preprocess(found, config)
-    own_size = preprocess.shape[1:]
-    preprocess = asked.preprocessed(preprocess).with_(size=asked.input_size)
+        preprocess, own_size, assumed = preprocess_of(found, config, asked)
+    preprocess = preprocess.with_(size=asked.input_size)
     _let_answer_logits(network, other_size=preprocess.shape[1:] != own_size)
     outputs = _count_outputs(network, preprocess, kind.__name__)
     output = _output(config)
@@ -84,7 +79,7 @@ def _build(found: HubFolder, asked: AskedModel) -> BuiltModel:
     notes = [
         f"{asked.name}: {kind.__name__} of transformers with {outputs} "
         f"{'class' if outputs == 1 else 'classes'}.",
-        assumed if asked.preprocess is None else "",
+        assumed,
     ]
     if output is not None and asked.output is None:
         notes.append(f"Its outputs are {_SAID[output]}, as its config.json says.")
@@ -270,96 +265,3 @@ def _class_names(config: Any, outputs: int) -> tuple[str, ...] | None:
         if set(named) == set(range(outputs))
         else None
     )
-
-
-def _preprocess(found: HubFolder, config: Any) -> tuple[Preprocess, str]:
-    """What its image processor does, and what was assumed, as a sentence.
-
-    Raises:
-        UsageError: it asks for what cannot be done here.
-    """
-    from transformers import AutoImageProcessor
-
-    values: dict[str, Any] | None = found.json(PROCESSOR)
-    assumed = ""
-    if values is None:
-        size = getattr(config, "image_size", None) or 224
-        height, width = tuple(size) if isinstance(size, list | tuple) else (size, size)
-        usual = _usual_of(config)
-        if usual is None:
-            made, why = Preprocess(fit="crop" if height == width else "squash"), ""
-        else:
-            made, why = usual, f", as networks of the kind {config.model_type} usually have it"
-        made = replace(made.with_(size=height), width=None if height == width else width)
-        assumed = (
-            f"It has no {PROCESSOR}: {described(made)} ASSUMED{why}; --preprocess says otherwise."
-        )
-    else:
-        # The library knows what older files leave out.
-        try:
-            processor = AutoImageProcessor.from_pretrained(
-                _holding(found), local_files_only=True, trust_remote_code=False
-            )
-            values = {**processor.to_dict(), **_settings_of(processor, values)}
-        except Exception as error:
-            log.debug("transformers cannot take %s (%s)", PROCESSOR, error)
-        try:
-            made = of_hugging_face(values or {})
-        except UsageError as error:
-            raise UsageError(f"{found.path / PROCESSOR}: {error}") from error
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-            raise UsageError(
-                f"{found.path / PROCESSOR} cannot be read ({error}): --preprocess says what the "
-                "network takes."
-            ) from error
-    if getattr(config, "num_channels", 3) == 1:
-        made = replace(made, grey=True, bgr=False)
-    return made, assumed
-
-
-# Kinds whose processor's own defaults are those of the weights that everybody starts from. Others'
-# published weights have settings of their own: Swin, for one, ImageNet's mean with ViT's processor.
-_AS_THEIR_PROCESSOR = ("vit", "beit", "deit", "mobilenet_v1", "mobilenet_v2")
-
-
-def _usual_of(config: Any) -> Preprocess | None:
-    """What the processor of its kind does by default, where that says how it was trained."""
-    if config.model_type not in _AS_THEIR_PROCESSOR:
-        return None
-    try:
-        from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPING
-
-        kinds = IMAGE_PROCESSOR_MAPPING[type(config)]
-        found = kinds.values() if isinstance(kinds, Mapping) else kinds
-        processor = next(kind for kind in found if kind is not None)()
-        return of_hugging_face({**processor.to_dict(), **_settings_of(processor, {})})
-    except Exception as error:  # another version of the library keeps them elsewhere
-        log.debug("the usual processor of %s is not found (%s)", config.model_type, error)
-        return None
-
-
-def _holding(found: HubFolder) -> Path:
-    """The folder as transformers reads it, by the usual names."""
-    file = found.file(PROCESSOR)
-    return file.parent if file is not None and file.name == PROCESSOR else found.path
-
-
-_SETTINGS = ("do_resize", "size", "resample", "do_center_crop", "crop_size", "crop_pct",
-             "do_rescale", "rescale_factor", "rescale_offset", "do_normalize", "image_mean",
-             "image_std", "do_flip_channel_order", "include_top")  # fmt: skip
-
-
-def _settings_of(processor: Any, values: Mapping[str, Any]) -> dict[str, Any]:
-    """What a processor was made with, its class's own defaults among it."""
-    found: dict[str, Any] = {}
-    for name in _SETTINGS:
-        value = getattr(processor, name, None)
-        if value is None:
-            if name in ("do_resize", "do_center_crop", "do_rescale", "do_normalize"):
-                found[name] = False
-            continue
-        if name in ("size", "crop_size") and not isinstance(value, int | dict | list):
-            value = {key: side for key, side in dict(value).items() if side is not None}
-        found[name] = value if not hasattr(value, "value") else value.value
-    kind = type(processor).__name__.removesuffix("Fast").removesuffix("Pil")
-    return {**found, "image_processor_type": kind}
