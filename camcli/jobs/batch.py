@@ -280,7 +280,22 @@ class BatchJob(Settings):
         )  # fmt: skip
         if listener and run.what.told:
             listener.say(run.what.told)
+        if listener and (told := self._advice(run)):
+            listener.say(told)
         return run
+
+    def _advice(self, run: Run) -> str | None:
+        """What would make the run faster, where that can be known before it begins."""
+        alone = run.engine is None and self.part is None and not self.name_template
+        if not alone or not isinstance(self.network, ModelJob):  # which processes would not take
+            return None
+        if run.what.how.passes(run.classifier) > 1:  # the GPU has enough to do
+            return None
+        from camcli.batch.processes.advice import advice
+        from camcli.models.runtime.openvino import available_cores
+
+        device = str(run.classifier.device)
+        return advice(run.source, run.counts.before, device, available_cores())
 
     def results(
         self, classifier: Classifier | None = None, listener: Listener | None = None
