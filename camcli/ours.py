@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from camcli.errors import CamcliError, UsageError
-from camcli.files import replace, why, write_whole
+from camcli.files import expanded, replace, why, write_whole
 
 KIND, FILES = "kind", "files"
 
@@ -36,6 +36,39 @@ def read_record(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
+
+
+def current_folder() -> Path | None:
+    """Where relative paths begin now; None where that folder was removed meanwhile."""
+    try:
+        return Path.cwd()
+    except OSError:
+        return None
+
+
+def told_folder() -> dict[str, str | None]:
+    """Where the user is, for a record that has names as they typed them: see `folder_of`."""
+    here = current_folder()
+    return {"folder": None if here is None else str(here)}
+
+
+def folder_of(info: Mapping[str, Any]) -> Path | None:
+    """Where the relative paths of a record begin; None where it does not say."""
+    folder = info.get("folder")
+    if not isinstance(folder, str) or "\0" in folder or not os.path.isabs(folder):
+        return None
+    return Path(folder)
+
+
+def recorded_absolute(name: str, info: Mapping[str, Any]) -> str:
+    """A recorded path that means the same in every folder; as it is where nobody knows.
+
+    Args:
+        name: of a file, as the user wrote it.
+        info: the content of ``run.json``.
+    """
+    path, there = expanded(name), folder_of(info)
+    return str(path if there is None or "\0" in name else there / path)
 
 
 def finite_number(text: str | None) -> float | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import sys
 import threading
@@ -39,7 +38,7 @@ from camcli.errors import UsageError, stage
 from camcli.models.classifier import Classifier
 from camcli.models.reference.compared import references_of
 from camcli.models.runtime.policy import precision_of, runtime_of
-from camcli.ours import FILES, KIND, OVERLAYS
+from camcli.ours import FILES, KIND, OVERLAYS, told_folder
 from camcli.render.style import Style
 from camcli.result import Result
 
@@ -370,7 +369,7 @@ class Run:
             KIND: BATCH,
             "state": state,
             "command": self.command,
-            "folder": _here(),
+            **told_folder(),
             "config": self.config(),
             # Not in the config either: the same maps may be asked for by their method's name.
             **({"asked": AUTO.name, "chosen": chosen} if (chosen := self.what.how.chosen) else {}),
@@ -391,14 +390,6 @@ class Run:
             "seconds": None if seconds is None else round(seconds, 3),
             "images_per_second": round(fresh / seconds, 2) if seconds and fresh else None,
         }
-
-
-def _here() -> str | None:
-    """Where the command's relative paths begin; None where that folder was removed meanwhile."""
-    try:
-        return os.getcwd()  # noqa: PTH109 - a text is wanted
-    except OSError:
-        return None
 
 
 def _recorded(classifier: Classifier) -> list[float] | float | None:

@@ -259,7 +259,7 @@ class AuditJob(Settings):
         folder = Path(str(self.source))
         info = RunDirectory(folder).read_info()
         kept = from_run(folder, self.masks)
-        classifier = self._network_of_run(info, listener)
+        classifier = self._network_of_run(info, folder, listener)
         refs = list({photo.rel: photo.ref for photo in kept.photos}.values())
         if self.time_limit is not None:
             refs = shuffled(refs)
@@ -281,7 +281,9 @@ class AuditJob(Settings):
             return looked, "the photographs of the run cannot be read"
         return looked, classifier
 
-    def _network_of_run(self, info: dict[str, Any], listener: Listener) -> Classifier | str:
+    def _network_of_run(
+        self, info: dict[str, Any], run: Path, listener: Listener
+    ) -> Classifier | str:
         """The network that a run was made with, or why it cannot be loaded."""
         from camcli.evaluate.audit.run_network import (
             check_same,
@@ -294,10 +296,10 @@ class AuditJob(Settings):
         asked = self._names_network or (isinstance(network, ModelJob) and bool(network.classes))
         try:
             if isinstance(network, ModelJob):
-                how = recorded_network(info, own=self._names_network)
+                how = recorded_network(info, run, own=self._names_network)
                 network = replace(network, **how)
                 if not network.checkpoint and not network.classes:
-                    network = replace(network, classes=recorded_classes(info))
+                    network = replace(network, classes=recorded_classes(info, run))
                 listener.say(f"Loading {network.called}, which the run was made with ...")
                 network = network.load(say=listener.say, warn=listener.warn)
             check_same(info, network.provenance.sha256, network.classes)

@@ -29,6 +29,9 @@ PYRAMID = "pyramid"
 TIMM = "timm:"
 HUB = "hf:"
 
+IN_MEMORY = "in memory"
+"""What ``run.json`` says of the weights of a module that a program made, beside their digest."""
+
 OutputKind = Literal["softmax", "sigmoid", "binary", "probabilities", "none"]
 """What a network's outputs are:
 

@@ -20,6 +20,7 @@ from camcli.models.load import load_classifier
 from camcli.models.loading.checkpoint import LEARNT, Checkpoint, load_checkpoint, save_checkpoint
 from camcli.models.localizer import Localizer
 from camcli.models.spec import is_checkpoint_name
+from camcli.ours import told_folder
 from camcli.printable import counted
 from camcli.train.config import TrainConfig
 from camcli.train.feature_pass.features import hash_files
@@ -202,7 +203,8 @@ def train_localizer(
     base, classifier = _as_it_is(config, device, offline)
     failed: dict[str, str] = {}
     info = {
-        "command": "train", "status": "running", "started": started, "config": config.to_dict(),
+        "command": "train", **told_folder(), "status": "running", "started": started,
+        "config": config.to_dict(),
         "backbone": {
             "name": classifier.provenance.name, "weights": classifier.provenance.weights,
             "sha256": classifier.provenance.sha256,

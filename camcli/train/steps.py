@@ -22,6 +22,7 @@ from camcli.models.loading.checkpoint import (
     with_temperature,
     without_temperature,
 )
+from camcli.ours import told_folder
 from camcli.train.config import TrainConfig
 from camcli.train.feature_pass.examples import (
     Examples,
@@ -92,6 +93,7 @@ class Steps:
         made = [b.classifier.provenance for b in backbones]
         self.info: dict[str, Any] = {
             "command": "train",
+            **told_folder(),
             "status": "running",
             "started": now(),
             "config": config.to_dict(),

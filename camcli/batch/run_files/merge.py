@@ -20,7 +20,7 @@ from camcli.batch.tables.journal import Journal
 from camcli.batch.tables.reading import header
 from camcli.errors import CamcliError, UsageError
 from camcli.files import whole_file
-from camcli.ours import FILES
+from camcli.ours import FILES, folder_of
 from camcli.printable import counted
 
 
@@ -49,7 +49,8 @@ def merge(path: Path, files: Sequence[str] = ()) -> dict[str, Any]:
             raise CamcliError(
                 f"Shard {shard.shard} is {info.get('state')}, not finished; resume it first."
             )
-        if differs := different(infos[0].get("config", {}), info.get("config", {})):
+        first, where = infos[0], (folder_of(infos[0]), folder_of(info))
+        if differs := different(first.get("config", {}), info.get("config", {}), where):
             raise CamcliError(
                 f"Shards {shards[0].shard} and {shard.shard} were made with different settings "
                 f"({differs}); their rows do not belong into one table. Do one of them again with "

@@ -10,7 +10,7 @@ from camcli.batch.run_files import ownership
 from camcli.batch.run_files.run_paths import INFO, RunPaths
 from camcli.batch.run_files.same_settings import different
 from camcli.errors import CamcliError, UsageError
-from camcli.ours import OVERLAYS, read_record
+from camcli.ours import OVERLAYS, current_folder, folder_of, read_record
 
 _SHARD_FILE = re.compile(r"(?:predictions|heatmaps|run|\.tmp)\.\d+-of-(\d+)(?:\.\w+)?")
 
@@ -97,12 +97,14 @@ def check_same(run: RunPaths, config: dict[str, Any]) -> None:
         CamcliError: its description cannot be read.
     """
     try:
-        before = run.read_info().get("config", {})
+        info = run.read_info()
     except CamcliError as error:
         raise CamcliError(
             f"{str(error).rstrip('.')}. Start again with --overwrite, or choose another --out."
         ) from error
-    if differs := different(before, json.loads(json.dumps(config))):
+    now = json.loads(json.dumps(config))
+    where = folder_of(info), current_folder()
+    if differs := different(info.get("config", {}), now, where):
         raise UsageError(
             f"The run in {run.path} and this one differ: {differs}. Resume with the same, or "
             "choose another --out."

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from camcli.batch.run_files.recorded_paths import find_network_file, recorded_paths
 from camcli.batch.run_files.settings import class_digest
 from camcli.cam.method_facts import FACTS
 from camcli.errors import UsageError
@@ -15,7 +17,7 @@ from camcli.models import spec
 from camcli.printable import printable
 
 
-def recorded_network(info: Mapping[str, Any], own: bool = False) -> dict[str, Any]:
+def recorded_network(info: Mapping[str, Any], run: Path, own: bool = False) -> dict[str, Any]:
     """The settings of `camcli.jobs.model.ModelJob` that load the network that a run names.
 
     Only what is read as plain tensors is loaded from a record: a module of somebody's own is code,
@@ -23,10 +25,12 @@ def recorded_network(info: Mapping[str, Any], own: bool = False) -> dict[str, An
 
     Args:
         info: the content of ``run.json``.
+        run: its folder.
         own: whether the user names the network: then only how it sees photographs is the record's.
 
     Raises:
-        UsageError: the record names no network, or one that only its owner should load.
+        UsageError: the record names no network, one that only its owner should load, or one whose
+            file is not there.
     """
     config = info.get("config")
     seen = config.get("preprocess") if isinstance(config, Mapping) else None
@@ -45,24 +49,41 @@ def recorded_network(info: Mapping[str, Any], own: bool = False) -> dict[str, An
     weights = str(provenance.get("weights"))
     if source == "random":
         raise UsageError(f"the run's network, {name}, had random weights")
-    if source == "checkpoint":
-        return {"checkpoint": Path(weights), **how}
-    if spec.is_own_code(name):
+    if source != "checkpoint" and spec.is_own_code(name):
         raise UsageError(
             f"the run's network, {name}, is code of your own, and none is run because a record "
             "names it: say it with --model"
         )
-    if source == "user" and not spec.is_path(name):
-        return {"model": name, "weights": weights, **how}
-    return {"model": name, **how}
+    if weights == spec.IN_MEMORY:
+        raise UsageError(
+            f"the run's network, {printable(name)}, was one in a program's memory: audit the run "
+            "from there, camcli.audit(RUN, network)"
+        )
+    digest, key = provenance.get("sha256"), provenance.get("key")
+    file = partial(
+        find_network_file, info=info, run=run, sha256=digest if isinstance(digest, str) else None
+    )
+    if source == "checkpoint":
+        return {"checkpoint": file(weights), **how}
+    if source != "user":
+        return {"model": name, **how}
+    how |= {"weights_key": key} if isinstance(key, str) else {}
+    # A folder's name alone is a path where the folder lies, and only a word elsewhere.
+    if name == weights or spec.is_path(name) or Path(name) in Path(weights).parents:
+        return {"model": str(file(name)), **how}
+    return {"model": name, "weights": str(file(weights)), **how}
 
 
-def recorded_classes(info: Mapping[str, Any]) -> Path | None:
-    """The file of class names that was typed for the run, if it is still where it was.
+def recorded_classes(info: Mapping[str, Any], run: Path) -> Path | None:
+    """The file of class names that was typed for the run, if it is still there.
 
     What it says is compared with the run's own names by `check_same`.
+
+    Args:
+        info: the content of ``run.json``.
+        run: its folder.
     """
-    command, folder = info.get("command"), info.get("folder")
+    command = info.get("command")
     if not isinstance(command, list) or not all(isinstance(word, str) for word in command):
         return None
     option = "--classes"
@@ -70,11 +91,8 @@ def recorded_classes(info: Mapping[str, Any]) -> Path | None:
     named += [word.partition("=")[2] for word in command if word.startswith(f"{option}=")]
     if not named or not named[-1]:
         return None
-    try:
-        path = Path(folder if isinstance(folder, str) else "", named[-1]).expanduser().absolute()
-        return path if os.path.isfile(path) else None  # noqa: PTH113 - False for what is no path
-    except (OSError, RuntimeError, ValueError):
-        return None
+    paths = recorded_paths(named[-1], info, run)
+    return next((path for path in paths if os.path.isfile(path)), None)  # noqa: PTH113 - False for what is no path
 
 
 def check_same(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from camcli.batch.run_files.recorded_paths import file_sha256, recorded_paths
 from camcli.errors import UsageError
 from camcli.evaluate.comparison.columns import (
     CLASSIFICATION,
@@ -20,12 +21,10 @@ from camcli.evaluate.comparison.columns import (
 from camcli.evaluate.comparison.controls import best, is_control
 from camcli.evaluate.comparison.result_files import RECORD
 from camcli.jobs.beside.files import (
-    file_sha256,
     folders_beside,
     json_object,
     mapping,
     number,
-    recorded_paths,
     texts,
     words,
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import json
 import math
@@ -12,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from camcli.files import open_regular, read_regular
+from camcli.files import read_regular
 from camcli.spreadsheet import plain
 
 _LARGEST = 1 << 26
@@ -80,13 +79,6 @@ def mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def file_sha256(path: Path) -> str | None:
-    """The digest of a file's bytes; None where it cannot be read."""
-    with suppress(OSError, ValueError), open_regular(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-    return None
-
-
 def folders_beside(run: Path) -> Iterator[Path]:
     """Where what is known about a run may lie: in its folder, beside it, and where the user is."""
     seen: set[Path] = set()
@@ -100,20 +92,3 @@ def folders_beside(run: Path) -> Iterator[Path]:
             if real not in seen:
                 seen.add(real)
                 yield path
-
-
-def recorded_paths(name: str, info: Mapping[str, Any], run: Path) -> Iterator[Path]:
-    """Where a file may lie that a run's record names as its user did: relative to where they were.
-
-    Args:
-        name: as the user wrote it.
-        info: the content of ``run.json``, which may say where that was.
-        run: its folder.
-    """
-    if not name or "\0" in name:
-        return
-    where = info.get("folder")
-    starts = [Path(where)] if isinstance(where, str) and where and "\0" not in where else []
-    starts += [Path.cwd(), *list(run.absolute().parents)[:4]]
-    for start in dict.fromkeys(starts):
-        yield start / Path(name).expanduser() if name.startswith("~") else start / name

@@ -8,13 +8,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from camcli.batch.run_files.recorded_paths import file_sha256, recorded_paths
 from camcli.errors import UsageError
 from camcli.jobs.beside.files import (
-    file_sha256,
     json_object,
     mapping,
     number,
-    recorded_paths,
     table,
     texts,
     words,

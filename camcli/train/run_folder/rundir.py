@@ -12,11 +12,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
+from camcli.batch.run_files.recorded_paths import same_place
 from camcli.errors import CamcliError, UsageError
 from camcli.files import write_whole
 from camcli.locks import is_still, lock
 from camcli.models.weights.formats import recognise
-from camcli.ours import FILES, KIND, finite, read_record, remove
+from camcli.ours import FILES, KIND, current_folder, finite, folder_of, read_record, remove
 from camcli.spreadsheet import cell
 from camcli.train.config import AUTO, TrainConfig
 from camcli.train.config_file import check_values, to_toml
@@ -53,6 +54,8 @@ _BEFORE: dict[str, Any] = {
 _MEMBER = re.compile(r"member-\d+(-last)?\.safetensors")
 # Settings that a run may be resumed with others of: they change nothing of what is learnt.
 _FREE = ("tensorboard",)
+_PATHS = ("data", "data_dir", "labels", "backbone", "weights", "boxes")
+"""Settings that may be paths, which are the same however they are written."""
 _SECOND = ("epochs2", "lr2", "augment2", "layer_decay", "ema", "mixup", "randaugment", "bn")
 """Settings of no use without a second stage."""
 
@@ -69,6 +72,13 @@ SPLIT_WORDS = {"val": "validation", "test": "test"}
 def decimal(value: float | None) -> str:
     """A number in a table; empty where there is none."""
     return "" if value is None else f"{value:.6f}"
+
+
+def _same(key: str, before: object, now: object, where: tuple[Path | None, Path | None]) -> bool:
+    """Whether a setting is as it was; `where` is the folder of each in which it was typed."""
+    if key in _PATHS and isinstance(before, str) and isinstance(now, str):
+        return same_place(before, now, where)
+    return before == now
 
 
 class TrainDirectory:
@@ -193,10 +203,12 @@ class TrainDirectory:
             else:
                 now["patience"] = config.patience_of(1)
                 now = {key: value for key, value in now.items() if key not in _SECOND}
+        where = folder_of(info), current_folder()
         other = [
-            [key for key, value in now.items() if each.get(key) != value and key not in _FREE]
+            [key for key, value in now.items()
+             if key not in _FREE and not _same(key, each.get(key), value, where)]
             for each in made
-        ]
+        ]  # fmt: skip
         if all(other):
             key = other[0][0]
             raise UsageError(

@@ -126,3 +126,54 @@ def test_references_are_named_before_what_follows_from_them():
         "against good and bad"
     )
     assert different(held, held | {"against": one | {"count": 8}}).startswith("against what was")
+
+
+class TestOnePlaceWrittenTwice:
+    """What a run reads is the same wherever its user stood when they named it."""
+
+    MODEL = {"name": "resnet18", "weights": "net.pth", "sha256": "ab"}  # noqa: RUF012
+
+    @staticmethod
+    def said(one, other, where):
+        return different(CONFIG | one, CONFIG | other, where)
+
+    def test_folders_and_tables(self, tmp_path):
+        (tmp_path / "photos").mkdir()
+        (tmp_path / "link").symlink_to(tmp_path / "photos")
+        where = tmp_path, tmp_path / "photos"
+        source = {"source": str(tmp_path / "photos")}
+        for other in ("link", "photos/../photos"):
+            assert not self.said(source, {"source": str(tmp_path / other)}, where)
+        assert not self.said({"labels": "l.csv"}, {"labels": "../l.csv"}, where)
+        assert not self.said({"labels": "l.csv"}, {"labels": str(tmp_path / "l.csv")}, where)
+        assert self.said({"labels": "l.csv"}, {"labels": "l.csv2"}, where).startswith("labels")
+        # Of an older run nobody knows where its user was.
+        assert self.said({"labels": "l.csv"}, {"labels": "../l.csv"}, (None, tmp_path))
+
+    def test_networks_are_their_bytes(self, tmp_path):
+        where = tmp_path, tmp_path
+        moved = {"model": self.MODEL | {"weights": "/elsewhere/renamed.pth"}}
+        assert not self.said({"model": self.MODEL}, moved, where)
+        file = {"name": "net.onnx", "weights": "net.onnx", "sha256": "ab"}
+        moved = file | dict.fromkeys(("name", "weights"), "/elsewhere/net.onnx")
+        assert not self.said({"model": file}, {"model": moved}, where)
+        other = {"model": moved | {"sha256": "cd"}}
+        assert "sha256 ab and " in self.said({"model": file}, other, where)
+
+    def test_an_architecture_is_no_place(self, tmp_path):
+        other = {"model": self.MODEL | {"name": "resnet34"}}
+        assert "resnet34" in self.said({"model": self.MODEL}, other, (tmp_path, tmp_path))
+
+    def test_code_is_a_file_and_what_builds_the_network(self, tmp_path):
+        code = {"name": "nets/mine.py:build", "weights": "factory", "sha256": None}
+        same = code | {"name": f"{tmp_path}/nets/mine.py:build"}
+        where = tmp_path, tmp_path / "else"
+        assert not self.said({"model": code}, {"model": same}, where)
+        other = same | {"name": f"{tmp_path}/nets/mine.py:other"}
+        assert "mine.py:other" in self.said({"model": code}, {"model": other}, where)
+
+    def test_references_are_their_contents(self, tmp_path):
+        one = {"source": "good", "count": 9, "sha256": "ab"}
+        where = tmp_path, tmp_path
+        assert not self.said({"against": one}, {"against": one | {"source": "/x/good"}}, where)
+        assert "against" in self.said({"against": one}, {"against": one | {"sha256": "c"}}, where)

@@ -15,6 +15,7 @@ from camcli.evaluate.audit.run_network import (
 )
 
 SEEN = {"preprocess": {"fit": "squash", "size": 320}}
+RUN = Path("/no/such/run")
 HOW = {"fit": "squash", "input_size": 320}
 
 
@@ -29,17 +30,53 @@ def info(**provenance):
          {"model": "efficientnet_lite0"}),
         ({"name": "resnet18", "source": "torchvision", "weights": "x.pth"}, {"model": "resnet18"}),
         ({"name": "timm:resnet10t", "source": "timm", "weights": "w"}, {"model": "timm:resnet10t"}),
-        ({"name": "resnet50", "source": "checkpoint", "weights": "/a/best.safetensors"},
-         {"checkpoint": Path("/a/best.safetensors")}),
-        ({"name": "resnet18", "source": "user", "weights": "/a/mine.pth"},
-         {"model": "resnet18", "weights": "/a/mine.pth"}),
-        ({"name": "nets/mine.onnx", "source": "user", "weights": "nets/mine.onnx"},
-         {"model": "nets/mine.onnx"}),
     ],
 )  # fmt: skip
 def test_what_is_read_as_tensors_is_loaded_as_the_run_had_it(provenance, settings):
-    assert recorded_network(info(**provenance)) == settings | HOW | {"offline": True}
-    assert recorded_network(info(**provenance), own=True) == HOW
+    assert recorded_network(info(**provenance), RUN) == settings | HOW | {"offline": True}
+    assert recorded_network(info(**provenance), RUN, own=True) == HOW
+
+
+@pytest.mark.parametrize(
+    ("provenance", "settings"),
+    [
+        ({"name": "resnet50", "source": "checkpoint", "weights": "nets/best.safetensors"},
+         {"checkpoint": "nets/best.safetensors"}),
+        ({"name": "resnet18", "source": "user", "weights": "nets/mine.pth"},
+         {"model": "resnet18", "weights": "nets/mine.pth"}),
+        ({"name": "resnet18", "source": "user", "weights": "nets/mine.pth", "key": "ema"},
+         {"model": "resnet18", "weights": "nets/mine.pth", "weights_key": "ema"}),
+        ({"name": "nets/mine.onnx", "source": "user", "weights": "nets/mine.onnx"},
+         {"model": "nets/mine.onnx"}),
+        ({"name": "folder", "source": "user", "weights": "folder"}, {"model": "folder"}),
+        ({"name": "folder", "source": "user", "weights": "folder/model.safetensors"},
+         {"model": "folder"}),
+    ],
+)  # fmt: skip
+def test_a_network_of_ones_own_is_found_from_any_folder(
+    tmp_path, monkeypatch, provenance, settings
+):
+    there = tmp_path / "there"
+    for name in ("nets/best.safetensors", "nets/mine.pth", "nets/mine.onnx",
+                 "folder/model.safetensors"):  # fmt: skip
+        (there / name).parent.mkdir(parents=True, exist_ok=True)
+        (there / name).touch()
+    monkeypatch.chdir(tmp_path)
+    where = {key: there / value if key in ("checkpoint",) else str(there / value)
+             for key, value in settings.items() if (there / value).exists()}  # fmt: skip
+    recorded = info(**provenance) | {"folder": str(there)}
+    assert recorded_network(recorded, RUN) == settings | where | HOW | {"offline": True}
+    # Without the folder, which runs of before did not record, the run's own neighbours are tried.
+    assert recorded_network(info(**provenance), there / "run") == (
+        settings | where | HOW | {"offline": True}
+    )
+    with pytest.raises(UsageError, match=r"is not where it was .*--model"):
+        recorded_network(info(**provenance), RUN)
+
+
+def test_a_network_that_was_in_memory_has_no_file():
+    with pytest.raises(UsageError, match=r"in a program's memory: .*camcli\.audit"):
+        recorded_network(info(name="Net", source="user", weights="in memory"), RUN)
 
 
 @pytest.mark.parametrize(
@@ -54,14 +91,14 @@ def test_what_is_read_as_tensors_is_loaded_as_the_run_had_it(provenance, setting
 )
 def test_no_code_is_run_because_a_record_names_it(provenance, said):
     with pytest.raises(UsageError, match=said):
-        recorded_network(info(**provenance))
+        recorded_network(info(**provenance), RUN)
 
 
 @pytest.mark.parametrize("odd", [{}, {"provenance": None}, {"provenance": []}, {"config": 3}])
 def test_an_odd_record_names_nothing(odd):
     with pytest.raises(UsageError, match="does not say"):
-        recorded_network(odd)
-    assert recorded_network(odd, own=True) == {}
+        recorded_network(odd, RUN)
+    assert recorded_network(odd, RUN, own=True) == {}
 
 
 def test_weights_that_have_changed_are_refused():
@@ -117,5 +154,5 @@ def test_a_network_whose_classes_are_called_otherwise_is_refused():
 def test_the_names_of_a_runs_classes_are_where_its_command_had_them(tmp_path, words, found):
     (tmp_path / "names.txt").write_text("b\na\n")
     told = {"command": ["camcli", "batch", "photos", *words], "folder": str(tmp_path)}
-    assert recorded_classes(told) == (tmp_path / "names.txt" if found else None)
-    assert recorded_classes({"command": "camcli --classes names.txt"}) is None
+    assert recorded_classes(told, RUN) == (tmp_path / "names.txt" if found else None)
+    assert recorded_classes({"command": "camcli --classes names.txt"}, RUN) is None

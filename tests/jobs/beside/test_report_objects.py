@@ -173,3 +173,24 @@ def test_the_command_of_the_evaluation_has_the_boxes_of_the_page(tmp_path):
     assert words[words.index("--boxes") + 1] == str(table)
     assert "--masks" not in words
     assert "--boxes" not in commands(replace(run, annotator=None))["evaluation"]
+
+
+@pytest.mark.parametrize(
+    ("provenance", "asked"),
+    [
+        ({"name": "resnet18", "source": "torchvision", "weights": "resnet18-f37072fd.pth"},
+         ["--models", "resnet18"]),
+        ({"name": "resnet18", "source": "checkpoint", "weights": "nets/best.safetensors"},
+         ["--models", "{}/nets/best.safetensors"]),
+        ({"name": "nets/a.onnx", "source": "user", "weights": "nets/a.onnx"},
+         ["--models", "{}/nets/a.onnx"]),
+        ({"name": "resnet18", "source": "user", "weights": "nets/a.pth"},
+         ["--models", "resnet18", "--weights", "{}/nets/a.pth"]),
+        ({"name": "mine:build", "source": "user", "weights": "factory"},
+         ["--models", "mine:build"]),
+    ],
+)  # fmt: skip
+def test_the_command_names_the_network_for_any_folder(tmp_path, provenance, asked):
+    info = {"config": {"source": "/p"}, "provenance": provenance, "folder": str(tmp_path)}
+    words = shlex.split(commands(RunData("run", tmp_path / "run", info, []))["evaluation"])
+    assert words[3:-2] == [word.format(tmp_path) for word in asked]

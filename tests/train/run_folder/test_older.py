@@ -61,3 +61,20 @@ def test_layers_learn_on_as_they_did(older):
         other = {key: value for key, value in alike.items() if key != name}
         with pytest.raises(UsageError, match=f"{name} = "):
             directory.check(replace(tuned, **other), resume=True, overwrite=False)
+
+
+def test_what_is_read_may_be_written_otherwise(tmp_path, monkeypatch):
+    asked = replace(PLAIN, labels="l.csv", backbone="nets/own.py:build")
+    directory = TrainDirectory(tmp_path / "run")
+    directory.hold()
+    info = {"command": "train", "config": asked.to_dict(), "folder": str(tmp_path)}
+    directory.begin(asked, info, overwrite=False)
+    directory.let_go()
+    (tmp_path / "else").mkdir()
+    monkeypatch.chdir(tmp_path / "else")
+    here = {"data": "../photos", "labels": str(tmp_path / "l.csv"),
+            "backbone": "../nets/own.py:build"}  # fmt: skip
+    assert directory.check(replace(asked, **here), resume=True, overwrite=False)
+    for name, other in (("data", "../other"), ("backbone", "../nets/own.py:other")):
+        with pytest.raises(UsageError, match=f"made with {name} = "):
+            directory.check(replace(asked, **here | {name: other}), resume=True, overwrite=False)

@@ -18,11 +18,8 @@ from camcli.models.loading.builder import BuiltModel, provenance, reason
 from camcli.models.loading.own.module import of_module
 from camcli.models.loading.own.wrappers import check_has_values, unwrapped
 from camcli.models.loading.sources import AskedModel
-from camcli.models.spec import OutputKind
+from camcli.models.spec import IN_MEMORY, OutputKind
 from camcli.models.weights.finite import check_finite
-
-IN_MEMORY = "in memory"
-"""What ``run.json`` says of the weights of such a network, with a digest of them."""
 
 
 def build_in_memory(
