@@ -17,8 +17,7 @@ import torch
 
 from camcli.cam.map_options import make_map_options
 from camcli.data.sources.find import find_images
-from camcli.evaluate.comparison.compare import Annotations
-from camcli.evaluate.measured.annotations import read_boxes
+from camcli.evaluate.measured.annotations import Annotations, read_boxes
 from camcli.evaluate.measured.seen import see_photographs
 from camcli.evaluate.measured.square_canvas import centre_box, paint
 from camcli.evaluate.metrics.localization import IOUS, BoxAccuracy

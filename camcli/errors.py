@@ -12,6 +12,9 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+DEBUG = "CAMCLI_DEBUG"
+"""With this variable set, an unexpected error shows its traceback."""
+
 
 class CamcliError(Exception):
     """Something the user can act on; shown as one message, never as a traceback."""

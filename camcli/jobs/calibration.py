@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import shlex
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from camcli.errors import CamcliError, UsageError
-from camcli.files import write_whole
+from camcli.files import why, write_whole
 from camcli.models.loading.box_calibration import Calibration, merged
 from camcli.models.spec import BUNDLED
 from camcli.train.progress import Listener
@@ -34,6 +35,7 @@ def check_calibration(
 
     Raises:
         UsageError: as it says.
+        CamcliError: the system writes nothing there.
     """
     if calibrate is None:
         if store is not None:
@@ -64,6 +66,11 @@ def check_calibration(
         raise UsageError(
             f"{store} exists. Add --overwrite to replace it, or choose another --store."
         )
+    try:
+        with tempfile.TemporaryFile(dir=above):
+            pass
+    except OSError as error:
+        raise CamcliError(f"Cannot write {store}: {why(error)}. Choose another --store.") from error
 
 
 # What decides maps, where it is an option of 'camcli batch' of the same value.

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from camcli.cam.map_options import MASKED, MapOptions, Smooth, check_views, note_of_all_layers
 from camcli.cam.method_facts import find_facts
 from camcli.data.decode.fit import Fit
 from camcli.data.sources.find import Images
 from camcli.errors import UsageError
+from camcli.evaluate.comparison.losses import Losses
 from camcli.evaluate.comparison.networks import ComparedNetwork, find_methods, split_names
 from camcli.evaluate.comparison.presets import PLAIN, blamed, find_preset, told_of_boxes
 from camcli.evaluate.comparison.result import EvaluationResult
 from camcli.evaluate.comparison.result_files import check_out
 from camcli.evaluate.comparison.suites import ATTENTION_METHODS, SUITE_METHODS, find_suite
+from camcli.evaluate.comparison.wanted import GIVE, MEASURES
 from camcli.evaluate.measured.map_scaling import MAP_SCALINGS, MapScaling
 from camcli.jobs.calibration import check_calibration, store
 from camcli.jobs.model import ModelJob
@@ -27,6 +29,9 @@ from camcli.models.spec import AskedOutput
 from camcli.printable import counted
 from camcli.settings import Settings
 from camcli.train.progress import Listener, LogListener
+
+if TYPE_CHECKING:
+    from camcli.evaluate.comparison.answers import Answers
 
 GRIDS = (2, 3)
 """Cells a side that the grid pointing game is played with."""
@@ -174,19 +179,28 @@ class EvaluateJob(Settings):
         return [network_of(name, job) for name, job in self._models().items()]
 
     def run(
-        self, listener: Listener | None = None, networks: Sequence[ComparedNetwork] | None = None
+        self,
+        listener: Listener | None = None,
+        networks: Sequence[ComparedNetwork] | None = None,
+        stopped: Callable[[EvaluationResult], object] = lambda result: None,
     ) -> EvaluationResult:
         """Find the photographs, ask each network, and write what was found.
 
         Args:
             listener: hears what is going on; by default the log does.
             networks: those of the table instead of the ones that `models` names.
+            stopped: given what was measured until then, and written, where a person stops it
+                (Ctrl-C, SIGTERM); that is raised after it.
+
+        Returns:
+            What was found. What failed after something had been measured is told in its ``lost``,
+            also that a file could not be written.
 
         Raises:
             UsageError: as `check` does; no photographs; broken annotations, or none that belongs
                 to a photograph; or nothing that could be measured.
             UnavailableError: weights are not on this machine.
-            CamcliError: a file that cannot be read or written.
+            CamcliError: a file that cannot be read, or a place where nothing can be written.
         """
         listener = listener or LogListener()
         job = self.settled()
@@ -194,7 +208,7 @@ class EvaluateJob(Settings):
         job._check(networks)
         own = self.suite is not None and not (self.methods or self.preset)
         try:
-            return job._asked(networks, listener, ATTENTION_METHODS if own else None)
+            return job._asked(networks, listener, ATTENTION_METHODS if own else None, stopped)
         except UsageError as error:
             raise blamed(error, self.preset, self.input_size, self.methods) from error.__cause__
 
@@ -205,14 +219,8 @@ class EvaluateJob(Settings):
         self.hows()
         if odd := [n for n in self.grid or () if n not in GRIDS]:
             raise UsageError(f"--grid takes 2 or 3, not {odd[0]}.")
-        if not (
-            self.calibrate or self.boxes or self.masks or self.grid or self.faithfulness
-            or self.sanity or self.parts or self.suite or self.labels != "none"
-        ):  # fmt: skip
-            raise UsageError(
-                "Nothing to measure: give --boxes, --masks, --parts, --grid, --suite, "
-                "--faithfulness, --sanity, --calibrate, or --labels other than none."
-            )
+        if self._only_labels and self.labels == "none":
+            raise UsageError(f"Nothing to measure: {GIVE}, or --labels other than none.")
         check_calibration(
             self.calibrate, self.store, self.box_threshold, overwrite=self.overwrite,
             checkpoints=self._checkpoints(),
@@ -244,6 +252,11 @@ class EvaluateJob(Settings):
             raise UsageError(f"--limit must be at least 1, not {self.limit}.")
         if self.trimap and self.masks is None:
             raise UsageError("--trimap says how --masks are read: give them.")
+
+    @property
+    def _only_labels(self) -> bool:
+        """Whether nothing but predictions can be measured."""
+        return not any(getattr(self, name) for name in MEASURES)
 
     def _checkpoints(self) -> list[Path | None]:
         if not self.models:  # all of them are given as they are
@@ -291,7 +304,11 @@ class EvaluateJob(Settings):
         return found
 
     def _asked(
-        self, networks: Sequence[ComparedNetwork], listener: Listener, attentive: str | None
+        self,
+        networks: Sequence[ComparedNetwork],
+        listener: Listener,
+        attentive: str | None,
+        stopped: Callable[[EvaluationResult], object],
     ) -> EvaluationResult:
         """`run`, of settled settings; `attentive` are methods for transformers besides."""
         from camcli.evaluate.comparison.session import (
@@ -325,10 +342,7 @@ class EvaluateJob(Settings):
                 warn=listener.warn,
             ).boxes
             truths = without(truths, calibrating, listener)
-        if not (
-            calibrating or self.boxes or self.masks or self.grid or self.faithfulness
-            or self.sanity or scenes or suite
-        ):  # fmt: skip
+        if self._only_labels:
             check_labels(refs, networks, named=source.renamed)
         from camcli.batch.folder_order import renamed  # with torch
 
@@ -346,31 +360,49 @@ class EvaluateJob(Settings):
             grid_confidence=SURE if self.confidence is None else self.confidence,
             repeats=self.bootstrap, parts=scenes,
         )  # fmt: skip
+        losses = Losses(listener.warn)
         found = ask_all(
             networks, refs, self.hows(), ask, confidence=self.confidence, sanity=self.sanity,
             sanity_if=bool(suite and suite.sanity), timed=bool(suite or scenes),
             named=lambda refs, known: renamed(source, refs, known, listener.say),
-            listener=listener, labeller=source.labeller, calibrating=calibrating,
+            listener=listener, losses=losses, labeller=source.labeller, calibrating=calibrating,
             attentive=find_methods(attentive, self.smooth, None, self.box_threshold)
             if attentive else {},
+            only_labels=self._only_labels,
         )  # fmt: skip
+        if found.stopped:
+            listener.say("Stopping: what was measured is being kept; once more to leave it.")
         result = EvaluationResult(
             called(self.data), len(refs), tuple(found.rows), tuple(found.checks), found.predictions,
             found.learned, tuple(sorted(found.failures)),
             {**self._recorded(), "source": str(source.finder.root), "networks": files_of(networks)},
-            advice=tuple(found.advice), adapted=found.adapted,
+            advice=tuple(found.advice), adapted=found.adapted, lost=tuple(losses.sentences),
+            partial=tuple(found.partial),
         )  # fmt: skip
-        if self.store is not None:
-            store(self.store, found.calibrations, self._checkpoints(), listener)
-        if self.out is None:
-            return result
+        result = self._written(result, found, losses, listener)
+        if found.stopped:
+            stopped(result)
+            raise found.stopped
+        return result
 
+    def _written(
+        self, result: EvaluationResult, found: Answers, losses: Losses, listener: Listener
+    ) -> EvaluationResult:
+        """The result, kept where it was asked for; what cannot be written is not lost with it."""
         from camcli.evaluate.comparison.table import save
 
-        files = save(self.out, result.rows, result.sanity, result.record(), result.advice)
-        listener.say(f"Wrote {', '.join(files)} to {self.out}.")
-        listener.say("'camcli report' of a run over these photographs shows it, too.")
-        return replace(result, out=self.out, files=files)
+        if self.out is not None:
+            with losses.only("files of the results"):
+                files = save(
+                    self.out, result.rows, result.sanity, result.record(), result.advice, losses
+                )
+                result = replace(result, out=self.out, files=files)
+                listener.say(f"Wrote {', '.join(files)} to {self.out}.")
+                listener.say("'camcli report' of a run over these photographs shows it, too.")
+        if self.store is not None and found.calibrations:
+            with losses.only("file of the thresholds"):
+                store(self.store, found.calibrations, self._checkpoints(), listener)
+        return replace(result, lost=tuple(losses.sentences))
 
     def _recorded(self) -> dict[str, Any]:
         """What decided the numbers, for the record."""

@@ -10,9 +10,10 @@ from typing import Annotated, Literal
 import typer
 
 from camcli.cli import options as o
-from camcli.cli.terminal.console import SOME_FAILED, emit, failed, tables
+from camcli.cli.terminal.console import FATAL, SOME_FAILED, emit, fail, failed, tables
 from camcli.cli.terminal.progress import TerminalListener
 from camcli.errors import UsageError
+from camcli.evaluate.comparison.result import EvaluationResult
 from camcli.evaluate.measured.map_scaling import MapScaling
 from camcli.jobs.evaluate import MOST_DRAWS, EvaluateJob
 from camcli.jobs.record import filled
@@ -339,14 +340,22 @@ def evaluate(
     source = ctx.get_parameter_source("converge")
     if source is not None and source.name == "DEFAULT_MAP" and not job.masks_channels:
         job = replace(job, converge=None)
-    result = job.run(TerminalListener())
+    result = job.run(TerminalListener(), stopped=lambda result: _show(result, as_format))
+    _show(result, as_format)
+    for failure in result.unreadable:
+        failed(failure)
+    if result.lost:
+        what = "one thing" if len(result.lost) == 1 else f"{len(result.lost)} things"
+        fail(f"Not everything was measured and written: {what}, named above.", FATAL)
+    if result.unreadable:
+        raise typer.Exit(SOME_FAILED)
+
+
+def _show(result: EvaluationResult, as_format: str) -> None:
+    """Print what was found on stdout."""
     if as_format == "csv":
         emit(result.csv(), end="")
     elif as_format == "markdown":
         emit(result.markdown(), end="")
     else:
         result.show(tables())
-    for failure in result.unreadable:
-        failed(failure)
-    if result.unreadable:
-        raise typer.Exit(SOME_FAILED)

@@ -20,7 +20,7 @@ import typer
 from typer.core import TyperGroup
 
 from camcli.cli.terminal.streams import ReaderGoneError, tolerated
-from camcli.errors import CamcliError, UsageError, out_of_memory
+from camcli.errors import DEBUG, CamcliError, UsageError, out_of_memory
 from camcli.ours import finite
 from camcli.printable import harmless
 
@@ -28,10 +28,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 OK, FATAL, USAGE, SOME_FAILED, UNAVAILABLE, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 4, 130, 143
-
-
-# With this variable set, an unexpected error shows its traceback.
-DEBUG = "CAMCLI_DEBUG"
 
 
 class Terminated(BaseException):

@@ -18,7 +18,7 @@ from camcli.train.fitting.adapted_head import expected_seconds as learning_secon
 
 if TYPE_CHECKING:
     from camcli.cam.map_options import MapOptions
-    from camcli.evaluate.comparison.compare import Questions
+    from camcli.evaluate.comparison.questions import Questions
 
 TRIED = 5
 """Photographs that are tried, should the first be unreadable."""
@@ -50,7 +50,7 @@ def expected_seconds(
     Returns:
         Seconds; None where none of the first photographs can be read.
     """
-    from camcli.evaluate.comparison.compare import compare, only_of_parts
+    from camcli.evaluate.comparison.compare import compare
     from camcli.evaluate.measured.seen import see_photographs
 
     for ref in refs[:TRIED]:
@@ -61,12 +61,14 @@ def expected_seconds(
         list(see_photographs(classifier, [ref], hows))
         look = perf_counter() - start
         each = 0.0
-        if only_of_parts(ask):
+        if ask.only_of_parts:
             each = look  # the protocol makes its own maps
         else:
             start = perf_counter()
             plain = replace(ask, repeats=0, grid=(), grid_if=(), parts=None)
-            compare(classifier, "", [ref], hows, plain)
+            tried = compare(classifier, "", [ref], hows, plain)
+            if tried.stopped:
+                raise tried.stopped
             each = perf_counter() - start
         learning = 0.0
         if classifier.head is not None and len(refs) >= FEWEST:

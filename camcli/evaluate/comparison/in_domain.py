@@ -34,6 +34,9 @@ from camcli.train.fitting.head import linear
 _CHUNK = 16
 _LEARNED = {"sds": "idsds", "rfid": "ffid"}
 
+PatchAnswer = tuple[dict[str, Means], dict[str, Any]]
+"""The means of each method, and what the head learned, metric by metric."""
+
 
 @dataclass(slots=True)
 class InDomain:
@@ -105,20 +108,14 @@ class InDomain:
             _, kept.random = self._look(torch.cat([seen.image[None], random]))
         self._kept.append(kept)
 
-    def found(self) -> Iterator[tuple[dict[str, Means], dict[str, Any]]]:
-        """The means of each method, and what the head learned, metric by metric."""
+    def found(self) -> Iterator[tuple[str, Callable[[], PatchAnswer]]]:
+        """What is asked, in words, and what answers it: each is asked by itself."""
         if self.deletion:
-            yield self._plain, {}
-        enough = self._learns and len(self._kept) >= FEWEST
-        if self.deletion and enough:
-            adapted = self._adapted([kept.patches for kept in self._kept])
-            yield self._deleted(adapted), {"idsds": _record(adapted)}
+            yield "single deletion", lambda: (self._plain, {})
+        if self.deletion and self._learns and len(self._kept) >= FEWEST:
+            yield "single deletion by a head that got used to it", self._deleted
         if self.fidelity:
-            random = [kept.random for kept in self._kept]
-            adapted_or_not = self._adapted(random) if enough else None
-            name = "ffid" if adapted_or_not else "rfid"
-            told = {name: _record(adapted_or_not)} if adapted_or_not else {}
-            yield self._fidelity(name, adapted_or_not), told
+            yield "F-Fidelity", self._faithful
 
     def _adapted(self, pooled: list[Tensor | None]) -> Adapted:
         assert self.classifier.head is not None
@@ -127,8 +124,9 @@ class InDomain:
             self.classifier.head, [rows for rows in pooled if rows is not None], labels=labels
         )
 
-    def _deleted(self, adapted: Adapted) -> dict[str, Means]:
+    def _deleted(self) -> PatchAnswer:
         """``idsds``: both the maps and the falls are those of the head that got used to it."""
+        adapted = self._adapted([kept.patches for kept in self._kept])
         means = {method: Means() for method in self._plain}
         self.turn("used to missing patches")
         for head, learner, half in self._learners(adapted):
@@ -138,7 +136,7 @@ class InDomain:
                 falls = (logits[:1] - logits[1:]).numpy()
                 for method, part in means.items():
                     part.add({"idsds": self._score(seen, method, falls)})
-        return means
+        return means, {"idsds": _record(adapted)}
 
     def _learners(self, adapted: Adapted) -> Iterator[tuple[LinearHead, Classifier, list[_Kept]]]:
         """Each head that learned, the network with it, and the half that it did not learn from."""
@@ -149,21 +147,23 @@ class InDomain:
             learner = replace(self.classifier, head=own, tail=own, cut=None)
             yield head, learner, self._kept[first::2]
 
-    def _fidelity(self, name: str, adapted: Adapted | None) -> dict[str, Means]:
+    def _faithful(self) -> PatchAnswer:
         """Falls of the probability without some of the hottest, and of the coldest, patches.
 
         As with ``idsds`` the maps are of the head that is asked.
         """
         means = {method: Means() for method in self._plain}
-        self.turn("without some of its patches")
-        if adapted is None:
+        if not (self._learns and len(self._kept) >= FEWEST):
+            self.turn("without some of its patches")
             for seen, kept in self._again(self.classifier, self._kept):
-                self._fall(name, means, seen, probability_of(self.classifier, kept.index))
-            return means
+                self._fall("rfid", means, seen, probability_of(self.classifier, kept.index))
+            return means, {}
+        adapted = self._adapted([kept.random for kept in self._kept])
+        self.turn("without some of its patches")
         for head, learner, half in self._learners(adapted):
             for seen, kept in self._again(learner, half):
-                self._fall(name, means, seen, self._probability_by(head, kept.index))
-        return means
+                self._fall("ffid", means, seen, self._probability_by(head, kept.index))
+        return means, {"ffid": _record(adapted)}
 
     def _fall(self, name: str, means: dict[str, Means], seen: Seen, ask: Ask) -> None:
         """What one photograph's maps are worth, by who is asked."""

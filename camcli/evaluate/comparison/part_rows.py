@@ -102,6 +102,35 @@ class _Asked:
     words: dict[str, dict[int, tuple[dict[str, float], float]]]
 
 
+def check_parts(classifier: Classifier, name: str, scenes: PartScenes) -> dict[str, int]:
+    """Refuse a network that cannot be asked about these scenes.
+
+    Args:
+        classifier: the network.
+        name: its name, for messages.
+        scenes: the scenes.
+
+    Returns:
+        The index of each of their classes.
+
+    Raises:
+        UsageError: it is not one of classes that exclude each other, or does not know those of the
+            scenes.
+    """
+    if classifier.output.multi_label or classifier.output.measures:
+        raise UsageError(
+            f"--parts asks which class a scene is taken for, and {name} is no network of classes "
+            "that exclude each other: leave it out."
+        )
+    indices = {label: label_index(label, classifier.classes) for label in scenes.classes}
+    if unknown := [label for label, index in indices.items() if index is None]:
+        raise UsageError(
+            f"{name} does not know {', '.join(unknown)} of the scenes of --parts: train it on "
+            "them ('camcli train --data FOLDER')."
+        )
+    return {label: index for label, index in indices.items() if index is not None}
+
+
 def ask_parts(
     classifier: Classifier,
     name: str,
@@ -113,6 +142,7 @@ def ask_parts(
     others: Mapping[str, Other] | None = None,
     failed: Callable[[ImageError], object] = lambda error: None,
     progress: Callable[[], object] = lambda: None,
+    ended: Callable[[BaseException, int], object] | None = None,
 ) -> PartAnswers:
     """Measure methods and controls on scenes that are there again without their parts.
 
@@ -126,45 +156,38 @@ def ask_parts(
         others: maps that are no CAMs, by name; taken as they are, not cut off at zero.
         failed: told of a scene of which a picture cannot be read.
         progress: called after each photograph.
+        ended: told of what ended it, and after how many photographs, where some scenes were
+            measured until then; else it is raised.
 
     Raises:
         UsageError: the network is not one of classes that exclude each other, does not know those
             of the scenes, or none of the photographs is a scene.
     """
-    if classifier.output.multi_label or classifier.output.measures:
-        raise UsageError(
-            f"--parts asks which class a scene is taken for, and {name} is no network of classes "
-            "that exclude each other: leave it out."
-        )
-    indices = {label: label_index(label, classifier.classes) for label in scenes.classes}
-    if unknown := [label for label, index in indices.items() if index is None]:
-        raise UsageError(
-            f"{name} does not know {', '.join(unknown)} of the scenes of --parts: train it on "
-            "them ('camcli train --data FOLDER')."
-        )
-    known = {label: index for label, index in indices.items() if index is not None}
+    known = check_parts(classifier, name, scenes)
     controls = ("centre-box", GAUSSIAN, "noise")
     others = others or {}
     answers = PartAnswers({method: PartScores() for method in (*controls, *hows, *others)}, [])
     refs = list(refs)
     scenes.matching(refs)
-    for number, ref in enumerate(refs):
-        scene = scenes.of(ref)
-        if scene is None:
+    number = 0
+    try:
+        for number, ref in enumerate(refs):
+            if (scene := scenes.of(ref)) is not None:
+                try:
+                    rows, own = _measured(
+                        classifier, ref, scene, scenes, known, hows, others, seed + number
+                    )
+                except ImageError as error:
+                    failed(error)
+                else:
+                    for method, row in rows.items():
+                        answers.scores[method].add(row)
+                    answers.network.append(own)
             progress()
-            continue
-        try:
-            rows, own = _measured(
-                classifier, ref, scene, scenes, known, hows, others, seed + number
-            )
-        except ImageError as error:
-            failed(error)
-            continue
-        finally:
-            progress()
-        for method, row in rows.items():
-            answers.scores[method].add(row)
-        answers.network.append(own)
+    except BaseException as error:
+        if ended is None or not answers.network:
+            raise
+        ended(error, number)
     return answers
 
 

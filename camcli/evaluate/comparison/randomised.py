@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -132,6 +132,8 @@ def copies_of_model(
 ) -> Copies:
     """Copies of a network by its name, from one with a random head to one that knows nothing.
 
+    It is opened at once; the copies are made as they are asked for.
+
     Args:
         name: as for `camcli.load_classifier`, like the options that follow.
         weights: what is destroyed.
@@ -147,6 +149,9 @@ def copies_of_model(
         trust_pickle: whether code that its file names may run.
         stops: how many.
         seed: of the random weights.
+
+    Raises:
+        UsageError: it has no layers that could be made random.
     """
     built = build_model(
         name, weights=weights, weights_key=weights_key, offline=offline, classes=classes,
@@ -159,15 +164,19 @@ def copies_of_model(
             "Leave the randomisation out, or take the network that it was exported from."
         )
     looks = built.preprocess.with_(fit=fit, size=input_size)
-    for last in cascade(layers_from_the_top(built.module), seed, stops):
-        yield (
-            last,
-            cut_classifier(
-                built.module, classes=built.classes, preprocess=looks,
-                provenance=built.provenance, device=find_device(device), layers=layer_names(layer),
-                output=check_output(output),
-            ),
-        )  # fmt: skip
+
+    def copies() -> Iterator[tuple[str, Classifier]]:
+        for last in cascade(layers_from_the_top(built.module), seed, stops):
+            yield (
+                last,
+                cut_classifier(
+                    built.module, classes=built.classes, preprocess=looks,
+                    provenance=built.provenance, device=find_device(device),
+                    layers=layer_names(layer), output=check_output(output),
+                ),
+            )  # fmt: skip
+
+    return copies()
 
 
 def copies_of_checkpoint(

@@ -32,6 +32,9 @@ class EvaluationResult:
         unreadable: the photographs that could not be read, as sentences.
         advice: which method to use on each network, and why, in words.
         adapted: how well heads got used to photographs without patches, by network.
+        lost: what could not be measured, drawn or written, as sentences; all else is there.
+        partial: how far the networks came that something ended, a person or a failure, as
+            sentences: their rows are of fewer photographs, or of fewer measures.
         settings: what decided the numbers.
         out: the folder that was written; None where none was asked for.
         files: their names in `out`.
@@ -49,6 +52,8 @@ class EvaluationResult:
     files: tuple[str, ...] = ()
     advice: tuple[Advice, ...] = ()
     adapted: dict[str, Any] = field(default_factory=dict, repr=False)
+    lost: tuple[str, ...] = ()
+    partial: tuple[str, ...] = ()
 
     def row(self, method: str, model: str | None = None) -> MetricRow:
         """The row of a method or control.
@@ -95,7 +100,10 @@ class EvaluationResult:
         """Everything as Markdown."""
         from camcli.evaluate.comparison.table import report
 
-        return report(self.rows, self.sanity, self.predictions, self.advice, self.adapted)
+        return report(
+            self.rows, self.sanity, self.predictions, self.advice, self.adapted,
+            [*self.partial, *self.lost],
+        )  # fmt: skip
 
     def show(self, console: Console | None = None) -> None:
         """Draw the tables in a terminal; by default on stdout."""
@@ -112,6 +120,8 @@ class EvaluationResult:
             "data": self.data,
             "photographs": self.photographs,
             "unreadable": list(self.unreadable),
+            **({"partial": list(self.partial)} if self.partial else {}),
+            **({"lost": list(self.lost)} if self.lost else {}),
             "settings": self.settings,
             "predictions": self.predictions,
             "random_labels": self.random_labels,

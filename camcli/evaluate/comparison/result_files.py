@@ -8,7 +8,10 @@ from pathlib import Path
 from camcli.ours import check_replaceable
 
 RECORD = "results.json"
-FILES = (RECORD, "results.csv", "results.md", "results.png")
+TABLE = "results.csv"
+PARTIAL_TABLE = "results-partial.csv"
+"""In its place where something ended the work: whoever reads the other one reads all of it."""
+FILES = (RECORD, TABLE, PARTIAL_TABLE, "results.md", "results.png")
 _PICTURE = re.compile(r"confusion(-\d+)?\.png")
 
 

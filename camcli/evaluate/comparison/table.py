@@ -25,7 +25,14 @@ from camcli.evaluate.comparison.columns import (
     sanity_tables,
 )
 from camcli.evaluate.comparison.controls import Standing, best, is_control, standing
-from camcli.evaluate.comparison.result_files import FILES, RECORD, pictures_in
+from camcli.evaluate.comparison.losses import Losses
+from camcli.evaluate.comparison.result_files import (
+    FILES,
+    PARTIAL_TABLE,
+    RECORD,
+    TABLE,
+    pictures_in,
+)
 from camcli.evaluate.metrics.confusion import confusion_markdown, confusion_pictures
 from camcli.evaluate.metrics.sanity import is_kept
 from camcli.files import why
@@ -33,6 +40,8 @@ from camcli.ours import FILES as LISTED
 from camcli.ours import KIND, put_together
 from camcli.printable import decimals
 from camcli.spreadsheet import safe
+
+PARTIAL = "Not everything was measured: see results.md"
 
 
 def cell(row: MetricRow, metric: str) -> str:
@@ -204,6 +213,7 @@ def report(
     predictions: dict[str, Any],
     advice: Sequence[Advice] = (),
     adapted: Mapping[str, Any] | None = None,
+    missing: Sequence[str] = (),
 ) -> str:
     """Everything as Markdown.
 
@@ -213,7 +223,9 @@ def report(
         predictions: `Predictions.record` by network.
         advice: the verdict on each network.
         adapted: how well heads got used to photographs without patches, by network.
+        missing: what was not measured, or not to its end, which is said first.
     """
+    not_all = "".join(f"- {_escaped(line)}\n" for line in missing)
     heads = "".join(f"- {_escaped(line)}\n" for line in heads_told(adapted or {}))
     verdict = "".join(
         f"\n### {_escaped(one.lines[0])}\n\n"
@@ -221,7 +233,8 @@ def report(
         for one in advice
     )
     return (
-        markdown(rows)
+        (f"**Not everything was measured:**\n\n{not_all}\n" if not_all else "")
+        + markdown(rows)
         + (f"\n{heads}" if heads else "")
         + confusion_markdown(predictions)
         + sanity_markdown(checks)
@@ -235,6 +248,7 @@ def save(
     checks: Sequence[MetricRow],
     record: dict[str, Any],
     advice: Sequence[Advice] = (),
+    losses: Losses | None = None,
 ) -> tuple[str, ...]:
     """Write CSV, Markdown, JSON and pictures, each whole or not at all; those of before go.
 
@@ -244,6 +258,7 @@ def save(
         checks: of the sanity check.
         record: what else the JSON says; its ``predictions`` are drawn.
         advice: the verdict on each network.
+        losses: told of a picture that could not be drawn, which costs itself alone.
 
     Returns:
         The names of the files.
@@ -251,22 +266,31 @@ def save(
     Raises:
         CamcliError: it cannot be written.
     """
+    losses = Losses() if losses is None else losses
+    pictures: dict[str, bytes | str] = {}
+    if any(row.metrics for row in rows if row.method != CLASSIFICATION):
+        with losses.only("chart"):
+            pictures["results.png"] = chart(rows, PARTIAL if record.get("partial") else "")
+    with losses.only("picture of the confusion matrix"):
+        pictures.update(confusion_pictures(record["predictions"]))
     record = {**record, "rows": records(rows), "sanity": records(checks)}
+    if losses.sentences:
+        record["lost"] = losses.sentences
     record["verdicts"] = verdicts(checks)
     record["about_heads"] = heads_told(record.get("adapted_heads") or {})
     record["against_centre_box"] = [
         {**asdict(each), "sentence": each.sentence()} for each in standings(rows)
     ]
+    missing = [*record.get("partial", ()), *record.get("lost", ())]
+    table = PARTIAL_TABLE if record.get("partial") else TABLE
     files: dict[str, bytes | str] = {
         RECORD: "",  # first: it says whose the others are
-        "results.csv": csv_text([*rows, *checks]),
+        table: csv_text([*rows, *checks]),
         "results.md": report(
-            rows, checks, record["predictions"], advice, record.get("adapted_heads")
+            rows, checks, record["predictions"], advice, record.get("adapted_heads"), missing
         ),
+        **pictures,
     }
-    if any(row.metrics for row in rows if row.method != CLASSIFICATION):
-        files["results.png"] = chart(rows)
-    files.update(confusion_pictures(record["predictions"]))
     record = {KIND: "evaluate", LISTED: list(files), **record}
     files[RECORD] = json.dumps(record, indent=1)
     try:

@@ -52,7 +52,7 @@ def find_truths(
     Raises:
         UsageError: broken annotations, or none that belongs to a photograph.
     """
-    from camcli.evaluate.measured.annotations import find_masks, read_boxes
+    from camcli.evaluate.measured.annotations import check_trimap, find_masks, read_boxes
     from camcli.evaluate.measured.box_sizes import fitted
 
     warn = warn or (listener.warn if listener else lambda text: None)
@@ -61,6 +61,8 @@ def find_truths(
         find_masks(masks, refs) if masks else {},
         trimap,
     )
+    if trimap and found.masks:
+        check_trimap(next(iter(found.masks.values())))
     if listener and (found.boxes or found.masks):
         missing = sum(ref.rel not in found.boxes and ref.rel not in found.masks for ref in refs)
         if missing:

@@ -146,6 +146,22 @@ def read_mask(path: Path, *, trimap: bool = False) -> tuple[np.ndarray, np.ndarr
     return values != 0, None
 
 
+def check_trimap(path: Path) -> None:
+    """Refuse a mask that is no trimap; one that cannot be read is its photograph's affair.
+
+    Args:
+        path: a picture.
+
+    Raises:
+        UsageError: it holds other values than a trimap has.
+    """
+    try:
+        read_mask(path)
+    except UsageError:
+        return
+    read_mask(path, trimap=True)
+
+
 def truth_of(
     size: tuple[int, int],
     boxes: Iterable[Box] = (),

@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from typer.testing import CliRunner
 
 from camcli.cli.app import app
 from camcli.cli.commands.evaluate import evaluate
-from camcli.cli.terminal.console import Friendly
+from camcli.cli.terminal.console import Friendly, Terminated
 from camcli.data.synthetic.scenes import write_scenes
 from camcli.evaluate.comparison.terminal import show
 
@@ -261,3 +262,59 @@ def test_boxes_outside_of_their_pictures_are_told(run, scenes):
     assert done.exit_code == 0, done.output
     assert "1 photograph without a box that counts" in said
     assert f"the boxes of {rels[1].as_posix()} lie outside the picture" in said
+
+
+def test_the_code_tells_a_script_that_not_all_was_measured(run, monkeypatch):
+    """And what was measured is printed, whatever ended it."""
+    from camcli.evaluate.comparison.columns import MetricRow
+    from camcli.evaluate.comparison.result import EvaluationResult
+    from camcli.jobs.evaluate import EvaluateJob
+
+    rows = (MetricRow("net", "cam", 3, {"pointing": 0.5}, {}),)
+    whole = EvaluationResult("photos", 3, rows, (), {}, {}, ("a.jpg is empty.",), {})
+
+    def ends(result, error=None):
+        def done(job, listener, stopped):
+            if error is None:
+                return result
+            stopped(result)
+            raise error
+
+        monkeypatch.setattr(EvaluateJob, "run", done)
+        return run("photos", "--format", "csv")
+
+    for result, error, code in (
+        (whole, None, 3),
+        (replace(whole, lost=("net: no 2x2 grid: it broke.",)), None, 1),
+        (replace(whole, partial=("net was stopped.",)), KeyboardInterrupt(), 130),
+        (replace(whole, partial=("net was stopped.",)), Terminated(), 143),
+    ):
+        done = ends(result, error)
+        assert done.exit_code == code, done.output
+        assert "net,cam,3,pointing,0.5" in done.stdout
+    assert "Not everything was measured" in ends(replace(whole, lost=("x",))).stderr
+
+
+def test_each_option_that_asks_something_is_named_where_nothing_is_asked(run, scenes):
+    """Of the options under these headings, all but those that say how."""
+    from inspect import signature
+
+    from camcli.cli.commands.evaluate import ASK, TRUTH
+    from camcli.evaluate.comparison.wanted import MEASURES, NOTHING
+
+    how = {
+        "trimap", "labels", "confidence", "scale", "threshold", "tolerance", "bootstrap", "store",
+        "box_threshold", "methods", "preset", "models", "limit",
+    }  # fmt: skip
+    asking = {
+        name
+        for name, parameter in signature(evaluate, eval_str=True).parameters.items()
+        for option in getattr(parameter.annotation, "__metadata__", ())
+        if getattr(option, "rich_help_panel", None) in (TRUTH, ASK)
+    }
+    assert asking - how == set(MEASURES)
+    done = run(scenes / "test", "--labels", "none")
+    assert done.exit_code == 2
+    for name in MEASURES:
+        assert f"--{name}" in done.stderr
+        assert f"--{name}" in NOTHING

@@ -9,7 +9,9 @@ from camcli.cam.map_options import make_map_options, settled
 from camcli.data.sources.find import find_images
 from camcli.errors import UsageError
 from camcli.evaluate.comparison.calibrate import calibrate, few
-from camcli.evaluate.comparison.compare import Annotations, Questions, compare
+from camcli.evaluate.comparison.compare import compare
+from camcli.evaluate.comparison.questions import Questions
+from camcli.evaluate.measured.annotations import Annotations
 
 HOWS = {name: make_map_options(name) for name in ("random", "cam")}
 SIDE = 64

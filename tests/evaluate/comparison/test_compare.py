@@ -10,17 +10,12 @@ from PIL import Image
 from camcli.cam.map_options import make_map_options
 from camcli.data.sources.find import find_images
 from camcli.errors import UsageError
-from camcli.evaluate.comparison import compare as module
+from camcli.evaluate.comparison import one_pass
 from camcli.evaluate.comparison.advice import advise
-from camcli.evaluate.comparison.columns import CLASSIFICATION
-from camcli.evaluate.comparison.compare import (
-    CONTROLS,
-    Annotations,
-    MetricRow,
-    Questions,
-    compare,
-    merged,
-)
+from camcli.evaluate.comparison.columns import CLASSIFICATION, CONTROLS, MetricRow
+from camcli.evaluate.comparison.compare import compare, merged
+from camcli.evaluate.comparison.questions import Questions
+from camcli.evaluate.measured.annotations import Annotations
 
 HOWS = {name: make_map_options(name) for name in ("cam", "random")}
 
@@ -81,8 +76,8 @@ def test_errors_of_localization_count_wrong_classes(by_colour, halves):
 
 def test_noise_is_drawn_anew_for_each_photograph(by_colour, halves, monkeypatch):
     seeds = []
-    real = module.noise
-    monkeypatch.setattr(module, "noise", lambda seed: seeds.append(seed) or real(seed))
+    real = one_pass.noise
+    monkeypatch.setattr(one_pass, "noise", lambda seed: seeds.append(seed) or real(seed))
     ask = Questions(Annotations(boxes=boxes_of(halves)), repeats=0)
     compare(by_colour, "x", halves, {}, ask)
     assert len(set(seeds)) == 4

@@ -10,7 +10,8 @@ from camcli.cam.map_options import make_map_options
 from camcli.data.sources.find import find_images
 from camcli.errors import UsageError
 from camcli.evaluate.comparison import in_domain
-from camcli.evaluate.comparison.compare import Questions, compare
+from camcli.evaluate.comparison.compare import compare
+from camcli.evaluate.comparison.questions import Questions
 from camcli.evaluate.metrics.fidelity import fidelity
 from camcli.models.cutting.cut import LinearHead
 from camcli.models.outputs import Output

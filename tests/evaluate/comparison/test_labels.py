@@ -14,7 +14,8 @@ from camcli.errors import UsageError
 from camcli.evaluate.audit.audit_inputs import from_photographs
 from camcli.evaluate.comparison.advice import advise
 from camcli.evaluate.comparison.columns import CLASSIFICATION
-from camcli.evaluate.comparison.compare import Questions, compare
+from camcli.evaluate.comparison.compare import compare
+from camcli.evaluate.comparison.questions import Questions
 from camcli.evaluate.findings.clock import Clock
 from camcli.evaluate.measured.annotations import Annotations, read_boxes
 from camcli.evaluate.measured.box_files import NamedBox

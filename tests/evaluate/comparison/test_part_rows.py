@@ -7,8 +7,9 @@ from camcli.data.sources.find import find_images
 from camcli.data.synthetic.part_files import without_name
 from camcli.errors import UsageError
 from camcli.evaluate.comparison.columns import CLASSIFICATION
-from camcli.evaluate.comparison.compare import Questions, compare
+from camcli.evaluate.comparison.compare import compare
 from camcli.evaluate.comparison.part_rows import ask_parts, part_rows
+from camcli.evaluate.comparison.questions import Questions
 from camcli.evaluate.measured.part_scenes import read_part_scenes
 from camcli.models.outputs import Output
 from tests.evaluate.part_set import PARTS, SCENE, write

@@ -16,8 +16,8 @@ from camcli.data.sources.find import find_images
 from camcli.errors import UsageError
 from camcli.evaluate.comparison.adapted_words import LITTLE, heads_told
 from camcli.evaluate.comparison.columns import CLASSIFICATION
-from camcli.evaluate.comparison.compare import Questions
 from camcli.evaluate.comparison.duration import expected_seconds, in_words
+from camcli.evaluate.comparison.questions import Questions
 from camcli.evaluate.comparison.suites import SUITES, find_suite
 from camcli.evaluate.measured.part_scenes import read_part_scenes
 from camcli.evaluate.measured.square_canvas import GAUSSIAN
