@@ -31,7 +31,7 @@ import torch
 from camcli.cam.box_threshold import OTSU, USUAL_SHARE
 from camcli.cam.map_options import make_map_options
 from camcli.data.sources.find import find_images
-from camcli.evaluate.comparison.presets import find_preset
+from camcli.jobs.presets import find_preset
 from camcli.evaluate.measured.annotations import Annotations, read_boxes
 from camcli.evaluate.measured.seen import see_photographs
 from camcli.evaluate.measured.square_canvas import centre_box, paint

@@ -19,6 +19,7 @@ from camcli.jobs.explain import ExplainJob
 from camcli.jobs.layers import FoundLayers, LayersJob
 from camcli.jobs.maps import MapJob
 from camcli.jobs.model import ModelJob
+from camcli.jobs.presets import find_preset
 from camcli.jobs.record import filled
 from camcli.models.classifier import Classifier
 from camcli.render.style import Style
@@ -34,7 +35,7 @@ def explain(
     image: str | Path,
     classifier: Network = None,
     *,
-    method: str | Sequence[str] = M.method,
+    method: str | Sequence[str] | None = M.method,
     target: str | int | None = M.target,
     topk: int = M.topk,
     score: str | None = M.score,
@@ -46,6 +47,7 @@ def explain(
     channels: int | None = M.channels,
     converge: float | None = M.converge,
     box_threshold: float | str | Path | None = M.box_threshold,
+    preset: str | None = M.preset,
     input_size: int | None = N.input_size,
     native_predictions: bool = N.native_predictions,
     against: str | Path | Sequence[str | Path] | None = N.against,
@@ -69,9 +71,9 @@ def explain(
         image: path of the image.
         classifier: from `load_classifier`, a model's name, or a network in memory; by default the
             bundled one. What is not loaded yet is loaded anew at each call.
-        method: name of the CAM method, as ``camcli methods`` lists them, or ``auto`` for the one
-            that suits the network; or of several, as a list or with commas between: one forward
-            pass, and one picture of all of them.
+        method: name of the CAM method, as ``camcli methods`` lists them, or ``auto``, the default,
+            for the one that suits the network; or of several, as a list or with commas between: one
+            forward pass, and one picture of all of them.
         target: class name or index to explain; by default the predicted class.
         topk: explain each of the k best classes instead.
         score: ``logit``, ``probability`` or ``contrast``; by default, ``auto``, the difference to
@@ -88,6 +90,9 @@ def explain(
         box_threshold: from which share of its maximum on a map is inside its box: a share,
             ``0.2@90``, ``otsu``, or a file of ``camcli evaluate --calibrate``; by default what the
             checkpoint says, or else 0.2.
+        preset: ``localize``: method, input size, fit, smoothing and threshold that find boxes best
+            with the bundled network; what is given beside it goes over it. A `classifier` that is
+            loaded has its input size and fit already.
         input_size: side of the network's input in pixels, for finer maps; likewise a property of a
             `classifier` that is loaded.
         native_predictions: with `input_size`: take only the map from that size, and predictions
@@ -128,7 +133,7 @@ def explain(
         >>> print(result.pred, result.heats[0].box)                   # doctest: +SKIP
     """
     options = locals()
-    if not isinstance(method, str):
+    if method is not None and not isinstance(method, str):
         options["method"] = ",".join(method)
     job = filled(
         ExplainJob, options, images=[image], network=_network(options),
@@ -147,7 +152,7 @@ def batch(
     out: str | Path | None = B.out,
     classifier: Network = None,
     *,
-    method: str = M.method,
+    method: str | None = M.method,
     target: str | int | None = M.target,
     topk: int = M.topk,
     score: str | None = M.score,
@@ -159,6 +164,7 @@ def batch(
     channels: int | None = M.channels,
     converge: float | None = M.converge,
     box_threshold: float | str | Path | None = M.box_threshold,
+    preset: str | None = M.preset,
     input_size: int | None = N.input_size,
     native_predictions: bool = N.native_predictions,
     against: str | Path | Sequence[str | Path] | None = N.against,
@@ -212,6 +218,7 @@ def batch(
         channels: see `explain`.
         converge: see `explain`.
         box_threshold: see `explain`.
+        preset: see `explain`.
         input_size: see `explain`.
         native_predictions: see `explain`.
         against: see `explain`; each Result has its place among the references, too.
@@ -360,7 +367,9 @@ def _network(options: dict[str, Any]) -> Classifier | ModelJob:
         if options.get(name) not in (None, getattr(N, name))
     }
     if isinstance(classifier, nn.Module):
-        return load_classifier(classifier, **given)
+        named = find_preset(options.get("preset"))
+        look = {"fit": named.fit, "input_size": named.input_size}
+        return load_classifier(classifier, **look | given)
     if not isinstance(classifier, Classifier):
         if not isinstance(classifier, ModelJob):
             classifier = N if classifier is None else ModelJob(classifier)

@@ -18,7 +18,7 @@ WITHIN = {
     "checked_command completion short_help terminal",
     "jobs": "apply check audit evaluate networks calibration "
     "flags report beside train explain batch concepts layers "
-    "inspect maps photographs model against reference_copies output_paths record",
+    "inspect maps presets photographs model against reference_copies output_paths record",
     "evaluate": "check comparison audit proof marks properties matching findings metrics measured",
     "train": "run search steps judged_run localizer result member judging live prepare run_folder "
     "fitting feature_pass dataset backbones config_file config ranges processes progress torchrun",

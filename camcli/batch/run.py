@@ -81,6 +81,7 @@ class Run:
         isolate: decode in separate processes (`camcli.data.decode.isolate`).
         labels: where the source's labels come from, in the user's words; recorded.
         engine: what explains the images in the place of this process; it writes the overlays.
+        preset: under which name its settings were asked for; recorded.
         command: recorded in ``run.json``.
         counts: how it is going.
         again: how many images that failed are tried again.
@@ -104,6 +105,7 @@ class Run:
     isolate: bool = False
     labels: str = "auto"
     engine: Engine | None = None
+    preset: str | None = None
     command: list[str] = field(default_factory=lambda: list(sys.argv))
     counts: Counts = field(default_factory=Counts)
     again: int = field(init=False, default=0)
@@ -373,6 +375,7 @@ class Run:
             "config": self.config(),
             # Not in the config either: the same maps may be asked for by their method's name.
             **({"asked": AUTO.name, "chosen": chosen} if (chosen := self.what.how.chosen) else {}),
+            **({"preset": self.preset} if self.preset else {}),
             "provenance": self.classifier.provenance.to_dict(),
             "device": str(self.classifier.device),
             # Not in the config: runtimes are held to the same rows, so a resume may change them.

@@ -11,6 +11,7 @@ from camcli.cam.map_options import MOST_SAMPLES, Fuse, Smooth
 from camcli.cam.scores import AskedScore
 from camcli.cam.scores import told as score_told
 from camcli.data.decode.fit import Fit
+from camcli.jobs.presets import described
 from camcli.models.loading.sources import ways_to_write
 from camcli.models.runtime.registry import told
 from camcli.models.spec import AskedOutput
@@ -205,15 +206,18 @@ NativePredictions = Annotated[
     ),
 ]
 _METHODS = (
-    "auto: the one that suits the network, which the summary names. Or gradcam, layercam, "
+    "auto, the default: the one that suits the network, which the summary names. Or gradcam, "
+    "layercam, "
     "scorecam ...: 'camcli methods' lists all with formula and cost. "
     "For networks that end in global average pooling and one linear layer (ResNet, "
     "EfficientNet, DenseNet ...) cam, gradcam, hirescam and xgradcam are the same map up to "
     "a factor, so their pictures are equal; eigencam looks at no class."
 )
-MethodOption = Annotated[str, typer.Option("--method", help=_METHODS, rich_help_panel=TARGET)]
+MethodOption = Annotated[
+    str | None, typer.Option("--method", help=_METHODS, rich_help_panel=TARGET)
+]
 MethodsOption = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--method",
         help=f"{_METHODS} Several with commas between (cam,layercam,scorecam) are drawn beside "
@@ -335,6 +339,17 @@ BoxThresholdOption = Annotated[
         "it was calibrated, or 0.2.",
         metavar="SHARE|SHARE@PERCENTILE|otsu|FILE",
         show_default=False,
+        rich_help_panel=TARGET,
+    ),
+]
+PresetOption = Annotated[
+    str | None,
+    typer.Option(
+        "--preset",
+        help=f"localize: what finds boxes best with the bundled network: {described('localize')}. "
+        "What is said beside it goes over it; its threshold of boxes 'camcli evaluate --calibrate' "
+        "can better.",
+        metavar="NAME",
         rich_help_panel=TARGET,
     ),
 ]

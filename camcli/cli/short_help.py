@@ -28,7 +28,7 @@ WORDS = {
     "--layer": "One of 'camcli layers', or several, a,b.",
     "--limit": "Take only the first N images.",
     "--masks": "Folder of masks of the objects.",
-    "--method": "One of 'camcli methods'.",
+    "--method": "auto, or one of 'camcli methods'.",
     "--methods": "Several of 'camcli methods', a,b.",
     "--model": "One of 'camcli models', or your own.",
     "--models": "Networks or checkpoints, side by side.",
@@ -71,8 +71,8 @@ OF_COMMAND = {
 SHOWN = {
     "explain": "--out --method --target --topk --versus --layer --model --checkpoint --weights "
     "--fit --panel --signed --json --overwrite",
-    "batch": "--out --resume --overwrite --labels --limit --method --layer --model --checkpoint "
-    "--fit --only --no-overlays --report --shard",
+    "batch": "--out --resume --overwrite --labels --limit --method --preset --layer --model "
+    "--checkpoint --fit --only --no-overlays --report --shard",
     "train": "--data --out --resume --overwrite --val --test --group --search --time-limit "
     "--backbone --unfreeze --config --tensorboard --seed --quiet",
     "evaluate": "--suite --methods --models --preset --boxes --masks --labels --grid --sanity "

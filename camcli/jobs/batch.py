@@ -153,8 +153,9 @@ class BatchJob(Settings):
             )
         if self.name_template:
             Namer(self.name_template)
-        self.maps.options()  # of one method
-        self.maps.check(self.network, listener or LogListener(), signed=self.style.signed)
+        with self.maps.blaming(self.network):
+            self.maps.options()  # of one method
+            self.maps.check(self.network, listener or LogListener(), signed=self.style.signed)
 
     def _check_engine(self) -> None:
         if self.engine not in ENGINES:
@@ -269,7 +270,7 @@ class BatchJob(Settings):
             source, classifier, what, RunDirectory(self.out, self.part), self.style,
             self.name_template, only=self.only, overlays=self.overlays,
             batch_size=self.batch_size, workers=self.workers, isolate=self.isolate,
-            labels=self.labels, engine=self._engine(),
+            labels=self.labels, engine=self._engine(), preset=self.maps.preset,
         )  # fmt: skip
         beside = [SHEET] if self.grid else []
         if self.table_format != "csv":
@@ -353,7 +354,8 @@ class BatchJob(Settings):
         from camcli.models.runtime.policy import with_runtime
 
         keep_big_blocks()  # before a runtime starts threads of its own
-        classifier = classifier or loaded(self.network, listener)
+        with self.maps.blaming(self.network):
+            classifier = classifier or loaded(self.network, listener)
         cut = self.network if self.maps.at_its_layer() else None
         if isinstance(cut, ModelJob) and (where := cut.chosen_layer(classifier)):
             listener.say(where)
@@ -362,7 +364,9 @@ class BatchJob(Settings):
         source = settled(source, classifier, listener.say).numbered(classifier.classes)
         tell_notes(source, listener, told)
         tell_members(classifier, source, listener.warn)
-        what = self.maps.explanation(classifier, signed=self.style.signed)
+        with self.maps.blaming(self.network):
+            what = self.maps.explanation(classifier, signed=self.style.signed)
+        self.maps.tell(what, self.network, classifier, listener)
         classifier = with_runtime(
             classifier, self.runtime, precision=self.precision, images=source,
             passes=what.how.passes(classifier), warn=listener.warn, say=listener.say,

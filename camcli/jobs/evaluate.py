@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +16,6 @@ from camcli.data.sources.find import Images
 from camcli.errors import UsageError
 from camcli.evaluate.comparison.losses import Losses
 from camcli.evaluate.comparison.networks import ComparedNetwork, find_methods, split_names
-from camcli.evaluate.comparison.presets import PLAIN, blamed, find_preset, told_of_boxes
 from camcli.evaluate.comparison.result import EvaluationResult
 from camcli.evaluate.comparison.result_files import check_out
 from camcli.evaluate.comparison.suites import ATTENTION_METHODS, SUITE_METHODS, find_suite
@@ -24,6 +25,14 @@ from camcli.jobs.calibration import check_calibration, store
 from camcli.jobs.model import ModelJob
 from camcli.jobs.networks import checkpoint_of, files_of, network_of
 from camcli.jobs.photographs import called, find_photographs
+from camcli.jobs.presets import (
+    SettledMaps,
+    blaming,
+    drawn_alike,
+    find_preset,
+    told_of_boxes,
+    told_of_network,
+)
 from camcli.models import spec
 from camcli.models.spec import AskedOutput
 from camcli.printable import counted
@@ -32,6 +41,7 @@ from camcli.train.progress import Listener, LogListener
 
 if TYPE_CHECKING:
     from camcli.evaluate.comparison.answers import Answers
+    from camcli.models.classifier import Classifier
 
 GRIDS = (2, 3)
 """Cells a side that the grid pointing game is played with."""
@@ -138,11 +148,12 @@ class EvaluateJob(Settings):
                 nothing to measure, or results that may not be replaced.
             CamcliError: a file that holds no weights.
         """
-        self.settled()._check(self.networks())
+        with self._blaming():
+            self.settled()._check(self.networks())
 
     def settled(self) -> EvaluateJob:
         """The same with the preset's settings, and the plain ones, where none were chosen."""
-        named = find_preset(self.preset) if self.preset else PLAIN
+        named = find_preset(self.preset)
         suite = find_suite(self.suite)
         return replace(
             self,
@@ -160,7 +171,7 @@ class EvaluateJob(Settings):
             UsageError: see `find_methods`.
         """
         job = self.settled()
-        usual = (find_preset(job.preset) if job.preset else PLAIN).box
+        usual = find_preset(job.preset).box
         return find_methods(job.methods or "", job.smooth, job.converge, job.box_threshold, usual)
 
     @property
@@ -204,13 +215,22 @@ class EvaluateJob(Settings):
         """
         listener = listener or LogListener()
         job = self.settled()
-        networks = self.networks() if networks is None else networks
-        job._check(networks)
         own = self.suite is not None and not (self.methods or self.preset)
-        try:
+        with self._blaming():
+            networks = self.networks() if networks is None else networks
+            job._check(networks)
+            if self.preset:
+                networks = [
+                    replace(each, load=partial(_told, self.preset, each.load)) for each in networks
+                ]
             return job._asked(networks, listener, ATTENTION_METHODS if own else None, stopped)
-        except UsageError as error:
-            raise blamed(error, self.preset, self.input_size, self.methods) from error.__cause__
+
+    def _blaming(self) -> AbstractContextManager[None]:
+        """Mistakes of the preset's are told as its own, not as the user's."""
+        return blaming(
+            self.preset, methods=self.methods, fit=self.fit, input_size=self.input_size,
+            smooth=self.smooth, option="--methods",
+        )  # fmt: skip
 
     def _check(self, networks: Sequence[ComparedNetwork]) -> None:
         """`check`, of settled settings."""
@@ -348,8 +368,9 @@ class EvaluateJob(Settings):
 
         drawn = (self.boxes or self.masks) and not self.calibrate and self.box_threshold is None
         if self.preset and drawn:
-            made = (self.methods or "", self.fit, self.input_size, self.smooth)
-            listener.say(told_of_boxes(self.preset, *made))
+            maps = SettledMaps(self.methods or "", self.fit, self.input_size, self.smooth)
+            told = told_of_boxes(self.preset, maps, "--calibrate")
+            listener.say(f"{told} {drawn_alike(self.preset, maps)}")
         # Before seconds of silence.
         listener.say(f"{counted(len(refs), 'photograph')}, {counted(len(networks), 'network')}.")
         ask = questions(
@@ -426,3 +447,13 @@ class EvaluateJob(Settings):
             **({"calibrate": str(self.calibrate.absolute())} if self.calibrate else {}),
             **({} if self.box_threshold is None else {"box_threshold": str(self.box_threshold)}),
         }  # fmt: skip
+
+
+def _told(
+    preset: str, load: Callable[[str, Listener], Classifier], layer: str, listener: Listener
+) -> Classifier:
+    """A network that is loaded; the listener hears whether the preset was chosen for another."""
+    classifier = load(layer, listener)
+    if note := told_of_network(preset, classifier):
+        listener.warn(note)
+    return classifier

@@ -99,7 +99,8 @@ class ExplainJob(Settings):
             CamcliError: a file that holds no weights.
         """
         check_runtime(self.runtime or AUTO)
-        self.maps.check(self.network, listener or LogListener(), signed=self.style.signed)
+        with self.maps.blaming(self.network):
+            self.maps.check(self.network, listener or LogListener(), signed=self.style.signed)
         if self.out is None and (self.save_raw or self.topk_files):
             raise UsageError("save_raw and topk_files are about pictures: give them an `out`.")
 
@@ -181,7 +182,8 @@ class ExplainJob(Settings):
         from camcli.batch.folder_order import renamed
         from camcli.models.runtime.policy import with_runtime
 
-        classifier = classifier or loaded(self.network, listener)
+        with self.maps.blaming(self.network):
+            classifier = classifier or loaded(self.network, listener)
         cut = self.network if self.maps.at_its_layer() else None
         if isinstance(cut, ModelJob) and (where := cut.chosen_layer(classifier)):
             listener.say(where)
@@ -190,7 +192,9 @@ class ExplainJob(Settings):
         if found.source is not None:
             refs = renamed(found.source, refs, classifier, listener.say)
         tell_members(classifier, refs, listener.warn)
-        what = self.maps.explanation(classifier, signed=self.style.signed)
+        with self.maps.blaming(self.network):
+            what = self.maps.explanation(classifier, signed=self.style.signed)
+        self.maps.tell(what, self.network, classifier, listener)
         for told in (*(each.how.chosen for each in what.alone()), what.told):
             if told:
                 listener.say(told)

@@ -212,6 +212,7 @@ def batch(
     channels: o.Channels = M.channels,
     converge: o.Converge = M.converge,
     box_threshold: o.BoxThresholdOption = None,
+    preset: o.PresetOption = M.preset,
     model: o.Model = N.model,
     checkpoint: o.CheckpointOption = None,
     weights: o.Weights = None,
@@ -304,7 +305,9 @@ def batch(
     listener = BatchListener(quiet=quiet)
     job.check(TerminalListener())
     source = job.find(listener)
-    run = job.start(source, load_model.load(job.network, quiet=quiet), listener)
+    with job.maps.blaming(job.network):
+        classifier = load_model.load(job.network, quiet=quiet)
+    run = job.start(source, classifier, listener)
     if not quiet:
         above_resumed(run, retried=retry_failed)
     try:

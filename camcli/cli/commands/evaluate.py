@@ -85,15 +85,7 @@ def evaluate(
     ] = E.weights,
     weights_key: o.WeightsKey = E.weights_key,
     classes: o.Classes = E.classes,
-    preset: Annotated[
-        str | None,
-        typer.Option(
-            "--preset",
-            help="localize: what finds boxes best: cam, --input-size 384 --fit squash --smooth "
-            "views, and a threshold of boxes that --calibrate can better.",
-            rich_help_panel=o.TARGET,
-        ),
-    ] = E.preset,
+    preset: o.PresetOption = E.preset,
     boxes: Annotated[
         Path | None,
         typer.Option(

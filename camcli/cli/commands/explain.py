@@ -74,6 +74,7 @@ def explain(
     channels: o.Channels = M.channels,
     converge: o.Converge = M.converge,
     box_threshold: o.BoxThresholdOption = None,
+    preset: o.PresetOption = M.preset,
     model: o.Model = N.model,
     checkpoint: o.CheckpointOption = None,
     weights: o.Weights = None,
@@ -135,7 +136,9 @@ def explain(
     )  # fmt: skip
     job.check(listener)
     found = job.find(listener)
-    explaining = job.start(found, load_model.load(job.network), listener)
+    with job.maps.blaming(job.network):
+        classifier = load_model.load(job.network)
+    explaining = job.start(found, classifier, listener)
     failures = 0
     for result, written in explaining:
         if result.status == "error":

@@ -86,7 +86,7 @@ def opened(model: Any, origin: str, side: int | None = None, chosen: str | None 
     in_float32(model)
     network = Graph(model, origin, entrance.channels, entrance.span, entrance.batch)
     size = (side, side) if side else entrance.size or _usual_size(network)
-    ended, outputs, told = _end_chosen(network, size, chosen)
+    ended, outputs, told = _end_chosen(network, size, chosen, entrance.size)
     whole = for_any_batch(ended, entrance.batch, size)
     return Opened(whole, entrance, size, outputs, tuple(filter(None, [told])))
 
@@ -117,10 +117,21 @@ def _scores(network: Graph, fixed: GraphValues) -> list[tuple[str, Key, int]]:
     return found
 
 
+def _has_scores(network: Graph, batch: int, size: tuple[int, int]) -> bool:
+    """Whether a graph returns scores for pictures of this (height, width)."""
+    try:
+        return bool(_scores(network, network.fixed(batch, size)))
+    except RuntimeError:
+        return False
+
+
 def _end_chosen(
-    network: Graph, size: tuple[int, int], chosen: str | None
+    network: Graph, size: tuple[int, int], chosen: str | None, built: tuple[int, int] | None
 ) -> tuple[Graph, int, str]:
-    """The network with one output, C, and a sentence where there was a choice."""
+    """The network with one output, C, and a sentence where there was a choice.
+
+    `built` is the (height, width) that its file names, if it does.
+    """
     results = network.model.get_results()
     own = network.batch or 1
     try:
@@ -135,6 +146,11 @@ def _end_chosen(
         for r in fixed.model.get_results()
     )
     if not found:
+        if built is not None and built != size and _has_scores(network, own, built):
+            raise UsageError(
+                f"{network.origin} is built for {built[1]}x{built[0]} pixels and returns no scores "
+                f"of classes for {size[1]}x{size[0]}: leave --input-size out."
+            )
         raise CamcliError(
             f"{network.origin} returns no scores of classes, (B, C), but {shown}: camcli explains "
             "classifiers."

@@ -216,3 +216,23 @@ def test_python_explains_it_without_a_word_on_runtimes(onnx, tmp_path):
     for network in (onnx(), load_classifier(onnx())):
         result = camcli.explain(tmp_path / "red.png", network, method="reciprocam")
         assert result.status in ("ok", "empty_map"), result.error
+
+
+class Flat(torch.nn.Module):
+    """Its linear layer takes the maps of one size."""
+
+    def __init__(self):
+        super().__init__()
+        self.maps, self.scores = torch.nn.Conv2d(3, 4, 3, 2, 1), torch.nn.Linear(4 * 16 * 16, 5)
+
+    def forward(self, images):
+        return self.scores(self.maps(images).relu().flatten(1))
+
+
+def test_a_graph_of_one_size_is_not_called_no_classifier_at_another(graph_of, tmp_path):
+    model = graph_of(Flat())
+    model.reshape([1, 3, 32, 32])
+    ov.save_model(model, tmp_path / "flat.xml")
+    assert load_classifier(tmp_path / "flat.xml").preprocess.shape == (3, 32, 32)
+    with pytest.raises(UsageError, match=r"built for 32x32 .*128x128: leave --input-size out"):
+        load_classifier(tmp_path / "flat.xml", input_size=128)
