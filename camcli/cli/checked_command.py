@@ -11,6 +11,7 @@ from typer.core import TyperCommand
 
 from camcli.cli.completion import complete
 from camcli.cli.short_help import PANELS, shown
+from camcli.printable import printable
 
 # Beyond, floats no longer tell neighbours apart, and C libraries overflow not far away.
 _LARGEST = 2**53
@@ -33,6 +34,8 @@ class Command(TyperCommand):
             return super().parse_args(ctx, args)
         except Exception as error:
             said = getattr(error, "message", "")
+            if told := _plainly(error.__cause__):
+                error.message = told  # type: ignore[attr-defined]
             named = any("--data" in param.opts for param in self.params)
             if named and isinstance(said, str) and said.startswith("Got unexpected extra"):
                 error.message = f"{said}. Images are given by --data."  # type: ignore[attr-defined]
@@ -111,6 +114,40 @@ class Command(TyperCommand):
             f"{len(options) - len(words)} more options: [bold]{ctx.command_path} --help-all[/]"
         )
         return super(Command, short).format_help(ctx, formatter)
+
+
+# By pydantic's names of what is wrong: what the value must be, and the bound that it names.
+_MUST = {
+    "greater_than_equal": ("at least", "ge"),
+    "greater_than": ("more than", "gt"),
+    "less_than_equal": ("at most", "le"),
+    "less_than": ("less than", "lt"),
+    "int_parsing": ("a whole number", ""),
+    "int_from_float": ("a whole number", ""),
+    "float_parsing": ("a number", ""),
+}
+
+
+def _plainly(cause: BaseException | None) -> str:
+    """What is wrong with an option's value, naming it.
+
+    Typer's newer versions hand on pydantic's words, which do not.
+
+    Args:
+        cause: of the mistake that Typer tells.
+
+    Returns:
+        A sentence; empty where the mistake is none of pydantic's.
+    """
+    errors = getattr(cause, "errors", None)
+    if not callable(errors):
+        return ""
+    wrong = errors()[0]
+    if wrong["type"] not in _MUST:
+        return str(wrong["msg"]).removeprefix("Value error, ")
+    words, bound = _MUST[wrong["type"]]
+    must = f"{words} {wrong['ctx'][bound]:g}" if bound else words
+    return f"it must be {must}, not {printable(str(wrong['input']))}."
 
 
 def _place(panel: object, order: list[str]) -> int:

@@ -66,6 +66,10 @@ TABLE: tuple[PictureFormat, ...] = (
 EXTENSIONS = frozenset(extension for each in TABLE for extension in each.extensions.split())
 """Of the files that a folder gives. A file that is named is read whatever it is called."""
 
+_OTHERS = ".svg .svgz .psd .psb .xcf .ico .icns .dds .qoi .exr .hdr .dcm .dicom .fits .eps .wmf"
+OTHERS = frozenset(_OTHERS.split())
+"""Of pictures that are not read, and not taken from a folder."""
+
 READ = ", ".join(each.name for each in TABLE if each.readers)
 
 # What else is taken for a picture now and then: where in the file, its mark, and what it is.

@@ -100,4 +100,30 @@ def test_a_number_out_of_range_is_refused_by_name(told, case):
     plain = option.lstrip("-").replace("-", " ")
     assert option in output or plain in output.replace("_", " "), output
     assert "mistake in camcli" not in output
+    assert "Input should" not in output
     assert heavy == []
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["batch", "gone", "--limit", "0"], "not 0."),
+        (["explain", "gone.jpg", "--topk", "1001"], "not 1001."),
+        (["evaluate", "gone", "--grid", "7"], "not 7."),
+        (["concepts", "gone.jpg", "-n", "1.5"], "not 1.5."),
+        (["train", "--data", "gone", "--lr", "fast"], "not fast."),
+        (["explain", "gone.jpg", "--fit", "hole"], "'hole' is not one of"),
+    ],
+    ids=lambda value: value[-1] if isinstance(value, list) else "",
+)
+def test_what_was_given_is_named_in_plain_words(words, told):
+    pytest.importorskip("typer._coercion", reason="older versions of Typer do not use pydantic")
+    from typer.testing import CliRunner
+
+    from camcli.cli.app import app
+
+    done = CliRunner().invoke(app, words, env={"COLUMNS": "200"})
+    assert done.exit_code == 2
+    assert told in done.output
+    assert "Input should" not in done.output
+    assert "Value error" not in done.output

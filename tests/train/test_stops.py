@@ -123,6 +123,9 @@ def test_the_run_json_of_another_program_is_not_ours(quick, tmp_path, cache):
     (tmp_path / "best.safetensors").write_bytes(b"mine")
     with pytest.raises(UsageError, match="not a training run of camcli"):
         train(quick, tmp_path, cache_dir=cache, overwrite=True)
+    # Nor is it offered to go on with it, or to replace it.
+    with pytest.raises(UsageError, match="not a training run of camcli"):
+        train(quick, tmp_path, cache_dir=cache)
     assert (tmp_path / "best.safetensors").read_bytes() == b"mine"
 
 

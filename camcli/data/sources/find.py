@@ -387,6 +387,14 @@ def _packed(folder: str) -> str:
     return ""
 
 
+def _otherwise_named(folder: str) -> str:
+    """The first few files right in a folder whose names have no ending; empty for none."""
+    with suppress(OSError), os.scandir(folder) as entries:
+        found = [e.name for e in islice(entries, 1000) if "." not in e.name and e.is_file()]
+        return some(sorted(found), 3)
+    return ""
+
+
 def _nothing(specs: list[str], recursive: bool, left: LeftOut) -> str:
     more = f" {left.note()}" if left else ""
     if any(what.startswith(NESTED) for what in left.counts):
@@ -397,6 +405,11 @@ def _nothing(specs: list[str], recursive: bool, left: LeftOut) -> str:
         if packed := _packed(specs[0]):
             return f"No images in the folder {shown}, but {packed}: unpack it.{more}"
         known = " ".join(e[1:] for each in TABLE if each.readers for e in each.extensions.split())
+        if named := _otherwise_named(specs[0]):
+            more = (
+                f" It has {named}: files that are named are read whatever they are called, in a "
+                f"list, say, @list.txt with one path a line.{more}"
+            )
         return f"No images in the folder {shown}: no file in {where} ends in one of {known}.{more}"
     if specs == ["-"]:
         return "No images: standard input named none (expected one path a line)."

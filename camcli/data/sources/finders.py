@@ -243,6 +243,8 @@ def _listed(
                     passed.append(what)
             elif choice.takes(at):
                 files.append(name)
+            elif choice.any_name and choice.means(at) and (what := not_read_file(name)):
+                passed.append(what)
             elif (kind := container_of(name)) and choice.any_name and choice.means(at):
                 passed.append(f"{kind.name} file")
     if telling and parts and not choice.names(len(parts) - 1) and is_run(folder, telling):

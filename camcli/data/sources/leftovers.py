@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from camcli.data.picture_formats import RAW, is_image_name, named
+from camcli.data.picture_formats import OTHERS, RAW, is_image_name, named
 from camcli.files import open_regular, read_regular
 from camcli.ours import FILES, KIND, OVERLAYS
 
@@ -108,10 +108,14 @@ def leftover_file(name: str) -> str | None:
 
 
 def not_read_file(name: str) -> str | None:
-    """What a file of this name is, if it is a camera's own, which mostly lies beside its JPEG."""
-    if not named(name, RAW):
-        return None
-    return f"{RAW.name} file ({os.path.splitext(name)[1].lower()})"  # noqa: PTH122
+    """What a file of this name is, if it is a picture that is not read.
+
+    A camera's own mostly lies beside its JPEG; others are drawings, scans, textures.
+    """
+    extension = os.path.splitext(name)[1].lower()  # noqa: PTH122
+    if named(name, RAW):
+        return f"{RAW.name} file ({extension})"
+    return f"picture of a kind that is not read ({extension})" if extension in OTHERS else None
 
 
 def is_telling(name: str) -> bool:

@@ -169,12 +169,12 @@ class TrainDirectory:
         self._check_alone()
         if not self.path.is_dir() or all(path.name == LOCK for path in self.path.iterdir()):
             return False
+        before = self._read_info()
         if not (resume or overwrite):
             raise UsageError(
                 f"{self.path} is not empty. Add --resume to go on with that run, --overwrite to "
                 "replace it, or choose another --out."
             )
-        before = self._read_info()
         if not resume:
             listed = self._listed(before)
             for name in self._there():

@@ -383,6 +383,18 @@ def test_nothing_found_says_what_was_looked_for(tmp_path, monkeypatch):
         find_images("@folder.txt")
 
 
+def test_a_folder_whose_files_have_no_endings_says_how_they_are_taken(tmp_path):
+    touch(tmp_path, "photos/5f2a", "photos/77c1", "photos/.hidden", "none/readme.txt")
+    with pytest.raises(UsageError, match=r"It has 5f2a, 77c1: .* a list, say, @list\.txt"):
+        find_images(tmp_path / "photos")
+    with pytest.raises(UsageError) as told:
+        find_images(tmp_path / "none")
+    assert "It has" not in str(told.value)
+    # And so they are.
+    (tmp_path / "list.txt").write_text("photos/5f2a\n")
+    assert rels(f"@{tmp_path / 'list.txt'}") == ["5f2a"]
+
+
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-8-sig"])
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_a_list_as_windows_writes_it(tmp_path, encoding, end):

@@ -255,3 +255,17 @@ def test_camera_raw_files_beside_their_jpegs_are_counted(tmp_path):
     (tmp_path / "b/2.jpg").unlink()
     with pytest.raises(UsageError, match="1 camera raw file"):
         find_images(tmp_path / "b")
+
+
+def test_pictures_that_are_not_read_are_counted(tmp_path):
+    for name in ("a/1.jpg", "a/1.svg", "a/2.SVG", "b/1.dcm", "b/2.jpg", "b/notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    source = find_images(tmp_path)
+    assert [ref.rel for ref in source] == ["a/1.jpg", "b/2.jpg"]
+    assert (
+        "2 pictures of a kind that is not read (.svg), 1 picture of a kind that is not read (.dcm)"
+        in source.left_out.note()
+    )
+    assert not find_images(tmp_path / "a/*.jpg").left_out
+    assert [ref.rel for ref in find_images(tmp_path / "b/1.dcm")] == ["1.dcm"]
