@@ -10,6 +10,7 @@ from typing import Any
 
 from camcli.errors import CamcliError, UsageError
 from camcli.models.cutting.scores.final_activation import explains
+from camcli.models.forms.graph.bounds import check_bounded
 from camcli.models.forms.graph.entrance import Entrance, entrance_made
 from camcli.models.forms.graph.network import Graph, for_any_batch, not_run
 from camcli.models.forms.graph.values import GraphValues, Key, in_float32, key_of, named_apart
@@ -138,6 +139,7 @@ def _end_chosen(
         fixed = network.fixed(own, size)
     except RuntimeError as error:
         raise not_run(network.origin, size, error) from error
+    check_bounded(fixed.model, network.origin, own)
     found = _scores(network, fixed)
     shown = ", ".join(
         f"{'/'.join(sorted(r.input_value(0).get_names())) or r.get_friendly_name()} "

@@ -1,6 +1,7 @@
 """Graphs of OpenVINO made of torch's networks, and ONNX files written byte by byte."""
 
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import openvino as ov
@@ -63,7 +64,7 @@ def _field(number, value):
 def _tensor(name, array, beside=None):
     """TensorProto; with `beside` (file, offset) its numbers are in another file."""
     dims = b"".join(_field(1, d) for d in array.shape)
-    kind = {np.dtype("float32"): 1, np.dtype("int64"): 7}[array.dtype]
+    kind = {np.dtype("float32"): 1, np.dtype("int64"): 7, np.dtype("bool"): 9}[array.dtype]
     head = dims + _field(2, kind) + _field(8, name)
     if beside is None:
         return head + _field(9, array.tobytes())
@@ -76,22 +77,31 @@ def _node(op, inputs, output, **ints):
     out = b"".join(_field(1, name) for name in inputs) + _field(2, output) + _field(3, f"/{output}")
     out += _field(4, op)
     for name, value in ints.items():
+        if isinstance(value, bytes):  # a graph
+            out += _field(5, _field(1, name) + _field(6, value) + _field(20, 5))
+            continue
         many = isinstance(value, list)
         told = b"".join(_field(8, v) for v in value) if many else _field(3, value)
         out += _field(5, _field(1, name) + told + _field(20, 7 if many else 2))
     return out
 
 
-def _value(name, shape):
+def _value(name, shape, kind=1):
     dims = b"".join(_field(1, _field(1, d) if isinstance(d, int) else _field(2, d)) for d in shape)
-    return _field(1, name) + _field(2, _field(1, _field(1, 1) + _field(2, dims)))
+    return _field(1, name) + _field(2, _field(1, _field(1, kind) + _field(2, dims)))
+
+
+@pytest.fixture(scope="session")
+def onnx_parts():
+    """What ONNX files are made of: messages as bytes."""
+    return SimpleNamespace(node=_node, tensor=_tensor, field=_field, value=_value)
 
 
 @pytest.fixture(scope="session")
 def onnx_bytes():
     """A convolution, ReLU, global average pooling and Gemm as an ONNX file, by hand."""
 
-    def make(weights, metadata=None, batch="N", beside=None, side=16):
+    def make(weights, metadata=None, batch="N", beside=None, side=16, more=(), held=()):
         tensors, at = [], 0
         for name, array in weights.items():
             tensors.append(_tensor(name, array, beside and (beside, at)))
@@ -102,8 +112,11 @@ def onnx_bytes():
             _node("Relu", ["conv"], "relu"),
             _node("GlobalAveragePool", ["relu"], "gap"),
             _node("Flatten", ["gap"], "flat"),
-            _node("Gemm", ["flat", "fc", "fcb"], "y", transB=1),
+            _node("Gemm", ["flat", "fc", "fcb"], "scores" if more else "y", transB=1),
         ]  # fmt: skip
+        if more:  # what ends in a value "more", added to the scores
+            nodes += [*more, _node("Add", ["scores", "more"], "y")]
+        tensors += held
         graph = b"".join(_field(1, n) for n in nodes) + _field(2, "g")
         graph += b"".join(_field(5, t) for t in tensors)
         graph += _field(11, _value("x", [batch, 3, side, side]))
