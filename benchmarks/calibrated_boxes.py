@@ -31,12 +31,12 @@ import torch
 from camcli.cam.box_threshold import OTSU, USUAL_SHARE
 from camcli.cam.map_options import make_map_options
 from camcli.data.sources.find import find_images
-from camcli.jobs.presets import find_preset
 from camcli.evaluate.measured.annotations import Annotations, read_boxes
 from camcli.evaluate.measured.seen import see_photographs
 from camcli.evaluate.measured.square_canvas import centre_box, paint
 from camcli.evaluate.metrics.localization import IOUS, BoxAccuracy
 from camcli.evaluate.metrics.written_boxes import SHARES, best_share, overlaps
+from camcli.jobs.presets import find_preset
 from camcli.models.load import load_classifier
 
 PRESET = find_preset("localize")

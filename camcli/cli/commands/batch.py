@@ -19,7 +19,7 @@ from camcli.cli.terminal.batch_progress import (
     summarize,
     warn_if_nothing_drawn,
 )
-from camcli.cli.terminal.closing import tell_flags, tell_page
+from camcli.cli.terminal.closing import paragraph, tell_flags, tell_page
 from camcli.cli.terminal.console import (
     INTERRUPTED,
     SOME_FAILED,
@@ -33,6 +33,7 @@ from camcli.cli.terminal.progress import TerminalListener
 from camcli.errors import UsageError
 from camcli.jobs.batch import BatchJob
 from camcli.jobs.flags import flags_of
+from camcli.jobs.learnt import learnt_of
 from camcli.jobs.maps import MapJob
 from camcli.jobs.model import ModelJob
 from camcli.jobs.record import filled
@@ -329,6 +330,8 @@ def batch(
     if report and run.counts.done:
         page = ReportJob([out]).run(Listener() if quiet else TerminalListener())
     if not quiet and not job.part and (page or run.counts.done > run.counts.failed):
+        if told := learnt_of(out):
+            paragraph(told)
         tell_flags(flags_of(out))
         tell_page(out, page)
     emit(table)
