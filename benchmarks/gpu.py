@@ -33,24 +33,31 @@ import gpu_batch
 import gpu_correct
 import gpu_forward
 import gpu_many
+import gpu_stream
 from gpu_tables import Setting, Table, machine
+
+# Seconds for which no section is begun.
+LEAST = 5.0
 
 Section = Callable[[Setting], Iterator[Table]]
 
-# In order; with the seconds after which each is cut off.
+# With the seconds after which each is cut off. First what no GPU has run yet, since one may be at
+# hand for minutes only; the last five have been measured (RESULTS.md), and get what time is left.
 SECTIONS: dict[str, tuple[Section, int]] = {
     "machine": (machine, 40),
-    "correct": (gpu_correct.correct, 100),
-    "batch": (gpu_batch.batches, 100),
-    "forward": (gpu_forward.forward, 100),
-    "processes": (gpu_many.processes, 200),
-    "limits": (gpu_batch.limits, 80),
-    "stages": (gpu_batch.stages, 40),
-    "shards": (gpu_batch.shards, 90),
-    "memory": (gpu_batch.memory, 40),
+    "correct": (gpu_correct.correct, 110),
+    "streams": (gpu_stream.streams, 50),
     "train": (gpu_batch.train, 40),
+    "transformers": (gpu_forward.transformers, 40),
+    "compiled": (gpu_forward.compiled, 100),
+    "processes": (gpu_many.processes, 150),
+    "batch": (gpu_batch.batches, 90),
+    "ray": (gpu_many.ray, 60),
+    "memory": (gpu_batch.memory, 40),
+    "forward": (gpu_forward.forward, 100),
+    "stages": (gpu_batch.stages, 40),
+    "limits": (gpu_batch.limits, 80),
     "peers": (gpu_batch.peers, 80),
-    "compiled": (gpu_forward.compiled, 90),
 }
 
 
@@ -76,8 +83,10 @@ def main() -> None:
         for name in args.only.split(","):
             run, limit = SECTIONS[name]
             report.section(name, run, setting, min(args.patience * limit, end - time.monotonic()))
+    report.close()
     sys.stdout.flush()
-    os._exit(bool(report.failed))  # threads of a section that was cut off may wait for ever
+    # Threads of a section that was cut off may wait for ever.
+    os._exit(bool(report.failed or report.problems))
 
 
 @dataclass
@@ -87,15 +96,22 @@ class Report:
     Attributes:
         out: folder of the files; None for none.
         failed: sections that raised something.
+        problems: rows that tell of something that failed.
+        not_run: sections for which no time was left.
     """
 
     out: Path | None
     failed: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    not_run: list[str] = field(default_factory=list)
     _text: list[str] = field(default_factory=list)
     _data: dict[str, Any] = field(default_factory=dict)
 
     def section(self, name: str, run: Section, setting: Setting, seconds: float) -> None:
         """Run one section, and write all that there is after it."""
+        if seconds < LEAST:
+            self.not_run.append(name)
+            return
         start = time.perf_counter()
         tables: list[dict[str, Any]] = []
         try:
@@ -103,6 +119,7 @@ class Report:
                 for table in run(setting):
                     self._say(table.markdown())
                     tables.append(table.plain())
+                    self.problems += table.problems()
         except BaseException as error:  # a section that is cut off included
             if isinstance(error, KeyboardInterrupt):
                 raise
@@ -112,10 +129,24 @@ class Report:
         took = time.perf_counter() - start
         self._say(f"({name}: {took:.0f} s)\n")
         self._data[name] = {"seconds": took, "tables": tables}
+        self._write()
+
+    def close(self) -> None:
+        """Say what went wrong, and what was not done."""
+        for title, found in (("Failed", self.failed), ("Not run, no time was left", self.not_run),
+                             ("Problems", self.problems)):  # fmt: skip
+            if found:
+                self._say("\n".join([f"**{title}**", "", *(f"- {each}" for each in found), ""]))
+        self._write()
+
+    def _write(self) -> None:
         if self.out:
             self.out.mkdir(parents=True, exist_ok=True)
             (self.out / "gpu.md").write_text("\n".join(self._text))
-            about = {"host": platform.platform(), "failed": self.failed, "sections": self._data}
+            about = {
+                "host": platform.platform(), "failed": self.failed, "problems": self.problems,
+                "not_run": self.not_run, "sections": self._data,
+            }  # fmt: skip
             (self.out / "gpu.json").write_text(json.dumps(about, indent=1))
 
     def _say(self, text: str) -> None:
@@ -134,8 +165,6 @@ def limited(seconds: float) -> Iterator[None]:
     def ring(_number: int, _frame: FrameType | None) -> None:
         raise CutOffError(f"after {seconds:.0f} s")
 
-    if seconds < 5:
-        raise CutOffError("no time was left for it")
     before = signal.signal(signal.SIGALRM, ring)
     signal.setitimer(signal.ITIMER_REAL, seconds, 1)
     try:

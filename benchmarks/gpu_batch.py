@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -14,13 +11,13 @@ from dataclasses import replace
 from functools import partial
 from itertools import islice
 from multiprocessing import get_context
-from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import torch
-from gpu_tables import Setting, Table, by_turns, watched
+from end_to_end import SCRIPTS, script
+from gpu_tables import Setting, Table, by_turns, told, watched
 
 from camcli.api import batch
 from camcli.batch.batch_size import Fitting
@@ -33,6 +30,8 @@ from camcli.models.classifier import Classifier
 from camcli.models.load import load_classifier
 from camcli.models.runtime.openvino import available_cores
 from camcli.models.runtime.policy import with_runtime
+from camcli.train.feature_pass.features import ImageView, extract, hash_files
+from camcli.train.feature_pass.sight import Sight
 
 # Seconds for which each rate is measured.
 LONG, SHORT = 2.0, 0.5
@@ -82,7 +81,7 @@ def limits(setting: Setting) -> Iterator[Table]:
                 rows.append((f"nvJPEG in torchvision: decode, {size} at a time", "1 thread",
                              size / min(took_)))  # fmt: skip
             except Exception as error:
-                rows.append((f"nvJPEG: {type(error).__name__}: {error}"[:200], "", None))
+                rows.append((told(error), "nvJPEG", None))
                 break
         for count in (2, 4):
             with ThreadPoolExecutor(count, initializer=_streamed) as pool:
@@ -197,15 +196,20 @@ def batches(setting: Setting) -> Iterator[Table]:
     rows: list[tuple[Any, ...]] = []
     head = ("network", "precision", "overlays", "img/s", "batch size in the end", "cores busy",
             "GPU busy", "GPU memory, GB", "errors")  # fmt: skip
-    order = (*setting.precisions[1:2], *setting.precisions[:1], *setting.precisions[2:])
+    first, rest = setting.precisions[1:2] or setting.precisions, setting.precisions[:1]
+    cases = [(name, precision, overlays) for name in setting.models for precision, overlays in (
+        (first[0], False), (first[0], True), *(((rest[0], False),) if first != rest else ())
+    )]  # fmt: skip
     try:
-        for name, weights in setting.models.items():
-            plain = load_classifier(name, weights=weights, device=setting.device)
-            list(stream(islice(find_images(photos), 64), plain, make_explanation(plain)))
-            for precision in order[:2] if name != "resnet50" else order:
-                for overlays in (False, True):
-                    rows.append((name, precision, "with" if overlays else "without",
-                                 *_end_to_end(setting, plain, precision, overlays)))  # fmt: skip
+        loaded: dict[str, Classifier] = {}
+        for name, precision, overlays in cases:
+            if name not in loaded:
+                weights = setting.models[name]
+                plain = load_classifier(name, weights=weights, device=setting.device)
+                list(stream(islice(find_images(photos), 64), plain, make_explanation(plain)))
+                loaded = {name: plain}
+            rows.append((name, precision, "with" if overlays else "without",
+                         *_end_to_end(setting, loaded[name], precision, overlays)))  # fmt: skip
     finally:
         title = f"camcli.batch on {count} photographs of 500x375 pixels"
         note = "From files to rows (and overlays); loading the network is not counted."
@@ -270,30 +274,32 @@ def memory(setting: Setting) -> Iterator[Table]:
 
 
 def train(setting: Setting) -> Iterator[Table]:
-    """The pass over a data set that `train` begins with."""
-    from camcli.train.feature_pass.features import ImageView, extract, hash_files
-
-    paths = sorted(setting.photographs().iterdir())
+    """The pass over a data set that `train` begins with; some of it beside the CPU."""
+    paths = sorted(setting.photographs().iterdir())[:2500]
+    few = paths[: len(paths) // 10 + 1]
     rows: list[tuple[Any, ...]] = []
     for name, weights in setting.models.items():
-        classifier = load_classifier(name, weights=weights, device=setting.device)
+        here, there = (
+            Sight(load_classifier(name, weights=weights, device=device))
+            for device in ("cpu", setting.device)
+        )
         contents = hash_files(paths)
-        view = ImageView(classifier)
-        few = len(paths) // 10 + 1
-        extract(paths[:few], contents[:few], classifier, view)
+        view = ImageView(there.classifier)
+        expected, _ = extract(few, contents[: len(few)], here, view)
+        found, _ = extract(few, contents[: len(few)], there, view)
+        near = torch.nn.functional.cosine_similarity(expected.float(), found.float())
         for size in (None, 256):
             with watched(setting) as use:
-                found, errors = extract(paths, contents, classifier, view, batch_size=size)
-            rows.append((name, size or "as it is", len(found) / use.seconds, use.cores, use.gpu,
-                         len(errors)))  # fmt: skip
+                found, errors = extract(paths, contents, there, view, batch_size=size)
+            rows.append((name, size or "its own", len(found) / use.seconds, use.cores, use.gpu,
+                         round(float(near.min()), 5), len(errors)))  # fmt: skip
     yield Table("Features for train", ("network", "batch", "img/s", "cores busy", "GPU busy",
-                                       "errors"), rows)  # fmt: skip
+                                       "least cosine with the CPU's", "errors"),
+                rows)  # fmt: skip
 
 
 def peers(setting: Setting) -> Iterator[Table]:
     """Scripts over grad-cam and torchcam, as `end_to_end.py` has them, on this device."""
-    from end_to_end import SCRIPTS, script
-
     files = sorted(setting.photographs().iterdir())
     rows: list[tuple[Any, ...]] = []
     for name, weights in setting.models.items():
@@ -305,47 +311,6 @@ def peers(setting: Setting) -> Iterator[Table]:
                     rate = script(label, name, weights, files[:few], setting.device)
                 rows.append((name, label, rate, use.cores, use.gpu))
             except Exception as error:
-                rows.append((name, label, f"{type(error).__name__}: {error}"[:200], "", ""))
+                rows.append((name, label, told(error), "", ""))
     yield Table("Scripts over the peers, with their overlays and rows, float32",
                 ("network", "script", "img/s", "cores busy", "GPU busy"), rows)  # fmt: skip
-
-
-def shards(setting: Setting) -> Iterator[Table]:
-    """The command in several processes on one device: what Python's lock costs."""
-    photos = setting.photographs()
-    count = len(list(photos.iterdir()))
-    name = "resnet18" if setting.small else "resnet50"
-    rows: list[tuple[Any, ...]] = []
-    precision = "bfloat16" if setting.cuda else "float32"
-    for number in (1, 2) if setting.small else (1, 2, 4, 8):
-        out = setting.folder / f"shards-{number}"
-        command = [
-            sys.executable, "-m", "camcli", "batch", str(photos), "--out", str(out),
-            "--model", name, "--weights", "random", "--device", setting.device,
-            "--precision", precision, "--runtime", "torch", "--no-overlays", "--quiet",
-            "--workers", str(max(2, available_cores() // number)),
-        ]  # fmt: skip
-        with watched(setting) as use:
-            running = [
-                subprocess.Popen([*command, "--shard", f"{n}/{number}"], stderr=subprocess.PIPE)
-                for n in range(1, number + 1)
-            ]
-            told = [process.communicate()[1] for process in running]
-        codes = sorted({process.returncode for process in running})
-        done = sum(_seconds(out, n, number) is not None for n in range(1, number + 1))
-        alone = [_seconds(out, n, number) or 0.0 for n in range(1, number + 1)]
-        rows.append((number, count / use.seconds, count / max(max(alone), 1e-9), use.cores,
-                     use.gpu, f"{done} of {number}, codes {codes} "
-                     f"{next((t for t in told if t), b'')[-200:].decode()}"))  # fmt: skip
-    yield Table(f"camcli batch --shard, {name}, {precision}, without overlays",
-                ("processes", "img/s with the start", "img/s without", "cores busy", "GPU busy",
-                 "finished"), rows)  # fmt: skip
-
-
-def _seconds(out: Path, n: int, of: int) -> float | None:
-    """How long a shard's images took, from its own record."""
-    for path in out.glob("run*.json"):
-        info = json.loads(path.read_text())
-        if f"{n}-of-{of}." in path.name or of == 1:
-            return float(info.get("seconds", 0)) or None
-    return None

@@ -13,7 +13,7 @@ import torch
 from gpu_tables import Setting, Table, by_turns, ratio, synchronize
 from torch import Tensor, nn
 
-from camcli.cam.explainer import maps_of
+from camcli.cam.explainer import maps_of, watching
 from camcli.cam.map_options import make_map_options
 from camcli.cam.target import top_classes
 from camcli.models.classifier import Classifier
@@ -22,6 +22,7 @@ from camcli.models.loading.zoo import build_model
 from camcli.models.runtime.policy import runtime_of, with_runtime
 
 FREE = ("gradcam", "layercam", "gradcam++", "ablationcam")
+TOKENS = ("gradcam", "rollout", "legrad", "attnlrp")
 
 
 def forward(setting: Setting) -> Iterator[Table]:
@@ -43,16 +44,46 @@ def forward(setting: Setting) -> Iterator[Table]:
         yield _other_ways(setting, name, weights, plain)
 
 
+def transformers(setting: Setting) -> Iterator[Table]:
+    """What maps of transformers cost over the pass that takes fused attention and no autograd."""
+    names = {"timm:vit_tiny_patch16_224": 2} if setting.small else {
+        "timm:vit_small_patch16_224": 256, "timm:vit_base_patch16_224": 64, "vit_b_16": 64,
+    }  # fmt: skip
+    rows: list[tuple[Any, ...]] = []
+    try:
+        for name, size in names.items():
+            plain = load_classifier(name, weights="random", device=setting.device)
+            images = _images(setting, plain, size)
+            for precision in setting.precisions[:2]:
+                fast = with_runtime(plain, "torch", precision=precision)
+                jobs: dict[str, Callable[[], object]] = {"bare": partial(_logits, fast, images)}
+                jobs |= {method: partial(_with_map, fast, images, method) for method in TOKENS}
+                took = by_turns(setting, jobs, rounds=3, least=0.05)
+                ratios = [round(ratio(took[method], took["bare"]), 2) for method in TOKENS]
+                peak = _peak(setting, jobs[TOKENS[-1]])
+                rows.append((name, precision, size, size / statistics.median(took["bare"]),
+                             *ratios, peak))  # fmt: skip
+    finally:
+        yield Table(
+            "Transformers: a map over the bare pass, logits included",
+            ("network", "precision", "batch", "img/s of the bare pass", *TOKENS,
+             f"GB at most, {TOKENS[-1]}"), rows, "Aimed at: LeGrad at most 2.2.",
+        )  # fmt: skip
+
+
+def _peak(setting: Setting, run: Callable[[], object]) -> float | None:
+    if not setting.cuda:
+        return None
+    torch.cuda.reset_peak_memory_stats()
+    run()
+    return torch.cuda.max_memory_allocated() / 1e9
+
+
 def compiled(setting: Setting) -> Iterator[Table]:
     """The same through torch.compile."""
-    for name, weights in setting.models.items():
-        some = setting.precisions[:2] if name.startswith("resnet") else setting.precisions[1:2]
-        if setting.small:
-            some = some[-1:]
-        for precision in some:
-            yield _compiled(setting, name, weights, precision)
-        if setting.small:
-            return
+    cases = [(name, setting.precisions[-1 if setting.small else 1]) for name in setting.models]
+    for name, precision in cases[:1] if setting.small else [*cases, ("resnet50", "float32")]:
+        yield _compiled(setting, name, setting.models[name], precision)
 
 
 def _row(
@@ -78,8 +109,9 @@ def _row(
 
 
 def _with_map(classifier: Classifier, images: Tensor, method: str) -> Tensor:
-    seen = classifier.see(images)
-    return maps_of(classifier, seen, top_classes(seen.logits, 1)[:, 0], make_map_options(method))
+    how = make_map_options(method)
+    seen = classifier.see(images, watching([how]))
+    return maps_of(classifier, seen, top_classes(seen.logits, 1)[:, 0], how)
 
 
 def _images(setting: Setting, classifier: Classifier, size: int) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import statistics
 import threading
 import time
@@ -49,6 +50,13 @@ class Setting:
     def cuda(self) -> bool:
         """Whether there are streams, events and 16 bits."""
         return self.device.startswith("cuda")
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """All GPUs of the machine where ``cuda`` is asked for; else the one device."""
+        if self.device != "cuda" or torch.cuda.device_count() < 2:
+            return (self.device,)
+        return tuple(f"cuda:{n}" for n in range(torch.cuda.device_count()))
 
     @property
     def precisions(self) -> tuple[str, ...]:
@@ -108,10 +116,29 @@ class Table:
         lines += ["| " + " | ".join(map(_cell, row)) + " |" for row in self.rows]
         return "\n".join([*lines, "", *([self.note, ""] if self.note else [])])
 
+    def problems(self) -> list[str]:
+        """Rows that tell of something that failed, in place of a number or beside it."""
+        counted = [n for n, name in enumerate(self.head) if name == "errors"]
+        return [
+            f"{self.title}: {' / '.join(map(_cell, row))}"
+            for row in self.rows
+            if any(isinstance(cell, str) and _FAILED.match(cell) for cell in row)
+            or any(row[n] not in (0, "") for n in counted)
+        ]
+
     def plain(self) -> dict[str, Any]:
         """For JSON."""
         rows = [[None if v is None else v for v in row] for row in self.rows]
         return {"title": self.title, "head": list(self.head), "rows": rows, "note": self.note}
+
+
+# As `told` writes it.
+_FAILED = re.compile(r"\w*(Error|Exception|Interrupt)\b: ")
+
+
+def told(error: BaseException) -> str:
+    """What a cell has in place of a number."""
+    return f"{type(error).__name__}: {error}"[:300]
 
 
 def _cell(value: Any) -> str:

@@ -1,7 +1,7 @@
 """Which map of a transformer can be believed? On photographs, and on drawn scenes with masks.
 
-    python benchmarks/transformers.py --photos CATS-DOGS --boxes-of DOG-BOXES --out DIR
-    python benchmarks/transformers.py --scenes --out DIR
+    python benchmarks/transformer_maps.py --photos CATS-DOGS --boxes-of DOG-BOXES --out DIR
+    python benchmarks/transformer_maps.py --scenes --out DIR
 
 No pretrained transformer can be had without a network, so two are trained here:
 
