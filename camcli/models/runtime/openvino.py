@@ -27,6 +27,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from camcli.models.runtime.cpu_quota import quota
 from camcli.models.runtime.openvino_core import core
 
 # Images that go through the network at a time; measured by benchmarks/runtimes.py.
@@ -46,9 +47,9 @@ def available_cores() -> int:
     """Cores that this process may use (fewer than the machine's in a container or under SLURM)."""
     if _cores is not None:
         return _cores
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    seen = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    own = seen or 1
+    return min(own, quota() or own)
 
 
 @dataclass(frozen=True)
