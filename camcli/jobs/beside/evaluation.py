@@ -157,6 +157,9 @@ def read_evaluation(folder: Path, record: Mapping[str, Any]) -> dict[str, Any]:
         for each in _objects(record.get("against_centre_box"), _SENTENCES)
     }
     settings = mapping(record.get("settings"))
+    networks = {row.model for row in rows if row.model}
+    # The name of the only network would be in each row.
+    alone = next(iter(networks)) if len(networks) == 1 else ""
     return {
         "folder": str(folder),
         "data": words(record.get("data"), 2000),
@@ -167,7 +170,12 @@ def read_evaluation(folder: Path, record: Mapping[str, Any]) -> dict[str, Any]:
             for name, value in list(settings.items())[:60]
             if value not in (None, "") and words(value)
         ],
-        "tables": [_table(*group, rows, sentences) for group in groups(rows)],
+        "partial": texts(record.get("partial"), _SENTENCES),
+        "lost": texts(record.get("lost"), _SENTENCES),
+        "network": alone,
+        "tables": [
+            _table(*group, rows, sentences, _method if alone else name_of) for group in groups(rows)
+        ],
         "sanity": _sanity(checks),
         # Which method to use comes first, then what is behind it.
         "verdicts": [
@@ -259,7 +267,7 @@ def _sanity(checks: Sequence[MetricRow]) -> list[dict[str, Any]]:
 
 
 def _method(row: MetricRow) -> str:
-    return row.method
+    return row.model if row.method == CLASSIFICATION else row.method
 
 
 _NUMBERS = (

@@ -137,7 +137,8 @@ def test_an_evaluation_as_the_page_shows_it(tmp_path):
     assert heat["metrics"] == [["pointing", False], ["energy", False]]
     # The best of a column is that of a method, and only if no control is better.
     assert heat["best"] == [None, 0.8]
-    assert [row[:2] for row in heat["rows"]] == [["centre-box", "control"], ["cam (net)", ""]]
+    assert [row[:2] for row in heat["rows"]] == [["centre-box", "control"], ["cam", ""]]
+    assert found["network"] == "net", "told once, as it is the only one"
     assert heat["rows"][1][2][1] == [0.8, 0.7, 0.9]
     assert heat["sentence"] == "By energy, cam beats it."
     rank, ssim = found["sanity"]

@@ -57,6 +57,7 @@ SCRIPTS: tuple[str, ...] = (
     "page/gallery.js",
     "page/view.js",
     "page/print.js",
+    "page/wide.js",
     "drawing/difference.js",
     "drawing/tables.js",
     "drawing/charts.js",

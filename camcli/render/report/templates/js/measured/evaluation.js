@@ -92,7 +92,7 @@
       scrolled(title, el("table", { class: "list metrics" },
         el("thead", {}, el("tr", {}, el("td"), ...heads)),
         el("tbody", {}, ...rows.map(([name, kind, cells]) => el("tr", { class: kind },
-          el("th", { scope: "row" }, shown(name),
+          el("th", { scope: "row" }, el("span", { class: "row-name", text: shown(name) }),
             kind === "control" ? el("span", { class: "pill", text: "control" }) : null),
           ...cells.map((found, n) => cell(found, kind === "control" ? null : best[n], spans[n]))))))),
       sentence ? el("p", { class: "sentence", text: shown(sentence) }) : null);
@@ -163,13 +163,18 @@
 
   const found = (part) => {
     const all = [
-      el("p", { class: "lead" }, `${count(part.photographs)} photographs of ${shown(part.data)}; all of it is in `,
+      el("p", { class: "lead" }, `${count(part.photographs)} photographs of ${shown(part.data)}${part.network ? `, explained by ${shown(part.network)}` : ""}; all of it is in `,
         el("code", { text: shown(part.folder) }), "."),
     ];
     if (part.same === false || part.same === null) {
       all.push(el("p", { class: "note", text: part.same === false
         ? "The network of this run is not among those that were evaluated."
         : "Nobody recorded whether this is the network of the run." }));
+    }
+    const missing = [...part.partial || [], ...part.lost || []];
+    if (missing.length) {
+      all.push(el("div", { class: "note" }, el("strong", { text: "Not everything was measured." }),
+        el("ul", {}, ...missing.map((text) => el("li", { text: shown(text) })))));
     }
     if (part.verdicts.length) {
       all.push(el("ul", { class: "verdict-list" },
