@@ -15,6 +15,7 @@ tensors ``localizer.<name>`` and settings under ``localizer``.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
@@ -28,7 +29,7 @@ from torch import Tensor
 
 from camcli.data.decode.preprocess import Preprocess
 from camcli.errors import CamcliError, UsageError
-from camcli.files import whole_file
+from camcli.files import whole_file, why
 from camcli.models.cutting.types import Head, LinearHead
 from camcli.models.loading.box_calibration import TABLE, Calibration, read_records
 from camcli.models.loading.ensemble import block_head, split_head
@@ -195,8 +196,13 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as part:
             save_file(tensors, part, metadata={"camcli": json.dumps(header)})
-    except (OSError, SafetensorError) as error:
-        raise CamcliError(f"Cannot write the checkpoint {path}: {error}.") from error
+    except OSError as error:
+        raise CamcliError(f"Cannot write the checkpoint {path}: {why(error)}.") from error
+    except SafetensorError as error:
+        # "Error while serializing: I/O error: No space left on device (os error 28)"
+        told = re.fullmatch(r".*I/O error: (.*?) \(os error \d+\)", str(error))
+        reason = told[1] if told else str(error)
+        raise CamcliError(f"Cannot write the checkpoint {path}: {reason}.") from error
 
 
 def _format_of(checkpoint: Checkpoint) -> int:

@@ -92,6 +92,21 @@ def test_a_folder_that_is_a_file(tmp_path):
         save_checkpoint(tmp_path / "file" / "m.safetensors", small())
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no limit on the size of a file")
+def test_why_it_cannot_be_written_is_told_in_the_systems_words(tmp_path):
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        with pytest.raises(CamcliError) as told:
+            save_checkpoint(tmp_path / "m.safetensors", small())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert str(told.value).endswith("m.safetensors: File too large.")
+    assert not list(tmp_path.iterdir())
+
+
 def test_not_there(tmp_path):
     with pytest.raises(UsageError, match="no checkpoint"):
         load_checkpoint(tmp_path / "none.safetensors")
