@@ -63,6 +63,7 @@ def explain(
     min_size: int = S.min_size,
     quality: int = S.quality,
     overlay_format: str = S.overlay_format,
+    draw_box: bool = S.draw_box,
     signed: bool = S.signed,
 ) -> Result:
     """Predict and explain one image.
@@ -115,6 +116,7 @@ def explain(
         min_size: smaller photographs are enlarged to this many pixels; 0: never.
         quality: of a JPEG or WebP file, 1 to 100.
         overlay_format: what the picture is written as: ``jpeg``, ``png`` or ``webp``.
+        draw_box: outline each map's box, as ``preset="localize"`` does by itself.
         signed: also draw what speaks against the class, in a second colour.
 
     Returns:
@@ -196,6 +198,7 @@ def batch(
     min_size: int = S.min_size,
     quality: int = S.quality,
     overlay_format: str = S.overlay_format,
+    draw_box: bool = S.draw_box,
     signed: bool = S.signed,
 ) -> BatchResults:
     """Predict and explain any number of images, one at a time, with bounded memory.
@@ -256,6 +259,7 @@ def batch(
         min_size: smaller photographs are enlarged to this many pixels; 0: never.
         quality: of a JPEG or WebP file, 1 to 100.
         overlay_format: what the picture is written as: ``jpeg``, ``png`` or ``webp``.
+        draw_box: outline each map's box, as ``preset="localize"`` does by itself.
         signed: also draw what speaks against the class, in a second colour.
 
     Returns:

@@ -86,8 +86,9 @@ def _tile(run: Run, result: Result) -> Tile | None:
         return None
     style = run.style
     picture = annotate(
-        rgb, result, colormap=style.colormap, alpha=style.alpha, strip=False, signed=style.signed
-    )
+        rgb, result, colormap=style.colormap, alpha=style.alpha, strip=False, signed=style.signed,
+        draw_box=style.draw_box,
+    )  # fmt: skip
     what, sure = title(result)
     below = [] if truth(result) is None else [f"true: {truth(result)}"]
     return Tile(picture, [what, *below], result.correct, sure)

@@ -418,6 +418,14 @@ OverlayFormat = Annotated[
         rich_help_panel=LOOK,
     ),
 ]
+DrawBox = Annotated[
+    bool,
+    typer.Option(
+        "--draw-box",
+        help="Outline each map's box, as the table has it. --preset localize does so.",
+        rich_help_panel=LOOK,
+    ),
+]
 
 OverwritePictures = Annotated[
     bool,

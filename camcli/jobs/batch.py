@@ -105,6 +105,7 @@ class BatchJob(Settings):
 
     def __post_init__(self) -> None:
         check_types(self)
+        object.__setattr__(self, "style", self.maps.drawn(self.style))
         if isinstance(self.network, ModelJob):
             object.__setattr__(self, "network", self.maps.looked_at(self.network))
 

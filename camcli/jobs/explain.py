@@ -85,6 +85,7 @@ class ExplainJob(Settings):
 
     def __post_init__(self) -> None:
         check_types(self)
+        object.__setattr__(self, "style", self.maps.drawn(self.style))
         if isinstance(self.network, ModelJob):
             object.__setattr__(self, "network", self.maps.looked_at(self.network))
 
@@ -248,7 +249,7 @@ class ExplainJob(Settings):
             network.native_predictions and "native",
             network.output != "auto" and network.output,
             network.threshold is not None and f"above-{_called(network.threshold)}",
-            style.signed and "signed", style.panel and "panel",
+            style.signed and "signed", style.panel and "panel", style.draw_box and "box",
             style.colormap != Style().colormap and style.colormap,
         )  # fmt: skip
 

@@ -41,6 +41,7 @@ from camcli.train.progress import Listener
 if TYPE_CHECKING:
     from camcli.batch.explanation import Explanation
     from camcli.models.classifier import Classifier
+    from camcli.render.style import Style
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +152,13 @@ class MapJob(Settings):
             if any(find_facts(job.methods).joins for job in self.each()):
                 return replace(network, layer=PYRAMID)
         return network
+
+    def drawn(self, style: Style) -> Style:
+        """The same look of pictures, with boxes where the preset draws them."""
+        with suppress(UsageError):  # which `check` says
+            if find_preset(self.preset).draw_box:
+                return replace(style, draw_box=True)
+        return style
 
     def options(self) -> MapOptions:
         """The same as the methods take it; classes are not known yet.

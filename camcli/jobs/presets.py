@@ -31,6 +31,7 @@ class Preset:
         smooth: how maps are smoothed; None for not at all.
         scale: how maps become scores.
         box: from which share of its maximum on a map is inside its box, where nobody chose it.
+        draw_box: whether pictures have that box.
     """
 
     method: str
@@ -39,6 +40,7 @@ class Preset:
     smooth: Smooth | None
     scale: MapScaling
     box: float = USUAL_SHARE
+    draw_box: bool = False
 
 
 PLAIN = Preset(AUTO.name, None, None, None, "relu")
@@ -47,7 +49,7 @@ PLAIN = Preset(AUTO.name, None, None, None, "relu")
 PRESETS: dict[str, Preset] = {
     # docs/evaluation.md says how it was found and what it reaches: the threshold by the boxes of
     # 77 photographs that are judged nowhere else.
-    "localize": Preset("cam", "squash", 384, "views", "relu", 0.15),
+    "localize": Preset("cam", "squash", 384, "views", "relu", 0.15, draw_box=True),
 }
 
 
@@ -71,7 +73,7 @@ def described(name: str) -> str:
     own = find_preset(name)
     return (
         f"--method {own.method} --fit {own.fit} --input-size {own.input_size} --smooth "
-        f"{own.smooth} --box-threshold {own.box:g}"
+        f"{own.smooth} --box-threshold {own.box:g}{' --draw-box' if own.draw_box else ''}"
     )
 
 

@@ -14,7 +14,7 @@ from camcli.cam.method_facts import of_no_class
 from camcli.cam.postprocess import likeness
 from camcli.render.colormaps import get_colormap, signed_colormap
 from camcli.render.label import SMALLEST, filled, font_size, paste
-from camcli.render.overlay import dim, overlay
+from camcli.render.overlay import dim, outlined, overlay
 from camcli.render.picture import (
     answer_strip,
     colour_bar,
@@ -23,6 +23,7 @@ from camcli.render.picture import (
     on_paper,
     rank_of,
     scaled_heat,
+    size_of,
     view_of,
 )
 from camcli.render.text import Ink, baseline, ellipsised, line_height, printable, text_tile
@@ -90,6 +91,7 @@ def method_grid(
     alpha: float = 0.5,
     panel: bool = False,
     signed: bool = False,
+    draw_box: bool = False,
     least: int = 1,
 ) -> np.ndarray:
     """The photograph and the overlay of each method, with the methods' names above.
@@ -102,6 +104,7 @@ def method_grid(
         alpha: see there.
         panel: the heatmap itself above each overlay, and a colour bar at the right.
         signed: see there.
+        draw_box: see there.
         least: see there.
 
     Returns:
@@ -121,6 +124,8 @@ def method_grid(
             own = other.heats[rank]
             heat01 = scaled_heat(own, None, signed)
             over = overlay(rgb, heat01, view, colormap, alpha, signed=signed)
+            if draw_box:
+                over = outlined(over, own.box, size_of(rgb, result))
             pictures = [heat_alone(rgb, heat01, view, colours), over] if panel else [over]
             aside = _lacking(own, other.method) or _aside(result, other, rank)
             bad = own.empty

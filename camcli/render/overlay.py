@@ -113,6 +113,36 @@ def overlay(
     return out
 
 
+def outlined(picture: np.ndarray, box: PixelBox | None, size: tuple[int, int]) -> np.ndarray:
+    """A picture with the box of a map drawn on it: a white line in a black one, seen on any colour.
+
+    Args:
+        picture: (H, W, 3) uint8, of the whole photograph; drawn on.
+        box: (x0, y0, x1, y1) in the photograph's pixels; None for none.
+        size: (width, height) of the photograph.
+
+    Returns:
+        `picture`. The lines lie inside of the box, whose outer edge is that of the black one.
+    """
+    if box is None:
+        return picture
+    height, width = picture.shape[:2]
+    sx, sy = width / size[0], height / size[1]
+    x0, x1 = max(0, round(box[0] * sx)), min(width, round(box[2] * sx))
+    y0, y1 = max(0, round(box[1] * sy)), min(height, round(box[3] * sy))
+    line = max(1, round(max(width, height) / 300))
+    for inset, thick, colour in ((0, 3 * line, 0), (line, line, 255)):
+        left, top, right, bottom = x0 + inset, y0 + inset, x1 - inset, y1 - inset
+        for rows, columns in (
+            (slice(top, min(top + thick, bottom)), slice(left, right)),
+            (slice(max(top, bottom - thick), bottom), slice(left, right)),
+            (slice(top, bottom), slice(left, min(left + thick, right))),
+            (slice(top, bottom), slice(max(left, right - thick), right)),
+        ):
+            picture[rows, columns] = colour
+    return picture
+
+
 def dim(rgb: np.ndarray) -> np.ndarray:
     """How the part that the network did not see looks: grey and darker.
 

@@ -11,7 +11,7 @@ from camcli.cam import postprocess
 from camcli.data.decode.preprocess import View
 from camcli.render.colormaps import get_colormap, signed_colormap
 from camcli.render.label import EVIDENCE, filled, font_size, paste, strip
-from camcli.render.overlay import dim, heat_to_canvas, overlay, seen_box
+from camcli.render.overlay import dim, heat_to_canvas, outlined, overlay, seen_box
 from camcli.render.picture_files import encode_jpeg as encode_jpeg
 from camcli.render.picture_files import encode_png as encode_png
 from camcli.render.text import Ink, ellipsised, line_height, printable, text_tile
@@ -34,6 +34,7 @@ def annotate(
     panel: bool = False,
     scale: tuple[float, float] | None = None,
     signed: bool = False,
+    draw_box: bool = False,
     least: int = 1,
 ) -> np.ndarray:
     """The picture of one heatmap: the overlay with its strip below.
@@ -50,6 +51,7 @@ def annotate(
             be compared; None: from 0 to the map's own maximum.
         signed: evidence for the class in one colour and against it in another, instead of evidence
             for it alone.
+        draw_box: outline the map's box.
         least: width in pixels that the strip, or a picture of a panel, needs to be read: a narrower
             photograph stands on a mat of this width.
 
@@ -60,6 +62,8 @@ def annotate(
     view = view_of(rgb, result)
     heat01 = None if heat is None else scaled_heat(heat, scale, signed)
     picture = overlay(rgb, heat01, view, colormap, alpha, signed=signed)
+    if draw_box and heat is not None:
+        picture = outlined(picture, heat.box, size_of(rgb, result))
     if panel:
         colours = on_paper(*signed_colormap()) if signed else get_colormap(colormap)
         ends = ("against", "for") if signed else _ends(scale)
@@ -79,6 +83,7 @@ def side_by_side(
     strip: bool = True,
     scale: tuple[float, float] | None = None,
     signed: bool = False,
+    draw_box: bool = False,
     least: int = 1,
 ) -> np.ndarray:
     """One overlay for each explained class, in a row, each with a strip that names its class.
@@ -91,6 +96,7 @@ def side_by_side(
         strip: see `annotate`.
         scale: see `annotate`.
         signed: see `annotate`.
+        draw_box: see `annotate`.
         least: see `annotate`.
 
     Returns:
@@ -101,6 +107,8 @@ def side_by_side(
     for heat in result.heats or (None,):
         heat01 = None if heat is None else scaled_heat(heat, scale, signed)
         column = overlay(rgb, heat01, view, colormap, alpha, signed=signed)
+        if draw_box and heat is not None:
+            column = outlined(column, heat.box, size_of(rgb, result))
         if strip:
             column = on_mat(column, least)
             ranked = heat is not None and heat.target != result.pred
@@ -112,6 +120,12 @@ def side_by_side(
             column = _stack([column, below])
         columns.append(column)
     return _row(columns, gap=max(2, round(rgb.shape[1] / 100)))
+
+
+def size_of(rgb: np.ndarray, result: Result) -> tuple[int, int]:
+    """(width, height) of the photograph, in its own pixels."""
+    height, width = rgb.shape[:2]
+    return result.width or width, result.height or height
 
 
 def view_of(rgb: np.ndarray, result: Result) -> View:

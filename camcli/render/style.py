@@ -30,6 +30,7 @@ class Style:
         signed: evidence against the class in a second colour, on a grey photograph.
         min_size: a photograph whose longer side has fewer pixels is enlarged to this many, so that
             the strip can be read; 0 leaves it. Never above `max_size`.
+        draw_box: outline each map's box, as the table has it.
         overlay_format: of the files: ``jpeg``, or another of `picture_files.KINDS`.
     """
 
@@ -41,6 +42,7 @@ class Style:
     signed: bool = False
     min_size: int = MIN_SIZE
     overlay_format: str = JPEG.name
+    draw_box: bool = False
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -111,7 +113,7 @@ class Style:
         if result.beside:
             return method_grid(
                 rgb, result, colormap=self.colormap, alpha=self.alpha, panel=self.panel,
-                signed=self.signed, least=least,
+                signed=self.signed, draw_box=self.draw_box, least=least,
             )  # fmt: skip
         if self.panel:
             # One row of panels for each explained class; all have one width.
@@ -124,6 +126,7 @@ class Style:
                     alpha=self.alpha,
                     panel=True,
                     signed=self.signed,
+                    draw_box=self.draw_box,
                     least=least,
                 )
                 for n in range(len(result.heats))
@@ -131,5 +134,6 @@ class Style:
             return np.concatenate(panels)
         draw = annotate if len(result.heats) == 1 else side_by_side
         return draw(
-            rgb, result, colormap=self.colormap, alpha=self.alpha, signed=self.signed, least=least
-        )
+            rgb, result, colormap=self.colormap, alpha=self.alpha, signed=self.signed,
+            draw_box=self.draw_box, least=least,
+        )  # fmt: skip

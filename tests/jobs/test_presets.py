@@ -20,7 +20,7 @@ from camcli.jobs.batch import BatchJob
 from camcli.jobs.evaluate import EvaluateJob
 from camcli.jobs.maps import MapJob
 from camcli.jobs.model import ModelJob
-from camcli.jobs.presets import SettledMaps, drawn_alike, told_of_boxes
+from camcli.jobs.presets import SettledMaps, described, drawn_alike, told_of_boxes
 from camcli.jobs.record import filled
 from camcli.render.style import Style
 from camcli.train.progress import Listener
@@ -87,7 +87,21 @@ def test_the_command_that_draws_what_is_measured_is_true(chosen, more, suits):
     (how,) = [how for name, how in measured.hows().items() if name != "random"]
     assert drawn.maps.options() == how
     assert (drawn.network.fit, drawn.network.input_size) == (measured.fit, measured.input_size)
+    assert drawn.style.draw_box
     assert ("suits the bundled network" in told_of_boxes("localize", maps, "this")) == suits
+
+
+def test_the_options_that_help_tells_are_those_of_the_preset():
+    given = get_command(app).commands["batch"].make_context(
+        "batch", ["photos", *described("localize").split()]
+    ).params  # fmt: skip
+    by_options = BatchJob("photos", *(filled(each, given) for each in (ModelJob, MapJob, Style)))
+    preset = BatchJob("photos", maps=MapJob(preset="localize"))
+    assert by_options.network == preset.network
+    assert by_options.style == preset.style
+    one, other = by_options.maps.options(), preset.maps.options()
+    assert (one.method, one.smooth) == (other.method, other.smooth)
+    assert one.box_threshold == other.box_threshold
 
 
 def test_of_several_methods_a_run_draws_one():
@@ -103,6 +117,7 @@ def test_what_is_said_beside_a_preset_goes_over_it():
     assert (job.network.fit, job.network.input_size) == ("whole", 320)
     plain = MapJob().options()
     assert (plain.method.name, plain.smooth, plain.box_threshold) == ("auto", None, 0.2)
+    assert not BatchJob("photos").style.draw_box
     several = MapJob(preset="localize", method="cam,layercam").each()
     assert [job.options().smooth for job in several] == ["views", "views"]
     assert [job.options().box_threshold for job in several] == [0.15, 0.15]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from camcli.data.decode.preprocess import Preprocess
 from camcli.errors import UsageError
 from camcli.render.colormaps import get_colormap
-from camcli.render.overlay import dim, heat_to_canvas, overlay, seen_box
+from camcli.render.overlay import dim, heat_to_canvas, outlined, overlay, seen_box
 from camcli.render.ranges import COLORMAPS
 
 
@@ -149,3 +149,33 @@ def test_colormaps_are_rgb_tables():
 def test_an_unknown_colormap_names_the_choices():
     with pytest.raises(UsageError, match=r"rainbow.*jet, viridis, turbo, magma, inferno, cividis"):
         get_colormap("rainbow")
+
+
+@pytest.mark.parametrize("scale", [1, 0.5, 2])
+def test_a_box_lies_on_its_pixels_and_changes_nothing_else(scale):
+    size = (800, 600)
+    picture = np.full((round(600 * scale), round(800 * scale), 3), 90, np.uint8)
+    drawn = outlined(picture.copy(), (100, 50, 700, 400), size)
+    rows, columns = np.nonzero((drawn != picture).any(2))
+    edges = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+    assert edges == [round(edge * scale) for edge in (100, 50, 700, 400)]
+    inside = round(12 * scale) + 6
+    x0, y0, x1, y1 = edges
+    assert (drawn[y0 + inside : y1 - inside, x0 + inside : x1 - inside] == 90).all()
+    # A white line between black ones is seen on white, on black and on any heat.
+    across = drawn[round(200 * scale), x0 : x0 + inside, 0]
+    assert across[0] == 0
+    assert [int(value) for value in across[np.append(True, np.diff(across) != 0)]] == [
+        0, 255, 0, 90,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("box", [(0, 0, 1, 1), (0, 0, 40, 30), (39, 29, 40, 30), (5, 5, 7, 25)])
+def test_a_box_of_any_size_stays_in_the_picture_and_in_itself(box):
+    picture = np.full((30, 40, 3), 90, np.uint8)
+    drawn = outlined(picture.copy(), box, (40, 30))
+    x0, y0, x1, y1 = box
+    assert (drawn[y0:y1, x0:x1] != 90).any()
+    drawn[y0:y1, x0:x1] = 90
+    assert (drawn == 90).all()
+    assert outlined(picture, None, (40, 30)) is picture

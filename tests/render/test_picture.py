@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -9,6 +10,7 @@ from camcli.data.sources.find import ImageRef
 from camcli.errors import ImageError, UsageError
 from camcli.render.colormaps import AGAINST, FOR, get_colormap
 from camcli.render.contact_sheet import Tile, contact_sheet
+from camcli.render.method_grid import method_grid
 from camcli.render.overlay import overlay
 from camcli.render.picture import annotate, encode_jpeg, encode_png, side_by_side
 from camcli.render.sizes import shrink
@@ -227,3 +229,20 @@ def test_a_narrow_photograph_stands_on_a_mat():
     assert side_by_side(rgb, about, least=150).shape[1] == 302
     assert annotate(rgb, about, panel=True, least=150).shape[1] > 3 * 150
     assert annotate(rgb, about, least=150, strip=False).shape == rgb.shape
+
+
+@pytest.mark.parametrize("draw", [
+    lambda rgb, one, **more: annotate(rgb, one, strip=False, **more),
+    lambda rgb, one, **more: annotate(rgb, one, panel=True, **more),
+    lambda rgb, one, **more: side_by_side(rgb, one, **more),
+    lambda rgb, one, **more: method_grid(rgb, replace(one, beside=(one,)), **more),
+], ids=["alone", "panel", "side by side", "grid"])  # fmt: skip
+def test_a_box_is_drawn_where_it_is_asked_for(draw):
+    rgb, one = photograph(200, 150), result(200, 150)
+    heat = replace(one.heats[0], box=(20, 30, 180, 120))
+    one = replace(one, heats=(heat,))
+    plain, boxed = draw(rgb, one), draw(rgb, one, draw_box=True)
+    assert plain.shape == boxed.shape
+    assert (plain != boxed).any()
+    without = replace(one, heats=(replace(heat, box=None),))
+    assert np.array_equal(draw(rgb, without), draw(rgb, without, draw_box=True))

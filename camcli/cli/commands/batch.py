@@ -236,6 +236,7 @@ def batch(
     min_size: o.MinSize = S.min_size,
     quality: o.Quality = S.quality,
     overlay_format: o.OverlayFormat = S.overlay_format,
+    draw_box: o.DrawBox = S.draw_box,
     name_template: Annotated[
         str | None,
         typer.Option(

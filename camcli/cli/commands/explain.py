@@ -98,6 +98,7 @@ def explain(
     min_size: o.MinSize = S.min_size,
     quality: o.Quality = S.quality,
     overlay_format: o.OverlayFormat = S.overlay_format,
+    draw_box: o.DrawBox = S.draw_box,
     save_raw: Annotated[
         bool,
         typer.Option(
