@@ -247,7 +247,8 @@ def folder(tmp_path, monkeypatch):
 # Some three seconds and more. The others together take about as long as one of these.
 SLOW = {
     "README.md", "docs/gallery.md", "docs/how-to/localization.md", "docs/how-to/shortcuts.md",
-    "docs/how-to/slurm.md", "docs/how-to/train.md", "docs/index.md", "docs/runs.md", "docs/tutorial.md",
+    "docs/how-to/slurm.md", "docs/how-to/train.md", "docs/index.md", "docs/runs.md",
+    "docs/tutorial.md",
 }  # fmt: skip
 
 
