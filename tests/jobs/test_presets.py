@@ -202,7 +202,7 @@ def test_a_run_says_which_preset_it_had_and_goes_on_with_the_same_by_any_name(
     (out / "predictions.csv").write_bytes(b"".join(rows.splitlines(keepends=True)[:2]))
     assert len(list(camcli.batch(photographs, out, preset="localize", resume=True, **small))) == 2
     assert (out / "predictions.csv").read_bytes() == rows
-    same = {"method": "cam", "smooth": "views", "box_threshold": 0.15}
+    same = {"method": "cam", "smooth": "views", "box_threshold": 0.15, "draw_box": True}
     network = ModelJob(fit="squash")
     assert not list(camcli.batch(photographs, out, network, resume=True, **same, **small))
     assert "preset" not in json.loads((out / "run.json").read_text())
