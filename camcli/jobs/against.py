@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
     from camcli.data.sources.find import ImageRef
     from camcli.models.classifier import Classifier
-    from camcli.models.reference.usual import Usual
+    from camcli.models.reference.kept import KeptReferences
 
 log = logging.getLogger(__name__)
-_FORMAT = 1
+_FORMAT = 2
 
 
 def words_of(against: Images) -> str:
@@ -126,28 +126,31 @@ def compared_with(
         contents, refs = list(alone), list(alone.values())
     digest = hashlib.sha256("\n".join(sorted(contents)).encode()).hexdigest()
     name = _name(classifier, digest)
-    usual = kept.read(name) if name else None
     members = members_of(refs, contents)
     if classifier.preprocess.fit == "crop":
         say(
             "Only the middle of each photograph is compared, as the network was trained: "
             "--fit squash compares all of it."
         )
-    if usual is None:
+    # In the order of their contents: a renamed photograph changes nothing.
+    refs = [ref for _, ref in sorted(zip(contents, refs, strict=True), key=lambda one: one[0])]
+    photos = tuple(refs)
+    found = kept.read(name) if name else None
+    if found is None:
         say(f"Looking at {counted(len(refs), 'photograph')} to compare with ...")
-        # In the order of their contents: a renamed photograph changes nothing.
-        refs = [ref for _, ref in sorted(zip(contents, refs, strict=True), key=lambda one: one[0])]
-        again = SavedAgain(refs)
-        usual = _found(classifier, refs, again, warn)
-        # What could not be read may be there next time; of copies it is said each time.
-        if name and usual.count == len(refs) and not again.copies:
-            kept.keep(name, usual)
+        found, photos = _found(classifier, refs, warn)
+        if name and len(photos) == len(refs):  # what could not be read may be there next time
+            kept.keep(name, found)
+    tell_copies(photos, found.groups.tolist(), found.compared, warn)
+    usual = found.usual
     if usual.count < ENOUGH:
         warn(
             f"--against has {counted(usual.count, 'photograph')}: how unusual a difference is can "
             f"be told from {ENOUGH} on, and well from 100."
         )
-    references = References(words_of(against), usual.count, digest, members)
+    references = References(
+        words_of(against), usual.count, digest, members, photos, found.smalls.numpy()
+    )
     return compared(classifier, usual, references)
 
 
@@ -156,20 +159,21 @@ def _on_disk(refs: list[ImageRef]) -> bool:
 
 
 def _found(
-    classifier: Classifier, refs: list[ImageRef], again: SavedAgain, warn: Callable[[str], None]
-) -> Usual:
+    classifier: Classifier, refs: list[ImageRef], warn: Callable[[str], None]
+) -> tuple[KeptReferences, tuple[ImageRef, ...]]:
+    """What is found of references, and those of them that could be looked at."""
     from camcli.batch.references import features_of
+    from camcli.models.reference.kept import KeptReferences
     from camcli.models.reference.usual import FEWEST, fit_usual
 
+    again = SavedAgain(refs)
     failed: dict[int, str] = {}
     first = again.through(features_of(classifier, refs, failed, note=again.note))
     # Those that failed are known once all have been looked at, and left out of the second look.
     seen = _Again(classifier, refs, failed)
     try:
         usual = fit_usual(first, seen)
-        again.look(failed)
-        tell_copies(again.copies, warn)
-        return usual
+        return KeptReferences(usual, *again.look(failed)), again.photos
     except UsageError as error:
         if failed and len(refs) - len(failed) < FEWEST:
             raise UsageError(f"{error} The first that fails: {next(iter(failed.values()))}") from (

@@ -364,7 +364,7 @@ class BatchJob(Settings):
         classifier = understood(classifier, source, listener.say, listener.warn)
         source = settled(source, classifier, listener.say).numbered(classifier.classes)
         tell_notes(source, listener, told)
-        tell_members(classifier, source, listener.warn)
+        tell_members(classifier, source, listener.warn, listener.say)
         with self.maps.blaming(self.network):
             what = self.maps.explanation(classifier, signed=self.style.signed)
         self.maps.tell(what, self.network, classifier, listener)

@@ -192,7 +192,7 @@ class ExplainJob(Settings):
         classifier = understood(classifier, refs, listener.say, listener.warn)
         if found.source is not None:
             refs = renamed(found.source, refs, classifier, listener.say)
-        tell_members(classifier, refs, listener.warn)
+        tell_members(classifier, refs, listener.warn, listener.say)
         with self.maps.blaming(self.network):
             what = self.maps.explanation(classifier, signed=self.style.signed)
         self.maps.tell(what, self.network, classifier, listener)

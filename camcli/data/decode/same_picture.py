@@ -19,7 +19,8 @@ SMALL = 32
 FINE = 160
 """Pixels of a side of the pictures whose fine structure is compared."""
 _SCALES = (32, 31, 30, 29, 28, 27, 26, 25, 24, 22)  # sides of a crop within `SMALL`
-_COARSE = 0.72  # correlation of the small pictures that a pair must have to be looked at again
+COARSE = 0.72
+"""Correlation of the small pictures that a pair must have to be looked at again."""
 SAME = 0.8  # correlation of the fine structure of copies: 0.87 with a line of text over it
 _BLOCKS = 5  # a side, in which the fine structure is compared each for itself
 _BLOCK_SAME, _BLOCK_SHARE = 0.4, 0.6
@@ -64,6 +65,28 @@ def turned(picture: np.ndarray, turn: int) -> np.ndarray:
     return np.ascontiguousarray(np.rot90(mirrored, turn % 4))
 
 
+def upright(pictures: np.ndarray) -> np.ndarray:
+    """Pictures turned and mirrored so that they are brighter below, and still more to the right.
+
+    A copy comes out the same whichever of the eight ways it was turned, so that copies can be
+    looked for by one product; but for pictures that are equally bright on all sides.
+
+    Args:
+        pictures: (N, S, S).
+
+    Returns:
+        (N, S, S) float32.
+    """
+    out = np.array(pictures, np.float32)
+    ramp = np.linspace(-1, 1, out.shape[-1], dtype=np.float32)
+    across, down = (np.einsum(f"nyx,{axis}->n", out, ramp) for axis in "xy")
+    out[across < 0] = out[across < 0][:, :, ::-1]
+    out[down < 0] = out[down < 0][:, ::-1]
+    lying = abs(across) < abs(down)
+    out[lying] = out[lying].transpose(0, 2, 1)
+    return out
+
+
 def laid(one: np.ndarray, other: np.ndarray) -> Laid | None:
     """How two small pictures agree best; None where they do not.
 
@@ -91,7 +114,7 @@ def laid(one: np.ndarray, other: np.ndarray) -> Laid | None:
                 _, value, _, (x, y) = cv2.minMaxLoc(found)
                 if value > best.agreement:
                     best = Laid(turn, inner, side, x, y, float(value))
-    return best if best.agreement >= _COARSE else None
+    return best if best.agreement >= COARSE else None
 
 
 def same(one: np.ndarray, other: np.ndarray, how: Laid) -> float:
@@ -133,21 +156,26 @@ def same(one: np.ndarray, other: np.ndarray, how: Laid) -> float:
     return whole if whole >= SAME and share >= _BLOCK_SHARE else 0.0
 
 
-def alike_in_place(one: np.ndarray, other: np.ndarray) -> float:
-    """How alike the fine structure of two pictures is, neither cut nor moved.
+def alike_somewhere(one: np.ndarray, other: np.ndarray) -> float:
+    """How alike the fine structure of two pictures is where the one lies best on the other.
+
+    Two pieces of one fabric are as alike as its pattern repeats, two scenes are not at all.
 
     Args:
         one: (FINE, FINE) uint8, as `grey` makes it.
         other: likewise.
 
     Returns:
-        Correlation; 0 where most blocks have none, or there is hardly any structure.
+        Correlation of the middle of `one` with some place of `other`; 0 of blank ones.
     """
-    there = np.zeros(one.shape, bool)
-    there[4:-4, 4:-4] = True
-    fine = _fine(one.astype(np.float32)), _fine(other.astype(np.float32))
-    whole, share = _agreement(*fine, there)
-    return whole if share >= _BLOCK_SHARE else 0.0
+    if one.std() < _FLAT or other.std() < _FLAT:
+        return 0.0
+    edge = FINE // 8
+    middle = _levelled(_fine(one.astype(np.float32)))[0][edge:-edge, edge:-edge]
+    found = cv2.matchTemplate(
+        _levelled(_fine(other.astype(np.float32)))[0], middle, cv2.TM_CCOEFF_NORMED
+    )
+    return max(0.0, float(found.max()))
 
 
 def _fine(values: np.ndarray) -> np.ndarray:

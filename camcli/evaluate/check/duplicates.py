@@ -1,64 +1,20 @@
-"""The same photograph twice: the same file, the same pixels, or a copy that was changed.
-
-Copies are looked for among the nearest by features, proved by their pixels, and put in groups, so
-that a thousand frames of a video are a thousand rows and not a million pairs.
-"""
+"""What is said of the same photograph twice: the same file, the same pixels, or a changed copy."""
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict, defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 
 import numpy as np
 
-from camcli.data.decode.images import load_image
-from camcli.data.decode.same_picture import FINE, Laid, grey, laid, same
-from camcli.errors import ImageError
+from camcli.data.decode.same_picture import SMALL
+from camcli.evaluate.check.copies import Groups, GreyPictures, join_copies
 from camcli.evaluate.check.issue import CheckIssue
 from camcli.evaluate.check.looking import Prints
 from camcli.evaluate.findings.clock import Clock
-from camcli.models.runtime.openvino import available_cores
-from camcli.train.judging.neighbours import nearest
 from camcli.train.progress import Listener
 
-NEIGHBOURS = 5
-"""So many of each photograph's nearest are compared with it."""
-ALL = 64
-"""Up to so many photographs each is compared with each."""
-_NEAR = 0.55  # cosine of features below which two photographs are not compared
-_TRIES = 6  # failed comparisons of a photograph, after which it has no copy
-_KEPT = 4000  # pictures of FINE x FINE in memory, 100 MB
-_AT_ONCE = 256
 _ORDER = ("train", "val", "test")
-
-
-class Groups:
-    """Photographs that are the same one, as they are found: a forest of unions."""
-
-    def __init__(self, count: int) -> None:
-        self._parent = list(range(count))
-        self.score: dict[int, float] = {}
-        """How surely a photograph is a copy of another of its group, by its number."""
-
-    def of(self, i: int) -> int:
-        """The number of the group of a photograph."""
-        while self._parent[i] != i:
-            self._parent[i] = self._parent[self._parent[i]]
-            i = self._parent[i]
-        return i
-
-    def join(self, i: int, j: int, score: float) -> None:
-        """The two are the same."""
-        for each in (i, j):
-            self.score[each] = max(self.score.get(each, 0.0), score)
-        a, b = sorted((self.of(i), self.of(j)))
-        self._parent[b] = a
-
-    def numbers(self) -> np.ndarray:
-        """(N,) the group of each."""
-        return np.array([self.of(i) for i in range(len(self._parent))], np.int64)
 
 
 def exact(seen: Prints) -> Groups:
@@ -90,80 +46,10 @@ def near(
     for i, j in enumerate(numbers):
         if i != j:
             groups.join(int(j), i, 1.0)
-    ones = np.unique(numbers)
-    pairs = _pairs(points[ones], clock)
-    tries: Counter[int] = Counter()
-    pictures = _Pictures(seen)
-    queue = iter([(int(ones[i]), int(ones[j])) for i, j in pairs])
-    pool = ThreadPoolExecutor(max(2, available_cores()))
-    try:
-        with listener.bar("compare", len(pairs), "pair") as bar:
-            while some := list(islice(queue, _AT_ONCE)):
-                if clock.over:
-                    clock.skip("near duplicates: there was no time to compare all photographs")
-                    break
-                wanted = [
-                    (i, j)
-                    for i, j in some
-                    if groups.of(i) != groups.of(j) and max(tries[i], tries[j]) < _TRIES
-                ]
-                smalls = [(seen.prints[i].small, seen.prints[j].small) for i, j in wanted]
-                lying = pool.map(lambda pair: laid(*pair), smalls)
-                for (i, j), how in zip(wanted, lying, strict=True):
-                    if groups.of(i) == groups.of(j):
-                        continue
-                    score = pictures.same(i, j, how) if how else 0.0
-                    if score:
-                        groups.join(i, j, score)
-                    else:
-                        tries[i] += 1
-                        tries[j] += 1
-                bar.advance(len(some))
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    pictures = GreyPictures([photo.ref for photo in seen.photos])
+    smalls = np.array([each.small for each in seen.prints]).reshape(-1, SMALL, SMALL)
+    join_copies(groups, np.unique(numbers), smalls, points, pictures, clock, listener)
     return groups
-
-
-def _pairs(points: np.ndarray, clock: Clock) -> list[tuple[int, int]]:
-    """Which photographs to compare, the most alike first."""
-    count = len(points)
-    if count < 2:
-        return []
-    k = count - 1 if count <= ALL else NEIGHBOURS
-    found = nearest(points, k, lambda: not clock.over)
-    if found is None:
-        clock.skip("near duplicates: there was no time to compare all photographs")
-        return []
-    which, cosines = found
-    least = -2.0 if count <= ALL else _NEAR
-    rows, columns = np.nonzero(cosines >= least)
-    ends = np.sort(np.stack([rows, which[rows, columns]], 1), 1)
-    ends, places = np.unique(ends, axis=0, return_index=True)
-    order = np.argsort(-cosines[rows, columns][places], kind="stable")
-    return [(int(i), int(j)) for i, j in ends[order]]
-
-
-class _Pictures:
-    """Grey pictures of FINE x FINE, the latest kept."""
-
-    def __init__(self, seen: Prints) -> None:
-        self._seen = seen
-        self._kept: OrderedDict[int, np.ndarray | None] = OrderedDict()
-
-    def __call__(self, i: int) -> np.ndarray | None:
-        if i not in self._kept:
-            try:
-                self._kept[i] = grey(load_image(self._seen.photos[i].ref), FINE)
-            except ImageError:  # it could be read a while ago
-                self._kept[i] = None
-            if len(self._kept) > _KEPT:
-                self._kept.popitem(last=False)
-        self._kept.move_to_end(i)
-        return self._kept[i]
-
-    def same(self, i: int, j: int, how: Laid) -> float:
-        one, other = self(i), self(j)
-        return 0.0 if one is None or other is None else same(one, other, how)
 
 
 def duplicate_issues(seen: Prints, same_files: Groups, groups: Groups) -> list[CheckIssue]:

@@ -7,12 +7,14 @@ needs no classes and no head, and of the gradient nothing but two products with 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from camcli.data.sources.refs import ImageRef
 from camcli.errors import UsageError
 from camcli.models.classifier import Classifier
 from camcli.models.cutting.types import Place
@@ -32,12 +34,16 @@ class References:
         count: how many.
         digest: of their contents, in any order.
         members: length and SHA-256 of each that is a file, so that one that is explained is known.
+        photos: each that could be looked at.
+        smalls: small grey pictures of these, (n, S, S) uint8, so that copies are known, too.
     """
 
     source: str
     count: int
     digest: str
     members: frozenset[tuple[int, str]] = frozenset()
+    photos: tuple[ImageRef, ...] = ()
+    smalls: np.ndarray | None = field(default=None, repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""

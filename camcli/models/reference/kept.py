@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ from camcli.data.datasets.paths import cache_home
 from camcli.files import whole_file
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from camcli.models.reference.usual import Usual
 
 MOST = 2**30
@@ -31,7 +34,31 @@ def kept() -> list[Path]:
     return [path for _, path in sorted(found, reverse=True)]
 
 
-def read(name: str) -> Usual | None:
+@dataclass(frozen=True, slots=True, eq=False)
+class KeptReferences:
+    """What was found of n references.
+
+    Attributes:
+        usual: what they look like.
+        smalls: (n, S, S) uint8, small grey pictures of them.
+        groups: (n,) int64; those of one number are copies of each other.
+        compared: whether all were compared, to find these.
+    """
+
+    usual: Usual
+    smalls: Tensor
+    groups: Tensor
+    compared: bool
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All of it by name, for a file."""
+        import torch
+
+        beside = {"smalls": self.smalls, "groups": self.groups}
+        return self.usual.tensors() | beside | {"compared": torch.tensor([self.compared])}
+
+
+def read(name: str) -> KeptReferences | None:
     """What is kept under a name; None where nothing is, or it is damaged."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -40,15 +67,19 @@ def read(name: str) -> Usual | None:
 
     path = root() / f"{name}.safetensors"
     try:
-        found = usual_of(load_file(path))
-    except (OSError, SafetensorError, TypeError, ValueError):
+        tensors = load_file(path)
+        smalls, groups, compared = (tensors.pop(n) for n in ("smalls", "groups", "compared"))
+        found = KeptReferences(usual_of(tensors), smalls, groups, bool(compared.all()))
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError):
+        return None
+    if smalls.ndim != 3 or not len(smalls) == len(groups) == found.usual.count:
         return None
     with suppress(OSError):
         os.utime(path)  # it was used
     return found
 
 
-def keep(name: str, usual: Usual) -> None:
+def keep(name: str, found: KeptReferences) -> None:
     """Keep it, and no more than `MOST`; a disk that takes nothing is no reason to fail."""
     from safetensors.torch import save
 
@@ -56,7 +87,7 @@ def keep(name: str, usual: Usual) -> None:
         root().mkdir(parents=True, exist_ok=True)
         path = root() / f"{name}.safetensors"
         with whole_file(path) as aside:
-            aside.write_bytes(save(usual.tensors()))
+            aside.write_bytes(save(found.tensors()))
         total = 0
         for each in kept():
             total += each.stat().st_size

@@ -190,14 +190,17 @@ def test_no_more_is_kept_than_fits(tmp_path, monkeypatch):
     monkeypatch.setenv("CAMCLI_CACHE", str(tmp_path))
     usual = Usual(*(torch.ones(n, dtype=torch.float64) for n in (3, 1, 2, 2, 4)))
     usual = replace(usual, factor=torch.eye(3, dtype=torch.float64))
+    found = kept.KeptReferences(
+        usual, torch.zeros(4, 8, 8, dtype=torch.uint8), torch.arange(4), compared=True
+    )
     for n in range(3):
-        kept.keep(f"{n}", usual)
+        kept.keep(f"{n}", found)
         path = kept.root() / f"{n}.safetensors"
         os.utime(path, (n, n))
     size = path.stat().st_size
-    assert kept.read("0").count == 4  # which is used again, and so the last to go
+    assert kept.read("0").usual.count == 4  # which is used again, and so the last to go
     monkeypatch.setattr(kept, "MOST", 2 * size)
-    kept.keep("3", usual)
+    kept.keep("3", found)
     assert {path.stem for path in kept.kept()} == {"0", "3"}
     assert kept.read("1") is None
     assert kept.clear() == 2 * size

@@ -6,13 +6,13 @@ import pytest
 
 from camcli.data.decode.same_picture import (
     FINE,
-    SAME,
     SMALL,
-    alike_in_place,
+    alike_somewhere,
     grey,
     laid,
     same,
     turned,
+    upright,
 )
 
 
@@ -108,13 +108,25 @@ def test_odd_shapes_are_no_trouble(shape, picture):
     assert 0 <= likeness(odd, picture(0)) <= 1
 
 
-def test_in_place_copies_keep_their_fine_structure_and_others_have_another(photos):
-    """Saved again and smaller ones do; a mirrored one lies elsewhere, and so does another one."""
+def test_upright_is_the_same_of_all_eight_ways(photos):
     for photo in photos:
-        fine = grey(photo, FINE)
-        for kind in ("itself", "jpeg 40", "small", "lighter"):
-            assert alike_in_place(fine, grey(COPIES[kind](photo), FINE)) > SAME, kind
-        assert alike_in_place(fine, grey(photo[:, ::-1], FINE)) < 0.5
+        small = grey(photo, SMALL)
+        every = upright(np.stack([turned(small, turn) for turn in range(8)]))
+        assert (every == every[0]).all()
+        assert (every.sum((1, 2)) == small.sum(dtype=float)).all()  # nothing is lost
+
+
+def test_scenes_are_nowhere_alike_and_pieces_of_one_fabric_are(photos):
     one, other, _ = (grey(photo, FINE) for photo in photos)
-    assert alike_in_place(one, other) < 0.2
-    assert alike_in_place(np.full_like(one, 9), one) < 0.2
+    assert alike_somewhere(one, one) > 0.99
+    assert alike_somewhere(one, other) < 0.4
+    x, y = np.mgrid[:FINE, :FINE]
+
+    def woven(shift, seed):
+        wave = 60 * np.sin(2 * np.pi * (x + shift) / 13) * np.cos(2 * np.pi * (y + shift) / 11)
+        noise = np.random.default_rng(seed).normal(0, 4, wave.shape)
+        return np.clip(128 + wave + noise, 0, 255).astype(np.uint8)
+
+    assert alike_somewhere(woven(0, 0), woven(4, 1)) > 0.9
+    assert alike_somewhere(np.full_like(one, 9), one) == 0
+    assert alike_somewhere(one, np.full_like(one, 9)) == 0
