@@ -162,7 +162,7 @@ def _empty_folders(layout: Layout) -> list[str]:
 
 
 def _own_labels(place: DataPlace) -> bool:
-    if place.labels != "auto" or place.is_folder:
+    if not place.own_labels or place.is_folder:
         return False
     images = place.images()
     return 2 * sum(map(_own, images)) > len(images)  # more than their folders could say

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import os
-import re
 from functools import cached_property
 from pathlib import Path
 
-from camcli.data.sources.containers.registry import container_of, without_suffix
+from camcli.data.sources.containers.registry import container_of
 from camcli.data.sources.find import Source, find_images
 from camcli.data.sources.layout import Layout, Unrecognised, recognise, recognise_names
+from camcli.data.sources.packed import set_of, top_of
 from camcli.data.sources.refs import ImageRef, is_url
-from camcli.data.sources.splits import split_of
 from camcli.errors import UsageError
 from camcli.printable import printable
-
-# What tells the shards of one set apart: train-000.tar, train-001.tar.
-_NUMBER = re.compile(r"[-_. ]*\d+$")
 
 
 class DataPlace:
@@ -77,6 +73,11 @@ class DataPlace:
             return recognise(str(self._spec))
         return recognise_names(self.at(ref) for ref in self.images())
 
+    @cached_property
+    def own_labels(self) -> bool:
+        """Whether labels are what containers say beside their images, and not their folders."""
+        return self.labels == "auto" and self._source(None)[0].labeller is None
+
     def images(self, labels: str | None = None) -> list[ImageRef]:
         """All images, in order, with the labels that `find_images` gives them.
 
@@ -99,15 +100,13 @@ class DataPlace:
     def at(self, ref: ImageRef) -> str:
         """The path by which a layout is judged: as relative paths are in a folder.
 
-        Shards of one set are pooled: in ``s-000.tar`` and ``s-001.tar``, ``cat/1.jpg`` is at
-        ``cat/1.jpg``; in ``train-000.tar`` it is at ``train/cat/1.jpg``, as in ``train.tar``.
+        In containers it is where `camcli.data.sources.packed` says.
         """
         found = self._within(ref)
         if found is None:
             return ref.rel
         group, member = found
-        several = len(self._groups) > 1
-        return f"{group}/{member}" if several or split_of(group) else member
+        return top_of(group, len(self._groups) > 1) + member
 
     def split_word(self, ref: ImageRef) -> str:
         """The name of the container of an image without its number; empty for other images."""
@@ -138,11 +137,10 @@ class DataPlace:
         """The name of an image's container without its number, and the image's path in it."""
         if ref.blob is None or container_of(ref.blob.place) is None:
             return None
-        stem = without_suffix(ref.blob.place.rpartition("/")[2].rpartition(os.sep)[2])
         # The member's own name, which its relative path ends with unless it got a number.
         depth = len(ref.path.parts) - len(Path(ref.blob.place).parts)
         member = "/".join(ref.path.parts[len(ref.path.parts) - depth :]) if depth else ref.rel
-        return _NUMBER.sub("", stem) or stem, member
+        return set_of(ref.blob.place), member
 
 
 def _is_broken(ref: ImageRef) -> bool:

@@ -43,7 +43,15 @@ from camcli.data.sources.containers.registry import (
 )
 from camcli.data.sources.finders import File, Finder, Folder, Glob, absolute, has_magic
 from camcli.data.sources.labels import Indexed, Labeller, make_labeller
-from camcli.data.sources.layout import Layout, Unrecognised, how, outside, recognise, why_not
+from camcli.data.sources.layout import (
+    Layout,
+    Unrecognised,
+    how,
+    outside,
+    recognise,
+    recognise_names,
+    why_not,
+)
 from camcli.data.sources.leftovers import LeftOut
 from camcli.data.sources.lists import PathList, Several, check_no_table
 from camcli.data.sources.numbered_folders import (
@@ -53,6 +61,7 @@ from camcli.data.sources.numbered_folders import (
     asked_order,
     folder_orders,
 )
+from camcli.data.sources.packed import recognise_packed
 from camcli.data.sources.refs import Blob, ImageRef, is_url, local_path
 from camcli.data.sources.remote import Remote
 from camcli.data.sources.unique_paths import Unique, bounded
@@ -257,8 +266,8 @@ def find_images(
             the list's own. URLs (``s3://photos``) go through fsspec (`camcli.data.sources.remote`).
         recursive: walk into the sub-folders of a folder.
         limit: take the first so many.
-        labels: ``auto`` takes class-per-folder labels where the layout of a folder shows them
-            (`camcli.data.sources.layout`; `Source.notes` says why if it does not), and never file
+        labels: ``auto`` takes class-per-folder labels where the layout of a folder, or of what is
+            in tar and zip files, shows them (`camcli.data.sources.layout`; `Source.notes` says why if it does not), and never file
             names, as `load_dataset` does; ``folder``: the name of the folder that holds the image;
             ``prefix``: the file's name without its number (``cat.0.jpg`` is a cat); ``index``:
             class folders are the network's outputs of these numbers; ``imagefolder``: they are its
@@ -295,7 +304,9 @@ def find_images(
         finder = replace(finder, containers=True)
     order = next((each for each in ORDERS if each == labels), None)
     auto = labels == "auto" or order is not None
-    labeller, notes = _recognised(finder) if auto else (make_labeller(labels, finder.root), ())
+    labeller, notes = (
+        _recognised(finder, first) if auto else (make_labeller(labels, finder.root), ())
+    )
     # islice counts no further, and no disk holds so many.
     most = None if limit is None else min(limit, sys.maxsize)
     if order and not isinstance(labeller, Layout):
@@ -311,15 +322,16 @@ def find_images(
         image = next(iter(source), None)
         if image is None:
             raise UsageError(_nothing(specs, recursive, source.left_out))
-        if auto and not notes and image.label is None and image.rel.count("/") > 1:
+        remote = first is not None and is_url(first[0])
+        if auto and remote and not notes and image.label is None and image.rel.count("/") > 1:
             source = replace(source, notes=(_IN_FOLDERS,))
     return source
 
 
-# What `auto` leaves alone, for it would have to read a container's whole list first.
+# What `auto` leaves alone, for the whole container would have to be fetched first.
 _IN_FOLDERS = (
-    "The pictures lie in folders of a container, and nothing beside them says what they show: "
-    "--labels folder takes the folders for their labels."
+    "The pictures lie in folders of a container elsewhere, and nothing beside them says what they "
+    "show: --labels folder takes the folders for their labels."
 )
 
 
@@ -329,17 +341,30 @@ def _on_a_disk(rel: str) -> str:
     return bounded("/".join(f"{part}~" if part in odd else part for part in rel.split("/")))
 
 
-def _recognised(finder: Finder) -> tuple[Labeller | None, tuple[str, ...]]:
-    """What ``auto`` means here, and what there is to say about it."""
-    if not isinstance(finder, Folder | Glob):
+def _recognised(
+    finder: Finder, first: tuple[str, str] | None
+) -> tuple[Labeller | None, tuple[str, ...]]:
+    """What ``auto`` means here, and what there is to say about it.
+
+    Args:
+        finder: of the files.
+        first: the first of them; None where there are no images outside of containers.
+    """
+    found: Layout | Unrecognised | None
+    if first is None or container_of(first[0]):
+        found = recognise_packed(finder)
+    elif isinstance(finder, Remote):
+        found = recognise_names(rel for _, rel in finder)
+    elif not isinstance(finder, Folder | Glob):
         several = isinstance(finder, Several) and any(
             isinstance(part, Folder | Glob) for part in finder.parts
         )
         why = "several sources were named, and only a single folder's layout is looked at"
-        return None, (why_not(Unrecognised(why)),) if several else ()
-    if isinstance(finder, Folder) and not finder.recursive:
-        return None, ()
-    found = recognise(finder.root)
+        found = Unrecognised(why) if several else None
+    elif isinstance(finder, Folder) and not finder.recursive:
+        found = None
+    else:
+        found = recognise(finder.root)
     if isinstance(found, Layout):
         return found, tuple(filter(None, [how(found), outside(found)]))
     return None, (why_not(found),) if found else ()

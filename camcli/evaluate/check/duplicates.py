@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from camcli.data.decode.same_picture import SMALL
-from camcli.evaluate.check.copies import Groups, GreyPictures, join_copies
+from camcli.evaluate.check.copies import GreyPictures, Groups, join_copies
 from camcli.evaluate.check.issue import CheckIssue
 from camcli.evaluate.check.looking import Prints
 from camcli.evaluate.findings.clock import Clock

@@ -1,6 +1,5 @@
 """A container is one object: what walks, counts, labels and decodes asks the registry."""
 
-import shutil
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,19 +87,3 @@ def test_suffixes_belong_to_one_kind_in_any_case():
             assert without_suffix(f"a/b{suffix.upper()}") == "a/b"
     assert container_of("photo.jpg") is None
     assert without_suffix("photo.jpg") == "photo.jpg"
-
-
-@pytest.mark.parametrize("kind", ["zip", "tar"])
-def test_labels_that_only_folders_in_a_container_tell_are_asked_for(tmp_path, kind):
-    for animal in ("cat", "dog"):
-        (tmp_path / "pets" / animal).mkdir(parents=True)
-        Image.new("RGB", (5, 4), "lime").save(tmp_path / "pets" / animal / "1.png")
-    named = shutil.make_archive(str(tmp_path / "pets"), kind, tmp_path, "pets")
-    source = find_images(named)
-    assert [ref.label for ref in source] == [None, None]
-    assert "--labels folder" in source.notes[0]
-    source = find_images(named, labels="folder")
-    assert ({ref.label for ref in source}, source.notes) == ({"cat", "dog"}, ())
-    # No folders, nothing to say.
-    flat = shutil.make_archive(str(tmp_path / "flat"), kind, tmp_path / "pets" / "cat")
-    assert find_images(flat).notes == ()
