@@ -267,14 +267,15 @@ def find_images(
         recursive: walk into the sub-folders of a folder.
         limit: take the first so many.
         labels: ``auto`` takes class-per-folder labels where the layout of a folder, or of what is
-            in tar and zip files, shows them (`camcli.data.sources.layout`; `Source.notes` says why if it does not), and never file
-            names, as `load_dataset` does; ``folder``: the name of the folder that holds the image;
-            ``prefix``: the file's name without its number (``cat.0.jpg`` is a cat); ``index``:
-            class folders are the network's outputs of these numbers; ``imagefolder``: they are its
-            outputs in the order of their names as text (0, 1, 10, 2 ...); ``none``; a table of
-            labels, FILE.csv (`camcli.data.sources.label_tables`); or a
-            regular expression, searched in the relative path, whose first group (or the group
-            called ``label``) is the label, without the file's extension.
+            in tar and zip files, shows them (`camcli.data.sources.layout`; `Source.notes` says why
+            if it does not), and never file names, as `load_dataset` does; ``folder``: the name of
+            the folder that holds the image; ``prefix``: the file's name without its number
+            (``cat.0.jpg`` is a cat); ``index``: class folders are the network's outputs of these
+            numbers; ``imagefolder``: they are its outputs in the order of their names as text (0,
+            1, 10, 2 ...); ``none``; a table of labels, FILE.csv
+            (`camcli.data.sources.label_tables`); or a regular expression, searched in the relative
+            path, whose first group (or the group called ``label``) is the label, without the
+            file's extension.
 
     Returns:
         A source that can be iterated again; it holds at least one image.
