@@ -14,7 +14,8 @@ from camcli.errors import CamcliError, UsageError
 from camcli.models.forms.graph.cutter import GraphCutter
 from camcli.models.forms.graph.metadata import SaidPixels, class_names, pixels
 from camcli.models.forms.graph.module import GraphNetwork
-from camcli.models.forms.graph.opening import Opened, opened, reason
+from camcli.models.forms.graph.opening import Opened, opened
+from camcli.models.forms.graph.reading import reason
 from camcli.models.loading.builder import BuiltModel, Provenance, name_outputs
 from camcli.models.loading.sources import AskedModel
 from camcli.models.weights.places import sha256_of

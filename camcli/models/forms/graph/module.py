@@ -12,7 +12,7 @@ from camcli.models.cutting.listing import Layer
 from camcli.models.cutting.scores.asking import Shape
 from camcli.models.cutting.types import Cut
 from camcli.models.forms.graph.cutter import GraphCutter
-from camcli.models.forms.graph.opening import reason
+from camcli.models.forms.graph.reading import reason
 from camcli.models.spec import LAST, OutputKind
 
 log = logging.getLogger(__name__)

@@ -6,9 +6,10 @@ ONNX is a protobuf message. Of its fields only the small ones are looked at: who
 
 from __future__ import annotations
 
+import io
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO
@@ -48,7 +49,7 @@ class OnnxAbout:
     beside: tuple[str, ...] = ()
 
 
-class _BrokenError(ValueError):
+class BrokenError(ValueError):
     """Bytes that are no message."""
 
 
@@ -62,7 +63,7 @@ def about(path: Path) -> OnnxAbout:
     try:
         with open_regular(path) as file:
             size = os.fstat(file.fileno()).st_size
-            for number, value, _length in _fields(file, size):
+            for number, value, _start, _length in fields(file, size):
                 graph |= number == _GRAPH
                 if number in (_PRODUCER, _PRODUCER_VERSION):
                     word = value.decode("utf-8", "replace")[:80]
@@ -73,7 +74,7 @@ def about(path: Path) -> OnnxAbout:
                 elif number == _METADATA:
                     pair = _strings(value)
                     found.metadata[pair.get(1, "")] = pair.get(2, "")
-    except _BrokenError as error:
+    except BrokenError as error:
         raise CamcliError(
             f"{path} is no whole ONNX network ({error}): copy it again, or export it anew."
         ) from error
@@ -85,25 +86,43 @@ def about(path: Path) -> OnnxAbout:
     return found
 
 
-def _fields(file: IO[bytes], end: int) -> Iterator[tuple[int, bytes, int]]:
-    """(number, value, length) of a message's fields; of long ones, and of the graph, no value."""
+def fields(
+    file: IO[bytes], end: int, wanted: Container[int] | None = None
+) -> Iterator[tuple[int, bytes, int, int]]:
+    """The fields of a message.
+
+    Args:
+        file: at the message's beginning.
+        end: where it ends.
+        wanted: numbers of the fields whose values are read; None for all but the graph.
+
+    Yields:
+        Number, value, where the value begins, and its length, or the value itself of a whole
+        number. Of long ones, and of the graph, no value.
+
+    Raises:
+        BrokenError: it is no message, or cut short.
+    """
     while (at := file.tell()) < end:
         key = _varint(file)
         number, kind = key >> 3, key & 7
         if kind == 0:
-            yield number, b"", _varint(file)
+            start, value = file.tell(), _varint(file)
+            yield number, b"", start, value
             continue
         length = {1: 8, 5: 4}.get(kind)
         if length is None:
             if kind != 2:
-                raise _BrokenError(f"byte {at:,} begins no field")
+                raise BrokenError(f"byte {at:,} begins no field")
             length = _varint(file)
         start = file.tell()
         if start + length > end:
-            raise _BrokenError("it is cut short")
-        value = b"" if number == _GRAPH or length > _MOST else file.read(length)
+            raise BrokenError("it is cut short")
+        read = number != _GRAPH if wanted is None else number in wanted
+        text = file.read(length) if read and length <= _MOST else b""
         file.seek(start + length)
-        yield number, value, length
+        yield number, text, start, length
+        file.seek(start + length)
 
 
 def _varint(file: IO[bytes]) -> int:
@@ -111,17 +130,16 @@ def _varint(file: IO[bytes]) -> int:
     for shift in range(0, 70, 7):
         byte = file.read(1)
         if not byte:
-            raise _BrokenError("it is cut short")
+            raise BrokenError("it is cut short")
         result |= (byte[0] & 127) << shift
         if byte[0] < 128:
             return result
-    raise _BrokenError("a number in it is too long")
+    raise BrokenError("a number in it is too long")
 
 
 def _parts(value: bytes) -> Iterator[tuple[int, bytes, int]]:
-    import io
-
-    yield from _fields(io.BytesIO(value), len(value))
+    for number, text, _, length in fields(io.BytesIO(value), len(value)):
+        yield number, text, length
 
 
 def _strings(value: bytes) -> dict[int, str]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from camcli.errors import CamcliError, UsageError
@@ -15,9 +13,6 @@ from camcli.models.forms.graph.entrance import Entrance, entrance_made
 from camcli.models.forms.graph.network import Graph, for_any_batch, not_run
 from camcli.models.forms.graph.values import GraphValues, Key, in_float32, key_of, named_apart
 from camcli.models.outputs import rows_of
-from camcli.models.runtime.openvino_core import core
-
-log = logging.getLogger(__name__)
 
 # What outputs with the scores of classes are called.
 _SCORES = ("logit", "score", "prob", "class", "output", "pred", "softmax", "fc")
@@ -42,31 +37,6 @@ class Opened:
     size: tuple[int, int]
     outputs: int
     told: tuple[str, ...]
-
-
-def read(path: Path) -> Any:
-    """An ONNX or IR file as OpenVINO's graph.
-
-    Raises:
-        CamcliError: OpenVINO cannot read it.
-    """
-    from openvino.frontend import FrontEndManager
-
-    try:
-        if path.read_bytes()[:5].lstrip(b"\xef\xbb\xbf").startswith((b"<?xml", b"<net")):
-            return core().read_model(path)
-        frontend = FrontEndManager().load_by_framework("onnx")
-        return frontend.convert(frontend.load(str(path)))
-    except Exception as error:  # whatever a reader meets in a foreign file
-        log.debug("cannot be read", exc_info=True)
-        raise CamcliError(f"OpenVINO cannot read {path}: {reason(error)}.") from error
-
-
-def reason(error: BaseException) -> str:
-    """What OpenVINO says is wrong, for the middle of a sentence."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    lines = [line for line in lines if not line.startswith(("Check '", "Exception from"))]
-    return (lines or [type(error).__name__])[-1][:200].rstrip(".:")
 
 
 def opened(model: Any, origin: str, side: int | None = None, chosen: str | None = None) -> Opened:

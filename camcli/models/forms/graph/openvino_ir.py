@@ -7,7 +7,7 @@ from typing import Any
 
 from camcli.errors import CamcliError
 from camcli.models.forms.graph.building import built
-from camcli.models.forms.graph.opening import read
+from camcli.models.forms.graph.reading import read
 from camcli.models.forms.registry import path_of
 from camcli.models.loading.builder import BuiltModel
 from camcli.models.loading.sources import AskedModel
