@@ -46,7 +46,10 @@ def test_an_entry_is_what_the_installed_library_builds(index, name):
     forest = Forest()
     found = describe(blueprint, forest)
     assert dict(forest.leaves(found.root)) == dict(index.forest.leaves(each.root))
-    assert replace(found, root=0) == replace(each, root=0)
+    # Modules describe themselves in words that are torch's, too; each torchvision is of one torch.
+    same = index.versions["torchvision"] == metadata.version("torchvision").partition("+")[0]
+    computing = found.computing if same else each.computing
+    assert replace(found, root=0, computing=computing) == replace(each, root=0)
 
 
 def test_all_of_torchvision_and_more_than_a_thousand_of_timm_are_there(index):
