@@ -8,6 +8,7 @@ import codecs
 import locale
 import os
 import posixpath
+import re
 import select
 import shutil
 import stat
@@ -298,6 +299,31 @@ def _decoded(entry: bytes) -> str:
         return entry.decode(locale.getencoding(), "replace")
 
 
+_MARKS = (
+    ("VIA", ("_via_img_metadata",)), ("VIA", ("shape_attributes", "regions")),
+    ("LabelMe", ("shapes", "imagePath")), ("COCO", ("annotations", "images")),
+)  # fmt: skip
+_YOLO = re.compile(r"\d+(\s+(0|1|[01]?\.\d+)){4,}")
+
+
+def annotation_form(path: Path) -> str:
+    """Whose annotations a file holds, by its beginning; empty where it holds none that is known.
+
+    Args:
+        path: a text file.
+    """
+    try:
+        with open_regular(path) as file:
+            text = file.read(1 << 16).decode("utf-8-sig", "replace")
+    except OSError:
+        return ""
+    if path.suffix.lower() == ".json":
+        known = [form for form, keys in _MARKS if all(f'"{key}"' in text for key in keys)]
+        return next(iter(known), "")
+    lines = [line.strip() for line in text.splitlines()[:100] if line.strip()]
+    return "YOLO" if lines and all(_YOLO.fullmatch(line) for line in lines[:99]) else ""
+
+
 def check_no_table(spec: str) -> None:
     """Refuse a file of labels or paths where photographs are to be named.
 
@@ -306,6 +332,18 @@ def check_no_table(spec: str) -> None:
     """
     path = Path(spec)
     if path.suffix.lower() in TABLES and path.is_file():
+        if form := annotation_form(path):
+            coco = form == "COCO"
+            raise UsageError(
+                f"{spec} is an annotation file of {form}, and no picture: name the photograph, or "
+                "the folder of photographs. "
+                + (
+                    f"Its boxes are measured against by 'camcli evaluate PHOTOS --boxes {spec}'."
+                    if coco
+                    else "Boxes are read by 'camcli evaluate PHOTOS --boxes', from VOC .xml, COCO "
+                    ".json or .csv files, which most annotation programs write as well."
+                )
+            )
         raise UsageError(
             f"{spec} is a table or a list, and no picture: give the folder of its photographs, and "
             f"its labels with --labels {spec}. A list of paths, one a line, is written @{spec}."

@@ -44,6 +44,7 @@ class Comparison:
         learned: how well the head got used to photographs without patches, by metric.
         drawn: bootstrap draws of each method's metrics, (repeats,).
         left_out: why what was to be asked if it could be was not, as sentences.
+        cut: photographs of which a box reaches out of the picture, and that box.
         partial: how far it came, where something ended it; else empty.
         stopped: what a person ended it with (Ctrl-C, SIGTERM); None where nobody did.
     """
@@ -55,6 +56,7 @@ class Comparison:
     drawn: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
     outside: tuple[str, ...] = ()
+    cut: dict[str, str] = field(default_factory=dict)
     partial: str = ""
     stopped: BaseException | None = None
 
@@ -179,7 +181,7 @@ def compare(
     work.do("predictions", judge, always=True)
     return Comparison(
         merged(work.rows), predicted, len(looked.untold), learned, work.drawn, left_out,
-        tuple(looked.outside), work.partial, work.stopped,
+        tuple(looked.outside), looked.cut, work.partial, work.stopped,
     )  # fmt: skip
 
 

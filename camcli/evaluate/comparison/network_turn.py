@@ -33,7 +33,7 @@ from camcli.models.classes.chance import chance_doubt
 from camcli.models.classes.label_index import label_index, label_indices
 from camcli.models.classifier import Classifier
 from camcli.models.spec import LAST
-from camcli.printable import counted
+from camcli.printable import counted, printable
 from camcli.train.progress import Listener
 
 NamedBy = Callable[[Sequence[ImageRef], Classifier], list[ImageRef]]
@@ -200,6 +200,13 @@ class NetworkTurn:
         if compared.outside and first:
             count = counted(len(compared.outside), "photograph")
             self.lost = f"{count} without a box that counts: {outside_words(compared.outside)}"
+        if compared.cut and first:
+            rel, box = next(iter(compared.cut.items()))
+            self.listener.warn(
+                f"Of {counted(len(compared.cut), 'photograph')} boxes reach out of the picture and "
+                f"are cut at its edges; the first is that of {printable(rel)}, {box}. Were they "
+                "drawn on pictures of another size, or are they x,y,width,height?"
+            )
         if compared.predictions:
             found.predictions[network.name] = compared.predictions
             if doubt := _doubt(compared.predictions, classifier):

@@ -311,3 +311,16 @@ def test_a_network_of_one_size_is_told_before_the_grid(by_colour, job, monkeypat
         replace(job, grid=[2], suite=None).run(Told(), [network(four)])
     assert not looked
     assert not refusals.why_no_grid(by_colour, 1)
+
+
+def test_boxes_that_are_cut_at_the_edges_are_counted_and_named(by_colour, folder, tmp_path):
+    """A pixel more is how programs round; of what lies outside altogether it is told as before."""
+    boxes = tmp_path / "boxes.csv"
+    rows = ["red/0.png,0,0,16,33", "red/1.png,0,0,300,32", "green/0.png,-9,0,16,32"]
+    boxes.write_text("\n".join(["path,x0,y0,x1,y1", *rows]))
+    job = EvaluateJob(str(folder / "photos"), "cam", "", boxes=boxes, labels="none", bootstrap=0)
+    told = Told()
+    job.run(told, [network(by_colour), network(by_colour, "two")])
+    (line,) = [line for line in told.lines if "reach out" in line]
+    assert line.startswith("Of 2 photographs boxes reach out of the picture")
+    assert "green/0.png, -9,0,16,32 in 32x32 pixels" in line
