@@ -299,7 +299,7 @@ def _decoded(entry: bytes) -> str:
         return entry.decode(locale.getencoding(), "replace")
 
 
-_MARKS = (
+_FORMS = (
     ("VIA", ("_via_img_metadata",)), ("VIA", ("shape_attributes", "regions")),
     ("LabelMe", ("shapes", "imagePath")), ("COCO", ("annotations", "images")),
 )  # fmt: skip
@@ -318,7 +318,7 @@ def annotation_form(path: Path) -> str:
     except OSError:
         return ""
     if path.suffix.lower() == ".json":
-        known = [form for form, keys in _MARKS if all(f'"{key}"' in text for key in keys)]
+        known = [form for form, keys in _FORMS if all(f'"{key}"' in text for key in keys)]
         return next(iter(known), "")
     lines = [line.strip() for line in text.splitlines()[:100] if line.strip()]
     return "YOLO" if lines and all(_YOLO.fullmatch(line) for line in lines[:99]) else ""
