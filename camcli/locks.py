@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -156,3 +157,16 @@ def _windows(file: IO[bytes]) -> tuple[Any, Any, Any]:
     place = Overlapped(Offset=_FAR & 0xFFFFFFFF, OffsetHigh=_FAR >> 32)
     handle = wintypes.HANDLE(msvcrt.get_osfhandle(file.fileno()))
     return system, ctypes.byref(place), handle
+
+
+def no_semaphores() -> None:
+    """Let tqdm, with which torch and others draw bars of their own, do with a lock of threads.
+
+    By itself it takes a semaphore of the machine, for programs whose processes draw into one
+    terminal. Where such a process is killed, or ends in a hurry, Python warns of the semaphore that
+    it leaves behind. Only for processes that are camcli's own: others may want that lock.
+    """
+    from tqdm import tqdm
+
+    if not hasattr(tqdm, "_lock"):  # one that is there may be held
+        tqdm.set_lock(threading.RLock())

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from camcli.cli.terminal.console import say, warn
 from camcli.cli.terminal.process import importing
 from camcli.jobs.model import ModelJob
+from camcli.locks import no_semaphores
 
 if TYPE_CHECKING:
     from camcli.models.classifier import Classifier
@@ -39,5 +40,6 @@ def begin(job: ModelJob, *, quiet: bool = False) -> None:
     """
     if not quiet:
         say(f"Loading {job.called} ...")
+    no_semaphores()
     with importing():
         import camcli.models.classifier  # noqa: F401 - torch, for the most part

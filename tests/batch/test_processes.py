@@ -306,3 +306,38 @@ def test_real_processes_and_one_of_them_killed(bundled, folder, tmp_path):
     assert 1 <= before < 400
     rest = done(run(bundled, many, tmp_path / "killed"), resume=True)
     assert len(rest) == 400 - before
+
+
+KILLED = """
+import os, signal, sys
+from multiprocessing import get_context
+from camcli.batch.processes import worker
+
+def dies(job, connection):
+    from tqdm import tqdm  # as torch does where it follows a network
+    tqdm([1], file=open(os.devnull, "w"))
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def begin(ours):
+    worker._work = dies
+    (worker.work if ours else dies)(None, None)
+
+if __name__ == "__main__":
+    one = get_context("spawn").Process(target=begin, args=(sys.argv[1] == "ours",))
+    one.start()
+    one.join()
+    sys.exit(one.exitcode != -signal.SIGKILL)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.posix
+@pytest.mark.parametrize("whose", ["ours", "another's"])
+def test_one_that_is_killed_leaves_no_semaphore(tmp_path, whose):
+    """Of which Python would warn at the end of the run: torch draws bars, whose lock was one."""
+    script = tmp_path / "killed.py"
+    script.write_text(KILLED)
+    ended = subprocess.run(
+        [sys.executable, script, whose], capture_output=True, text=True, check=True
+    )
+    assert ("leaked semaphore" in ended.stderr) == (whose != "ours")

@@ -22,6 +22,7 @@ from camcli.batch.lanes import keep_big_blocks
 from camcli.batch.ray.worker import Worker, WorkerTask
 from camcli.data.sources.refs import ImageRef
 from camcli.errors import CamcliError
+from camcli.locks import no_semaphores
 from camcli.result import Result
 
 WANTED = 64
@@ -42,6 +43,7 @@ def work(job: WorkerTask, connection: Connection) -> None:
     # Which has told the user all that there is to tell of the network.
     logging.getLogger("camcli.jobs.model").setLevel(logging.ERROR)
     keep_big_blocks()
+    no_semaphores()  # this process may be killed at any moment, also by the first one
     try:
         _work(job, connection)
     except OSError:  # nobody is there any more to tell
@@ -52,8 +54,8 @@ def work(job: WorkerTask, connection: Connection) -> None:
 def _leave(code: int) -> NoReturn:
     """End at once: to take torch to pieces takes half a second, and threads may be in the middle.
 
-    But for the semaphores that libraries made while they were imported: of those that are left
-    behind, the standard library warns.
+    But for what the standard library wants done at a process's end, the semaphores of libraries
+    that were imported among it: of those that are left behind, it warns.
     """
     util._exit_function()  # type: ignore[attr-defined]
     os._exit(code)

@@ -10,6 +10,10 @@ from typing import Any
 
 from tqdm import tqdm
 
+from camcli.locks import no_semaphores
+
+no_semaphores()
+
 FIRST, MOST = 10.0, 300.0
 """Seconds between two lines of a log file: at the start, and at most."""
 OFTEN = 0.05

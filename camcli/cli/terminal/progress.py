@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from camcli.cli.terminal.closing import hanging
 from camcli.cli.terminal.console import say, slow, warn
+from camcli.locks import no_semaphores
 from camcli.train.progress import Bar, Listener
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ class TerminalListener(Listener):
     """Draws what a run tells."""
 
     def __init__(self) -> None:
+        no_semaphores()  # before torch draws a bar
         self._bar: tqdm[Any] | None = None
 
     def say(self, text: str) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import subprocess
 import sys
 import time
 
@@ -172,3 +173,20 @@ def test_news_is_broken_between_words_in_a_terminal_and_is_one_line_in_a_file(to
     assert first == text
     assert all(60 < len(line) <= 80 for line in lines[:-1])
     assert " ".join(lines).strip() == long.strip()
+
+
+@pytest.mark.parametrize(
+    "before",
+    ["from camcli.cli.terminal.progress import TerminalListener; TerminalListener()",
+     "from camcli.cli.load_model import begin; from camcli.jobs.model import ModelJob; "
+     "begin(ModelJob(), quiet=True)",
+     "import camcli.cli.terminal.bars"],
+)  # fmt: skip
+def test_no_bar_of_the_program_makes_a_semaphore_that_a_kill_leaves_behind(before):
+    """Whoever draws the first one; others than camcli keep tqdm's own lock."""
+    code = f"{before}; from tqdm import tqdm; print(type(tqdm.get_lock()).__name__)"
+    said = [
+        subprocess.run([sys.executable, "-c", each], capture_output=True, text=True, check=True)
+        for each in (code, code.replace(before, "import camcli"))
+    ]
+    assert [one.stdout.strip() for one in said] == ["RLock", "TqdmDefaultWriteLock"]
