@@ -57,6 +57,27 @@ def decimals(value: float, digits: int) -> str:
     return f"{round(value, digits) or 0.0:.{digits}f}"
 
 
+def percent(share: float, digits: int = 0) -> str:
+    """A share in percent, in which what is not all is not 100% and what is not nothing is not 0%.
+
+    Args:
+        share: in [0, 1].
+        digits: after the point.
+
+    Example:
+        >>> percent(0.004), percent(0.0), percent(0.9996), percent(0.9996, 1), percent(1.0)
+        ('<1%', '0%', '>99%', '>99.9%', '100%')
+    """
+    step = 10.0**-digits
+    said = f"{share:.{digits}%}"
+    if 0 < share < 1:
+        if said == f"{0:.{digits}%}":
+            return f"<{step:.{digits}f}%"
+        if said == f"{1:.{digits}%}":
+            return f">{100 - step:.{digits}f}%"
+    return said
+
+
 def in_markdown(text: str) -> str:
     """A text of which Markdown makes nothing: no emphasis, no link, no HTML, no cell's end."""
     return re.sub(r"([\\`*_\[\]<>|#!])", r"\\\1", printable(text))

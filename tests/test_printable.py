@@ -1,10 +1,11 @@
 import ast
+import re
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from camcli.printable import counted
+from camcli.printable import counted, percent
 
 CAMCLI = Path(__file__).resolve().parent.parent / "camcli"
 
@@ -46,3 +47,21 @@ def test_a_number_that_may_be_one_is_counted():
 
 # Their sentences are only said of several.
 ALWAYS_SEVERAL = ("do not fit into the one file", "is given", "would unpack", "too many", "were ")
+
+
+@pytest.mark.parametrize(
+    ("share", "whole", "tenths"),
+    [(0.0, "0%", "0.0%"), (1e-9, "<1%", "<0.1%"), (0.004, "<1%", "0.4%"), (0.006, "1%", "0.6%"),
+     (0.5, "50%", "50.0%"), (0.994, "99%", "99.4%"), (0.996, ">99%", "99.6%"),
+     (0.9996, ">99%", ">99.9%"), (1.0, "100%", "100.0%")],
+)  # fmt: skip
+def test_a_share_is_none_or_all_only_where_it_is(share, whole, tenths):
+    assert (percent(share), percent(share, 1)) == (whole, tenths)
+
+
+def test_no_share_is_written_past_that():
+    """In whole percents one of two hundred photographs would be none of them."""
+    for path in CAMCLI.rglob("*.py"):
+        told = re.findall(r"\{([^{}]+):\.[01]%\}", path.read_text("utf-8"))
+        # Constants of the code's own, and published numbers, are what they are.
+        assert all(name in {"STRENGTH", "TOP1", "entry.top1"} for name in told), (path, told)

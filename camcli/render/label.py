@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from camcli.printable import percent
 from camcli.render.colormaps import AGAINST, FOR
 from camcli.render.text import (
     Ink,
@@ -19,7 +20,6 @@ from camcli.render.text import (
     wrapped,
 )
 from camcli.render.theme import CARD, QUIET, RIGHT, TEXT, WRONG, Colour
-from camcli.render.verdict import percent
 
 Legend = tuple[tuple[str, str], tuple[str, str]]
 EVIDENCE: Legend = ("speaks for it", "against it"), ("for", "against")
@@ -103,8 +103,10 @@ def strip(
     far = width > _FAR * size
     badge = 0 if correct is None else min(round(1.6 * size), width)
     room = max(1, width - badge - 2 * pad)
-    likely = None if target_prob is None else percent(target_prob)
-    rows = _headline(pred, sure or (None if prob is None else percent(prob)), correct, size, room)
+    likely = None if target_prob is None else percent(target_prob, 1)
+    rows = _headline(
+        pred, sure or (None if prob is None else percent(prob, 1)), correct, size, room
+    )
     rows += _details(label, target, target_sure or likely, versus, note, method, size, room)
     if signed:
         rows.append(_legend(size, room, legend))

@@ -11,7 +11,7 @@ import html
 from collections.abc import Sequence
 
 from camcli.cam.method_facts import of_no_class, where
-from camcli.printable import printable
+from camcli.printable import percent, printable
 from camcli.render.verdict import headline, is_multi_label, nothing, truth
 from camcli.result import Result
 
@@ -44,7 +44,7 @@ def result_html(result: Result, side: int = SIDE) -> str:
         lines.append(f"<div>{_text(what or '')} {_text(sure or '')}</div>")
         shown = ()
     for n, (label, prob) in enumerate(shown):
-        words = f"{_text(label)} {_percent(prob)}"
+        words = f"{_text(label)} {percent(prob, 1)}"
         quiet = n > 0 and not result.positives
         lines.append(f'<div style="{_QUIET}">{words}</div>' if quiet else f"<div>{words}</div>")
     if (true := truth(result)) is not None and result.value is None:
@@ -118,10 +118,6 @@ def _picture(result: Result, side: int) -> str:
 
 def _card(lines: Sequence[str], side: int) -> str:
     return f'<div style="{_CARD.format(width=side)}">{"".join(lines)}</div>'
-
-
-def _percent(prob: float) -> str:
-    return f"{100 * prob:.1f}%"
 
 
 def _text(text: str) -> str:

@@ -4,23 +4,11 @@ from __future__ import annotations
 
 from camcli.cam.method_facts import TRAINED, of_no_class
 from camcli.data.sources.label_tables import split_labels
+from camcli.printable import percent
 from camcli.result import Heat, Result
 
 # So many labels are named with their probabilities; then it is said how many there are.
 _NAMED = 4
-
-
-def percent(prob: float) -> str:
-    """A probability for people; what is not quite 100% never claims to be.
-
-    Args:
-        prob: in [0, 1].
-    """
-    if 0.9995 <= prob < 1:
-        return ">99.9%"
-    if 0 < prob < 0.0005:
-        return "<0.1%"
-    return f"{100 * prob:.1f}%"
 
 
 def number(value: float) -> str:
@@ -39,7 +27,7 @@ def said(heat: Heat) -> str | None:
     """The probability or the value of what a map explains; None where neither is known."""
     if heat.value is not None:
         return number(heat.value)
-    return None if heat.prob is None else percent(heat.prob)
+    return None if heat.prob is None else percent(heat.prob, 1)
 
 
 def headline(result: Result) -> tuple[str | None, str | None]:
@@ -54,13 +42,13 @@ def headline(result: Result) -> tuple[str | None, str | None]:
     if result.pred is None or result.prob is None:
         return result.pred, None
     if not is_multi_label(result):
-        return result.pred, percent(result.prob)
+        return result.pred, percent(result.prob, 1)
     if not result.positives:
-        return "no label", f"best: {result.pred} {percent(result.prob)}"
+        return "no label", f"best: {result.pred} {percent(result.prob, 1)}"
     if len(result.positives) == 1:
         (name, prob), *_ = result.positives
-        return name, percent(prob)
-    named = ", ".join(f"{name} {percent(prob)}" for name, prob in result.positives[:_NAMED])
+        return name, percent(prob, 1)
+    named = ", ".join(f"{name} {percent(prob, 1)}" for name, prob in result.positives[:_NAMED])
     more = len(result.positives) - _NAMED
     return named + (f" and {more} more" if more > 0 else ""), None
 
@@ -74,7 +62,7 @@ def title(result: Result) -> tuple[str, str]:
     if len(result.positives) > 1:
         return ", ".join(name for name, _ in result.positives), ""
     if result.value is None and result.prob is not None and not is_multi_label(result):
-        return str(result.pred), f"{result.prob:.0%}"
+        return str(result.pred), percent(result.prob)
     what, sure = headline(result)
     return str(what), sure or ""
 

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from camcli.render.label import font_size, paste, percent, strip
+from camcli.printable import percent
+from camcli.render.label import font_size, paste, strip
 from camcli.render.theme import CARD, RIGHT, WRONG
 
 NASTY = [
@@ -112,7 +113,7 @@ def test_any_width_and_any_text(width, pred, prob, label, correct):
     ],
 )
 def test_percentages_never_claim_too_much(prob, shown):
-    assert percent(prob) == shown
+    assert percent(prob, 1) == shown
 
 
 def test_right_and_wrong_differ_in_colour_and_in_sign():

@@ -15,7 +15,7 @@ from camcli.data.decode.fit import Fit
 from camcli.jobs.audit import PLAIN, AuditJob, Clusters
 from camcli.jobs.model import ModelJob
 from camcli.jobs.record import filled
-from camcli.printable import counted
+from camcli.printable import counted, percent
 
 if TYPE_CHECKING:
     from camcli.evaluate.audit.result import AuditResult
@@ -212,8 +212,8 @@ def _print(result: AuditResult) -> None:
     for row in rows[:40]:
         table.add_row(
             escape(row.label), f"{row.right}/{row.count}",
-            *([f"{row.stray:.0%}" if row.stray == row.stray else "-"] if with_masks else []),
-            f"{row.border:.0%}", f"{row.corner:.0%}",
+            *([percent(row.stray) if row.stray == row.stray else "-"] if with_masks else []),
+            percent(row.border), percent(row.corner),
             "[bold red]flagged[/]" if row.flags else "",
         )  # fmt: skip
     console.print(table)

@@ -14,7 +14,7 @@ from camcli.cli.terminal.progress import TerminalListener
 from camcli.jobs.concepts import MOST, ConceptsJob
 from camcli.jobs.model import ModelJob
 from camcli.jobs.record import filled
-from camcli.printable import counted
+from camcli.printable import counted, percent
 
 if TYPE_CHECKING:
     from camcli.jobs.concepts import ConceptPictures
@@ -136,12 +136,12 @@ def _table(made: ConceptPictures) -> None:
     for number, concept in enumerate(made.found.concepts):
         r, g, b = COLOURS[number]
         name = Text("■ ", f"rgb({r},{g},{b})").append(str(number + 1), "default")
-        table.add_row(name, f"{concept.strength:.0%}", Text(concept.words()))
+        table.add_row(name, percent(concept.strength), Text(concept.words()))
     console = tables()
     console.print(table)
     count = len(made.found.concepts)
     console.print(
         f"{counted(count, 'concept')} {'explains' if count == 1 else 'explain'} "
-        f"{made.found.explained:.0%} of the features "
+        f"{percent(made.found.explained)} of the features "
         f"at {made.layer}."
     )

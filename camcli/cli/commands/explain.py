@@ -19,7 +19,7 @@ from camcli.jobs.maps import MapJob
 from camcli.jobs.model import ModelJob
 from camcli.jobs.record import filled
 from camcli.models.runtime.registry import AUTO
-from camcli.printable import counted, printable
+from camcli.printable import counted, percent, printable
 from camcli.render.style import Style
 
 if TYPE_CHECKING:
@@ -289,12 +289,12 @@ def _table(result: Result, written: list[Path], explaining: Explaining) -> None:
             bar = Text(
                 "━" * max(1, round(20 * prob)), style="green" if name in predicted else "dim"
             )
-            table.add_row(str(rank), Text(name), f"{prob:.1%}", *([bar] if wide else []))
+            table.add_row(str(rank), Text(name), percent(prob, 1), *([bar] if wide else []))
     console.print(table)
     if (references := references_of(explaining.classifier)) and len(result.numbers) > 1:
         console.print(f"  {escape(references.told(result.numbers[1]))}")
     if output.multi_label:
-        above = ", ".join(f"{name} ({prob:.1%})" for name, prob in result.positives)
+        above = ", ".join(f"{name} ({percent(prob, 1)})" for name, prob in result.positives)
         console.print(f"  {_above(output.thresholds)}: {escape(above) or 'no label'}.")
     if result.beside:
         _methods(result, explaining, console)
@@ -311,7 +311,7 @@ def _table(result: Result, written: list[Path], explaining: Explaining) -> None:
             continue
         # The table above has the best classes; what is explained may be none of them.
         listed = heat.prob is None or any(name == heat.target for name, _ in result.top)
-        likely = "" if listed else f" ({heat.prob:.1%})"
+        likely = "" if listed or heat.prob is None else f" ({percent(heat.prob, 1)})"
         named = escape(f"{heat.target}{likely}{against}")
         if heat.empty:
             if output.measures:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from camcli.cli.terminal.console import say, styled
-from camcli.printable import printable
+from camcli.printable import percent, printable
 
 if TYPE_CHECKING:
     from camcli.batch.summary.highlights import Highlight, Highlights, WeakClass
@@ -158,7 +158,7 @@ def _weak(one: WeakClass) -> str:
     if one.f1 is not None:
         return f"F1 {one.f1:.2f} (of {one.images} images that have it)"
     often = "" if one.times == one.images - one.right else f" {one.times} times"
-    share = f"{one.right / one.images:.0%} recognised ({one.right} of {one.images})"
+    share = f"{percent(one.right / one.images)} recognised ({one.right} of {one.images})"
     return f"{share}, {'the others' if not often else 'mostly'} taken for {one.other}{often}"
 
 

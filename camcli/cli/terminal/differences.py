@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from camcli.cli.terminal.closing import heading, rows
 from camcli.cli.terminal.console import say
 from camcli.ours import finite_number
-from camcli.printable import counted
+from camcli.printable import counted, percent
 
 if TYPE_CHECKING:
     from camcli.models.reference.compared import References
@@ -55,7 +55,7 @@ def tell_differences(table: Iterable[Mapping[str, str]], references: References)
     heading("Most different:" if len(most) > 1 else "How different:")
     rows(
         [
-            (path, f"{number(value)}, more than {place:.0%} of them")
+            (path, f"{number(value)}, more than {percent(place)} of them")
             for value, _, path, place in sorted(most, reverse=True)
         ]
     )

@@ -21,6 +21,7 @@ import numpy as np
 
 from camcli.evaluate.audit.map_stats import Fact
 from camcli.evaluate.findings.finding import Finding
+from camcli.printable import percent
 
 LEAST = 5  # correct predictions of a class below which nothing is said
 GAP = {"stray": 0.08, "corner": 0.4, "border": 0.2}
@@ -28,11 +29,10 @@ SAMENESS = 0.13  # by how much stray evidence must be more alike than in the oth
 ALONE = 0.25  # gap of stray heat where it is not known what the network saw there
 CHANCE = 0.01  # one-sided, divided by the number of classes
 _WHY = {
-    "stray": "a second peak away from the object is {value:.0%} of the strongest heat "
-    "(other classes {others:.0%})",
-    "corner": "the heat peaks in the same corner in {value:.0%} of them (other classes "
-    "{others:.0%})",
-    "border": "{value:.0%} of the heat lies at the border (other classes {others:.0%})",
+    "stray": "a second peak away from the object is {value} of the strongest heat "
+    "(other classes {others})",
+    "corner": "the heat peaks in the same corner in {value} of them (other classes {others})",
+    "border": "{value} of the heat lies at the border (other classes {others})",
 }
 
 
@@ -62,7 +62,7 @@ class Suspicion:
     @property
     def why(self) -> str:
         """A clause: what is so in the correct predictions of this class."""
-        return _WHY[self.kind].format(value=self.value, others=self.others)
+        return _WHY[self.kind].format(value=percent(self.value), others=percent(self.others))
 
 
 def sameness(facts: Iterable[Fact]) -> float:

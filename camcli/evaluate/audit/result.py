@@ -11,7 +11,7 @@ from camcli.evaluate.audit.map_clusters import Alike
 from camcli.evaluate.audit.map_stats import Fact
 from camcli.evaluate.findings.finding import Finding
 from camcli.evaluate.findings.order import HEADINGS, in_order
-from camcli.printable import counted, in_markdown
+from camcli.printable import counted, in_markdown, percent
 
 TOO_FEW = f"Nothing can be told: it takes two classes with {LEAST} correct predictions each."
 UNLABELLED = "No labels are known, so every prediction counts as correct."
@@ -97,8 +97,8 @@ class AuditResult:
             "| --- |" + " ---: |" * len(names) + " --- |",
         ]
         for row in self.classes:
-            stray = ["-" if math.isnan(row.stray) else f"{row.stray:.0%}"] if self.masks else []
-            cells = [f"{row.right}/{row.count}", *stray, f"{row.border:.0%}", f"{row.corner:.0%}"]
+            stray = ["-" if math.isnan(row.stray) else percent(row.stray)] if self.masks else []
+            cells = [f"{row.right}/{row.count}", *stray, percent(row.border), percent(row.corner)]
             flagged = "**flagged**" if row.flags else ""
             lines.append(f"| {in_markdown(row.label)} | {' | '.join(cells)} | {flagged} |")
         return lines

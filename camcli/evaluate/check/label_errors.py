@@ -14,7 +14,7 @@ from camcli.evaluate.check.confident import wrong_labels
 from camcli.evaluate.check.issue import CheckedPhoto, CheckIssue
 from camcli.evaluate.findings.clock import Clock
 from camcli.evaluate.properties.statistics import rank_tests
-from camcli.printable import counted, some
+from camcli.printable import counted, percent, some
 from camcli.train.fitting.loop import DivergedError, Recipe
 from camcli.train.fitting.optimum import Problem
 from camcli.train.judging.neighbours import DIMENSIONS, reduced
@@ -130,9 +130,10 @@ def doubted(
     if float(np.mean(_tells(predicted, targets.numpy()))) < TELLS:
         right = float((predicted.argmax(1) == targets.numpy()).mean())
         clock.skip(
-            f"suspect labels: a classifier that was not trained on them agrees with {right:.0%}, "
-            f"which is too little to doubt any of {counted(len(kept), 'label')}. Either this "
-            "network does not see what tells the classes apart, or many labels are wrong"
+            "suspect labels: a classifier that was not trained on them agrees with "
+            f"{percent(right)}, which is too little to doubt any of "
+            f"{counted(len(kept), 'label')}. Either this network does not see "
+            "what tells the classes apart, or many labels are wrong"
         )
         return []
     which, looks, margins = wrong_labels(predicted, targets.numpy(), CLEAR)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from camcli.printable import percent
+
 LITTLE = 0.1
 """Share of what there was to learn, below which a head learned next to nothing."""
 ALREADY = 0.9
@@ -25,14 +27,14 @@ def heads_told(adapted: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[s
         for metric, told in by_metric.items():
             after, before = told["kept_after"], told["kept_before"]
             line = (
-                f"{metric} ({name}): without {_GONE[metric]} its head says in {after:.0%} of "
-                f"pictures what it says of the whole one, and in {before:.0%} before it got used "
-                "to them"
+                f"{metric} ({name}): without {_GONE[metric]} its head says in {percent(after)} of "
+                f"pictures what it says of the whole one, and in {percent(before)} before it got "
+                "used to them"
             )
             if told["learned"] < LITTLE:
                 line += (
-                    f". It learned next to nothing ({told['learned']:.0%} of what there was to "
-                    f"learn), so {metric} is hardly more than {_PLAIN[metric]}: "
+                    f". It learned next to nothing ({percent(told['learned'])} of what there was "
+                    f"to learn), so {metric} is hardly more than {_PLAIN[metric]}: "
                 )
                 line += (
                     "there was little to learn, as holes hardly change what it says"

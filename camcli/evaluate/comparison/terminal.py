@@ -14,6 +14,7 @@ from camcli.evaluate.comparison.adapted_words import heads_told
 from camcli.evaluate.comparison.advice import Advice
 from camcli.evaluate.comparison.columns import MetricRow, sanity_tables
 from camcli.evaluate.comparison.controls import is_control, standing
+from camcli.printable import percent
 
 _WIDE = 11  # letters of an interval; a longer heading is broken
 
@@ -66,9 +67,9 @@ def show(
     for name, knows in learned.items():
         console.print(
             f"\nrandom-labels ({escape(name)}): heads on {knows['photographs']} photographs know "
-            f"{knows['true']:.0%} of the true and {knows['shuffled']:.0%} of the shuffled labels; "
-            f"on the other half they are right in {knows['true_held']:.0%} and "
-            f"{knows['shuffled_held']:.0%}."
+            f"{percent(knows['true'])} of the true and {percent(knows['shuffled'])} of the "
+            f"shuffled labels; on the other half they are right in "
+            f"{percent(knows['true_held'])} and {percent(knows['shuffled_held'])}."
         )
     if checks:
         console.print()

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from camcli.printable import percent
+
 
 def confusion_markdown(predictions: dict[str, Any]) -> str:
     """The worst pairs of each network; nothing where all was right. Of labels, each one's numbers.
@@ -23,7 +25,7 @@ def confusion_markdown(predictions: dict[str, Any]) -> str:
             continue
         lines = [
             f"| {_cell(pair['true'])} | {_cell(pair['predicted'])} | {pair['count']} "
-            f"({pair['share']:.0%}) |"
+            f"({percent(pair['share'])}) |"
             for pair in found["most_confused"]
         ]
         if lines:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from camcli.evaluate.findings.finding import Finding
 from camcli.evaluate.findings.suspect import Region, Suspect
 from camcli.evaluate.proof.prove import strength
+from camcli.printable import percent
 
 HEAT = {
     "stray": "heat away from the object",
@@ -224,5 +225,5 @@ def _told(finding: Finding) -> str:
     effects: list[str] = []
     for effect, verb in ((finding.remove, "taken away"), (finding.add, "put on")):
         if finding.verdict == "used" and effect is not None:
-            effects.append(f"{verb} alone it turns {effect.changed.value:.0%}")
+            effects.append(f"{verb} alone it turns {percent(effect.changed.value)}")
     return f"{what} ({'; '.join(effects)})" if effects else what

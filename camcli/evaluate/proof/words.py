@@ -5,7 +5,7 @@ from __future__ import annotations
 from camcli.evaluate.findings.finding import Effect, HeatShare, Measured, Verdict
 from camcli.evaluate.findings.suspect import Suspect
 from camcli.evaluate.proof.verdict import FEWEST
-from camcli.printable import counted, printable
+from camcli.printable import counted, percent, printable
 
 FILES = ("file format", "camera", "software", "date", "size", "jpeg quality")
 """Kinds that may be about the file alone: where they have no `Change`."""
@@ -66,8 +66,8 @@ def words(
     told += _odds(label, remove, add)
     if heat is not None:
         told.append(
-            f"{heat.share:.0%} of the evidence for {label} lies on it, and it covers "
-            f"{heat.area:.0%} of the picture."
+            f"{percent(heat.share)} of the evidence for {label} lies on it, and it covers "
+            f"{percent(heat.area)} of the picture."
         )
     return " ".join(told)
 
@@ -118,12 +118,12 @@ def _odds(label: str, remove: Effect | None, add: Effect | None) -> list[str]:
 
 
 def _beside(effect: Effect) -> str:
-    return f"{effect.control.value:.0%} with {effect.control_is}"
+    return f"{percent(effect.control.value)} with {effect.control_is}"
 
 
 def shown(measured: Measured) -> str:
     """A share with its 95% interval in percent: ``86% [74, 93]``."""
-    return f"{measured.value:.0%} [{100 * measured.low:.0f}, {100 * measured.high:.0f}]"
+    return f"{percent(measured.value)} [{100 * measured.low:.0f}, {100 * measured.high:.0f}]"
 
 
 def _capital(text: str) -> str:

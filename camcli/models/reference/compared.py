@@ -20,6 +20,7 @@ from camcli.models.classifier import Classifier
 from camcli.models.cutting.types import Place
 from camcli.models.outputs import Output
 from camcli.models.reference.usual import Usual, distances
+from camcli.printable import percent
 
 DIFFERENCE, PLACE = "difference", "place"
 """What the two values are called: S, and the share of the references whose S is smaller."""
@@ -51,7 +52,7 @@ class References:
 
     def told(self, place: float) -> str:
         """What a place means, in a sentence."""
-        most = {0.0: "none", 1.0: "every one"}.get(place, f"{place:.0%}")
+        most = {0.0: "none", 1.0: "every one"}.get(place, percent(place))
         return f"More different than {most} of the {self.count} photographs of {self.source}."
 
 

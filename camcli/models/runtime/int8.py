@@ -28,6 +28,7 @@ from camcli.errors import CamcliError, ImageError, UnavailableError, UsageError
 from camcli.models.classifier import Classifier
 from camcli.models.runtime.conversion_cache import kept, name_of
 from camcli.models.runtime.openvino import Converted
+from camcli.printable import percent
 
 log = logging.getLogger(__name__)
 
@@ -62,8 +63,9 @@ class Agreement:
 
     def __str__(self) -> str:
         return (
-            f"on {self.images} of your images {self.top1:.1%} of the predictions are float32's and "
-            f"the maps' cosine is {self.cosine:.4f} (median; {self.least:.4f} at worst)"
+            f"on {self.images} of your images {percent(self.top1, 1)} of the predictions are "
+            f"float32's and the maps' cosine is {self.cosine:.4f} "
+            f"(median; {self.least:.4f} at worst)"
         )
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from camcli.data.datasets.load import Item
 from camcli.data.sources.splits import Split
-from camcli.printable import counted
+from camcli.printable import counted, percent
 from camcli.render.plots import MAX_CLASSES, confusion_matrix, learning_curves
 from camcli.train.run_folder.label_outputs import write_label_results
 from camcli.train.run_folder.label_scores import SplitLabelScores
@@ -102,9 +102,8 @@ def _write_split(
     if pairs:
         directory.write_csv(f"confused-{split}.csv", pairs)
     if len(classes) <= MAX_CLASSES:
-        words = (
-            f"{title}\n{SPLIT_WORDS[split]}: {found.top1:.1%} of {counted(found.count, 'image')}"
-        )
+        right = f"{percent(found.top1, 1)} of {counted(found.count, 'image')}"
+        words = f"{title}\n{SPLIT_WORDS[split]}: {right}"
         directory.write(f"confusion-{split}.png", confusion_matrix(counts, classes, words))
 
 

@@ -15,6 +15,7 @@ from markupsafe import Markup
 from camcli.data.decode.images import printable
 from camcli.data.sources.refs import ImageRef
 from camcli.errors import UsageError
+from camcli.printable import percent
 from camcli.render import verdict
 from camcli.render.report.page.data import (
     DETAIL_PAGE,
@@ -274,7 +275,7 @@ def _render(template: str, context: Mapping[str, Any], **more: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["percent"] = lambda share: f"{100 * share:.1f}%"
+    environment.filters["percent"] = lambda share: percent(share, 1)
     environment.filters["shown"] = printable
     environment.filters["count"] = lambda n: f"{n:,}"
     environment.filters["value"] = verdict.number

@@ -81,7 +81,7 @@
           text: `Log-odds ${odds(of)}, control ${odds(control)}. Control: ${shown(effect.control_is)}.` }))));
     }
     if (card.heat) {
-      const percent = (value) => `${camcli.fixed(100 * (value || 0), 0)}%`;
+      const percent = (value) => camcli.wholePercent(value || 0);
       found.push(table("Where the evidence lies", `in ${count(card.heat.photographs)}`,
         line("evidence on it", bar(100 * card.heat.share, 0, 0, "w"),
           el("strong", { text: percent(card.heat.share) })),

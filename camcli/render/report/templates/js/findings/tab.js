@@ -58,7 +58,7 @@
       el("ul", { class: "left" }, ...sentences.map((text) => el("li", { text }))))
     : null);
 
-  const percent = (value) => (value === null ? "–" : `${camcli.fixed(100 * value, 0)}%`);
+  const percent = (value) => (value === null ? "–" : camcli.wholePercent(value));
 
   const classTable = (part) => {
     if (!part.classes || !part.classes.length) return null;

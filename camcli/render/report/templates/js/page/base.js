@@ -47,6 +47,13 @@ camcli.percent = (share) => {
   return `${camcli.fixed(share / 1000, 1)}%`;
 };
 
+// The same of a share in [0, 1], without digits after the point.
+camcli.wholePercent = (share) => {
+  if (share >= 0.995 && share < 1) return ">99%";
+  if (share > 0 && share < 0.005) return "<1%";
+  return `${camcli.fixed(100 * share, 0)}%`;
+};
+
 // A value for people: four digits, or all before the point.
 camcli.number = (value) => {
   const size = Math.abs(value);
