@@ -50,24 +50,48 @@ class WithNumbers(nn.Module):
 
 def _with_numbers(graph: Any) -> None:
     """Change a TorchScript graph in place."""
+    numbers: dict[str, Any] = {}  # tensors that hold a whole number, by name: the number
+
+    def number(value: Any, before: Any) -> Any:
+        """A value as a whole number; None where it is none."""
+        if value.type().kind() == "IntType":
+            return value
+        if (known := numbers.get(value.debugName())) is not None:
+            return known
+        held = value.toIValue() if value.node().kind() == "prim::Constant" else None
+        if not isinstance(held, Tensor) or held.dim() or held.dtype != torch.int64:
+            return None
+        graph.setInsertPoint(before)
+        made = graph.insertConstant(int(held))
+        numbers[value.debugName()] = made
+        made.node().moveBefore(next(iter(graph.nodes())))  # others may come to need it
+        return made
+
     for node in list(graph.nodes()):
-        given = list(node.inputs())
-        if not given or not all(_is_number(each) for each in given[:2]):
-            continue
-        kind = node.kind()
-        if kind in _SAME:
-            node.output().replaceAllUsesWith(given[0])
-            continue
+        kind, given = node.kind(), list(node.inputs())
         wanted = _ON_NUMBERS.get(kind)
         if kind == "aten::div" and len(given) == 3 and given[2].toIValue() == "floor":
             wanted = "aten::floordiv"
-        if wanted is None or _is_number(node.output()):
+        if kind not in _SAME and wanted is None:
             continue
-        new = graph.create(wanted, given[: 1 if wanted == "aten::neg" else 2], 1)
-        new.insertBefore(node)
-        new.output().setType(torch._C.IntType.get())
-        node.output().replaceAllUsesWith(new.output())
-
-
-def _is_number(value: Any) -> bool:
-    return bool(value.type().kind() == "IntType")
+        operands = given[: 1 if kind in _SAME or wanted == "aten::neg" else 2]
+        # Of constants alone nothing grows with the image.
+        if all(each.node().kind() == "prim::Constant" for each in operands):
+            continue
+        found = [number(each, node) for each in operands]
+        if any(each is None for each in found):
+            continue
+        out = node.output()
+        if kind == "prim::NumToTensor":
+            numbers[out.debugName()] = found[0]
+        elif kind in _SAME:
+            out.replaceAllUsesWith(found[0])
+        elif out.type().kind() != "IntType":
+            new = graph.create(wanted, found, 1)
+            new.insertBefore(node)
+            new.output().setType(torch._C.IntType.get())
+            # What else needs it as a tensor, such as a root of it, gets one.
+            tensor = graph.create("prim::NumToTensor", [new.output()], 1)
+            tensor.insertBefore(node)
+            out.replaceAllUsesWith(tensor.output())
+            numbers[tensor.output().debugName()] = new.output()

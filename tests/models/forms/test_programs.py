@@ -90,7 +90,21 @@ class Tokens(nn.Module):
         return self.head(x[:, 0])
 
 
-NETWORKS = {"residual": Residual, "sized": Sized, "tokens": Tokens}
+class Heads(Tokens):
+    """The same with attention written out: the width of a head, and its root, are computed."""
+
+    def forward(self, x):
+        x = self.patch(x).flatten(2).transpose(1, 2)
+        x = torch.cat([self.token.expand(x.shape[0], -1, -1), x], 1)
+        for _ in range(2):
+            b, n, d = x.shape
+            qkv = self.qkv(self.norm(x)).reshape(b, n, 3, 2, d // 2).permute(2, 0, 3, 1, 4)
+            y = torch.softmax(qkv[0] @ qkv[1].transpose(-2, -1) * (d // 2) ** -0.5, -1) @ qkv[2]
+            x = x + y.transpose(1, 2).reshape(b, n, (d // 2) * 2)
+        return self.head(x[:, 0])
+
+
+NETWORKS = {"residual": Residual, "sized": Sized, "tokens": Tokens, "heads": Heads}
 
 
 def made(name):
