@@ -38,4 +38,7 @@ def make_callable(package: str) -> None:
     Args:
         package: its dotted name, as its ``__init__`` knows it.
     """
-    sys.modules[package].__class__ = _Verb
+    room = sys.modules[package]
+    room.__class__ = _Verb
+    # Or Python 3.14, which remembers where an attribute was found, takes the module's for the class's.
+    vars(room).pop("__doc__", None)
