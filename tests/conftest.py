@@ -124,6 +124,8 @@ def windows(monkeypatch):
     monkeypatch.setitem(sys.modules, "fcntl", None)  # whoever imports it fails
     monkeypatch.setattr(ctypes, "WinDLL", lambda name, use_last_error: kernel, raising=False)
     monkeypatch.setattr(ctypes, "get_last_error", lambda: kernel.error, raising=False)
+    # Its store of certificates, which urllib opens before any address from Python 3.14 on.
+    monkeypatch.setattr(ssl, "enum_certificates", lambda store: [], raising=False)
     monkeypatch.setattr(sys, "platform", "win32")
     # From 3.12 on whoever opens a URL makes a context for https, which asks the system's store.
     monkeypatch.setattr(ssl, "enum_certificates", lambda store: [], raising=False)
