@@ -40,5 +40,5 @@ def make_callable(package: str) -> None:
     """
     room = sys.modules[package]
     room.__class__ = _Verb
-    # Or Python 3.14, which remembers where an attribute was found, takes the module's for the class's.
+    # Python 3.14 remembers where an attribute was found, and would take this one for the class's.
     vars(room).pop("__doc__", None)

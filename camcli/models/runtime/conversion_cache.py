@@ -23,7 +23,7 @@ from torch import Tensor, fx, nn
 from camcli.data.datasets.paths import cache_home
 from camcli.files import whole_folder
 from camcli.models.runtime.openvino import Converted
-from camcli.models.runtime.openvino_core import core
+from camcli.models.runtime.openvino_core import core, imported
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ def kept(kind: str, name: str | None, make: Callable[[], Converted]) -> Converte
         name: from `name_of`; None keeps nothing.
         make: makes it.
     """
-    import openvino as ov
+    ov = imported("openvino")
 
     if name is None:
         return make()

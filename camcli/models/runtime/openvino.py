@@ -8,8 +8,8 @@
   next layer reads it: a depthwise network is a quarter faster so, and no other is slower.
 - For the network's own square input the shapes are fixed, which is up to a fifth faster; any other
   size runs in a second network, compiled when it is first needed.
-- Without its telemetry, which is on by default and belongs to its converter's command line: the
-  front end is called directly, below that.
+- Without its telemetry, which is on by default: its front end is called directly, below the
+  converter that tells of each call; and see `openvino_core`.
 - Converted once: a later process finds the network on the disk
 (`camcli.models.runtime.conversion_cache`).
 """
@@ -28,7 +28,7 @@ import torch
 from torch import Tensor, nn
 
 from camcli.models.runtime.cpu_quota import quota
-from camcli.models.runtime.openvino_core import core
+from camcli.models.runtime.openvino_core import core, imported
 
 # Images that go through the network at a time; measured by benchmarks/runtimes.py.
 SLICE = {"float32": 2, "bfloat16": 2, "int8": 8}
@@ -74,11 +74,9 @@ def convert(backbone: nn.Module, shape: tuple[int, int, int]) -> Converted:
         backbone: normalised images (B, 3, H, W) -> A, or tuples of tensors.
         shape: (channels, height, width) of an input.
     """
-    import openvino as ov
-    from openvino.frontend import FrontEndManager
-    from openvino.frontend.pytorch.ts_decoder import (
-        TorchScriptPythonDecoder,
-    )
+    ov = imported("openvino")
+    FrontEndManager = imported("openvino.frontend").FrontEndManager
+    decoders = imported("openvino.frontend.pytorch.ts_decoder")
 
     example = torch.zeros(2, *shape).contiguous(memory_format=torch.channels_last)
     frontend = FrontEndManager().load_by_framework("pytorch")
@@ -86,7 +84,7 @@ def convert(backbone: nn.Module, shape: tuple[int, int, int]) -> Converted:
         warnings.simplefilter("ignore")  # tracing is deprecated; OpenVINO still asks for it
         out = backbone(example)
         # What torch's own check would find, in twice the time, `Checked` finds on real images.
-        decoder = TorchScriptPythonDecoder(
+        decoder = decoders.TorchScriptPythonDecoder(
             backbone, example_input=(example,), trace_kwargs={"check_trace": False}
         )
         model = frontend.convert(frontend.load(decoder))

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from camcli.errors import CamcliError, UsageError
+from camcli.models.runtime.openvino_core import imported
 from camcli.printable import counted
 
 PixelSpan = Literal["bytes", "unit", "unknown"]
@@ -55,8 +56,8 @@ def entrance_made(model: Any, origin: str) -> Entrance:
         UsageError: it takes something else than one picture.
         CamcliError: its input has no shape that pictures have.
     """
-    from openvino import PartialShape
-    from openvino import opset13 as ops
+    PartialShape = imported("openvino").PartialShape
+    ops = imported("openvino.opset13")
 
     old = _only_input(model, origin)
     shape = old.get_partial_shape()

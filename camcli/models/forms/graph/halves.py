@@ -16,6 +16,7 @@ from camcli.models.forms.graph.network import Graph, channels_last, part_of
 from camcli.models.forms.graph.running import GraphPart, GraphParts
 from camcli.models.forms.graph.values import Key
 from camcli.models.outputs import largest
+from camcli.models.runtime.openvino_core import imported
 
 # Images at a time, as measured for converted backbones, and rows of features.
 SLICE, ROWS = 2, 8
@@ -141,8 +142,8 @@ def rest_of(network: Graph, spot: Spot, rows: int, size: Grid) -> Any:
     Raises:
         RuntimeError: it cannot be of this shape.
     """
-    import openvino as ov
-    from openvino import opset13 as ops
+    ov = imported("openvino")
+    ops = imported("openvino.opset13")
 
     values = network.fixed(rows, size)
     given = []

@@ -19,6 +19,7 @@ from camcli.models.cutting.scores.final_activation import Family
 from camcli.models.forms.graph.entrance import PixelSpan
 from camcli.models.forms.graph.running import GraphPart
 from camcli.models.forms.graph.values import GraphValues, Key, fold_shapes
+from camcli.models.runtime.openvino_core import imported
 
 # Images of a trial, as everywhere.
 PROBE = 2
@@ -124,7 +125,7 @@ class Graph:
 
     def ending_at(self, key: Key) -> Graph:
         """The same graph with another value as its end."""
-        import openvino as ov
+        ov = imported("openvino")
 
         copy = self.model.clone()
         value = GraphValues(copy).at(key)
@@ -144,7 +145,7 @@ def in_span(noise: Tensor, span: PixelSpan) -> Tensor:
 
 def part_of(values: GraphValues, wanted: Sequence[Any]) -> Any:
     """A graph from the image to some of its values."""
-    import openvino as ov
+    ov = imported("openvino")
 
     return ov.Model(list(wanted), values.model.get_parameters())
 
@@ -212,7 +213,7 @@ def for_any_batch(network: Graph, fixed: int | None, size: tuple[int, int]) -> G
 
 def _reshapes_mended(network: Graph, own: int) -> Graph | None:
     """The same with reshapes to the one image of its file made to follow the number of images."""
-    from openvino import opset13 as ops
+    ops = imported("openvino.opset13")
 
     copy = network.model.clone()
     values, changed = GraphValues(copy), False

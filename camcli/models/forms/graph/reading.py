@@ -20,7 +20,7 @@ from camcli.errors import CamcliError
 from camcli.models.forms.graph.doubtful import is_doubtful
 from camcli.models.forms.graph.entrance import entrance_made
 from camcli.models.forms.graph.values import fold_shapes
-from camcli.models.runtime.openvino_core import core
+from camcli.models.runtime.openvino_core import core, imported
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ def read_at_once(path: Path) -> Any:
     Raises:
         CamcliError: OpenVINO cannot read it.
     """
-    from openvino.frontend import FrontEndManager
+    FrontEndManager = imported("openvino.frontend").FrontEndManager
 
     try:
         if path.read_bytes()[:5].lstrip(b"\xef\xbb\xbf").startswith((b"<?xml", b"<net")):

@@ -18,6 +18,7 @@ from camcli.models.cutting.types import Tail
 from camcli.models.forms.graph.halves import GraphTail, held
 from camcli.models.forms.graph.torch_steps import Step, step_of
 from camcli.models.forms.graph.values import Key, key_of
+from camcli.models.runtime.openvino_core import imported
 
 log = logging.getLogger(__name__)
 
@@ -36,10 +37,10 @@ class TorchRest:
         Raises:
             Exception: an operation is not known, or has settings that are not.
         """
-        from openvino.passes import ConstantFolding, Manager
+        passes = imported("openvino.passes")
 
-        folding = Manager()
-        folding.register_pass(ConstantFolding())
+        folding = passes.Manager()
+        folding.register_pass(passes.ConstantFolding())
         folding.run_passes(rest)
         self._rows = rows
         self._known: dict[Key, Any] = {}

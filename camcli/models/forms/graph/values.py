@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from camcli.models.runtime.openvino_core import imported
+
 Key = tuple[str, int]
 """An operation's name and the number of its output."""
 
@@ -40,7 +42,7 @@ def fold_shapes(model: Any) -> None:
     Args:
         model: with a fixed shape of its input; changed.
     """
-    from openvino import opset13 as ops
+    ops = imported("openvino.opset13")
 
     for node in model.get_ordered_ops():
         if node.get_type_name() != "ShapeOf":
@@ -61,8 +63,8 @@ def in_float32(model: Any) -> None:
     Args:
         model: changed, if it is one.
     """
-    import openvino as ov
-    from openvino import opset13 as ops
+    ov = imported("openvino")
+    ops = imported("openvino.opset13")
 
     others = (ov.Type.f16, ov.Type.f64)
     nodes = model.get_ordered_ops()
