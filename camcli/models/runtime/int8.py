@@ -11,7 +11,6 @@ import contextlib
 import importlib.util
 import io
 import logging
-import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
@@ -28,6 +27,7 @@ from camcli.errors import CamcliError, ImageError, UnavailableError, UsageError
 from camcli.models.classifier import Classifier
 from camcli.models.runtime.conversion_cache import kept, name_of
 from camcli.models.runtime.openvino import Converted
+from camcli.models.runtime.openvino_core import untold
 from camcli.printable import percent
 
 log = logging.getLogger(__name__)
@@ -131,15 +131,14 @@ def quantised(
 
 
 def _quantise(model: Any, preprocess: Preprocess, pixels: list[Tensor]) -> Any:
-    # Its telemetry is on by default; this is its own switch, read when it is imported.
-    os.environ.setdefault("NNCF_CI", "1")
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
 
     def example(p: Tensor) -> np.ndarray:
         return preprocess.normalise(p[None]).permute(0, 2, 3, 1).contiguous().numpy()
 
     with contextlib.redirect_stdout(io.StringIO()):  # its progress bars
-        import nncf
+        with untold():  # its own switch is read after it has begun to tell
+            import nncf
 
         nncf.set_log_level(logging.ERROR)
         return nncf.quantize(

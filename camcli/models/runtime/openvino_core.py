@@ -36,23 +36,26 @@ def imported(module: str) -> Any:
     """
     with _LOCK:
         if "openvino" not in sys.modules:
-            with _missing(_TELLS):
+            with untold():
                 importlib.import_module("openvino")
         return importlib.import_module(module)
 
 
 @contextmanager
-def _missing(package: str) -> Iterator[None]:
-    """A package cannot be imported meanwhile; whoever has it keeps it."""
+def untold() -> Iterator[None]:
+    """What sends telemetry for OpenVINO and NNCF cannot be imported meanwhile.
+
+    Both then go without, for as long as the process lives. Whoever had imported it keeps it.
+    """
     nothing = object()
-    before: Any = sys.modules.get(package, nothing)
-    sys.modules[package] = None  # type: ignore[assignment] # how Python marks what is not there
+    before: Any = sys.modules.get(_TELLS, nothing)
+    sys.modules[_TELLS] = None  # type: ignore[assignment] # how Python marks what is not there
     try:
         yield
     finally:
-        del sys.modules[package]
+        del sys.modules[_TELLS]
         if before is not nothing:
-            sys.modules[package] = before
+            sys.modules[_TELLS] = before
 
 
 def core() -> Any:

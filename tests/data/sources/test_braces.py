@@ -31,10 +31,10 @@ def test_names(text, names):
     ],
 )  # fmt: skip
 def test_too_many_are_refused_before_they_are_made(text):
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(UsageError, match="stands for more than 1,000,000 names"):
         find_images(text)
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
 
 
 def test_the_bound_is_of_all_arguments(monkeypatch):

@@ -1,5 +1,4 @@
 import importlib.util
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -144,10 +143,3 @@ def test_two_empty_maps_agree_and_one_does_not():
     a = torch.tensor([[0.0, 0], [1, 0], [0, 0]])
     b = torch.tensor([[0.0, 0], [2, 0], [1, 0]])
     assert int8._cosine(a, b).tolist() == [1, 1, 0]
-
-
-@needs_nncf
-def test_its_telemetry_is_off(plain, source):
-    with_runtime(plain, precision="int8", images=source, **tell([]))
-    wrapper = sys.modules["nncf.telemetry.wrapper"]
-    assert isinstance(wrapper.telemetry, wrapper.NNCFTelemetryStub)

@@ -82,9 +82,9 @@ def test_another_seed_deals_otherwise_and_the_same_seed_alike():
 
 def test_sixty_thousand_pictures_take_no_time():
     classes = [[n % 131] for n in range(60_000)]
-    start = time.perf_counter()
+    start = time.process_time()
     folds(classes, list(range(60_000)))
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
 
 
 def test_equal_contents_and_groups_join_what_they_have_in_common():
