@@ -37,8 +37,8 @@ from camcli.cam.method_facts import FACTS
 from camcli.data.sources.find import find_images
 from camcli.data.synthetic.birds import USUAL
 from camcli.errors import CamcliError
-from camcli.evaluate.comparison.columns import MetricRow
-from camcli.evaluate.comparison.table import markdown
+from camcli.evaluate.comparison.result.table import markdown
+from camcli.evaluate.comparison.rows.columns import MetricRow
 from camcli.evaluate.measured.seen import see_photographs
 from camcli.models.classifier import Classifier
 from camcli.models.load import load_classifier

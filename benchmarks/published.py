@@ -38,7 +38,7 @@ from torchvision.models.resnet import ResNet, resnet50
 import camcli
 from camcli.data.sources.find import find_images
 from camcli.errors import CamcliError
-from camcli.evaluate.comparison.part_rows import ask_parts, part_rows
+from camcli.evaluate.comparison.measuring.part_rows import ask_parts, part_rows
 from camcli.evaluate.measured.part_scenes import read_part_scenes
 from camcli.models.classes.imagenet import imagenet_classes
 from camcli.models.classifier import Classifier

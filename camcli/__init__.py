@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from camcli.data.marked.result import ApplyResult
     from camcli.evaluate.audit.result import AuditResult
     from camcli.evaluate.check.result import CheckResult
-    from camcli.evaluate.comparison.result import EvaluationResult
+    from camcli.evaluate.comparison.result.result import EvaluationResult
     from camcli.jobs.model import ModelJob
     from camcli.models.classifier import Classifier
     from camcli.result import Heat, Result
@@ -84,7 +84,7 @@ HOMES = {
     "AuditResult": "camcli.evaluate.audit.result",
     "CheckResult": "camcli.evaluate.check.result",
     "Classifier": "camcli.models.classifier",
-    "EvaluationResult": "camcli.evaluate.comparison.result",
+    "EvaluationResult": "camcli.evaluate.comparison.result.result",
     "Heat": "camcli.result",
     "ModelJob": "camcli.jobs.model",
     "Preprocess": "camcli.data.decode.preprocess",

@@ -11,8 +11,8 @@ from camcli.cam.map_options import Smooth
 from camcli.data.decode.fit import Fit
 from camcli.data.sources.find import Images
 from camcli.errors import UsageError
-from camcli.evaluate.comparison.networks import ComparedNetwork
-from camcli.evaluate.comparison.result import EvaluationResult
+from camcli.evaluate.comparison.result.result import EvaluationResult
+from camcli.evaluate.comparison.turn.networks import ComparedNetwork
 from camcli.evaluate.measured.map_scaling import MapScaling
 from camcli.jobs.audit import PLAIN, AuditJob, Clusters
 from camcli.jobs.evaluate import EvaluateJob

@@ -20,6 +20,7 @@ WITHIN = {
     "flags learnt report beside train explain batch concepts layers "
     "inspect maps presets photographs model against reference_copies output_paths record",
     "evaluate": "check comparison audit proof marks properties matching findings metrics measured",
+    "evaluate/comparison": "result turn measuring rows questions",
     "train": "run search steps judged_run localizer result member judging live prepare run_folder "
     "fitting feature_pass dataset backbones config_file config ranges processes progress torchrun",
     "batch": "processes ray contact_sheet run results concepts first_images engine references "

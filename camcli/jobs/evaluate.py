@@ -14,12 +14,12 @@ from camcli.cam.method_facts import find_facts
 from camcli.data.decode.fit import Fit
 from camcli.data.sources.find import Images
 from camcli.errors import UsageError
-from camcli.evaluate.comparison.losses import Losses
-from camcli.evaluate.comparison.networks import ComparedNetwork, find_methods, split_names
-from camcli.evaluate.comparison.result import EvaluationResult
-from camcli.evaluate.comparison.result_files import check_out
-from camcli.evaluate.comparison.suites import ATTENTION_METHODS, SUITE_METHODS, find_suite
-from camcli.evaluate.comparison.wanted import GIVE, MEASURES
+from camcli.evaluate.comparison.questions.suites import ATTENTION_METHODS, SUITE_METHODS, find_suite
+from camcli.evaluate.comparison.questions.wanted import GIVE, MEASURES
+from camcli.evaluate.comparison.result.result import EvaluationResult
+from camcli.evaluate.comparison.result.result_files import check_out
+from camcli.evaluate.comparison.rows.losses import Losses
+from camcli.evaluate.comparison.turn.networks import ComparedNetwork, find_methods, split_names
 from camcli.evaluate.measured.map_scaling import MAP_SCALINGS, MapScaling
 from camcli.jobs.calibration import check_calibration, store
 from camcli.jobs.model import ModelJob
@@ -40,7 +40,7 @@ from camcli.settings import Settings
 from camcli.train.progress import Listener, LogListener
 
 if TYPE_CHECKING:
-    from camcli.evaluate.comparison.answers import Answers
+    from camcli.evaluate.comparison.rows.answers import Answers
     from camcli.models.classifier import Classifier
 
 GRIDS = (2, 3)
@@ -331,12 +331,12 @@ class EvaluateJob(Settings):
         stopped: Callable[[EvaluationResult], object],
     ) -> EvaluationResult:
         """`run`, of settled settings; `attentive` are methods for transformers besides."""
-        from camcli.evaluate.comparison.session import (
+        from camcli.evaluate.comparison.questions.truths import find_truths, without
+        from camcli.evaluate.comparison.turn.session import (
             ask_all,
             check_labels,
             questions,
         )
-        from camcli.evaluate.comparison.truths import find_truths, without
 
         if self.models and (note := note_of_all_layers(self.hows().values(), self.layer)):
             listener.say(note)
@@ -410,7 +410,7 @@ class EvaluateJob(Settings):
         self, result: EvaluationResult, found: Answers, losses: Losses, listener: Listener
     ) -> EvaluationResult:
         """The result, kept where it was asked for; what cannot be written is not lost with it."""
-        from camcli.evaluate.comparison.table import save
+        from camcli.evaluate.comparison.result.table import save
 
         if self.out is not None:
             with losses.only("files of the results"):

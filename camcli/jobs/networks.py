@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from camcli.errors import UsageError
-from camcli.evaluate.comparison.networks import ComparedNetwork
+from camcli.evaluate.comparison.turn.networks import ComparedNetwork
 from camcli.files import expanded
 from camcli.jobs.model import ModelJob
 from camcli.models import spec
 from camcli.train.progress import Listener
 
 if TYPE_CHECKING:
-    from camcli.evaluate.comparison.randomised import Copies
+    from camcli.evaluate.comparison.measuring.randomised import Copies
     from camcli.models.classifier import Classifier
 
 
@@ -62,7 +62,10 @@ def _load(model: ModelJob, layer: str, listener: Listener) -> Classifier:
 
 def _copies(model: ModelJob) -> Copies:
     """Copies that know less and less, for the sanity check."""
-    from camcli.evaluate.comparison.randomised import copies_of_checkpoint, copies_of_model
+    from camcli.evaluate.comparison.measuring.randomised import (
+        copies_of_checkpoint,
+        copies_of_model,
+    )
 
     if model.checkpoint is not None:
         return copies_of_checkpoint(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from camcli.evaluate.comparison.columns import CONTROLS, GROUPS
+from camcli.evaluate.comparison.rows.columns import CONTROLS, GROUPS
 from camcli.jobs.beside.evaluation import read_evaluation
 from camcli.jobs.report import read_run
 from camcli.render.report import write_comparison, write_report

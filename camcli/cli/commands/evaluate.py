@@ -13,7 +13,7 @@ from camcli.cli import options as o
 from camcli.cli.terminal.console import FATAL, SOME_FAILED, emit, fail, failed, tables
 from camcli.cli.terminal.progress import TerminalListener
 from camcli.errors import UsageError
-from camcli.evaluate.comparison.result import EvaluationResult
+from camcli.evaluate.comparison.result.result import EvaluationResult
 from camcli.evaluate.measured.map_scaling import MapScaling
 from camcli.jobs.evaluate import MOST_DRAWS, EvaluateJob
 from camcli.jobs.record import filled

@@ -8,7 +8,8 @@ from typing import Any
 
 from camcli.batch.run_files.recorded_paths import file_sha256, recorded_paths
 from camcli.errors import UsageError
-from camcli.evaluate.comparison.columns import (
+from camcli.evaluate.comparison.result.result_files import RECORD
+from camcli.evaluate.comparison.rows.columns import (
     CLASSIFICATION,
     FORM,
     LOWER,
@@ -18,8 +19,7 @@ from camcli.evaluate.comparison.columns import (
     name_of,
     sanity_tables,
 )
-from camcli.evaluate.comparison.controls import best, is_control
-from camcli.evaluate.comparison.result_files import RECORD
+from camcli.evaluate.comparison.rows.controls import best, is_control
 from camcli.jobs.beside.files import (
     folders_beside,
     json_object,

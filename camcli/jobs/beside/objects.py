@@ -86,7 +86,7 @@ class Annotated:
 
     def tell_outside(self) -> None:
         """Say of which photographs no box is in the picture, once all were asked for."""
-        from camcli.evaluate.comparison.truths import outside_words
+        from camcli.evaluate.comparison.questions.truths import outside_words
 
         if self._outside:
             self._warn(
@@ -187,7 +187,7 @@ def find_objects(
         UsageError: broken annotations, or none that belongs to a photograph.
     """
     from camcli.data.sources.find import ImageRef
-    from camcli.evaluate.comparison.truths import find_truths
+    from camcli.evaluate.comparison.questions.truths import find_truths
     from camcli.evaluate.measured.annotations import Annotations
 
     refs = [ImageRef(source / path, path, None) for path in dict.fromkeys(paths) if path]

@@ -13,7 +13,7 @@ from camcli.cli.app import app
 from camcli.cli.commands.evaluate import evaluate
 from camcli.cli.terminal.console import Friendly, Terminated
 from camcli.data.synthetic.scenes import write_scenes
-from camcli.evaluate.comparison.terminal import show
+from camcli.evaluate.comparison.result.terminal import show
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_a_folder_without_parts_is_refused(run, scenes):
 def test_the_table_fits_into_80_letters():
     import re
 
-    from camcli.evaluate.comparison.columns import CONTROLS, GROUPS, MetricRow
+    from camcli.evaluate.comparison.rows.columns import CONTROLS, GROUPS, MetricRow
 
     names = [name for _, metrics, _ in GROUPS for name in metrics]
     metrics = dict.fromkeys(names, 0.5)
@@ -113,7 +113,7 @@ def test_randomising_the_head_changes_cam_and_not_eigencam(photos, tmp_path):
 
     from camcli.cam.map_options import make_map_options
     from camcli.data.sources.find import find_images
-    from camcli.evaluate.comparison.randomised import compare_copies, copies_of_model
+    from camcli.evaluate.comparison.measuring.randomised import compare_copies, copies_of_model
     from camcli.models.load import load_classifier
 
     for n, photo in enumerate(photos):
@@ -266,8 +266,8 @@ def test_boxes_outside_of_their_pictures_are_told(run, scenes):
 
 def test_the_code_tells_a_script_that_not_all_was_measured(run, monkeypatch):
     """And what was measured is printed, whatever ended it."""
-    from camcli.evaluate.comparison.columns import MetricRow
-    from camcli.evaluate.comparison.result import EvaluationResult
+    from camcli.evaluate.comparison.result.result import EvaluationResult
+    from camcli.evaluate.comparison.rows.columns import MetricRow
     from camcli.jobs.evaluate import EvaluateJob
 
     rows = (MetricRow("net", "cam", 3, {"pointing": 0.5}, {}),)
@@ -300,7 +300,7 @@ def test_each_option_that_asks_something_is_named_where_nothing_is_asked(run, sc
     from inspect import signature
 
     from camcli.cli.commands.evaluate import ASK, TRUTH
-    from camcli.evaluate.comparison.wanted import MEASURES, NOTHING
+    from camcli.evaluate.comparison.questions.wanted import MEASURES, NOTHING
 
     how = {
         "trimap", "labels", "confidence", "scale", "threshold", "tolerance", "bootstrap", "store",

@@ -8,7 +8,7 @@ from PIL import Image
 from camcli.cam.map_options import make_map_options
 from camcli.data.sources.find import find_images
 from camcli.errors import CamcliError
-from camcli.evaluate.comparison.randomised import Likeness
+from camcli.evaluate.comparison.measuring.randomised import Likeness
 from camcli.evaluate.measured import seen as maps
 from camcli.evaluate.measured.seen import see_photographs
 from camcli.models.classifier import Classifier

@@ -7,8 +7,8 @@ from scipy.stats import spearmanr
 from skimage.metrics import structural_similarity
 from torch import nn
 
-from camcli.evaluate.comparison.columns import UNRELATED, MetricRow
-from camcli.evaluate.comparison.table import sanity_markdown, verdicts
+from camcli.evaluate.comparison.result.table import sanity_markdown, verdicts
+from camcli.evaluate.comparison.rows.columns import UNRELATED, MetricRow
 from camcli.evaluate.metrics.sanity import (
     cascade,
     is_kept,

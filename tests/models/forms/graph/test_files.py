@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 import camcli
 from camcli.cli.app import app
 from camcli.errors import CamcliError, UsageError
-from camcli.evaluate.comparison.randomised import copies_of_model
+from camcli.evaluate.comparison.measuring.randomised import copies_of_model
 from camcli.jobs.model import ModelJob
 from camcli.models.load import load_classifier
 from camcli.models.runtime.openvino_core import core
