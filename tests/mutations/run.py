@@ -126,7 +126,7 @@ class Job:
             return ""
         if code == -1:
             return f"more than {LIMIT} s"
-        found = re.search(r"^(?:FAILED|ERROR) (\S+?)(?: - .*)?$", self.log.read_text("utf-8"), re.M)
+        found = re.search(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", self.log.read_text("utf-8"), re.M)
         return found[1] if found else f"exit code {code}"
 
 
