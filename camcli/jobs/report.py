@@ -102,9 +102,12 @@ class ReportJob(Settings):
         """
         from camcli.batch.run_files.run_paths import REPORT
         from camcli.render.report import write_comparison, write_report
+        from camcli.render.report.page.folder import replaceable
 
         listener = listener or LogListener()
         self.check()
+        out = self.out or (self.runs[0] / REPORT if len(self.runs) == 1 else COMPARISON)
+        replaceable(out)  # or it is refused, before anything is read that takes its time
         known = [self._beside(run, listener) for run in self.runs]
         first, *others = [
             replace(read_run(run, listener), beside=beside, annotator=annotator)
@@ -121,7 +124,7 @@ class ReportJob(Settings):
             shared["tick"] = _Thumbnails(listener, stack)
             if others:
                 return write_comparison(
-                    first, others[0], self.out or COMPARISON, say=listener.say, **shared
+                    first, others[0], out, say=listener.say, **shared
                 )
             shared["working"] = listener.slow
             first.beside = replace(
@@ -129,7 +132,7 @@ class ReportJob(Settings):
                 audit=audit_of(first, self.audit_dir, listener),
                 check=check_of(first, self.check_dir, listener),
             )
-            return write_report(first, self.out or self.runs[0] / REPORT, **shared)
+            return write_report(first, out, **shared)
 
     def _beside(self, run: Path, listener: Listener) -> tuple[Beside, Annotated | None]:
         """What else is known of a run, and of its photographs."""

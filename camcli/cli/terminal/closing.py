@@ -102,8 +102,9 @@ def tell_highlights(found: Highlights, output: Output, *, labelled: bool) -> Non
     if found.mistakes:
         heading("Most confident mistakes:" if found.mistakes[1:] else "The mistake:")
         rows([(one.path, _mistaken(one, output)) for one in found.mistakes])
-    if found.weakest:
-        heading("Weakest labels:" if output.multi_label else "Weakest classes:")
+    if found.weakest and not _all_named(found):
+        classes = "class" if len(found.weakest) == 1 else "classes"
+        heading("Weakest labels:" if output.multi_label else f"Weakest {classes}:")
         rows([(one.name, _weak(one)) for one in found.weakest])
     if found.mistakes:
         return
@@ -154,12 +155,26 @@ def _mistaken(one: Highlight, output: Output) -> str:
     return f"taken for {one.pred}, {_percent(one)}; labelled {one.label}"
 
 
+def _all_named(found: Highlights) -> bool:
+    """Whether each mistake of the run is told: nothing can be learnt of its classes beside them."""
+    wrong = sum(count for (true, pred), count in found.pairs.items() if true != pred)
+    return 0 < wrong <= len(found.mistakes)
+
+
 def _weak(one: WeakClass) -> str:
     if one.f1 is not None:
         return f"F1 {one.f1:.2f} (of {one.images} images that have it)"
-    often = "" if one.times == one.images - one.right else f" {one.times} times"
+    missed = one.images - one.right
     share = f"{percent(one.right / one.images)} recognised ({one.right} of {one.images})"
-    return f"{share}, {'the others' if not often else 'mostly'} taken for {one.other}{often}"
+    if one.times == missed:
+        others = "the other " if missed == 1 else "the others "
+        if not one.right:
+            others = "all " if missed > 1 else ""
+        return f"{share}, {others}taken for {one.other}"
+    if 2 * one.times > missed:
+        return f"{share}, mostly taken for {one.other} ({one.times} of {missed})"
+    times = "once" if one.times == 1 else f"{one.times} times"
+    return f"{share}, taken for {one.other} {times}, else for others"
 
 
 def _off(one: Highlight) -> str:

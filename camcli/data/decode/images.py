@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import threading
 import warnings
 from pathlib import Path
@@ -215,7 +216,7 @@ def decode_picture(data: bytes, name: str, enough: Enough | None = None) -> Pict
         except ImageError:
             raise
         except Image.DecompressionBombError as error:
-            raise _too_large(name, "") from error
+            raise _too_large(name, _told_pixels(error)) from error
         except Image.UnidentifiedImageError as error:
             what = containers.what_instead(data) or what_instead(data)
             raise ImageError(f"{name}: {what}") from error
@@ -331,6 +332,12 @@ def _too_many_bytes(name: str, size: int) -> ImageError:
         f"{name}: {size:,} bytes are more than the limit of {MAX_BYTES:,} for one picture; scale "
         "it down first."
     )
+
+
+def _told_pixels(error: Image.DecompressionBombError) -> str:
+    """How many pixels Pillow says a picture has, which it refuses before its size can be asked."""
+    found = re.search(r"\((\d+) pixels\)", str(error))
+    return f"{int(found[1]):,} pixels " if found else ""
 
 
 def _too_large(name: str, size: str) -> ImageError:

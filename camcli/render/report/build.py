@@ -180,8 +180,14 @@ def write(
             settings |= {"thumbs": 0, "contained": True}
             pages.write_self_contained(part, template, context, settings, rows, photos, parts)
             return
-        written = write_thumbs(photos, part, tick)
-        settings |= {"thumbs": len(photos) if written else 0, "contained": False}
+        without = write_thumbs(photos, part, tick)
+        any_there = len(without) < len(photos)
+        settings |= {
+            "thumbs": len(photos) if any_there else 0,
+            # Nothing asks for these: a browser's console lists what is not there as errors.
+            "thumbless": without if any_there else [],
+            "contained": False,
+        }
         pages.write_page(part, template, context, settings, rows, parts)
 
 

@@ -4,6 +4,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from camcli.jobs.report import ReportJob
+
 
 @pytest.fixture
 def run(camcli, tmp_path):
@@ -85,6 +87,29 @@ def test_mistakes_are_explained(camcli, run, tmp_path):
     shards.mkdir()
     (shards / "predictions.1-of-2.csv").write_text("path\r\n")
     assert "camcli merge" in " ".join(camcli("report", shards).stderr.split())
+
+
+def test_a_folder_that_is_no_page_is_refused_before_anything_is_read(
+    camcli, run, tmp_path, monkeypatch
+):
+    """Of a run, of two, and of the place that is taken if none is named."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("mine")
+    (tmp_path / "camcli-comparison").mkdir()
+    (tmp_path / "camcli-comparison" / "notes.txt").write_text("mine")
+
+    def read(*args, **more):
+        raise AssertionError("it was read first")
+
+    monkeypatch.setattr(ReportJob, "_beside", read)
+    for name in ("audit_of", "check_of", "read_run"):
+        monkeypatch.setattr(f"camcli.jobs.report.{name}", read)
+    for words in ([run, "--out", "mine"], [run, run, "--out", "mine"], [run, run]):
+        done = camcli("report", *words)
+        assert done.exit_code == 2, done.stderr
+        assert "not a page of camcli" in " ".join(done.stderr.split())
+    with pytest.raises(AssertionError, match="read first"):  # where there is nothing to refuse
+        ReportJob([run], out=tmp_path / "new").run()
 
 
 @pytest.mark.slow  # several commands

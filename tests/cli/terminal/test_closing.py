@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from camcli.batch.summary.highlights import Highlight, Highlights, WeakClass
+from camcli.batch.summary.highlights import Highlight, Highlights, WeakClass, highlights
 from camcli.cli.terminal.closing import (
     hanging,
     rows,
@@ -47,8 +47,40 @@ def test_at_80_columns_each_is_a_line(told):
         "  dogs/2.jpg                                      taken for cat, 61.0%; labelled dog",
         "Weakest classes:",
         "  cat  40% recognised (4 of 10), the others taken for dog",
-        "  dog  50% recognised (5 of 10), mostly taken for cat 3 times",
+        "  dog  50% recognised (5 of 10), mostly taken for cat (3 of 5)",
     ]
+
+
+@pytest.mark.parametrize(
+    ("right", "images", "times", "words"),
+    [
+        (148, 149, 1, "99% recognised (148 of 149), the other taken for dog"),
+        (4999, 5000, 1, ">99% recognised (4999 of 5000), the other taken for dog"),
+        (1, 5000, 4999, "<1% recognised (1 of 5000), the others taken for dog"),
+        (0, 1, 1, "0% recognised (0 of 1), taken for dog"),
+        (0, 7, 7, "0% recognised (0 of 7), all taken for dog"),
+        (5, 10, 2, "50% recognised (5 of 10), taken for dog 2 times, else for others"),
+        (7, 9, 1, "78% recognised (7 of 9), taken for dog once, else for others"),
+    ],
+)
+def test_of_a_class_nothing_is_said_that_is_not_so(told, right, images, times, words):
+    found = Highlights(weakest=[WeakClass("cat", right, images, "dog", times)])
+    assert told(90, tell_highlights, found, SOFTMAX, labelled=True) == [
+        "Weakest class:", f"  cat  {words}",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("wrong", [1, 5, 6])
+def test_classes_are_called_weak_only_where_not_each_mistake_is_named_above(told, wrong):
+    rows = [{"path": f"{n}", "status": "ok", "pred": "cat", "prob": "0.9", "label": "cat",
+             "correct": "1"} for n in range(300)]  # fmt: skip
+    for row in rows[:wrong]:
+        row |= {"pred": "dog", "correct": "0"}
+    lines = told(
+        80, tell_highlights, highlights(rows, ("cat", "dog"), SOFTMAX), SOFTMAX, labelled=True
+    )
+    assert len(lines) == 1 + min(wrong, 5) + (2 if wrong > 5 else 0)
+    assert ("Weakest class:" in lines) == (wrong > 5)
 
 
 @pytest.mark.parametrize("columns", [20, 40, 80])

@@ -173,8 +173,11 @@ def test_sizes(long_way: Callable[..., tuple[object, ...]], size: tuple[int, int
 
 def test_pillows_own_limit_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
-    with pytest.raises(ImageError, match="larger than the limit of 2,000 pixels"):
-        decode_picture(_jpeg(), "x.jpg")
+    for kind in ("JPEG", "PNG", "WEBP", "GIF"):  # its own size is named
+        file = io.BytesIO()
+        _picture((640, 480)).save(file, kind)
+        with pytest.raises(ImageError, match=r"x: 307,200 pixels exceed the limit of 2,000 pixels"):
+            decode_picture(file.getvalue(), "x")
 
 
 @pytest.mark.parametrize("before", [0, 1, 7, 10, 11, 12])

@@ -59,7 +59,7 @@ class Standing:
     def sentence(self) -> str:
         """The same in words."""
         parts = [
-            f"{', '.join(names)} {verb}"
+            (_listed(names), verb)
             for names, verb in (
                 (self.beat, "beat" if len(self.beat) > 1 else "beats"),
                 (self.tie, "tie with" if len(self.tie) > 1 else "ties with"),
@@ -67,14 +67,20 @@ class Standing:
             )
             if names
         ]
-        if len(parts) == 1:
-            return f"By {self.metric}, {parts[0]} the centred box ({self._why()})."
-        return f"By {self.metric}, against the centred box ({self._why()}): {'; '.join(parts)} it."
+        (first, does), *others = parts
+        # Each verb has its object: what ties "with; the next loses to it" is no sentence.
+        said = [f"{first} {does} the centred box", *(f"{who} {verb} it" for who, verb in others)]
+        return f"By {self.metric}, {'; '.join(said)} ({self._why()})."
 
     def _why(self) -> str:
         if not self.tie:
             return "intervals apart"
         return "intervals overlap" if not (self.beat or self.lose) else "a tie: intervals overlap"
+
+
+def _listed(names: Sequence[str]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def standing(

@@ -34,12 +34,7 @@ def replacing(out: Path) -> Iterator[Path]:
             place of one of the page's.
         CamcliError: it cannot be written.
     """
-    known = _files_of(out) if out.exists() else set()
-    if known is None:
-        raise UsageError(
-            f"{out} is not empty and not a page of camcli, so it will not be touched. "
-            "Choose another --out."
-        )
+    known = replaceable(out)
     try:
         if not out.exists() or not unlisted(out, known):
             with whole_folder(out) as part:
@@ -56,6 +51,21 @@ def replacing(out: Path) -> Iterator[Path]:
             shutil.rmtree(part, ignore_errors=True)
     except OSError as error:
         raise CamcliError(f"Cannot write {out}: {error.strerror}.") from error
+
+
+def replaceable(out: Path) -> set[str]:
+    """The files of the page in `out`, which another may take the place of; none where none is.
+
+    Raises:
+        UsageError: `out` holds something else than a page of camcli.
+    """
+    known = _files_of(out) if out.exists() else set()
+    if known is None:
+        raise UsageError(
+            f"{out} is not empty and not a page of camcli, so it will not be touched. "
+            "Choose another --out."
+        )
+    return known
 
 
 def _exchange(part: Path, out: Path, known: set[str]) -> None:

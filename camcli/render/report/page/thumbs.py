@@ -33,7 +33,7 @@ def thumbnail(photo: Path | ImageRef) -> bytes | None:
 
 def write_thumbs(
     photos: Sequence[Path | ImageRef | None], folder: Path, tick: Callable[[], None] | None = None
-) -> int:
+) -> list[int]:
     """Write thumbnails; a photograph that is gone or broken gets none.
 
     Args:
@@ -42,25 +42,27 @@ def write_thumbs(
         tick: called after each.
 
     Returns:
-        How many were written.
+        The numbers of the rows that got none, in order.
     """
 
-    def make(numbered: tuple[int, Path | ImageRef | None]) -> int:
+    def make(numbered: tuple[int, Path | ImageRef | None]) -> bool:
         number, photo = numbered
         data = thumbnail(photo) if photo else None
         if data is None:
-            return 0
+            return False
         path = folder / thumb_path(number)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
-        return 1
+        return True
 
-    written = 0
+    without: list[int] = []
     with ThreadPoolExecutor(max(2, os.cpu_count() or 1)) as pool:
         # In portions, so that a Ctrl-C does not have to wait for all of them.
         for start in range(0, len(photos), _AT_ONCE):
-            for one in pool.map(make, enumerate(photos[start : start + _AT_ONCE], start)):
-                written += one
+            numbered = enumerate(photos[start : start + _AT_ONCE], start)
+            for number, written in enumerate(pool.map(make, numbered), start):
+                if not written:
+                    without.append(number)
                 if tick:
                     tick()
-    return written
+    return without

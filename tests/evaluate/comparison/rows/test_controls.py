@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from itertools import product
 
 import pytest
 from rich.console import Console
@@ -12,7 +13,7 @@ from rich.console import Console
 from camcli.evaluate.comparison.result import table
 from camcli.evaluate.comparison.result.terminal import show
 from camcli.evaluate.comparison.rows.columns import FORM, GROUPS, LOWER, MetricRow, groups, read_as
-from camcli.evaluate.comparison.rows.controls import best, standing
+from camcli.evaluate.comparison.rows.controls import Standing, best, standing
 
 
 def row(method, value, low, high, metric="maxboxacc_v2", model="net"):
@@ -33,13 +34,27 @@ def test_who_beats_ties_with_and_loses_to_the_box():
     found = standing(ROWS, ["maxboxacc_v2"], lambda r: r.method)
     assert (found.beat, found.tie, found.lose) == (("cam",), ("layercam",), ("eigencam",))
     assert found.sentence() == (
-        "By maxboxacc_v2, against the centred box (a tie: intervals overlap): cam beats; layercam "
-        "ties with; eigencam loses to it."
+        "By maxboxacc_v2, cam beats the centred box; layercam ties with it; eigencam loses to it "
+        "(a tie: intervals overlap)."
     )
     flat = [row("cam", 0.2, 0.1, 0.3), row("centre-box", 0.65, 0.55, 0.75)]
     said = standing(flat, ["maxboxacc_v2"], lambda r: r.method).sentence()
     assert said == "By maxboxacc_v2, cam loses to the centred box (intervals apart)."
     assert standing(flat[:1], ["maxboxacc_v2"], lambda r: r.method) is None
+
+
+@pytest.mark.parametrize("sides", [s for s in product(range(4), repeat=3) if any(s)], ids=str)
+def test_each_verb_has_its_object_whoever_is_there(sides):
+    """In every case: the box is named once and first, and nothing stands without what it is about."""
+    names = [tuple(f"{side}{n}" for n in range(count)) for side, count in zip("btl", sides)]
+    said = Standing("pointing", *names).sentence()
+    one = r"\w\d(?:, \w\d)*(?: and \w\d)? (?:beats?|ties? with|loses? to) "
+    assert re.fullmatch(rf"By pointing, {one}the centred box(?:; {one}it)* \([a-z: ]+\)\.", said)
+    for count, (single, several) in zip(
+        sides, [("beats", "beat"), ("ties with", "tie with"), ("loses to", "lose to")]
+    ):
+        assert len(re.findall(rf" {single} ", said)) == (count == 1)
+        assert len(re.findall(rf" {several} ", said)) == (count > 1)
 
 
 def test_lower_is_better_where_it_is():
@@ -62,10 +77,12 @@ def test_a_method_that_loses_to_a_control_is_not_bold(control):
 def test_terminal_json_and_table_say_the_same(tmp_path):
     out = io.StringIO()
     show(ROWS, [], {}, {}, Console(file=out, width=200))
-    assert "cam beats; layercam ties with; eigencam loses to it." in out.getvalue()
+    assert "cam beats the centred box; layercam ties with it; eigencam loses to it (" in out.getvalue()
     table.save(tmp_path, ROWS, [], {"predictions": {}})
     text = (tmp_path / "results.md").read_text()
-    assert "cam (net) beats; layercam (net) ties with; eigencam (net) loses to it." in text
+    assert (
+        "cam (net) beats the centred box; layercam (net) ties with it; eigencam (net) loses to it ("
+    ) in text
     (found,) = json.loads((tmp_path / "results.json").read_text())["against_centre_box"]
     assert found["beat"] == ["cam (net)"]
     assert found["sentence"] in text

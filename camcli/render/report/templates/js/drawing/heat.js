@@ -109,7 +109,13 @@
     element.style.height = `${(100 * (y1 - y0)) / height}%`;
   };
 
-  // The small copy of a row's photograph, which the first `settings.thumbs` rows have.
+  // The small copy of a row's photograph, which the first `settings.thumbs` rows have but for those
+  // of `settings.thumbless`, whose photographs could not be read.
+  let thumbless = null;
+  camcli.hasThumb = (id) => {
+    thumbless = thumbless || new Set(camcli.settings.thumbless);
+    return id < camcli.settings.thumbs && !thumbless.has(id);
+  };
   camcli.thumbOf = (id) => `thumbs/${String(Math.floor(id / 1000)).padStart(3, "0")}/${String(id).padStart(6, "0")}.jpg`;
 
   // The picture of one map of one row.
@@ -138,13 +144,13 @@
     frame.style.aspectRatio = `${width} / ${height}`;
     // The frame is as large as fits into its stage.
     stage.style.setProperty("--shape", width / height);
-    const { thumbs, contained, pictures, runs } = camcli.settings;
+    const { contained, pictures, runs } = camcli.settings;
     const overlay = side.overlay && !contained ? runs[s].overlays + camcli.url(side.overlay) : null;
     const urls = [];
     if (contained) {
       if (pictures[row.id]) urls.push({ url: pictures[row.id] });
     } else {
-      if (row.id < thumbs) urls.push({ url: camcli.thumbOf(row.id) });
+      if (camcli.hasThumb(row.id)) urls.push({ url: camcli.thumbOf(row.id) });
       urls[large ? "unshift" : "push"]({ url: runs[s].photos + camcli.url(camcli.pathOf(row, s)) });
     }
     // Where the photographs are out of reach, the run's own picture is better than none.

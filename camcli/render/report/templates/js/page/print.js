@@ -51,7 +51,7 @@
   const kept = [];
   const keep = (from, to) => {
     for (let id = from; id < Math.min(to, camcli.settings.thumbs); id++) {
-      kept.push(Object.assign(new Image(), { src: camcli.thumbOf(id) }));
+      if (camcli.hasThumb(id)) kept.push(Object.assign(new Image(), { src: camcli.thumbOf(id) }));
     }
   };
   camcli.preparePrint = () => {
