@@ -123,9 +123,7 @@ class ReportJob(Settings):
                     annotator.tick = _Measuring(listener, stack, len(annotator))
             shared["tick"] = _Thumbnails(listener, stack)
             if others:
-                return write_comparison(
-                    first, others[0], out, say=listener.say, **shared
-                )
+                return write_comparison(first, others[0], out, say=listener.say, **shared)
             shared["working"] = listener.slow
             first.beside = replace(
                 first.beside,

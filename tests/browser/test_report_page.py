@@ -49,6 +49,17 @@ def test_the_most_confidently_wrong_come_first_and_numbers_agree(page, report):
     assert (tiles["right"], tiles["wrong"], tiles["could not be read"]) == ("6", "3", "1")
 
 
+def test_nothing_asks_for_the_small_copy_of_what_could_not_be_read(page, report):
+    """Neither the gallery nor what is kept for printing: the console would list it as an error."""
+    page.driver.get("about:blank")
+    page.driver.get_log("browser")
+    page.open(report)  # with what is kept, as a page of few rows waits for it
+    assert page.js("return camcli.settings.eager && camcli.settings.thumbs") == 10
+    page.wait("return [...document.querySelectorAll('#gallery img')].every((img) => img.complete)")
+    missing = [e["message"] for e in page.driver.get_log("browser") if "thumbs/" in e["message"]]
+    assert not missing
+
+
 @pytest.mark.parametrize("width", [1440, 1024, 390])
 def test_the_usual_filters_are_in_sight_and_others_when_they_are_set(page, report, width):
     size = {"width": width, "height": 844, "deviceScaleFactor": 1, "mobile": width < 500}

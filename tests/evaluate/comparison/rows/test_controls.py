@@ -77,7 +77,9 @@ def test_a_method_that_loses_to_a_control_is_not_bold(control):
 def test_terminal_json_and_table_say_the_same(tmp_path):
     out = io.StringIO()
     show(ROWS, [], {}, {}, Console(file=out, width=200))
-    assert "cam beats the centred box; layercam ties with it; eigencam loses to it (" in out.getvalue()
+    assert (
+        "cam beats the centred box; layercam ties with it; eigencam loses to it (" in out.getvalue()
+    )
     table.save(tmp_path, ROWS, [], {"predictions": {}})
     text = (tmp_path / "results.md").read_text()
     assert (
