@@ -46,13 +46,14 @@ def test_who_beats_ties_with_and_loses_to_the_box():
 @pytest.mark.parametrize("sides", [s for s in product(range(4), repeat=3) if any(s)], ids=str)
 def test_each_verb_has_its_object_whoever_is_there(sides):
     """In every case: the box is named once and first, and nothing stands without what it is about."""
-    names = [tuple(f"{side}{n}" for n in range(count)) for side, count in zip("btl", sides)]
+    names = [
+        tuple(f"{side}{n}" for n in range(count)) for side, count in zip("btl", sides, strict=True)
+    ]
     said = Standing("pointing", *names).sentence()
     one = r"\w\d(?:, \w\d)*(?: and \w\d)? (?:beats?|ties? with|loses? to) "
     assert re.fullmatch(rf"By pointing, {one}the centred box(?:; {one}it)* \([a-z: ]+\)\.", said)
-    for count, (single, several) in zip(
-        sides, [("beats", "beat"), ("ties with", "tie with"), ("loses to", "lose to")]
-    ):
+    verbs = [("beats", "beat"), ("ties with", "tie with"), ("loses to", "lose to")]
+    for count, (single, several) in zip(sides, verbs, strict=True):
         assert len(re.findall(rf" {single} ", said)) == (count == 1)
         assert len(re.findall(rf" {several} ", said)) == (count > 1)
 
