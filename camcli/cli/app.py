@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from camcli import __version__
-from camcli.cli.checked_command import Command
+from camcli.cli.checked_command import Command, Group
 from camcli.cli.commands import (
     apply,
     audit,
@@ -29,8 +29,13 @@ from camcli.cli.commands import (
 )
 from camcli.cli.terminal.console import Friendly, emit
 
+
+class _Root(Friendly, Group):
+    """All of camcli."""
+
+
 app = typer.Typer(
-    cls=Friendly,
+    cls=_Root,
     invoke_without_command=True,
     rich_markup_mode="rich",
     pretty_exceptions_show_locals=False,

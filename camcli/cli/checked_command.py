@@ -7,14 +7,26 @@ import math
 from typing import Any
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 from camcli.cli.completion import complete
 from camcli.cli.short_help import PANELS, shown
+from camcli.cli.value_names import name_value
 from camcli.printable import printable
 
 # Beyond, floats no longer tell neighbours apart, and C libraries overflow not far away.
 _LARGEST = 2**53
+
+
+class Group(TyperGroup):
+    """Commands under one name, whose own options are told in words, too."""
+
+    def get_params(self, ctx: Any) -> Any:
+        """All parameters."""
+        params = super().get_params(ctx)
+        for param in params:
+            name_value(param)
+        return params
 
 
 class Command(TyperCommand):
@@ -27,6 +39,7 @@ class Command(TyperCommand):
         self.params.sort(key=lambda param: _place(getattr(param, "rich_help_panel", None), order))
         for param in self.params:
             complete(param)
+            name_value(param)
 
     def parse_args(self, ctx: Any, args: list[str]) -> Any:
         """Read the options; where images are no argument but an option, say which."""
@@ -64,6 +77,8 @@ class Command(TyperCommand):
     def get_params(self, ctx: Any) -> Any:
         """All parameters; where ``--help`` leaves some out, ``--help-all`` is one of them."""
         params = super().get_params(ctx)
+        for param in params:  # --help is made when it is asked for
+            name_value(param)
         usual = self.get_help_option(ctx)
         if usual is not None and len(shown(self.name or "")):
             everything: Any = copy.copy(usual)

@@ -8,6 +8,7 @@ import pytest
 from typer.main import get_command
 
 from camcli.cli.short_help import PANELS, shown
+from camcli.cli.value_names import WORDS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -48,6 +49,43 @@ def test_help_all_has_every_option(camcli):
         for option in command.params:
             if option.param_type_name == "option":
                 assert option.opts[0] in done.stdout, f"{words} {option.opts[0]}"
+
+
+# What Typer and click call types, in brackets or not, and how they write a range.
+TYPES = (
+    r"<[a-z]|list\[|\b(int|float|str|bool|path|dir|file) range\b|\bx<=|<=x|>=x|\bx>="
+    r"|\b(INTEGER|FLOAT|BOOLEAN|DIRECTORY|Path)\b"
+)
+
+
+def test_no_help_shows_the_name_of_a_type(camcli):
+    """A value is called by a word for a person; a switch and an argument by nothing more."""
+    for command, words in commands():
+        for option in (
+            ("--help", "--help-all") if shown(words[-1] if words else "") else ("--help",)
+        ):
+            told = camcli(*words, option).stdout
+            found = [line for line in told.splitlines() if re.search(TYPES, line)]
+            assert not found, (words, option, found)
+        context = command.make_context("camcli", [], resilient_parsing=True)
+        for param in command.get_params(context):
+            if param.param_type_name == "option":
+                switch = isinstance(param.default, bool) or param.is_flag
+                assert param.metavar is not None, (words, param.opts)
+                assert bool(param.metavar) != switch, (words, param.opts, param.metavar)
+
+
+def test_the_words_for_values_are_of_options_that_there_are():
+    """A word for an option that is gone, or that has its own, would never be shown."""
+    options = [p for command, _ in commands() for p in command.params]
+    for name, word in WORDS.items():
+        assert any(p.opts[0] == name and p.metavar == word for p in options), name
+
+
+def test_a_range_is_told_in_words(camcli):
+    told = " ".join(camcli("evaluate", "--help-all").stdout.replace("│", " ").split())
+    for words in ("N [2 to 3]", "N [at least 1]", "P [0 to 1]"):
+        assert words in told
 
 
 def test_what_is_in_brackets_is_shown_and_no_style(camcli):

@@ -8,12 +8,13 @@ from typing import Annotated
 
 import typer
 
-from camcli.cli.checked_command import Command
+from camcli.cli.checked_command import Command, Group
 from camcli.cli.terminal.console import emit, emit_json, say, warn
 from camcli.errors import UsageError
 from camcli.printable import counted, printable
 
 app = typer.Typer(
+    cls=Group,
     no_args_is_help=True,
     help="List and clear the features that 'camcli train' and 'camcli check' keep.\n\n"
     "They can all be computed again. $CAMCLI_CACHE says where they are, and $CAMCLI_CACHE_LIMIT "

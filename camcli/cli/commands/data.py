@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from camcli.cli.checked_command import Command
+from camcli.cli.checked_command import Command, Group
 from camcli.cli.terminal.console import SOME_FAILED, USAGE, emit, emit_json, fail, say, warn
 from camcli.data.datasets.kind import Archive
 from camcli.data.datasets.registry import NAMED, ways_to_get
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from camcli.data.datasets.describe import Description
 
 app = typer.Typer(
+    cls=Group,
     no_args_is_help=True,
     help="Fetch, check and draw labelled images; photographs to begin with.",
 )

@@ -8,12 +8,13 @@ from typing import Annotated
 
 import typer
 
-from camcli.cli.checked_command import Command
+from camcli.cli.checked_command import Command, Group
 from camcli.cli.terminal.console import emit, emit_json, say
 from camcli.errors import CamcliError, UnavailableError, UsageError
 from camcli.printable import counted
 
 app = typer.Typer(
+    cls=Group,
     no_args_is_help=True,
     help="List, find, fetch and check weight files.\n\n"
     "They are looked up in $CAMCLI_WEIGHTS_DIR, then in torch's cache, and timm's in Hugging "

@@ -143,9 +143,7 @@ def tell_page(out: Path, page: Path | None) -> None:
 
 
 def _percent(one: Highlight) -> str:
-    from camcli.render.verdict import percent
-
-    return percent(one.number)
+    return percent(one.number, 1)
 
 
 def _mistaken(one: Highlight, output: Output) -> str:

@@ -45,10 +45,9 @@ def test_who_beats_ties_with_and_loses_to_the_box():
 
 @pytest.mark.parametrize("sides", [s for s in product(range(4), repeat=3) if any(s)], ids=str)
 def test_each_verb_has_its_object_whoever_is_there(sides):
-    """In every case: the box is named once and first, and nothing stands without what it is about."""
-    names = [
-        tuple(f"{side}{n}" for n in range(count)) for side, count in zip("btl", sides, strict=True)
-    ]
+    """In every case: the box is named once and first, and no verb is without what it is about."""
+    named = zip("btl", sides, strict=True)
+    names = [tuple(f"{side}{n}" for n in range(count)) for side, count in named]
     said = Standing("pointing", *names).sentence()
     one = r"\w\d(?:, \w\d)*(?: and \w\d)? (?:beats?|ties? with|loses? to) "
     assert re.fullmatch(rf"By pointing, {one}the centred box(?:; {one}it)* \([a-z: ]+\)\.", said)
