@@ -15,7 +15,7 @@ ROOMS = ["cli", "jobs", "evaluate", "train", "batch", "render", "cam", "models",
 # The same within a room; what is not a folder is a file.
 WITHIN = {
     "cli": "app commands load_model train_options learning_options options torchrun "
-    "checked_command completion short_help terminal",
+    "checked_command completion short_help value_names terminal",
     "jobs": "apply check audit evaluate networks calibration "
     "flags learnt report beside train explain batch concepts layers "
     "inspect maps presets photographs model against reference_copies output_paths record",
