@@ -1,4 +1,4 @@
-"""Boxes that were drawn on a picture of another size than the photograph has.
+"""Boxes that were drawn on a picture of another size than the photograph has, or reach out of it.
 
 VOC and COCO files say how large the picture was. A photograph that was made smaller since has the
 same things in other pixels: its boxes go with it. Where the shape differs too, nothing can be told.
@@ -18,7 +18,7 @@ from camcli.printable import counted, printable
 
 _ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)
 _PIXELS = 1.0
-"""So far a side may be off, by rounding, in a picture of the same shape."""
+"""So far a side or an edge may be off by rounding."""
 
 
 def fitted(
@@ -59,6 +59,22 @@ def fitted(
             f"of {told[0]}x{told[1]}{more}: its boxes are taken as they are. Are they right?"
         )
     return found
+
+
+def cut_box(boxes: Iterable[Box], size: tuple[int, int]) -> str | None:
+    """The first box that is cut at the edges of its picture, in words; None where none is.
+
+    A pixel outside is how programs round, and is not told.
+
+    Args:
+        boxes: of one picture, in its pixels.
+        size: (width, height) of the picture.
+    """
+    for box in boxes:
+        x0, y0, x1, y1 = box
+        if min(x0, y0) < -_PIXELS or x1 > size[0] + _PIXELS or y1 > size[1] + _PIXELS:
+            return f"{','.join(f'{edge:g}' for edge in box)} in {size[0]}x{size[1]} pixels"
+    return None
 
 
 def _size(ref: ImageRef) -> tuple[int, int] | None:

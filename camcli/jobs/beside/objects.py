@@ -40,6 +40,7 @@ class Annotated:
         self._annotations, self._several, self._warn = annotations, several, warn
         self._warned: set[str] = set()
         self._outside: dict[str, None] = {}
+        self._cut: dict[str, str] = {}
         self.tick: Callable[[], object] = lambda: None
         """Called after each photograph."""
         self.options: tuple[str, ...] = ()
@@ -59,6 +60,7 @@ class Annotated:
         labels: int,
     ) -> Objects | None:
         """See `camcli.render.report.rows.objects.Annotator.objects`."""
+        from camcli.evaluate.measured.box_sizes import cut_box
         from camcli.evaluate.measured.square_canvas import paint
         from camcli.evaluate.metrics.localization import energy
         from camcli.render.report.rows.objects import Objects
@@ -74,6 +76,8 @@ class Annotated:
         boxes = self._annotations.boxes.get(path, ())
         if boxes and truth.mask is None and not len(truth.boxes):
             self._outside.setdefault(path)
+        elif (told := cut_box(boxes, size)) is not None:
+            self._cut.setdefault(path, told)
         found = Objects(_boxes(boxes, size), _outlines(truth.mask))
         own = self._of(path, heat, labels, truth, size)
         region = None if heat is None or own is None else own.region
@@ -85,14 +89,16 @@ class Annotated:
         return found
 
     def tell_outside(self) -> None:
-        """Say of which photographs no box is in the picture, once all were asked for."""
-        from camcli.evaluate.comparison.questions.truths import outside_words
+        """Say which boxes are not in their pictures, or not wholly, once all were asked for."""
+        from camcli.evaluate.comparison.questions.truths import cut_words, outside_words
 
         if self._outside:
             self._warn(
                 f"{counted(len(self._outside), 'photograph')} without a box that counts: "
                 f"{outside_words(list(self._outside))}"
             )
+        if self._cut:
+            self._warn(f"In the boxes, {cut_words(self._cut)}")
 
     def _of(
         self,

@@ -82,8 +82,10 @@ def test_boxes_outside_of_their_pictures_are_told_once_for_all(tmp_path):
         found.objects(path, SIZE, None, even(3, 3), 1)
     assert said == []
     found.tell_outside()
-    (line,) = said
+    line, cut = said
     assert line.startswith("2 photographs without a box that counts: the boxes of a.jpg and of 1 o")
+    assert cut.startswith("In the boxes, of 2 photographs boxes reach out of the picture")
+    assert "b.jpg, 300,0,400,50 in 200x100 pixels" in cut
 
 
 def test_an_outline_goes_around_a_mask_and_its_holes(tmp_path):

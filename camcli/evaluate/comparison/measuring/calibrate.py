@@ -16,6 +16,7 @@ from camcli.errors import ImageError, UsageError
 from camcli.evaluate.comparison.questions.truths import outside_words
 from camcli.evaluate.comparison.rows.columns import CONTROLS, MetricRow
 from camcli.evaluate.measured.annotations import Annotations
+from camcli.evaluate.measured.box_sizes import cut_box
 from camcli.evaluate.measured.seen import see_photographs
 from camcli.evaluate.measured.square_canvas import centre_box, centre_gaussian, noise
 from camcli.evaluate.metrics.bootstrap import intervals
@@ -42,6 +43,7 @@ class Calibrated:
         told: a sentence for each method.
         warnings: what should make a user doubt.
         count: photographs by which it was chosen.
+        cut: photographs of which a box reaches out of the picture, and that box.
     """
 
     calibrations: list[Calibration] = field(default_factory=list)
@@ -50,6 +52,7 @@ class Calibrated:
     told: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     count: int = 0
+    cut: dict[str, str] = field(default_factory=dict)
 
 
 def calibrate(
@@ -81,11 +84,14 @@ def calibrate(
     thresholds: list[BoxThreshold] = [*map(float, SHARES), USUAL_SHARE, PERCENTILE, OTSU]
     found: dict[str, list[np.ndarray]] = {}
     outside: list[str] = []
+    cut: dict[str, str] = {}
     for seen in see_photographs(classifier, refs, hows, failed=failed):
         truth = annotations.truth(seen.ref.rel, seen.size)
         if not len(truth.boxes):
             outside.append(seen.ref.rel)
             continue
+        if (told := cut_box(annotations.boxes.get(seen.ref.rel, ()), seen.size)) is not None:
+            cut.setdefault(seen.ref.rel, told)
         whole = (0.0, 0.0, float(seen.size[0]), float(seen.size[1]))
         drawn = (centre_box(), centre_gaussian(), noise(seed + len(found.get(_CENTRE, ())) + 1))
         maps = {control: (heat, whole) for control, heat in zip(CONTROLS, drawn, strict=True)}
@@ -101,7 +107,7 @@ def calibrate(
                 else "none of the photographs of --calibrate can be read."
             )
         )
-    result = Calibrated(count=len(found[_CENTRE]))
+    result = Calibrated(count=len(found[_CENTRE]), cut=cut)
     if outside:
         result.warnings.append(
             f"the boxes of {printable(outside[0])}{' and others' * (len(outside) > 1)} lie outside "

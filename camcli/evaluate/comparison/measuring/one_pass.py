@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
@@ -22,6 +22,7 @@ from camcli.evaluate.comparison.questions.questions import Questions
 from camcli.evaluate.comparison.rows.columns import CONTROLS
 from camcli.evaluate.comparison.rows.losses import Losses
 from camcli.evaluate.measured.annotations import Annotations
+from camcli.evaluate.measured.box_sizes import cut_box
 from camcli.evaluate.measured.seen import Seen
 from camcli.evaluate.measured.square_canvas import (
     GAUSSIAN,
@@ -164,10 +165,8 @@ class OnePass:
             return None
         if truth.mask is None and not len(truth.boxes):
             self.outside[rel] = None
-        for box in annotations.boxes.get(rel, ()):
-            if reaches_out(box, seen.size) and rel not in self.outside:
-                told = ",".join(f"{edge:g}" for edge in box)
-                self.cut.setdefault(rel, f"{told} in {seen.size[0]}x{seen.size[1]} pixels")
+        elif (told := cut_box(annotations.boxes.get(rel, ()), seen.size)) is not None:
+            self.cut.setdefault(rel, told)
         return truth
 
     def _locate(self, seen: Seen, truth: Truth) -> None:
@@ -215,17 +214,6 @@ def control_maps(seed: int, seen: Seen) -> dict[str, np.ndarray]:
     whole = (0.0, 0.0, float(seen.size[0]), float(seen.size[1]))
     drawn = paint(noise(seed), whole, seen.size)
     return dict(zip(CONTROLS, (centre_box(), centre_gaussian(), drawn), strict=True))
-
-
-def reaches_out(box: Sequence[float], size: tuple[int, int]) -> bool:
-    """Whether a box ends more than a pixel outside of its picture, by which programs may round.
-
-    Args:
-        box: its edges x0, y0, x1, y1 in pixels.
-        size: (width, height) of the picture.
-    """
-    x0, y0, x1, y1 = box
-    return min(x0, y0) < -1 or x1 > size[0] + 1 or y1 > size[1] + 1
 
 
 def _right(seen: Seen, classifier: Classifier) -> tuple[bool, bool] | None:

@@ -83,6 +83,20 @@ def outside_words(rels: Sequence[str]) -> str:
     )
 
 
+def cut_words(cut: Mapping[str, str]) -> str:
+    """That boxes of photographs, at least one, are cut at the edges of their pictures.
+
+    Args:
+        cut: by relative path, as `camcli.evaluate.measured.box_sizes.cut_box` says it.
+    """
+    rel, box = next(iter(cut.items()))
+    return (
+        f"of {counted(len(cut), 'photograph')} boxes reach out of the picture and are cut at its "
+        f"edges; the first is that of {printable(rel)}, {box}. Were they drawn on pictures of "
+        "another size, or are they x,y,width,height?"
+    )
+
+
 def without(truths: Truths, some: Mapping[str, Any], listener: Listener) -> Truths:
     """The annotations of the photographs that are not among some.
 

@@ -20,7 +20,7 @@ from camcli.evaluate.comparison.measuring.random_labels import FEWEST, compare_l
 from camcli.evaluate.comparison.measuring.randomised import compare_copies
 from camcli.evaluate.comparison.measuring.refusals import check_questions
 from camcli.evaluate.comparison.questions.questions import Questions
-from camcli.evaluate.comparison.questions.truths import outside_words
+from camcli.evaluate.comparison.questions.truths import cut_words, outside_words
 from camcli.evaluate.comparison.rows.advice import advise
 from camcli.evaluate.comparison.rows.answers import Answers
 from camcli.evaluate.comparison.rows.columns import CONTROLS, MetricRow
@@ -33,7 +33,7 @@ from camcli.models.classes.chance import chance_doubt
 from camcli.models.classes.label_index import label_index, label_indices
 from camcli.models.classifier import Classifier
 from camcli.models.spec import LAST
-from camcli.printable import counted, printable
+from camcli.printable import counted
 from camcli.train.progress import Listener
 
 NamedBy = Callable[[Sequence[ImageRef], Classifier], list[ImageRef]]
@@ -173,6 +173,8 @@ class NetworkTurn:
             classifier, network.name, refs, hows, self.calibrating, self.listener,
             repeats=self.ask.repeats, seed=self.ask.seed, failed=self._failed,
         )  # fmt: skip
+        if chosen.cut and first:
+            self.listener.warn(f"In --calibrate, {cut_words(chosen.cut)}")
         self.found.calibrations[network.name] = chosen.calibrations
         if not self.ask.annotations.boxes:
             self.found.rows += [row for row in chosen.rows if row.model or first]
@@ -201,12 +203,7 @@ class NetworkTurn:
             count = counted(len(compared.outside), "photograph")
             self.lost = f"{count} without a box that counts: {outside_words(compared.outside)}"
         if compared.cut and first:
-            rel, box = next(iter(compared.cut.items()))
-            self.listener.warn(
-                f"Of {counted(len(compared.cut), 'photograph')} boxes reach out of the picture and "
-                f"are cut at its edges; the first is that of {printable(rel)}, {box}. Were they "
-                "drawn on pictures of another size, or are they x,y,width,height?"
-            )
+            self.listener.warn(f"In --boxes, {cut_words(compared.cut)}")
         if compared.predictions:
             found.predictions[network.name] = compared.predictions
             if doubt := _doubt(compared.predictions, classifier):

@@ -317,5 +317,11 @@ def test_boxes_that_are_cut_at_the_edges_are_counted_and_named(by_colour, folder
     told = Told()
     job.run(told, [network(by_colour), network(by_colour, "two")])
     (line,) = [line for line in told.lines if "reach out" in line]
-    assert line.startswith("Of 2 photographs boxes reach out of the picture")
+    assert line.startswith("In --boxes, of 2 photographs boxes reach out of the picture")
     assert "green/0.png, -9,0,16,32 in 32x32 pixels" in line
+    # The boxes that choose a threshold are cut in the same way, and told of likewise.
+    told = Told()
+    job = replace(job, boxes=None, calibrate=boxes)
+    job.run(told, [network(by_colour), network(by_colour, "two")])
+    (calibrating,) = [line for line in told.lines if "reach out" in line]
+    assert calibrating == line.replace("--boxes", "--calibrate")
