@@ -17,7 +17,7 @@ WITHIN = {
     "cli": "app commands load_model train_options learning_options options torchrun "
     "checked_command completion short_help value_names terminal",
     "jobs": "apply check audit evaluate networks calibration "
-    "flags learnt report beside train explain batch concepts layers "
+    "flags report train explain batch learnt beside concepts layers "
     "inspect maps presets photographs model against reference_copies output_paths record",
     "evaluate": "check comparison audit proof marks properties matching findings metrics measured",
     "evaluate/comparison": "result turn measuring rows questions",

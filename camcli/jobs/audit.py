@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from camcli.cam.method_facts import AUTO, find_facts
 from camcli.data.sources.find import Images
 from camcli.errors import CamcliError, UsageError
+from camcli.jobs.learnt import tell_learnt
 from camcli.jobs.model import ModelJob
 from camcli.jobs.photographs import called, find_photographs, tell_notes
 from camcli.printable import counted
@@ -167,6 +168,10 @@ class AuditJob(Settings):
             looked, classifier = self._seen(listener, failures, clock)
         if not looked.facts:
             raise self._nothing(failures, clock, looked)
+
+        if not isinstance(classifier, str) and classifier.provenance.source == "checkpoint":
+            weights = Path(classifier.provenance.weights or "")
+            tell_learnt([weights], [photo.ref.path for photo in looked.photos], listener)
 
         from camcli.evaluate.audit.audit import summarise, suspicions
         from camcli.evaluate.audit.audit_files import save

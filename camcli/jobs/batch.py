@@ -16,6 +16,7 @@ from camcli.batch.run_files.shard import Shard, parse_shard
 from camcli.batch.tables.export import check_format, export
 from camcli.data.sources.find import Images, Source, find_images
 from camcli.errors import UsageError
+from camcli.jobs.learnt import learnt_of
 from camcli.jobs.maps import MapJob
 from camcli.jobs.model import ModelJob, loaded
 from camcli.jobs.photographs import tell_notes
@@ -314,7 +315,8 @@ class BatchJob(Settings):
         listener = listener or LogListener()
         self.check(listener)
         if self.out is not None:
-            return self._finishing(self.start(self.find(listener), classifier, listener))
+            run = self.start(self.find(listener), classifier, listener)
+            return self._finishing(run, self.out, listener)
         from camcli.batch.engine import stream
 
         source, classifier, what = self._ready(None, classifier, listener)
@@ -324,9 +326,11 @@ class BatchJob(Settings):
             source, classifier, what, batch_size=self.batch_size, workers=self.workers
         )  # fmt: skip
 
-    def _finishing(self, run: Run) -> Iterator[Result]:
+    def _finishing(self, run: Run, out: Path, listener: Listener) -> Iterator[Result]:
         yield from run
         self.finish(run)
+        if not self.part and (told := learnt_of(out)):
+            listener.say(told)
 
     def finish(self, run: Run) -> Path:
         """What is written once all images are done: the contact sheet, the table's other formats.

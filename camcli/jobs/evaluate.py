@@ -22,6 +22,7 @@ from camcli.evaluate.comparison.rows.losses import Losses
 from camcli.evaluate.comparison.turn.networks import ComparedNetwork, find_methods, split_names
 from camcli.evaluate.measured.map_scaling import MAP_SCALINGS, MapScaling
 from camcli.jobs.calibration import check_calibration, store
+from camcli.jobs.learnt import tell_learnt
 from camcli.jobs.model import ModelJob
 from camcli.jobs.networks import checkpoint_of, files_of, network_of
 from camcli.jobs.photographs import called, find_photographs
@@ -373,6 +374,7 @@ class EvaluateJob(Settings):
             listener.say(f"{told} {drawn_alike(self.preset, maps)}")
         # Before seconds of silence.
         listener.say(f"{counted(len(refs), 'photograph')}, {counted(len(networks), 'network')}.")
+        tell_learnt(self._checkpoints(), [ref.path for ref in refs], listener)
         ask = questions(
             truths, scale=self.scale, threshold=self.threshold, tolerance=self.tolerance,
             faithfulness=self.faithfulness or bool(suite and suite.faithfulness),

@@ -138,6 +138,7 @@ class ReportJob(Settings):
         from camcli.jobs.beside.evaluation import find_evaluation
         from camcli.jobs.beside.objects import annotated
         from camcli.jobs.beside.training import find_training
+        from camcli.jobs.learnt import learnt_in
         from camcli.render.report.rows.beside import Beside
 
         directory = RunDirectory(run)
@@ -150,6 +151,8 @@ class ReportJob(Settings):
         if len(self.runs) > 1:
             return Beside(), annotator
         training = find_training(info, run, self.training, listener.say)
+        if training and (learnt := learnt_in(run, info, training)) and learnt.sentence():
+            training = {**training, "learnt": learnt.record()}
         return Beside(evaluation=evaluation, training=training), annotator
 
 

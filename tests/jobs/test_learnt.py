@@ -2,11 +2,14 @@
 
 import hashlib
 import json
+import shutil
 
 import pytest
 
 from camcli.batch.run_files.run_paths import INFO
+from camcli.jobs import learnt
 from camcli.jobs.learnt import learnt_of
+from camcli.train.progress import Listener
 
 PATHS = ["train/a/1.jpg", "train/a/2.jpg", "train/b/1.jpg", "val/a/1.jpg", "val/b/1.jpg"]
 
@@ -26,6 +29,22 @@ def trained(tmp_path):
     rows = [f"{path},{path.split('/')[0]}" for path in PATHS]
     (folder / "out_of_fold.csv").write_text("\n".join(["path,split", *rows]) + "\n")
     return folder / "best.safetensors"
+
+
+def with_files(tmp_path, trained, copies):
+    """The photographs of the training, each of its own bytes and size, and copies elsewhere."""
+    table = ["path,split,content"]
+    for n, path in enumerate(PATHS):
+        file = tmp_path / "photos" / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"x" * (n + 1))
+        table.append(f"{path},{path.split('/')[0]},{hashlib.sha256(file.read_bytes()).hexdigest()}")
+    (trained.parent / "out_of_fold.csv").write_text("\n".join(table) + "\n")
+    for name, data in copies.items():
+        file = tmp_path / "clean" / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(data)
+    return tmp_path / "clean"
 
 
 def run_over(tmp_path, checkpoint, source, rows):
@@ -71,3 +90,73 @@ def test_nothing_is_said_where_it_is_not_known(tmp_path, trained):
     # Another network lies there now.
     trained.write_bytes(b"another")
     assert learnt_of(run) == ""
+
+
+COPIES = {
+    "1.jpg": b"x",
+    "2.jpg": b"xx",
+    "new.jpg": b"y",
+    "val.jpg": b"xxxx",
+    "large.jpg": b"z" * 99,
+}
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["the originals are there", "they are gone"])
+def test_copies_are_told_by_their_bytes(tmp_path, trained, there):
+    """Of the same size is not the same; what was held out is no copy of what was learned."""
+    clean = with_files(tmp_path, trained, COPIES)
+    if not there:
+        shutil.rmtree(tmp_path / "photos")
+    run = run_over(
+        tmp_path, trained, clean, [f"{p},a,0.9,{int(p != 'new.jpg')},ok" for p in COPIES]
+    )
+    assert learnt_of(run) == (
+        "The network was trained on 2 of these 5 photographs, and may know them by heart; of the "
+        "other 3 it has 0.6667 right (2 of 3)."
+    )
+
+
+def test_only_what_may_be_a_copy_is_read_and_not_without_end(tmp_path, trained, monkeypatch):
+    clean = with_files(tmp_path, trained, COPIES)
+    run = run_over(tmp_path, trained, clean, [f"{path},a,0.9,1,ok" for path in COPIES])
+    read = []
+    monkeypatch.setattr(learnt, "file_sha256", lambda path: read.append(path.name) or "")
+    assert learnt_of(run) == ""
+    assert sorted(read) == ["1.jpg", "2.jpg", "new.jpg"]
+    monkeypatch.undo()
+    monkeypatch.setattr(learnt, "_READ", 1)
+    told = learnt_of(run)
+    assert "trained on 1 of these 5 photographs" in told
+    assert "Whether 2 photographs are copies of what it was trained on was not looked at" in told
+
+
+def test_a_table_without_contents_or_members_of_containers_read_nothing(tmp_path, trained):
+    rows = ["photos.tar/a/1.jpg,a,0.9,1,ok"]
+    assert learnt_of(run_over(tmp_path, trained, tmp_path, rows)) == ""
+    with_files(tmp_path, trained, {})
+    assert learnt_of(run_over(tmp_path, trained, tmp_path, rows)) == ""
+
+
+def test_who_judges_a_checkpoint_is_warned(tmp_path, trained):
+    clean = with_files(tmp_path, trained, COPIES)
+
+    class Heard(Listener):
+        def __init__(self):
+            self.told = []
+
+        def warn(self, message):
+            self.told.append(message)
+
+    def warned(*files):
+        heard = Heard()
+        learnt.tell_learnt([trained, None, tmp_path / "other.pth"], files, heard)
+        return heard.told
+
+    assert warned(clean / "new.jpg", tmp_path / "photos/val/a/1.jpg") == []
+    (told,) = warned(clean / "1.jpg", tmp_path / "photos/train/b/1.jpg", clean / "new.jpg")
+    assert told == (
+        f"{trained}: the network was trained on 2 of these 3 photographs, and may know them by "
+        "heart; 1 other is new to it."
+    )
+    (told,) = warned(clean / "1.jpg")
+    assert "trained on all of these photographs" in told

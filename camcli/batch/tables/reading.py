@@ -11,12 +11,13 @@ import csv
 import math
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from camcli.batch.tables.columns import ColumnKind, kind_of
 from camcli.errors import CamcliError
+from camcli.files import open_regular
 from camcli.printable import counted
 from camcli.spreadsheet import plain
 
@@ -205,3 +206,21 @@ def _delimiter(first: str) -> str:
         if "path" in [name.strip() for name in names]:
             found[delimiter] = len(names)
     return max(found, key=lambda each: found[each], default=",")
+
+
+def undecodable(table: Path) -> int:
+    """How many lines of a table are no UTF-8, as names of files need not be; 0 of one that is gone.
+
+    Their bytes are kept as they are, so that the names still open the files; what reads the table
+    must be told so.
+    """
+    found = 0
+    with suppress(OSError, ValueError), open_regular(table) as file:
+        for number, line in enumerate(file):
+            if number == 0 and line.startswith((b"\xff\xfe", b"\xfe\xff")):  # saved as UTF-16
+                return 0
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError:
+                found += 1
+    return found

@@ -19,7 +19,7 @@ from camcli.cli.terminal.batch_progress import (
     summarize,
     warn_if_nothing_drawn,
 )
-from camcli.cli.terminal.closing import paragraph, tell_flags, tell_page
+from camcli.cli.terminal.closing import paragraph, tell_flags, tell_names, tell_page
 from camcli.cli.terminal.console import (
     INTERRUPTED,
     SOME_FAILED,
@@ -327,6 +327,8 @@ def batch(
         if job.part:
             say(f"When all {job.part.of} shards are done: camcli merge {out}")
     warn_if_nothing_drawn(run)
+    if not quiet:
+        tell_names(run.directory.csv)
     page = None
     if report and run.counts.done:
         page = ReportJob([out]).run(Listener() if quiet else TerminalListener())

@@ -8,7 +8,13 @@ from typing import Annotated
 import typer
 
 from camcli.cli import options as o
-from camcli.cli.terminal.closing import paragraph, tell_flags, tell_highlights, tell_page
+from camcli.cli.terminal.closing import (
+    paragraph,
+    tell_flags,
+    tell_highlights,
+    tell_names,
+    tell_page,
+)
 from camcli.cli.terminal.console import emit, say, slow
 from camcli.jobs.flags import flags_of
 from camcli.jobs.learnt import learnt_of
@@ -66,6 +72,7 @@ def merge(
     tell_highlights(found, output, labelled=bool(counts.get("labelled")))
     if learnt := learnt_of(run):
         paragraph(learnt)
+    tell_names(run / CSV)
     tell_flags(flags_of(run))
     tell_page(run, None)
     emit(export(run / CSV, table_format))

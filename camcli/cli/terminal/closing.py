@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from camcli.cli.terminal.console import say, styled
-from camcli.printable import percent, printable
+from camcli.printable import counted, percent, printable
 
 if TYPE_CHECKING:
     from camcli.batch.summary.highlights import Highlight, Highlights, WeakClass
@@ -127,6 +127,19 @@ def tell_flags(flagged: Sequence[Flagged]) -> None:
         words = "; ".join(one.titles[:_TITLES]) + (f"; and {more} more" if more > 0 else "")
         pairs.append((one.folder, words))
     rows(pairs)
+
+
+def tell_names(table: Path) -> None:
+    """How a table is read that has names which are no UTF-8; nothing of any other."""
+    from camcli.batch.tables.reading import undecodable
+
+    if lines := undecodable(table):
+        many = counted(lines, f"line of {table.name} has", f"lines of {table.name} have")
+        say(
+            f"{many} names that are no UTF-8, kept as on the disk. To read it in Python: "
+            "open(..., encoding='utf-8', errors='surrogateescape'), or pandas.read_csv(..., "
+            "encoding_errors='surrogateescape', dtype={'path': object, 'overlay': object})."
+        )
 
 
 def tell_page(out: Path, page: Path | None) -> None:

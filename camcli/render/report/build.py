@@ -101,6 +101,7 @@ def write_report(
         "summary": summary,
         "about": [*about(run), *_doubt(run, summary, names.list)],
         "signed": run.signed,
+        "learnt": (run.beside.training or {}).get("learnt"),
         "failed": [(row.path, row.sides[0].error) for row in failed[:FAILURES]],
         "failures": len(failed),
         "labelled": summary.judged > 0,

@@ -1,6 +1,7 @@
 """`camcli batch` on everything that a folder may hold."""
 
 import csv
+import io
 import json
 import os
 import signal
@@ -14,6 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+
+from camcli.batch.tables.reading import undecodable
 
 
 @pytest.fixture
@@ -322,3 +325,47 @@ def test_failed_images_are_named_at_a_resume_and_tried_again_on_request(camcli, 
     done = camcli("batch", "in", "--out", "r", "--resume", "--labels", "folder")
     assert done.exit_code == 2
     assert "labels 'auto' and 'folder'" in done.stderr
+
+
+@pytest.mark.posix
+def test_a_table_with_names_that_are_no_utf8_says_how_it_is_read(camcli, tmp_path, rgb):
+    """As docs/runs.md says, by pandas and csv: the names then open the files."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    names = [b"a.png", b"caf\xe9.png", b"\xff\xfe.png"]
+    for name in names:
+        data = io.BytesIO()
+        Image.fromarray(rgb).resize((90, 60)).save(data, "PNG")
+        (folder / os.fsdecode(name)).write_bytes(data.getvalue())
+    done = camcli("batch", "in", "--out", "run")
+    assert done.exit_code == 0, done.stderr
+    told = " ".join(done.stderr.split())
+    assert "2 lines of predictions.csv have names that are no UTF-8" in told
+    words = "encoding_errors='surrogateescape', dtype={'path': object, 'overlay': object}"
+    assert words in told
+    made = tmp_path / "run" / "predictions.csv"
+    with pytest.raises(UnicodeDecodeError):
+        made.read_text("utf-8")
+    assert sorted(map(os.fsencode, table(made))) == sorted(names)
+    (folder / os.fsdecode(names[1])).unlink()
+    (folder / os.fsdecode(names[2])).unlink()
+    again = camcli("batch", "in", "--out", "run2", "--no-overlays")
+    assert "UTF-8" not in again.stderr
+    pandas = pytest.importorskip("pandas")
+    frame = eval(f"pandas.read_csv(made, {words})", {"pandas": pandas, "made": made})
+    assert sorted(map(os.fsencode, frame["path"])) == sorted(names)
+    assert all((tmp_path / "run" / overlay).is_file() for overlay in frame["overlay"])
+    assert frame["prob"].between(0, 1).all()
+    page = (Path(__file__).resolve().parents[3] / "docs" / "runs.md").read_text("utf-8")
+    assert words.replace("'", '"') in page
+
+
+def test_lines_that_are_no_utf8_are_counted(tmp_path):
+    file = tmp_path / "t.csv"
+    for data, lines in [
+        (b"path\r\n\xc3\xa9\r\n", 0), (b"path\r\n\xff\xfe\r\na\r\n\xe9", 2), (b"", 0),
+        ("path\r\n\xe9".encode("utf-16"), 0),
+    ]:  # fmt: skip
+        file.write_bytes(data)
+        assert undecodable(file) == lines
+    assert undecodable(tmp_path / "none") == 0

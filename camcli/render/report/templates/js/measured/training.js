@@ -190,6 +190,7 @@
       all.push(el("p", { class: "note", text: "The checkpoint is not there any more, so nobody can tell "
         + "whether this is the training of the run's network." }));
     }
+    if (part.learnt) all.push(el("p", { class: "note", text: shown(part.learnt.told) }));
     if (part.epochs.length > 1) all.push(curves(part.epochs));
     all.push(...part.splits.map(split));
     if (!part.splits.length && part.status === "finished") {
