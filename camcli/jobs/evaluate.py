@@ -51,6 +51,9 @@ SURE = 0.9
 """Least probability of a photograph in the grid, where none is asked for."""
 
 
+_STOPPING = "Stopping: what was measured is being kept; once more to leave it."
+
+
 @dataclass(frozen=True, slots=True)
 class EvaluateJob(Settings):
     """An evaluation that is to be made; ``camcli evaluate --help`` says more of each setting.
@@ -371,7 +374,8 @@ class EvaluateJob(Settings):
         if self.preset and drawn:
             maps = SettledMaps(self.methods or "", self.fit, self.input_size, self.smooth)
             told = told_of_boxes(self.preset, maps, "--calibrate")
-            listener.say(f"{told} {drawn_alike(self.preset, maps)}")
+            other = self.models != spec.BUNDLED or bool(self.weights)
+            listener.say(f"{told} {drawn_alike(self.preset, maps, other=other)}")
         # Before seconds of silence.
         listener.say(f"{counted(len(refs), 'photograph')}, {counted(len(networks), 'network')}.")
         tell_learnt(self._checkpoints(), [ref.path for ref in refs], listener)
@@ -394,7 +398,7 @@ class EvaluateJob(Settings):
             only_labels=self._only_labels,
         )  # fmt: skip
         if found.stopped:
-            listener.say("Stopping: what was measured is being kept; once more to leave it.")
+            listener.say(f"{_STOPPING} {' '.join(found.partial)}")
         result = EvaluationResult(
             called(self.data), len(refs), tuple(found.rows), tuple(found.checks), found.predictions,
             found.learned, tuple(sorted(found.failures)),
@@ -416,9 +420,20 @@ class EvaluateJob(Settings):
 
         if self.out is not None:
             with losses.only("files of the results"):
-                files = save(
-                    self.out, result.rows, result.sanity, result.record(), result.advice, losses
-                )
+                write = partial(
+                    save, self.out, result.rows, result.sanity, result.record(), result.advice,
+                    losses,
+                )  # fmt: skip
+                try:
+                    files = write()
+                except BaseException as error:
+                    if isinstance(error, Exception) or found.stopped:
+                        raise
+                    # A person's wish after the work: all that it costs is what takes time now.
+                    found.stopped = error
+                    listener.say(f"{_STOPPING} All was measured.")
+                    losses.say("No pictures: it was stopped while they were drawn.")
+                    files = write(pictures=False)
                 result = replace(result, out=self.out, files=files)
                 listener.say(f"Wrote {', '.join(files)} to {self.out}.")
                 listener.say("'camcli report' of a run over these photographs shows it, too.")

@@ -32,6 +32,7 @@ from camcli.jobs.presets import (
     find_preset,
     told_of_boxes,
     told_of_network,
+    tuned_by,
 )
 from camcli.models.classes.named_class import match_class, namesakes
 from camcli.models.spec import LAST, PYRAMID
@@ -258,10 +259,11 @@ class MapJob(Settings):
         else:
             fit, size = classifier.preprocess.fit, classifier.preprocess.size
         maps = SettledMaps(self.methods, fit, size, self._smooth)
+        note = told_of_network(self.preset, classifier)
         if what.how.box is None:  # neither the user nor the checkpoint said another
-            tuned = f"'camcli evaluate PHOTOS --preset {self.preset} --calibrate BOXES'"
+            tuned = tuned_by(self.preset, maps, other=note is not None)
             listener.say(told_of_boxes(self.preset, maps, tuned))
-        if note := told_of_network(self.preset, classifier):
+        if note:
             listener.warn(note)
 
     def _check_topk(self, compares: bool) -> None:

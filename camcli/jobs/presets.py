@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -123,13 +123,31 @@ def told_of_boxes(preset: str, maps: SettledMaps, more: str) -> str:
     )
 
 
-def drawn_alike(preset: str, maps: SettledMaps) -> str:
-    """How a run draws the boxes that are measured, in a sentence."""
-    options = {"preset": preset} | maps.differing(preset)
+def tuned_by(preset: str, maps: SettledMaps, *, other: bool) -> str:
+    """The command that chooses the threshold of these maps' boxes.
+
+    Args:
+        preset: its name.
+        maps: of which the boxes are.
+        other: whether they are of another network than the one that camcli brings.
+    """
+    options = ({"models": "NETWORK"} if other else {}) | {"preset": preset}
+    for option, value in maps.differing(preset).items():
+        options["methods" if option == "method" else option] = value
+    return f"'camcli evaluate PHOTOS {_written(options)} --calibrate BOXES'"
+
+
+def drawn_alike(preset: str, maps: SettledMaps, *, other: bool = False) -> str:
+    """How a run draws the boxes that are measured, in a sentence; arguments as `tuned_by` has."""
+    options = ({"model": "NETWORK"} if other else {}) | {"preset": preset}
+    options |= maps.differing(preset)
     if "," in maps.method:  # a run has one
         options["method"] = "METHOD"
-    words = " ".join(f"--{option} {value}" for option, value in options.items())
-    return f"'camcli batch PHOTOS {words}' draws the same."
+    return f"'camcli batch PHOTOS {_written(options)}' draws the same."
+
+
+def _written(options: Mapping[str, str]) -> str:
+    return " ".join(f"--{option} {value}" for option, value in options.items())
 
 
 def told_of_network(preset: str, classifier: Classifier) -> str | None:
@@ -148,7 +166,8 @@ def told_of_network(preset: str, classifier: Classifier) -> str | None:
     return (
         f"--preset {preset} was chosen for the bundled network and not for {printable(made.name)}: "
         "its boxes may be worse here than one in the middle, as they were with a head that tells "
-        f"cats from dogs. 'camcli evaluate PHOTOS --boxes BOXES --preset {preset}' measures both."
+        "cats from dogs. 'camcli evaluate PHOTOS --models NETWORK --boxes BOXES --preset "
+        f"{preset}' measures both."
     )
 
 

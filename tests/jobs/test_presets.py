@@ -20,7 +20,7 @@ from camcli.jobs.batch import BatchJob
 from camcli.jobs.evaluate import EvaluateJob
 from camcli.jobs.maps import MapJob
 from camcli.jobs.model import ModelJob
-from camcli.jobs.presets import SettledMaps, described, drawn_alike, told_of_boxes
+from camcli.jobs.presets import SettledMaps, described, drawn_alike, told_of_boxes, tuned_by
 from camcli.jobs.record import filled
 from camcli.render.style import Style
 from camcli.train.progress import Listener
@@ -88,6 +88,13 @@ def test_the_command_that_draws_what_is_measured_is_true(chosen, more, suits):
     assert drawn.maps.options() == how
     assert (drawn.network.fit, drawn.network.input_size) == (measured.fit, measured.input_size)
     assert drawn.style.draw_box
+    tuned = shlex.split(shlex.split(tuned_by("localize", maps, other=True))[0])[2:]
+    given = get_command(app).commands["evaluate"].make_context("evaluate", tuned).params
+    chooses = filled(EvaluateJob, given).settled()
+    assert (chooses.models, str(chooses.calibrate)) == ("NETWORK", "BOXES")
+    for name in ("methods", "fit", "input_size", "smooth", "preset"):
+        assert getattr(chooses, name) == getattr(measured, name), name
+    assert "--model NETWORK" in drawn_alike("localize", maps, other=True)
     assert ("suits the bundled network" in told_of_boxes("localize", maps, "this")) == suits
 
 

@@ -249,6 +249,8 @@ def save(
     record: dict[str, Any],
     advice: Sequence[Advice] = (),
     losses: Losses | None = None,
+    *,
+    pictures: bool = True,
 ) -> tuple[str, ...]:
     """Write CSV, Markdown, JSON and pictures, each whole or not at all; those of before go.
 
@@ -259,6 +261,7 @@ def save(
         record: what else the JSON says; its ``predictions`` are drawn.
         advice: the verdict on each network.
         losses: told of a picture that could not be drawn, which costs itself alone.
+        pictures: whether they are drawn, which takes a second or more.
 
     Returns:
         The names of the files.
@@ -267,12 +270,13 @@ def save(
         CamcliError: it cannot be written.
     """
     losses = Losses() if losses is None else losses
-    pictures: dict[str, bytes | str] = {}
-    if any(row.metrics for row in rows if row.method != CLASSIFICATION):
+    drawn: dict[str, bytes | str] = {}
+    if pictures and any(row.metrics for row in rows if row.method != CLASSIFICATION):
         with losses.only("chart"):
-            pictures["results.png"] = chart(rows, PARTIAL if record.get("partial") else "")
-    with losses.only("picture of the confusion matrix"):
-        pictures.update(confusion_pictures(record["predictions"]))
+            drawn["results.png"] = chart(rows, PARTIAL if record.get("partial") else "")
+    if pictures:
+        with losses.only("picture of the confusion matrix"):
+            drawn.update(confusion_pictures(record["predictions"]))
     record = {**record, "rows": records(rows), "sanity": records(checks)}
     if losses.sentences:
         record["lost"] = losses.sentences
@@ -289,7 +293,7 @@ def save(
         "results.md": report(
             rows, checks, record["predictions"], advice, record.get("adapted_heads"), missing
         ),
-        **pictures,
+        **drawn,
     }
     record = {KIND: "evaluate", LISTED: list(files), **record}
     files[RECORD] = json.dumps(record, indent=1)

@@ -119,6 +119,8 @@ class NetworkTurn:
             )  # fmt: skip
         self._keep(network, classifier, compared, first=first)
         if self.found.stopped:
+            if self.sanity or (self.sanity_if and network.copies is not None):
+                self.found.partial.append(f"{network.name} has no sanity check.")
             return
         checks: list[MetricRow] = []
         with self.losses.only("sanity check", of=network.name):
@@ -240,6 +242,21 @@ class NetworkTurn:
         assert network.copies is not None, "asked for before anything is looked at"
         self.listener.say(f"Randomising {network.name} ...")
         rows = compare_copies(classifier, network.name, refs, hows, network.copies())
+        try:
+            return self._with_labels(network, classifier, refs, hows, rows)
+        except BaseException:  # a person's wish: what was compared until then stays
+            self.found.checks += rows
+            raise
+
+    def _with_labels(
+        self,
+        network: ComparedNetwork,
+        classifier: Classifier,
+        refs: Sequence[ImageRef],
+        hows: dict[str, MapOptions],
+        rows: list[MetricRow],
+    ) -> list[MetricRow]:
+        """The rows of the copies, and of heads on true and shuffled labels where there are any."""
         with self.losses.only("check with random labels", of=network.name):
             last = classifier if network.layer == LAST else network.load(LAST, self.listener)
             # Its head is drawn on the last map alone, where there is nothing to join.

@@ -223,12 +223,14 @@ def test_what_was_measured_is_kept_when_a_person_stops_it(
 
     monkeypatch.setattr(module, name, stops)
     monkeypatch.setattr(network_turn, "expected_seconds", lambda *args, **options: None)
-    given = []
+    given, told = [], Told()
     with pytest.raises(error):
-        job.run(Told(), [network(by_colour), network(by_colour, "two")], given.append)
+        job.run(told, [network(by_colour), network(by_colour, "two")], given.append)
     (result,) = given
     assert words in result.partial[0]
-    assert result.partial[1:] == ("two was not measured.",)
+    sane = ("colours has no sanity check.",) if name != "compare_copies" else ()
+    assert result.partial[1:] == (*sane, "two was not measured.")
+    assert any(line.endswith(" ".join(result.partial)) for line in told.lines), "seen at once"
     assert max(row.count for row in result.rows) == photographs
     record = json.loads((job.out / "results.json").read_text())
     assert record["partial"] == list(result.partial)
@@ -242,6 +244,56 @@ def test_what_was_measured_is_kept_when_a_person_stops_it(
     small.run(Told(), [network(by_colour)])
     assert not (job.out / "results-partial.csv").exists()
     assert (job.out / "results.csv").is_file()
+
+
+def test_copies_that_were_compared_stay_where_a_person_stops_the_check_with_labels(
+    by_colour, job, whole, monkeypatch
+):
+    def stops(*args, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(network_turn, "compare_labels", stops)
+    given = []
+    with pytest.raises(KeyboardInterrupt):
+        job.run(Told(), [network(by_colour)], given.append)
+    kept = found_by(given[0])
+    assert kept == {key: whole[key] for key in kept}
+    assert ("colours", "cam", "rank@head") in kept
+    assert "rank@head" in (job.out / "results-partial.csv").read_text()
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, Stopped])
+@pytest.mark.parametrize("name", ["chart", "confusion_pictures"])
+def test_who_stops_it_while_pictures_are_drawn_has_all_that_was_measured(
+    by_colour, job, whole, monkeypatch, error, name
+):
+    def stops(*args, **options):
+        raise error
+
+    monkeypatch.setattr(table, name, stops)
+    given, told = [], Told()
+    with pytest.raises(error):
+        job.run(told, [network(by_colour)], given.append)
+    (result,) = given
+    assert found_by(result) == whole
+    assert not result.partial
+    assert result.lost == ("No pictures: it was stopped while they were drawn.",)
+    assert {path.name for path in job.out.iterdir()} == {
+        "results.json", "results.csv", "results.md"
+    } == set(result.files)  # fmt: skip
+    assert json.loads((job.out / "results.json").read_text())["lost"] == list(result.lost)
+    assert job.store.is_file()
+
+
+def test_who_stops_it_twice_leaves_it(by_colour, job, monkeypatch):
+    def stops(*args, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(work, "draws", stops)
+    monkeypatch.setattr(table, "chart", stops)
+    with pytest.raises(KeyboardInterrupt):
+        job.run(Told(), [network(by_colour)], lambda result: pytest.fail("it was left"))
+    assert not job.out.exists()
 
 
 @pytest.mark.parametrize("name", ["calibrate_network", "faithfulness_of"])
