@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +22,7 @@ from camcli.jobs.output_paths import (
 from camcli.printable import printable
 from camcli.render.ranges import check_picture
 from camcli.settings import Settings
+from camcli.spreadsheet import cell
 from camcli.train.progress import Listener, LogListener
 
 if TYPE_CHECKING:
@@ -31,6 +34,10 @@ MOST = 8
 """Concepts of one answer: as many as have colours that are told apart."""
 
 
+TABLE = "concepts.csv"
+"""What each concept speaks for, beside the pictures."""
+
+
 @dataclass(frozen=True, slots=True)
 class ConceptPictures:
     """The concepts that were found, and the pictures of them.
@@ -40,12 +47,15 @@ class ConceptPictures:
         layer: where they were found.
         written: the picture of each image that has one, by its relative path.
         undrawn: why an image has none although its concepts are known, likewise.
+        table: the file of what the concepts speak for; None where no folder was asked for, or no
+            concept was found.
     """
 
     found: ConceptsFound
     layer: str
     written: dict[str, Path]
     undrawn: dict[str, str]
+    table: Path | None = None
 
     @property
     def errors(self) -> list[str]:
@@ -61,7 +71,7 @@ class ConceptsJob(Settings):
     Attributes:
         images: what `camcli.data.sources.find.find_images` takes.
         network: which network; one that is loaded already will do, but cannot be pickled.
-        out: folder of the pictures; None for no pictures.
+        out: folder of the pictures, and of `TABLE`; None for neither.
         number: how many concepts, 1 to 8.
         alpha: weight of the colours over the photograph, 0 to 1.
         max_size: longest side of the photograph in a picture, in pixels; None keeps it.
@@ -114,7 +124,7 @@ class ConceptsJob(Settings):
         files = picture_files([ref.rel for ref in refs], self.out, "concepts")
         refuse_inputs(files, [ref.path for ref in refs])
         if not self.overwrite:
-            for file in files:
+            for file in [*files, self.out / TABLE]:
                 refuse_existing(file)
         return refs, files
 
@@ -156,7 +166,11 @@ class ConceptsJob(Settings):
                 undrawn[rel] = str(of_image(error, printable(image.result.ref.path)))
             else:
                 written[rel] = file
-        return ConceptPictures(made, classifier.layer, written, undrawn)
+        table = None
+        if self.out is not None and made.concepts:
+            table = self.out / TABLE
+            write_picture(table, _csv(made.concepts).encode("utf-8", "surrogateescape"))
+        return ConceptPictures(made, classifier.layer, written, undrawn, table)
 
     def _write(self, image: InImage, file: Path, concepts: Sequence[Concept]) -> None:
         from camcli.data.decode.images import load_image
@@ -173,3 +187,14 @@ class ConceptsJob(Settings):
             data = encode_jpeg(picture, self.quality)
         with stage("write"):
             write_picture(file, data)
+
+
+def _csv(concepts: Sequence[Concept]) -> str:
+    """A row a concept and a class that it speaks for, the strongest first."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(["concept", "strength", "class", "score"])
+    for number, concept in enumerate(concepts, start=1):
+        for name, score in concept.classes:
+            writer.writerow([number, f"{concept.strength:.6f}", cell(name), f"{score:.6f}"])
+    return text.getvalue()

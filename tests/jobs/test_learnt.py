@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import shutil
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from camcli.batch.run_files.run_paths import INFO
 from camcli.jobs import learnt
 from camcli.jobs.learnt import learnt_of
+from camcli.jobs.report import ReportJob
 from camcli.train.progress import Listener
 
 PATHS = ["train/a/1.jpg", "train/a/2.jpg", "train/b/1.jpg", "val/a/1.jpg", "val/b/1.jpg"]
@@ -160,3 +162,25 @@ def test_who_judges_a_checkpoint_is_warned(tmp_path, trained):
     )
     (told,) = warned(clean / "1.jpg")
     assert "trained on all of these photographs" in told
+
+
+def test_the_page_of_a_run_tells_what_is_new_to_the_network(tmp_path, trained):
+    """Beside the accuracy of all, which is never shown alone where some were trained on."""
+    rows = [f"{path},a,0.9,{int(path != 'val/b/1.jpg')},ok,a" for path in PATHS]
+    run = run_over(tmp_path, trained, tmp_path / "photos", rows)
+    made = run / "predictions.csv"
+    made.write_text(made.read_text().replace("correct,status", "correct,status,label"))
+    page = ReportJob([run], thumbnails=0).run(Listener())
+    text = " ".join(page.read_text("utf-8").split())
+    assert "trained on 3 of these 5 photographs" in text
+    tiles = re.findall(r"<strong>([\d.]+%)</strong> <span>([^<]*)</span>", text)
+    assert ("50.0%", "accuracy, on what is new to the network") in tiles
+    assert ("80.0%", "accuracy, with what it was trained on") in tiles
+    assert "accuracy" not in [words for _, words in tiles]
+    assert "trained on 3 of these 5" in (page.parent / "data" / "training.js").read_text()
+    # Of others it is what it was.
+    (run / "report").rename(tmp_path / "before")
+    (trained.parent / "out_of_fold.csv").write_text("path,split\nelse.jpg,train\n")
+    text = ReportJob([run], thumbnails=0).run(Listener()).read_text("utf-8")
+    assert "<span>accuracy</span>" in text
+    assert "by heart" not in text

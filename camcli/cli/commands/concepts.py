@@ -31,7 +31,12 @@ def concepts(
     ],
     out: Annotated[
         Path,
-        typer.Option("--out", "-o", help="A folder for the pictures.", rich_help_panel=o.RUN),
+        typer.Option(
+            "--out",
+            "-o",
+            help="A folder for the pictures, and for concepts.csv: what each concept speaks for.",
+            rich_help_panel=o.RUN,
+        ),
     ] = Path("concepts"),
     number: Annotated[
         int,
@@ -88,7 +93,8 @@ def concepts(
         emit_json(_record(made))
     elif made.written:
         _table(made)
-        say(f"{counted(len(made.written), 'picture')} in {out}.")
+        more = f", and {made.table.name}" if made.table else ""
+        say(f"{counted(len(made.written), 'picture')}{more} in {out}.")
     if made.errors:
         say(f"{len(made.errors)} of {counted(len(made.found.images), 'image')} failed.")
         raise typer.Exit(SOME_FAILED)

@@ -28,6 +28,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from glob import iglob
 from itertools import islice, pairwise
 from pathlib import Path
 
@@ -421,6 +422,15 @@ def _otherwise_named(folder: str) -> str:
     return ""
 
 
+def _without_ending(pattern: str) -> str:
+    """The first few files that a pattern fits and whose names have no ending; empty for none."""
+    with suppress(OSError, ValueError):
+        fitting = map(Path, islice(iglob(pattern, recursive=True), 1000))  # noqa: PTH207
+        found = [path.name for path in fitting if "." not in path.name and path.is_file()]
+        return some(sorted(found), 3)
+    return ""
+
+
 def _nothing(specs: list[str], recursive: bool, left: LeftOut) -> str:
     more = f" {left.note()}" if left else ""
     if any(what.startswith(NESTED) for what in left.counts):
@@ -437,6 +447,13 @@ def _nothing(specs: list[str], recursive: bool, left: LeftOut) -> str:
                 f"list, say, @list.txt with one path a line.{more}"
             )
         return f"No images in the folder {shown}: no file in {where} ends in one of {known}.{more}"
+    magic = len(specs) == 1 and has_magic(specs[0]) and not is_url(specs[0])
+    if magic and (named := _without_ending(specs[0])):
+        more = (
+            f" It fits {named}, whose names have no ending that says they are pictures: files that "
+            f"are named are read whatever they are called, in a list, say, @list.txt with one path "
+            f"a line.{more}"
+        )
     if specs == ["-"]:
         return "No images: standard input named none (expected one path a line)."
     return f"No images found for {shown} (seen from the folder {os.getcwd()!r}).{more}"

@@ -1,3 +1,4 @@
+import csv
 import json
 from pathlib import Path
 
@@ -23,7 +24,7 @@ def test_pictures_and_what_the_concepts_speak_for(camcli, pictures):
     done = camcli("concepts", pictures, "-n", "2", "--out", "out")
     assert done.exit_code == 0, done.output
     assert sorted(p.name for p in Path("out").iterdir()) == [
-        "cat_concepts.jpg", "coffee_concepts.jpg",
+        "cat_concepts.jpg", "coffee_concepts.jpg", "concepts.csv",
     ]  # fmt: skip
     assert Image.open("out/cat_concepts.jpg").height > Image.open(pictures / "cat.png").height
     # One concept of the cat, one of the coffee.
@@ -48,6 +49,27 @@ def test_json_shares_belong_to_where_the_concept_is(camcli, pictures):
     # What makes the cat a cat is not what makes the coffee an espresso.
     assert np.argmax(cat["shares"]) != np.argmax(coffee["shares"])
     assert Path(cat["file"]).is_file()
+
+
+def test_the_table_says_what_json_says_and_is_not_overwritten(camcli, pictures, tmp_path):
+    done = camcli("concepts", pictures, "-n", "3", "--json", "--out", "out")
+    assert done.exit_code == 0, done.stderr
+    with Path("out/concepts.csv").open(encoding="utf-8", newline="") as file:
+        rows = [*csv.DictReader(file)]
+    told = [
+        (n, concept["strength"], each["class"], each["score"])
+        for n, concept in enumerate(json.loads(done.stdout)["concepts"], start=1)
+        for each in concept["classes"]
+    ]
+    assert [(int(r["concept"]), r["class"]) for r in rows] == [(n, name) for n, _, name, _ in told]
+    numbers = [float(row[column]) for row in rows for column in ("strength", "score")]
+    assert numbers == pytest.approx([value for _, s, _, v in told for value in (s, v)], abs=1e-5)
+    # A table of somebody's, of no picture's name, is kept.
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "concepts.csv").write_text("mine")
+    done = camcli("concepts", pictures, "--out", "mine")
+    assert done.exit_code == 2
+    assert (tmp_path / "mine" / "concepts.csv").read_text() == "mine"
 
 
 def test_one_layer_only(camcli, pictures):

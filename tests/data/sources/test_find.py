@@ -482,3 +482,23 @@ def test_a_line_that_is_no_name_of_a_file_gets_one_that_tables_hold(tmp_path):
     assert rels[-1].endswith("b.jpg")
     assert len(set(rels)) == len(lines)
     assert max(map(len, rels)) <= 1200
+
+
+@pytest.mark.parametrize("spec", ["noext/*", "noext/**", "*/*", "noext/[ab]", "noext"])
+def test_files_without_an_ending_are_named_and_how_they_are_read(tmp_path, monkeypatch, spec):
+    """A glob takes what is called like a picture; what it says instead does take the others."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "noext").mkdir()
+    for name in ("a", "b"):
+        (tmp_path / "noext" / name).write_bytes(b"x")
+    with pytest.raises(UsageError, match=r"a, b\b.*@list\.txt with one path a line"):
+        find_images(spec)
+    (tmp_path / "list.txt").write_text("noext/a\nnoext/b\n")
+    assert [ref.path.name for ref in find_images("@list.txt")] == ["a", "b"]
+
+
+def test_of_a_pattern_that_fits_nothing_no_ending_is_spoken_of(tmp_path):
+    (tmp_path / "a").write_bytes(b"x")
+    with pytest.raises(UsageError) as said:
+        find_images(str(tmp_path / "*.jpg"))
+    assert "ending" not in str(said.value)
