@@ -28,7 +28,7 @@ from camcli.train.fitting.localizer import Boxed, Corners, fit_localizer, within
 from camcli.train.prepare import load_backbones
 from camcli.train.progress import Listener
 from camcli.train.result import TrainResult, finished_result
-from camcli.train.run_folder.rundir import BEST, SUMMARY, TrainDirectory
+from camcli.train.run_folder.rundir import BEST, SUMMARY, TrainDirectory, telling_how_to_go_on
 
 FEW = 5
 """Photographs below which it is said that there are few."""
@@ -219,7 +219,8 @@ def train_localizer(
         found = trained_localizer(classifier, refs, boxes, failed=failed, listener=listener)
         if not resuming:
             directory.begin(config, info, overwrite=overwrite)
-        save_checkpoint(out / BEST, replace(base, localizer=found))
+        with telling_how_to_go_on(out):
+            save_checkpoint(out / BEST, replace(base, localizer=found))
         judged = {"localizer": dict(found.facts)}
         directory.write_json(SUMMARY, judged)
         if failed:

@@ -46,6 +46,7 @@ from camcli.train.judging.folds import joined
 from camcli.train.prepare import Backbone
 from camcli.train.processes import ALONE, Team
 from camcli.train.progress import Listener, epoch_line
+from camcli.train.run_folder.rundir import telling_how_to_go_on
 
 HELD: tuple[Split, ...] = ("val", "test")
 
@@ -385,4 +386,5 @@ class EnsembleMember:
             output="none" if self.scale else "sigmoid" if self.several else "softmax",
             pooling=self.backbone.pooling,
         )
-        save_checkpoint(path, checkpoint)
+        with telling_how_to_go_on(path.parent):
+            save_checkpoint(path, checkpoint)

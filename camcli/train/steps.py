@@ -47,7 +47,7 @@ from camcli.train.progress import Listener
 from camcli.train.result import TrainResult
 from camcli.train.run_folder.label_scores import best_thresholds
 from camcli.train.run_folder.outputs import write_epochs, write_results
-from camcli.train.run_folder.rundir import BEST, LAST, SUMMARY, TrainDirectory
+from camcli.train.run_folder.rundir import BEST, LAST, SUMMARY, TrainDirectory, telling_how_to_go_on
 
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
@@ -294,7 +294,8 @@ class Steps:
         path = self.directory.path
         if len(self.members) > 1:
             last = _joined([m.last for m in self.members])
-            save_checkpoint(path / LAST, replace(last, thresholds=self.thresholds))
+            with telling_how_to_go_on(path):
+                save_checkpoint(path / LAST, replace(last, thresholds=self.thresholds))
             best = _joined([m.best for m in self.members])
         else:
             best = without_temperature(load_checkpoint(path / BEST))
@@ -302,7 +303,8 @@ class Steps:
             with_temperature(best, self.temperature), metrics={**best.metrics, **scores},
             thresholds=self.thresholds,
         )  # fmt: skip
-        save_checkpoint(path / BEST, best)
+        with telling_how_to_go_on(path):
+            save_checkpoint(path / BEST, best)
         self.follower.finished(scores, path / BEST, judged, self.info["device"])
         self.info |= {
             "status": "finished",

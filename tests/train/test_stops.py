@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import math
 import os
@@ -11,7 +12,8 @@ from dataclasses import replace
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from camcli.data.decode.preprocess import Preprocess
@@ -23,7 +25,7 @@ from camcli.train.feature_pass.sight import Sight
 from camcli.train.fitting.loop import DivergedError
 from camcli.train.progress import Listener
 from camcli.train.run import train
-from camcli.train.run_folder.rundir import LOCK, TrainDirectory
+from camcli.train.run_folder.rundir import LOCK, STATE, TrainDirectory
 
 
 @pytest.fixture(scope="module")
@@ -304,3 +306,44 @@ def test_what_no_classifier_can_learn_from_is_told(quick, tmp_path, draw, splits
     with pytest.raises(UsageError, match=said):
         train(replace(quick, data=str(data)), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("room_for", [0, 1, 2])
+def test_a_full_disk_says_how_the_training_goes_on_and_so_it_does(
+    quick, tmp_path, cache, monkeypatch, room_for
+):
+    """As safetensors tells it; after the first files are written, and before."""
+    out, written = tmp_path / "run", []
+
+    def save(tensors, path, metadata):
+        written.append(path)
+        if len(written) > room_for:
+            raise SafetensorError(
+                "Error while serializing: I/O error: No space left on device (os error 28)"
+            )
+        return save_file(tensors, path, metadata)
+
+    monkeypatch.setattr("camcli.models.loading.checkpoint.save_file", save)
+    with pytest.raises(CamcliError, match="No space left on device") as said:
+        train(quick, out, cache_dir=cache)
+    begun = (out / STATE).is_file()
+    assert ("What was finished is kept" in str(said.value)) == begun
+    assert ("it begins with the features" in str(said.value)) != begun
+    assert str(said.value).count("run the same command with --resume") == 1
+    monkeypatch.undo()
+    assert train(quick, out, cache_dir=cache, resume=True).checkpoint.is_file()
+
+
+def test_where_there_is_no_run_yet_resume_is_not_spoken_of(tmp_path, monkeypatch):
+    def full(path, data):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("camcli.train.run_folder.rundir.write_whole", full)
+    with pytest.raises(CamcliError, match=r"No space left on device\.$"):
+        TrainDirectory(tmp_path).write("run.json", b"{}")
+    (tmp_path / "run.json").write_text("{}")
+    with pytest.raises(CamcliError, match=r"with --resume: there is no epoch to go on from"):
+        TrainDirectory(tmp_path).write("epochs.csv", b"")
+    (tmp_path / STATE).write_bytes(b"")
+    with pytest.raises(CamcliError, match=r"What was finished is kept; .* with --resume\.$"):
+        TrainDirectory(tmp_path).write("epochs.csv", b"")

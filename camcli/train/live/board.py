@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from camcli.errors import CamcliError, ImageError, UsageError
 from camcli.train.config import TrainConfig
-from camcli.train.run_folder.rundir import BOARD, BOARD_ENDING
+from camcli.train.run_folder.rundir import BOARD, BOARD_ENDING, how_to_go_on
 
 if TYPE_CHECKING:
     import numpy as np
@@ -185,8 +185,7 @@ class Board:
 
     def _broken(self, error: OSError) -> CamcliError:
         return CamcliError(
-            f"Cannot write {self.path / BOARD}: {error.strerror}. What was finished is kept; when "
-            "the cause is gone, run the same command with --resume."
+            f"Cannot write {self.path / BOARD}: {error.strerror}.{how_to_go_on(self.path)}"
         )
 
 

@@ -7,8 +7,8 @@ import io
 import json
 import re
 import sys
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -79,6 +79,37 @@ def _same(key: str, before: object, now: object, where: tuple[Path | None, Path 
     if key in _PATHS and isinstance(before, str) and isinstance(now, str):
         return same_place(before, now, where)
     return before == now
+
+
+@contextmanager
+def telling_how_to_go_on(folder: Path) -> Iterator[None]:
+    """A file of a run that cannot be written ends it, and says how it goes on.
+
+    Args:
+        folder: of the run.
+
+    Raises:
+        CamcliError: as within, with that.
+    """
+    try:
+        yield
+    except CamcliError as error:
+        raise CamcliError(f"{error}{how_to_go_on(folder)}") from error
+
+
+def how_to_go_on(folder: Path) -> str:
+    """What --resume would do with what is in a folder; empty where it is no run's yet."""
+    if (folder / STATE).is_file():
+        return (
+            " What was finished is kept; when the cause is gone, run the same command with "
+            "--resume."
+        )
+    if (folder / INFO).is_file():
+        return (
+            " When the cause is gone, run the same command with --resume: there is no epoch to go "
+            "on from, so it begins with the features."
+        )
+    return ""
 
 
 class TrainDirectory:
@@ -292,8 +323,7 @@ class TrainDirectory:
             write_whole(self.path / name, data)
         except OSError as error:
             raise CamcliError(
-                f"Cannot write {self.path / name}: {error.strerror}. What was finished is kept; "
-                "when the cause is gone, run the same command with --resume."
+                f"Cannot write {self.path / name}: {error.strerror}.{how_to_go_on(self.path)}"
             ) from error
 
     def write_json(self, name: str, values: Mapping[str, Any]) -> None:
