@@ -213,7 +213,11 @@ def test_a_run_says_which_preset_it_had_and_goes_on_with_the_same_by_any_name(
     network = ModelJob(fit="squash")
     assert not list(camcli.batch(photographs, out, network, resume=True, **same, **small))
     assert "preset" not in json.loads((out / "run.json").read_text())
-    with pytest.raises(UsageError, match="differ"):
+    with pytest.raises(UsageError, match="differ") as told:
+        camcli.batch(photographs, out, resume=True, **small)
+    assert "--preset" not in str(told.value)  # by its options, the last time
+    list(camcli.batch(photographs, out, preset="localize", overwrite=True, **small))
+    with pytest.raises(UsageError, match=r"differ: .*That run had --preset localize"):
         camcli.batch(photographs, out, resume=True, **small)
 
 

@@ -11,6 +11,7 @@ from camcli.batch.run_files.run_paths import INFO, RunPaths
 from camcli.batch.run_files.same_settings import different
 from camcli.errors import CamcliError, UsageError
 from camcli.ours import OVERLAYS, current_folder, folder_of, read_record
+from camcli.printable import printable
 
 _SHARD_FILE = re.compile(r"(?:predictions|heatmaps|run|\.tmp)\.\d+-of-(\d+)(?:\.\w+)?")
 
@@ -105,8 +106,11 @@ def check_same(run: RunPaths, config: dict[str, Any]) -> None:
     now = json.loads(json.dumps(config))
     where = folder_of(info), current_folder()
     if differs := different(info.get("config", {}), now, where):
+        # It stands for options that nobody wrote.
+        named = info.get("preset")
+        had = f" That run had --preset {printable(named)}." if isinstance(named, str) else ""
         raise UsageError(
-            f"The run in {run.path} and this one differ: {differs}. Resume with the same, or "
+            f"The run in {run.path} and this one differ: {differs}.{had} Resume with the same, or "
             "choose another --out."
         )
 
