@@ -12,6 +12,8 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from camcli.printable import shortened
+
 DEBUG = "CAMCLI_DEBUG"
 """With this variable set, an unexpected error shows its traceback."""
 
@@ -105,7 +107,7 @@ def reason(error: BaseException) -> str:
         return error.strerror
     lines = [line.strip() for line in str(error).splitlines()]
     text = next((line for line in lines if line), "").rstrip(".")
-    text = text if len(text) <= _LONGEST else text[:_LONGEST] + " ..."
+    text = shortened(text, _LONGEST)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 

@@ -47,6 +47,24 @@ def counted(number: int, noun: str, plural: str = "") -> str:
     return f"{number} {noun if number == 1 else plural or noun + 's'}"
 
 
+def shortened(text: str, most: int = 200) -> str:
+    """The beginning of a long text up to the end of a word, with dots after it.
+
+    Args:
+        text: on one line.
+        most: characters of it.
+
+    Example:
+        >>> shortened("Expected int but aten::floordiv", 24), shortened("short", 24)
+        ('Expected int but ...', 'short')
+    """
+    if len(text) <= most:
+        return text
+    head, tail = text[: most + 1].rpartition(" ")[::2]
+    # What has no words, such as a path, is cut where it is.
+    return f"{head.rstrip() if head.strip() and len(tail) < most // 2 else text[:most]} ..."
+
+
 def decimals(value: float, digits: int) -> str:
     """A number with so many decimals; what rounds to 0 has no sign.
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from camcli.printable import counted, percent
+from camcli.printable import counted, percent, shortened
 
 CAMCLI = Path(__file__).resolve().parent.parent / "camcli"
 
@@ -65,3 +65,18 @@ def test_no_share_is_written_past_that():
         told = re.findall(r"\{([^{}]+):\.[01]%\}", path.read_text("utf-8"))
         # Constants of the code's own, and published numbers, are what they are.
         assert all(name in {"STRENGTH", "TOP1", "entry.top1"} for name in told), (path, told)
+
+
+def test_a_long_text_ends_with_a_word_and_says_that_it_goes_on():
+    assert shortened("as it is", 8) == "as it is"
+    assert shortened("Expected a value of int but aten::floordiv", 33) == (
+        "Expected a value of int but ..."
+    )
+    assert shortened("a/path/that/has/no/words", 6) == "a/path ..."
+
+
+def test_no_foreign_message_is_cut_within_a_word():
+    """`text[:200]` in a sentence of ours ends as "aten::fl"; `shortened` does not."""
+    cut = re.compile(r"\b(?:lines|error|told|shown|reason)\b[^=\n]*\[:[12]\d\d\]")
+    found = [path.name for path in CAMCLI.rglob("*.py") if cut.search(path.read_text("utf-8"))]
+    assert not found

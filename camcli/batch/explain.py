@@ -22,6 +22,7 @@ from camcli.cam.map_options import (
     make_map_options,
     of_values,
     settled,
+    why_at_the_cut,
 )
 from camcli.cam.margins import without_margins
 from camcli.cam.method_facts import AUTO
@@ -368,5 +369,6 @@ def make_explanation(
         how = replace(how, versus=other)
     check_fuse(how, classifier.layer)
     auto = how.score is None
-    how, box_note = chosen(settled(how, classifier), classifier)
-    return Explanation(how, index, topk, top, auto=auto, box_note=box_note)
+    asked, (how, note) = how, chosen(settled(how, classifier), classifier)
+    where = why_at_the_cut(asked, how, classifier.layer)
+    return Explanation(how, index, topk, top, auto=auto, note=f"{where} {note}".strip())

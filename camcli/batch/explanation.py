@@ -28,7 +28,7 @@ class Explanation:
         features: also tell what each photograph is to the network, as `Result.features`.
         beside: further methods, whose maps are made of the same forward pass, as `Result.beside`.
         auto: whether the score was left to camcli.
-        box_note: what to tell of the threshold of boxes, in a sentence; empty for nothing.
+        note: what to tell of where the method looks and of boxes; empty for nothing.
     """
 
     how: MapOptions
@@ -39,7 +39,7 @@ class Explanation:
     features: bool = False
     beside: tuple[MapOptions, ...] = ()
     auto: bool = False
-    box_note: str = ""
+    note: str = ""
 
     @property
     def method(self) -> Facts:
@@ -72,14 +72,14 @@ class Explanation:
         """What was chosen for the user, in a sentence; empty where nothing was."""
         changed = [one for one in self.alone() if one.score != one.method.score]
         if not (self.auto and changed):
-            return self.box_note
+            return self.note
         one = changed[0]
         told = (
             "The network has two classes, of which only the difference decides: maps explain the "
             f"difference to the other class (--score {one.score}); --score {one.method.score} "
             "explains the class alone."
         )
-        return f"{told} {self.box_note}".strip()
+        return f"{told} {self.note}".strip()
 
     def as_before(self, recorded: Mapping[str, Any]) -> Explanation:
         """The same as a run did it that was begun before, in what was left to camcli.

@@ -323,6 +323,22 @@ def settled(how: MapOptions, classifier: Classifier) -> MapOptions:
     return how
 
 
+def why_at_the_cut(asked: MapOptions, how: MapOptions, layer: str) -> str:
+    """Why a method looks where the network is cut and not at its tokens; empty where it does not.
+
+    Args:
+        asked: what was asked for.
+        how: the same, `settled`.
+        layer: at which the network is cut.
+    """
+    if asked.method.default is None or how.method.default is not None:
+        return ""
+    return (
+        f"{how.method.name} looks at {layer}, where the network is cut: it has no attention among "
+        "tokens on a grid, or none that can be followed."
+    )
+
+
 def _has_tokens(classifier: Classifier) -> bool:
     """Whether a network has attention, and tokens on a grid before it that can be followed."""
     import torch

@@ -18,7 +18,7 @@ from typing import Any
 from camcli.batch.tables.columns import ColumnKind, kind_of
 from camcli.errors import CamcliError
 from camcli.files import open_regular
-from camcli.printable import counted
+from camcli.printable import counted, shortened
 from camcli.spreadsheet import plain
 
 # Columns without which a table says nothing.
@@ -180,7 +180,7 @@ def _opened(path: Path) -> Iterator[tuple[Any, list[str], bool]]:
                 shown = ", ".join(names[:4])
                 raise CamcliError(
                     f"{path} is not the table of a run: its first line should name the columns, "
-                    f"path, label, pred ..., and names {shown[:200]!r}."
+                    f"path, label, pred ..., and names {shortened(shown)!r}."
                 )
             if len(set(names)) < len(names):
                 twice = next(name for n, name in enumerate(names) if name in names[:n])

@@ -16,6 +16,8 @@ from camcli.cam.method_input import Evidence
 from camcli.errors import UsageError
 from camcli.models.cutting.tokens import MOST_PREFIX, layout_of
 
+COMPILED = "is a program (TorchScript, torch.export), in which attention is not followed"
+
 
 def why_no_attention(watch: Attending, A: Tensor, images: Tensor) -> str | None:
     """What a network has in place of attention that lies on a grid; None where it has that.
@@ -56,6 +58,11 @@ def instead(why: str) -> str:
     Args:
         why: of `why_no_attention`.
     """
+    if why == COMPILED:
+        return (
+            "give the module that it was made of (--model FILE.py:FACTORY), or take attnlrp or "
+            "gradcam, which explain any network"
+        )
     if why == OUT_OF_ORDER:
         return "name a layer of maps before its tokens (--layer; 'camcli layers' lists them)"
     return "take attnlrp or gradcam, which explain any network"
@@ -101,8 +108,12 @@ def _blocks(watch: Attending, A: Tensor, images: Tensor) -> Blocks | str:
 
 def _more_of_P(watch: Attending, places: int) -> str | None:  # noqa: N802 - as in the formulas
     """What is said where a softmax by which so many places look at each other is not just P."""
+    if watch.fused:
+        return COMPILED
     for shape in watch.unfollowed:
         if len(shape) > 2 and all(0 <= side - places <= MOST_PREFIX for side in shape[-2:]):
+            if watch.program:
+                return COMPILED
             return (
                 "does something with who looks at whom that is not followed (it mixes heads, say, "
                 "gates them, or multiplies from the other side)"

@@ -124,10 +124,13 @@ class Attending(TorchFunctionMode):
     Attributes:
         calls: in the order of computation.
         logits: what came of it, once `finish` was called.
+        program: whether it computes by a program's operations, which are not those of modules.
+        fused: whether attention is one of these.
     """
 
     def __init__(self) -> None:
         super().__init__()
+        self.program = self.fused = False
         self.calls: list[Attention] = []
         self.logits: Tensor | None = None
         # Of a softmax to be attention: what it is now, what it was, its number and dimension.
@@ -169,6 +172,9 @@ class Attending(TorchFunctionMode):
             self._shown += [] if both[1] is None else [both[1]]
             return both
         name = getattr(func, "__name__", "")
+        if isinstance(func, torch._ops.OpOverload):
+            self.program = True
+            self.fused |= name.startswith("scaled_dot_product")
         if name in _NAMED:
             args, given = positional(args, given)
         if name == "add_" and self.calls and args[0].ndim == 3:

@@ -185,7 +185,11 @@ class _Layers:
     # --- names ---
 
     def _has(self, name: str) -> bool:
-        return name in self._taken
+        """Also where a layer has it: a weight that is used within it and beside it."""
+        held: Any = self._root
+        for part in name.split("."):
+            held = getattr(held, part, None)
+        return name in self._taken or held is not None
 
     def _free(self, name: str) -> str:
         """A name that nothing has: a layer that is used twice is two."""

@@ -24,6 +24,7 @@ from camcli.models.outputs import largest
 from camcli.models.programs.batch import for_any_batch
 from camcli.models.programs.layers import with_layers
 from camcli.models.programs.script_sizes import WithNumbers
+from camcli.printable import shortened
 
 _ATEN = torch.ops.aten
 _UNBATCHED = (_ATEN.view.default, _ATEN.reshape.default, _ATEN.expand.default,
@@ -63,12 +64,18 @@ def as_network(program: nn.Module, shape: tuple[int, int, int]) -> fx.GraphModul
                 graph = _answering(_recorded(program, images), part)
             except RuntimeError as error:
                 raise CamcliError(
-                    "What the program computes cannot be followed: "
-                    f"{str(error).strip().splitlines()[-1][:200].rstrip('.:')}. Give the module "
-                    "that it was made of, --model FILE.py:FACTORY."
+                    f"What the program computes cannot be followed: {_reason(error)}. Give the "
+                    "module that it was made of, --model FILE.py:FACTORY."
                 ) from error
         expected = _part(program(images.clone()), part)
         return _said(_checked(graph, program, images, expected), part)
+
+
+def _reason(error: RuntimeError) -> str:
+    """What torch says is wrong: its last line, above which lies where, if it says anything."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    last = lines[-1].removeprefix("RuntimeError:").strip() if lines else ""
+    return shortened(last or "an operation in it fails").rstrip(".:")
 
 
 def _said(network: fx.GraphModule, part: str) -> fx.GraphModule:

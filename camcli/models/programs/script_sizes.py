@@ -7,6 +7,7 @@ can.
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import torch
@@ -18,6 +19,8 @@ _ON_NUMBERS = {
     "aten::floor_divide": "aten::floordiv", "aten::floordiv": "aten::floordiv",
     "aten::remainder": "aten::remainder", "aten::neg": "aten::neg",
 }  # fmt: skip
+# Of sizes, which are not negative, the two are one; what it computes is compared afterwards.
+_WHOLE = ("floor", "trunc")
 _SAME = ("prim::NumToTensor", "aten::Int", "aten::ScalarImplicit", "aten::IntImplicit")
 
 
@@ -34,7 +37,9 @@ class WithNumbers(nn.Module):
             RuntimeError: torch cannot make a function of it.
         """
         super().__init__()
-        frozen: Any = torch.jit.freeze(program, optimize_numerics=False)
+        with warnings.catch_warnings():  # torch's own, that it is going to be another function
+            warnings.simplefilter("ignore", FutureWarning)
+            frozen: Any = torch.jit.freeze(program, optimize_numerics=False)
         graph = frozen.graph.copy()
         torch._C._jit_pass_inline(graph)
         _with_numbers(graph)
@@ -70,7 +75,7 @@ def _with_numbers(graph: Any) -> None:
     for node in list(graph.nodes()):
         kind, given = node.kind(), list(node.inputs())
         wanted = _ON_NUMBERS.get(kind)
-        if kind == "aten::div" and len(given) == 3 and given[2].toIValue() == "floor":
+        if kind == "aten::div" and len(given) == 3 and given[2].toIValue() in _WHOLE:
             wanted = "aten::floordiv"
         if kind not in _SAME and wanted is None:
             continue

@@ -25,6 +25,7 @@ from camcli.errors import CamcliError, UnavailableError, UsageError
 from camcli.models.runtime.eager import InTorch, in_precision
 from camcli.models.runtime.openvino import one_thread
 from camcli.models.runtime.protocol import Made, Wanted, flat
+from camcli.printable import shortened
 
 log = logging.getLogger(__name__)
 
@@ -151,7 +152,7 @@ def _reason(error: BaseException) -> str:
         error = error.__cause__
     error = getattr(error, "inner_exception", error)
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [repr(error)]
-    return next((line for line in lines if "error:" in line), lines[0])[:200]
+    return shortened(next((line for line in lines if "error:" in line), lines[0]))
 
 
 class TorchCompile(InTorch):

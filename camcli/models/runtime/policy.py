@@ -20,6 +20,7 @@ from camcli.errors import CamcliError, UsageError
 from camcli.models.classifier import Classifier
 from camcli.models.runtime.protocol import Runtime, Wanted, flat
 from camcli.models.runtime.registry import AUTO, ENTRIES, candidates, check_runtime
+from camcli.printable import shortened
 
 if TYPE_CHECKING:
     from camcli.models.runtime.int8 import Agreement
@@ -102,7 +103,7 @@ class Checked:
             raise  # a smaller batch will do
         except Exception as error:  # anything a foreign runtime may meet in a foreign network
             log.debug("%s failed", self.name, exc_info=True)
-            problem = f"cannot run it ({str(error).strip().splitlines()[-1][:200]})"
+            problem = f"cannot run it ({_reason(error)})"
         if problem is None:
             if self.difference is None:
                 self._say(f"{self.name} in {self.precision}: {self._near(off)}.")
@@ -190,7 +191,7 @@ def with_runtime(
         raise
     except Exception as error:  # a converter meets whatever users put into their networks
         log.debug("conversion failed", exc_info=True)
-        reason = str(error).strip().splitlines()[-1][:200] if str(error).strip() else repr(error)
+        reason = _reason(error)
         if strict:
             raise CamcliError(
                 f"{runtime.name} cannot convert {classifier.provenance.name}: {reason} "
@@ -281,6 +282,12 @@ def precision_of(classifier: Classifier) -> str:
     """What the backbone computes in: it decides the rows, which the runtime does not."""
     backbone = _backbone(classifier)
     return backbone.precision if isinstance(backbone, Checked) else "float32"
+
+
+def _reason(error: BaseException) -> str:
+    """What a runtime says is wrong, in its last line."""
+    lines = str(error).strip().splitlines()
+    return shortened(lines[-1] if lines else repr(error))
 
 
 def _few(images: Iterable[object], passes: int, worth: int) -> bool:

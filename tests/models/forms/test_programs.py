@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812
 from typer.testing import CliRunner
 
+from camcli.batch.explain import make_explanation
 from camcli.cli.app import app
 from camcli.errors import CamcliError, UsageError
 from camcli.models.forms.registry import form_of
@@ -104,7 +105,26 @@ class Heads(Tokens):
         return self.head(x[:, 0])
 
 
-NETWORKS = {"residual": Residual, "sized": Sized, "tokens": Tokens, "heads": Heads}
+class Multi(nn.Module):
+    """A transformer of torch's own layer, whose width of a head is a division that is cut off."""
+
+    def __init__(self):
+        super().__init__()
+        self.patch = nn.Conv2d(3, 16, 8, 8)
+        self.token = nn.Parameter(torch.randn(1, 1, 16))
+        self.attention = nn.MultiheadAttention(16, 2, batch_first=True)
+        self.head = nn.Linear(16, 4)
+
+    def forward(self, x):
+        x = self.patch(x).flatten(2).transpose(1, 2)
+        x = torch.cat([self.token.expand(x.shape[0], -1, -1), x], 1)
+        x = x + self.attention(x, x, x, need_weights=False)[0]
+        return self.head(x[:, 0])
+
+
+NETWORKS = {
+    "residual": Residual, "sized": Sized, "tokens": Tokens, "heads": Heads, "multi": Multi,
+}  # fmt: skip
 
 
 def made(name):
@@ -171,6 +191,8 @@ def cosine(a, b):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_programs_have_the_probabilities_and_the_maps_of_their_network(tmp_path, name, way):
     net = made(name)
+    if name == "multi" and way in ("scripted", "frozen"):
+        pytest.skip("torch has no derivative of the fused layer that it writes down")
     path = written(WAYS[way](net), tmp_path / "program.bin")
     assert form_of(path).name == ("torchscript" if way in ("scripted", "traced", "frozen")
                                   else "exported")  # fmt: skip
@@ -423,3 +445,18 @@ def test_a_program_of_one_channel_and_one_size_is_found_out(tmp_path, way):
     assert classifier.preprocess.shape == (1, 28, 28)
     pixels = torch.randn(2, 1, 28, 28)
     torch.testing.assert_close(classifier.see(pixels).logits, net(pixels))
+
+
+@pytest.mark.parametrize("name", ["tokens", "heads", "multi"])
+@pytest.mark.parametrize("way", ["traced", "exported"])
+def test_attention_in_a_program_is_told_as_a_programs(tmp_path, name, way):
+    """The network attends as any other: what is not followed is how a program writes it down."""
+    path = tmp_path / ("net.pt" if way == "traced" else "net.pt2")
+    written((traced if way == "traced" else exported)(made(name)), path)
+    classifier = load_classifier(str(path), device="cpu", preprocess=f"size={SIDE}")
+    with pytest.raises(UsageError, match=r"is a program .*\(--model FILE\.py:FACTORY") as told:
+        make_explanation(classifier, method="legrad")
+    assert "mixes heads" not in str(told.value)
+    assert "where the network is cut" in make_explanation(classifier, method="attnlrp").told
+    plain = load_classifier(made(name), preprocess=f"size={SIDE}", device="cpu")
+    assert "where the network is cut" not in make_explanation(plain, method="attnlrp").told

@@ -11,6 +11,7 @@ from camcli.models.cutting.purity import check_steady, noticing_chance
 from camcli.models.cutting.scores.answers import Answering, scores_in
 from camcli.models.outputs import rows_of, what_else
 from camcli.models.weights.finite import not_finite
+from camcli.printable import shortened
 
 Shape = tuple[int, int, int]
 
@@ -62,7 +63,7 @@ def _answer(model: nn.Module, images: Tensor) -> tuple[nn.Module, Tensor, bool]:
             raise MemoryError(str(error)) from error
         height, width = images.shape[2:]
         lines = str(error).strip().splitlines() or [repr(error)]
-        reason = lines[-1][:200].rstrip(".!")
+        reason = shortened(lines[-1]).rstrip(".!")
         raise UsageError(
             f"The network cannot look at {height}x{width} pixels ({reason}): "
             "leave --input-size out, or give the side that it is built for."

@@ -20,6 +20,7 @@ from camcli.models.forms.graph.entrance import PixelSpan
 from camcli.models.forms.graph.running import GraphPart
 from camcli.models.forms.graph.values import GraphValues, Key, fold_shapes
 from camcli.models.runtime.openvino_core import imported
+from camcli.printable import shortened
 
 # Images of a trial, as everywhere.
 PROBE = 2
@@ -245,5 +246,5 @@ def not_run(origin: str, size: tuple[int, int], error: BaseException) -> CamcliE
     told = next((line for line in reversed(lines) if not line.startswith("Check '")), lines[-1])
     return UsageError(
         f"OpenVINO cannot run {origin} on {size[0]}x{size[1]} pixels "
-        f"({told[:200].rstrip('.')}): give the side that it is built for with --input-size."
+        f"({shortened(told).rstrip('.')}): give the side that it is built for with --input-size."
     )

@@ -21,6 +21,7 @@ from camcli.models.forms.graph.doubtful import is_doubtful
 from camcli.models.forms.graph.entrance import entrance_made
 from camcli.models.forms.graph.values import fold_shapes
 from camcli.models.runtime.openvino_core import core, imported
+from camcli.printable import shortened
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +68,7 @@ def reason(error: BaseException) -> str:
     """What OpenVINO says is wrong, for the middle of a sentence."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     lines = [line for line in lines if not line.startswith(("Check '", "Exception from"))]
-    return (lines or [type(error).__name__])[-1][:200].rstrip(".:")
+    return shortened((lines or [type(error).__name__])[-1]).rstrip(".:")
 
 
 def try_out(path: Path) -> None:
