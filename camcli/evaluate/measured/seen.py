@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from camcli.batch.batch_size import by_halves
+from camcli.batch.batch_size import by_halves, check_alive
 from camcli.batch.explain import Decoded, read
 from camcli.cam.explainer import maps_of, watching
 from camcli.cam.map_options import MapOptions, settled
@@ -27,9 +27,12 @@ from camcli.data.decode.images import (
 )
 from camcli.data.decode.preprocess import View
 from camcli.data.sources.find import ImageRef
-from camcli.errors import ImageError, stage
+from camcli.errors import CamcliError, ImageError, out_of_memory, stage
 from camcli.models.classes.label_index import label_index, label_indices, unknown_indices
 from camcli.models.classifier import Classifier, Look
+
+RANDOM = "random"
+"""The control that is a method of the network's features, and none of the user's."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,6 +84,7 @@ def see_photographs(
     predicted: bool = False,
     failed: Callable[[ImageError], object] = lambda error: None,
     also: Callable[[ImageRef, np.ndarray, bytes], object] | None = None,
+    lost: Callable[[str, Exception, ImageRef], object] | None = None,
 ) -> Iterator[Seen]:
     """Run the network once for each photograph and make all maps from what it saw.
 
@@ -98,6 +102,9 @@ def see_photographs(
         failed: told of each image that cannot be read or explained, which is left out.
         also: shown each photograph's pixels, (H, W, 3) uint8, and its file's bytes, while they are
             at hand; what it raises is the photograph's error.
+        lost: told of a method, its exception and the photograph, where the method fails and another
+            one of the user's makes its map: it is left out from then on, as it would take every
+            photograph with it. By default its failure is the photograph's.
 
     Yields:
         One record a photograph that could be explained, in order.
@@ -106,6 +113,7 @@ def see_photographs(
         CamcliError: what concerns every photograph.
     """
     load = load_picture if also is None else partial(_loaded, also)
+    hows = dict(hows)  # one that is lost is taken out
     iterator = iter(refs)
     while group := list(islice(iterator, batch)):
         decoded: list[Decoded] = []
@@ -128,6 +136,7 @@ def see_photographs(
                 features=features,
                 every_label=every_label,
                 predicted=predicted,
+                lost=lost,
             )
             outcomes = by_halves(work, same, classifier.device, lambda one: printable(one.ref.path))
             for one, seen in zip(same, outcomes, strict=True):
@@ -157,6 +166,7 @@ def _see(
     features: bool,
     every_label: bool = False,
     predicted: bool = False,
+    lost: Callable[[str, Exception, ImageRef], object] | None = None,
 ) -> list[list[Seen]]:
     look = classifier.look(
         torch.stack([one.pixels for one in decoded]),
@@ -202,10 +212,13 @@ def _see(
         # A photograph with fewer labels takes part with its last one, and is left out.
         pairs = [own[min(turn, len(own) - 1)] for own in targets]
         with stage("map"):
-            maps = explained(classifier, look, [index for _, index in pairs], hows)
-            for method, values in maps.items():
-                if not np.isfinite(values).all():
-                    raise ImageError(f"{name}: values of {method} that are not finite (NaN).")
+            alone = lost if len(decoded) == 1 else None
+            own_index = [index for _, index in pairs]
+            maps, failures = _each_map(classifier, look, own_index, hows, name, alone is not None)
+        for method, error in failures.items():
+            assert alone is not None
+            alone(method, error, decoded[0].ref)
+            del hows[method]
         for n, (one, (label, index)) in enumerate(zip(decoded, pairs, strict=True)):
             if turn >= len(targets[n]):
                 continue
@@ -220,6 +233,40 @@ def _see(
                 )
             )  # fmt: skip
     return found
+
+
+def _each_map(
+    classifier: Classifier,
+    look: Look,
+    index: Sequence[int],
+    hows: dict[str, MapOptions],
+    name: str,
+    apart: bool,
+) -> tuple[dict[str, np.ndarray], dict[str, Exception]]:
+    """Maps (B, h, w) by method, and what each method raised that failed while another did not.
+
+    A method fails by itself only `apart`, of one photograph: in a batch another photograph may be
+    at fault, or the memory. Where all of the user's methods fail, it is the photograph or the
+    network, whatever the control does.
+    """
+    maps: dict[str, np.ndarray] = {}
+    failures: dict[str, Exception] = {}
+    for method, how in hows.items():
+        try:
+            values = explained(classifier, look, index, {method: how})[method]
+            if not np.isfinite(values).all():
+                raise ImageError(f"{name}: values of {method} that are not finite (NaN).")
+        except Exception as error:
+            concerns_all = isinstance(error, CamcliError) and not isinstance(error, ImageError)
+            if not apart or concerns_all or out_of_memory(error):
+                raise
+            check_alive(classifier.device, error)
+            failures[method] = error.with_traceback(None)  # which holds on to tensors
+        else:
+            maps[method] = values
+    if failures and not maps.keys() - {RANDOM}:
+        raise next(iter(failures.values()))
+    return maps, failures
 
 
 def explained(

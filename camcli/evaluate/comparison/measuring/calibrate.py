@@ -65,6 +65,7 @@ def calibrate(
     repeats: int = 500,
     seed: int = 0,
     failed: Callable[[ImageError], object] = lambda error: None,
+    lost: Callable[[str, Exception, ImageRef], object] | None = None,
 ) -> Calibrated:
     """Choose for each method, and for the controls, the threshold with the best mean IoU.
 
@@ -77,6 +78,8 @@ def calibrate(
         repeats: sets drawn for the intervals.
         seed: of these.
         failed: told of unreadable photographs.
+        lost: told of a method that fails where another one makes a map, and is left out; by default
+            its failure is the photograph's.
 
     Raises:
         UsageError: no photograph is left that can be read and has a box in it.
@@ -85,7 +88,16 @@ def calibrate(
     found: dict[str, list[np.ndarray]] = {}
     outside: list[str] = []
     cut: dict[str, str] = {}
-    for seen in see_photographs(classifier, refs, hows, failed=failed):
+    gone: set[str] = set()
+
+    def leave_out(method: str, error: Exception, ref: ImageRef) -> None:
+        gone.add(method)
+        if lost is not None:
+            lost(method, error, ref)
+
+    for seen in see_photographs(
+        classifier, refs, hows, failed=failed, lost=leave_out if lost else None
+    ):
         truth = annotations.truth(seen.ref.rel, seen.size)
         if not len(truth.boxes):
             outside.append(seen.ref.rel)
@@ -98,6 +110,7 @@ def calibrate(
         maps |= {method: (heat, seen.view) for method, heat in seen.maps.items()}
         for method, (heat, view) in maps.items():
             found.setdefault(method, []).append(overlaps(heat, view, seen.size, truth, thresholds))
+    found = {method: rows for method, rows in found.items() if method not in gone}
     if not found:
         raise UsageError(
             "No threshold of boxes can be chosen: "

@@ -19,7 +19,7 @@ from camcli.evaluate.comparison.measuring.part_rows import ask_parts, part_rows
 from camcli.evaluate.comparison.measuring.refusals import check_questions, why_no_grid
 from camcli.evaluate.comparison.questions.questions import Questions
 from camcli.evaluate.comparison.rows.columns import CLASSIFICATION, CONTROLS, MetricRow
-from camcli.evaluate.comparison.rows.losses import Losses
+from camcli.evaluate.comparison.rows.losses import MAPS, Losses
 from camcli.evaluate.comparison.rows.work import Work
 from camcli.evaluate.measured.part_scenes import PartScenes
 from camcli.evaluate.measured.seen import Seen, see_photographs
@@ -114,8 +114,16 @@ def compare(
     refs = list(refs)
     work = Work(name, losses, repeats=ask.repeats, seed=ask.seed)
     shown = {} if ask.only_of_parts else hows
+
+    def lost(method: str, error: Exception, ref: ImageRef) -> None:
+        losses.add(error, MAPS, method, of=name, at=ref.rel)
+        explaining.pop(method, None)
+        inside.leave_out(method)
+
     try:
-        for seen in see_photographs(classifier, refs, shown, every_label=True, failed=failed):
+        for seen in see_photographs(
+            classifier, refs, shown, every_label=True, failed=failed, lost=lost
+        ):
             looked.add(seen)
             if seen.first:
                 progress()
@@ -139,7 +147,7 @@ def compare(
             work.row(name, method, part)
         learned.update(told)
 
-    if not losses.has(PATCHES):
+    if not losses.has(PATCHES, of=name):
         for what, answer in inside.found():
             work.do(what, partial(patches, answer))
         left_out += [why] if (why := inside.why_as_it_is) else []

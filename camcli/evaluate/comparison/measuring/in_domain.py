@@ -93,6 +93,11 @@ class InDomain:
             "layer after global average pooling, of classes or labels."
         )
 
+    def leave_out(self, method: str) -> None:
+        """Ask nothing more of a method, and say nothing of what it was asked."""
+        self.hows = {name: how for name, how in self.hows.items() if name != method}
+        self._plain.pop(method, None)
+
     def add(self, seen: Seen) -> None:
         """A photograph; of several labels the likeliest true one is explained."""
         kept = _Kept(seen.ref, seen.index)

@@ -20,7 +20,7 @@ from camcli.evaluate.comparison.measuring.asked import faithfulness_of, shape_of
 from camcli.evaluate.comparison.measuring.in_domain import InDomain
 from camcli.evaluate.comparison.questions.questions import Questions
 from camcli.evaluate.comparison.rows.columns import CONTROLS
-from camcli.evaluate.comparison.rows.losses import Losses
+from camcli.evaluate.comparison.rows.losses import MAPS, Losses
 from camcli.evaluate.measured.annotations import Annotations
 from camcli.evaluate.measured.box_sizes import cut_box
 from camcli.evaluate.measured.seen import Seen
@@ -106,7 +106,8 @@ class OnePass:
             self._doubtful.append(seen.untold)
             self._values.append(split_values(seen.ref.label, self._classifier.classes))
             self._logits.append(seen.logits)
-            if self._ask.without_patches or self._ask.fidelity:
+            asked = self._ask.without_patches or self._ask.fidelity
+            if asked and not self._has(PATCHES):
                 with self._only(PATCHES, "", seen):
                     self._inside.add(seen)
         if (truth := self._truth(seen)) is not None:
@@ -124,7 +125,7 @@ class OnePass:
     def measures(self) -> Iterator[tuple[str, str, ByPhotograph[Any]]]:
         """What was measured, but for what was lost: words, method, and its rows."""
         for (what, method), part in self._parts.items():
-            if not self._losses.has(what, method):
+            if not (self._has(what, method) or self._has(MAPS, method)):
                 yield what, method, part
 
     def predictions(
@@ -137,6 +138,10 @@ class OnePass:
         if output.measures:
             return values_judged(self._logits, self._values, classes)
         return judged(self._logits, self._labels, classes, confidence, output=output)
+
+    def _has(self, what: str, method: str = "") -> bool:
+        """Whether this was lost of this network."""
+        return self._losses.has(what, method, of=self._name)
 
     def _only(self, what: str, method: str, seen: Seen) -> AbstractContextManager[None]:
         return self._losses.only(what, method, of=self._name, at=seen.ref.rel)
@@ -174,7 +179,7 @@ class OnePass:
         ask, output = self._ask, self._classifier.output
         whole = (0.0, 0.0, float(seen.size[0]), float(seen.size[1]))
         controls: dict[str, np.ndarray] = {}
-        if self._controls and not self._losses.has(PLACES, _CONTROLS):
+        if self._controls and not self._has(PLACES, _CONTROLS):
             with self._only(PLACES, _CONTROLS, seen):
                 controls = control_maps(ask.seed + self.count, seen)
         for method in (*controls, *seen.maps):
@@ -182,13 +187,13 @@ class OnePass:
                 continue
             control = method not in seen.maps
             heat, view = (controls[method], whole) if control else (seen.maps[method], seen.view)
-            if not self._losses.has(PLACES, method):
+            if not self._has(PLACES, method):
                 with self._only(PLACES, method, seen):
                     score = heat if control else paint(heat, view, seen.size, ask.scale)
                     right = None if output.multi_label else _right(seen, self._classifier)
                     rows = partial(Localization, ask.threshold, ask.tolerance)
                     self._part(PLACES, method, rows).accumulate(score, truth, right)
-            if len(truth.boxes) and not self._losses.has(WRITTEN, method):
+            if len(truth.boxes) and not self._has(WRITTEN, method):
                 with self._only(WRITTEN, method, seen):
                     threshold = self._thresholds.get(method, USUAL_SHARE)
                     fits = overlaps(heat, view, seen.size, truth, [threshold])
@@ -197,10 +202,10 @@ class OnePass:
     def _ask_of(self, method: str, seen: Seen) -> None:
         """How small the heat of a map is, and what the network says without it."""
         how = self._hows.get(method)
-        if not self._losses.has(FORM, method):
+        if not self._has(FORM, method):
             with self._only(FORM, method, seen):
                 self._part(FORM, method, Means).add(shape_of(seen, how, method))
-        if self._ask.faithfulness and not self._losses.has(FAITHFUL, method):
+        if self._ask.faithfulness and not self._has(FAITHFUL, method):
             with self._only(FAITHFUL, method, seen):
                 found = faithfulness_of(self._classifier, seen, how, method, self._ask.seed)
                 self._part(FAITHFUL, method, Means).add(found)

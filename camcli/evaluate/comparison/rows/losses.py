@@ -14,6 +14,9 @@ from contextlib import contextmanager
 from camcli.errors import DEBUG, CamcliError, reason
 from camcli.printable import printable
 
+MAPS = "maps"
+"""What is lost, in words, of a method that fails where others make a map."""
+
 
 class Losses:
     """Collects what could not be measured.
@@ -26,14 +29,20 @@ class Losses:
         """`tell` hears of each at once: whoever waits may want to end it and mend the cause."""
         self.sentences: list[str] = []
         self._tell = tell
-        self._gone: set[tuple[str, str]] = set()
+        self._gone: set[tuple[str, str, str]] = set()
 
     def __len__(self) -> int:
         return len(self.sentences)
 
-    def has(self, what: str, method: str = "") -> bool:
-        """Whether this was lost before, and so is not tried again."""
-        return (what, method) in self._gone or (what, "") in self._gone
+    def has(self, what: str, method: str = "", *, of: str = "") -> bool:
+        """Whether this was lost before, and so is not tried again with the same network.
+
+        Args:
+            what: was to be measured, as words.
+            method: of which; what was lost of all is lost of each.
+            of: the network.
+        """
+        return (of, what, method) in self._gone or (of, what, "") in self._gone
 
     @contextmanager
     def only(self, what: str, method: str = "", *, of: str = "", at: str = "") -> Iterator[None]:
@@ -56,7 +65,7 @@ class Losses:
         """The same, of what was raised elsewhere."""
         if os.environ.get(DEBUG):
             traceback.print_exception(error)
-        self._gone.add((what, method))
+        self._gone.add((of, what, method))
         why = str(error).rstrip(".") if isinstance(error, CamcliError) else reason(error)
         start = f"{of}: no {what}" if of else f"No {what}"
         whose = f" of {method}" if method else ""

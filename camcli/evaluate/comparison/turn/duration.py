@@ -55,10 +55,10 @@ def expected_seconds(
 
     for ref in refs[:TRIED]:
         # The first look pays for what is made once, such as buffers.
-        if not list(see_photographs(classifier, [ref], hows)):
+        if not list(see_photographs(classifier, [ref], hows, lost=_unheard)):
             continue
         start = perf_counter()
-        list(see_photographs(classifier, [ref], hows))
+        list(see_photographs(classifier, [ref], hows, lost=_unheard))
         look = perf_counter() - start
         each = 0.0
         if ask.only_of_parts:
@@ -83,6 +83,10 @@ def expected_seconds(
         scenes = _seconds_of_scenes(classifier, refs, hows, ask)
         return len(refs) * (each + again * look) + learning + scenes
     return None
+
+
+def _unheard(method: str, error: Exception, ref: ImageRef) -> None:
+    """A method that fails takes no time later, either, and is told of then."""
 
 
 def _seconds_of_scenes(

@@ -24,7 +24,7 @@ from camcli.evaluate.comparison.questions.truths import cut_words, outside_words
 from camcli.evaluate.comparison.rows.advice import advise
 from camcli.evaluate.comparison.rows.answers import Answers
 from camcli.evaluate.comparison.rows.columns import CONTROLS, MetricRow
-from camcli.evaluate.comparison.rows.losses import Losses
+from camcli.evaluate.comparison.rows.losses import MAPS, Losses
 from camcli.evaluate.comparison.turn.duration import expected_seconds, in_words
 from camcli.evaluate.comparison.turn.networks import ComparedNetwork
 from camcli.evaluate.comparison.turn.trained_row import with_localizer
@@ -111,6 +111,7 @@ class NetworkTurn:
         if self.timed:
             self._tell_time(network, classifier, own, rows, ask)
         shares = self._calibrated(network, classifier, own, explaining, first=first)
+        rows = self._left(network, rows)
         with Turns(self.listener, network.name, len(own)) as turns:
             compared = compare(
                 classifier, network.name, own, rows, ask, controls=first,
@@ -118,6 +119,7 @@ class NetworkTurn:
                 progress=turns.advance, again=turns.begin, losses=self.losses,
             )  # fmt: skip
         self._keep(network, classifier, compared, first=first)
+        explaining = self._left(network, explaining)
         if self.found.stopped:
             if self.sanity or (self.sanity_if and network.copies is not None):
                 self.found.partial.append(f"{network.name} has no sanity check.")
@@ -131,6 +133,14 @@ class NetworkTurn:
 
     def _methods(self, classifier: Classifier) -> dict[str, MapOptions]:
         return with_attentive(each_suited(self.hows, classifier), self.attentive)
+
+    def _left(self, network: ComparedNetwork, hows: dict[str, MapOptions]) -> dict[str, MapOptions]:
+        """The methods that have not failed on this network."""
+        return {
+            method: how
+            for method, how in hows.items()
+            if not self.losses.has(MAPS, method, of=network.name)
+        }
 
     def _say(self, network: ComparedNetwork, words: str) -> None:
         self.listener.say(f"{network.name}: {words}" if self.several else words)
@@ -174,6 +184,9 @@ class NetworkTurn:
         chosen = calibrate_network(
             classifier, network.name, refs, hows, self.calibrating, self.listener,
             repeats=self.ask.repeats, seed=self.ask.seed, failed=self._failed,
+            lost=lambda method, error, ref: self.losses.add(
+                error, MAPS, method, of=network.name, at=ref.rel
+            ),
         )  # fmt: skip
         if chosen.cut and first:
             self.listener.warn(f"In --calibrate, {cut_words(chosen.cut)}")

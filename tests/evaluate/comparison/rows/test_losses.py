@@ -13,6 +13,7 @@ from camcli.evaluate.comparison.result import table
 from camcli.evaluate.comparison.rows import work
 from camcli.evaluate.comparison.turn import network_turn
 from camcli.evaluate.comparison.turn.networks import ComparedNetwork
+from camcli.evaluate.measured import seen as seen_module
 from camcli.jobs import calibration
 from camcli.jobs.evaluate import EvaluateJob
 from camcli.train.progress import Listener
@@ -377,3 +378,76 @@ def test_boxes_that_are_cut_at_the_edges_are_counted_and_named(by_colour, folder
     job.run(told, [network(by_colour), network(by_colour, "two")])
     (calibrating,) = [line for line in told.lines if "reach out" in line]
     assert calibrating == line.replace("--boxes", "--calibrate")
+
+
+@pytest.mark.parametrize("how", ["raises", "not finite", "raises later"])
+def test_a_method_without_maps_costs_itself(by_colour, folder, monkeypatch, how):
+    """On one network, and not on the next; and no photograph is lost with it."""
+    real, calls = seen_module.maps_of, []
+
+    def fails(classifier, look, index, options, *more):
+        maps = real(classifier, look, index, options, *more)
+        if options.method.name != "eigencam" or classifier is not broken:
+            return maps
+        calls.append(len(maps))
+        if how == "raises later" and len(calls) < 2:
+            return maps
+        if how == "not finite":
+            return maps * float("nan")
+        raise RuntimeError("it broke")
+
+    broken = replace(by_colour)
+    monkeypatch.setattr(seen_module, "maps_of", fails)
+    job = replace(asked(folder, folder), methods="cam,eigencam", out=None, store=None)
+    # Then nothing else asks for maps, and it fails on the second batch of photographs.
+    if how == "raises later":
+        job = replace(job, calibrate=None, suite=None, faithfulness=False)
+    told = Told()
+    result = job.run(told, [network(broken), network(by_colour, "two")])
+    assert result.unreadable == ()
+    (sentence,) = result.lost
+    assert sentence.startswith(f"{network(broken).name}: no maps of eigencam (at ")
+    assert {row.model for row in result.rows if row.method == "eigencam"} == {"two"}
+    monkeypatch.undo()
+    one = replace(job, methods="cam").run(Told(), [network(broken)])
+    mine = {key: value for key, value in found_by(result).items() if key[0] != "two"}
+    assert mine == pytest.approx(found_by(one), nan_ok=True)
+    both = job.run(Told(), [network(by_colour), network(by_colour, "two")])
+    theirs = {key: value for key, value in found_by(both).items() if key[0] == "two"}
+    assert {k: v for k, v in found_by(result).items() if k[0] == "two"} == pytest.approx(
+        theirs, nan_ok=True
+    )
+
+
+def test_a_photograph_of_which_no_method_makes_a_map_is_unreadable(by_colour, folder, monkeypatch):
+    real = seen_module.maps_of
+
+    def fails(classifier, look, index, options, *more):
+        if options.method.name != "random" and int(look.logits[0].argmax()) == 0:
+            raise RuntimeError("it broke")
+        return real(classifier, look, index, options, *more)
+
+    monkeypatch.setattr(seen_module, "maps_of", fails)
+    job = EvaluateJob(
+        str(folder / "photos"), "cam,eigencam", "", boxes=folder / "boxes.csv", labels="none",
+        bootstrap=0,
+    )  # fmt: skip
+    result = job.run(Told(), [network(by_colour)])
+    assert result.lost == ()
+    assert len(result.unreadable) == 4
+    assert all("it broke" in one for one in result.unreadable)
+    assert result.row("eigencam").count == result.row("cam").count == 8
+
+
+def test_a_measure_lost_on_one_network_is_measured_on_the_next(by_colour, folder, monkeypatch):
+    real, calls = one_pass.shape_of, []
+    monkeypatch.setattr(
+        one_pass, "shape_of", failing(real, lambda *args: calls.append(args) or len(calls) == 1)
+    )
+    # Nothing is timed beforehand, which asks for it, too.
+    job = replace(asked(folder, folder), out=None, store=None, calibrate=None, suite=None)
+    result = job.run(Told(), [network(by_colour), network(by_colour, "two")])
+    assert len(result.lost) == 1
+    rows = {(row.model, row.method) for row in result.rows if "sparseness" in row.metrics}
+    lost = result.lost[0].partition(" form of the map of ")[2].split()[0]
+    assert {model for model, method in rows if method == lost} == {"two"}
