@@ -21,7 +21,8 @@ from PIL import Image
 from camcli.batch.engine import stream
 from camcli.batch.explain import Load, make_explanation
 from camcli.data.decode.images import Enough, load_image, load_picture
-from camcli.data.sources.find import Source, find_images
+from camcli.data.sources.find import find_images
+from camcli.data.sources.source import Source
 from camcli.models.classifier import Classifier
 from camcli.models.load import load_classifier
 from camcli.models.runtime.policy import with_runtime

@@ -24,7 +24,7 @@ from camcli.cam.explainer import maps_of
 from camcli.cam.map_options import MapOptions, make_map_options
 from camcli.cam.target import top_classes
 from camcli.data.decode.images import load_image
-from camcli.data.sources.find import ImageRef
+from camcli.data.sources.refs import ImageRef
 from camcli.models.classifier import Classifier, Look, cut_classifier
 from camcli.models.loading.zoo import BuiltModel, build_model
 from camcli.models.runtime.openvino import available_cores

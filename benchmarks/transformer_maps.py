@@ -37,7 +37,7 @@ from torch.nn import functional
 from camcli.cam.map_options import make_map_options
 from camcli.cam.methods import METHODS
 from camcli.data.decode.images import load_image
-from camcli.data.sources.find import ImageRef
+from camcli.data.sources.refs import ImageRef
 from camcli.data.synthetic.scenes import draw_scene
 from camcli.evaluate.measured.annotations import read_boxes
 from camcli.evaluate.measured.seen import heat_on, probability_of, see_photographs

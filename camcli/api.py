@@ -11,7 +11,7 @@ from torch import nn
 
 from camcli.api_load import load_classifier
 from camcli.batch.results import BatchResults
-from camcli.data.sources.find import ImageRef
+from camcli.data.sources.refs import ImageRef
 from camcli.errors import UsageError
 from camcli.jobs.batch import BatchJob
 from camcli.jobs.concepts import ConceptPictures, ConceptsJob

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from camcli.data.decode.preprocess import View
-from camcli.data.sources.find import ImageRef
+from camcli.data.sources.refs import ImageRef
 
 Status = Literal["ok", "empty", "error"]
 

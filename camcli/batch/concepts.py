@@ -16,7 +16,7 @@ from camcli.batch.explain import Decoded, failed, read
 from camcli.cam.concepts import factorise, shares
 from camcli.data.decode.images import printable
 from camcli.data.decode.preprocess import stacked
-from camcli.data.sources.find import ImageRef
+from camcli.data.sources.refs import ImageRef
 from camcli.errors import ImageError, UsageError
 from camcli.models.classifier import Classifier, Look
 from camcli.result import Result

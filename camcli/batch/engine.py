@@ -26,7 +26,7 @@ from camcli.batch.explanation import Explanation
 from camcli.batch.lanes import Lanes
 from camcli.data.decode.images import load_picture
 from camcli.data.decode.memory_budget import BUDGET
-from camcli.data.sources.find import ImageRef
+from camcli.data.sources.refs import ImageRef
 from camcli.errors import ImageError, stage
 from camcli.models.classifier import Classifier
 from camcli.models.runtime.openvino import SLICE, available_cores

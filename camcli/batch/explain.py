@@ -31,7 +31,7 @@ from camcli.cam.views import framed
 from camcli.data.decode.images import Picture, load_picture, printable
 from camcli.data.decode.memory_budget import BUDGET
 from camcli.data.decode.preprocess import View, stacked
-from camcli.data.sources.find import ImageRef
+from camcli.data.sources.refs import ImageRef
 from camcli.errors import ImageError, of_image, stage
 from camcli.models.classes.label_index import label_index, label_indices, unknown_indices
 from camcli.models.classifier import Classifier, Look

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from camcli.batch.explain import read
-from camcli.data.sources.find import Source
 from camcli.data.sources.label_tables import Tabled, split_labels
 from camcli.data.sources.refs import ImageRef
+from camcli.data.sources.source import Source
 from camcli.errors import CamcliError, ImageError
 from camcli.models.classes.label_index import label_index
 from camcli.models.classifier import Classifier

@@ -11,8 +11,9 @@ from math import sqrt
 import torch
 
 from camcli.batch.explain import Decoded, read
-from camcli.data.sources.find import ImageRef, Source
 from camcli.data.sources.numbered_folders import FolderOrders
+from camcli.data.sources.refs import ImageRef
+from camcli.data.sources.source import Source
 from camcli.models.classifier import Classifier
 from camcli.printable import counted
 

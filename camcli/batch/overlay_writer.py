@@ -10,8 +10,8 @@ import numpy as np
 
 from camcli.batch.run_files.overlay_names import Namer
 from camcli.batch.run_files.rundir import RunDirectory
-from camcli.data.sources.find import Source
 from camcli.data.sources.label_tables import split_labels
+from camcli.data.sources.source import Source
 from camcli.errors import UsageError, stage
 from camcli.models.classes.imagenet import plain
 from camcli.models.classes.named_class import match_class

@@ -12,7 +12,7 @@ from camcli.batch.explain import Decoded, read
 from camcli.batch.lanes import Lanes
 from camcli.data.decode.images import printable
 from camcli.data.decode.preprocess import stacked
-from camcli.data.sources.find import ImageRef
+from camcli.data.sources.refs import ImageRef
 from camcli.errors import ImageError
 from camcli.models.classifier import Classifier
 from camcli.models.runtime.openvino import available_cores

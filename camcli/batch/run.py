@@ -33,7 +33,8 @@ from camcli.cam.map_options import check_signed
 from camcli.cam.method_facts import AUTO
 from camcli.data.decode.images import Enough, load_picture
 from camcli.data.decode.isolate import Isolated
-from camcli.data.sources.find import ImageRef, Source
+from camcli.data.sources.refs import ImageRef
+from camcli.data.sources.source import Source
 from camcli.errors import UsageError, stage
 from camcli.models.classifier import Classifier
 from camcli.models.reference.compared import references_of

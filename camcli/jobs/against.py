@@ -21,7 +21,7 @@ from camcli.printable import counted
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from camcli.data.sources.find import ImageRef
+    from camcli.data.sources.refs import ImageRef
     from camcli.models.classifier import Classifier
     from camcli.models.reference.kept import KeptReferences
 

@@ -14,7 +14,8 @@ from camcli.batch.run_files.run_paths import SHEET
 from camcli.batch.run_files.rundir import RunDirectory
 from camcli.batch.run_files.shard import Shard, parse_shard
 from camcli.batch.tables.export import check_format, export
-from camcli.data.sources.find import Images, Source, find_images
+from camcli.data.sources.find import Images, find_images
+from camcli.data.sources.source import Source
 from camcli.errors import UsageError
 from camcli.jobs.learnt import learnt_of
 from camcli.jobs.maps import MapJob

@@ -27,7 +27,7 @@ from camcli.train.progress import Listener, LogListener
 
 if TYPE_CHECKING:
     from camcli.batch.concepts import Concept, ConceptsFound, InImage
-    from camcli.data.sources.find import ImageRef
+    from camcli.data.sources.refs import ImageRef
     from camcli.models.classifier import Classifier
 
 MOST = 8

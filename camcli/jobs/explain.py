@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from camcli.batch.explanation import Explanation
-    from camcli.data.sources.find import ImageRef, Source
+    from camcli.data.sources.refs import ImageRef
+    from camcli.data.sources.source import Source
     from camcli.models.classifier import Classifier
     from camcli.result import Result
 

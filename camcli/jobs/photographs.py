@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from camcli.data.sources.find import ImageRef, Images, Source, find_images
+from camcli.data.sources.find import Images, find_images
+from camcli.data.sources.refs import ImageRef
+from camcli.data.sources.source import Source
 from camcli.train.progress import Listener
 
 

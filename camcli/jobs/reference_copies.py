@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from camcli.data.sources.find import ImageRef
+    from camcli.data.sources.refs import ImageRef
     from camcli.evaluate.check.copies import GreyPictures
     from camcli.models.classifier import Classifier
 

@@ -10,7 +10,8 @@ from camcli.batch import batch_size
 from camcli.batch.batch_size import LARGEST, START, Fitting
 from camcli.batch.engine import stream
 from camcli.batch.explain import explain_batch, make_explanation
-from camcli.data.sources.find import ImageRef, find_images
+from camcli.data.sources.find import find_images
+from camcli.data.sources.refs import ImageRef
 from camcli.errors import CamcliError
 from camcli.result import Result
 

@@ -11,7 +11,8 @@ import torch
 from camcli.batch.batch_size import Fitting
 from camcli.batch.engine import _batches, stream
 from camcli.batch.explain import KEEP_BYTES, make_explanation
-from camcli.data.sources.find import ImageRef, find_images
+from camcli.data.sources.find import find_images
+from camcli.data.sources.refs import ImageRef
 from camcli.errors import CamcliError, ImageError
 
 

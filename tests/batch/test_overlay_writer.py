@@ -9,7 +9,8 @@ from camcli.batch.overlay_writer import check_only, parse_only
 from camcli.batch.run import Run
 from camcli.batch.run_files.rundir import RunDirectory
 from camcli.data.decode.preprocess import Preprocess
-from camcli.data.sources.find import ImageRef, find_images
+from camcli.data.sources.find import find_images
+from camcli.data.sources.refs import ImageRef
 from camcli.errors import ImageError, UsageError
 from camcli.models.classes.imagenet import imagenet_classes
 from camcli.render.picture import encode_jpeg

@@ -21,7 +21,7 @@ from PIL import Image
 
 from camcli.batch.tables.heatmaps import line
 from camcli.batch.tables.rows import columns, row
-from camcli.data.sources.find import ImageRef
+from camcli.data.sources.refs import ImageRef
 from camcli.result import Heat, Result
 
 EVIL_CLASS = "<script>alert(1)</script>"

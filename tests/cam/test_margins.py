@@ -12,7 +12,7 @@ from camcli.cam.margins import trimmed, without_margins
 from camcli.cam.postprocess import describe
 from camcli.data.decode.images import Picture
 from camcli.data.decode.preprocess import Preprocess
-from camcli.data.sources.find import ImageRef
+from camcli.data.sources.refs import ImageRef
 from camcli.evaluate.measured.square_canvas import paint
 from camcli.models.classifier import cut_classifier
 from camcli.models.loading.builder import Provenance

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from camcli.cam.postprocess import likeness
-from camcli.data.sources.find import ImageRef
+from camcli.data.sources.refs import ImageRef
 from camcli.render.colormaps import get_colormap
 from camcli.render.method_grid import cells, columns, like, method_grid
 from camcli.render.overlay import overlay

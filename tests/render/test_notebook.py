@@ -13,7 +13,7 @@ from PIL import Image
 
 import camcli
 from camcli.batch.results import KEPT, BatchResults, ResultList
-from camcli.data.sources.find import ImageRef
+from camcli.data.sources.refs import ImageRef
 from camcli.result import Heat, Result
 
 EVIL = "<script>alert(1)</script>"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from camcli.data.decode.preprocess import Preprocess
-from camcli.data.sources.find import ImageRef
+from camcli.data.sources.refs import ImageRef
 from camcli.errors import ImageError, UsageError
 from camcli.render.colormaps import AGAINST, FOR, get_colormap
 from camcli.render.contact_sheet import Tile, contact_sheet

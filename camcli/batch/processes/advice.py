@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from camcli.data.sources.find import Source
 from camcli.data.sources.leftovers import LeftOut
+from camcli.data.sources.source import Source
 
 # Where one process takes seconds, another one's start is not worth a line.
 MANY = 2000

@@ -9,7 +9,7 @@ from typing import Any
 
 from camcli.batch.run_files.recorded_paths import same_place
 from camcli.batch.run_files.settings import usual_settings
-from camcli.data.sources.find import Source
+from camcli.data.sources.source import Source
 from camcli.errors import UsageError
 from camcli.models import spec
 from camcli.printable import printable

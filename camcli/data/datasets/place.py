@@ -7,10 +7,11 @@ from functools import cached_property
 from pathlib import Path
 
 from camcli.data.sources.containers.registry import container_of
-from camcli.data.sources.find import Source, find_images
+from camcli.data.sources.find import find_images
 from camcli.data.sources.layout import Layout, Unrecognised, recognise, recognise_names
 from camcli.data.sources.packed import set_of, top_of
 from camcli.data.sources.refs import ImageRef, is_url
+from camcli.data.sources.source import Source
 from camcli.errors import UsageError
 from camcli.printable import printable
 

@@ -7,8 +7,8 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from random import Random
 
-from camcli.data.sources.find import ImageRef
 from camcli.data.sources.label_tables import split_labels
+from camcli.data.sources.refs import ImageRef
 from camcli.data.sources.splits import Split
 from camcli.errors import UsageError
 

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from camcli.data.sources.find import ImageRef
+from camcli.data.sources.refs import ImageRef
 from camcli.errors import UsageError
 from camcli.evaluate.measured.belonging import bare, files_below, matched, some_of
 from camcli.evaluate.measured.box_files import Box, NamedBox, read_files

@@ -17,8 +17,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from camcli.data.sources.find import ImageRef
 from camcli.data.sources.finders import is_image_name
+from camcli.data.sources.refs import ImageRef
 from camcli.errors import UsageError
 from camcli.printable import printable
 

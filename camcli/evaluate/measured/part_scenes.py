@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 from PIL import Image
 
-from camcli.data.sources.find import ImageRef
+from camcli.data.sources.refs import ImageRef
 from camcli.data.synthetic.part_files import FILE, WHOLE, pixels_name, without_name
 from camcli.errors import CamcliError, ImageError, UsageError
 from camcli.files import why

@@ -26,7 +26,7 @@ from camcli.data.decode.images import (
     read_bytes,
 )
 from camcli.data.decode.preprocess import View
-from camcli.data.sources.find import ImageRef
+from camcli.data.sources.refs import ImageRef
 from camcli.errors import CamcliError, ImageError, out_of_memory, stage
 from camcli.models.classes.label_index import label_index, label_indices, unknown_indices
 from camcli.models.classifier import Classifier, Look

@@ -192,7 +192,7 @@ def find_objects(
     Raises:
         UsageError: broken annotations, or none that belongs to a photograph.
     """
-    from camcli.data.sources.find import ImageRef
+    from camcli.data.sources.refs import ImageRef
     from camcli.evaluate.comparison.questions.truths import find_truths
     from camcli.evaluate.measured.annotations import Annotations
 

@@ -12,7 +12,8 @@ from camcli.batch.explain import make_explanation
 from camcli.batch.run import Run
 from camcli.batch.run_files.rundir import RunDirectory
 from camcli.batch.tables.heatmaps import LARGEST, Heatmaps, line, read_heatmaps
-from camcli.data.sources.find import ImageRef, find_images
+from camcli.data.sources.find import find_images
+from camcli.data.sources.refs import ImageRef
 from camcli.result import Heat, Result
 
 

@@ -11,7 +11,7 @@ from camcli.data.datasets.load import load_dataset
 from camcli.data.datasets.locate import locate
 from camcli.data.datasets.paths import data_places
 from camcli.data.datasets.splitting import hold_out
-from camcli.data.sources.find import ImageRef
+from camcli.data.sources.refs import ImageRef
 from camcli.errors import UnavailableError, UsageError
 
 SHARED = Path(

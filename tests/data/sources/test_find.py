@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from camcli.data.decode.images import load_image
-from camcli.data.sources.find import ImageRef, find_images
+from camcli.data.sources.find import find_images
 from camcli.data.sources.finders import MAX_LINKS, Glob, _matches
+from camcli.data.sources.refs import ImageRef
 from camcli.errors import ImageError, UsageError
 
 

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from camcli.data.sources.find import ImageRef, find_images
+from camcli.data.sources.find import find_images
+from camcli.data.sources.refs import ImageRef
 from camcli.errors import UsageError
 from camcli.evaluate.measured.annotations import find_masks, read_boxes, read_mask
 

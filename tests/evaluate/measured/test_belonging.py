@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from camcli.data.sources.find import ImageRef
+from camcli.data.sources.refs import ImageRef
 from camcli.errors import UsageError
 from camcli.evaluate.measured.annotations import find_masks, read_boxes
 from camcli.evaluate.measured.belonging import matched

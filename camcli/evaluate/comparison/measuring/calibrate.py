@@ -11,7 +11,7 @@ import numpy as np
 from camcli.cam.box_choice import described
 from camcli.cam.box_threshold import OTSU, PERCENTILE, USUAL_SHARE, BoxThreshold
 from camcli.cam.map_options import MapOptions, settled
-from camcli.data.sources.find import ImageRef
+from camcli.data.sources.refs import ImageRef
 from camcli.errors import ImageError, UsageError
 from camcli.evaluate.comparison.questions.truths import outside_words
 from camcli.evaluate.comparison.rows.columns import CONTROLS, MetricRow

@@ -11,7 +11,7 @@ import numpy as np
 
 from camcli.cam.map_options import MapOptions
 from camcli.cam.method_facts import TRAINED
-from camcli.data.sources.find import ImageRef
+from camcli.data.sources.refs import ImageRef
 from camcli.errors import ImageError, UsageError
 from camcli.evaluate.comparison.measuring.in_domain import InDomain, PatchAnswer
 from camcli.evaluate.comparison.measuring.one_pass import PATCHES, PLACES, WRITTEN, OnePass

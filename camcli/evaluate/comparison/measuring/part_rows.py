@@ -15,7 +15,7 @@ from camcli.cam.margins import without_margins
 from camcli.cam.views import framed
 from camcli.data.decode.images import printable
 from camcli.data.decode.preprocess import View
-from camcli.data.sources.find import ImageRef
+from camcli.data.sources.refs import ImageRef
 from camcli.errors import ImageError, UsageError
 from camcli.evaluate.comparison.rows.columns import CLASSIFICATION, MetricRow
 from camcli.evaluate.measured.part_scenes import PartScene, PartScenes, Regions

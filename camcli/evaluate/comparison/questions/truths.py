@@ -12,7 +12,7 @@ from camcli.printable import counted, printable
 from camcli.train.progress import Listener
 
 if TYPE_CHECKING:
-    from camcli.data.sources.find import ImageRef
+    from camcli.data.sources.refs import ImageRef
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from camcli.cam.method_facts import TRAINED
-from camcli.data.sources.find import ImageRef
+from camcli.data.sources.refs import ImageRef
 from camcli.errors import ImageError
 from camcli.evaluate.metrics.fidelity import DRAWS
 from camcli.evaluate.metrics.single_deletion import GRID

@@ -11,8 +11,8 @@ from camcli.batch.summary.label_notes import label_notes
 from camcli.cam.automatic import each_suited
 from camcli.cam.map_options import MapOptions
 from camcli.cam.method_facts import TRAINED
-from camcli.data.sources.find import ImageRef
 from camcli.data.sources.label_tables import split_values
+from camcli.data.sources.refs import ImageRef
 from camcli.errors import UsageError
 from camcli.evaluate.comparison.measuring.calibrate import calibrate_network
 from camcli.evaluate.comparison.measuring.compare import Comparison, compare, merged

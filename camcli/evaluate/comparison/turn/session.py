@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from camcli.cam.map_options import MapOptions
-    from camcli.data.sources.find import ImageRef
+    from camcli.data.sources.refs import ImageRef
     from camcli.evaluate.comparison.questions.questions import Questions
     from camcli.evaluate.comparison.questions.truths import Truths
     from camcli.evaluate.comparison.rows.answers import Answers

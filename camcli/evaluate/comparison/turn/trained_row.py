@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from camcli.cam.map_options import MapOptions, make_map_options
 from camcli.cam.method_facts import TRAINED
-from camcli.data.sources.find import ImageRef
+from camcli.data.sources.refs import ImageRef
 from camcli.evaluate.comparison.questions.questions import Questions
 from camcli.models.classifier import Classifier
 from camcli.printable import counted
