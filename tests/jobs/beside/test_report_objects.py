@@ -84,7 +84,7 @@ def test_boxes_outside_of_their_pictures_are_told_once_for_all(tmp_path):
     found.tell_outside()
     line, cut = said
     assert line.startswith("2 photographs without a box that counts: the boxes of a.jpg and of 1 o")
-    assert cut.startswith("In the boxes, of 2 photographs boxes reach out of the picture")
+    assert cut.startswith("In the boxes, what reaches out of the picture is cut")
     assert "b.jpg, 300,0,400,50 in 200x100 pixels" in cut
 
 

@@ -91,9 +91,9 @@ def cut_words(cut: Mapping[str, str]) -> str:
     """
     rel, box = next(iter(cut.items()))
     return (
-        f"of {counted(len(cut), 'photograph')} boxes reach out of the picture and are cut at its "
-        f"edges; the first is that of {printable(rel)}, {box}. Were they drawn on pictures of "
-        "another size, or are they x,y,width,height?"
+        "what reaches out of the picture is cut at its edges, in "
+        f"{counted(len(cut), 'photograph')}; the first box is that of {printable(rel)}, {box}. "
+        "Were they drawn on pictures of another size, or are they x,y,width,height?"
     )
 
 

@@ -369,14 +369,14 @@ def test_boxes_that_are_cut_at_the_edges_are_counted_and_named(by_colour, folder
     job = EvaluateJob(str(folder / "photos"), "cam", "", boxes=boxes, labels="none", bootstrap=0)
     told = Told()
     job.run(told, [network(by_colour), network(by_colour, "two")])
-    (line,) = [line for line in told.lines if "reach out" in line]
-    assert line.startswith("In --boxes, of 2 photographs boxes reach out of the picture")
+    (line,) = [line for line in told.lines if "reaches out" in line]
+    assert line.startswith("In --boxes, what reaches out of the picture is cut")
     assert "green/0.png, -9,0,16,32 in 32x32 pixels" in line
     # The boxes that choose a threshold are cut in the same way, and told of likewise.
     told = Told()
     job = replace(job, boxes=None, calibrate=boxes)
     job.run(told, [network(by_colour), network(by_colour, "two")])
-    (calibrating,) = [line for line in told.lines if "reach out" in line]
+    (calibrating,) = [line for line in told.lines if "reaches out" in line]
     assert calibrating == line.replace("--boxes", "--calibrate")
 
 
