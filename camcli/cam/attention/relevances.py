@@ -91,7 +91,10 @@ class Relevances(Rules):
             squared = name not in _PRODUCTS or (len(args) > 1 and args[1] is x)
             measured = name in _MEASURES and squared
             # What is the network's own, a table of places, say, is no token and stays as it is.
-            if _is_made(x) and (whole or name == "linear" or name in _NORMS or measured):
+            # So nn.MultiheadAttention begins with `batch_first`; what is added to it goes around.
+            turned = name == "transpose" and x.ndim == 3 and tuple(args[1:]) == (1, 0)
+            plain = whole or turned or name == "linear" or name in _NORMS
+            if _is_made(x) and (plain or measured):
                 self._noted.append(_begins(x))
         among = isinstance(x, Tensor) and x.ndim > 2
         square = (

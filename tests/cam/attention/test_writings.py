@@ -257,6 +257,35 @@ def test_attnlrp_follows_a_softmax_that_is_written_out(network, images, index, w
     torch.testing.assert_close(found.values, wanted.values, rtol=1e-7, atol=1e-9)
 
 
+class NormBehind(nn.Module):
+    """torch's own encoder as it comes: norms behind the sums, so that attention comes first."""
+
+    def __init__(self):
+        super().__init__()
+        self.patches = nn.Conv2d(3, 16, 8, stride=8)
+        self.places = nn.Parameter(torch.randn(1, 16, 16))
+        layer = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True)
+        self.layers = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+        self.head = nn.Linear(16, 5)
+        self.before = nn.Identity()
+
+    def forward(self, x):
+        tokens = self.patches(x).flatten(2).transpose(1, 2) + self.places
+        return self.head(self.layers(self.before(tokens)).mean(1))
+
+
+def test_attnlrp_starts_at_the_stream_of_torchs_own_encoder(images, index):
+    """It turns tokens round for its attention, and the sum goes around that."""
+    torch.manual_seed(0)
+    net = NormBehind().eval().requires_grad_(False).double()
+    found = relevance_of(net, images, index)
+    net.before = nn.Linear(16, 16).double().requires_grad_(False)  # seen, and changes nothing
+    net.before.weight.copy_(torch.eye(16))
+    net.before.bias.zero_()
+    wanted = relevance_of(net, images, index)
+    torch.testing.assert_close(found.values, wanted.values, rtol=1e-7, atol=1e-9)
+
+
 def test_tokens_that_something_unseen_goes_around_are_not_taken(network):
     """A norm that hides from torch: the stream has no gradient, what the branch is given has."""
 

@@ -458,6 +458,5 @@ def test_attention_in_a_program_is_told_as_a_programs(tmp_path, name, way):
         make_explanation(classifier, method="legrad")
     assert "mixes heads" not in str(told.value)
     assert "where the network is cut" in make_explanation(classifier, method="attnlrp").told
-    if name != "multi":  # which is cut at its tokens as a module, too
-        plain = load_classifier(made(name), preprocess=f"size={SIDE}", device="cpu")
-        assert "where the network is cut" not in make_explanation(plain, method="attnlrp").told
+    plain = load_classifier(made(name), preprocess=f"size={SIDE}", device="cpu")
+    assert "where the network is cut" not in make_explanation(plain, method="attnlrp").told
