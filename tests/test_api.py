@@ -147,7 +147,8 @@ def test_concepts_are_found_and_drawn_where_it_is_said(cat, bundled, tmp_path):
     assert made.written == {}
     made = camcli.concepts([cat], tmp_path / "out", bundled, number=2)
     assert made.errors == []
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["cat_concepts.jpg"]
+    written = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert written == ["cat_concepts.jpg", "concepts.csv"]
 
 
 def test_a_notebook_completes_the_functions():
