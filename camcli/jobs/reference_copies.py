@@ -143,8 +143,8 @@ def _copies_of(
     """Which photographs are copies of references, and of which; their own bytes differ."""
     import numpy as np
 
-    from camcli.data.decode.same_picture import SMALL
-    from camcli.evaluate.check.copies import Groups, alike, prove
+    from camcli.data.decode.same_picture import laid
+    from camcli.evaluate.check.copies import TRIES, alike
 
     if smalls is None or not len(smalls) or not refs:
         return []
@@ -157,17 +157,17 @@ def _copies_of(
     own = np.stack([small[i] for i in asked])
     pictures = _standing_out(both, n)
     pairs = [(j, n + i) for i, j in alike(own, smalls)]
-    # Each in a forest of its own: two photographs of one reference may be compared with both.
+    # Not in groups: of two photographs of one reference each is compared with it.
     found: dict[int, int] = {}
     tries: Counter[int] = Counter()
-    together = np.concatenate([smalls, own]).reshape(-1, SMALL, SMALL)
     for j, i in pairs:
-        if i in found:
+        if i in found or max(tries[i], tries[j]) >= TRIES:
             continue
-        groups = Groups(len(both))
-        prove(groups, [(j, i)], together, pictures, tries)
-        if groups.score:
+        how = laid(smalls[j], own[i - n])
+        if how and pictures.same(j, i, how):
             found[i] = j
+        else:
+            tries.update((i, j))
     return [(both[i], both[j]) for i, j in sorted(found.items())]
 
 

@@ -6,7 +6,6 @@ which they did: ``folder`` of ``run.json``. The two together say where the file 
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -15,8 +14,9 @@ from typing import Any
 
 from camcli.data.sources.refs import is_url
 from camcli.errors import UsageError
-from camcli.files import expanded, open_regular
+from camcli.files import expanded
 from camcli.models import spec
+from camcli.models.weights.places import sha256_of
 from camcli.ours import current_folder, folder_of
 from camcli.printable import printable
 
@@ -68,8 +68,8 @@ def same_place(mine: str, theirs: str, where: tuple[Path | None, Path | None]) -
 
 def file_sha256(path: Path) -> str | None:
     """The digest of a file's bytes; None where it cannot be read."""
-    with suppress(OSError, ValueError), open_regular(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    with suppress(OSError, ValueError):
+        return sha256_of(path)
     return None
 
 

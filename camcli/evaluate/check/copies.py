@@ -24,10 +24,11 @@ from camcli.train.progress import Listener
 
 NEIGHBOURS = 5
 """So many of each photograph's nearest are compared with it."""
+TRIES = 6
+"""Failed comparisons of a photograph, after which it has no copy."""
 ALL = 64
 """Up to so many photographs each is compared with each."""
 _NEAR = 0.55  # cosine of features below which two photographs are not compared
-_TRIES = 6  # failed comparisons of a photograph, after which it has no copy
 _KEPT = 4000  # pictures of FINE x FINE in memory, 100 MB
 _AT_ONCE = 256
 _BLOCK = 4096
@@ -135,9 +136,7 @@ def prove(
         tries: failed ones of each; of too many there are no more.
     """
     wanted = [
-        (i, j)
-        for i, j in pairs
-        if groups.of(i) != groups.of(j) and max(tries[i], tries[j]) < _TRIES
+        (i, j) for i, j in pairs if groups.of(i) != groups.of(j) and max(tries[i], tries[j]) < TRIES
     ]
     with ThreadPoolExecutor(max(2, available_cores())) as pool:
         lying = pool.map(lambda pair: laid(smalls[pair[0]], smalls[pair[1]]), wanted)

@@ -18,6 +18,11 @@ MAPS = "maps"
 """What is lost, in words, of a method that fails where others make a map."""
 
 
+def why(error: Exception) -> str:
+    """What was wrong, for the end of a sentence."""
+    return printable(str(error).rstrip(".") if isinstance(error, CamcliError) else reason(error))
+
+
 class Losses:
     """Collects what could not be measured.
 
@@ -66,11 +71,10 @@ class Losses:
         if os.environ.get(DEBUG):
             traceback.print_exception(error)
         self._gone.add((of, what, method))
-        why = str(error).rstrip(".") if isinstance(error, CamcliError) else reason(error)
         start = f"{of}: no {what}" if of else f"No {what}"
         whose = f" of {method}" if method else ""
         where = f" (at {printable(at)})" if at else ""
-        self.say(f"{start}{whose}{where}: {printable(why)}.")
+        self.say(f"{start}{whose}{where}: {why(error)}.")
 
     def say(self, sentence: str) -> None:
         """What was lost, in words of its own."""

@@ -7,11 +7,9 @@ from typing import Protocol
 
 import numpy as np
 
-from camcli.errors import CamcliError, reason
 from camcli.evaluate.comparison.rows.columns import MetricRow
-from camcli.evaluate.comparison.rows.losses import Losses
+from camcli.evaluate.comparison.rows.losses import Losses, why
 from camcli.evaluate.metrics.bootstrap import Weighed, draws, spans
-from camcli.printable import printable
 
 
 class CountedRows(Weighed, Protocol):
@@ -56,8 +54,7 @@ class Work:
             far: how many photographs it came through.
         """
         if isinstance(error, Exception):
-            why = str(error).rstrip(".") if isinstance(error, CamcliError) else reason(error)
-            self._ended = f"{self.name} failed after {far}: {printable(why)}"
+            self._ended = f"{self.name} failed after {far}: {why(error)}"
             self._losses.say(f"{self._ended}. What was measured until then is kept.")
         else:
             self._ended, self.stopped = f"{self.name} was stopped after {far}", error

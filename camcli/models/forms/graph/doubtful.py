@@ -3,7 +3,7 @@
 OpenVINO computes shapes while it reads a graph, and what shapes are made of: everything that
 comes from no pixel may be computed then. Of usual networks that is next to nothing, a row of four
 numbers or weights that are turned round. A file that has more there is tried out in a process of
-its own first (`camcli.models.forms.graph.trial`), which takes some tenths of a second.
+its own first (`camcli.models.forms.graph.reading`), which takes some tenths of a second.
 """
 
 from __future__ import annotations
@@ -55,6 +55,13 @@ class _Step:
     inside: bool = False
 
 
+def is_ir(file: IO[bytes]) -> bool:
+    """Whether a file, at its start and left there, is an OpenVINO IR: XML, and not ONNX."""
+    head = file.read(5).lstrip(b"\xef\xbb\xbf")
+    file.seek(0)
+    return head.startswith((b"<?xml", b"<net"))
+
+
 def is_doubtful(path: Path) -> bool:
     """Whether a graph has to be tried out before it is read.
 
@@ -67,9 +74,7 @@ def is_doubtful(path: Path) -> bool:
     """
     try:
         with open_regular(path) as file:
-            head = file.read(5).lstrip(b"\xef\xbb\xbf")
-            file.seek(0)
-            if head.startswith((b"<?xml", b"<net")):
+            if is_ir(file):
                 return _costs(_of_xml(file), path.with_suffix(".bin").stat().st_size)
             size = os.fstat(file.fileno()).st_size
             return _costs(_of_onnx(file, size), size)

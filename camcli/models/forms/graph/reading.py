@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from camcli.errors import CamcliError
-from camcli.models.forms.graph.doubtful import is_doubtful
+from camcli.files import open_regular
+from camcli.models.forms.graph.doubtful import is_doubtful, is_ir
 from camcli.models.forms.graph.entrance import entrance_made
 from camcli.models.forms.graph.values import fold_shapes
 from camcli.models.runtime.openvino_core import core, imported
@@ -55,7 +56,9 @@ def read_at_once(path: Path) -> Any:
     FrontEndManager = imported("openvino.frontend").FrontEndManager
 
     try:
-        if path.read_bytes()[:5].lstrip(b"\xef\xbb\xbf").startswith((b"<?xml", b"<net")):
+        with open_regular(path) as file:
+            xml = is_ir(file)
+        if xml:
             return core().read_model(path)
         frontend = FrontEndManager().load_by_framework("onnx")
         return frontend.convert(frontend.load(str(path)))
